@@ -1,0 +1,312 @@
+/**
+ * The safetensors file format, read and written one tensor at a time, so that a model needs no second copy
+ * of itself in memory.
+ *
+ * Layout: 8 bytes n (unsigned, little-endian), n bytes of JSON header, then the tensors' bytes.
+ * https://github.com/huggingface/safetensors (README, "Format"; the checks follow safetensors/src/tensor.rs).
+ *
+ * Typed arrays are read and written in the machine's byte order; every platform that Bun and Deno run on is
+ * little-endian, as the format is.
+ */
+import { randomUUID } from "node:crypto"
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import { type } from "arktype"
+import { Effect, type Scope } from "effect"
+import { InvalidInput } from "../decode.ts"
+import { attempt, type FileError } from "../files.ts"
+import { duplicateKey } from "./duplicateKey.ts"
+
+export interface SafetensorsEntry {
+  readonly name: string
+  readonly dtype: Dtype
+  readonly shape: readonly number[]
+  /** Bytes [begin, end), counted from the end of the header. */
+  readonly begin: number
+  readonly end: number
+}
+
+export interface SafetensorsFile {
+  readonly path: string
+  /** By name, in the order of the bytes. */
+  readonly entries: ReadonlyMap<string, SafetensorsEntry>
+  /** The values of one tensor (F32, F16 or BF16) in row-major order, widened to float32 without rounding. */
+  readonly read: (name: string) => Effect.Effect<Float32Array, InvalidInput | FileError>
+}
+
+/** One tensor to be written. `values` is called once, when its turn comes: product(shape) numbers. */
+export interface TensorSource {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly values: () => Float32Array | Promise<Float32Array>
+}
+
+/** Bytes an element. Integers and the other floats may stand in a file; only F32, F16 and BF16 are read. */
+const bytesPerElement = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  F64: 8,
+  I64: 8,
+  U64: 8,
+} as const
+
+export type Dtype = keyof typeof bytesPerElement
+
+/** The reference implementation's limit on the length of the JSON header. */
+const maximumHeaderBytes = 100_000_000
+const metadataKey = "__metadata__"
+/** One system call moves at most this much: Node refuses 2 GiB. */
+const maximumTransferBytes = 1 << 30
+
+const dtypes = type.enumerated(...(Object.keys(bytesPerElement) as Dtype[]))
+const Metadata = type({ "[string]": "string" })
+const Entry = type({
+  "+": "reject",
+  dtype: dtypes,
+  shape: "(number.integer >= 0)[]",
+  data_offsets: ["number.integer >= 0", "number.integer >= 0"],
+})
+const JsonObject = type({ "[string]": "unknown" })
+
+const elements = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1)
+const show = (shape: readonly number[]) => `[${shape.join(", ")}]`
+
+/**
+ * Opens a file and checks its whole header: length, JSON, no key twice, dtypes and shapes that agree with
+ * the offsets, tensors that fill the file without gap or overlap. The file stays open until the scope closes.
+ */
+export const openSafetensors: (
+  path: string,
+) => Effect.Effect<SafetensorsFile, InvalidInput | FileError, Scope.Scope> = Effect.fn("openSafetensors")(
+  function* (path: string) {
+    const handle = yield* Effect.acquireRelease(
+      attempt("read", path, () => open(path, "r")),
+      (handle) => Effect.promise(() => handle.close()),
+    )
+    const { size } = yield* attempt("read", path, () => handle.stat())
+    const header = yield* readHeader(path, handle, size)
+    const read = Effect.fn("SafetensorsFile.read")(function* (name: string) {
+      const entry = header.entries.get(name)
+      if (entry === undefined) {
+        return yield* invalid(path, `none of this name among ${header.entries.size}`, "one", name)
+      }
+      const at = header.dataStart + entry.begin
+      const count = elements(entry.shape)
+      switch (entry.dtype) {
+        case "F32": {
+          const values = new Float32Array(count)
+          yield* readInto(path, handle, new Uint8Array(values.buffer), at)
+          return values
+        }
+        case "F16": {
+          const halves = new Float16Array(count)
+          yield* readInto(path, handle, new Uint8Array(halves.buffer), at)
+          return new Float32Array(halves)
+        }
+        case "BF16": {
+          const halves = new Uint16Array(count)
+          yield* readInto(path, handle, new Uint8Array(halves.buffer), at)
+          // A bfloat16 is the upper half of a float32.
+          const bits = new Uint32Array(count)
+          for (let i = 0; i < count; i++) bits[i] = halves[i]! << 16
+          return new Float32Array(bits.buffer)
+        }
+        default:
+          return yield* invalid(path, `dtype ${entry.dtype}`, "F32, F16 or BF16", name)
+      }
+    })
+    return { path, entries: header.entries, read }
+  },
+)
+
+/**
+ * Writes float32 tensors in the given order, one at a time, under a temporary name in the same folder that is
+ * renamed when all is on disk: a reader sees the whole file or none. The metadata `{"format": "pt"}` is what
+ * Hugging Face transformers asks for. The header is padded with spaces so that the data start at a multiple of 8.
+ */
+export const writeSafetensors: (
+  path: string,
+  tensors: readonly TensorSource[],
+) => Effect.Effect<void, FileError> = Effect.fn("writeSafetensors")(function* (
+  path: string,
+  tensors: readonly TensorSource[],
+) {
+  const header = encodeHeader(tensors)
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`)
+  const writing = Effect.scoped(
+    Effect.gen(function* () {
+      const handle = yield* Effect.acquireRelease(
+        attempt("write", path, async () => {
+          await mkdir(dirname(path), { recursive: true })
+          return open(temporary, "wx")
+        }),
+        (handle) => Effect.promise(() => handle.close()),
+      )
+      yield* writeAll(path, handle, header)
+      for (const { name, shape, values } of tensors) {
+        const data = yield* Effect.promise(async () => values())
+        if (data.length !== elements(shape)) {
+          return yield* Effect.die(`${name}: ${data.length} values for shape ${show(shape)}`)
+        }
+        yield* writeAll(path, handle, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      }
+      yield* attempt("write", path, () => handle.sync())
+    }),
+  )
+  yield* writing.pipe(
+    Effect.andThen(attempt("write", path, () => rename(temporary, path))),
+    // What went wrong first is what a person needs to hear, so a failing clean-up says nothing.
+    Effect.onError(() => Effect.promise(() => rm(temporary, { force: true }).catch(() => undefined))),
+  )
+})
+
+const invalid = (path: string, found: string, expected: string, tensor?: string) => {
+  const where = tensor === undefined ? "" : `tensor ${JSON.stringify(tensor)}: `
+  return new InvalidInput({ what: path, problems: [`${where}found ${found}; expected ${expected}`] })
+}
+
+interface Header {
+  readonly entries: ReadonlyMap<string, SafetensorsEntry>
+  readonly dataStart: number
+}
+
+const readHeader = Effect.fnUntraced(function* (path: string, handle: FileHandle, fileBytes: number) {
+  const fail = (found: string, expected: string, tensor?: string) => invalid(path, found, expected, tensor)
+
+  if (fileBytes < 8) {
+    return yield* fail(`${fileBytes} bytes`, "a safetensors file, which starts with 8 bytes of header length")
+  }
+  const prefix = new Uint8Array(8)
+  yield* readInto(path, handle, prefix, 0)
+  const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true))
+  if (headerBytes > maximumHeaderBytes) {
+    return yield* fail(
+      `a header length of ${headerBytes} bytes`,
+      `at most ${maximumHeaderBytes}; is this a safetensors file?`,
+    )
+  }
+  const dataStart = 8 + headerBytes
+  if (dataStart > fileBytes) {
+    return yield* fail(
+      `a header of ${headerBytes} bytes in a file of ${fileBytes}`,
+      "a file longer than its header; was the download cut off?",
+    )
+  }
+  const encoded = new Uint8Array(headerBytes)
+  yield* readInto(path, handle, encoded, 8)
+  const parsed = yield* Effect.try({
+    try: () => {
+      const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(encoded)
+      const json: unknown = JSON.parse(text)
+      return { json, repeated: duplicateKey(text) }
+    },
+    catch: (cause) => fail(`a header that does not parse (${String(cause)})`, "UTF-8 JSON"),
+  })
+  if (parsed.repeated !== undefined) {
+    return yield* fail(`the key ${JSON.stringify(parsed.repeated)} twice in one object`, "every key once")
+  }
+  const json = JsonObject(parsed.json)
+  if (json instanceof type.errors || Array.isArray(parsed.json)) {
+    return yield* fail("a header that is no JSON object", "names with dtype, shape and data_offsets")
+  }
+  const metadata = Metadata(Object.hasOwn(json, metadataKey) ? json[metadataKey] : {})
+  if (metadata instanceof type.errors) return yield* fail(metadata.summary, `strings in ${metadataKey}`)
+
+  const entries: SafetensorsEntry[] = []
+  for (const [name, value] of Object.entries(json)) {
+    if (name === metadataKey) continue
+    const entry = Entry(value)
+    if (entry instanceof type.errors) {
+      return yield* fail(entry.summary, "known dtype, shape, data_offsets", name)
+    }
+    const [begin, end] = entry.data_offsets
+    const bytes = elements(entry.shape) * bytesPerElement[entry.dtype]
+    if (!Number.isSafeInteger(bytes) || end - begin !== bytes) {
+      return yield* fail(
+        `offsets ${begin} to ${end}`,
+        `${bytes} bytes, for ${entry.dtype} of shape ${show(entry.shape)}`,
+        name,
+      )
+    }
+    entries.push({ name, dtype: entry.dtype, shape: entry.shape, begin, end })
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end)
+  let filled = 0
+  for (const { name, begin, end } of entries) {
+    if (begin !== filled) {
+      const fault = begin < filled ? "overlaps the tensor before it" : "leaves a gap before it"
+      return yield* fail(`a start at byte ${begin}, which ${fault}`, `a start at byte ${filled}`, name)
+    }
+    filled = end
+  }
+  if (dataStart + filled !== fileBytes) {
+    return yield* fail(
+      `a file of ${fileBytes} bytes`,
+      `${dataStart + filled}, by its header${dataStart + filled > fileBytes ? "; was the download cut off?" : ""}`,
+    )
+  }
+  const header: Header = {
+    entries: new Map(entries.map((entry) => [entry.name, entry])),
+    dataStart,
+  }
+  return header
+})
+
+const encodeHeader = (tensors: readonly TensorSource[]): Uint8Array => {
+  const header = new Map<string, unknown>([[metadataKey, { format: "pt" }]])
+  let begin = 0
+  for (const { name, shape } of tensors) {
+    if (header.has(name)) {
+      throw new Error(`${name}: every tensor needs a name of its own, and not ${metadataKey}`)
+    }
+    const end = begin + elements(shape) * bytesPerElement.F32
+    header.set(name, { dtype: "F32", shape, data_offsets: [begin, end] })
+    begin = end
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)))
+  const padded = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20)
+  new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true)
+  padded.set(json, 8)
+  return padded
+}
+
+/** Fills `target` from byte `position` of the file; a read may give less than it was asked for. */
+const readInto = Effect.fnUntraced(function* (
+  path: string,
+  handle: FileHandle,
+  target: Uint8Array,
+  position: number,
+) {
+  for (let done = 0; done < target.length; ) {
+    const { bytesRead } = yield* attempt("read", path, () =>
+      handle.read(target, done, Math.min(target.length - done, maximumTransferBytes), position + done),
+    )
+    if (bytesRead === 0) {
+      return yield* invalid(
+        path,
+        `its end at byte ${position + done}`,
+        `${position + target.length} bytes at least; was the file changed while it was read?`,
+      )
+    }
+    done += bytesRead
+  }
+})
+
+const writeAll = Effect.fnUntraced(function* (path: string, handle: FileHandle, source: Uint8Array) {
+  for (let done = 0; done < source.length; ) {
+    const { bytesWritten } = yield* attempt("write", path, () =>
+      handle.write(source, done, Math.min(source.length - done, maximumTransferBytes)),
+    )
+    done += bytesWritten
+  }
+})
