@@ -1,0 +1,54 @@
+/**
+ * Typed arrays on disk: one raw little-endian file for each array, its type and length in the caller's JSON.
+ * Every platform that Bun and Deno run on is little-endian.
+ */
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { FileError, readBytes, writeFile } from "../files.ts"
+
+const constructors = { i32: Int32Array, f32: Float32Array, f64: Float64Array } as const
+type Types = { i32: Int32Array; f32: Float32Array; f64: Float64Array }
+
+/** Where an array lies: a file name inside the artifact's folder, its element type, its number of elements. */
+export const ArrayFile = type({
+  "+": "reject",
+  file: /^[a-z0-9][a-z0-9.-]*$/,
+  dtype: "'i32' | 'f32' | 'f64'",
+  length: "number.integer >= 0",
+})
+export type ArrayFile = typeof ArrayFile.infer
+
+/** Writes `array` to `folder/name.<dtype>` and tells how to find it again. */
+export const writeArray = (
+  folder: string,
+  name: string,
+  array: Int32Array | Float32Array | Float64Array,
+): Effect.Effect<ArrayFile, FileError> => {
+  const dtype = array instanceof Int32Array ? "i32" : array instanceof Float32Array ? "f32" : "f64"
+  const file = `${name}.${dtype}`
+  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+  return Effect.as(writeFile(join(folder, file), bytes), { file, dtype, length: array.length })
+}
+
+/**
+ * Reads an array back.
+ *
+ * @throws FileError where the file is missing, or its size or element type is not the one that was declared
+ */
+export const readArray = <D extends keyof Types>(
+  folder: string,
+  where: ArrayFile,
+  dtype: D,
+): Effect.Effect<Types[D], FileError> => {
+  const path = join(folder, where.file)
+  const expected = where.length * constructors[where.dtype].BYTES_PER_ELEMENT
+  return Effect.flatMap(readBytes(path), (bytes) => {
+    if (where.dtype !== dtype || bytes.byteLength !== expected) {
+      const found = `it holds ${bytes.byteLength} bytes of ${where.dtype}, ${expected} bytes of ${dtype} were expected`
+      return Effect.fail(new FileError({ path, doing: "read", found }))
+    }
+    const copy = bytes.slice().buffer
+    return Effect.succeed(new constructors[dtype](copy) as Types[D])
+  })
+}

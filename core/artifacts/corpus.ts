@@ -1,0 +1,40 @@
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import type { Kind } from "../artifact.ts"
+import { readJson, writeJson } from "../files.ts"
+import { readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
+import { SpecialTokens } from "./vocabulary.ts"
+
+/** Unlabelled text, one sequence a sentence. */
+export interface Corpus {
+  readonly sequences: Sequences
+  readonly special: SpecialTokens
+  readonly vocabularySize: number
+}
+
+/** Counts that are known, or estimated, before the text is read. */
+export interface CorpusForecast {
+  readonly sentences: number
+  readonly tokensPerSentence: number
+  readonly vocabularySize: number
+}
+
+const CorpusFile = type({
+  "+": "reject",
+  sequences: SequencesFile,
+  special: SpecialTokens,
+  vocabularySize: "number.integer > 0",
+})
+
+export const Corpus: Kind<"corpus", Corpus, Corpus, CorpusForecast> = {
+  kind: "corpus",
+  write: Effect.fnUntraced(function* (folder, given) {
+    const sequences = yield* writeSequences(folder, "sentences", given.sequences)
+    yield* writeJson(join(folder, "corpus.json"), { ...given, sequences })
+  }),
+  read: Effect.fnUntraced(function* (folder) {
+    const file = yield* readJson(join(folder, "corpus.json"), CorpusFile)
+    return { ...file, sequences: yield* readSequences(folder, file.sequences) }
+  }),
+}

@@ -1,0 +1,76 @@
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import type { Kind } from "../artifact.ts"
+import { FileError, readJson, writeJson } from "../files.ts"
+import { ArrayFile, readArray, writeArray } from "./arrays.ts"
+import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
+import { SpecialTokens } from "./vocabulary.ts"
+
+/** Labelled sequences: what a classifier is trained and measured on. */
+export interface Split {
+  readonly sequences: Sequences
+  /** [N], places in `labelNames` */
+  readonly labels: Int32Array
+}
+
+export interface Examples {
+  readonly labelNames: readonly string[]
+  readonly train: Split
+  readonly dev: Split
+  readonly special: SpecialTokens
+  readonly vocabularySize: number
+}
+
+export interface ExamplesForecast {
+  readonly train: number
+  readonly dev: number
+  readonly tokensPerExample: number
+  readonly labels: number
+  readonly vocabularySize: number
+}
+
+const SplitFile = type({ "+": "reject", sequences: SequencesFile, labels: ArrayFile })
+const ExamplesFile = type({
+  "+": "reject",
+  labelNames: "string[] >= 2",
+  train: SplitFile,
+  dev: SplitFile,
+  special: SpecialTokens,
+  vocabularySize: "number.integer > 0",
+})
+
+const writeSplit = (folder: string, name: string, split: Split) =>
+  Effect.all({
+    sequences: writeSequences(folder, name, split.sequences),
+    labels: writeArray(folder, `${name}.labels`, split.labels),
+  })
+
+const readSplit = Effect.fnUntraced(function* (
+  folder: string,
+  file: typeof SplitFile.infer,
+  classes: number,
+) {
+  const sequences = yield* readSequences(folder, file.sequences)
+  const labels = yield* readArray(folder, file.labels, "i32")
+  if (labels.length !== countOf(sequences) || labels.some((label) => label < 0 || label >= classes)) {
+    const found = `the labels do not fit ${countOf(sequences)} examples of ${classes} classes`
+    return yield* new FileError({ path: join(folder, file.labels.file), doing: "read", found })
+  }
+  return { sequences, labels }
+})
+
+export const Examples: Kind<"examples", Examples, Examples, ExamplesForecast> = {
+  kind: "examples",
+  write: Effect.fnUntraced(function* (folder, given) {
+    const train = yield* writeSplit(folder, "train", given.train)
+    const dev = yield* writeSplit(folder, "dev", given.dev)
+    yield* writeJson(join(folder, "examples.json"), { ...given, train, dev })
+  }),
+  read: Effect.fnUntraced(function* (folder) {
+    const file = yield* readJson(join(folder, "examples.json"), ExamplesFile)
+    const train = yield* readSplit(folder, file.train, file.labelNames.length)
+    const dev = yield* readSplit(folder, file.dev, file.labelNames.length)
+    return { ...file, train, dev }
+  }),
+}

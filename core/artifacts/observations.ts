@@ -1,0 +1,71 @@
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import type { Kind } from "../artifact.ts"
+import { decode } from "../decode.ts"
+import { FileError, readJson, readText, writeFile, writeJson } from "../files.ts"
+import { ArrayFile, readArray, writeArray } from "./arrays.ts"
+
+/** What a probe saw: one row a thing seen. A cell is a plain value or an array of float64 (a Gram matrix). */
+export type Cell = number | string | boolean | null | Float64Array
+export type Row = Readonly<Record<string, Cell>>
+
+const PlainRow = type("Record<string, unknown>")
+const ArrayCell = type({ "+": "reject", $array: ["number.integer >= 0", "number.integer >= 0"] })
+const ObservationsFile = type({ "+": "reject", rows: "number.integer >= 0", arrays: ArrayFile })
+
+/**
+ * The kind of artifact that holds rows of type `R`. On disk: `rows.jsonl`, one row a line, where an array stands
+ * as `{"$array": [start, length]}`, its place in the one float64 file beside it.
+ *
+ * @param row the arktype that every row is checked against when it is read
+ */
+export const observationsOf = <R extends Row>(
+  row: type<R>,
+): Kind<"observations", readonly R[], readonly R[], { readonly rows: number }> => ({
+  kind: "observations",
+  write: Effect.fnUntraced(function* (folder, rows) {
+    const arrays: Float64Array[] = []
+    let length = 0
+    const lines = rows.map((cells) => {
+      const plain = Object.entries(cells).map(([name, cell]) => {
+        if (!(cell instanceof Float64Array)) return [name, cell] as const
+        arrays.push(cell)
+        length += cell.length
+        return [name, { $array: [length - cell.length, cell.length] }] as const
+      })
+      return `${JSON.stringify(Object.fromEntries(plain))}\n`
+    })
+    const all = new Float64Array(length)
+    let start = 0
+    for (const array of arrays) {
+      all.set(array, start)
+      start += array.length
+    }
+    yield* writeFile(join(folder, "rows.jsonl"), lines.join(""))
+    const file = yield* writeArray(folder, "arrays", all)
+    yield* writeJson(join(folder, "observations.json"), { rows: rows.length, arrays: file })
+  }),
+  read: Effect.fnUntraced(function* (folder) {
+    const file = yield* readJson(join(folder, "observations.json"), ObservationsFile)
+    const all = yield* readArray(folder, file.arrays, "f64")
+    const path = join(folder, "rows.jsonl")
+    const lines = (yield* readText(path)).split("\n").slice(0, -1)
+    if (lines.length !== file.rows) {
+      const found = `it has ${lines.length} rows, ${file.rows} were expected`
+      return yield* new FileError({ path, doing: "read", found })
+    }
+    return yield* Effect.forEach(lines, (line, i) =>
+      Effect.gen(function* () {
+        const plain = yield* decode(`${path}, line ${i + 1}`, PlainRow)(JSON.parse(line))
+        const cells = Object.entries(plain).map(([name, cell]) => {
+          if (!ArrayCell.allows(cell)) return [name, cell] as const
+          const [at, count] = cell.$array
+          return [name, all.slice(at, at + count)] as const
+        })
+        const decoded = yield* decode(`${path}, line ${i + 1}`, row)(Object.fromEntries(cells))
+        return decoded as R
+      }),
+    )
+  }),
+})

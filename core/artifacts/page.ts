@@ -1,0 +1,23 @@
+import * as fs from "node:fs/promises"
+import { join } from "node:path"
+import { Effect } from "effect"
+import type { Kind } from "../artifact.ts"
+import { attempt, writeFile } from "../files.ts"
+
+/** A report: files by their path inside the report's folder (`index.html`, `figures/figure-1.svg`). */
+export type PageGiven = ReadonlyMap<string, string | Uint8Array>
+
+export interface PageTaken {
+  readonly folder: string
+  readonly files: readonly string[]
+}
+
+export const Page: Kind<"page", PageGiven, PageTaken, Record<never, never>> = {
+  kind: "page",
+  write: (folder, given) =>
+    Effect.forEach(given, ([path, content]) => writeFile(join(folder, path), content), { discard: true }),
+  read: Effect.fnUntraced(function* (folder) {
+    const files = yield* attempt("list", folder, () => fs.readdir(folder, { recursive: true }))
+    return { folder, files: files.sort() }
+  }),
+}

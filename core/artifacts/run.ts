@@ -1,0 +1,105 @@
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import type { Kind } from "../artifact.ts"
+import { FileError, readJson, writeJson } from "../files.ts"
+import { ArrayFile, readArray, writeArray } from "./arrays.ts"
+
+/** What one fine-tuning run leaves behind. Update s (0-based) used `learningRate[s]` and saw `loss[s]`. */
+export interface Run {
+  readonly seed: number
+  readonly steps: number
+  readonly warmupSteps: number
+  /** [steps], mean cross-entropy of the batch before the update, dropout on */
+  readonly loss: Float64Array
+  /** [steps] */
+  readonly learningRate: Float64Array
+  /** [steps], global L2 norm of the gradient before clipping */
+  readonly gradientNorm: Float64Array
+  /** [dev examples], the class of the largest logit */
+  readonly predictions: Int32Array
+  /** [dev examples] */
+  readonly labels: Int32Array
+  /** The most frequent label of the training split: the majority baseline always answers this. */
+  readonly majorityLabel: number
+}
+
+/** A run as it is given: with, on request, the fine-tuned model, streamed into a folder of the artifact. */
+export interface RunGiven extends Run {
+  readonly saveModel?: (folder: string) => Effect.Effect<void, FileError>
+}
+
+export interface RunTaken extends Run {
+  /** The fine-tuned model in the Hugging Face layout, where it was kept. */
+  readonly modelFolder: string | null
+}
+
+export interface RunForecast {
+  readonly steps: number
+  readonly warmupSteps: number
+  readonly batchSize: number
+  readonly tokensPerExample: number
+  readonly parameters: number
+  readonly layers: number
+  readonly hidden: number
+  readonly intermediate: number
+  readonly heads: number
+}
+
+const RunFile = type({
+  "+": "reject",
+  seed: "number.integer >= 0",
+  steps: "number.integer >= 0",
+  warmupSteps: "number.integer >= 0",
+  loss: ArrayFile,
+  learningRate: ArrayFile,
+  gradientNorm: ArrayFile,
+  predictions: ArrayFile,
+  labels: ArrayFile,
+  majorityLabel: "number.integer >= 0",
+  model: "boolean",
+})
+
+export const Run: Kind<"run", RunGiven, RunTaken, RunForecast> = {
+  kind: "run",
+  write: Effect.fnUntraced(function* (folder, { saveModel, ...run }) {
+    if (saveModel !== undefined) yield* saveModel(join(folder, "model"))
+    yield* writeJson(join(folder, "run.json"), {
+      ...run,
+      loss: yield* writeArray(folder, "loss", run.loss),
+      learningRate: yield* writeArray(folder, "learning-rate", run.learningRate),
+      gradientNorm: yield* writeArray(folder, "gradient-norm", run.gradientNorm),
+      predictions: yield* writeArray(folder, "predictions", run.predictions),
+      labels: yield* writeArray(folder, "labels", run.labels),
+      model: saveModel !== undefined,
+    })
+  }),
+  read: Effect.fnUntraced(function* (folder) {
+    const { model, ...file } = yield* readJson(join(folder, "run.json"), RunFile)
+    const run: RunTaken = {
+      ...file,
+      loss: yield* readArray(folder, file.loss, "f64"),
+      learningRate: yield* readArray(folder, file.learningRate, "f64"),
+      gradientNorm: yield* readArray(folder, file.gradientNorm, "f64"),
+      predictions: yield* readArray(folder, file.predictions, "i32"),
+      labels: yield* readArray(folder, file.labels, "i32"),
+      modelFolder: model ? join(folder, "model") : null,
+    }
+    if (run.predictions.length !== run.labels.length || run.loss.length !== run.steps) {
+      const found = `${run.loss.length} losses for ${run.steps} steps, ${run.predictions.length} predictions for ${run.labels.length} labels`
+      return yield* new FileError({ path: join(folder, "run.json"), doing: "read", found })
+    }
+    return run
+  }),
+}
+
+/** Dev examples answered rightly: an integer, so that it compares exactly with {@link majorityCorrect}. */
+export const correct = (run: Run): number =>
+  run.predictions.reduce((count, prediction, i) => count + (prediction === run.labels[i] ? 1 : 0), 0)
+
+/** Dev examples that the majority baseline answers rightly (146 of 277 on RTE). */
+export const majorityCorrect = (run: Run): number =>
+  run.labels.reduce((count, label) => count + (label === run.majorityLabel ? 1 : 0), 0)
+
+/** A run fails when it does not beat the majority baseline. */
+export const isFailedRun = (run: Run): boolean => correct(run) <= majorityCorrect(run)

@@ -1,0 +1,34 @@
+import { type } from "arktype"
+import { Data, Effect } from "effect"
+
+/** Input from outside (an option, a file, the command line) that does not have the shape that was declared. */
+export class InvalidInput extends Data.TaggedError("InvalidInput")<{
+  /** What was read: an option's owner, a file with its line, a flag. */
+  readonly what: string
+  /** One problem a line: the path, what was expected and what was found. */
+  readonly problems: readonly string[]
+}> {
+  override get message() {
+    return `${this.what}:\n${this.problems.map((problem) => `  ${problem}`).join("\n")}`
+  }
+}
+
+const problemsOf = (errors: type.errors): readonly string[] => [
+  ...new Set(
+    errors.map((error) => (error.message.length > 400 ? `${error.message.slice(0, 400)}…` : error.message)),
+  ),
+]
+
+/**
+ * Checks `input` against an arktype, all errors at once.
+ *
+ * @throws InvalidInput with the path of each problem, what was expected and what was found
+ */
+export const decode =
+  <T extends type.Any>(what: string, schema: T) =>
+  (input: unknown): Effect.Effect<T["infer"], InvalidInput> => {
+    const out = schema(input)
+    return out instanceof type.errors
+      ? Effect.fail(new InvalidInput({ what, problems: problemsOf(out) }))
+      : Effect.succeed(out)
+  }

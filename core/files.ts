@@ -1,0 +1,176 @@
+/**
+ * Reading and writing files as effects: failures are {@link FileError} values that tell a person which file,
+ * what was being done, and what to do about it.
+ */
+import { randomBytes } from "node:crypto"
+import { constants } from "node:fs"
+import * as fs from "node:fs/promises"
+import { dirname } from "node:path"
+import type { type } from "arktype"
+import { Data, Effect } from "effect"
+import { decode, type InvalidInput } from "./decode.ts"
+
+export class FileError extends Data.TaggedError("FileError")<{
+  readonly path: string
+  readonly doing: string
+  readonly found: string
+  readonly advice?: string
+}> {
+  override get message() {
+    return `cannot ${this.doing} ${this.path}: ${this.found}${this.advice === undefined ? "" : `. ${this.advice}`}`
+  }
+}
+
+const reasons: Record<string, readonly [found: string, advice?: string]> = {
+  ENOENT: ["there is no such file or folder"],
+  EACCES: ["permission denied"],
+  EPERM: ["permission denied"],
+  EISDIR: ["it is a folder, a file was expected"],
+  ENOTDIR: ["part of the path is a file, a folder was expected"],
+  EROFS: ["the file system is read-only", "Choose another folder with --out"],
+  ENOSPC: ["the disk is full", "Free some space and start again: what is finished is kept"],
+  EDQUOT: ["the disk quota is used up", "Free some space and start again: what is finished is kept"],
+  EMFILE: ["too many open files"],
+}
+
+/** Makes a {@link FileError} of whatever node:fs threw. */
+export const fileError = (doing: string, path: string, cause: unknown): FileError => {
+  if (cause instanceof FileError) return cause
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+  const [found, advice] = reasons[code] ?? [cause instanceof Error ? cause.message : String(cause)]
+  return new FileError({ path, doing, found, ...(advice === undefined ? {} : { advice }) })
+}
+
+/** Runs `body`, which works on the file or folder `path`, and turns what it throws into a {@link FileError}. */
+export const attempt = <A>(
+  doing: string,
+  path: string,
+  body: () => Promise<A>,
+): Effect.Effect<A, FileError> =>
+  Effect.tryPromise({ try: body, catch: (cause) => fileError(doing, path, cause) })
+
+/**
+ * The bytes of a file of at most `limit` bytes.
+ *
+ * @throws FileError where the file is missing, unreadable or larger than `limit`
+ */
+export const readBytes = (path: string, limit = 2 ** 31 - 1): Effect.Effect<Uint8Array, FileError> =>
+  attempt("read", path, async () => {
+    const { size } = await fs.stat(path)
+    if (size > limit) {
+      throw new FileError({
+        path,
+        doing: "read",
+        found: `it has ${size} bytes, at most ${limit} were expected`,
+      })
+    }
+    return new Uint8Array(await fs.readFile(path))
+  })
+
+/**
+ * Decodes UTF-8 strictly: a byte sequence that is not UTF-8 is refused with the line it stands on, rather than
+ * replaced silently. A byte order mark is dropped.
+ */
+export const decodeUtf8 = (path: string, bytes: Uint8Array): Effect.Effect<string, FileError> =>
+  Effect.try({
+    try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    catch: () =>
+      new FileError({
+        path,
+        doing: "read",
+        found: `line ${firstInvalidLine(bytes)} is not UTF-8`,
+        advice: "Convert it to UTF-8",
+      }),
+  })
+
+const firstInvalidLine = (bytes: Uint8Array): number => {
+  const decoder = new TextDecoder("utf-8", { fatal: true })
+  let line = 1
+  for (let start = 0; start < bytes.length; line++) {
+    const newline = bytes.indexOf(10, start)
+    const end = newline < 0 ? bytes.length : newline + 1
+    try {
+      decoder.decode(bytes.subarray(start, end))
+    } catch {
+      return line
+    }
+    start = end
+  }
+  return line
+}
+
+/** The text of a UTF-8 file. */
+export const readText = (path: string, limit?: number): Effect.Effect<string, FileError> =>
+  Effect.flatMap(readBytes(path, limit), (bytes) => decodeUtf8(path, bytes))
+
+/** The JSON value in a UTF-8 file, checked against `schema`. */
+export const readJson = <T extends type.Any>(
+  path: string,
+  schema: T,
+  limit?: number,
+): Effect.Effect<T["infer"], FileError | InvalidInput> =>
+  readText(path, limit).pipe(
+    Effect.flatMap((text) =>
+      Effect.try({
+        try: (): unknown => JSON.parse(text),
+        catch: (cause) => new FileError({ path, doing: "read", found: `it is not JSON (${String(cause)})` }),
+      }),
+    ),
+    Effect.flatMap(decode(path, schema)),
+  )
+
+/**
+ * Writes a file whole or not at all: to a temporary name beside it, then renamed. Makes the folders above it.
+ *
+ * @throws FileError
+ */
+export const writeFile = (path: string, content: string | Uint8Array): Effect.Effect<void, FileError> =>
+  attempt("write", path, async () => {
+    await fs.mkdir(dirname(path), { recursive: true })
+    const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`
+    try {
+      await fs.writeFile(temporary, content)
+      await fs.rename(temporary, path)
+    } catch (cause) {
+      await fs.rm(temporary, { force: true })
+      throw cause
+    }
+  })
+
+export const writeJson = (path: string, value: unknown): Effect.Effect<void, FileError> =>
+  writeFile(path, `${JSON.stringify(value, null, 1)}\n`)
+
+export const exists = (path: string): Effect.Effect<boolean> =>
+  Effect.promise(() =>
+    fs.access(path, constants.F_OK).then(
+      () => true,
+      () => false,
+    ),
+  )
+
+/**
+ * Makes a folder whole or not at all: `fill` writes into a temporary folder beside it, which is then renamed. A
+ * folder that stands there already (made by another process meanwhile) is kept and the new one dropped.
+ */
+export const writeFolder = <E, R>(
+  path: string,
+  fill: (folder: string) => Effect.Effect<void, E, R>,
+): Effect.Effect<void, E | FileError, R> => {
+  const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`
+  return Effect.gen(function* () {
+    yield* attempt("make", temporary, () => fs.mkdir(temporary, { recursive: true }))
+    yield* fill(temporary)
+    yield* attempt("write", path, async () => {
+      try {
+        await fs.rename(temporary, path)
+      } catch (cause) {
+        const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+        if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause
+      }
+    })
+  }).pipe(Effect.ensuring(remove(temporary)))
+}
+
+/** Removes a file or a folder with all that is in it; one that is not there is no error. */
+export const remove = (path: string): Effect.Effect<void> =>
+  Effect.promise(() => fs.rm(path, { recursive: true, force: true }).catch(() => undefined))

@@ -1,0 +1,14 @@
+/**
+ * The five stages of a study, in the order in which they depend on each other.
+ *
+ * | stage    | takes                                          | gives                                        |
+ * |----------|------------------------------------------------|----------------------------------------------|
+ * | data     | files or a hub                                 | tokenised text with its splits and labels    |
+ * | pretrain | data, a checkpoint or nothing                  | a checkpoint                                 |
+ * | finetune | data, a checkpoint, a seed                     | a run: metrics by step, predictions          |
+ * | probe    | a run that it watches                          | observations: typed rows                     |
+ * | report   | anything above                                 | tables, figures, a page                      |
+ */
+export const stages = ["data", "pretrain", "finetune", "probe", "report"] as const
+
+export type Stage = (typeof stages)[number]
