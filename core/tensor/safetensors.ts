@@ -15,7 +15,7 @@ import { type } from "arktype"
 import { Effect, type Scope } from "effect"
 import { InvalidInput } from "../decode.ts"
 import { attempt, type FileError } from "../files.ts"
-import { duplicateKey } from "./duplicateKey.ts"
+import { duplicateKey } from "./duplicate-key.ts"
 
 export interface SafetensorsEntry {
   readonly name: string
