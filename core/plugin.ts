@@ -74,6 +74,9 @@ export type InputsForecast<I extends Takes> = { readonly [N in keyof I]: InputFo
  */
 export interface Node<out K extends AnyKind = AnyKind, out View = unknown> {
   readonly plugin: AnyPlugin
+  /** The options as the pipeline file gave them. */
+  readonly given: Readonly<Record<string, unknown>>
+  /** The options checked and completed. */
   readonly options: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, Node | readonly Cohort<Node>[]>>
   /** What is wrong with the options; a plan lists the problems of all nodes at once. */
