@@ -1,0 +1,41 @@
+/** The place of each value in ascending order, from 1; equal values share the mean of their places. */
+export const averageRanks = (values: ArrayLike<number>): Float64Array => {
+  const order = Int32Array.from({ length: values.length }, (_, i) => i).sort(
+    (a, b) => values[a]! - values[b]!,
+  )
+  const ranks = new Float64Array(values.length)
+  for (let start = 0; start < order.length; ) {
+    let end = start + 1
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++
+    for (let i = start; i < end; i++) ranks[order[i]!] = (start + 1 + end) / 2
+    start = end
+  }
+  return ranks
+}
+
+/**
+ * Spearman's rank correlation with ties averaged: Pearson's correlation of the average ranks, as
+ * `scipy.stats.spearmanr` computes it.
+ *
+ * @returns a number in [−1, 1]; NaN where either side is constant or holds a NaN, or below two pairs
+ * @throws RangeError where the two differ in length
+ */
+export const spearman = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
+  if (x.length !== y.length) throw new RangeError(`${x.length} values against ${y.length}`)
+  for (let i = 0; i < x.length; i++) if (Number.isNaN(x[i]!) || Number.isNaN(y[i]!)) return Number.NaN
+  const a = averageRanks(x)
+  const b = averageRanks(y)
+  // Average ranks always have this mean, so the sums below have no rounding but their own.
+  const mean = (x.length + 1) / 2
+  let ab = 0
+  let aa = 0
+  let bb = 0
+  for (let i = 0; i < a.length; i++) {
+    const da = a[i]! - mean
+    const db = b[i]! - mean
+    ab += da * db
+    aa += da * da
+    bb += db * db
+  }
+  return ab / Math.sqrt(aa * bb)
+}
