@@ -1,0 +1,58 @@
+import { Data, Effect } from "effect"
+
+/** A backend that cannot run here, why, and what would change that. */
+export class BackendUnavailable extends Data.TaggedError("BackendUnavailable")<{
+  readonly backend: string
+  readonly reason: string
+  readonly remedy: string
+}> {
+  override get message() {
+    return `the backend ${this.backend} cannot run here: ${this.reason}; ${this.remedy}`
+  }
+}
+
+/**
+ * A tfjs backend as a plugin. Neither importing its file nor making this value loads its library: commands that
+ * compute nothing must start at once.
+ */
+export interface Backend {
+  /** Its name in tfjs. */
+  readonly name: string
+  /** One line for a list of backends. */
+  readonly summary: string
+  /** `auto` takes the backend of the highest rank that can run. */
+  readonly rank: number
+  /** Whether it can run here, without starting it. */
+  readonly check: Effect.Effect<void, BackendUnavailable>
+  /** Loads the library and registers it in tfjs, with its fused kernels. */
+  readonly register: Effect.Effect<void, BackendUnavailable>
+}
+
+/** Makes a backend the one that tensors are computed by, with tfjs's gradients registered. */
+export const startBackend = Effect.fn("startBackend")(function* (backend: Backend) {
+  // Only the package of the whole registers gradients in every runtime; tfjs-core's own bundle has none.
+  const tf = yield* Effect.promise(() => import("@tensorflow/tfjs"))
+  // Spares every op its debugging checks, and the console an advertisement.
+  tf.enableProdMode()
+  yield* backend.register
+  const started = yield* Effect.promise(async () => {
+    const set = await tf.setBackend(backend.name)
+    await tf.ready()
+    return set
+  })
+  if (!started) {
+    return yield* new BackendUnavailable({
+      backend: backend.name,
+      reason: "tfjs could not initialise it",
+      remedy: "see the warnings above, or choose another backend",
+    })
+  }
+})
+
+/** The backend of the highest rank that can run here. Fails with the reason of the last where none can. */
+export const bestBackend = Effect.fn("bestBackend")(function* (
+  backends: readonly [Backend, ...(readonly Backend[])],
+) {
+  const ranked = backends.toSorted((left, right) => right.rank - left.rank)
+  return yield* Effect.firstSuccessOf(ranked.map((backend) => Effect.as(backend.check, backend)))
+})

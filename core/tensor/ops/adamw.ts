@@ -1,0 +1,77 @@
+import * as tf from "@tensorflow/tfjs-core"
+import { type AdamWCoefficients, type Kernels, kernel } from "../kernels.ts"
+import type { Gradients, Parameters } from "../parameters.ts"
+
+export const referenceAdamW: Kernels["adamw"] = (theta, gradient, m, v, coefficients) => {
+  const { gradientScale, beta1, beta2, epsilon, stepSize, decay } = coefficients
+  return tf.tidy(() => {
+    const g = tf.mul(gradient, gradientScale)
+    const nextM = tf.add(tf.mul(m, beta1), tf.mul(g, 1 - beta1))
+    const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(g), 1 - beta2))
+    const moved = tf.sub(theta, tf.mul(tf.div(nextM, tf.add(tf.sqrt(nextV), epsilon)), stepSize))
+    return { theta: decay === 0 ? moved : tf.sub(moved, tf.mul(moved, decay)), m: nextM, v: nextV }
+  })
+}
+
+/** The moments by parameter name, and the number of updates done. */
+export interface AdamWState {
+  readonly m: Parameters
+  readonly v: Parameters
+  readonly updates: number
+}
+
+export interface AdamWOptions {
+  readonly learningRate: number
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+  /** Decoupled: after the update, θ ← θ − learning rate · weight decay · θ. */
+  readonly weightDecay: number
+  /** Whether the step is multiplied by √(1 − β₂ᵗ) / (1 − β₁ᵗ). */
+  readonly biasCorrection: boolean
+  /** Factor of all gradients; see `clippingScale`. */
+  readonly gradientScale: number
+}
+
+export const adamwInit = (parameters: Parameters): AdamWState => ({
+  m: parameters.zeros(),
+  v: parameters.zeros(),
+  updates: 0,
+})
+
+/**
+ * One update of AdamW in the form that BERT was trained with and that Hugging Face's AdamW kept (Loshchilov and
+ * Hutter 2019; Devlin et al. 2019): m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← θ − lr · m / (√v + ε), then
+ * weight decay. With bias correction lr is multiplied by √(1 − β₂ᵗ) / (1 − β₁ᵗ); ε is not.
+ *
+ * Parameters without a gradient stay as they are, with their moments. Parameters and moments are replaced in their
+ * sets: a tensor taken from a set before the update must not be used after it.
+ *
+ * @returns the state after the update, which shares its moments with the one given
+ */
+export const adamwStep = (
+  parameters: Parameters,
+  gradients: Gradients,
+  state: AdamWState,
+  options: AdamWOptions,
+): AdamWState => {
+  const { learningRate, beta1, beta2, epsilon, weightDecay, biasCorrection, gradientScale } = options
+  const updates = state.updates + 1
+  const correction = biasCorrection ? Math.sqrt(1 - beta2 ** updates) / (1 - beta1 ** updates) : 1
+  const coefficients: AdamWCoefficients = {
+    gradientScale,
+    beta1,
+    beta2,
+    epsilon,
+    stepSize: learningRate * correction,
+    decay: learningRate * weightDecay,
+  }
+  const update = kernel("adamw", referenceAdamW)
+  for (const [name, gradient] of gradients) {
+    const next = update(parameters.get(name), gradient, state.m.get(name), state.v.get(name), coefficients)
+    parameters.set(name, next.theta)
+    state.m.set(name, next.m)
+    state.v.set(name, next.v)
+  }
+  return { ...state, updates }
+}

@@ -1,0 +1,27 @@
+import type * as tf from "@tensorflow/tfjs-core"
+import { differentiable } from "../differentiable.ts"
+import { kernel } from "../kernels.ts"
+import { currentTap, differentiatedBy, gradientsOf } from "../tap.ts"
+import { gatherRows, referenceScatterAddRows } from "./rows.ts"
+
+/**
+ * The table's rows for the ids of T tokens. The table's gradient is dense, [V, H].
+ *
+ * @param name under which a tap hears of it
+ * @throws RangeError for an id outside the table
+ */
+export const embedding = (table_VH: tf.Tensor2D, ids_T: Int32Array, name?: string): tf.Tensor2D => {
+  const tap = currentTap()
+  return differentiable(
+    differentiatedBy(tap, [], [table_VH]),
+    () => ({ y: gatherRows(table_VH, ids_T), saved: {} }),
+    (dy_TH) => {
+      if (tap !== undefined && name !== undefined) {
+        tap.receive({ op: "embedding", name, ids_T, outputGradient_TH: dy_TH })
+      }
+      return gradientsOf(tap, [], () => [
+        kernel("scatterAddRows", referenceScatterAddRows)(dy_TH, ids_T, table_VH.shape[0]),
+      ])
+    },
+  )
+}

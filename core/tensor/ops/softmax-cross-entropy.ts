@@ -1,0 +1,41 @@
+import * as tf from "@tensorflow/tfjs-core"
+import { differentiable } from "../differentiable.ts"
+import { type Kernels, kernel } from "../kernels.ts"
+
+export const referenceSoftmaxCrossEntropy: Kernels["softmaxCrossEntropy"] = (logits_NC, labels_N) => {
+  const [count, classes] = logits_NC.shape
+  const target_NC = tf.oneHot(tf.tensor1d(labels_N, "int32"), classes).toFloat()
+  const shifted_NC = tf.sub(logits_NC, tf.max(logits_NC, 1, true))
+  const exponentials_NC = tf.exp(shifted_NC)
+  const sums_N1 = tf.sum(exponentials_NC, 1, true)
+  const chosen_N1 = tf.sum(tf.mul(shifted_NC, target_NC), 1, true)
+  const loss: tf.Scalar = tf.mean(tf.sub(tf.log(sums_N1), chosen_N1))
+  const excess_NC = tf.sub(tf.div(exponentials_NC, sums_N1), target_NC)
+  return { loss, gradient_NC: tf.div(excess_NC, count) }
+}
+
+/**
+ * The mean over N rows of −log softmax(logits)[label].
+ *
+ * @throws RangeError for a label that is not a class, or without rows (whose mean is not a number)
+ */
+export const softmaxCrossEntropy = (logits_NC: tf.Tensor2D, labels_N: Int32Array): tf.Scalar => {
+  const [count, classes] = logits_NC.shape
+  if (count === 0 || labels_N.length !== count) {
+    throw new RangeError(`${labels_N.length} labels for ${count} rows of logits`)
+  }
+  for (const label of labels_N) {
+    if (label < 0 || label >= classes) throw new RangeError(`label ${label} among ${classes} classes`)
+  }
+  return differentiable(
+    [logits_NC],
+    () => {
+      const { loss, gradient_NC } = kernel("softmaxCrossEntropy", referenceSoftmaxCrossEntropy)(
+        logits_NC,
+        labels_N,
+      )
+      return { y: loss, saved: { gradient_NC } }
+    },
+    (dy, { gradient_NC }) => [tf.mul(gradient_NC, dy)],
+  )
+}

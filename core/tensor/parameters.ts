@@ -1,0 +1,123 @@
+import * as tf from "@tensorflow/tfjs-core"
+
+/** A tensor's values in host memory, row-major. */
+export interface HostTensor {
+  readonly shape: readonly number[]
+  readonly values: Float32Array
+}
+
+/**
+ * A model's parameters by name, in a fixed order. The set owns its tensors: `set` and `dispose` free them.
+ * Nothing is registered in tfjs, so models with the same names live side by side.
+ */
+export class Parameters {
+  readonly #tensors = new Map<string, tf.Tensor>()
+
+  /** @throws RangeError where values and shape disagree */
+  static fromHost(entries: Iterable<readonly [string, HostTensor]>): Parameters {
+    const parameters = new Parameters()
+    for (const [name, { shape, values }] of entries) {
+      const size = tf.util.sizeFromShape([...shape])
+      if (size !== values.length) {
+        parameters.dispose()
+        throw new RangeError(`parameter ${name} has shape [${shape}] and ${values.length} values`)
+      }
+      // The backend may use the array as its own memory.
+      parameters.set(name, tf.tensor(values.slice(), [...shape]))
+    }
+    return parameters
+  }
+
+  get names(): readonly string[] {
+    return [...this.#tensors.keys()]
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name)
+  }
+
+  /**
+   * The parameter, which stays the set's.
+   *
+   * @typeParam T its rank, as the caller knows it from the model
+   * @throws RangeError where there is none of that name
+   */
+  get<T extends tf.Tensor = tf.Tensor>(name: string): T {
+    const tensor = this.#tensors.get(name)
+    if (tensor === undefined) throw new RangeError(`there is no parameter ${name}`)
+    return tensor as T
+  }
+
+  /** Takes over a tensor, and frees the one that had the name. A new name goes last. */
+  set(name: string, tensor: tf.Tensor): void {
+    const old = this.#tensors.get(name)
+    this.#tensors.set(name, tf.keep(tensor))
+    if (old !== undefined && old !== tensor) old.dispose()
+  }
+
+  /** The number of scalars. */
+  get size(): number {
+    let size = 0
+    for (const tensor of this.#tensors.values()) size += tensor.size
+    return size
+  }
+
+  /** Copies of all values, in order. */
+  toHost(): Map<string, HostTensor> {
+    const host = new Map<string, HostTensor>()
+    for (const [name, tensor] of this.#tensors) {
+      host.set(name, { shape: [...tensor.shape], values: Float32Array.from(tensor.dataSync()) })
+    }
+    return host
+  }
+
+  /** A set of its own with the same values. */
+  clone(): Parameters {
+    return Parameters.fromHost(this.toHost())
+  }
+
+  /** Zeros with the same names and shapes: a state of an optimiser. */
+  zeros(): Parameters {
+    const zeros = new Parameters()
+    for (const [name, tensor] of this.#tensors) zeros.set(name, tf.zeros(tensor.shape))
+    return zeros
+  }
+
+  dispose(): void {
+    for (const tensor of this.#tensors.values()) tensor.dispose()
+    this.#tensors.clear()
+  }
+}
+
+/** Gradients by parameter name; whoever asked for them disposes of them. */
+export type Gradients = ReadonlyMap<string, tf.Tensor>
+
+/** Frees all gradients. */
+export const disposeGradients = (gradients: Gradients): void => {
+  for (const gradient of gradients.values()) gradient.dispose()
+}
+
+/**
+ * A loss and its gradients with respect to parameters; everything else made on the way is freed.
+ *
+ * @param names the parameters to differentiate by; all where left out
+ * @returns the value and the gradients, the caller's to free; a parameter that the loss does not depend on has none
+ */
+export const valueAndGradients = (
+  loss: () => tf.Scalar,
+  parameters: Parameters,
+  names: readonly string[] = parameters.names,
+): { readonly value: tf.Scalar; readonly gradients: Gradients } => {
+  const gradients = new Map<string, tf.Tensor>()
+  const value = tf.tidy(() => {
+    const tensors = names.map((name) => parameters.get(name))
+    const { value, grads } = tf.engine().gradients(loss, tensors, undefined, true)
+    for (const [index, name] of names.entries()) {
+      const gradient = grads[index]
+      // A clone shares the memory: one tensor may be the gradient of two parameters.
+      if (gradient != null) gradients.set(name, tf.keep(gradient.clone()))
+    }
+    return value
+  })
+  return { value, gradients }
+}

@@ -1,0 +1,13 @@
+import { Effect } from "effect"
+import type { Backend } from "../../core/tensor/backend.ts"
+
+/** tfjs in plain JavaScript: slow, and what the others are checked against. */
+export const cpu: Backend = {
+  name: "cpu",
+  summary: "plain JavaScript, runs everywhere, slow",
+  rank: 0,
+  check: Effect.void,
+  register: Effect.promise(async () => {
+    await import("@tensorflow/tfjs-backend-cpu")
+  }),
+}

@@ -1,0 +1,39 @@
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join, sep } from "node:path"
+import { Effect } from "effect"
+import { type Backend, BackendUnavailable } from "../../core/tensor/backend.ts"
+
+const unavailable = (reason: string) =>
+  new BackendUnavailable({
+    backend: "wasm",
+    reason,
+    remedy: "run `bun install`, or choose the backend cpu",
+  })
+
+/** Where the package keeps its .wasm files. */
+const binaries = Effect.try({
+  try: () => dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm")),
+  catch: () => unavailable("the package @tensorflow/tfjs-backend-wasm is not installed"),
+}).pipe(
+  Effect.filterOrFail(
+    (folder) => existsSync(join(folder, "tfjs-backend-wasm-simd.wasm")),
+    (folder) => unavailable(`${folder} has no tfjs-backend-wasm-simd.wasm`),
+  ),
+)
+
+/** tfjs in WebAssembly on one thread: the same bits on any number of cores, which are for runs side by side. */
+export const wasm: Backend = {
+  name: "wasm",
+  summary: "WebAssembly with SIMD on one thread, runs everywhere",
+  rank: 10,
+  check: Effect.asVoid(binaries),
+  register: Effect.gen(function* () {
+    const folder = yield* binaries
+    yield* Effect.promise(async () => {
+      const { setThreadsCount, setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm")
+      setThreadsCount(1)
+      setWasmPaths(folder + sep)
+    })
+  }),
+}
