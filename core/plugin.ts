@@ -193,8 +193,14 @@ const build =
     }
     const options: unknown = declaration.options(given)
     return options instanceof type.errors
-      ? { plugin: declaration, options: given, inputs, problems: options.map((error) => error.message) }
-      : { plugin: declaration, options: options as Record<string, unknown>, inputs, problems: [] }
+      ? {
+          plugin: declaration,
+          given,
+          options: given,
+          inputs,
+          problems: options.map((error) => error.message),
+        }
+      : { plugin: declaration, given, options: options as Record<string, unknown>, inputs, problems: [] }
   }
 
 /** Functions have a read-only `name`, so the declaration's properties are defined, not assigned. */
