@@ -1,0 +1,143 @@
+/**
+ * A training's state on disk, so that it can be stopped and gone on with: one folder a save, named by the number of
+ * updates, written whole or not at all. Tensors are written and read one at a time: a large model has gigabytes.
+ */
+import * as fs from "node:fs/promises"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { ArrayFile, readArray, writeArray } from "../artifacts/arrays.ts"
+import { InvalidInput } from "../decode.ts"
+import { attempt, type FileError, readJson, remove, writeFolder, writeJson } from "../files.ts"
+import type { AdamWState } from "./ops/adamw.ts"
+import type { Parameters } from "./parameters.ts"
+import { openSafetensors, type TensorSource, writeSafetensors } from "./safetensors.ts"
+
+/** What changes while a model is trained. */
+export interface TrainingState {
+  readonly parameters: Parameters
+  readonly optimiser: AdamWState
+  /** [updates of the whole training], filled as far as `optimiser.updates` */
+  readonly loss: Float64Array
+  readonly gradientNorm: Float64Array
+}
+
+const StateFile = type({
+  "+": "reject",
+  updates: "number.integer >= 0",
+  loss: ArrayFile,
+  gradientNorm: ArrayFile,
+  carried: "unknown",
+})
+
+const tensorsFile = "tensors.safetensors"
+
+/** The tensors of a state with their names in the file. */
+const tensorsOf = ({ parameters, optimiser }: TrainingState) =>
+  Object.entries({ parameters, m: optimiser.m, v: optimiser.v }).flatMap(([part, set]) =>
+    set.names.map((name) => ({ key: `${part}/${name}`, set, name })),
+  )
+
+/** The names of the saved states in `scratch`; there is more than one only where a save was cut off. */
+const savedIn = (scratch: string): Effect.Effect<readonly string[], FileError> =>
+  attempt("list", scratch, async () => {
+    await fs.mkdir(scratch, { recursive: true })
+    const names = await fs.readdir(scratch)
+    return names.filter((name) => /^training-\d+$/.test(name))
+  })
+
+/**
+ * Saves a state in the folder `scratch`, in the place of an older one.
+ *
+ * @param carried plain JSON data of the caller
+ * @throws FileError
+ */
+export const saveTraining = Effect.fn("saveTraining")(function* (
+  scratch: string,
+  state: TrainingState,
+  carried: unknown,
+): Effect.fn.Return<void, FileError> {
+  const { updates } = state.optimiser
+  const name = `training-${updates}`
+  yield* writeFolder(
+    join(scratch, name),
+    Effect.fnUntraced(function* (folder) {
+      const sources = tensorsOf(state).map(({ key, set, name }): TensorSource => {
+        const tensor = set.get(name)
+        return { name: key, shape: tensor.shape, values: async () => Float32Array.from(await tensor.data()) }
+      })
+      yield* writeSafetensors(join(folder, tensorsFile), sources)
+      yield* writeJson(join(folder, "state.json"), {
+        updates,
+        loss: yield* writeArray(folder, "loss", state.loss),
+        gradientNorm: yield* writeArray(folder, "gradient-norm", state.gradientNorm),
+        carried,
+      })
+    }),
+  )
+  for (const older of yield* savedIn(scratch)) if (older !== name) yield* remove(join(scratch, older))
+})
+
+/** Opens a saved state and checks that it fits `state`, which is left as it is. */
+const openState = Effect.fnUntraced(function* (folder: string, state: TrainingState) {
+  const file = yield* readJson(join(folder, "state.json"), StateFile)
+  const loss = yield* readArray(folder, file.loss, "f64")
+  const gradientNorm = yield* readArray(folder, file.gradientNorm, "f64")
+  const tensors = yield* openSafetensors(join(folder, tensorsFile))
+  const expected = tensorsOf(state)
+  const misfits = expected.filter(({ key, set, name }) => {
+    const entry = tensors.entries.get(key)
+    return entry?.dtype !== "F32" || !tf.util.arraysEqual([...entry.shape], set.get(name).shape)
+  })
+  const lengths = [loss.length, gradientNorm.length]
+  if (misfits.length > 0 || tensors.entries.size !== expected.length) {
+    const names = misfits.map(({ key }) => key).join(", ")
+    return yield* new InvalidInput({ what: tensors.path, problems: [`it is of another model (${names})`] })
+  }
+  if (lengths.some((length) => length !== state.loss.length) || file.updates > state.loss.length) {
+    const found = `${file.updates} of ${lengths.join(" and ")} updates, ${state.loss.length} were expected`
+    return yield* new InvalidInput({ what: folder, problems: [found] })
+  }
+  return { updates: file.updates, carried: file.carried, loss, gradientNorm, tensors }
+})
+
+/**
+ * Puts the state that is saved in `scratch`, if there is one, into `state`. One that cannot be used (damaged in a power
+ * cut, or of another training) is removed with a warning, and the training starts over: it gives the same bits.
+ *
+ * @param usable whether a training may go on from so many updates
+ * @param restore gets the caller's own data, before anything else is changed
+ * @returns the optimiser's state to go on from
+ * @throws FileError where the disk fails while tensors are read
+ */
+export const loadTraining = Effect.fn("loadTraining")(function* (
+  scratch: string,
+  state: TrainingState,
+  usable: (updates: number) => boolean,
+  restore: (carried: unknown) => Effect.Effect<void, InvalidInput>,
+): Effect.fn.Return<AdamWState, FileError | InvalidInput> {
+  for (const name of yield* savedIn(scratch)) {
+    const folder = join(scratch, name)
+    const load = Effect.gen(function* () {
+      const saved = yield* openState(folder, state).pipe(
+        Effect.tap(({ updates, carried }) => (usable(updates) ? restore(carried) : Effect.void)),
+        Effect.catch((error) =>
+          Effect.as(Effect.logWarning(`a saved state cannot be used: ${error.message}`), undefined),
+        ),
+      )
+      if (saved === undefined || !usable(saved.updates)) return undefined
+      for (const { key, set, name } of tensorsOf(state)) {
+        const values = yield* saved.tensors.read(key)
+        set.set(name, tf.tensor(values, set.get(name).shape))
+      }
+      state.loss.set(saved.loss)
+      state.gradientNorm.set(saved.gradientNorm)
+      return { ...state.optimiser, updates: saved.updates }
+    })
+    const loaded = yield* Effect.scoped(load)
+    if (loaded !== undefined) return loaded
+    yield* remove(folder)
+  }
+  return state.optimiser
+})
