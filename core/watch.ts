@@ -103,18 +103,29 @@ class Looking {
     this.finished = (yield* this.guard(this.effect(() => finish(view, this.context())))) ?? []
   })
 
-  /** All rows in the order of their steps, once the run is over. */
-  readonly rows = Effect.fnUntraced({ self: this }, function* (this: Looking) {
-    const rows: Row[] = []
-    for (const step of this.steps) {
-      const looked =
-        this.failure === undefined ? yield* this.guard(anyRows.read(this.folder(step))) : undefined
-      rows.push(...(looked ?? []))
-    }
-    return this.failure === undefined
-      ? Result.succeed([...rows, ...this.finished])
-      : Result.fail<PluginError>(this.failure)
-  })
+  /** All rows in the order of their steps, once the run is over. `ended`: why it ended early, where it did. */
+  readonly rows = Effect.fnUntraced(
+    { self: this },
+    function* (this: Looking, ended: PluginError | undefined) {
+      const unseen = [...this.steps].some((step) => !this.seen.has(step))
+      if (
+        this.failure === undefined &&
+        (unseen || (ended !== undefined && this.observe.finish !== undefined))
+      ) {
+        this.failure =
+          ended ?? new UnitFailure({ outcome: "failed", reason: "the run did not show it every step" })
+      }
+      const rows: Row[] = []
+      for (const step of this.steps) {
+        const looked =
+          this.failure === undefined ? yield* this.guard(anyRows.read(this.folder(step))) : undefined
+        rows.push(...(looked ?? []))
+      }
+      return this.failure === undefined
+        ? Result.succeed([...rows, ...this.finished])
+        : Result.fail<PluginError>(this.failure)
+    },
+  )
 
   private folder(step: number): string {
     return join(this.observer.scratch, `look-${String(step).padStart(7, "0")}`)
@@ -157,11 +168,13 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
     at: (step, view) => Effect.forEach(lookings, (looking) => looking.at(step, view), { discard: true }),
     end: (view) => Effect.forEach(lookings, (looking) => looking.end(view), { discard: true }),
   }
-  const observations: Effect.Effect<Observations> = Effect.map(
-    Effect.forEach(lookings, (looking) =>
-      Effect.map(looking.rows(), (rows) => [looking.observer.key, rows] as const),
-    ),
-    (entries) => new Map(entries),
-  )
+  /** @param ended why the run ended early, where it did: an observer that had seen all it wanted has its rows */
+  const observations = (ended: PluginError | undefined): Effect.Effect<Observations> =>
+    Effect.map(
+      Effect.forEach(lookings, (looking) =>
+        Effect.map(looking.rows(ended), (rows) => [looking.observer.key, rows] as const),
+      ),
+      (entries) => new Map(entries),
+    )
   return { watch, observations }
 }
