@@ -1,0 +1,40 @@
+import { type } from "arktype"
+import type { RunLength } from "../../core/plugin.ts"
+
+/**
+ * At which steps a probe looks. Step t is the model after t updates: 0 is the model before the first one.
+ *
+ * | what                              | options                                         |
+ * |-----------------------------------|-------------------------------------------------|
+ * | before fine-tuning                | `{ at: [0] }`                                   |
+ * | 1, 47, 94, …, 423, 468 of 468     | `{ at: [1], every: "warm-up", last: true }`     |
+ * | the same with 2, 3 and 4          | `{ at: [1, 2, 3, 4], every: "warm-up", last: true }` |
+ */
+export const Steps = type({
+  "+": "reject",
+  /** These. One beyond the end of the run is refused when the run starts. */
+  at: type("number.integer >= 0")
+    .array()
+    .default(() => []),
+  /** Multiples of this number, or of the number of warm-up steps; 0 is not among them. */
+  "every?": "number.integer > 0 | 'warm-up'",
+  /** The end of the run. */
+  last: "boolean = false",
+})
+export type Steps = typeof Steps.infer
+
+/**
+ * The chosen steps of a run, each once, in ascending order.
+ *
+ * @throws RangeError for multiples of the warm-up of a run that has none
+ */
+export const chooseSteps = ({ at, every, last }: Steps, run: RunLength): readonly number[] => {
+  const steps = new Set(at)
+  if (every !== undefined) {
+    const period = every === "warm-up" ? run.warmupSteps : every
+    if (period === 0) throw new RangeError("a run without warm-up was asked for the multiples of its warm-up")
+    for (let step = period; step <= run.steps; step += period) steps.add(step)
+  }
+  if (last) steps.add(run.steps)
+  return [...steps].sort((a, b) => a - b)
+}
