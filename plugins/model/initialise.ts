@@ -1,0 +1,29 @@
+/** Fresh weights: N(0, `initializer_range`²), biases 0, LayerNorm's scales 1 (Devlin et al. 2019). */
+import type { HostTensor } from "../../core/tensor/parameters.ts"
+import { normal, type Stream } from "../../core/tensor/stream.ts"
+import type { BertConfig } from "./config.ts"
+import { heads, type ParameterSpec, parametersOf } from "./parameters.ts"
+
+/**
+ * Draws the values of parameters one by one. A parameter's numbers are those of its own place in the model with every
+ * head, so they do not depend on what else is drawn.
+ *
+ * @param stream by custom that of the name `head`
+ */
+export function* initialise(
+  config: BertConfig,
+  specs: readonly ParameterSpec[],
+  stream: Stream,
+): Generator<[name: string, HostTensor]> {
+  const sites = new Map(parametersOf(config, heads).map(({ name }, site) => [name, site]))
+  for (const { name, shape, role } of specs) {
+    const size = shape.reduce((product, length) => product * length, 1)
+    const site = sites.get(name)
+    if (site === undefined) throw new RangeError(`${name} is no parameter of BERT`)
+    const values =
+      role === "weight"
+        ? normal({ stream, site, step: 0 }, size, config.initializerRange)
+        : new Float32Array(size).fill(role === "scale" ? 1 : 0)
+    yield [name, { shape, values }]
+  }
+}

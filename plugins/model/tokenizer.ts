@@ -1,0 +1,82 @@
+/** BERT's uncased WordPiece tokenizer (Devlin et al. 2019; Schuster and Nakajima 2012). */
+import { Tokenizer } from "@huggingface/tokenizers"
+import type { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { specialPieces } from "./vocabulary.ts"
+
+/** A sequence as the model takes it: ids, and the segment (0 or 1) of each. */
+export interface Encoded {
+  readonly ids: Int32Array
+  readonly types: Int32Array
+}
+
+export interface WordPieceTokenizer {
+  /**
+   * `[CLS] first [SEP]`, or `[CLS] first [SEP] second [SEP]`, shortened to `maximumLength` ids, the longest first.
+   *
+   * @throws RangeError where `maximumLength` leaves no room for the special tokens
+   */
+  readonly encode: (first: string, second: string | undefined, maximumLength: number) => Encoded
+}
+
+/** Text is cleaned, lower-cased, stripped of accents, split at spaces and punctuation, then into pieces. */
+export const tokenizerOf = ({ tokens, special }: Vocabulary): WordPieceTokenizer => {
+  const added = Object.entries(specialPieces).map(([role, content]) => ({
+    id: special[role as keyof typeof special],
+    content,
+    special: true,
+  }))
+  const tokenizer = new Tokenizer(
+    {
+      version: "1.0",
+      added_tokens: added,
+      normalizer: {
+        type: "BertNormalizer",
+        clean_text: true,
+        handle_chinese_chars: true,
+        strip_accents: true,
+        lowercase: true,
+      },
+      pre_tokenizer: { type: "BertPreTokenizer" },
+      post_processor: null,
+      decoder: null,
+      model: {
+        type: "WordPiece",
+        unk_token: specialPieces.unknown,
+        continuing_subword_prefix: "##",
+        max_input_chars_per_word: 100,
+        vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      },
+    },
+    {},
+  )
+  const piecesOf = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids
+
+  const encode = (first: string, second: string | undefined, maximumLength: number): Encoded => {
+    const a = piecesOf(first)
+    const b = second === undefined ? undefined : piecesOf(second)
+    const room = maximumLength - (b === undefined ? 2 : 3)
+    if (!(room >= (b === undefined ? 1 : 2))) {
+      throw new RangeError(`a maximum length of ${maximumLength} leaves no room for text`)
+    }
+    const [keptA, keptB] =
+      b === undefined ? [Math.min(a.length, room), 0] : longestFirst(a.length, b.length, room)
+    const ids = [special.first, ...a.slice(0, keptA), special.separator]
+    const types = new Int32Array(ids.length + (b === undefined ? 0 : keptB + 1)).fill(1, ids.length)
+    if (b !== undefined) ids.push(...b.slice(0, keptB), special.separator)
+    return { ids: Int32Array.from(ids), types }
+  }
+  return { encode }
+}
+
+/**
+ * The lengths that are left of two sequences when the longer one loses tokens until both fit into `room`; of two
+ * halves of an odd room the longer sequence has the larger, and the second where they were equally long. As
+ * tokenizers/src/utils/truncation.rs of Hugging Face has it.
+ */
+export const longestFirst = (first: number, second: number, room: number): [number, number] => {
+  if (first + second <= room) return [first, second]
+  const shorter = Math.min(first, second)
+  const half = Math.floor(room / 2)
+  const [short, long] = shorter <= half ? [shorter, room - shorter] : [half, room - half]
+  return first > second ? [long, short] : [short, long]
+}

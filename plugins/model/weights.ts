@@ -1,0 +1,113 @@
+/**
+ * The weights of a folder in Hugging Face's layout, under the names of `parameters.ts`: one `model.safetensors`, or
+ * several with an index; names with `bert.` in front or not; LayerNorm's old names `gamma` and `beta`.
+ */
+import { basename, join } from "node:path"
+import { type } from "arktype"
+import { Effect, type Scope } from "effect"
+import { InvalidInput } from "../../core/decode.ts"
+import { exists, FileError, readJson } from "../../core/files.ts"
+import { openSafetensors, type SafetensorsFile } from "../../core/tensor/safetensors.ts"
+
+/** A tensor of a checkpoint: where it lies and what it is called there. */
+export interface StoredTensor {
+  readonly file: SafetensorsFile
+  readonly nameInFile: string
+  readonly shape: readonly number[]
+}
+
+/** What a checkpoint's files hold, by canonical name. */
+export type StoredTensors = ReadonlyMap<string, StoredTensor>
+
+const singleFile = "model.safetensors"
+const indexFile = "model.safetensors.index.json"
+const maximumIndexBytes = 2 ** 26
+
+const Index = type({
+  "metadata?": "Record<string, unknown>",
+  weight_map: "Record<string, string>",
+})
+
+/** A name as it would stand in a model with a head: `bert.` in front, LayerNorm's parameters `weight` and `bias`. */
+export const canonicalName = (name: string): string =>
+  name
+    .replace(/^(?=(embeddings|encoder|pooler)\.)/, "bert.")
+    .replace(/\bLayerNorm\.gamma$/, "LayerNorm.weight")
+    .replace(/\bLayerNorm\.beta$/, "LayerNorm.bias")
+
+/**
+ * Opens a folder's weights; the files stay open until the scope closes.
+ *
+ * @throws FileError where there are no weights in a format that is read here
+ * @throws InvalidInput where a file, or the index over the files, contradicts itself
+ */
+export const openWeights: (
+  folder: string,
+) => Effect.Effect<StoredTensors, InvalidInput | FileError, Scope.Scope> = Effect.fn("openWeights")(
+  function* (folder: string) {
+    const stored = new Map<string, StoredTensor>()
+    for (const file of yield* openFiles(folder)) {
+      for (const { name, shape } of file.entries.values()) {
+        const canonical = canonicalName(name)
+        const other = stored.get(canonical)
+        if (other !== undefined) {
+          const names = `${name} in ${basename(file.path)} and ${other.nameInFile} in ${basename(other.file.path)}`
+          return yield* new InvalidInput({
+            what: folder,
+            problems: [`found ${names}, which are names of the same parameter; expected one of them`],
+          })
+        }
+        stored.set(canonical, { file, nameInFile: name, shape })
+      }
+    }
+    return stored
+  },
+)
+
+const openFiles = Effect.fnUntraced(function* (folder: string) {
+  if (yield* exists(join(folder, singleFile))) return [yield* openSafetensors(join(folder, singleFile))]
+  if (yield* exists(join(folder, indexFile))) return yield* openShards(folder)
+  const pickled = yield* exists(join(folder, "pytorch_model.bin"))
+  return yield* new FileError({
+    path: folder,
+    doing: "read the weights in",
+    found: `there is neither ${singleFile} nor ${indexFile}`,
+    ...(pickled && {
+      advice:
+        "pytorch_model.bin may run code when it is opened and is not read: load it in transformers and save_pretrained",
+    }),
+  })
+})
+
+const openShards = Effect.fnUntraced(function* (folder: string) {
+  const path = join(folder, indexFile)
+  const { weight_map } = yield* readJson(path, Index, maximumIndexBytes)
+  const namesOf = Map.groupBy(Object.keys(weight_map), (name) => weight_map[name]!)
+  const problems: string[] = []
+  const files: SafetensorsFile[] = []
+  for (const [shard, names] of namesOf) {
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors$/.test(shard)) {
+      problems.push(
+        `found the file ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`,
+      )
+      continue
+    }
+    const file = yield* openSafetensors(join(folder, shard))
+    files.push(file)
+    const listed = new Set(names)
+    for (const name of listed) if (!file.entries.has(name)) problems.push(`${name} is not in ${shard}`)
+    for (const name of file.entries.keys()) {
+      if (!listed.has(name)) problems.push(`${name} in ${shard} is not listed, or listed as in another file`)
+    }
+  }
+  if (problems.length > 0) return yield* new InvalidInput({ what: path, problems: firstOf(problems) })
+  return files
+})
+
+const maximumProblems = 8
+
+/** The first few problems: one wrong size makes hundreds. */
+export const firstOf = (problems: readonly string[]): readonly string[] =>
+  problems.length <= maximumProblems
+    ? problems
+    : [...problems.slice(0, maximumProblems), `and ${problems.length - maximumProblems} more like these`]
