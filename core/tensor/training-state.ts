@@ -28,7 +28,6 @@ const StateFile = type({
   updates: "number.integer >= 0",
   loss: ArrayFile,
   gradientNorm: ArrayFile,
-  carried: "unknown",
 })
 
 const tensorsFile = "tensors.safetensors"
@@ -39,24 +38,23 @@ const tensorsOf = ({ parameters, optimiser }: TrainingState) =>
     set.names.map((name) => ({ key: `${part}/${name}`, set, name })),
   )
 
-/** The names of the saved states in `scratch`; there is more than one only where a save was cut off. */
+/** The names of the saved states in `scratch`, newest first; there are two only where a save was cut off. */
 const savedIn = (scratch: string): Effect.Effect<readonly string[], FileError> =>
   attempt("list", scratch, async () => {
     await fs.mkdir(scratch, { recursive: true })
     const names = await fs.readdir(scratch)
-    return names.filter((name) => /^training-\d+$/.test(name))
+    const updates = names.flatMap((name) => /^training-(\d{1,15})$/.exec(name)?.[1] ?? [])
+    return updates.sort((a, b) => Number(b) - Number(a)).map((count) => `training-${count}`)
   })
 
 /**
  * Saves a state in the folder `scratch`, in the place of an older one.
  *
- * @param carried plain JSON data of the caller
  * @throws FileError
  */
 export const saveTraining = Effect.fn("saveTraining")(function* (
   scratch: string,
   state: TrainingState,
-  carried: unknown,
 ): Effect.fn.Return<void, FileError> {
   const { updates } = state.optimiser
   const name = `training-${updates}`
@@ -65,14 +63,13 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
     Effect.fnUntraced(function* (folder) {
       const sources = tensorsOf(state).map(({ key, set, name }): TensorSource => {
         const tensor = set.get(name)
-        return { name: key, shape: tensor.shape, values: async () => Float32Array.from(await tensor.data()) }
+        return { name: key, shape: tensor.shape, values: () => tensor.data<"float32">() }
       })
       yield* writeSafetensors(join(folder, tensorsFile), sources)
       yield* writeJson(join(folder, "state.json"), {
         updates,
         loss: yield* writeArray(folder, "loss", state.loss),
         gradientNorm: yield* writeArray(folder, "gradient-norm", state.gradientNorm),
-        carried,
       })
     }),
   )
@@ -80,7 +77,7 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
 })
 
 /** Opens a saved state and checks that it fits `state`, which is left as it is. */
-const openState = Effect.fnUntraced(function* (folder: string, state: TrainingState) {
+const openState = Effect.fnUntraced(function* (folder: string, state: TrainingState, until: number) {
   const file = yield* readJson(join(folder, "state.json"), StateFile)
   const loss = yield* readArray(folder, file.loss, "f64")
   const gradientNorm = yield* readArray(folder, file.gradientNorm, "f64")
@@ -95,48 +92,44 @@ const openState = Effect.fnUntraced(function* (folder: string, state: TrainingSt
     const names = misfits.map(({ key }) => key).join(", ")
     return yield* new InvalidInput({ what: tensors.path, problems: [`it is of another model (${names})`] })
   }
-  if (lengths.some((length) => length !== state.loss.length) || file.updates > state.loss.length) {
-    const found = `${file.updates} of ${lengths.join(" and ")} updates, ${state.loss.length} were expected`
+  if (lengths.some((length) => length !== state.loss.length) || file.updates > until) {
+    const found = `it has ${file.updates} of ${lengths.join(" and ")} updates, at most ${until} of ${state.loss.length} were expected`
     return yield* new InvalidInput({ what: folder, problems: [found] })
   }
-  return { updates: file.updates, carried: file.carried, loss, gradientNorm, tensors }
+  return { updates: file.updates, loss, gradientNorm, tensors }
+})
+
+/** Reads a saved state into `state`; gives the number of updates, or undefined where it cannot be used. */
+const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, until: number) {
+  const saved = yield* Effect.catch(openState(folder, state, until), (error) =>
+    Effect.as(Effect.logWarning(`a saved state cannot be used: ${error.message}`), undefined),
+  )
+  if (saved === undefined) return undefined
+  for (const { key, set, name } of tensorsOf(state)) {
+    set.set(name, tf.tensor(yield* saved.tensors.read(key), set.get(name).shape))
+  }
+  state.loss.set(saved.loss)
+  state.gradientNorm.set(saved.gradientNorm)
+  return saved.updates
 })
 
 /**
  * Puts the state that is saved in `scratch`, if there is one, into `state`. One that cannot be used (damaged in a power
  * cut, or of another training) is removed with a warning, and the training starts over: it gives the same bits.
  *
- * @param usable whether a training may go on from so many updates
- * @param restore gets the caller's own data, before anything else is changed
+ * @param until the largest number of updates to go on from
  * @returns the optimiser's state to go on from
- * @throws FileError where the disk fails while tensors are read
+ * @throws FileError or InvalidInput where the disk fails, or the file changes, while tensors are read
  */
 export const loadTraining = Effect.fn("loadTraining")(function* (
   scratch: string,
   state: TrainingState,
-  usable: (updates: number) => boolean,
-  restore: (carried: unknown) => Effect.Effect<void, InvalidInput>,
+  until: number,
 ): Effect.fn.Return<AdamWState, FileError | InvalidInput> {
   for (const name of yield* savedIn(scratch)) {
     const folder = join(scratch, name)
-    const load = Effect.gen(function* () {
-      const saved = yield* openState(folder, state).pipe(
-        Effect.tap(({ updates, carried }) => (usable(updates) ? restore(carried) : Effect.void)),
-        Effect.catch((error) =>
-          Effect.as(Effect.logWarning(`a saved state cannot be used: ${error.message}`), undefined),
-        ),
-      )
-      if (saved === undefined || !usable(saved.updates)) return undefined
-      for (const { key, set, name } of tensorsOf(state)) {
-        const values = yield* saved.tensors.read(key)
-        set.set(name, tf.tensor(values, set.get(name).shape))
-      }
-      state.loss.set(saved.loss)
-      state.gradientNorm.set(saved.gradientNorm)
-      return { ...state.optimiser, updates: saved.updates }
-    })
-    const loaded = yield* Effect.scoped(load)
-    if (loaded !== undefined) return loaded
+    const updates = yield* Effect.scoped(fill(folder, state, until))
+    if (updates !== undefined) return { ...state.optimiser, updates }
     yield* remove(folder)
   }
   return state.optimiser

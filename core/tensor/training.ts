@@ -25,14 +25,6 @@ export interface Update {
 /** The same for all updates, [updates] each; update s (from 0) saw the model after s updates. */
 export type Metrics = { readonly [M in keyof Update]: Float64Array }
 
-/** What a caller keeps beside the model: it is saved and restored with the same step as the model. */
-export interface Carried {
-  /** Plain JSON data. */
-  readonly save: () => unknown
-  /** Called before the first update of a resumed training, with what `save` gave; checks it. */
-  readonly restore: (saved: unknown) => Effect.Effect<void, InvalidInput>
-}
-
 export interface Training<E, R> {
   /** Updated in place; they stay the caller's. */
   readonly parameters: Parameters
@@ -57,9 +49,6 @@ export interface Training<E, R> {
    * @param last the update that led here; undefined at 0
    */
   readonly at?: (steps: number, last: Update | undefined) => Effect.Effect<void, E, R>
-  /** Whether the training may go on from so many updates: not where someone still waits for an earlier model. */
-  readonly resumable?: (steps: number) => boolean
-  readonly carried?: Carried
 }
 
 /** A state is saved this often (milliseconds), but saving takes at most a twentieth of the time. */
@@ -80,7 +69,7 @@ const saveShare = 20
 export const train = Effect.fnUntraced(function* <E = never, R = never>(
   training: Training<E, R>,
 ): Effect.fn.Return<Metrics, E | FileError | InvalidInput | UnitFailure, R | Progress> {
-  const { parameters, learningRates, scratch, carried, at, resumable } = training
+  const { parameters, learningRates, scratch, at } = training
   const progress = yield* Progress
   const total = learningRates.length
   const until = Math.min(training.until ?? total, total)
@@ -91,7 +80,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     gradientNorm: new Float64Array(total),
   }
 
-  const save = Effect.suspend(() => saveTraining(scratch, state, carried?.save() ?? null))
+  const save = Effect.suspend(() => saveTraining(scratch, state))
   const visit = Effect.suspend(() => {
     const steps = state.optimiser.updates
     if (at === undefined) return Effect.void
@@ -103,10 +92,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     })
   })
 
-  const load = Effect.gen(function* () {
-    const usable = (steps: number) => steps <= until && (resumable?.(steps) ?? true)
-    const restore = (saved: unknown) => carried?.restore(saved) ?? Effect.void
-    const optimiser = yield* loadTraining(scratch, state, usable, restore)
+  const load = Effect.map(loadTraining(scratch, state, until), (optimiser) => {
     state = { ...state, optimiser }
   })
 
