@@ -79,7 +79,7 @@ const ConfigJson = type({
   vocab_size: "1 <= number.integer <= 4194304",
   max_position_embeddings: "1 <= number.integer <= 65536",
   type_vocab_size: "1 <= number.integer <= 1024",
-  layer_norm_eps: "0 < number < 1 = 1e-12",
+  layer_norm_eps: type("0 < number < 1").default(1e-12),
   hidden_dropout_prob: rate.default(0.1),
   attention_probs_dropout_prob: rate.default(0.1),
   classifier_dropout: rate.or("null").default(null),
