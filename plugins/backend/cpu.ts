@@ -8,6 +8,9 @@ export const cpu: Backend = {
   rank: 0,
   check: Effect.void,
   register: Effect.promise(async () => {
+    const { registerKernels } = await import("../../core/tensor/kernels.ts")
+    const { hostKernels } = await import("../../core/tensor/host/kernels.ts")
     await import("@tensorflow/tfjs-backend-cpu")
+    registerKernels("cpu", hostKernels)
   }),
 }

@@ -31,9 +31,12 @@ export const wasm: Backend = {
   register: Effect.gen(function* () {
     const folder = yield* binaries
     yield* Effect.promise(async () => {
+      const { registerKernels } = await import("../../core/tensor/kernels.ts")
+      const { hostKernels } = await import("../../core/tensor/host/kernels.ts")
       const { setThreadsCount, setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm")
       setThreadsCount(1)
       setWasmPaths(folder + sep)
+      registerKernels("wasm", hostKernels)
     })
   }),
 }

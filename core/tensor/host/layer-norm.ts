@@ -1,0 +1,102 @@
+import type * as tf from "@tensorflow/tfjs-core"
+import type { Kernels } from "../kernels.ts"
+import { allocate, view } from "./memory.ts"
+
+// Sums run in float64, on even and odd features apart: two chains of additions overlap in the processor.
+
+export const layerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) => {
+  const [tokens, hidden] = x_TH.shape
+  const result = {
+    y_TH: allocate<tf.Tensor2D>([tokens, hidden]),
+    normalised_TH: allocate<tf.Tensor2D>([tokens, hidden]),
+    inverseDeviation_T: allocate<tf.Tensor1D>([tokens]),
+  }
+  const x = view(x_TH)
+  const gamma = view(gamma_H)
+  const beta = view(beta_H)
+  const y = view(result.y_TH)
+  const normalised = view(result.normalised_TH)
+  const inverseDeviation = view(result.inverseDeviation_T)
+  for (let t = 0; t < tokens; t++) {
+    const start = t * hidden
+    const end = start + hidden
+    let even = 0
+    let odd = 0
+    let index = start
+    for (; index + 1 < end; index += 2) {
+      even += x[index]!
+      odd += x[index + 1]!
+    }
+    if (index < end) even += x[index]!
+    const mean = (even + odd) / hidden
+    even = 0
+    odd = 0
+    for (index = start; index + 1 < end; index += 2) {
+      const left = x[index]! - mean
+      const right = x[index + 1]! - mean
+      even += left * left
+      odd += right * right
+    }
+    if (index < end) even += (x[index]! - mean) ** 2
+    const inverse = 1 / Math.sqrt((even + odd) / hidden + epsilon)
+    inverseDeviation[t] = inverse
+    for (let h = 0; h < hidden; h++) {
+      const value = (x[start + h]! - mean) * inverse
+      normalised[start + h] = value
+      y[start + h] = value * gamma[h]! + beta[h]!
+    }
+  }
+  return result
+}
+
+export const layerNormInputGradient: Kernels["layerNormInputGradient"] = (
+  dy_TH,
+  normalised_TH,
+  inverseDeviation_T,
+  gamma_H,
+) => {
+  const [tokens, hidden] = dy_TH.shape
+  const dx_TH = allocate<tf.Tensor2D>([tokens, hidden])
+  const dy = view(dy_TH)
+  const normalised = view(normalised_TH)
+  const inverseDeviation = view(inverseDeviation_T)
+  const gamma = view(gamma_H)
+  const dx = view(dx_TH)
+  for (let t = 0; t < tokens; t++) {
+    const start = t * hidden
+    let sum = 0
+    let along = 0
+    for (let h = 0; h < hidden; h++) {
+      const g = dy[start + h]! * gamma[h]!
+      sum += g
+      along += g * normalised[start + h]!
+    }
+    const mean = sum / hidden
+    const meanAlong = along / hidden
+    const inverse = inverseDeviation[t]!
+    for (let h = 0; h < hidden; h++) {
+      const index = start + h
+      dx[index] = (dy[index]! * gamma[h]! - mean - normalised[index]! * meanAlong) * inverse
+    }
+  }
+  return dx_TH
+}
+
+export const layerNormParameterGradients: Kernels["layerNormParameterGradients"] = (dy_TH, normalised_TH) => {
+  const [tokens, hidden] = dy_TH.shape
+  const dGamma = new Float64Array(hidden)
+  const dBeta = new Float64Array(hidden)
+  const result = { dGamma_H: allocate<tf.Tensor1D>([hidden]), dBeta_H: allocate<tf.Tensor1D>([hidden]) }
+  const dy = view(dy_TH)
+  const normalised = view(normalised_TH)
+  for (let t = 0, index = 0; t < tokens; t++) {
+    for (let h = 0; h < hidden; h++, index++) {
+      const g = dy[index]!
+      dGamma[h]! += g * normalised[index]!
+      dBeta[h]! += g
+    }
+  }
+  view(result.dGamma_H).set(dGamma)
+  view(result.dBeta_H).set(dBeta)
+  return result
+}

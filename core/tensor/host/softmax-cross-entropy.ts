@@ -1,0 +1,30 @@
+import type * as tf from "@tensorflow/tfjs-core"
+import type { Kernels } from "../kernels.ts"
+import { allocate, view } from "./memory.ts"
+
+export const softmaxCrossEntropy: Kernels["softmaxCrossEntropy"] = (logits_NC, labels_N) => {
+  const [count, classes] = logits_NC.shape
+  const result = { loss: allocate<tf.Scalar>([]), gradient_NC: allocate<tf.Tensor2D>([count, classes]) }
+  const logits = view(logits_NC)
+  const gradient = view(result.gradient_NC)
+  let total = 0
+  for (let n = 0; n < count; n++) {
+    const start = n * classes
+    const end = start + classes
+    let largest = Number.NEGATIVE_INFINITY
+    for (let index = start; index < end; index++) largest = Math.max(largest, logits[index]!)
+    let sum = 0
+    for (let index = start; index < end; index++) {
+      const exponential = Math.exp(logits[index]! - largest)
+      gradient[index] = exponential
+      sum += exponential
+    }
+    const scale = 1 / (sum * count)
+    for (let index = start; index < end; index++) gradient[index]! *= scale
+    const target = start + labels_N[n]!
+    gradient[target]! -= 1 / count
+    total += Math.log(sum) + largest - logits[target]!
+  }
+  view(result.loss)[0] = total / count
+  return result
+}
