@@ -43,6 +43,13 @@ export interface Estimate {
   readonly scratch: number
 }
 
+export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]): Job => ({
+  unit,
+  wanted,
+  observers,
+  cost: together([unit, ...observers].map(({ cost }) => cost)),
+})
+
 /** The keys of the units that a job gives. */
 export const gives = (job: Job): readonly string[] => [
   ...(job.wanted ? [job.unit.key] : []),

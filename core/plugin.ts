@@ -6,6 +6,7 @@ import type { Cost } from "./cost.ts"
 import type { InvalidInput } from "./decode.ts"
 import type { UnitFailure } from "./failure.ts"
 import type { FileError } from "./files.ts"
+import { optionProblems } from "./options.ts"
 import type { Progress } from "./progress.ts"
 import type { Stage } from "./stage.ts"
 import type { Watch } from "./watch.ts"
@@ -198,7 +199,7 @@ const build =
           given,
           options: given,
           inputs,
-          problems: options.map((error) => error.message),
+          problems: optionProblems(declaration.options, options),
         }
       : { plugin: declaration, given, options: options as Record<string, unknown>, inputs, problems: [] }
   }

@@ -1,0 +1,102 @@
+/** Carrying out a plan: each job as soon as what it takes is there; a failure is data, and the others go on. */
+import { Deferred, Effect } from "effect"
+import type { Unit } from "./graph.ts"
+import type { Missing, UnitOutcome } from "./job.ts"
+import { gives, type Job, type Plan, takes } from "./plan.ts"
+import type { JobProgress, JobRunner } from "./processes.ts"
+
+/** What happens while a plan is carried out. */
+export type Event =
+  | { readonly type: "started"; readonly job: Job }
+  | { readonly type: "progress"; readonly job: Job; readonly progress: JobProgress }
+  | { readonly type: "ended"; readonly job: Job; readonly outcomes: readonly UnitOutcome[] }
+
+/** A unit that has no artifact, and why. */
+export interface Failure {
+  readonly unit: Unit
+  readonly status: "diverged" | "failed"
+  readonly reason: string
+  readonly step?: number
+}
+
+/** How a plan ended. */
+export interface Summary {
+  /** Units that were in the store already. */
+  readonly reused: number
+  readonly made: number
+  readonly failures: readonly Failure[]
+}
+
+/**
+ * Carries out a plan.
+ *
+ * @param run does one job, in another process as a rule; it decides how many run side by side
+ * @param onEvent is told what happens, in order
+ */
+export const execute = Effect.fn("execute")(function* (
+  plan: Plan,
+  run: JobRunner,
+  onEvent: (event: Event) => Effect.Effect<void>,
+) {
+  const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
+  const pending = new Map<string, Deferred.Deferred<UnitOutcome>>()
+  for (const job of plan.jobs)
+    for (const key of gives(job)) pending.set(key, yield* Deferred.make<UnitOutcome>())
+
+  /** How a unit ended, once it has: in an earlier start, or in this one. */
+  const outcomeOf = (key: string): Effect.Effect<UnitOutcome> => {
+    const deferred = pending.get(key)
+    if (deferred !== undefined) return Deferred.await(deferred)
+    const stored = plan.stored.get(key)
+    return Effect.succeed(
+      stored?.status === "diverged"
+        ? { key, status: "diverged", reason: stored.failure.reason, ...stepOf(stored.failure) }
+        : { key, status: "done", seconds: 0 },
+    )
+  }
+
+  const perform = Effect.fnUntraced(function* (job: Job) {
+    const inputs = yield* Effect.forEach(takes(job), outcomeOf)
+    const missing: Missing = new Map(
+      inputs.flatMap((input) => (input.status === "done" ? [] : [[input.key, input] as const])),
+    )
+    const without = blockedBy(job, missing)
+    if (without === undefined) yield* onEvent({ type: "started", job })
+    const outcomes =
+      without === undefined
+        ? yield* run(job, missing, (progress) => onEvent({ type: "progress", job, progress }))
+        : gives(job).map((key): UnitOutcome => {
+            const reason = `it takes ${units.get(without.key)!.label}, which ${without.status}: ${without.reason}`
+            return { key, status: "failed", reason }
+          })
+    for (const outcome of outcomes) yield* Deferred.succeed(pending.get(outcome.key)!, outcome)
+    yield* onEvent({ type: "ended", job, outcomes })
+  })
+  yield* Effect.forEach(plan.jobs, perform, { concurrency: "unbounded", discard: true })
+
+  const outcomes = yield* Effect.forEach(
+    plan.graph.units.filter(({ key }) => pending.has(key) || plan.stored.get(key)?.status !== "absent"),
+    (unit) => Effect.map(outcomeOf(unit.key), (outcome) => ({ unit, outcome })),
+  )
+  return {
+    reused: outcomes.filter(({ unit, outcome }) => outcome.status === "done" && !pending.has(unit.key))
+      .length,
+    made: outcomes.filter(({ unit, outcome }) => outcome.status === "done" && pending.has(unit.key)).length,
+    failures: outcomes.flatMap(({ unit, outcome }) =>
+      outcome.status === "done"
+        ? []
+        : [{ unit, status: outcome.status, reason: outcome.reason, ...stepOf(outcome) }],
+    ),
+  } satisfies Summary
+})
+
+const stepOf = ({ step }: { readonly step?: number }) => (step === undefined ? {} : { step })
+
+/** The missing artifact that a job cannot do without: members of a cohort may be missing, single inputs not. */
+const blockedBy = (job: Job, missing: Missing) => {
+  for (const input of Object.values(job.unit.inputs)) {
+    const why = "one" in input ? missing.get(input.one.key) : undefined
+    if (why !== undefined) return why
+  }
+  return undefined
+}

@@ -1,0 +1,84 @@
+/**
+ * Parameters from the command line: `--set name=value`.
+ *
+ * A value is a number (`1e-5`), `true` or `false`, a list (`1e-5,2e-5`), a range of integers (`1..30`), a list
+ * with ranges in it (`1..3,7`), or text. The pipeline's declared type decides: `seeds=1` is the list `[1]` where
+ * a list is declared, and the number 1 where a number is.
+ */
+import { type } from "arktype"
+import { Effect } from "effect"
+import { InvalidInput } from "./decode.ts"
+import { optionProblems } from "./options.ts"
+import type { Pipeline } from "./pipeline.ts"
+
+/** More values than this in one range are a slip of the keyboard. */
+const longestRange = 100_000
+
+/**
+ * Parameters for a pipeline, checked against its declaration and completed with its defaults.
+ *
+ * @param assignments each `name=value`
+ * @throws InvalidInput naming each wrong assignment, with what was expected
+ */
+export const parametersOf = (
+  definition: Pipeline,
+  assignments: readonly string[],
+): Effect.Effect<unknown, InvalidInput> =>
+  Effect.suspend(() => {
+    const problems: string[] = []
+    const given: Record<string, readonly unknown[]> = {}
+    for (const assignment of assignments) {
+      const equals = assignment.indexOf("=")
+      const name = assignment.slice(0, equals).trim()
+      if (equals < 1) problems.push(`--set ${assignment}: name=value was expected`)
+      else if (name in given) problems.push(`--set ${name}: it is given twice`)
+      else given[name] = readings(assignment.slice(equals + 1).trim())
+    }
+    // Each name takes the first reading of its text that the declaration accepts; without one, the first
+    // reading stands and the declaration's own words say what is wrong.
+    const chosen: Record<string, unknown> = {}
+    for (const [name, candidates] of Object.entries(given)) {
+      const rest = Object.fromEntries(Object.entries(given).map(([other, [first]]) => [other, first]))
+      chosen[name] =
+        candidates.find((candidate) => !concerns(definition, { ...rest, [name]: candidate }, name)) ??
+        candidates[0]
+    }
+    const parameters: unknown = definition.parameters(chosen)
+    if (parameters instanceof type.errors) {
+      for (const problem of optionProblems(definition.parameters, parameters))
+        problems.push(`--set: ${problem}`)
+    }
+    return problems.length > 0
+      ? Effect.fail(new InvalidInput({ what: `the parameters of ${definition.name}`, problems }))
+      : Effect.succeed(parameters)
+  })
+
+const concerns = (definition: Pipeline, parameters: object, name: string): boolean => {
+  const out: unknown = definition.parameters(parameters)
+  return out instanceof type.errors && out.some((error) => error.path[0] === name)
+}
+
+/** The ways in which a text may be meant, the likeliest first. */
+const readings = (text: string): readonly unknown[] => {
+  const single = scalar(text)
+  const list = text
+    .split(",")
+    .map((part) => part.trim())
+    .flatMap((part): readonly unknown[] => range(part) ?? [scalar(part)])
+  const words = text.split(",").map((part) => part.trim())
+  const isList = text.includes(",") || range(text) !== undefined
+  return isList ? [list, words, text] : [single, [single], text, [text], ...(text === "" ? [[]] : [])]
+}
+
+const scalar = (text: string): unknown => {
+  if (text === "true" || text === "false") return text === "true"
+  return text !== "" && Number.isFinite(Number(text)) ? Number(text) : text
+}
+
+const range = (text: string): readonly number[] | undefined => {
+  const match = /^(-?\d+)\.\.(-?\d+)$/.exec(text)
+  if (match === null) return undefined
+  const [first, last] = [Number(match[1]), Number(match[2])]
+  const length = last - first + 1
+  return length < 1 || length > longestRange ? undefined : Array.from({ length }, (_, i) => first + i)
+}
