@@ -1,0 +1,56 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { startBackend } from "../../../core/tensor/backend.ts"
+import { Parameters } from "../../../core/tensor/parameters.ts"
+import { normal, stream } from "../../../core/tensor/stream.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
+import type { BertModel } from "../../../plugins/model/bert.ts"
+import type { BertConfig } from "../../../plugins/model/config.ts"
+import { type Head, heads, parametersOf } from "../../../plugins/model/parameters.ts"
+
+export const onCpu = () => Effect.runPromise(startBackend(cpu))
+
+export const tinyConfig: BertConfig = {
+  layers: 2,
+  hidden: 8,
+  heads: 2,
+  intermediate: 12,
+  vocabularySize: 20,
+  positions: 16,
+  segments: 2,
+  layerNormEpsilon: 1e-12,
+  hiddenDropout: 0.1,
+  attentionDropout: 0.2,
+  classifierDropout: null,
+  initializerRange: 0.02,
+  labels: ["entailment", "not_entailment", "unsure"],
+  padTokenId: 0,
+}
+
+/** A model whose every parameter, biases and scales too, is random and large enough to matter. */
+export const tinyModel = (
+  config: BertConfig = tinyConfig,
+  wanted: readonly Head[] = heads,
+  seed = 7,
+): BertModel => {
+  const parameters = new Parameters()
+  for (const [site, { name, shape, role }] of parametersOf(config, wanted).entries()) {
+    const size = tf.util.sizeFromShape([...shape])
+    const noise = normal({ stream: stream(seed, "test"), site, step: 0 }, size, 0.3)
+    parameters.set(name, tf.tensor(role === "scale" ? noise.map((value) => 1 + value) : noise, [...shape]))
+  }
+  return { config, parameters }
+}
+
+/** Runs `body` with a folder that is removed afterwards. */
+export const withFolder = async <A>(body: (folder: string) => Promise<A>): Promise<A> => {
+  const folder = await mkdtemp(join(tmpdir(), "model-"))
+  try {
+    return await body(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
