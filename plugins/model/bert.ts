@@ -67,7 +67,8 @@ const positionsOf = ({ ids, offsets }: Sequences): Int32Array => {
   return positions_T
 }
 
-const embed = (model: BertModel, batch: Sequences, source: DropoutSource | undefined): tf.Tensor2D => {
+/** The sum of a token's three embeddings, normalised: what the first layer sees, [ΣT, H]. */
+export const embed = (model: BertModel, batch: Sequences, source?: DropoutSource): tf.Tensor2D => {
   const lookUp = (name: string, ids_T: Int32Array) =>
     embedding(model.parameters.get(`${name}.weight`), ids_T, name)
   const words_TH = lookUp("bert.embeddings.word_embeddings", batch.ids)
@@ -113,6 +114,16 @@ const feedForward = (
   return normalise(model, `${prefix}.output.LayerNorm`, tf.add(x_TH, dropped_TH))
 }
 
+/** One layer of the encoder, numbered from 0: from [ΣT, H] to [ΣT, H]. */
+export const encoderLayer = (
+  model: BertModel,
+  layer: number,
+  x_TH: tf.Tensor2D,
+  offsets: Int32Array,
+  source?: DropoutSource,
+): tf.Tensor2D =>
+  tf.tidy(() => feedForward(model, layer, selfAttention(model, layer, x_TH, offsets, source), source))
+
 /**
  * The last layer's hidden states, [ΣT, H].
  *
@@ -125,9 +136,7 @@ export const encode = (model: BertModel, batch: Sequences, source?: DropoutSourc
     let x_TH = embed(model, batch, source)
     for (let layer = 0; layer < model.config.layers; layer++) {
       const input_TH = x_TH
-      x_TH = tf.tidy(() =>
-        feedForward(model, layer, selfAttention(model, layer, input_TH, batch.offsets, source), source),
-      )
+      x_TH = encoderLayer(model, layer, input_TH, batch.offsets, source)
       // In training the tape keeps what the backward pass needs of it.
       input_TH.dispose()
     }
