@@ -25,6 +25,16 @@ export interface Update {
 /** The same for all updates, [updates] each; update s (from 0) saw the model after s updates. */
 export type Metrics = { readonly [M in keyof Update]: Float64Array }
 
+/** The update that led to the model after `steps` updates; undefined at 0. */
+export const lastUpdate = (metrics: Metrics, steps: number): Update | undefined =>
+  steps === 0
+    ? undefined
+    : {
+        loss: metrics.loss[steps - 1]!,
+        learningRate: metrics.learningRate[steps - 1]!,
+        gradientNorm: metrics.gradientNorm[steps - 1]!,
+      }
+
 export interface Training<E, R> {
   /** Updated in place; they stay the caller's. */
   readonly parameters: Parameters
@@ -83,13 +93,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
   const save = Effect.suspend(() => saveTraining(scratch, state))
   const visit = Effect.suspend(() => {
     const steps = state.optimiser.updates
-    if (at === undefined) return Effect.void
-    if (steps === 0) return at(0, undefined)
-    return at(steps, {
-      loss: state.loss[steps - 1]!,
-      learningRate: learningRates[steps - 1]!,
-      gradientNorm: state.gradientNorm[steps - 1]!,
-    })
+    return at?.(steps, lastUpdate({ ...state, learningRate: learningRates }, steps)) ?? Effect.void
   })
 
   const load = Effect.map(loadTraining(scratch, state, until), (optimiser) => {

@@ -1,0 +1,229 @@
+import * as fs from "node:fs/promises"
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Checkpoint, type CheckpointForecast, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
+import { Examples } from "../../core/artifacts/examples.ts"
+import { Run, type RunGiven } from "../../core/artifacts/run.ts"
+import { countOf } from "../../core/artifacts/sequences.ts"
+import { cost } from "../../core/cost.ts"
+import { InvalidInput } from "../../core/decode.ts"
+import { attempt, type FileError } from "../../core/files.ts"
+import { plugin, type RunContext } from "../../core/plugin.ts"
+import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
+import { linearSchedule, stepsInEpochs } from "../../core/tensor/learning-rate.ts"
+import { stream } from "../../core/tensor/stream.ts"
+import { lastUpdate, train, type Update } from "../../core/tensor/training.ts"
+import type { BertModel } from "../model/bert.ts"
+import { configOf } from "../model/config.ts"
+import { forwardFlops, trainingFlops, type Workload } from "../model/cost.ts"
+import { loadModel, saveModel } from "../model/huggingFace.ts"
+import { blocksOf, countParameters, type Head, parametersOf } from "../model/parameters.ts"
+import type { ClassifierView } from "../model/view.ts"
+import { logitsOf, lossOf, predict } from "./classifier.ts"
+import { problemsOf } from "./requirements.ts"
+
+const Options = type({
+  "+": "reject",
+  /** The peak learning rate. */
+  lr: "number > 0",
+  seed: "0 <= number.integer <= 4294967295",
+  batchSize: "1 <= number.integer <= 65536 = 16",
+  epochs: "0 < number <= 10000 = 3",
+  /** Length of the linear warm-up; the learning rate then falls linearly to 0 at the end. */
+  warmupEpochs: "0 <= number <= 10000 = 0.3",
+  /** Gradients whose norm exceeds this are scaled down to it. */
+  clip: "number > 0 = 1",
+  beta1: "0 <= number < 1 = 0.9",
+  beta2: "0 <= number < 1 = 0.999",
+  epsilon: "number > 0 = 1e-6",
+  weightDecay: "number >= 0 = 0",
+  /** AdamW's bias correction. Without it the first updates are several times larger, and runs less stable. */
+  biasCorrection: "boolean = false",
+  /** Everywhere in the model, whatever its checkpoint was trained with. */
+  dropout: "0 <= number < 1 = 0.1",
+  /** Whether the fine-tuned model is kept with the run. */
+  keepModel: "boolean = false",
+}).narrow(
+  ({ epochs, warmupEpochs }, context) =>
+    warmupEpochs <= epochs ||
+    context.reject({
+      path: ["warmupEpochs"],
+      expected: `at most epochs (${epochs})`,
+      actual: `${warmupEpochs}`,
+    }),
+)
+type Options = typeof Options.infer
+
+const takes = { data: Examples, checkpoint: Checkpoint }
+const heads: readonly Head[] = ["pooler", "classifier"]
+
+const lengthOf = (options: Options, examples: number) => {
+  const perEpoch = batchesPerEpoch(examples, options.batchSize)
+  return {
+    steps: stepsInEpochs(options.epochs, perEpoch),
+    warmupSteps: stepsInEpochs(options.warmupEpochs, perEpoch),
+  }
+}
+
+/** The most frequent label; the first one of equals. */
+const majorityOf = (labels: Int32Array, classes: number): number => {
+  const counts = new Array<number>(classes).fill(0)
+  for (const label of labels) counts[label]! += 1
+  return counts.indexOf(Math.max(...counts))
+}
+
+/** What goes with a model besides its weights: whoever opens the fine-tuned one needs the same tokeniser. */
+const companions = ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
+
+/**
+ * Puts the model into a folder. It is written when the run ends, since its tensors do not outlive it, and copied into
+ * the artifact when that is written.
+ */
+const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
+  yield* saveModel(folder, model, "BertForSequenceClassification")
+  yield* attempt("copy", checkpoint.folder, async () => {
+    const present = new Set(await fs.readdir(checkpoint.folder))
+    for (const name of companions) {
+      if (present.has(name)) await fs.copyFile(join(checkpoint.folder, name), join(folder, name))
+    }
+  })
+  return (target: string): Effect.Effect<void, FileError> =>
+    attempt("write", target, () => fs.cp(folder, target, { recursive: true }))
+})
+
+const run = Effect.fn("classification")(function* (
+  context: RunContext<Options, typeof takes, ClassifierView>,
+) {
+  const { options, inputs, scratch, watch } = context
+  const { data, checkpoint } = inputs
+  const { seed, dropout } = options
+  const head = stream(seed, "head")
+  const loaded = yield* Effect.acquireRelease(
+    loadModel(checkpoint.folder, {
+      heads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
+      labels: data.labelNames,
+    }),
+    ({ parameters }) => Effect.sync(() => parameters.dispose()),
+  )
+  const rates = { hiddenDropout: dropout, attentionDropout: dropout, classifierDropout: dropout }
+  const model: BertModel = { ...loaded, config: { ...loaded.config, ...rates } }
+  const problems = problemsOf(data, checkpoint, model.config)
+  if (problems.length > 0) return yield* new InvalidInput({ what: "classification", problems })
+
+  const length = lengthOf(options, countOf(data.train.sequences))
+  const { steps, warmupSteps } = length
+  const batchOf = shuffledBatches(stream(seed, "order"), countOf(data.train.sequences), options.batchSize)
+  const masks = stream(seed, "dropout")
+  const blocks = blocksOf(parametersOf(model.config, heads))
+  const view = (step: number, last: Update | undefined): ClassifierView => ({
+    step,
+    totalSteps: steps,
+    warmupSteps,
+    loss: last?.loss ?? null,
+    learningRate: last?.learningRate ?? null,
+    config: model.config,
+    parameters: model.parameters,
+    blocks,
+    logits: (batch) => logitsOf(model, batch),
+    train: data.train,
+    seed,
+    stream: stream(seed, "probe"),
+  })
+
+  yield* watch.start(length)
+  const until = watch.wanted ? steps : Math.max(0, watch.last())
+  const metrics = yield* train({
+    parameters: model.parameters,
+    learningRates: linearSchedule(options.lr, steps, warmupSteps),
+    optimiser: options,
+    clip: options.clip,
+    loss: (step) => lossOf(model, data.train, batchOf(step), { stream: masks, step }),
+    scratch,
+    until,
+    at: (step, last) => (watch.wants(step) ? watch.at(step, view(step, last)) : Effect.void),
+  })
+  yield* watch.end(view(until, lastUpdate(metrics, until)))
+  const { wanted } = watch
+  const given: RunGiven = {
+    ...metrics,
+    ...length,
+    seed,
+    predictions: wanted ? yield* predict(model, data.dev.sequences, steps) : new Int32Array(),
+    labels: wanted ? data.dev.labels : new Int32Array(),
+    majorityLabel: majorityOf(data.train.labels, data.labelNames.length),
+    ...(wanted && options.keepModel && { saveModel: yield* keep(join(scratch, "model"), model, checkpoint) }),
+  }
+  return given
+}, Effect.scoped)
+
+/** Bytes of a float32. */
+const float = 4
+
+/** What a batch leaves on the tape until the backward pass has used it, in numbers. */
+const activations = (sizes: CheckpointForecast, { tokens, attended }: Workload): number => {
+  const { layers, hidden, intermediate, heads } = sizes
+  // A layer: its input, q, k, v, the context, two outputs with their masks, two sums with their normalised forms;
+  // the inner network's input, output and slope; probabilities with their mask.
+  return layers * (tokens * (11 * hidden + 3 * intermediate) + 2 * heads * attended)
+}
+
+/**
+ * Fine-tunes a BERT with a fresh classifier on labelled examples (Devlin et al. 2019, section 4): AdamW, by default
+ * without bias correction, linear warm-up and decay, the model after the last update.
+ *
+ * The seed drives four streams, each on its own: `head` (the classifier's weights, and the pooler's where the
+ * checkpoint has none), `order` (the batches), `dropout`, and `probe` (for the probes that watch).
+ */
+export const classification = plugin({
+  name: "classification",
+  stage: "finetune",
+  version: 1,
+  module: import.meta.url,
+  summary: "Fine-tunes a BERT classifier with AdamW, by default without bias correction",
+  options: Options,
+  takes,
+  gives: Run,
+  computes: true,
+  forecast: (options, { data, checkpoint }) => {
+    const { batchSize, keepModel } = options
+    const { steps, warmupSteps } = lengthOf(options, data.train)
+    const { layers, hidden, intermediate } = checkpoint
+    const labels = Array.from({ length: data.labels }, (_, label) => `${label}`)
+    const config = { ...configOf("tiny", checkpoint.vocabularySize, 0), ...checkpoint, labels }
+    const parameters = countParameters(parametersOf(config, heads))
+    const tokens = data.tokensPerExample
+    const workload = (sequences: number): Workload => ({
+      sequences,
+      tokens: sequences * tokens,
+      attended: sequences * tokens ** 2,
+      predictions: 0,
+    })
+    const batch = float * activations(checkpoint, workload(batchSize))
+    const model = float * parameters
+    return {
+      artifact: {
+        steps,
+        warmupSteps,
+        batchSize,
+        tokensPerExample: tokens,
+        parameters,
+        layers,
+        hidden,
+        intermediate,
+        heads: checkpoint.heads,
+      },
+      cost: cost({
+        flops:
+          options.epochs * trainingFlops(config, heads, workload(data.train)) +
+          forwardFlops(config, heads, workload(data.dev)),
+        // Parameters, their gradients and AdamW's two moments.
+        memory: 4 * model + batch,
+        disk: 3 * 8 * steps + 2 * float * data.dev + (keepModel ? model : 0),
+        // The old and the new state of the training side by side: parameters and moments.
+        scratch: 2 * 3 * model + (keepModel ? model : 0),
+      }),
+    }
+  },
+  run,
+})
