@@ -1,0 +1,210 @@
+/**
+ * Files of the Hugging Face hub, each fetched once and kept. A file in the cache is whole and is what the hub
+ * announced: its digest is checked before it gets its name, and again whenever it is asked for.
+ *
+ * ```
+ * CACHE/models--owner--name/<revision>/<path>             the file
+ * CACHE/models--owner--name/<revision>/.<name>.origin.json    its etag, size and commit
+ * ```
+ */
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
+import * as fs from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import { type } from "arktype"
+import { Effect, Exit, Schedule } from "effect"
+import type { InvalidInput } from "../decode.ts"
+import { attempt, exists, FileError, readJson, remove, writeJson } from "../files.ts"
+import { Progress } from "../progress.ts"
+import { type HubEnvironment, hubEnvironment } from "./environment.ts"
+import { claimPartial, releasePartial, sizeOfPartial } from "./partial.ts"
+import { describeRepository, type Repository } from "./reference.ts"
+import { addressOf, contentFrom, type FileFacts, factsOf, RequestError } from "./request.ts"
+
+const Origin = type({
+  "+": "reject",
+  etag: "string",
+  size: "number.integer >= 0",
+  commit: "string | null",
+})
+
+/** A transfer that stalls for so long is given up, and begun again where it stopped. */
+const stalledAfter = "60 seconds"
+const attempts = Schedule.exponential("500 millis")
+const mostRetries = 4
+const progressEvery = 2 ** 20
+
+/**
+ * A file of a repository on the local disk, fetched if it is not there yet. A branch such as `main` is fetched
+ * once: what it stood at then is used from then on. Offline, files that are there already are still found.
+ *
+ * @param path inside the repository; must have passed {@link hubReference} or be a constant
+ * @param limit the largest size in bytes that is accepted
+ * @returns the path of the local file
+ * @throws FileError where there is no connection, no such file, no permission, or the content is not what the hub
+ *   announced
+ * @throws InvalidInput where the environment variables are wrong
+ */
+export const download: (
+  repository: Repository,
+  path: string,
+  limit: number,
+) => Effect.Effect<string, FileError | InvalidInput, Progress> = Effect.fn("download")(
+  function* (repository, path, limit) {
+    const environment = yield* hubEnvironment
+    const owner = `${repository.type}s--${repository.id.replace("/", "--")}`
+    const target = join(environment.cache, owner, repository.revision, ...path.split("/"))
+    if (yield* isCached(target)) return target
+
+    const name = describeRepository(repository, path)
+    const facts = yield* withRetries(factsOf(environment, addressOf(environment, repository, path))).pipe(
+      Effect.catchTag("RequestError", (error) => refuse(name, error)),
+    )
+    if (facts.size > limit) {
+      const found = `it has ${facts.size} bytes, at most ${limit} were expected`
+      return yield* new FileError({ path: name, doing: "download", found })
+    }
+    // The content of a commit does not change between the facts and the transfer, nor when it is resumed.
+    const pinned = { ...repository, revision: commitOf(facts) ?? repository.revision }
+    const url = addressOf(environment, pinned, path)
+    const partial = yield* claimPartial(target, facts.etag)
+    yield* withRetries(fetchAll(environment, url, partial, facts, basename(path))).pipe(
+      Effect.catchTag("RequestError", (error) => refuse(name, error)),
+      Effect.andThen(writeJson(originOf(target), facts)),
+      Effect.andThen(attempt("write", target, () => fs.rename(partial, target))),
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : releasePartial(partial))),
+    )
+    return target
+  },
+)
+
+const refuse = (name: string, { found, advice }: RequestError) =>
+  Effect.fail(
+    new FileError({ path: name, doing: "download", found, ...(advice === undefined ? {} : { advice }) }),
+  )
+
+const withRetries = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    schedule: attempts,
+    times: mostRetries,
+    while: (error) => error instanceof RequestError && error.again,
+  })
+
+const commitOf = ({ commit }: FileFacts): string | undefined =>
+  commit !== null && /^[0-9a-f]{40}$/.test(commit) ? commit : undefined
+
+const originOf = (target: string): string => join(dirname(target), `.${basename(target)}.origin.json`)
+
+/** Whether the file is there and as it was announced; one that is not is removed. */
+const isCached = Effect.fnUntraced(function* (target: string) {
+  if (!(yield* exists(target))) return false
+  const intact = yield* readJson(originOf(target), Origin, 4096).pipe(
+    Effect.flatMap((origin) => problemWith(target, origin)),
+    Effect.map((problem) => problem === null),
+    Effect.orElseSucceed(() => false),
+  )
+  if (!intact) yield* remove(target)
+  return intact
+})
+
+/** Fetches what `partial` still lacks and checks the whole. */
+const fetchAll = Effect.fnUntraced(function* (
+  environment: HubEnvironment,
+  url: URL,
+  partial: string,
+  facts: FileFacts,
+  name: string,
+) {
+  const before = yield* sizeOfPartial(partial)
+  if (before < facts.size || facts.size === 0) {
+    const { start, body } = yield* contentFrom(environment, url, before)
+    yield* append(body, partial, start, facts.size, name)
+  }
+  const problem = yield* problemWith(partial, facts)
+  if (problem === null) return
+  yield* remove(partial)
+  // A wrong end may have been put to a good beginning, or the reverse; a whole transfer is what it is.
+  const again = before > 0
+  return yield* new RequestError({ found: problem, advice: "Start again, or try another HF_ENDPOINT", again })
+})
+
+/** Writes what comes to the end of `partial`, cut to `start` before. */
+const append = (
+  body: ReadableStream<Uint8Array>,
+  partial: string,
+  start: number,
+  size: number,
+  name: string,
+) => {
+  const reader = body.getReader()
+  const writing = Effect.fnUntraced(function* (file: fs.FileHandle) {
+    const progress = yield* Progress
+    let position = start
+    let reported = -progressEvery
+    while (true) {
+      if (position - reported >= progressEvery || position === size) {
+        reported = position
+        yield* progress.report(position, size, `${name} ${megabytes(position)} of ${megabytes(size)} MB`)
+      }
+      const { done, value } = yield* read(reader)
+      if (done) break
+      if (position + value.length > size) {
+        const found = `the server sends more than the ${size} bytes it announced`
+        return yield* new RequestError({ found, again: false })
+      }
+      yield* attempt("write", partial, () => file.write(value, 0, value.length, position))
+      position += value.length
+    }
+    if (position < size) {
+      const found = `the connection closed after ${position} of ${size} bytes`
+      return yield* new RequestError({ found, advice: "Start again: it goes on from there", again: true })
+    }
+  })
+  return Effect.acquireUseRelease(
+    attempt("write", partial, async () => {
+      const file = await fs.open(partial, start > 0 ? "r+" : "w")
+      await file.truncate(start)
+      return file
+    }),
+    writing,
+    (file) => Effect.promise(() => file.close().catch(() => undefined)),
+  ).pipe(Effect.ensuring(Effect.promise(() => reader.cancel().catch(() => undefined))))
+}
+
+const read = (reader: ReadableStreamDefaultReader<Uint8Array>) =>
+  Effect.tryPromise({
+    try: () => reader.read(),
+    catch: (cause) => interruptedTransfer(cause instanceof Error ? cause.message : String(cause)),
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: stalledAfter,
+      orElse: () => Effect.fail(interruptedTransfer(`nothing came for ${stalledAfter}`)),
+    }),
+  )
+
+const interruptedTransfer = (reason: string) =>
+  new RequestError({
+    found: `the transfer broke off (${reason})`,
+    advice: "Start again: it goes on from there",
+    again: true,
+  })
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
+
+/**
+ * What is wrong with a file; null where it is as announced. An etag of 64 hexadecimal digits is the content's
+ * SHA-256, one of 40 is its git blob SHA-1; of others only the size can be checked.
+ */
+const problemWith = (path: string, { etag, size }: Pick<FileFacts, "etag" | "size">) =>
+  attempt("read", path, async () => {
+    const found = (await fs.stat(path)).size
+    if (found !== size) return `its content has ${found} bytes, ${size} were announced`
+    const [algorithm, prefix] = etag.length === 64 ? ["sha256", ""] : ["sha1", `blob ${size}\0`]
+    if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(etag)) return null
+    const hash = createHash(algorithm!).update(prefix!)
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk)
+    const digest = hash.digest("hex")
+    return digest === etag
+      ? null
+      : `its content is not what was announced (${algorithm} ${digest}, ${etag} was expected)`
+  })

@@ -1,0 +1,44 @@
+import { homedir } from "node:os"
+import { isAbsolute, join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { decode, type InvalidInput } from "../decode.ts"
+
+const Variables = type({
+  "HF_ENDPOINT?": type(/^https?:\/\/[^\s/?#]+(\/[^\s?#]*)?$/).describe(
+    "an address such as https://huggingface.co",
+  ),
+  // A token must never reach a message.
+  "HF_TOKEN?": type(/^[\x21-\x7e]+$/).configure({ message: () => "HF_TOKEN must be a token, one word" }),
+  "XDG_CACHE_HOME?": type("string").narrow(
+    (path, context) => isAbsolute(path) || context.mustBe("an absolute path"),
+  ),
+})
+
+export interface HubEnvironment {
+  /** The hub's address, without a slash at its end. */
+  readonly endpoint: string
+  readonly token: string | undefined
+  /** The folder that files are kept in. */
+  readonly cache: string
+}
+
+/**
+ * Reads `HF_ENDPOINT` (a mirror instead of huggingface.co), `HF_TOKEN` (for private or gated repositories) and
+ * `XDG_CACHE_HOME` from the environment; a variable that is set to nothing counts as not set.
+ *
+ * @throws InvalidInput
+ */
+export const hubEnvironment: Effect.Effect<HubEnvironment, InvalidInput> = Effect.suspend(() => {
+  const given = Object.fromEntries(
+    ["HF_ENDPOINT", "HF_TOKEN", "XDG_CACHE_HOME"].flatMap((variable) => {
+      const value = process.env[variable]
+      return value === undefined || value === "" ? [] : [[variable, value] as const]
+    }),
+  )
+  return Effect.map(decode("environment variables", Variables)(given), (variables) => ({
+    endpoint: (variables.HF_ENDPOINT ?? "https://huggingface.co").replace(/\/+$/, ""),
+    token: variables.HF_TOKEN,
+    cache: join(variables.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "kasosei", "hub"),
+  }))
+})

@@ -1,0 +1,365 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
+import type { ServerResponse } from "node:http"
+import { tmpdir } from "node:os"
+import { basename, dirname, join } from "node:path"
+import { Effect, Fiber, Layer } from "effect"
+import { sha256 } from "../../../core/digest.ts"
+import { download } from "../../../core/hub/download.ts"
+import type { Repository } from "../../../core/hub/reference.ts"
+import { Progress } from "../../../core/progress.ts"
+import { commit, type Fault, hubServer, type Seen, type Served } from "./hub-server.ts"
+
+const repository: Repository = { type: "model", id: "owner/name", revision: "main" }
+const bytes = (length: number, seed = 1) =>
+  Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 7 + (i >> 8)) % 256)
+const weights: Served = { content: bytes(3_000_000), large: true }
+const config: Served = { content: new TextEncoder().encode('{"hidden_size": 8}\n'), large: false }
+const standard = {
+  "owner/name/resolve/main/model.safetensors": weights,
+  "owner/name/resolve/main/config.json": config,
+  "owner/name/resolve/main/empty.txt": { content: bytes(0), large: false },
+  "datasets/owner/name/resolve/main/rte/train.parquet": { content: bytes(5000), large: true },
+}
+
+let cache: string
+let server: Awaited<ReturnType<typeof hubServer>>
+let reports: (readonly [number, number])[]
+const variables = ["HF_ENDPOINT", "HF_TOKEN", "XDG_CACHE_HOME"] as const
+const before = variables.map((name) => [name, process.env[name]] as const)
+
+const serve = async (files: Readonly<Record<string, Served>>) => {
+  server?.close()
+  server = await hubServer(files)
+  process.env.HF_ENDPOINT = server.endpoint
+}
+
+beforeEach(async () => {
+  cache = mkdtempSync(join(tmpdir(), "kasosei-hub-"))
+  reports = []
+  process.env.XDG_CACHE_HOME = cache
+  delete process.env.HF_TOKEN
+  await serve(standard)
+})
+
+afterEach(() => {
+  server.close()
+  rmSync(cache, { recursive: true, force: true })
+  for (const [name, value] of before) {
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
+})
+
+const progress = Layer.succeed(Progress, {
+  report: (done: number, total: number) => Effect.sync(() => void reports.push([done, total])),
+})
+const downloading = (path: string, limit = 1e9, from = repository) =>
+  download(from, path, limit).pipe(Effect.provide(progress))
+const fetched = (...wanted: Parameters<typeof downloading>) => Effect.runPromise(downloading(...wanted))
+const refused = async (...wanted: Parameters<typeof downloading>) =>
+  (await Effect.runPromise(Effect.flip(downloading(...wanted)))).message
+const contentOf = (path: string): Uint8Array => new Uint8Array(readFileSync(path))
+const transfers = () => server.seen.filter(({ method, storage }) => method === "GET" && storage)
+const leftOvers = (path: string) => readdirSync(dirname(path)).filter((name) => /active|partial/.test(name))
+
+/** Sends `count` bytes of what was asked for and hangs up. */
+const cut = ({ range }: Seen, response: ServerResponse, { content }: Served, count: number) => {
+  const start = Number(/\d+/.exec(range ?? "")?.[0] ?? 0)
+  const part = { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` }
+  response.writeHead(start > 0 ? 206 : 200, {
+    "content-length": content.length - start,
+    ...(start > 0 ? part : {}),
+  })
+  response.write(content.subarray(start, start + count), () => setTimeout(() => response.destroy(), 20))
+  return true
+}
+/** The first `times` transfers from the storage end after `count` bytes. */
+const hangUp = (count: number, times: number): Fault => {
+  let left = times
+  return (request, response, file) => {
+    if (request.method !== "GET" || !request.storage || file === undefined || left === 0) return false
+    left--
+    return cut(request, response, file, count)
+  }
+}
+
+describe("a download", () => {
+  test("brings a large file from the storage and a small one from the hub, each once", async () => {
+    const path = await fetched("model.safetensors")
+    expect(contentOf(path)).toEqual(weights.content)
+    expect(path.startsWith(join(cache, "kasosei"))).toBe(true)
+    expect(basename(path)).toBe("model.safetensors")
+    expect(contentOf(await fetched("config.json"))).toEqual(config.content)
+    expect(contentOf(await fetched("empty.txt"))).toEqual(bytes(0))
+    expect(leftOvers(path)).toEqual([])
+
+    const asked = server.seen.length
+    server.close() // what is there needs no connection
+    expect(await fetched("model.safetensors")).toBe(path)
+    expect(server.seen.length).toBe(asked)
+  })
+
+  test("fetches the content of the commit that the facts were of", async () => {
+    await fetched("model.safetensors")
+    expect(server.seen.map(({ method, path }) => [method, path.split("/").at(-2)])).toEqual([
+      ["HEAD", "main"],
+      ["GET", commit],
+      ["GET", commit],
+    ])
+  })
+
+  test("tells how far it has come, from nothing to all", async () => {
+    await fetched("model.safetensors")
+    expect(reports[0]).toEqual([0, 3_000_000])
+    expect(reports.at(-1)).toEqual([3_000_000, 3_000_000])
+    expect(reports.length).toBeLessThan(6)
+  })
+
+  test("knows datasets, folders in a repository and other revisions", async () => {
+    const dataset: Repository = { type: "dataset", id: "owner/name", revision: commit }
+    const path = await fetched("rte/train.parquet", 5000, dataset)
+    expect(contentOf(path)).toEqual(bytes(5000))
+    expect(path.endsWith(join("datasets--owner--name", commit, "rte", "train.parquet"))).toBe(true)
+  })
+
+  test("follows a repository that was renamed", async () => {
+    server.break((request, response) => {
+      if (!request.path.startsWith("old/")) return false
+      response.writeHead(307, { location: `/${request.path.replace("old/", "owner/")}` }).end()
+      return true
+    })
+    const path = await fetched("config.json", 1e6, { ...repository, id: "old/name" })
+    expect(contentOf(path)).toEqual(config.content)
+  })
+
+  test("shows the token to the hub, never to its storage", async () => {
+    process.env.HF_TOKEN = "hf_secret"
+    await fetched("model.safetensors")
+    for (const { storage, authorization } of server.seen) {
+      expect(authorization).toBe(storage ? undefined : "Bearer hf_secret")
+    }
+    expect(transfers().length).toBe(1)
+  })
+
+  test("two at once of one file both get it whole", async () => {
+    const paths = await Promise.all([1, 2, 3].map(() => fetched("model.safetensors")))
+    expect(new Set(paths).size).toBe(1)
+    expect(contentOf(paths[0]!)).toEqual(weights.content)
+    expect(leftOvers(paths[0]!)).toEqual([])
+  })
+})
+
+describe("a transfer that breaks off", () => {
+  test("goes on where it stopped, by itself", async () => {
+    server.break(hangUp(1_000_000, 1))
+    expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
+    const starts = transfers().map(({ range }) => range)
+    expect(starts.length).toBe(2)
+    expect(starts[0]).toBeUndefined()
+    expect(Number(/^bytes=(\d+)-$/.exec(starts[1]!)![1])).toBeGreaterThan(0)
+  })
+
+  test("goes on where an interrupted one stopped", async () => {
+    server.break((request, response, file) => {
+      if (request.method !== "GET" || !request.storage) return false
+      response.writeHead(200, { "content-length": file!.content.length })
+      response.write(file!.content.subarray(0, 2_000_000)) // and nothing more comes
+      return true
+    })
+    const fiber = Effect.runFork(downloading("model.safetensors"))
+    while (!reports.some(([done]) => done > 1e6)) await new Promise((wait) => setTimeout(wait, 5))
+    await Effect.runPromise(Fiber.interrupt(fiber))
+
+    server.break(() => false)
+    const path = await fetched("model.safetensors")
+    expect(contentOf(path)).toEqual(weights.content)
+    expect(Number(/\d+/.exec(transfers().at(-1)!.range!)![0])).toBeGreaterThan(1e6)
+    expect(leftOvers(path)).toEqual([])
+  })
+
+  test("starts over where the server knows no ranges", async () => {
+    let cutOnce = false
+    server.break((request, response, file) => {
+      if (request.method !== "GET" || !request.storage) return false
+      if (!cutOnce) {
+        cutOnce = true
+        return cut(request, response, file!, 1_000_000)
+      }
+      response.writeHead(200, { "content-length": file!.content.length }).end(file!.content)
+      return true
+    })
+    expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
+  })
+
+  test("fetches all anew where what was left is damaged", async () => {
+    const path = await fetched("model.safetensors")
+    const left = `${dirname(path)}/.model.safetensors`
+    const { etag } = JSON.parse(readFileSync(`${left}.origin.json`, "utf8"))
+    const version = sha256(etag).slice(0, 16)
+    renameSync(path, `${left}.${version}.00000000.partial`)
+    writeFileSync(`${left}.${version}.00000000.partial`, bytes(1_000_000, 2))
+    writeFileSync(`${left}.0123456789abcdef.00000000.partial`, "of an earlier version")
+    server.seen.length = 0
+    expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
+    expect(transfers().map(({ range }) => range)).toEqual(["bytes=1000000-", undefined])
+    expect(leftOvers(path)).toEqual([])
+  })
+
+  test("leaves alone what another download is writing, and takes what one left that was killed", async () => {
+    const path = await fetched("model.safetensors")
+    const left = `${dirname(path)}/.model.safetensors`
+    const { etag } = JSON.parse(readFileSync(`${left}.origin.json`, "utf8"))
+    const version = sha256(etag).slice(0, 16)
+    const other = `${left}.${version}.00000000.active`
+    rmSync(path)
+    writeFileSync(other, weights.content.subarray(0, 1000))
+    await fetched("model.safetensors")
+    expect(transfers().at(-1)!.range).toBeUndefined()
+    expect(contentOf(other).length).toBe(1000)
+
+    rmSync(path)
+    const anHourAgo = Date.now() / 1000 - 3600
+    utimesSync(other, anHourAgo, anHourAgo)
+    expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
+    expect(transfers().at(-1)!.range).toBe("bytes=1000-")
+    expect(leftOvers(path)).toEqual([])
+  })
+})
+
+describe("a download is refused", () => {
+  test("where the content is not what was announced, and nothing is kept", async () => {
+    await serve({
+      "owner/name/resolve/main/model.safetensors": { ...weights, announced: bytes(3_000_000, 2) },
+      "owner/name/resolve/main/config.json": { ...config, announced: new Uint8Array(config.content.length) },
+    })
+    expect(await refused("model.safetensors")).toMatch(
+      /cannot download hf:\/\/owner\/name@main\/model\.safetensors: its content is not what was announced \(sha256 [0-9a-f]{64}, [0-9a-f]{64} was expected\)/,
+    )
+    expect(await refused("config.json")).toMatch(/is not what was announced \(sha1 [0-9a-f]{40}/)
+    const folder = join(cache, "kasosei", "hub", "models--owner--name", "main")
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  test("where it is larger than the limit, before anything is transferred", async () => {
+    expect(await refused("model.safetensors", 2_999_999)).toContain(
+      "it has 3000000 bytes, at most 2999999 were expected",
+    )
+    expect(transfers()).toEqual([])
+  })
+
+  test("where the server sends more than it announced", async () => {
+    server.break((request, response, file) => {
+      if (request.method !== "GET" || !request.storage) return false
+      response.writeHead(200).end(Buffer.concat([file!.content, file!.content]))
+      return true
+    })
+    expect(await refused("model.safetensors")).toContain("sends more than the 3000000 bytes it announced")
+  })
+
+  test.each([
+    [
+      401,
+      {},
+      undefined,
+      "answered 401. There is no such repository, or it is private: check its name, or set HF_TOKEN",
+    ],
+    [401, {}, "hf_secret", "answered 401. HF_TOKEN is not valid there, or may not read this repository"],
+    [
+      403,
+      { "x-error-code": "GatedRepo", "x-error-message": "Access to it is restricted" },
+      undefined,
+      "answered 403 (Access to it is restricted). Accept the repository's terms on the hub",
+    ],
+    [
+      404,
+      { "x-error-code": "RevisionNotFound" },
+      undefined,
+      "answered 404. The repository has no such branch, tag or commit",
+    ],
+    [404, {}, undefined, "answered 404. Check the repository, revision and file"],
+  ])("where the hub answers %d (%j)", async (status, headers, token, expected) => {
+    if (token !== undefined) process.env.HF_TOKEN = token
+    server.break((_request, response) => {
+      response.writeHead(status, headers).end()
+      return true
+    })
+    const message = await refused("config.json")
+    expect(message).toContain(expected)
+    expect(message).not.toContain("hf_secret")
+    expect(server.seen.length).toBe(1)
+  })
+
+  test("where the repository has no such file", async () => {
+    expect(await refused("vocab.txt")).toContain(
+      "(Entry not found). The repository has no such file at this revision",
+    )
+  })
+
+  test("where the answer is not that of a hub, redirects without end, or leads astray", async () => {
+    server.break((_request, response) => {
+      response.writeHead(200, { "content-type": "text/html" }).end()
+      return true
+    })
+    expect(await refused("config.json")).toContain(
+      "neither the size nor the digest of the file. Check HF_ENDPOINT",
+    )
+    server.break((request, response) => {
+      response.writeHead(302, { location: `/${request.path}` }).end()
+      return true
+    })
+    expect(await refused("config.json")).toContain("more than 5 redirects")
+    server.break((_request, response) => {
+      response.writeHead(302, { location: "file:///etc/passwd" }).end()
+      return true
+    })
+    expect(await refused("config.json")).toContain("redirects to an address that is not safe")
+  })
+
+  test("without a connection, at once and with advice; with a busy server, after trying again", async () => {
+    server.break((_request, response) => {
+      if (server.seen.length > 1) return false
+      response.writeHead(503).end()
+      return true
+    })
+    expect(contentOf(await fetched("config.json"))).toEqual(config.content)
+    server.close()
+    expect(await refused("model.safetensors")).toMatch(
+      /there is no connection to 127\.0\.0\.1:\d+ \(.+\)\. Give a local file or folder instead, or set HF_ENDPOINT/,
+    )
+  })
+
+  test("a file of the cache that was changed is fetched again", async () => {
+    const path = await fetched("config.json")
+    writeFileSync(path, '{"hidden_size": 9}\n')
+    expect(contentOf(await fetched("config.json"))).toEqual(config.content)
+  })
+})
+
+describe("the environment", () => {
+  test("is checked, and a wrong token is not shown", async () => {
+    process.env.HF_ENDPOINT = "huggingface.co"
+    process.env.HF_TOKEN = "hf_secret with a space"
+    process.env.XDG_CACHE_HOME = "cache"
+    const message = await refused("config.json")
+    expect(message).toContain("HF_ENDPOINT must be an address such as https://huggingface.co")
+    expect(message).toContain("HF_TOKEN must be a token, one word")
+    expect(message).toContain('XDG_CACHE_HOME must be an absolute path (was "cache")')
+    expect(message).not.toContain("secret")
+  })
+
+  test("a variable set to nothing counts as not set, and a mirror's address may end in a slash", async () => {
+    process.env.HF_TOKEN = ""
+    process.env.HF_ENDPOINT = `${server.endpoint}/`
+    expect(contentOf(await fetched("config.json"))).toEqual(config.content)
+    expect(server.seen.every(({ authorization }) => authorization === undefined)).toBe(true)
+  })
+})

@@ -1,0 +1,90 @@
+/** A server on the loopback that answers as the hub does: facts in the redirect to its storage, ranges, errors. */
+import { createHash } from "node:crypto"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+
+export interface Served {
+  readonly content: Uint8Array
+  /** Large files lie in a storage of their own and are known by their SHA-256, small ones by their git blob SHA-1. */
+  readonly large: boolean
+  /** What the hub says of the content instead of the truth. */
+  readonly announced?: Uint8Array
+}
+
+export interface Seen {
+  readonly method: string
+  readonly path: string
+  /** Whether the storage was asked, and not the hub. */
+  readonly storage: boolean
+  readonly range: string | undefined
+  readonly authorization: string | undefined
+}
+
+export const commit = "0123456789abcdef0123456789abcdef01234567"
+
+/** What goes wrong: answers a request by itself, or leaves it (`false`) to the server. */
+export type Fault = (request: Seen, response: ServerResponse, file: Served | undefined) => boolean
+
+export const etagOf = (content: Uint8Array, large: boolean): string =>
+  large
+    ? createHash("sha256").update(content).digest("hex")
+    : createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex")
+
+/** Serves `files` by their path, such as `owner/name/resolve/main/config.json`. */
+export const hubServer = async (files: Readonly<Record<string, Served>>) => {
+  const seen: Seen[] = []
+  let fault: Fault = () => false
+  const storage = createServer((request, response) => answer(request, response, true))
+  const hub = createServer((request, response) => answer(request, response, false))
+
+  const answer = (message: IncomingMessage, response: ServerResponse, isStorage: boolean) => {
+    const path = decodeURIComponent(message.url!.slice(1))
+    const { range, authorization } = message.headers
+    const request: Seen = { method: message.method!, path, storage: isStorage, range, authorization }
+    seen.push(request)
+    const file = files[path.replace(`/${commit}/`, "/main/")]
+    if (fault(request, response, file)) return
+    if (file === undefined) {
+      response.writeHead(404, { "x-error-code": "EntryNotFound", "x-error-message": "Entry not found" }).end()
+      return
+    }
+    const announced = file.announced ?? file.content
+    const etag = `"${etagOf(announced, file.large)}"`
+    if (file.large && !isStorage) {
+      const { port } = storage.address() as AddressInfo
+      response.writeHead(302, {
+        location: `http://127.0.0.1:${port}/${path}`,
+        "x-repo-commit": commit,
+        "x-linked-etag": etag,
+        "x-linked-size": announced.length,
+      })
+      response.end("Found. Redirecting")
+      return
+    }
+    const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0)
+    const body = file.content.subarray(start)
+    const facts = { etag: isStorage ? '"of-the-storage"' : `W/${etag}`, "x-repo-commit": commit }
+    const part =
+      start > 0 ? { "content-range": `bytes ${start}-${file.content.length - 1}/${file.content.length}` } : {}
+    response.writeHead(start > 0 ? 206 : 200, { ...facts, ...part, "content-length": body.length })
+    response.end(request.method === "HEAD" ? undefined : body)
+  }
+
+  await Promise.all(
+    [storage, hub].map((server) => new Promise<void>((done) => server.listen(0, "127.0.0.1", done))),
+  )
+  return {
+    endpoint: `http://127.0.0.1:${(hub.address() as AddressInfo).port}`,
+    seen,
+    /** How the next requests go wrong. */
+    break: (next: Fault) => {
+      fault = next
+    },
+    close: () => {
+      for (const server of [storage, hub]) {
+        server.closeAllConnections()
+        server.close()
+      }
+    },
+  }
+}
