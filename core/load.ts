@@ -24,7 +24,9 @@ const Definition = type({
   "+": "reject",
   name: /^[a-z0-9][a-z0-9-]*$/,
   summary: "string > 0",
-  parameters: "Function",
+  parameters: type.unknown.narrow(
+    (value, context) => typeof value === "function" || context.mustBe("an arktype"),
+  ),
   build: "Function",
 })
 

@@ -22,6 +22,8 @@ export interface Backend {
   readonly summary: string
   /** `auto` takes the backend of the highest rank that can run. */
   readonly rank: number
+  /** What one process is known to reach in training a small encoder, flop/s: for plans, until units were timed. */
+  readonly rate: number
   /** Whether it can run here, without starting it. */
   readonly check: Effect.Effect<void, BackendUnavailable>
   /** Loads the library and registers it in tfjs, with its fused kernels. */

@@ -6,6 +6,7 @@ export const cpu: Backend = {
   name: "cpu",
   summary: "plain JavaScript, runs everywhere, slow",
   rank: 0,
+  rate: 0.8e9,
   check: Effect.void,
   register: Effect.promise(async () => {
     const { registerKernels } = await import("../../core/tensor/kernels.ts")

@@ -23,6 +23,7 @@ export const tensorflow: Backend = {
   name: "tensorflow",
   summary: "TensorFlow on an NVIDIA GPU (CUDA 11.2)",
   rank: 20,
+  rate: 500e9,
   // Only loading tells: the native binding may be missing or not fit the machine.
   check: load,
   register: load,

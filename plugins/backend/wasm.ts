@@ -27,6 +27,7 @@ export const wasm: Backend = {
   name: "wasm",
   summary: "WebAssembly with SIMD on one thread, runs everywhere",
   rank: 10,
+  rate: 12e9,
   check: Effect.asVoid(binaries),
   register: Effect.gen(function* () {
     const folder = yield* binaries

@@ -1,0 +1,32 @@
+/** Quantities as people read them. */
+
+/** `3.2 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
+export const formatSeconds = (seconds: number): string => {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 90) return `${Math.round(seconds)} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
+const scaled = (value: number, unit: string, names: readonly string[], step: number): string => {
+  let scale = 0
+  while (value >= step * 0.9995 && scale < names.length - 1) {
+    value /= step
+    scale++
+  }
+  const digits = scale === 0 || value >= 100 ? 0 : 1
+  return `${value.toFixed(digits)} ${names[scale]}${unit}`
+}
+
+/** `1.3 GB`: powers of 1000. */
+export const formatBytes = (bytes: number): string => scaled(bytes, "B", ["", "k", "M", "G", "T", "P"], 1000)
+
+/** `3.1 PFLOP`. */
+export const formatFlops = (flops: number): string =>
+  scaled(flops, "FLOP", ["", "k", "M", "G", "T", "P", "E", "Z"], 1000)
+
+/** `1 run`, `3 runs`. */
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`

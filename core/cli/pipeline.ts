@@ -1,0 +1,206 @@
+/** `bun run pipeline FILE`: plans a pipeline and carries the plan out. */
+import * as fs from "node:fs/promises"
+import { availableParallelism, totalmem } from "node:os"
+import { join, resolve } from "node:path"
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { Page } from "../artifacts/page.ts"
+import { backendNamed } from "../discover.ts"
+import { execute, type Summary } from "../execute.ts"
+import { attempt, writeJson } from "../files.ts"
+import { findPipeline, loadPipeline, openPipeline } from "../load.ts"
+import { lockOut } from "../lock.ts"
+import { type Plan, planOf } from "../plan.ts"
+import { workerProcesses } from "../processes.ts"
+import { parametersOf } from "../settings.ts"
+import { Store } from "../store.ts"
+import { Display } from "./display.ts"
+import { exitWith } from "./exit.ts"
+import { formatBytes, formatSeconds, plural } from "./format.ts"
+import { planLines } from "./plan-table.ts"
+
+const flags = {
+  file: Argument.String("file").pipe(
+    Argument.withDescription("A pipeline file; a bare name is looked up in pipelines/"),
+  ),
+  plan: Flag.Boolean("plan").pipe(
+    Flag.withDescription("Show the units, what is done and what the rest will spend; run nothing"),
+    Flag.withDefault(false),
+  ),
+  set: Flag.String("set").pipe(
+    Flag.withMetavar("name=value"),
+    Flag.withDescription(
+      "A parameter: a number, text, a list (1e-5,2e-5) or a range (1..30); may be repeated",
+    ),
+    Flag.atLeast(0),
+  ),
+  backend: Flag.String("backend").pipe(
+    Flag.withDescription("The tensor backend: auto, or a name that `bun run doctor` lists"),
+    Flag.withDefault("auto"),
+  ),
+  jobs: Flag.Int("jobs").pipe(
+    Flag.withMetavar("N"),
+    Flag.withDescription("Jobs side by side (default: the cores, as far as memory reaches)"),
+    Flag.optional,
+  ),
+  out: Flag.String("out").pipe(
+    Flag.withMetavar("DIR"),
+    Flag.withDescription("Where artifacts and reports are kept"),
+    Flag.withDefault("out"),
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Print the plan, or the summary, as JSON on standard output"),
+    Flag.withDefault(false),
+  ),
+}
+
+export const pipelineCommand = Command.make(
+  "pipeline",
+  flags,
+  Effect.fn("pipeline")(function* ({
+    file,
+    plan: planOnly,
+    set,
+    backend: backendName,
+    jobs,
+    out: outOption,
+    json,
+  }) {
+    if (Option.isSome(jobs) && (jobs.value < 1 || jobs.value > 1024)) {
+      return yield* exitWith(2, `--jobs ${jobs.value}: a number from 1 to 1024 was expected`)
+    }
+    const out = resolve(outOption)
+    const path = yield* findPipeline(file)
+    const definition = yield* loadPipeline(path)
+    const parameters = yield* parametersOf(definition, set)
+    const backend = yield* backendNamed(backendName)
+    const graph = yield* openPipeline(path, definition, parameters, backend.name)
+    const processes = Option.getOrElse(jobs, () =>
+      defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
+    )
+    yield* Effect.gen(function* () {
+      if (!planOnly) yield* lockOut(out)
+      const plan = yield* planOf(graph, { backend: backend.name, rate: backend.rate, processes })
+      if (planOnly) {
+        process.stdout.write(
+          json ? `${planJson(plan)}\n` : `${planLines(definition.name, plan).join("\n")}\n`,
+        )
+        return
+      }
+      yield* checkDisk(out, plan)
+      const todo = plan.jobs.length
+      process.stderr.write(
+        todo === 0
+          ? `${definition.name}: all ${plural(graph.units.length, "unit")} are done\n`
+          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${processes} × ${backend.name}\n`,
+      )
+      const began = performance.now()
+      const display = new Display(plan, process.stderr)
+      const summary = yield* Effect.gen(function* () {
+        const run = yield* workerProcesses({
+          file: path,
+          parameters: parameters as object,
+          backend: backend.name,
+          out,
+          processes,
+          onLog: display.log,
+        })
+        return yield* execute(plan, run, (event) => Effect.sync(() => display.onEvent(event)))
+      }).pipe(
+        Effect.scoped,
+        Effect.onInterrupt(() =>
+          Effect.sync(() => process.stderr.write("stopped; the same command goes on from here\n")),
+        ),
+        Effect.ensuring(Effect.sync(display.close)),
+      )
+      const pages = yield* publish(join(out, definition.name), plan, summary)
+      report(summary, pages, (performance.now() - began) / 1000, json)
+      if (summary.failures.length > 0) return yield* exitWith(1)
+    }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
+  }),
+).pipe(
+  Command.withDescription("Run a pipeline; what was finished earlier is reused"),
+  Command.withExamples([
+    { command: "bun run pipeline quickstart.ts", description: "The whole study at toy scale" },
+    {
+      command: "bun run pipeline paper.ts --plan --set seeds=1..5 --set lr=1e-5,2e-5",
+      description: "What a part of the paper's study would take",
+    },
+  ]),
+)
+
+/** As many processes as there are cores, as far as their memory reaches: four fifths of it, at least one. */
+const defaultProcesses = (memory: number): number =>
+  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * totalmem()) / Math.max(1, memory))))
+
+/** Says before the start that the disk will not do; the estimate may be wrong, so it does not refuse. */
+const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
+  const { bavail, bsize } = yield* attempt("look at the disk of", out, () => fs.statfs(out))
+  const needed = plan.estimate.disk + plan.estimate.scratch
+  if (needed > bavail * bsize) {
+    process.stderr.write(
+      `warning: about ${formatBytes(needed)} will be needed in ${out}, ${formatBytes(bavail * bsize)} are free\n`,
+    )
+  }
+})
+
+/** Copies the finished pages among the targets to where a person looks for them, and writes the summary. */
+const publish = Effect.fnUntraced(function* (folder: string, plan: Plan, summary: Summary) {
+  const store = yield* Store
+  const missing = new Set(summary.failures.map(({ unit }) => unit.key))
+  const pages: string[] = []
+  for (const [name, units] of Object.entries(plan.graph.targets)) {
+    for (const unit of units) {
+      if (unit.plugin.gives.kind !== Page.kind || missing.has(unit.key)) continue
+      const from = yield* store.open(unit)
+      const to = join(folder, name)
+      yield* attempt("write", to, async () => {
+        await fs.rm(to, { recursive: true, force: true })
+        await fs.cp(from, to, { recursive: true })
+      })
+      pages.push(join(to, "index.html"))
+    }
+  }
+  yield* writeJson(join(folder, "summary.json"), summaryJson(summary))
+  return pages
+})
+
+const summaryJson = ({ reused, made, failures }: Summary) => ({
+  reused,
+  made,
+  failures: failures.map(({ unit, status, reason, step }) => ({
+    unit: unit.label,
+    key: unit.key,
+    status,
+    reason,
+    ...(step === undefined ? {} : { step }),
+  })),
+})
+
+const planJson = (plan: Plan): string => {
+  const todo = new Set(plan.jobs.flatMap((job) => [...(job.wanted ? [job.unit] : []), ...job.observers]))
+  const units = plan.graph.units.map((unit) => ({
+    key: unit.key,
+    label: unit.label,
+    stage: unit.plugin.stage,
+    plugin: unit.plugin.name,
+    options: unit.options,
+    state: todo.has(unit) ? "to do" : (plan.stored.get(unit.key)?.status ?? "absent"),
+    cost: unit.cost,
+  }))
+  return JSON.stringify({ backend: plan.backend, estimate: plan.estimate, units }, null, 1)
+}
+
+const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
+  const { reused, made, failures } = summary
+  process.stderr.write(
+    `${plural(made, "unit")} made, ${reused} reused, ${failures.length} failed in ${formatSeconds(seconds)}\n`,
+  )
+  for (const { unit, status, reason, step } of failures) {
+    process.stderr.write(
+      `  ${status}: ${unit.label}${step === undefined ? "" : ` at step ${step}`}: ${reason}\n`,
+    )
+  }
+  if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${page}\n`)
+}

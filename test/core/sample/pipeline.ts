@@ -1,0 +1,37 @@
+/** A pipeline for the tests of the core: running sums over a grid of rates and seeds, watched by a probe. */
+import { type } from "arktype"
+import { cohort, grid, mapCohort, pipeline } from "../../../core/pipeline.ts"
+import { listing, source, walk, watchSum } from "./plugins.ts"
+
+export default pipeline({
+  name: "sample",
+  summary: "Running sums",
+  parameters: type({
+    "+": "reject",
+    count: "number.integer = 5",
+    lr: type("number > 0")
+      .array()
+      .default(() => [1, 2]),
+    seeds: type("number.integer >= 0")
+      .array()
+      .default(() => [1, 2]),
+    slow: "number = 0",
+    divergeAt: "number = -1",
+    failAt: "number = -1",
+    crashAt: "number = -1",
+    look: type("number[]").default(() => [0, 3]),
+    title: "string = 'sums'",
+  }),
+  build: ({ count, lr, seeds, slow, divergeAt, failAt, crashAt, look, title }) => {
+    const data = source({ count })
+    // Only the largest rate meets with the accident that a test asks for.
+    const accident = (rate: number) => (rate === Math.max(...lr) ? { divergeAt, failAt, crashAt } : {})
+    const runs = grid({ lr }, (point) =>
+      cohort({ lr: point.lr }, seeds, (seed) =>
+        walk({ data, seed, slow, lr: point.lr, ...accident(point.lr) }),
+      ),
+    )
+    const seen = runs.map((runs) => mapCohort(runs, (run) => watchSum({ run, steps: look })))
+    return { report: listing({ runs, seen, title }) }
+  },
+})

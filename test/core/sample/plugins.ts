@@ -1,0 +1,158 @@
+/** Plugins without tensors that behave like the real ones: slow steps, state to go on from, probes that watch. */
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import type { Kind } from "../../../core/artifact.ts"
+import { observationsOf } from "../../../core/artifacts/observations.ts"
+import { Page } from "../../../core/artifacts/page.ts"
+import { cost } from "../../../core/cost.ts"
+import { UnitFailure } from "../../../core/failure.ts"
+import { exists, readJson, writeJson } from "../../../core/files.ts"
+import { cohorts, plugin, probe, type RunContext } from "../../../core/plugin.ts"
+import { Progress } from "../../../core/progress.ts"
+
+const Numbers = type("number[]")
+const numbersKind = (
+  name: string,
+): Kind<string, readonly number[], readonly number[], { count: number }> => ({
+  kind: name,
+  write: (folder, numbers) => writeJson(join(folder, "numbers.json"), numbers),
+  read: (folder) => readJson(join(folder, "numbers.json"), Numbers),
+})
+const Source = numbersKind("source")
+const Walk = numbersKind("walk")
+
+export const source = plugin({
+  name: "sample-source",
+  stage: "data",
+  version: 1,
+  module: import.meta.url,
+  summary: "The numbers 1 to count",
+  options: type({ "+": "reject", count: "1 <= number.integer <= 1000" }),
+  takes: {},
+  gives: Source,
+  computes: false,
+  forecast: ({ count }) => ({ artifact: { count }, cost: cost({ disk: 8 * count }) }),
+  run: ({ options }) => Effect.succeed(Array.from({ length: options.count }, (_, i) => i + 1)),
+})
+
+export interface WalkView {
+  readonly step: number
+  readonly sum: number
+}
+
+const State = type({ "+": "reject", step: "number", sums: "number[]", starts: "number" })
+
+const WalkOptions = type({
+  "+": "reject",
+  seed: "number.integer >= 0",
+  lr: "number > 0",
+  slow: "number >= 0 = 0",
+  divergeAt: "number = -1",
+  failAt: "number = -1",
+  crashAt: "number = -1",
+})
+
+const takes = { data: Source } as const
+
+const run = Effect.fn("walk")(function* ({
+  options,
+  inputs,
+  scratch,
+  watch,
+}: RunContext<typeof WalkOptions.infer, typeof takes, WalkView>) {
+  const progress = yield* Progress
+  const path = join(scratch, "state.json")
+  const kept = (yield* exists(path)) ? yield* readJson(path, State) : { step: 0, sums: [], starts: 0 }
+  const sums = [...kept.sums]
+  const starts = kept.starts + 1
+  const total = inputs.data.length
+  yield* watch.start({ steps: total, warmupSteps: 0 })
+  const until = watch.wanted ? total : watch.last()
+  const save = Effect.suspend(() => Effect.orDie(writeJson(path, { step: sums.length, sums, starts })))
+  const view = (): WalkView => ({ step: sums.length, sum: sums.at(-1) ?? options.seed })
+  yield* Effect.gen(function* () {
+    yield* watch.at(sums.length, view())
+    while (sums.length < until) {
+      const step = sums.length
+      if (step === options.divergeAt)
+        return yield* new UnitFailure({ outcome: "diverged", reason: "the sum is NaN", step })
+      if (step === options.failAt)
+        return yield* new UnitFailure({ outcome: "failed", reason: "asked to fail" })
+      if (step === options.crashAt) process.kill(process.pid, "SIGKILL")
+      sums.push((sums.at(-1) ?? options.seed) + inputs.data[step]!)
+      yield* options.slow > 0 ? Effect.sleep(options.slow) : Effect.yieldNow
+      yield* progress.report(sums.length, total, `sum ${sums.at(-1)}`)
+      yield* watch.at(sums.length, view())
+    }
+    yield* watch.end(view())
+  }).pipe(Effect.onInterrupt(() => save))
+  return sums
+})
+
+/** Sums the source step by step, `slow` milliseconds each; tells in `starts` how often it was begun or resumed. */
+export const walk = plugin({
+  name: "sample-walk",
+  stage: "finetune",
+  version: 1,
+  module: import.meta.url,
+  summary: "Running sums",
+  options: WalkOptions,
+  takes,
+  gives: Walk,
+  computes: false,
+  forecast: (_options, { data }) => ({
+    artifact: data,
+    cost: cost({ flops: data.count * 1e6, memory: 1e6 }),
+  }),
+  run,
+})
+
+const row = type({ step: "number", sum: "number" })
+
+export const watchSum = probe<WalkView, { count: number }>()({
+  name: "sample-watch",
+  version: 1,
+  module: import.meta.url,
+  summary: "The sum at some steps",
+  options: type({ "+": "reject", steps: "number[]" }),
+  gives: observationsOf(row),
+  steps: ({ steps }) => steps,
+  look: ({ step, sum }) => [{ step, sum }],
+  forecast: ({ steps }) => ({ rows: steps.length, cost: cost({ flops: 1e6 }) }),
+})
+
+/** A page that lists what it was given. */
+export const listing = plugin({
+  name: "sample-listing",
+  stage: "report",
+  version: 1,
+  module: import.meta.url,
+  summary: "A list of the runs",
+  options: type({ "+": "reject", title: "string" }),
+  takes: {
+    runs: cohorts(Walk),
+    seen: cohorts(watchSum.gives as ReturnType<typeof observationsOf<typeof row.infer>>),
+  },
+  gives: Page,
+  computes: false,
+  forecast: () => ({ artifact: {}, cost: cost({}) }),
+  run: ({ options, inputs }) =>
+    Effect.sync(() => {
+      const lines = inputs.runs.flatMap(({ labels, members }) =>
+        members.map(({ seed, outcome }) =>
+          JSON.stringify([
+            labels,
+            seed,
+            outcome.status === "done" ? outcome.value.at(-1)! : [outcome.status, outcome.reason],
+          ]),
+        ),
+      )
+      const seen = inputs.seen.flatMap(({ members }) =>
+        members.map(({ seed, outcome }) =>
+          JSON.stringify([seed, outcome.status === "done" ? outcome.value : outcome.status]),
+        ),
+      )
+      return new Map([["index.html", [options.title, ...lines, ...seen].join("\n")]])
+    }),
+})
