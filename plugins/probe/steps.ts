@@ -1,4 +1,5 @@
 import { type } from "arktype"
+import { InvalidInput } from "../../core/decode.ts"
 import type { RunLength } from "../../core/plugin.ts"
 
 /**
@@ -12,7 +13,7 @@ import type { RunLength } from "../../core/plugin.ts"
  */
 export const Steps = type({
   "+": "reject",
-  /** These. One beyond the end of the run is refused when the run starts. */
+  /** These; none may be beyond the end of the run. */
   at: type("number.integer >= 0")
     .array()
     .default(() => []),
@@ -26,13 +27,19 @@ export type Steps = typeof Steps.infer
 /**
  * The chosen steps of a run, each once, in ascending order.
  *
- * @throws RangeError for multiples of the warm-up of a run that has none
+ * @throws InvalidInput for a step beyond the end, or the multiples of the warm-up of a run that has none
  */
 export const chooseSteps = ({ at, every, last }: Steps, run: RunLength): readonly number[] => {
+  const refuse = (problem: string) =>
+    new InvalidInput({ what: "the steps at which a probe looks", problems: [problem] })
+  const beyond = at.filter((step) => step > run.steps)
+  if (beyond.length > 0) {
+    throw refuse(`at: must be from 0 to ${run.steps}, the end of the run (was ${beyond.join(", ")})`)
+  }
   const steps = new Set(at)
   if (every !== undefined) {
     const period = every === "warm-up" ? run.warmupSteps : every
-    if (period === 0) throw new RangeError("a run without warm-up was asked for the multiples of its warm-up")
+    if (period === 0) throw refuse('every: must be a number, since the run has no warm-up (was "warm-up")')
     for (let step = period; step <= run.steps; step += period) steps.add(step)
   }
   if (last) steps.add(run.steps)

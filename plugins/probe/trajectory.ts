@@ -1,0 +1,148 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { observationsOf } from "../../core/artifacts/observations.ts"
+import type { RunForecast } from "../../core/artifacts/run.ts"
+import { cost } from "../../core/cost.ts"
+import { UnitFailure } from "../../core/failure.ts"
+import { type LookContext, type Observed, probe, type RunLength } from "../../core/plugin.ts"
+import type { ClassifierView } from "../model/view.ts"
+import { chooseSteps, Steps } from "./steps.ts"
+import { addProducts, type Products, polarOf, productsOf } from "./trajectory-polar.ts"
+import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory-snapshot.ts"
+
+const Options = type({
+  "+": "reject",
+  /** Beside the start and the end of the run, which are always looked at. */
+  steps: Steps.default(() => ({ at: [1], every: "warm-up" as const })),
+  /** Over which parameters: all that are trained, the encoder's layers together, each layer on its own. */
+  scopes: type("'all' | 'encoder' | 'layers'")
+    .array()
+    .atLeastLength(1)
+    .default(() => ["all"]),
+})
+type Options = typeof Options.infer
+
+const TrajectoryRow = type({
+  "+": "reject",
+  step: "number.integer >= 0",
+  /** all, encoder, or layer.0 and so on */
+  scope: "string",
+  layer: "number.integer >= 0 | null",
+  r: "number >= 0",
+  phi: "number >= 0 | null",
+  loss: "number | null",
+})
+/**
+ * A point of a run's way to its own end.
+ *
+ * `layer` counts from 0. `r` = ‖Δ_t‖ / ‖Δ_init‖ and `phi` (radians) the angle between Δ_t and Δ_init, where
+ * Δ_t = θ_t − θ_fin; `phi` is null where Δ_t is zero, as at the end. `loss` is that of the update that led to the
+ * step, null at 0.
+ */
+export type TrajectoryRow = typeof TrajectoryRow.infer
+
+const stepsOf = (options: Options, run: RunLength): readonly number[] =>
+  [...new Set([0, ...chooseSteps(options.steps, run), run.steps])].sort((a, b) => a - b)
+
+interface Scope {
+  readonly scope: TrajectoryRow["scope"]
+  readonly layer: number | null
+  /** The blocks of parameters that it is made of. */
+  readonly blocks: readonly string[]
+}
+
+const scopesOf = (options: Options, blocks: readonly string[]): readonly Scope[] => {
+  const layers = blocks.filter((block) => block.startsWith("layer."))
+  return options.scopes.flatMap((scope): readonly Scope[] =>
+    scope === "layers"
+      ? layers.map((block, layer) => ({ scope: `layer.${layer}`, layer, blocks: [block] }))
+      : [{ scope, layer: null, blocks: scope === "all" ? blocks : layers }],
+  )
+}
+
+const look = (view: ClassifierView, { run, scratch }: LookContext<Options>): Observed<TrajectoryRow> =>
+  // The end of the run need not be kept: `finish` sees it.
+  view.step === run.steps ? [] : Effect.as(writeSnapshot(scratch, view), [])
+
+/** The products of each block of parameters; of the end itself where there is no snapshot. */
+const productsByBlock = Effect.fnUntraced(function* (
+  { blocks, parameters }: ClassifierView,
+  start: Snapshot,
+  snapshot: Snapshot | undefined,
+) {
+  const products = new Map<string, Products>()
+  for (const [block, names] of blocks) {
+    const ofBlock: Products[] = []
+    for (const name of names) {
+      const end = yield* Effect.promise(() => parameters.get(name).data<"float32">())
+      const theta = snapshot === undefined ? end : yield* snapshot.read(name)
+      ofBlock.push(productsOf(theta, yield* start.read(name), end))
+    }
+    products.set(block, addProducts(ofBlock))
+  }
+  return products
+})
+
+const finish = Effect.fn("trajectory")(function* (
+  view: ClassifierView,
+  { options, run, scratch }: LookContext<Options>,
+) {
+  const rows: TrajectoryRow[] = []
+  const start = yield* openSnapshot(scratch, 0)
+  const row = Effect.fnUntraced(function* (step: number) {
+    const snapshot = step === run.steps ? undefined : yield* openSnapshot(scratch, step)
+    const products = yield* productsByBlock(view, start, snapshot)
+    for (const { scope, layer, blocks } of scopesOf(options, [...view.blocks.keys()])) {
+      const polar = polarOf(addProducts(blocks.map((block) => products.get(block)!)))
+      if (polar === undefined) {
+        const reason = `the parameters (${scope}) ended where they started, or are not finite: there is no trajectory`
+        return yield* new UnitFailure({ outcome: "failed", reason, step })
+      }
+      const loss = snapshot === undefined ? view.loss : snapshot.loss
+      rows.push({ step, scope, layer, ...polar, loss })
+    }
+  }, Effect.scoped)
+  for (const step of stepsOf(options, run)) yield* row(step)
+  return rows
+}, Effect.scoped)
+
+/** Bytes of a float32, and of a row as it is written. */
+const float = 4
+const rowBytes = 150
+
+/**
+ * The way of a fine-tuning run through the space of its parameters, seen from where it ends (Takenaka and Taki 2025,
+ * figure 2). A random walk traces r = cos φ.
+ *
+ * Snapshots lie on disk until the run ends; r and φ are then computed in float64, tensor by tensor. They are freed
+ * with the scratch folder and not before, so that a probe which is stopped while it finishes can do it again.
+ */
+export const trajectory = probe<ClassifierView, RunForecast>()({
+  name: "trajectory",
+  version: 1,
+  module: import.meta.url,
+  summary: "Distance and direction of the parameters from where they end, in polar coordinates",
+  options: Options,
+  gives: observationsOf<TrajectoryRow>(TrajectoryRow),
+  steps: stepsOf,
+  look,
+  finish,
+  forecast: (options, run) => {
+    const { parameters, layers, hidden, intermediate } = run
+    const points = stepsOf(options, run).length
+    const scopes = options.scopes.reduce((sum, scope) => sum + (scope === "layers" ? layers : 1), 0)
+    const rows = points * scopes
+    // Outside the layers, most parameters are in one tensor: the table of the word embeddings.
+    const largestTensor = parameters - layers * (4 * hidden ** 2 + 2 * hidden * intermediate)
+    return {
+      rows,
+      cost: cost({
+        // Two differences and three products with their sums for each parameter.
+        flops: 8 * parameters * points,
+        memory: 3 * float * largestTensor,
+        disk: rowBytes * rows,
+        scratch: float * parameters * (points - 1),
+      }),
+    }
+  },
+})
