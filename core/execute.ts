@@ -61,10 +61,12 @@ export const execute = Effect.fn("execute")(function* (
       inputs.flatMap((input) => (input.status === "done" ? [] : [[input.key, input] as const])),
     )
     const without = blockedBy(job, missing)
-    if (without === undefined) yield* onEvent({ type: "started", job })
     const outcomes =
       without === undefined
-        ? yield* run(job, missing, (progress) => onEvent({ type: "progress", job, progress }))
+        ? yield* run(job, missing, {
+            started: onEvent({ type: "started", job }),
+            progress: (progress) => onEvent({ type: "progress", job, progress }),
+          })
         : gives(job).map((key): UnitOutcome => {
             const reason = `it takes ${units.get(without.key)!.label}, which ${without.status}: ${without.reason}`
             return { key, status: "failed", reason }

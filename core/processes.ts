@@ -23,11 +23,18 @@ export interface JobProgress {
   readonly note: string
 }
 
-/** Does one job somewhere; shows its progress meanwhile. Every wanted unit has an outcome at the end. */
+/** Who wants to know how a job gets on. */
+export interface JobListener {
+  /** It has a process and begins. */
+  readonly started: Effect.Effect<void>
+  readonly progress: (progress: JobProgress) => Effect.Effect<void>
+}
+
+/** Does one job somewhere. Every wanted unit has an outcome at the end. */
 export type JobRunner = (
   job: Job,
   missing: Missing,
-  onProgress: (progress: JobProgress) => Effect.Effect<void>,
+  listener: JobListener,
 ) => Effect.Effect<readonly UnitOutcome[]>
 
 export interface WorkerSettings {
@@ -145,10 +152,11 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     max: settings.processes,
     timeToLive: "10 minutes",
   })
-  const run: JobRunner = (job, missing, onProgress) =>
+  const run: JobRunner = (job, missing, listener) =>
     Effect.scoped(
       Effect.gen(function* () {
         const worker = yield* Pool.get(pool)
+        yield* listener.started
         const request: Request = {
           type: "run",
           unit: job.unit.key,
@@ -156,7 +164,7 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
           observers: job.observers.map(({ key }) => key),
           missing: [...missing.values()],
         }
-        const reply = yield* worker.ask(request, onProgress).pipe(
+        const reply = yield* worker.ask(request, listener.progress).pipe(
           // Told to stop, it saves the state of its job before it is gone.
           Effect.onInterrupt(() => worker.stop),
           Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),

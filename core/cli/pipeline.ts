@@ -91,7 +91,7 @@ export const pipelineCommand = Command.make(
       const todo = plan.jobs.length
       process.stderr.write(
         todo === 0
-          ? `${definition.name}: all ${plural(graph.units.length, "unit")} are done\n`
+          ? `${definition.name}: nothing to do, all ${plural(graph.units.length, "unit")} were run before\n`
           : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${processes} × ${backend.name}\n`,
       )
       const began = performance.now()
