@@ -1,0 +1,288 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs-core"
+import { packSequences, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
+import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
+import { stream } from "../../../core/tensor/stream.ts"
+import { backwardThroughTap } from "../../../core/tensor/tap.ts"
+import { type BertModel, type DropoutSource, dropoutSite, encode } from "../../../plugins/model/bert.ts"
+import { configOf } from "../../../plugins/model/config.ts"
+import { classify, firstTokens, pool, predictTokens } from "../../../plugins/model/heads.ts"
+import { parametersOf } from "../../../plugins/model/parameters.ts"
+import { onCpu, tinyConfig, tinyModel } from "./tinyModel.ts"
+
+beforeAll(onCpu)
+
+let model: BertModel
+let before: number
+beforeEach(() => {
+  before = tf.memory().numTensors
+  model = tinyModel()
+})
+afterEach(() => {
+  model.parameters.dispose()
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+const batch = packSequences([
+  { ids: [1, 5, 6, 2, 7, 2], types: [0, 0, 0, 0, 1, 1] },
+  { ids: [1, 9, 2], types: [0, 0, 0] },
+  { ids: [1, 9, 9, 8, 2], types: [0, 0, 0, 0, 0] },
+])
+const labels = Int32Array.from([0, 2, 1])
+const training = (step: number): DropoutSource => ({ stream: stream(11, "dropout"), step })
+
+const valuesOf = (run: () => tf.Tensor): number[] => {
+  const tensor = run()
+  const values = [...tensor.dataSync()]
+  tensor.dispose()
+  return values
+}
+const logitsOf = (of: BertModel, sequences: Sequences, source?: DropoutSource) =>
+  valuesOf(() => tf.tidy(() => classify(of, encode(of, sequences, source), sequences.offsets, source)))
+const largestDifference = (left: readonly number[], right: readonly number[]) => {
+  expect(left.length).toBe(right.length)
+  return Math.max(...left.map((value, i) => Math.abs(value - right[i]!)))
+}
+
+describe("the encoder", () => {
+  test("gives each packed sequence what it gives it alone", () => {
+    const together = valuesOf(() => encode(model, batch))
+    const alone = [0, 1, 2].flatMap((n) => valuesOf(() => encode(model, selectSequences(batch, [n]))))
+    expect(largestDifference(together, alone)).toBeLessThan(1e-6)
+  })
+
+  test("sees order, segments and the other tokens of a sequence", () => {
+    const encodeOne = (ids: number[], types: number[]) =>
+      valuesOf(() => encode(model, packSequences([{ ids, types }]))).slice(0, 8)
+    const first = encodeOne([1, 5, 6, 2], [0, 0, 0, 0])
+    for (const other of [
+      encodeOne([1, 6, 5, 2], [0, 0, 0, 0]),
+      encodeOne([1, 5, 6, 2], [0, 0, 1, 1]),
+      encodeOne([1, 5, 7, 2], [0, 0, 0, 0]),
+    ]) {
+      expect(largestDifference(first, other)).toBeGreaterThan(1e-3)
+    }
+  })
+
+  test("ends in a layer normalisation: with scale 1 and shift 0 each token has mean 0 and variance 1", () => {
+    const last = "bert.encoder.layer.1.output.LayerNorm"
+    model.parameters.set(`${last}.weight`, tf.ones([8]))
+    model.parameters.set(`${last}.bias`, tf.zeros([8]))
+    const hidden = valuesOf(() => encode(model, batch))
+    for (let token = 0; token < 14; token++) {
+      const row = hidden.slice(8 * token, 8 * token + 8)
+      expect(Math.abs(row.reduce((sum, value) => sum + value, 0) / 8)).toBeLessThan(1e-6)
+      expect(Math.abs(row.reduce((sum, value) => sum + value * value, 0) / 8 - 1)).toBeLessThan(1e-5)
+    }
+  })
+
+  test("refuses ids, segments and positions that have no row", () => {
+    const one = (ids: number[], types: number[]) => () => encode(model, packSequences([{ ids, types }]))
+    expect(one([1, 20], [0, 0])).toThrow("row 20 of a table of 20 rows")
+    expect(one([1, -1], [0, 0])).toThrow("row -1")
+    expect(one([1, 2], [0, 2])).toThrow("row 2 of a table of 2 rows")
+    expect(one(new Array(17).fill(1), new Array(17).fill(0))).toThrow("row 16 of a table of 16 rows")
+    expect(() => encode(model, { ...batch, offsets: Int32Array.from([0, 3, 3, 14]) })).toThrow("0 tokens")
+  })
+})
+
+describe("dropout", () => {
+  test("is the same at the same step and seed, and another at another", () => {
+    expect(logitsOf(model, batch, training(5))).toEqual(logitsOf(model, batch, training(5)))
+    expect(logitsOf(model, batch, training(5))).not.toEqual(logitsOf(model, batch, training(6)))
+    const otherSeed = { stream: stream(12, "dropout"), step: 5 }
+    expect(logitsOf(model, batch, training(5))).not.toEqual(logitsOf(model, batch, otherSeed))
+  })
+
+  test("is there in training only", () => {
+    expect(logitsOf(model, batch)).not.toEqual(logitsOf(model, batch, training(5)))
+    const rateless = { hiddenDropout: 0, attentionDropout: 0 }
+    const plain = { ...model, config: { ...model.config, ...rateless } }
+    expect(logitsOf(plain, batch, training(5))).toEqual(logitsOf(model, batch))
+  })
+
+  test("acts at each of the three rates of the config", () => {
+    const none = { hiddenDropout: 0, attentionDropout: 0, classifierDropout: 0 }
+    const eval_ = logitsOf(model, batch)
+    for (const only of ["hiddenDropout", "attentionDropout", "classifierDropout"]) {
+      const one = { ...model, config: { ...model.config, ...none, [only]: 0.3 } }
+      expect(logitsOf(one, batch, training(5))).not.toEqual(eval_)
+    }
+    // With dropout before the classifier alone, the encoder is untouched.
+    const last = { ...model, config: { ...model.config, ...none, classifierDropout: 0.3 } }
+    expect(valuesOf(() => encode(last, batch, training(5)))).toEqual(valuesOf(() => encode(model, batch)))
+  })
+
+  test("drops hidden values at the configured rate and scales up the rest", () => {
+    // Seen at the classifier's dropout: pooled values of tanh(0 · h + 1), and the identity as classifier.
+    const config = { ...tinyConfig, hidden: 8, labels: [..."abcdefgh"], classifierDropout: 0.25 }
+    const constant = tinyModel(config)
+    constant.parameters.set("bert.pooler.dense.weight", tf.zeros([8, 8]))
+    constant.parameters.set("bert.pooler.dense.bias", tf.ones([8]))
+    constant.parameters.set("classifier.weight", tf.eye(8))
+    constant.parameters.set("classifier.bias", tf.zeros([8]))
+    const kept = Math.tanh(1) / 0.75
+    let dropped = 0
+    const draws = 60
+    for (let step = 0; step < draws; step++) {
+      for (const value of logitsOf(constant, batch, training(step))) {
+        if (value === 0) dropped++
+        else expect(value).toBeCloseTo(kept, 6)
+      }
+    }
+    const n = draws * 3 * 8
+    expect(Math.abs(dropped / n - 0.25)).toBeLessThan(5 * Math.sqrt((0.25 * 0.75) / n))
+    constant.parameters.dispose()
+  })
+
+  test("gives the same sentence in one batch two different embeddings, and in evaluation one", () => {
+    const twice = selectSequences(batch, [0, 0])
+    const embeddings = (source?: DropoutSource) => {
+      const values = valuesOf(() => tf.tidy(() => firstTokens(encode(model, twice, source), twice.offsets)))
+      return [values.slice(0, 8), values.slice(8)] as const
+    }
+    const [first, second] = embeddings(training(1))
+    expect(largestDifference(first, second)).toBeGreaterThan(1e-2)
+    const [same, again] = embeddings()
+    expect(largestDifference(same, again)).toBeLessThan(1e-6)
+  })
+
+  test("has a site of its own at every place", () => {
+    const layers = Array.from({ length: 24 }, (_, layer) => layer)
+    const sites = [
+      dropoutSite.embeddings,
+      ...layers.flatMap((layer) => [
+        dropoutSite.attention(layer),
+        dropoutSite.attentionOutput(layer),
+        dropoutSite.output(layer),
+      ]),
+      dropoutSite.classifier(configOf("large", 30522, 0)),
+    ]
+    expect(new Set(sites).size).toBe(24 * 3 + 2)
+  })
+})
+
+describe("gradients", () => {
+  const lossOf = (of: BertModel, source?: DropoutSource) =>
+    softmaxCrossEntropy(classify(of, encode(of, batch, source), batch.offsets, source), labels)
+
+  test("with dropout agree with differences of the loss", () => {
+    const names = model.parameters.names.filter((name) => !name.startsWith("cls."))
+    const { value, gradients } = valueAndGradients(() => lossOf(model, training(3)), model.parameters, names)
+    value.dispose()
+    expect(gradients.size).toBe(names.length)
+    for (const name of names) {
+      const gradient = gradients.get(name)!
+      const norm = Math.hypot(...gradient.dataSync())
+      // The keys' biases have none: a constant added to all scores of a query changes nothing.
+      if (name.endsWith("key.bias")) {
+        expect(norm).toBeLessThan(1e-6)
+        continue
+      }
+      // Along the gradient itself the slope is its norm.
+      const original = model.parameters.get(name).clone()
+      const width = 0.02
+      const at = (steps: number) => {
+        model.parameters.set(
+          name,
+          tf.tidy(() => original.add(gradient.mul((steps * width) / norm))),
+        )
+        return valuesOf(() => tf.tidy(() => lossOf(model, training(3))))[0]!
+      }
+      // Five points: what is left of the error is of fourth order in the width.
+      const slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * width)
+      expect({ name, agree: Math.abs(slope / norm - 1) < 5e-3 }).toEqual({ name, agree: true })
+      model.parameters.set(name, original)
+    }
+    disposeGradients(gradients)
+  })
+
+  test("a tap hears of every product, normalisation and table, by the parameters' prefix", () => {
+    const prefixesOf = (names: readonly string[]) =>
+      [...new Set(names.map((name) => name.replace(/\.(weight|bias)$/, "")))].sort()
+    const heard: string[] = []
+    backwardThroughTap(
+      () => lossOf(model),
+      ({ name }) => heard.push(name),
+    )
+    const specs = parametersOf(tinyConfig, ["pooler", "classifier"])
+    expect(heard.sort()).toEqual(prefixesOf(specs.map(({ name }) => name)))
+  })
+})
+
+describe("heads", () => {
+  test("the pooler is tanh of a product with the first token's state", () => {
+    const hidden = valuesOf(() => encode(model, batch))
+    const pooled = valuesOf(() => tf.tidy(() => pool(model, encode(model, batch), batch.offsets)))
+    const weight = model.parameters.get("bert.pooler.dense.weight").arraySync() as number[][]
+    const bias = model.parameters.get("bert.pooler.dense.bias").arraySync() as number[]
+    const expected = [0, 6, 9].flatMap((token) =>
+      weight.map((row, o) =>
+        Math.tanh(row.reduce((sum, w, i) => sum + w * hidden[8 * token + i]!, bias[o]!)),
+      ),
+    )
+    expect(largestDifference(pooled, expected)).toBeLessThan(1e-6)
+  })
+
+  test("the masked language model, written out in float64", () => {
+    const positions = [1, 7, 10, 10]
+    const hidden = valuesOf(() => encode(model, batch))
+    const logits = valuesOf(() => tf.tidy(() => predictTokens(model, encode(model, batch), positions)))
+    const vector = (name: string) => model.parameters.get(name).arraySync() as number[]
+    const matrix = (name: string) => model.parameters.get(name).arraySync() as number[][]
+    const prefix = "cls.predictions.transform"
+    // x Φ(x) with Φ by Simpson's rule: a way of its own to the error function.
+    const gelu = (x: number) => {
+      const n = 2000
+      let area = 0
+      for (let i = 0; i <= n; i++) {
+        const weight = i === 0 || i === n ? 1 : i % 2 === 1 ? 4 : 2
+        area += weight * Math.exp(-(((x * i) / n) ** 2) / 2)
+      }
+      return x * (0.5 + (area * x) / (3 * n) / Math.sqrt(2 * Math.PI))
+    }
+    const expected = positions.flatMap((position) => {
+      const x = hidden.slice(8 * position, 8 * position + 8)
+      const bias = vector(`${prefix}.dense.bias`)
+      const inner = matrix(`${prefix}.dense.weight`).map((row, o) =>
+        gelu(row.reduce((sum, w, i) => sum + w * x[i]!, bias[o]!)),
+      )
+      const mean = inner.reduce((sum, value) => sum + value, 0) / 8
+      const variance = inner.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 8
+      const scale = vector(`${prefix}.LayerNorm.weight`)
+      const shift = vector(`${prefix}.LayerNorm.bias`)
+      const y = inner.map(
+        (value, i) => ((value - mean) / Math.sqrt(variance + 1e-12)) * scale[i]! + shift[i]!,
+      )
+      const out = vector("cls.predictions.bias")
+      return matrix("bert.embeddings.word_embeddings.weight").map((row, v) =>
+        row.reduce((sum, w, i) => sum + w * y[i]!, out[v]!),
+      )
+    })
+    expect(largestDifference(logits, expected)).toBeLessThan(1e-5)
+  })
+
+  test("the word embeddings learn from both of their uses", () => {
+    const word = "bert.embeddings.word_embeddings.weight"
+    const loss = () =>
+      softmaxCrossEntropy(predictTokens(model, encode(model, batch), [1, 7]), Int32Array.from([4, 13]))
+    const { value, gradients } = valueAndGradients(loss, model.parameters, [word])
+    const gradient = gradients.get(word)!.arraySync() as number[][]
+    // 15 is not in the batch and no label: it hears of the loss through the decoder alone. 5 is in the batch.
+    for (const id of [15, 5]) {
+      const original = model.parameters.get(word).clone()
+      const at = (epsilon: number) => {
+        const shifted = original.arraySync() as number[][]
+        shifted[id]![3]! += epsilon
+        model.parameters.set(word, tf.tensor2d(shifted))
+        return valuesOf(() => tf.tidy(loss))[0]!
+      }
+      const slope = (at(1e-2) - at(-1e-2)) / 2e-2
+      expect(Math.abs(slope - gradient[id]![3]!)).toBeLessThan(2e-3 * Math.max(1, Math.abs(slope)))
+      model.parameters.set(word, original)
+    }
+    value.dispose()
+    disposeGradients(gradients)
+  })
+})
