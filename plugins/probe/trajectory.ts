@@ -66,7 +66,7 @@ const look = (view: ClassifierView, { run, scratch }: LookContext<Options>): Obs
 
 /** The products of each block of parameters; of the end itself where there is no snapshot. */
 const productsByBlock = Effect.fnUntraced(function* (
-  { blocks, parameters }: ClassifierView,
+  { blocks, parameters }: Pick<ClassifierView, "blocks" | "parameters">,
   start: Snapshot,
   snapshot: Snapshot | undefined,
 ) {
@@ -83,8 +83,13 @@ const productsByBlock = Effect.fnUntraced(function* (
   return products
 })
 
-const finish = Effect.fn("trajectory")(function* (
-  view: ClassifierView,
+/**
+ * The rows of a run that has ended, from the snapshots in its scratch folder.
+ *
+ * @throws UnitFailure where the parameters ended where they started, so that there is no scale to measure by
+ */
+export const trajectoryRows = Effect.fn("trajectory")(function* (
+  view: Pick<ClassifierView, "blocks" | "parameters" | "loss">,
   { options, run, scratch }: LookContext<Options>,
 ) {
   const rows: TrajectoryRow[] = []
@@ -126,7 +131,7 @@ export const trajectory = probe<ClassifierView, RunForecast>()({
   gives: observationsOf<TrajectoryRow>(TrajectoryRow),
   steps: stepsOf,
   look,
-  finish,
+  finish: trajectoryRows,
   forecast: (options, run) => {
     const { parameters, layers, hidden, intermediate } = run
     const points = stepsOf(options, run).length
