@@ -6,6 +6,7 @@ import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Data, Effect } from "effect"
+import type { Check } from "./check.ts"
 import { attempt } from "./files.ts"
 import type { AnyPlugin } from "./plugin.ts"
 import { projectFolder } from "./project.ts"
@@ -39,6 +40,14 @@ const isPlugin = (value: unknown): value is AnyPlugin =>
 
 const isBackend = (value: unknown): value is Backend =>
   typeof value === "object" && value !== null && "rank" in value && "check" in value && "register" in value
+
+const isCheck = (value: unknown): value is Check =>
+  typeof value === "object" && value !== null && "check" in value && "compare" in value
+
+/** The comparisons with reference figures. */
+export const checks = Effect.fn("checks")(function* () {
+  return (yield* exportsOf("check")).filter(isCheck)
+})
 
 /** The plugins of a stage, by name. */
 export const pluginsOf = Effect.fn("pluginsOf")(function* (stage: Stage) {

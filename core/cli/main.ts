@@ -3,14 +3,16 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
 import { CliError, Command } from "effect/cli"
+import { doctorCommand } from "./doctor.ts"
 import { ExitCode } from "./exit.ts"
 import { pipelineCommand } from "./pipeline.ts"
+import { pluginsCommand } from "./plugins.ts"
 
 const main = Command.make("kasosei").pipe(
   Command.withDescription(
     "Pipelines of plugins for studying the stability and the plasticity of language models",
   ),
-  Command.withSubcommands([pipelineCommand]),
+  Command.withSubcommands([pipelineCommand, doctorCommand, pluginsCommand]),
 )
 
 /** A person's mistake is told in one message; only a defect shows its stack. */

@@ -16,7 +16,7 @@ import { disposeGradients, valueAndGradients } from "../../core/tensor/parameter
 import { type BertModel, encode } from "./bert.ts"
 import { classify, firstTokens } from "./heads.ts"
 import { loadModel } from "./huggingFace.ts"
-import { type Comparison, type Quantity, quantity } from "./quantity.ts"
+import { type Comparison, type Quantity, quantity } from "../../core/quantity.ts"
 
 /** Absolute, of logits, hidden states and losses. */
 const valueTolerance = 1e-4

@@ -4,7 +4,10 @@ import { type Kernels, kernel } from "../kernels.ts"
 
 export const referenceSoftmaxCrossEntropy: Kernels["softmaxCrossEntropy"] = (logits_NC, labels_N) => {
   const [count, classes] = logits_NC.shape
-  const target_NC = tf.oneHot(tf.tensor1d(labels_N, "int32"), classes).toFloat()
+  // tf.oneHot refuses a single class.
+  const target_NC = tf
+    .equal(tf.tensor2d(labels_N, [count, 1], "int32"), tf.range(0, classes, 1, "int32"))
+    .toFloat()
   const shifted_NC = tf.sub(logits_NC, tf.max(logits_NC, 1, true))
   const exponentials_NC = tf.exp(shifted_NC)
   const sums_N1 = tf.sum(exponentials_NC, 1, true)

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
-import { quantity } from "../../../plugins/model/quantity.ts"
+import { quantity } from "../../../core/quantity.ts"
 import { comparePasses, openReference } from "../../../plugins/model/reference.ts"
 import { onCpu, withFolder } from "./tinyModel.ts"
 
