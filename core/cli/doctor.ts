@@ -1,0 +1,94 @@
+/** `bun run doctor`: which backends work here, and whether they give the reference figures. */
+import { resolve } from "node:path"
+import { Effect, Result } from "effect"
+import { Command, Flag } from "effect/cli"
+import { backendNamed, backends, checks } from "../discover.ts"
+import { type Backend, startBackend } from "../tensor/backend.ts"
+import { exitWith } from "./exit.ts"
+
+export const doctorCommand = Command.make(
+  "doctor",
+  {
+    fixture: Flag.String("fixture").pipe(
+      Flag.withMetavar("DIR"),
+      Flag.withDescription("A folder of reference figures to compare with; may be repeated"),
+      Flag.atLeast(0),
+    ),
+    backend: Flag.String("backend").pipe(
+      Flag.withDescription("Compare on this backend only: all (those that work here), auto, or a name"),
+      Flag.withDefault("all"),
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Print what was found as JSON on standard output"),
+      Flag.withDefault(false),
+    ),
+  },
+  Effect.fn("doctor")(function* ({ fixture, backend: wanted, json }) {
+    const say = (line: string) => {
+      if (!json) process.stdout.write(`${line}\n`)
+    }
+    const asked = wanted === "all" ? yield* backends() : [yield* backendNamed(wanted)]
+    const states = yield* Effect.forEach(asked, (backend) =>
+      Effect.map(Effect.result(tryOut(backend)), (result) => ({
+        backend,
+        problem: Result.isFailure(result) ? result.failure.message : null,
+      })),
+    )
+    say("backends")
+    for (const { backend, problem } of states) {
+      say(`  ${problem === null ? "works" : "fails"}  ${backend.name}: ${problem ?? backend.summary}`)
+    }
+    const working = states.filter(({ problem }) => problem === null).map(({ backend }) => backend)
+    if (working.length === 0) return yield* exitWith(1, "no backend works here")
+
+    const comparisons = []
+    for (const folder of fixture.map((path) => resolve(path))) {
+      for (const backend of working) {
+        yield* startBackend(backend)
+        for (const { check, compare } of yield* checks()) {
+          const quantities = yield* compare(folder)
+          comparisons.push({ folder, backend: backend.name, check, quantities })
+          say(`\n${check} on ${backend.name}: ${folder}`)
+          for (const { name, worst, tolerance, ok, at, expected, found } of quantities) {
+            const detail = ok ? "" : `  at ${at}: expected ${expected}, found ${found}`
+            say(
+              `  ${ok ? "ok  " : "OFF "}  ${name.padEnd(32)} ${worst.toExponential(1)} (≤ ${tolerance})${detail}`,
+            )
+          }
+        }
+      }
+    }
+    const off = comparisons.flatMap(({ quantities }) => quantities.filter(({ ok }) => !ok)).length
+    if (json) {
+      const found = states.map(({ backend, problem }) => ({
+        backend: backend.name,
+        works: problem === null,
+        problem,
+      }))
+      process.stdout.write(`${JSON.stringify({ backends: found, comparisons, off }, null, 1)}\n`)
+    }
+    const compared = comparisons.reduce((sum, { quantities }) => sum + quantities.length, 0)
+    if (compared > 0) say(`\n${compared} quantities compared, ${off} off`)
+    if (off > 0) return yield* exitWith(1)
+  }),
+).pipe(
+  Command.withDescription("Show which backends work here, and compare them with reference figures"),
+  Command.withExamples([
+    { command: "bun run doctor", description: "Which backends work, and why the others do not" },
+    {
+      command: "bun run doctor --fixture test/fixtures/bert-2x32",
+      description: "Compare logits, gradients, Gram matrices and a short training with PyTorch's",
+    },
+  ]),
+)
+
+/** Starts a backend and lets it multiply: a library that loads may still not compute. */
+const tryOut = Effect.fnUntraced(function* (backend: Backend) {
+  yield* backend.check
+  yield* startBackend(backend)
+  const tf = yield* Effect.promise(() => import("@tensorflow/tfjs-core"))
+  const product = tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).dataSync())
+  if (product.some((value) => value !== 3)) {
+    return yield* Effect.fail(new Error(`${backend.name} computes 1·1 + 1·1 + 1·1 as ${product[0]}`))
+  }
+})
