@@ -8,11 +8,11 @@ import { InvalidInput } from "../../core/decode.ts"
 import type { UnitFailure } from "../../core/failure.ts"
 import { attempt, type FileError, readJson, remove } from "../../core/files.ts"
 import { Progress } from "../../core/progress.ts"
+import { type Comparison, type Quantity, quantity } from "../../core/quantity.ts"
 import { linearSchedule } from "../../core/tensor/learning-rate.ts"
 import { type Metrics, train } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { blocksOf, parametersOf } from "../model/parameters.ts"
-import { type Comparison, type Quantity, quantity } from "../../core/quantity.ts"
 import type { Reference } from "../model/reference.ts"
 import { type TrajectoryRow, trajectoryRows } from "../probe/trajectory.ts"
 import { writeSnapshot } from "../probe/trajectory-snapshot.ts"
@@ -188,7 +188,7 @@ const compareModel = (
         const value = final_param_norm[name]!
         const squares = parameters
           .get(name)
-          .dataSync()
+          .dataSync<"float32">()
           .reduce((sum, x) => sum + x * x, 0)
         return { at: name, expected: value, found: Math.sqrt(squares), scale: value }
       }),
