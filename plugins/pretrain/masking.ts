@@ -11,8 +11,9 @@ export interface Masked {
   readonly labels: Int32Array
 }
 
-/** Share of the tokens that are predicted, and what becomes of these (Devlin et al. 2019, section 3.1). */
-const chosenShare = 0.15
+/** Share of the tokens that are predicted (Devlin et al. 2019, section 3.1). */
+export const chosenShare = 0.15
+/** Shares of these that become the mask token, and another one. */
 const maskedShare = 0.8
 const replacedShare = 0.1
 

@@ -1,22 +1,22 @@
-import { packSequences, type Sequences } from "../../core/artifacts/sequences.ts"
+import type { Sequences } from "../../core/artifacts/sequences.ts"
 
 /** Cuts sequences to `maxLength` tokens: what is too long loses its end, but for the final separator. */
-export const truncate = (sequences: Sequences, maxLength: number): Sequences => {
-  const { ids, types, offsets } = sequences
-  return packSequences(
-    Array.from({ length: offsets.length - 1 }, (_, n) => {
-      const start = offsets[n]!
-      const end = offsets[n + 1]!
-      if (end - start <= maxLength)
-        return { ids: ids.subarray(start, end), types: types.subarray(start, end) }
-      const cut = (values: Int32Array) => {
-        const kept = values.slice(start, start + maxLength)
-        kept[maxLength - 1] = values[end - 1]!
-        return kept
-      }
-      return { ids: cut(ids), types: cut(types) }
-    }),
-  )
+export const truncate = ({ ids, types, offsets }: Sequences, maxLength: number): Sequences => {
+  const kept = new Int32Array(offsets.length)
+  for (let n = 1; n < offsets.length; n++) {
+    kept[n] = kept[n - 1]! + Math.min(maxLength, offsets[n]! - offsets[n - 1]!)
+  }
+  const cut = (values: Int32Array) => {
+    const out = new Int32Array(kept.at(-1)!)
+    for (let n = 1; n < offsets.length; n++) {
+      const [start, end] = [kept[n - 1]!, kept[n]!]
+      const from = offsets[n - 1]!
+      out.set(values.subarray(from, from + end - start), start)
+      if (end > start) out[end - 1] = values[offsets[n]! - 1]!
+    }
+    return out
+  }
+  return { ids: cut(ids), types: cut(types), offsets: kept }
 }
 
 /** The number of tokens of the longest sequence. */

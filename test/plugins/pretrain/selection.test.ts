@@ -9,7 +9,7 @@ import { bestOf, selection } from "../../../plugins/pretrain/selection.ts"
 const root = mkdtempSync(join(tmpdir(), "kasosei-selection-"))
 afterAll(() => rmSync(root, { recursive: true }))
 const folder = (name: string) => mkdtempSync(join(root, name))
-const save = (content: string) => (path: string) => writeFile(path, content)
+const save = (content: string) => (folder: string) => writeFile(join(folder, "model"), content)
 
 describe("bestOf", () => {
   test("strictly better wins; what is not a number never does", () => {
@@ -21,7 +21,7 @@ describe("bestOf", () => {
 })
 
 describe("selection", () => {
-  test("keeps the weights of the best evaluation alone, and finds them again after a stop", async () => {
+  test("keeps the model of the best evaluation alone, and finds them again after a stop", async () => {
     const path = folder("keep")
     await Effect.runPromise(
       Effect.gen(function* () {
@@ -31,7 +31,7 @@ describe("selection", () => {
         expect(first.best()).toBeUndefined()
         yield* first.record(20, 0.3, save("twenty"))
         yield* first.record(30, 0.3, save("thirty"))
-        expect(first.best()).toEqual({ step: 20, score: 0.3, weights: join(path, "best-20.safetensors") })
+        expect(first.best()).toEqual({ step: 20, score: 0.3, model: join(path, "best-20") })
         yield* first.record(40, 0.4, save("forty"))
 
         const resumed = yield* selection(path)
@@ -39,14 +39,14 @@ describe("selection", () => {
         expect(resumed.knows(50)).toBe(false)
         yield* resumed.record(50, 0.1, save("fifty"))
         expect(resumed.best()).toMatchObject({ step: 40, score: 0.4 })
-        expect(readFileSync(resumed.best()!.weights, "utf8")).toBe("forty")
+        expect(readFileSync(join(resumed.best()!.model, "model"), "utf8")).toBe("forty")
         expect(resumed.evaluations().map(({ score }) => score)).toEqual([null, 0.3, 0.3, 0.4, 0.1])
-        expect(readdirSync(path).sort()).toEqual(["best-40.safetensors", "evaluations.json"])
+        expect(readdirSync(path).sort()).toEqual(["best-40", "evaluations.json"])
       }),
     )
   })
 
-  test("an evaluation whose weights could not be written is not noted, and the best one stays", async () => {
+  test("an evaluation whose model could not be written is not noted, and the best one stays", async () => {
     const path = folder("full")
     const chosen = await Effect.runPromise(selection(path))
     await Effect.runPromise(chosen.record(1, 0.5, save("one")))
@@ -55,7 +55,7 @@ describe("selection", () => {
     expect(Exit.isFailure(exit)).toBe(true)
     const again = await Effect.runPromise(selection(path))
     expect(again.knows(2)).toBe(false)
-    expect(readFileSync(again.best()!.weights, "utf8")).toBe("one")
+    expect(readFileSync(join(again.best()!.model, "model"), "utf8")).toBe("one")
   })
 
   test("refuses a file of evaluations that is not one", async () => {

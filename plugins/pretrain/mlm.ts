@@ -1,0 +1,218 @@
+/**
+ * Masked-language-model training of BERT (Devlin et al. 2019) without next-sentence prediction, from scratch or from
+ * a checkpoint. The learning rate rises linearly over the warm-up and then falls linearly to 0; the defaults are the
+ * publication's. AdamW corrects its bias; weight decay is that of all parameters, biases and LayerNorms included.
+ */
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Checkpoint, type CheckpointForecast, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
+import { Corpus } from "../../core/artifacts/corpus.ts"
+import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { decode } from "../../core/decode.ts"
+import { writeFile, writeFolder } from "../../core/files.ts"
+import { optional, plugin, type RunContext } from "../../core/plugin.ts"
+import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
+import { linearSchedule } from "../../core/tensor/learning-rate.ts"
+import { softmaxCrossEntropy } from "../../core/tensor/ops/softmax-cross-entropy.ts"
+import { Parameters } from "../../core/tensor/parameters.ts"
+import { type Stream, stream } from "../../core/tensor/stream.ts"
+import { train } from "../../core/tensor/training.ts"
+import { type BertModel, encode } from "../model/bert.ts"
+import { BertConfig, configOf } from "../model/config.ts"
+import { predictTokens } from "../model/heads.ts"
+import { loadModel } from "../model/huggingFace.ts"
+import { initialise } from "../model/initialise.ts"
+import { type Head, parametersOf } from "../model/parameters.ts"
+import { durationOptions, saidOnce, stepsOf } from "./duration.ts"
+import { linkTokenizer, saveExport, writeRecord } from "./exported.ts"
+import { trainingCost } from "./forecast.ts"
+import { linkFolder } from "./link.ts"
+import { chosenShare, maskable, masker } from "./masking.ts"
+import {
+  batchProblems,
+  limitsOfCheckpoint,
+  refuse,
+  sequenceProblems,
+  vocabularyProblems,
+} from "./requirements.ts"
+import { encoderSize, sizeOption } from "./size.ts"
+
+const options = type({
+  "+": "reject",
+  ...durationOptions,
+  /** Of a new model; a checkpoint has its own. */
+  "size?": sizeOption,
+  /** The longest sequence that a new model takes, 512 where left out; a checkpoint has its own. */
+  "positions?": "2 <= number.integer <= 65536",
+  /** Sentences in an update. */
+  batchSize: "1 <= number.integer <= 65536 = 256",
+  /** The largest learning rate. */
+  lr: "0 < number < 1 = 0.0001",
+  /** Part of the updates over which the learning rate rises. */
+  warmup: "0 <= number <= 1 = 0.01",
+  weightDecay: "0 <= number < 1 = 0.01",
+  /** Largest norm of the gradient. */
+  clip: "number > 0 = 1",
+  /** Of hidden states and of attention probabilities. */
+  dropout: "0 <= number < 1 = 0.1",
+  seed: "0 <= number.integer <= 4294967295 = 42",
+}).narrow(saidOnce)
+type Options = typeof options.infer
+
+const heads: readonly Head[] = ["pooler", "maskedLanguageModel"]
+const defaultPositions = 512
+
+/** Whether there is one model to train, and one alone. */
+const modelProblems = ({ size, positions }: Options, checkpoint: CheckpointTaken | undefined) => {
+  if (checkpoint === undefined) {
+    return size === undefined
+      ? ["size must be given (a new model's, such as mini), or a checkpoint to go on from"]
+      : []
+  }
+  return Object.entries({ size, positions }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name} is of a new model: leave it out, the checkpoint has its own`],
+  )
+}
+
+const takes = { corpus: Corpus, vocabulary: Vocabulary, checkpoint: optional(Checkpoint) }
+
+const run = Effect.fn("mlm")(function* ({
+  options,
+  inputs: { corpus, vocabulary, checkpoint },
+  scratch,
+}: RunContext<Options, typeof takes, never>) {
+  const config: BertConfig =
+    checkpoint === undefined
+      ? {
+          ...configOf("base", vocabulary.tokens.length, vocabulary.special.pad),
+          ...encoderSize(options.size ?? "base"),
+          positions: options.positions ?? defaultPositions,
+        }
+      : yield* decode(join(checkpoint.folder, "config.json"), BertConfig)(checkpoint.config)
+  const limits =
+    checkpoint === undefined
+      ? { ...config, vocabularyFrom: "the input vocabulary", positionsFrom: "the option positions" }
+      : limitsOfCheckpoint(checkpoint, config)
+  const { sequences, special, vocabularySize } = corpus
+  const usable = maskable(sequences, special)
+  yield* refuse("mlm", [
+    ...modelProblems(options, checkpoint),
+    ...batchProblems(sequences, usable.length, options.batchSize),
+    ...sequenceProblems("corpus", sequences, vocabularySize, limits),
+    ...(yield* vocabularyProblems(vocabulary, special, checkpoint)),
+  ])
+
+  const steps = stepsOf(options, usable.length, options.batchSize)
+  const perEpoch = batchesPerEpoch(usable.length, options.batchSize)
+  const batchAt = shuffledBatches(stream(options.seed, "order"), usable.length, options.batchSize)
+  const mask = masker(special, vocabularySize, options.seed)
+  const dropout = stream(options.seed, "dropout")
+  const final = join(scratch, "final")
+
+  const training = Effect.fnUntraced(function* (loaded: BertModel) {
+    const model: BertModel = {
+      parameters: loaded.parameters,
+      config: { ...loaded.config, hiddenDropout: options.dropout, attentionDropout: options.dropout },
+    }
+    const metrics = yield* train({
+      parameters: model.parameters,
+      learningRates: linearSchedule(options.lr, steps, Math.round(options.warmup * steps)),
+      optimiser: {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-6,
+        weightDecay: options.weightDecay,
+        biasCorrection: true,
+      },
+      clip: options.clip,
+      loss: (step) => {
+        const sentences = batchAt(step).map((place) => usable[place]!)
+        const batch = selectSequences(sequences, sentences)
+        const masked = mask(batch, sentences, Math.floor(step / perEpoch))
+        const hidden_TH = encode(model, masked.sequences, { stream: dropout, step })
+        return softmaxCrossEntropy(predictTokens(model, hidden_TH, masked.positions), masked.labels)
+      },
+      scratch,
+    })
+    yield* writeFolder(final, (folder) => saveExport(folder, model, heads))
+    return metrics
+  })
+  const metrics = yield* Effect.acquireUseRelease(
+    startingPoint(config, checkpoint, stream(options.seed, "head")),
+    training,
+    ({ parameters }) => Effect.sync(() => parameters.dispose()),
+  )
+
+  return {
+    write: Effect.fnUntraced(function* (folder: string) {
+      yield* linkFolder(final, folder)
+      if (checkpoint === undefined) {
+        const lines = vocabulary.tokens.map((token) => `${token}\n`).join("")
+        yield* writeFile(join(folder, "vocab.txt"), lines)
+      } else yield* linkTokenizer(checkpoint.folder, folder)
+      yield* writeRecord(folder, {
+        method: "mlm",
+        options,
+        sentences: usable.length,
+        metrics,
+        exportedStep: steps,
+      })
+    }),
+  }
+})
+
+/**
+ * The exported checkpoint has the masked-language-model head and a pooler. No next-sentence prediction trains the
+ * pooler: it stays as the checkpoint had it, or as it was drawn from the seed, in the place of the stream where
+ * `simcse` draws its head. So a study's arms with and without SimCSE all bring a pooler to fine-tuning, and with equal
+ * seeds SimCSE's started as the very one that the arm without it has.
+ */
+export const mlm = plugin({
+  name: "mlm",
+  stage: "pretrain",
+  version: 1,
+  module: import.meta.url,
+  summary: "Masked-language-model training, from scratch or from a checkpoint",
+  options,
+  takes,
+  gives: Checkpoint,
+  computes: true,
+  forecast: (options, { corpus, vocabulary, checkpoint }) => {
+    const model: CheckpointForecast = checkpoint ?? {
+      ...encoderSize(options.size ?? "base"),
+      vocabularySize: vocabulary.size,
+      positions: options.positions ?? defaultPositions,
+    }
+    const tokens = options.batchSize * corpus.tokensPerSentence
+    return {
+      artifact: model,
+      cost: trainingCost({
+        model,
+        heads,
+        steps: stepsOf(options, corpus.sentences, options.batchSize),
+        step: {
+          sequences: options.batchSize,
+          tokensPerSequence: corpus.tokensPerSentence,
+          predictions: Math.ceil(chosenShare * tokens),
+        },
+        corpusTokens: corpus.sentences * corpus.tokensPerSentence,
+        kept: 1,
+      }),
+    }
+  },
+  run,
+})
+
+/** The checkpoint's model, its missing heads drawn, or a new one. */
+const startingPoint = (config: BertConfig, checkpoint: CheckpointTaken | undefined, weights: Stream) => {
+  if (checkpoint !== undefined) {
+    const readOrDraw = { readOrDraw: weights }
+    return loadModel(checkpoint.folder, { heads: { pooler: readOrDraw, maskedLanguageModel: readOrDraw } })
+  }
+  return Effect.sync((): BertModel => {
+    const specs = parametersOf(config, heads)
+    return { config, parameters: Parameters.fromHost(initialise(config, specs, weights)) }
+  })
+}

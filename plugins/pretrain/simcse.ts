@@ -1,0 +1,180 @@
+/**
+ * Unsupervised SimCSE (Gao, Yao and Chen 2021): further training of an encoder by telling a sentence, seen twice under
+ * different dropout, from the others of its batch. The defaults are those of the authors' code for BERT-large.
+ */
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
+import { Corpus } from "../../core/artifacts/corpus.ts"
+import { countOf } from "../../core/artifacts/sequences.ts"
+import { Similarity } from "../../core/artifacts/similarity.ts"
+import { decode } from "../../core/decode.ts"
+import { UnitFailure } from "../../core/failure.ts"
+import { writeFolder } from "../../core/files.ts"
+import { optional, plugin, type RunContext } from "../../core/plugin.ts"
+import { shuffledBatches } from "../../core/tensor/epochs.ts"
+import { linearSchedule } from "../../core/tensor/learning-rate.ts"
+import { stream } from "../../core/tensor/stream.ts"
+import { train } from "../../core/tensor/training.ts"
+import type { BertModel } from "../model/bert.ts"
+import { BertConfig } from "../model/config.ts"
+import { loadModel } from "../model/huggingFace.ts"
+import { contrastiveLoss, embed } from "./contrastive.ts"
+import { durationOptions, saidOnce, stepsOf } from "./duration.ts"
+import { linkTokenizer, saveExport, writeRecord } from "./exported.ts"
+import { trainingCost } from "./forecast.ts"
+import { linkFolder } from "./link.ts"
+import { batchProblems, type Limits, limitsOfCheckpoint, refuse, sequenceProblems } from "./requirements.ts"
+import { selection } from "./selection.ts"
+import { similarityScore } from "./sentence-similarity.ts"
+import { truncate } from "./truncation.ts"
+
+const options = type({
+  "+": "reject",
+  ...durationOptions,
+  /** Sentences in an update; each is told from the others, so a batch of one teaches nothing. */
+  batchSize: "2 <= number.integer <= 65536 = 64",
+  /** Word pieces, special tokens included; longer sentences are cut. */
+  maxLength: "3 <= number.integer <= 65536 = 32",
+  /** The learning rate of the first update; it falls linearly to 0. */
+  lr: "0 < number < 1 = 0.00001",
+  temperature: "0 < number <= 100 = 0.05",
+  /** Of hidden states and of attention probabilities: what makes two views of a sentence differ. */
+  dropout: "0 <= number < 1 = 0.1",
+  /** Largest norm of the gradient. */
+  clip: "number > 0 = 1",
+  /** Updates between two evaluations on the dev set. */
+  evalEvery: "number.integer >= 1 = 125",
+  seed: "0 <= number.integer <= 4294967295 = 42",
+}).narrow(saidOnce)
+type Options = typeof options.infer
+
+const takes = { corpus: Corpus, checkpoint: Checkpoint, dev: optional(Similarity) }
+
+const run = Effect.fn("simcse")(function* ({
+  options,
+  inputs: { corpus, checkpoint, dev },
+  scratch,
+}: RunContext<Options, typeof takes, never>) {
+  const config = yield* decode(join(checkpoint.folder, "config.json"), BertConfig)(checkpoint.config)
+  const sentences = truncate(corpus.sequences, options.maxLength)
+  const count = countOf(sentences)
+  const limits = limitsOfCheckpoint(checkpoint, config)
+  yield* refuse("simcse", [
+    ...batchProblems(sentences, count, options.batchSize),
+    ...sequenceProblems("corpus", sentences, corpus.vocabularySize, limits),
+    ...(dev === undefined ? [] : similarityProblems(dev, limits)),
+  ])
+
+  const steps = stepsOf(options, count, options.batchSize)
+  const batchAt = shuffledBatches(stream(options.seed, "order"), count, options.batchSize)
+  const dropout = stream(options.seed, "dropout")
+  const chosen = yield* selection(join(scratch, "selection"))
+  const last = join(scratch, "last")
+
+  const training = Effect.fnUntraced(function* (loaded: BertModel) {
+    const model: BertModel = {
+      parameters: loaded.parameters,
+      config: { ...loaded.config, hiddenDropout: options.dropout, attentionDropout: options.dropout },
+    }
+    const save = (folder: string) => saveExport(folder, model, ["pooler"])
+    const metrics = yield* train({
+      parameters: model.parameters,
+      learningRates: linearSchedule(options.lr, steps, 0),
+      optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, biasCorrection: true },
+      clip: options.clip,
+      loss: (step) =>
+        contrastiveLoss(model, sentences, batchAt(step), { stream: dropout, step }, options.temperature),
+      scratch,
+      at: Effect.fnUntraced(function* (step: number) {
+        const due = step > 0 && (step % options.evalEvery === 0 || step === steps)
+        if (dev === undefined || !due || chosen.knows(step)) return
+        const score = yield* similarityScore(dev, (sequences) => embed(model, sequences))
+        yield* chosen.record(step, score, save)
+      }),
+    })
+    if (dev === undefined) yield* writeFolder(last, save)
+    return metrics
+  })
+  const metrics = yield* Effect.acquireUseRelease(
+    loadModel(checkpoint.folder, { heads: { pooler: { draw: stream(options.seed, "head") } } }),
+    training,
+    ({ parameters }) => Effect.sync(() => parameters.dispose()),
+  )
+
+  const exported = dev === undefined ? { step: steps, model: last } : chosen.best()
+  if (exported === undefined) {
+    return yield* new UnitFailure({
+      outcome: "failed",
+      reason: `the score on dev was not a number at any of ${chosen.evaluations().length} evaluations: all embeddings have the same cosine`,
+    })
+  }
+  return {
+    write: Effect.fnUntraced(function* (folder: string) {
+      yield* linkFolder(exported.model, folder)
+      yield* linkTokenizer(checkpoint.folder, folder)
+      yield* writeRecord(folder, {
+        method: "simcse",
+        options,
+        sentences: count,
+        metrics,
+        ...(dev === undefined ? {} : { evaluations: chosen.evaluations() }),
+        exportedStep: exported.step,
+      })
+    }),
+  }
+})
+
+/**
+ * Where there is a dev set, the exported model is the one with the best score (Spearman's correlation) among those
+ * after every `evalEvery` updates and at the end, a later one only where strictly better; without, the last one.
+ *
+ * The head, a fresh dense layer with tanh on [CLS], is exported as the pooler that fine-tuning starts from, as the
+ * authors' conversion script does. It is drawn like the pooler of `mlm`: with equal seeds all arms start from the same.
+ */
+export const simcse = plugin({
+  name: "simcse",
+  stage: "pretrain",
+  version: 1,
+  module: import.meta.url,
+  summary: "Unsupervised SimCSE: contrastive further training on sentences",
+  options,
+  takes,
+  gives: Checkpoint,
+  computes: true,
+  forecast: (options, { corpus, checkpoint, dev }) => {
+    const steps = stepsOf(options, corpus.sentences, options.batchSize)
+    const sentences = 2 * (dev?.pairs ?? 0) * Math.ceil(steps / options.evalEvery)
+    return {
+      artifact: checkpoint,
+      cost: trainingCost({
+        model: checkpoint,
+        heads: ["pooler"],
+        steps,
+        step: {
+          sequences: 2 * options.batchSize,
+          tokensPerSequence: Math.min(corpus.tokensPerSentence, options.maxLength),
+          predictions: 0,
+        },
+        evaluation: {
+          sequences: sentences,
+          tokensPerSequence: dev?.tokensPerSentence ?? 0,
+          predictions: 0,
+        },
+        corpusTokens: corpus.sentences * corpus.tokensPerSentence,
+        kept: dev === undefined ? 1 : 2,
+      }),
+    }
+  },
+  run,
+})
+
+/** What keeps a similarity dev set from telling a better model from a worse one. */
+const similarityProblems = ({ sets, vocabularySize }: Similarity, limits: Limits): readonly string[] => {
+  const problems = sets.flatMap(({ name, first, second }) =>
+    [first, second].flatMap((side) => sequenceProblems(`dev (${name})`, side, vocabularySize, limits)),
+  )
+  const distinct = new Set(sets.flatMap(({ scores }) => Array.from(scores)))
+  return distinct.size > 1 ? problems : [...problems, "dev has no two different scores, so it ranks nothing"]
+}
