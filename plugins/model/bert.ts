@@ -35,7 +35,7 @@ export const dropoutSite = {
   classifier: (config: BertConfig) => 3 * config.layers + 1,
 }
 
-/** Where `linear` and its parameters are both known by `prefix`. */
+/** `linear` with the parameters of that prefix, by which a tap hears of it too. */
 export const dense = ({ parameters }: BertModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linear(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 

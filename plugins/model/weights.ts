@@ -29,7 +29,7 @@ const Index = type({
 })
 
 /** A name as it would stand in a model with a head: `bert.` in front, LayerNorm's parameters `weight` and `bias`. */
-export const canonicalName = (name: string): string =>
+const canonicalName = (name: string): string =>
   name
     .replace(/^(?=(embeddings|encoder|pooler)\.)/, "bert.")
     .replace(/\bLayerNorm\.gamma$/, "LayerNorm.weight")
