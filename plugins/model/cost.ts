@@ -14,19 +14,6 @@ export interface Workload {
   readonly predictions: number
 }
 
-/** The workload of sequences of the given lengths without predictions. */
-export const workloadOf = (lengths: Iterable<number>): Workload => {
-  let sequences = 0
-  let tokens = 0
-  let attended = 0
-  for (const length of lengths) {
-    sequences += 1
-    tokens += length
-    attended += length * length
-  }
-  return { sequences, tokens, attended, predictions: 0 }
-}
-
 /**
  * Floating-point operations (a multiplication and an addition count as two) of a forward pass. A layer: four h × h
  * and two h × f products a token, and q·k and p·v, h multiplications each a pair of tokens. A classifier's own product

@@ -10,13 +10,13 @@ import { Effect, type Scope } from "effect"
 import { packSequences, type Sequences } from "../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../core/decode.ts"
 import { type FileError, readJson } from "../../core/files.ts"
+import { type Comparison, type Quantity, quantity } from "../../core/quantity.ts"
 import { infoNCE } from "../../core/tensor/ops/info-nce.ts"
 import { softmaxCrossEntropy } from "../../core/tensor/ops/softmax-cross-entropy.ts"
 import { disposeGradients, valueAndGradients } from "../../core/tensor/parameters.ts"
 import { type BertModel, encode } from "./bert.ts"
 import { classify, firstTokens } from "./heads.ts"
 import { loadModel } from "./huggingFace.ts"
-import { type Comparison, type Quantity, quantity } from "../../core/quantity.ts"
 
 /** Absolute, of logits, hidden states and losses. */
 const valueTolerance = 1e-4

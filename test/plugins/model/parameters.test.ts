@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { configOf } from "../../../plugins/model/config.ts"
-import { forwardFlops, trainingFlops, workloadOf } from "../../../plugins/model/cost.ts"
+import { forwardFlops, trainingFlops, type Workload } from "../../../plugins/model/cost.ts"
 import { blocksOf, countParameters, heads, parametersOf } from "../../../plugins/model/parameters.ts"
 
 const large = configOf("large", 30522, 0)
@@ -42,6 +42,13 @@ test("every name is there once", () => {
 })
 
 describe("flops", () => {
+  const workloadOf = (lengths: readonly number[]): Workload => ({
+    sequences: lengths.length,
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    attended: lengths.reduce((sum, length) => sum + length ** 2, 0),
+    predictions: 0,
+  })
+
   test("are those of the products, written out for a layer of one sequence", () => {
     const sizes = { layers: 1, hidden: 6, intermediate: 10, vocabularySize: 50 }
     const products = [
