@@ -21,4 +21,4 @@ export const linearSchedule = (peak: number, steps: number, warmupSteps: number)
  * What exceeds a whole number only by the rounding of the product does not count: 0.7 epochs of 10 are 7.
  */
 export const stepsInEpochs = (epochs: number, stepsPerEpoch: number): number =>
-  Math.ceil(epochs * stepsPerEpoch - 1e-9)
+  Math.max(0, Math.ceil(epochs * stepsPerEpoch - 1e-9))

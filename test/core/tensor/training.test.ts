@@ -1,0 +1,391 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Data, Deferred, Effect, Fiber, Logger } from "effect"
+import { TestClock } from "effect/testing"
+import { UnitFailure } from "../../../core/failure.ts"
+import { Progress } from "../../../core/progress.ts"
+import { startBackend } from "../../../core/tensor/backend.ts"
+import { linearSchedule } from "../../../core/tensor/learning-rate.ts"
+import { Parameters } from "../../../core/tensor/parameters.ts"
+import { normal, stream } from "../../../core/tensor/stream.ts"
+import { type Training, train } from "../../../core/tensor/training.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
+
+beforeAll(() => Effect.runPromise(startBackend(cpu)))
+
+let scratch: string
+let before: number
+beforeEach(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "training-"))
+  before = tf.memory().numTensors
+})
+afterEach(async () => {
+  expect(tf.memory().numTensors).toBe(before)
+  await rm(scratch, { recursive: true, force: true })
+})
+
+const optimiser = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false }
+const steps = 12
+
+const freshParameters = () =>
+  Parameters.fromHost([
+    ["weight", { shape: [2, 3], values: Float32Array.of(0.5, -1, 2, 0.25, 1, -0.75) }],
+    ["bias", { shape: [3], values: Float32Array.of(0.1, 0, -0.2) }],
+  ])
+
+/** What a step adds to the gradient: different at every step, the same whenever it is asked for. */
+const noiseOf = (step: number, size: number) =>
+  normal({ stream: stream(5, "test"), site: size, step }, size, 2)
+
+/** ½ Σ w² + Σ noise · w: its gradient is w + noise. */
+const noisyLoss =
+  (parameters: Parameters) =>
+  (step: number): tf.Scalar =>
+    tf.tidy(() =>
+      parameters.names
+        .map((name) => parameters.get(name))
+        .map((w): tf.Scalar => {
+          const noise = tf.tensor(noiseOf(step, w.size), w.shape)
+          return tf.sum(tf.add(tf.mul(tf.square(w), 0.5), tf.mul(w, noise)))
+        })
+        .reduce((sum, next) => tf.add(sum, next)),
+    )
+
+type Settings<E, R> = Partial<Omit<Training<E, R>, "parameters" | "scratch">>
+
+const trainingOf = <E = never, R = never>(
+  parameters: Parameters,
+  settings: Settings<E, R> = {},
+): Training<E, R> => ({
+  parameters,
+  learningRates: linearSchedule(0.05, steps, 3),
+  optimiser,
+  clip: 1,
+  loss: noisyLoss(parameters),
+  scratch,
+  ...settings,
+})
+
+const silent = Effect.provideService(Progress, { report: () => Effect.void })
+/** Warnings are part of what is expected in some tests, not of their output. */
+const quiet = Effect.provide(Logger.layer([]))
+
+/** Trains fresh parameters; gives their values and the metrics. */
+const trained = async <E>(settings: Settings<E, never> = {}) => {
+  const parameters = freshParameters()
+  try {
+    const metrics = await Effect.runPromise(train(trainingOf(parameters, settings)).pipe(silent, quiet))
+    return { metrics, values: parameters.toHost() }
+  } finally {
+    parameters.dispose()
+  }
+}
+
+describe("updates", () => {
+  test("are AdamW without bias correction after clipping, as computed in float64", async () => {
+    const { metrics, values } = await trained()
+    const fresh = freshParameters()
+    const start = fresh.toHost()
+    fresh.dispose()
+    const theta = new Map([...start].map(([name, { values }]) => [name, Float64Array.from(values)]))
+    const m = new Map([...theta].map(([name, { length }]) => [name, new Float64Array(length)]))
+    const v = new Map([...theta].map(([name, { length }]) => [name, new Float64Array(length)]))
+    const norms: number[] = []
+    for (let s = 0; s < steps; s++) {
+      const gradients = new Map(
+        [...theta].map(([name, w]) => {
+          const noise = noiseOf(s, w.length)
+          return [name, w.map((value, i) => value + noise[i]!)]
+        }),
+      )
+      const norm = Math.hypot(...[...gradients.values()].flatMap((g) => [...g]))
+      norms.push(norm)
+      const lr = 0.05 * (s < 3 ? s / 3 : (steps - s) / (steps - 3))
+      for (const [name, w] of theta) {
+        for (const i of w.keys()) {
+          const g = gradients.get(name)![i]! * Math.min(1, 1 / (norm + 1e-6))
+          const first = m.get(name)!
+          const second = v.get(name)!
+          first[i] = 0.9 * first[i]! + 0.1 * g
+          second[i] = 0.999 * second[i]! + 0.001 * g * g
+          w[i] = w[i]! - (lr * first[i]!) / (Math.sqrt(second[i]!) + 1e-6)
+        }
+      }
+    }
+    expect(norms.every((norm) => norm > 1)).toBe(true)
+    for (const [name, w] of theta) {
+      const found = values.get(name)!.values
+      for (const [i, value] of w.entries()) expect(found[i]).toBeCloseTo(value, 5)
+    }
+    for (const [s, norm] of norms.entries()) expect(metrics.gradientNorm[s]).toBeCloseTo(norm, 4)
+    expect(metrics.learningRate).toEqual(linearSchedule(0.05, steps, 3))
+  })
+
+  // |Δθ| / lr = (1 − .9ᵗ) / √(1 − .999ᵗ): the amplification that makes fine-tuning unstable.
+  test("under a constant gradient are amplified as the closed form says", async () => {
+    const parameters = Parameters.fromHost([["w", { shape: [], values: Float32Array.of(0) }]])
+    const positions: number[] = []
+    await Effect.runPromise(
+      train({
+        ...trainingOf(parameters),
+        learningRates: new Float64Array(468).fill(1),
+        clip: 10,
+        loss: () => tf.mul(parameters.get<tf.Scalar>("w"), -1),
+        at: () => Effect.sync(() => positions.push(parameters.get("w").dataSync()[0]!)),
+      }).pipe(silent),
+    )
+    parameters.dispose()
+    const moved = (t: number) => positions[t]! - positions[t - 1]!
+    for (const [t, expected] of [
+      [1, 3.162],
+      [12, 6.569],
+      [47, 4.633],
+      [468, 1.635],
+    ] as const) {
+      expect(moved(t)).toBeCloseTo(expected, 2)
+      expect(moved(t)).toBeCloseTo((1 - 0.9 ** t) / Math.sqrt(1 - 0.999 ** t), 2)
+    }
+  })
+
+  test("with bias correction the first one is as long as the learning rate", async () => {
+    const parameters = Parameters.fromHost([["w", { shape: [], values: Float32Array.of(0) }]])
+    await Effect.runPromise(
+      train({
+        ...trainingOf(parameters),
+        learningRates: Float64Array.of(0.25),
+        optimiser: { ...optimiser, biasCorrection: true, epsilon: 1e-8 },
+        loss: () => tf.mul(parameters.get<tf.Scalar>("w"), 3),
+      }).pipe(silent),
+    )
+    expect(parameters.get("w").dataSync()[0]).toBeCloseTo(-0.25, 5)
+    parameters.dispose()
+  })
+
+  test("give the same bits again", async () => {
+    const first = await trained()
+    await rm(scratch, { recursive: true })
+    expect(await trained()).toEqual(first)
+  })
+})
+
+describe("who looks on", () => {
+  test("sees the model before the first update and after each, with the update that led there", async () => {
+    const seen: (readonly [number, number | undefined, number | undefined])[] = []
+    const reported: string[] = []
+    const parameters = freshParameters()
+    const metrics = await Effect.runPromise(
+      train(
+        trainingOf(parameters, {
+          at: (step, last) => Effect.sync(() => seen.push([step, last?.loss, last?.learningRate])),
+        }),
+      ).pipe(
+        Effect.provideService(Progress, {
+          report: (done, total, note) => Effect.sync(() => reported.push(`${done}/${total} ${note}`)),
+        }),
+      ),
+    )
+    parameters.dispose()
+    expect(seen).toHaveLength(steps + 1)
+    expect(seen[0]).toEqual([0, undefined, undefined])
+    expect(seen[1]).toEqual([1, metrics.loss[0]!, 0])
+    expect(seen[steps]).toEqual([steps, metrics.loss[steps - 1]!, metrics.learningRate[steps - 1]!])
+    expect(reported).toHaveLength(steps)
+    expect(reported[steps - 1]).toBe(`12/12 loss ${metrics.loss[steps - 1]!.toFixed(4)}`)
+  })
+
+  test("may have it stop early: the updates are those of the whole training", async () => {
+    const whole = await trained()
+    await rm(scratch, { recursive: true })
+    const part = await trained({ until: 5 })
+    expect(part.metrics.loss).toEqual(whole.metrics.loss.subarray(0, 5))
+    expect(part.metrics.learningRate).toEqual(whole.metrics.learningRate.subarray(0, 5))
+    expect(part.metrics.gradientNorm).toHaveLength(5)
+    await rm(scratch, { recursive: true })
+    expect((await trained({ until: 0 })).metrics.loss).toHaveLength(0)
+  })
+})
+
+describe("stopped", () => {
+  /** Trains until the model after `step` updates is looked at, and interrupts the fibre there. */
+  const interruptAt = async (step: number) => {
+    const parameters = freshParameters()
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const reached = yield* Deferred.make<void>()
+        const at = (now: number) =>
+          now === step ? Effect.andThen(Deferred.succeed(reached, undefined), Effect.never) : Effect.void
+        const fiber = yield* Effect.forkChild(train(trainingOf(parameters, { at })))
+        yield* Deferred.await(reached)
+        yield* Fiber.interrupt(fiber)
+      }).pipe(silent),
+    )
+    parameters.dispose()
+  }
+
+  /** Trains, noting the updates that are computed. */
+  const resumed = async () => {
+    const computed: number[] = []
+    const visited: number[] = []
+    const parameters = freshParameters()
+    const noisy = noisyLoss(parameters)
+    const loss = (step: number) => {
+      computed.push(step)
+      return noisy(step)
+    }
+    const at = (step: number) => Effect.sync(() => visited.push(step))
+    const metrics = await Effect.runPromise(train(trainingOf(parameters, { loss, at })).pipe(silent, quiet))
+    const values = parameters.toHost()
+    parameters.dispose()
+    return { computed, visited, outcome: { metrics, values } }
+  }
+
+  const from = (step: number) => Array.from({ length: steps - step }, (_, i) => step + i)
+
+  test("and gone on with: the same bits, wherever it was", async () => {
+    const whole = await trained()
+    for (let step = 0; step <= steps; step++) {
+      await rm(scratch, { recursive: true })
+      await interruptAt(step)
+      expect(await readdir(scratch)).toEqual([`training-${step}`])
+      const { computed, visited, outcome } = await resumed()
+      expect(outcome).toEqual(whole)
+      expect(computed).toEqual(from(step))
+      expect(visited).toEqual([...from(step), steps])
+    }
+  })
+
+  test("again and again: the same bits", async () => {
+    const whole = await trained()
+    await rm(scratch, { recursive: true })
+    for (const step of [2, 3, 7, 11]) await interruptAt(step)
+    expect(await readdir(scratch)).toEqual(["training-11"])
+    expect((await resumed()).outcome).toEqual(whole)
+  })
+
+  test("between two updates by whoever interrupts, without a hook", async () => {
+    const parameters = freshParameters()
+    const noisy = noisyLoss(parameters)
+    let computed = 0
+    const loss = (step: number) => {
+      computed++
+      return noisy(step % steps)
+    }
+    const endless = trainingOf(parameters, { loss, learningRates: new Float64Array(1e6).fill(1e-6) })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(train(endless))
+        while (computed < 5) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+      }).pipe(silent),
+    )
+    parameters.dispose()
+    expect(computed).toBeLessThan(10)
+    expect(await readdir(scratch)).toEqual([`training-${computed}`])
+  })
+
+  class Crash extends Data.TaggedError("Crash") {}
+
+  test("without notice, as by a crash: from what was saved in the minute before", async () => {
+    const whole = await trained()
+    await rm(scratch, { recursive: true })
+    const parameters = freshParameters()
+    const at = (step: number) =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust("25 seconds")
+        if (step === 9) return yield* new Crash()
+      })
+    const crash = train(trainingOf(parameters, { at })).pipe(silent, Effect.flip)
+    expect(await Effect.runPromise(Effect.provide(crash, TestClock.layer()))).toBeInstanceOf(Crash)
+    parameters.dispose()
+    // A minute has gone by at the updates 3 and 6.
+    expect(await readdir(scratch)).toEqual(["training-6"])
+    const { computed, outcome } = await resumed()
+    expect(computed).toEqual(from(6))
+    expect(outcome).toEqual(whole)
+  })
+
+  test("while it saved: what was cut off is not read", async () => {
+    const whole = await trained()
+    await rm(scratch, { recursive: true })
+    await interruptAt(4)
+    await writeFile(join(scratch, "training-9.0badcafe.tmp"), "half of a state")
+    const { computed, outcome } = await resumed()
+    expect(computed).toEqual(from(4))
+    expect(outcome).toEqual(whole)
+  })
+
+  test.each([
+    ["tensors cut short", "tensors.safetensors", 200],
+    ["metrics cut short", "loss.f64", 8],
+    ["an empty state", "state.json", 0],
+  ])("and its state damaged (%s): it starts over", async (_, file, length) => {
+    const whole = await trained()
+    await rm(scratch, { recursive: true })
+    await interruptAt(4)
+    await truncate(join(scratch, "training-4", file), length)
+    const { computed, outcome } = await resumed()
+    expect(computed).toEqual(from(0))
+    expect(outcome).toEqual(whole)
+    expect(await readdir(scratch)).toEqual([])
+  })
+
+  test("and another training's state found: it starts over", async () => {
+    const whole = await trained()
+    await rm(scratch, { recursive: true })
+    const other = Parameters.fromHost([["weight", { shape: [3, 2], values: new Float32Array(6) }]])
+    const at = (step: number) => (step === 2 ? Effect.interrupt : Effect.void)
+    await Effect.runPromiseExit(train(trainingOf(other, { at, loss: noisyLoss(other) })).pipe(silent))
+    other.dispose()
+    expect(await readdir(scratch)).toEqual(["training-2"])
+    const { computed, outcome } = await resumed()
+    expect(computed).toEqual(from(0))
+    expect(outcome).toEqual(whole)
+  })
+
+  test("longer than the training now goes: it starts over", async () => {
+    await interruptAt(6)
+    const part = await trained({ until: 4 })
+    await rm(scratch, { recursive: true, force: true })
+    expect(part).toEqual(await trained({ until: 4 }))
+  })
+})
+
+describe("a training that diverges", () => {
+  const failing = (loss: (parameters: Parameters, step: number) => tf.Scalar) => {
+    const parameters = freshParameters()
+    return Effect.runPromise(
+      train(trainingOf(parameters, { loss: (step) => loss(parameters, step) })).pipe(
+        silent,
+        Effect.flip,
+        Effect.ensuring(Effect.sync(() => parameters.dispose())),
+      ),
+    )
+  }
+  const after = (step: number, then: (parameters: Parameters) => tf.Scalar) =>
+    failing((parameters, now) => (now < step ? noisyLoss(parameters)(now) : tf.tidy(() => then(parameters))))
+
+  test.each([
+    ["is not a number", Number.NaN, "the loss is NaN"],
+    ["is infinite", Number.POSITIVE_INFINITY, "the loss is Infinity"],
+  ])("fails at the update whose loss %s", async (_, factor, reason) => {
+    const failure = await after(5, (parameters) =>
+      tf.mul(tf.sum(tf.square(parameters.get("weight"))), factor),
+    )
+    expect(failure).toBeInstanceOf(UnitFailure)
+    expect(failure).toMatchObject({ outcome: "diverged", reason, step: 5 })
+  })
+
+  test("fails at the update whose gradient is not finite, though its loss is", async () => {
+    // The slope of the square root at 0 is infinite.
+    const failure = await after(2, (parameters) =>
+      tf.sum(
+        tf.sqrt(tf.mul(parameters.get("weight"), parameters.get("weight").sub(parameters.get("weight")))),
+      ),
+    )
+    expect(failure).toMatchObject({ outcome: "diverged", step: 2 })
+    expect(failure.message).toMatch(/^step 2: the gradient norm is (Infinity|NaN)$/)
+  })
+})
