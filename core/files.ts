@@ -64,7 +64,8 @@ export const readBytes = (path: string, limit = 2 ** 31 - 1): Effect.Effect<Uint
         found: `it has ${size} bytes, at most ${limit} were expected`,
       })
     }
-    return new Uint8Array(await fs.readFile(path))
+    const { buffer, byteOffset, byteLength } = await fs.readFile(path)
+    return new Uint8Array(buffer, byteOffset, byteLength)
   })
 
 /**

@@ -71,7 +71,7 @@ export type InputsForecast<I extends Takes> = { readonly [N in keyof I]: InputFo
  * A plugin with its options and inputs, before anything runs: what pipeline files are made of.
  *
  * @typeParam K the kind of artifact that it gives
- * @typeParam View what a probe that watches it sees; `never` where it cannot be watched
+ * @typeParam View what a probe that watches it sees; `unknown` where it cannot be watched
  */
 export interface Node<out K extends AnyKind = AnyKind, out View = unknown> {
   readonly plugin: AnyPlugin
@@ -224,7 +224,7 @@ const callable = <F>(declaration: AnyPlugin): F & AnyPlugin => {
  * })
  * ```
  */
-export const plugin = <O extends type.Any, const I extends Takes, K extends AnyKind, View = never>(
+export const plugin = <O extends type.Any, const I extends Takes, K extends AnyKind, View = unknown>(
   definition: PluginDefinition<O, I, K, View>,
 ): Plugin<O, I, K, View> => callable<PluginNode<O, I, K, View>>(definition as unknown as AnyPlugin)
 

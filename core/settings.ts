@@ -11,6 +11,9 @@ import { InvalidInput } from "./decode.ts"
 import { optionProblems } from "./options.ts"
 import type { Pipeline } from "./pipeline.ts"
 
+/** The part of a pipeline that its parameters are checked against. */
+type Declared = Pick<Pipeline, "name" | "parameters">
+
 /** More values than this in one range are a slip of the keyboard. */
 const longestRange = 100_000
 
@@ -21,7 +24,7 @@ const longestRange = 100_000
  * @throws InvalidInput naming each wrong assignment, with what was expected
  */
 export const parametersOf = (
-  definition: Pipeline,
+  definition: Declared,
   assignments: readonly string[],
 ): Effect.Effect<unknown, InvalidInput> =>
   Effect.suspend(() => {
@@ -34,14 +37,15 @@ export const parametersOf = (
       else if (name in given) problems.push(`--set ${name}: it is given twice`)
       else given[name] = readings(assignment.slice(equals + 1).trim())
     }
-    // Each name takes the first reading of its text that the declaration accepts; without one, the first
-    // reading stands and the declaration's own words say what is wrong.
+    // Each name takes the first reading of its text that the declaration accepts; without one, the reading that
+    // gets furthest stands: `lr=0` is told that lr[0] must be positive, not that it should be a list.
     const chosen: Record<string, unknown> = {}
     for (const [name, candidates] of Object.entries(given)) {
-      const rest = Object.fromEntries(Object.entries(given).map(([other, [first]]) => [other, first]))
-      chosen[name] =
-        candidates.find((candidate) => !concerns(definition, { ...rest, [name]: candidate }, name)) ??
-        candidates[0]
+      const judged = candidates.map((candidate) => ({
+        candidate,
+        depth: depthOfError(definition, name, candidate),
+      }))
+      chosen[name] = judged.reduce((best, next) => (next.depth > best.depth ? next : best)).candidate
     }
     const parameters: unknown = definition.parameters(chosen)
     if (parameters instanceof type.errors) {
@@ -53,9 +57,12 @@ export const parametersOf = (
       : Effect.succeed(parameters)
   })
 
-const concerns = (definition: Pipeline, parameters: object, name: string): boolean => {
-  const out: unknown = definition.parameters(parameters)
-  return out instanceof type.errors && out.some((error) => error.path[0] === name)
+/** How deep in the value of `name` the declaration's first objection lies; infinitely deep where it has none. */
+const depthOfError = (definition: Declared, name: string, value: unknown): number => {
+  const out: unknown = definition.parameters({ [name]: value })
+  if (!(out instanceof type.errors)) return Number.POSITIVE_INFINITY
+  const depths = out.filter((error) => error.path[0] === name).map((error) => error.path.length)
+  return depths.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...depths)
 }
 
 /** The ways in which a text may be meant, the likeliest first. */

@@ -48,7 +48,9 @@ export const readArray = <D extends keyof Types>(
       const found = `it holds ${bytes.byteLength} bytes of ${where.dtype}, ${expected} bytes of ${dtype} were expected`
       return Effect.fail(new FileError({ path, doing: "read", found }))
     }
-    const copy = bytes.slice().buffer
-    return Effect.succeed(new constructors[dtype](copy) as Types[D])
+    // A view where the bytes are aligned, so that a large array is not in memory twice.
+    const { BYTES_PER_ELEMENT } = constructors[dtype]
+    const { buffer, byteOffset } = bytes.byteOffset % BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice()
+    return Effect.succeed(new constructors[dtype](buffer, byteOffset, where.length) as Types[D])
   })
 }

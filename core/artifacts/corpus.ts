@@ -35,6 +35,6 @@ export const Corpus: Kind<"corpus", Corpus, Corpus, CorpusForecast> = {
   }),
   read: Effect.fnUntraced(function* (folder) {
     const file = yield* readJson(join(folder, "corpus.json"), CorpusFile)
-    return { ...file, sequences: yield* readSequences(folder, file.sequences) }
+    return { ...file, sequences: yield* readSequences(folder, file.sequences, file.vocabularySize) }
   }),
 }

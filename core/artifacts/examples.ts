@@ -50,8 +50,9 @@ const readSplit = Effect.fnUntraced(function* (
   folder: string,
   file: typeof SplitFile.infer,
   classes: number,
+  vocabularySize: number,
 ) {
-  const sequences = yield* readSequences(folder, file.sequences)
+  const sequences = yield* readSequences(folder, file.sequences, vocabularySize)
   const labels = yield* readArray(folder, file.labels, "i32")
   if (labels.length !== countOf(sequences) || labels.some((label) => label < 0 || label >= classes)) {
     const found = `the labels do not fit ${countOf(sequences)} examples of ${classes} classes`
@@ -69,8 +70,8 @@ export const Examples: Kind<"examples", Examples, Examples, ExamplesForecast> = 
   }),
   read: Effect.fnUntraced(function* (folder) {
     const file = yield* readJson(join(folder, "examples.json"), ExamplesFile)
-    const train = yield* readSplit(folder, file.train, file.labelNames.length)
-    const dev = yield* readSplit(folder, file.dev, file.labelNames.length)
+    const train = yield* readSplit(folder, file.train, file.labelNames.length, file.vocabularySize)
+    const dev = yield* readSplit(folder, file.dev, file.labelNames.length, file.vocabularySize)
     return { ...file, train, dev }
   }),
 }

@@ -57,12 +57,21 @@ export const observationsOf = <R extends Row>(
     }
     return yield* Effect.forEach(lines, (line, i) =>
       Effect.gen(function* () {
-        const plain = yield* decode(`${path}, line ${i + 1}`, PlainRow)(JSON.parse(line))
-        const cells = Object.entries(plain).map(([name, cell]) => {
-          if (!ArrayCell.allows(cell)) return [name, cell] as const
-          const [at, count] = cell.$array
-          return [name, all.slice(at, at + count)] as const
+        const json = yield* Effect.try({
+          try: (): unknown => JSON.parse(line),
+          catch: () => new FileError({ path, doing: "read", found: `line ${i + 1} is not JSON` }),
         })
+        const plain = yield* decode(`${path}, line ${i + 1}`, PlainRow)(json)
+        const cells: [string, unknown][] = []
+        for (const [name, cell] of Object.entries(plain)) {
+          const [at, count] = ArrayCell.allows(cell) ? cell.$array : []
+          if (at === undefined || count === undefined) cells.push([name, cell])
+          else if (at + count <= all.length) cells.push([name, all.slice(at, at + count)])
+          else {
+            const found = `line ${i + 1} has numbers ${at} to ${at + count} as ${name}, of ${all.length}`
+            return yield* new FileError({ path, doing: "read", found })
+          }
+        }
         const decoded = yield* decode(`${path}, line ${i + 1}`, row)(Object.fromEntries(cells))
         return decoded as R
       }),

@@ -1,5 +1,5 @@
 import * as fs from "node:fs/promises"
-import { join } from "node:path"
+import { join, relative, sep } from "node:path"
 import { Effect } from "effect"
 import type { Kind } from "../artifact.ts"
 import { attempt, writeFile } from "../files.ts"
@@ -17,7 +17,12 @@ export const Page: Kind<"page", PageGiven, PageTaken, Record<never, never>> = {
   write: (folder, given) =>
     Effect.forEach(given, ([path, content]) => writeFile(join(folder, path), content), { discard: true }),
   read: Effect.fnUntraced(function* (folder) {
-    const files = yield* attempt("list", folder, () => fs.readdir(folder, { recursive: true }))
+    const entries = yield* attempt("list", folder, () =>
+      fs.readdir(folder, { recursive: true, withFileTypes: true }),
+    )
+    const files = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
     return { folder, files: files.sort() }
   }),
 }

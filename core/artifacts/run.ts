@@ -85,8 +85,9 @@ export const Run: Kind<"run", RunGiven, RunTaken, RunForecast> = {
       labels: yield* readArray(folder, file.labels, "i32"),
       modelFolder: model ? join(folder, "model") : null,
     }
-    if (run.predictions.length !== run.labels.length || run.loss.length !== run.steps) {
-      const found = `${run.loss.length} losses for ${run.steps} steps, ${run.predictions.length} predictions for ${run.labels.length} labels`
+    const lengths = [run.loss.length, run.learningRate.length, run.gradientNorm.length]
+    if (run.predictions.length !== run.labels.length || lengths.some((length) => length !== run.steps)) {
+      const found = `${lengths.join(", ")} losses, learning rates and gradient norms for ${run.steps} steps, ${run.predictions.length} predictions for ${run.labels.length} labels`
       return yield* new FileError({ path: join(folder, "run.json"), doing: "read", found })
     }
     return run

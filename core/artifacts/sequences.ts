@@ -1,3 +1,4 @@
+import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { FileError } from "../files.ts"
@@ -18,10 +19,14 @@ export interface Sequences {
 
 export const countOf = (sequences: Sequences): number => sequences.offsets.length - 1
 
-/** Packs sequences given one by one. */
-export const packSequences = (
-  items: readonly { readonly ids: ArrayLike<number>; readonly types: ArrayLike<number> }[],
-): Sequences => {
+/** One sequence that is not packed yet. */
+export interface Sequence {
+  readonly ids: ArrayLike<number>
+  readonly types: ArrayLike<number>
+}
+
+/** Packs sequences that are all at hand. */
+export const packSequences = (items: readonly Sequence[]): Sequences => {
   const offsets = new Int32Array(items.length + 1)
   items.forEach((item, i) => {
     offsets[i + 1] = offsets[i]! + item.ids.length
@@ -33,6 +38,48 @@ export const packSequences = (
     types.set(item.types, offsets[i]!)
   })
   return { ids, types, offsets }
+}
+
+/** Packs sequences as they come, so that a corpus is not held as a million small arrays first. */
+export class SequencePacker {
+  private ids = new Int32Array(1024)
+  private types = new Int32Array(1024)
+  private offsets = new Int32Array(64)
+  /** How many sequences have been added. */
+  count = 0
+
+  /** ΣT, the tokens of all sequences so far. */
+  get tokens(): number {
+    return this.offsets[this.count]!
+  }
+
+  add({ ids, types }: Sequence): void {
+    const start = this.tokens
+    const end = start + ids.length
+    this.ids = withRoom(this.ids, end)
+    this.types = withRoom(this.types, end)
+    this.offsets = withRoom(this.offsets, this.count + 2)
+    this.ids.set(ids, start)
+    this.types.set(types, start)
+    this.count++
+    this.offsets[this.count] = end
+  }
+
+  /** All sequences added so far. */
+  packed(): Sequences {
+    return {
+      ids: this.ids.slice(0, this.tokens),
+      types: this.types.slice(0, this.tokens),
+      offsets: this.offsets.slice(0, this.count + 1),
+    }
+  }
+}
+
+const withRoom = (array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> => {
+  if (length <= array.length) return array
+  const larger = new Int32Array(Math.max(length, array.length * 2))
+  larger.set(array)
+  return larger
 }
 
 /** The chosen sequences, in the order of `indices` (a sequence may be chosen more than once). */
@@ -55,17 +102,37 @@ export const writeSequences = (folder: string, name: string, sequences: Sequence
     offsets: writeArray(folder, `${name}.offsets`, sequences.offsets),
   })
 
-export const readSequences = Effect.fnUntraced(function* (folder: string, where: typeof SequencesFile.infer) {
-  const sequences: Sequences = {
-    ids: yield* readArray(folder, where.ids, "i32"),
-    types: yield* readArray(folder, where.types, "i32"),
-    offsets: yield* readArray(folder, where.offsets, "i32"),
-  }
-  const { ids, types, offsets } = sequences
+/**
+ * Reads sequences back.
+ *
+ * @param vocabularySize every token id is below it
+ * @throws FileError where a file is damaged, or the offsets, ids or segments contradict each other
+ */
+export const readSequences = Effect.fnUntraced(function* (
+  folder: string,
+  where: typeof SequencesFile.infer,
+  vocabularySize: number,
+) {
+  const ids = yield* readArray(folder, where.ids, "i32")
+  const types = yield* readArray(folder, where.types, "i32")
+  const offsets = yield* readArray(folder, where.offsets, "i32")
+  const refuse = (file: string, found: string) =>
+    new FileError({ path: join(folder, file), doing: "read", found })
   const rising = offsets.every((offset, i) => offset >= (i === 0 ? 0 : offsets[i - 1]!))
   if (offsets[0] !== 0 || !rising || offsets.at(-1) !== ids.length || types.length !== ids.length) {
-    const found = "the offsets do not fit the token ids"
-    return yield* new FileError({ path: `${folder}/${where.offsets.file}`, doing: "read", found })
+    return yield* refuse(where.offsets.file, "the offsets do not fit the token ids")
   }
-  return sequences
+  const outside = ids.findIndex((id) => id < 0 || id >= vocabularySize)
+  if (outside >= 0) {
+    const expected = `0 to ${vocabularySize - 1} was expected`
+    return yield* refuse(where.ids.file, `token ${outside} has the id ${ids[outside]!}, ${expected}`)
+  }
+  const segment = types.findIndex((type) => type !== 0 && type !== 1)
+  if (segment >= 0) {
+    return yield* refuse(
+      where.types.file,
+      `token ${segment} has the segment ${types[segment]!}, 0 or 1 was expected`,
+    )
+  }
+  return { ids, types, offsets } satisfies Sequences
 })

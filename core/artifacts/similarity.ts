@@ -58,8 +58,8 @@ export const Similarity: Kind<"similarity", Similarity, Similarity, SimilarityFo
     const sets = yield* Effect.forEach(
       file.sets,
       Effect.fnUntraced(function* (set) {
-        const first = yield* readSequences(folder, set.first)
-        const second = yield* readSequences(folder, set.second)
+        const first = yield* readSequences(folder, set.first, file.vocabularySize)
+        const second = yield* readSequences(folder, set.second, file.vocabularySize)
         const scores = yield* readArray(folder, set.scores, "f64")
         if (scores.length !== countOf(first) || scores.length !== countOf(second)) {
           const found = `${scores.length} scores for ${countOf(first)} and ${countOf(second)} sentences`

@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import type { Kind } from "../artifact.ts"
-import { readJson, readText, writeFile, writeJson } from "../files.ts"
+import { FileError, readJson, readText, writeFile, writeJson } from "../files.ts"
 
 /** The ids of the tokens that have a role of their own. */
 export const SpecialTokens = type({
@@ -24,6 +24,11 @@ export interface Vocabulary {
 export const Vocabulary: Kind<"vocabulary", Vocabulary, Vocabulary, { readonly size: number }> = {
   kind: "vocabulary",
   write: Effect.fnUntraced(function* (folder, given) {
+    const broken = given.tokens.find((token) => /[\r\n]/.test(token))
+    if (broken !== undefined) {
+      const found = `the token ${JSON.stringify(broken)} has a line break, and the file has one token a line`
+      return yield* new FileError({ path: join(folder, "vocab.txt"), doing: "write", found })
+    }
     // One token a line is the format of BERT's vocab.txt, so a checkpoint can carry this very file.
     yield* writeFile(join(folder, "vocab.txt"), given.tokens.map((token) => `${token}\n`).join(""))
     yield* writeJson(join(folder, "special.json"), given.special)
@@ -31,6 +36,12 @@ export const Vocabulary: Kind<"vocabulary", Vocabulary, Vocabulary, { readonly s
   read: Effect.fnUntraced(function* (folder) {
     const text = yield* readText(join(folder, "vocab.txt"))
     const special = yield* readJson(join(folder, "special.json"), SpecialTokens)
-    return { tokens: text.split("\n").slice(0, -1), special }
+    const tokens = text.split("\n").slice(0, -1)
+    const missing = Object.entries(special).find(([, id]) => id >= tokens.length)
+    if (missing !== undefined) {
+      const found = `the ${missing[0]} token has the id ${missing[1]}, of a vocabulary of ${tokens.length}`
+      return yield* new FileError({ path: join(folder, "special.json"), doing: "read", found })
+    }
+    return { tokens, special }
   }),
 }

@@ -12,9 +12,9 @@ import { cohorts, plugin, probe, type RunContext } from "../../../core/plugin.ts
 import { Progress } from "../../../core/progress.ts"
 
 const Numbers = type("number[]")
-const numbersKind = (
-  name: string,
-): Kind<string, readonly number[], readonly number[], { count: number }> => ({
+const numbersKind = <N extends string>(
+  name: N,
+): Kind<N, readonly number[], readonly number[], { count: number }> => ({
   kind: name,
   write: (folder, numbers) => writeJson(join(folder, "numbers.json"), numbers),
   read: (folder) => readJson(join(folder, "numbers.json"), Numbers),

@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test"
+import { Effect } from "effect"
+import { graphOf } from "../../core/graph.ts"
+import type { Targets } from "../../core/pipeline.ts"
+import { cohort } from "../../core/pipeline.ts"
+import { source, walk, watchSum } from "./sample/plugins.ts"
+
+const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, backend))
+const keyOf = async (...wanted: Parameters<typeof graph>) => (await graph(...wanted)).targets["run"]![0]!.key
+
+test("the same work has the same key, other options or inputs another one", async () => {
+  const run = (count: number, lr: number) => ({ run: walk({ data: source({ count }), seed: 1, lr }) })
+  const key = await keyOf(run(3, 1))
+  expect(await keyOf(run(3, 1))).toBe(key)
+  expect(await keyOf({ run: walk({ lr: 1, seed: 1, data: source({ count: 3 }), slow: 0 }) })).toBe(key)
+  expect(await keyOf(run(4, 1))).not.toBe(key)
+  expect(await keyOf(run(3, 2))).not.toBe(key)
+})
+
+test("the backend is part of the key of what computes on it, and of nothing else", async () => {
+  const data = source({ count: 3 })
+  const run = walk({ data, seed: 1, lr: 1 })
+  expect(await keyOf({ run }, "wasm")).toBe(await keyOf({ run }, "cpu"))
+  const seen = watchSum({ run, steps: [0] })
+  expect(await keyOf({ run: seen }, "wasm")).not.toBe(await keyOf({ run: seen }, "cpu"))
+})
+
+test("units that many ask for stand once, inputs before those that take them", async () => {
+  const runs = cohort({ lr: 1 }, [1, 2, 3], (seed) => walk({ data: source({ count: 3 }), seed, lr: 1 }))
+  const { units, targets } = await graph({ runs: [runs] })
+  expect(units.map(({ label }) => label)).toEqual([
+    "sample-source count=3",
+    "sample-walk lr=1 seed=1",
+    "sample-walk lr=1 seed=2",
+    "sample-walk lr=1 seed=3",
+  ])
+  expect(targets["runs"]).toHaveLength(3)
+})
+
+test("the problems of all nodes are told at once", async () => {
+  const data = source({ count: 0 })
+  const run = walk({ data, seed: -1, lr: Number.NaN })
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ run }, "cpu")))
+  expect(message).toContain("sample-source: count must be at least 1 (was 0)")
+  expect(message).toContain("sample-walk: seed must be non-negative")
+  expect(message).toContain("sample-walk: lr must be")
+})
+
+test("an unknown option of a plugin is refused with the name that was meant", async () => {
+  // @ts-expect-error a slip that a file without types could make
+  const data = source({ count: 1, cuont: 2 })
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, "cpu")))
+  expect(message).toContain("sample-source: there is no option cuont; did you mean count?")
+})

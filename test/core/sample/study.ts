@@ -1,0 +1,36 @@
+/** The sample pipeline, planned and carried out in this process. */
+import { fileURLToPath } from "node:url"
+import { Effect, Layer } from "effect"
+import { type Event, execute } from "../../../core/execute.ts"
+import { runJob } from "../../../core/job.ts"
+import { loadPipeline, openPipeline } from "../../../core/load.ts"
+import { type Plan, planOf } from "../../../core/plan.ts"
+import type { JobRunner } from "../../../core/processes.ts"
+import { Progress } from "../../../core/progress.ts"
+import { parametersOf } from "../../../core/settings.ts"
+import { Store } from "../../../core/store.ts"
+
+export const sampleFile = fileURLToPath(new URL("pipeline.ts", import.meta.url))
+
+const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
+
+export const planSample = Effect.fnUntraced(function* (...settings: readonly string[]) {
+  const definition = yield* loadPipeline(sampleFile)
+  const parameters = yield* parametersOf(definition, settings)
+  const graph = yield* openPipeline(sampleFile, definition, parameters, "cpu")
+  return yield* planOf(graph, { backend: "cpu", rate: 1e9, processes: 2 })
+})
+
+export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[] = []) {
+  const store = yield* Store
+  const run: JobRunner = (job, missing, listener) =>
+    listener.started.pipe(
+      Effect.andThen(runJob(job, "cpu", missing)),
+      Effect.provide(Layer.mergeAll(Layer.succeed(Store, store), silent)),
+    )
+  return yield* execute(plan, run, (event) => Effect.sync(() => void events.push(event)))
+})
+
+/** Runs what needs a store in the folder `out`. */
+export const inStore = <A, E>(out: string, body: Effect.Effect<A, E, Store>): Promise<A> =>
+  Effect.runPromise(Effect.provide(body, Store.layer(out)))

@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { FileError, writeFile } from "../../core/files.ts"
+import { graphOf } from "../../core/graph.ts"
+import { lockOut } from "../../core/lock.ts"
+import { Store } from "../../core/store.ts"
+import { source } from "./sample/plugins.ts"
+import { inStore } from "./sample/study.ts"
+
+let out: string
+beforeEach(async () => {
+  out = await fs.mkdtemp(join(tmpdir(), "kasosei-store-"))
+})
+afterEach(() => fs.rm(out, { recursive: true, force: true }))
+
+const making = { backend: null, missing: [], seconds: 1 }
+
+const unitAndStore = Effect.gen(function* () {
+  const { units } = yield* graphOf({ data: source({ count: 3 }) }, "cpu")
+  return { unit: units[0]!, store: yield* Store }
+})
+
+test("an artifact that could not be written whole is not there at all", async () => {
+  await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      const full = new FileError({ path: "b", doing: "write", found: "the disk is full" })
+      const result = yield* Effect.flip(
+        store.write(unit, making, (folder) =>
+          Effect.andThen(writeFile(join(folder, "a"), "half"), Effect.fail(full)),
+        ),
+      )
+      expect(result).toBe(full)
+      expect((yield* store.stored(unit)).status).toBe("absent")
+    }),
+  )
+  expect(await fs.readdir(join(out, "artifacts"))).toEqual([])
+})
+
+test("a file that was altered is refused when it is read, with what to do", async () => {
+  await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "sub", "numbers"), "1 2 3"))
+      const folder = yield* store.open(unit)
+      yield* Effect.promise(() => fs.writeFile(join(folder, "sub", "numbers"), "1 2 4"))
+    }),
+  )
+  // Another process, so to speak: what was verified is remembered in one process only.
+  const error = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      return yield* Effect.flip(store.open(unit))
+    }),
+  )
+  expect(error.message).toContain("the SHA-256 differs")
+  expect(error.message).toContain("to have it made again")
+})
+
+test("a manifest cannot lead out of its folder", async () => {
+  const error = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      const manifest = yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
+      const [name] = yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))
+      const path = join(out, "artifacts", name!, "manifest.json")
+      const files = [{ ...manifest.files[0]!, path: "../../../secret" }]
+      yield* writeFile(path, JSON.stringify({ ...manifest, files }))
+      return yield* Effect.flip(store.open(unit))
+    }),
+  )
+  expect(error.message).toContain("leads out of the artifact's folder")
+})
+
+test("one process at a time works on a folder; a lock whose process is gone is taken over", async () => {
+  const lock = Effect.scoped(lockOut(out))
+  const second = Effect.scoped(Effect.andThen(lockOut(out), Effect.flip(Effect.scoped(lockOut(out)))))
+  expect((await Effect.runPromise(second)).message).toContain("is working there")
+  await Effect.runPromise(lock)
+  await fs.writeFile(join(out, "lock"), "999999999\n")
+  await Effect.runPromise(lock)
+  expect(await fs.readdir(out)).toEqual([])
+})
