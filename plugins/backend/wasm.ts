@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join, sep } from "node:path"
+import type { KernelBackend, KernelFunc } from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { type Backend, BackendUnavailable } from "../../core/tensor/backend.ts"
 
@@ -22,6 +23,19 @@ const binaries = Effect.try({
   ),
 )
 
+/**
+ * A clone that shares its memory, as on tfjs's other backends. tfjs's wasm backend copies, and tfjs clones whatever a
+ * gradient needs of the forward pass.
+ */
+const sharingIdentity: KernelFunc = ({ inputs, backend }) => {
+  const x = inputs.x
+  if (x === undefined)
+    throw new Error("Identity without its input x")
+    // tfjs declares the backend of a kernel as an empty object.
+  ;(backend as KernelBackend).incRef(x.dataId)
+  return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
+}
+
 /** tfjs in WebAssembly on one thread: the same bits on any number of cores, which are for runs side by side. */
 export const wasm: Backend = {
   name: "wasm",
@@ -34,10 +48,13 @@ export const wasm: Backend = {
     yield* Effect.promise(async () => {
       const { registerKernels } = await import("../../core/tensor/kernels.ts")
       const { hostKernels } = await import("../../core/tensor/host/kernels.ts")
+      const { registerKernel, unregisterKernel } = await import("@tensorflow/tfjs-core")
       const { setThreadsCount, setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm")
       setThreadsCount(1)
       setWasmPaths(folder + sep)
       registerKernels("wasm", hostKernels)
+      unregisterKernel("Identity", "wasm")
+      registerKernel({ kernelName: "Identity", backendName: "wasm", kernelFunc: sharingIdentity })
     })
   }),
 }

@@ -1,0 +1,23 @@
+import { afterAll, beforeAll, describe } from "bun:test"
+import { Effect } from "effect"
+import { startBackend } from "../../../core/tensor/backend.ts"
+import { hostKernels } from "../../../core/tensor/host/kernels.ts"
+import { registerKernels } from "../../../core/tensor/kernels.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
+import { wasm } from "../../../plugins/backend/wasm.ts"
+
+/** Runs tests with the fused kernels and with the reference definitions, on each backend that runs everywhere. */
+export const onEveryDefinition = (name: string, define: () => void): void => {
+  for (const backend of [cpu, wasm]) {
+    for (const kernels of ["fused", "reference"] as const) {
+      describe(`${name}, ${kernels} on ${backend.name}`, () => {
+        beforeAll(async () => {
+          await Effect.runPromise(startBackend(backend))
+          registerKernels(backend.name, kernels === "fused" ? hostKernels : {})
+        })
+        afterAll(() => registerKernels(backend.name, hostKernels))
+        define()
+      })
+    }
+  }
+}

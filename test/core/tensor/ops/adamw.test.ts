@@ -1,0 +1,170 @@
+import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs-core"
+import { type AdamWOptions, adamwInit, adamwStep } from "../../../../core/tensor/ops/adamw.ts"
+import { clippingScale, globalNorm } from "../../../../core/tensor/ops/global-norm.ts"
+import { linear } from "../../../../core/tensor/ops/linear.ts"
+import { disposeGradients, Parameters, valueAndGradients } from "../../../../core/tensor/parameters.ts"
+import { noise } from "../against-float64.ts"
+import { onEveryDefinition } from "../every-definition.ts"
+
+const options: AdamWOptions = {
+  learningRate: 1e-3,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-6,
+  weightDecay: 0,
+  biasCorrection: false,
+  gradientScale: 1,
+}
+
+const parametersOf = (entries: Readonly<Record<string, Float32Array>>) =>
+  Parameters.fromHost(
+    Object.entries(entries).map(([name, values]) => [name, { shape: [values.length], values }] as const),
+  )
+
+const host = (parameters: Parameters, name: string) => parameters.toHost().get(name)!.values
+
+onEveryDefinition("adamw", () => {
+  test("without bias correction the first steps under a constant gradient are the known ones", () => {
+    const before = tf.memory().numTensors
+    const parameters = parametersOf({ theta: new Float32Array(1) })
+    let state = adamwInit(parameters)
+    const gradients = new Map([["theta", tf.tensor1d([0.5])]])
+    const speed: number[] = []
+    for (let t = 1; t <= 468; t++) {
+      const from = host(parameters, "theta")[0]!
+      state = adamwStep(parameters, gradients, state, { ...options, learningRate: 1, epsilon: 1e-12 })
+      speed[t] = from - host(parameters, "theta")[0]!
+    }
+    // (1 − .9ᵗ) / √(1 − .999ᵗ); θ itself reaches about 1000, so its float32 steps are 6e-5.
+    expect(speed[1]).toBeCloseTo(3.162, 3)
+    expect(speed[12]).toBeCloseTo(6.569, 3)
+    expect(speed[47]).toBeCloseTo(4.633, 3)
+    expect(speed[468]).toBeCloseTo(1.635, 3)
+    expect(Math.max(...speed.slice(1))).toBe(speed[12]!)
+    expect(state.updates).toBe(468)
+    disposeGradients(gradients)
+    for (const set of [parameters, state.m, state.v]) set.dispose()
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  test.each([1, 15, 17, 33])("follows float64 over steps of changing gradients, %i numbers", (count) => {
+    for (const changed of [
+      {},
+      { biasCorrection: true, epsilon: 1e-8 },
+      { weightDecay: 0.1, gradientScale: 0.3 },
+    ]) {
+      const settings = { ...options, ...changed }
+      const before = tf.memory().numTensors
+      const start = noise(0, count)
+      const parameters = parametersOf({ theta: start })
+      let state = adamwInit(parameters)
+      const theta = Float64Array.from(start)
+      const m = new Float64Array(count)
+      const v = new Float64Array(count)
+      for (let t = 1; t <= 5; t++) {
+        const values = noise(t, count)
+        const gradients = new Map([["theta", tf.tensor1d(values)]])
+        state = adamwStep(parameters, gradients, state, settings)
+        disposeGradients(gradients)
+        const correction = settings.biasCorrection
+          ? Math.sqrt(1 - settings.beta2 ** t) / (1 - settings.beta1 ** t)
+          : 1
+        for (let index = 0; index < count; index++) {
+          const g = values[index]! * settings.gradientScale
+          m[index] = 0.9 * m[index]! + 0.1 * g
+          v[index] = 0.999 * v[index]! + 0.001 * g * g
+          theta[index]! -=
+            (settings.learningRate * correction * m[index]!) / (Math.sqrt(v[index]!) + settings.epsilon)
+          theta[index]! -= settings.learningRate * settings.weightDecay * theta[index]!
+        }
+      }
+      for (const [index, value] of host(parameters, "theta").entries()) {
+        expect(Math.abs(value - theta[index]!)).toBeLessThan(1e-6)
+      }
+      for (const [index, value] of host(state.m, "theta").entries()) {
+        expect(Math.abs(value - m[index]!)).toBeLessThan(1e-7)
+      }
+      for (const set of [parameters, state.m, state.v]) set.dispose()
+      expect(tf.memory().numTensors).toBe(before)
+    }
+  })
+
+  test("with bias correction the first step is the learning rate, whatever the gradient's size", () => {
+    const parameters = parametersOf({ theta: new Float32Array(2) })
+    const gradients = new Map([["theta", tf.tensor1d([40, -0.3])]])
+    const state = adamwStep(parameters, gradients, adamwInit(parameters), {
+      ...options,
+      biasCorrection: true,
+      epsilon: 1e-12,
+    })
+    const [left, right] = host(parameters, "theta")
+    expect(left).toBeCloseTo(-1e-3, 8)
+    expect(right).toBeCloseTo(1e-3, 8)
+    disposeGradients(gradients)
+    for (const set of [parameters, state.m, state.v]) set.dispose()
+  })
+
+  test("what has no gradient stays as it is", () => {
+    const parameters = parametersOf({ moved: noise(1, 3), kept: noise(2, 3) })
+    const gradients = new Map([["moved", tf.ones([3])]])
+    const state = adamwStep(parameters, gradients, adamwInit(parameters), { ...options, weightDecay: 0.5 })
+    expect(host(parameters, "kept")).toEqual(noise(2, 3))
+    expect(host(state.v, "kept")).toEqual(new Float32Array(3))
+    expect(host(parameters, "moved")).not.toEqual(noise(1, 3))
+    disposeGradients(gradients)
+    for (const set of [parameters, state.m, state.v]) set.dispose()
+  })
+
+  test("products after an update use the new weights, backwards too", () => {
+    const parameters = Parameters.fromHost([
+      ["x", { shape: [2, 16], values: noise(1, 32) }],
+      ["weight", { shape: [16, 16], values: noise(2, 256) }],
+    ])
+    const bias: tf.Tensor1D = tf.zeros([16])
+    const pass = () => {
+      const { value, gradients } = valueAndGradients(
+        () => tf.sum(linear(parameters.get("x"), parameters.get("weight"), bias)),
+        parameters,
+      )
+      value.dispose()
+      return gradients
+    }
+    const first = pass()
+    const state = adamwStep(parameters, new Map([["weight", first.get("weight")!]]), adamwInit(parameters), {
+      ...options,
+      learningRate: 0.5,
+    })
+    disposeGradients(first)
+    const second = pass()
+    const weight = host(parameters, "weight")
+    for (const [index, found] of second.get("x")!.dataSync().entries()) {
+      let expected = 0
+      for (let o = 0; o < 16; o++) expected += weight[o * 16 + (index % 16)]!
+      expect(Math.abs(found - expected)).toBeLessThan(1e-4)
+    }
+    disposeGradients(second)
+    bias.dispose()
+    for (const set of [parameters, state.m, state.v]) set.dispose()
+  })
+})
+
+onEveryDefinition("global norm", () => {
+  test("is that of all numbers as one vector", () => {
+    const before = tf.memory().numTensors
+    for (const sizes of [[], [0], [1], [15, 17], [33, 2, 1]]) {
+      const gradients = new Map(sizes.map((size, site) => [`g${site}`, tf.tensor1d(noise(site, size))]))
+      const squares = sizes.flatMap((size, site) => [...noise(site, size)].map((value) => value ** 2))
+      const expected = Math.sqrt(squares.reduce((sum, value) => sum + value, 0))
+      expect(Math.abs(globalNorm(gradients) - expected)).toBeLessThan(1e-6 * Math.max(1, expected))
+      disposeGradients(gradients)
+    }
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  test("clipping scales down to the maximum, never up", () => {
+    expect(clippingScale(0.5, 1)).toBe(1)
+    expect(clippingScale(0, 1)).toBe(1)
+    expect(clippingScale(4, 1) * 4).toBeCloseTo(1, 5)
+  })
+})

@@ -1,0 +1,132 @@
+import { describe, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect, Result } from "effect"
+import { type Backend, BackendUnavailable, bestBackend, startBackend } from "../../../core/tensor/backend.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
+import { tensorflow } from "../../../plugins/backend/tensorflow.ts"
+import { wasm } from "../../../plugins/backend/wasm.ts"
+
+const root = join(import.meta.dir, "../../..")
+
+describe("startBackend", () => {
+  test.each([cpu, wasm])("$name computes, with gradients", async (backend) => {
+    await Effect.runPromise(backend.check)
+    await Effect.runPromise(startBackend(backend))
+    expect(tf.getBackend()).toBe(backend.name)
+    const slope = tf.tidy(() =>
+      tf
+        .grad((x) => tf.sum(tf.square(x)))(tf.tensor1d([1, -2]))
+        .dataSync(),
+    )
+    expect([...slope]).toEqual([2, -4])
+  })
+
+  test("a backend that tfjs cannot initialise is an error of its name", async () => {
+    const failing: Backend = {
+      ...cpu,
+      name: "failing",
+      register: Effect.sync(() => {
+        tf.registerBackend("failing", () => Promise.reject(new Error("no device")))
+      }),
+    }
+    const error = await Effect.runPromise(Effect.flip(startBackend(failing)))
+    expect(error.message).toContain("the backend failing cannot run here: tfjs could not initialise it")
+    tf.removeBackend("failing")
+    await Effect.runPromise(startBackend(cpu))
+  })
+})
+
+describe("wasm", () => {
+  test("a clone shares its memory until both are freed", async () => {
+    await Effect.runPromise(startBackend(wasm))
+    const { numTensors, numDataBuffers } = tf.memory()
+    const x = tf.ones([100])
+    const y = x.clone()
+    expect(tf.memory()).toMatchObject({ numTensors: numTensors + 2, numDataBuffers: numDataBuffers + 1 })
+    x.dispose()
+    expect([...y.dataSync()]).toEqual(new Array(100).fill(1))
+    y.dispose()
+    expect(tf.memory()).toMatchObject({ numTensors, numDataBuffers })
+  })
+})
+
+describe("tensorflow", () => {
+  test("runs here, or says why not and what to do", async () => {
+    const checked = await Effect.runPromise(Effect.result(tensorflow.check))
+    if (Result.isSuccess(checked)) return
+    expect(checked.failure).toBeInstanceOf(BackendUnavailable)
+    expect(checked.failure.message).toContain("@tensorflow/tfjs-node-gpu does not load")
+    expect(checked.failure.message).toContain("bun pm trust @tensorflow/tfjs-node-gpu")
+    expect(checked.failure.message).toContain("CUDA 11.2")
+  })
+
+  test("its absence leaves the others working", async () => {
+    await Effect.runPromise(Effect.result(startBackend(tensorflow)))
+    await Effect.runPromise(startBackend(wasm))
+    expect(tf.tidy(() => tf.sum(tf.ones([3])).dataSync()[0])).toBe(3)
+  })
+})
+
+describe("bestBackend", () => {
+  const broken = new BackendUnavailable({ backend: "broken", reason: "it is broken", remedy: "mend it" })
+  const backend = (name: string, rank: number, works: boolean): Backend => ({
+    ...cpu,
+    name,
+    rank,
+    check: works ? Effect.void : Effect.fail(broken),
+  })
+
+  test("takes the highest rank that can run, in whatever order they are given", async () => {
+    const [low, high, best] = [backend("low", 0, true), backend("high", 10, true), backend("best", 20, false)]
+    for (const backends of [
+      [low, high, best],
+      [best, high, low],
+    ] as const) {
+      expect((await Effect.runPromise(bestBackend(backends))).name).toBe("high")
+    }
+  })
+
+  test("ranks tensorflow over wasm over cpu", () => {
+    expect(tensorflow.rank).toBeGreaterThan(wasm.rank)
+    expect(wasm.rank).toBeGreaterThan(cpu.rank)
+  })
+
+  test("fails where none can", async () => {
+    const error = await Effect.runPromise(Effect.flip(bestBackend([backend("only", 0, false)])))
+    expect(error).toBe(broken)
+  })
+})
+
+describe("a process of its own", () => {
+  const run = (command: string, ...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: "utf8" })
+    if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`)
+    return stdout.trim()
+  }
+
+  test("importing the backends loads no tensor library", () => {
+    const script = `
+      await import("./core/tensor/backend.ts")
+      for (const name of ["cpu", "wasm", "tensorflow"]) await import("./plugins/backend/" + name + ".ts")
+      console.log("_tfengine" in globalThis || "_tfGlobals" in globalThis)
+      await import("@tensorflow/tfjs-core")
+      console.log("_tfengine" in globalThis || "_tfGlobals" in globalThis)`
+    // The second line shows that the first would have noticed.
+    expect(run(process.execPath, "-e", script)).toBe("false\ntrue")
+  })
+
+  const step = join(import.meta.dir, "training-step.ts")
+  const deno = Bun.which("deno")
+
+  test.skipIf(deno === null)("Bun and Deno take the same training step", () => {
+    const [inBun, inDeno] = [run(process.execPath, step), run(deno!, "run", "--allow-all", step)].map(
+      (output) => JSON.parse(output) as { loss: number; numbers: number[]; norm: number },
+    )
+    expect(inDeno!.numbers).toEqual(inBun!.numbers)
+    // Math.exp may differ in its last bit.
+    expect(inDeno!.loss).toBeCloseTo(inBun!.loss, 6)
+    expect(inDeno!.norm).toBeCloseTo(inBun!.norm, 6)
+  })
+})

@@ -1,0 +1,48 @@
+// Prints what a training step on the wasm backend gives, and random numbers. Runs in Bun and in Deno.
+
+import type * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { startBackend } from "../../../core/tensor/backend.ts"
+import { wasm } from "../../../plugins/backend/wasm.ts"
+
+await Effect.runPromise(startBackend(wasm))
+const { adamwInit, adamwStep } = await import("../../../core/tensor/ops/adamw.ts")
+const { dropout } = await import("../../../core/tensor/ops/dropout.ts")
+const { gelu } = await import("../../../core/tensor/ops/gelu.ts")
+const { globalNorm } = await import("../../../core/tensor/ops/global-norm.ts")
+const { linear } = await import("../../../core/tensor/ops/linear.ts")
+const { softmaxCrossEntropy } = await import("../../../core/tensor/ops/softmax-cross-entropy.ts")
+const { disposeGradients, Parameters, valueAndGradients } = await import("../../../core/tensor/parameters.ts")
+const { normal, stream } = await import("../../../core/tensor/stream.ts")
+
+const values = (site: number, count: number) => normal({ stream: stream(1, "head"), site, step: 0 }, count)
+const parameters = Parameters.fromHost([
+  ["x", { shape: [3, 8], values: values(0, 24) }],
+  ["weight", { shape: [5, 8], values: values(1, 40) }],
+  ["bias", { shape: [5], values: values(2, 5) }],
+])
+const draw = { stream: stream(1, "dropout"), site: 0, step: 1 }
+const loss = () => {
+  const x = dropout(parameters.get<tf.Tensor2D>("x"), 0.1, draw)
+  const logits = gelu(linear(x, parameters.get("weight"), parameters.get("bias")))
+  return softmaxCrossEntropy(logits, new Int32Array([0, 4, 2]))
+}
+const first = valueAndGradients(loss, parameters)
+adamwStep(parameters, first.gradients, adamwInit(parameters), {
+  learningRate: 0.1,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-6,
+  weightDecay: 0,
+  biasCorrection: false,
+  gradientScale: 1,
+})
+disposeGradients(first.gradients)
+const { value, gradients } = valueAndGradients(loss, parameters)
+console.log(
+  JSON.stringify({
+    loss: value.dataSync()[0],
+    norm: globalNorm(gradients),
+    numbers: [...values(3, 10_000)].slice(-50),
+  }),
+)
