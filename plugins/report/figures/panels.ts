@@ -1,0 +1,115 @@
+import { plural, rate } from "../format.ts"
+import { distinct, type RunPlace } from "../study.ts"
+import { FAILED_GROUND, INK } from "../style.ts"
+
+/** A panel of a figure that shows one run for each arm and learning rate. */
+export interface Panel {
+  readonly arm: string
+  readonly lr: number
+  /** of the run shown: the lowest that was observed; null where none was */
+  readonly seed: number | null
+  readonly failed: boolean | null
+  readonly note: string
+}
+
+/** Rows are the arms that were observed, in the order of `arms`; columns are the learning rates, ascending. */
+export const panelsOf = (
+  arms: readonly string[],
+  records: readonly RunPlace[],
+  isFailed: (place: RunPlace) => boolean | null,
+): readonly Panel[] => {
+  const rates = distinct(records, ({ lr }) => lr)
+  const rows = arms.filter((arm) => records.some((record) => record.arm === arm))
+  return rows.flatMap((arm) =>
+    rates.map((lr) => {
+      const seeds = distinct(
+        records.filter((record) => record.arm === arm && record.lr === lr),
+        ({ seed }) => seed,
+      )
+      const seed = seeds[0]
+      if (seed === undefined) return { arm, lr, seed: null, failed: null, note: "not observed" }
+      const failed = isFailed({ arm, lr, seed })
+      const outcome = failed === null ? ", outcome unknown" : failed ? ", failed" : ""
+      return { arm, lr, seed, failed, note: `seed ${seed}${outcome}` }
+    }),
+  )
+}
+
+/** Whether a record belongs to the run that its panel shows. */
+export const shownBy = (panels: readonly Panel[]): ((record: RunPlace) => boolean) => {
+  const seeds = new Map(panels.map(({ arm, lr, seed }) => [JSON.stringify([arm, lr]), seed]))
+  return ({ arm, lr, seed }) => seeds.get(JSON.stringify([arm, lr])) === seed
+}
+
+/**
+ * Columns by learning rate, rows by arm; every record of the figure's data says its panel by `lr` and `arm`.
+ *
+ * @param rowTitle what the vertical axis of every panel shows
+ */
+export const facetOf = (panels: readonly Panel[], rowTitle: string | null) => ({
+  row: {
+    field: "arm",
+    type: "nominal" as const,
+    sort: [...new Set(panels.map(({ arm }) => arm))],
+    header: { title: rowTitle, labelOrient: "left" as const },
+  },
+  column: {
+    field: "lr",
+    type: "ordinal" as const,
+    header: { title: "peak learning rate", format: "~e", formatType: "number" },
+  },
+})
+
+/** Panel sizes that give a page's width to few panels as well as to many. */
+export const panelWidth = (panels: readonly Panel[]): number => {
+  const columns = new Set(panels.map(({ lr }) => lr)).size
+  return Math.round(Math.min(260, Math.max(130, 780 / columns)))
+}
+
+/** The grey ground of a panel whose run failed, from the data of part "panel". */
+export const failedGround = {
+  name: "failed",
+  transform: [{ filter: "datum.part === 'panel' && datum.failed === true" }],
+  mark: { type: "rect" as const, ...FAILED_GROUND },
+  encoding: {
+    x: { value: 0 },
+    x2: { value: "width" as const },
+    y: { value: 0 },
+    y2: { value: "height" as const },
+  },
+}
+
+/** Which run a panel shows, above it. */
+export const panelNote = {
+  name: "notes",
+  transform: [{ filter: "datum.part === 'panel'" }],
+  mark: {
+    type: "text" as const,
+    align: "left" as const,
+    baseline: "bottom" as const,
+    dy: -2,
+    fontSize: 9,
+    color: INK,
+    opacity: 0.8,
+  },
+  encoding: { x: { value: 0 }, y: { value: 0 }, text: { field: "note", type: "nominal" as const } },
+}
+
+/** Between panels, with room for the note. */
+export const PANEL_SPACING = { row: 20, column: 10 }
+
+/** Which runs are shown, of how many; how failures are marked. */
+export const panelCaption = (panels: readonly Panel[], records: readonly RunPlace[]): readonly string[] => {
+  const observed = panels.filter(({ seed }) => seed !== null)
+  const runs = new Set(records.map(({ arm, lr, seed }) => JSON.stringify([arm, rate(lr), seed]))).size
+  const absent = panels.length - observed.length
+  const unknown = observed.filter(({ failed }) => failed === null).length
+  return [
+    runs === observed.length
+      ? `One run a panel, ${plural(runs, "run")}; each panel names its seed.`
+      : `${runs} runs were observed; each panel shows the one of its lowest seed, which it names, ${observed.length} in all.`,
+    "Grey ground: the run failed (no better than the majority baseline, or diverged).",
+    ...(unknown === 0 ? [] : [`The outcome of ${plural(unknown, "run")} shown is not known.`]),
+    ...(absent === 0 ? [] : [`${plural(absent, "panel")} without an observed run.`]),
+  ]
+}

@@ -1,0 +1,54 @@
+import { decimal, plural, rate } from "./format.ts"
+import type { ModelRank } from "./statistics/rank.ts"
+import type { Cohort } from "./statistics/stability.ts"
+
+/** What the study found so far, one sentence each, without judging it. */
+export const headline = (cohorts: readonly Cohort[], models: readonly ModelRank[]): readonly string[] => [
+  ...(cohorts.length === 0 ? ["No fine-tuning run is recorded."] : [runsSentence(cohorts)]),
+  ...[...new Set(cohorts.map(({ arm }) => arm))].map((arm) =>
+    armSentence(
+      arm,
+      cohorts.filter((cohort) => cohort.arm === arm),
+    ),
+  ),
+  ...rankSentence(models),
+]
+
+const total = (cohorts: readonly Cohort[], of: (cohort: Cohort) => number): number =>
+  cohorts.reduce((sum, cohort) => sum + of(cohort), 0)
+
+const runsSentence = (cohorts: readonly Cohort[]): string => {
+  const units = total(cohorts, ({ runs }) => runs.length)
+  const ended = total(cohorts, (cohort) => cohort.ended)
+  const diverged = total(cohorts, (cohort) => cohort.diverged)
+  const without = units - ended
+  return [
+    `${plural(ended, "fine-tuning run")} ended`,
+    diverged === 0 ? "" : `, ${diverged} of them by diverging`,
+    without === 0 ? "" : `; ${plural(without, "unit")} gave no run`,
+    `; ${total(cohorts, ({ failures }) => failures)} of ${plural(ended, "run")} failed (no better than the majority baseline).`,
+  ].join("")
+}
+
+const armSentence = (arm: string, cohorts: readonly Cohort[]): string => {
+  const failures = `${total(cohorts, (cohort) => cohort.failures)} of ${plural(
+    total(cohorts, (cohort) => cohort.ended),
+    "run",
+  )} failed`
+  const best = cohorts.reduce<Cohort | null>(
+    (highest, cohort) => ((cohort.mean ?? -1) > (highest?.mean ?? -1) ? cohort : highest),
+    null,
+  )
+  if (best === null || best.mean === null) return `${arm}: ${failures}; no run has an accuracy.`
+  const stability = best.deviation === null ? "one run" : `S ${decimal(best.deviation, 1)}`
+  return `${arm}: ${failures}; highest mean accuracy ${decimal(best.mean, 1)} % at peak learning rate ${rate(best.lr)} (${stability}, ${best.failures} of ${best.ended} failed).`
+}
+
+const rankSentence = (models: readonly ModelRank[]): readonly string[] => {
+  const complete = models.flatMap(({ arm, mean }) => (mean === null ? [] : [`${arm} ${decimal(mean, 2)}`]))
+  return complete.length === 0
+    ? []
+    : [
+        `Sum of the normalised effective ranks before fine-tuning, of at most ${models[0]?.layers}: ${complete.join(", ")}.`,
+      ]
+}

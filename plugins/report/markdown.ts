@@ -1,0 +1,51 @@
+import type { Figure } from "./figure.ts"
+import type { Table } from "./table.ts"
+
+/** The report as Markdown (with GitHub's tables): headline, tables, captions of the figures, provenance. */
+export const toMarkdown = (report: {
+  readonly title: string
+  readonly headline: readonly string[]
+  readonly tables: readonly Table[]
+  readonly figures: readonly Figure[]
+  readonly provenance: Readonly<Record<string, string>>
+}): string =>
+  [
+    `# ${escapeMarkdown(report.title)}`,
+    bullets(report.headline),
+    ...report.tables.map(tableSection),
+    "## Figures",
+    bullets(
+      report.figures.map(
+        ({ name, title, caption, spec }) =>
+          `${title}${spec === null ? "" : ` (${name}.svg)`}: ${caption.join(" ")}`,
+      ),
+    ),
+    "## Provenance",
+    bullets(Object.entries(report.provenance).map(([name, value]) => `${name}: ${value}`)),
+  ]
+    .filter((block) => block !== "")
+    .map((block) => `${block}\n`)
+    .join("\n")
+
+const bullets = (lines: readonly string[]): string =>
+  lines.map((line) => `- ${escapeMarkdown(line)}`).join("\n")
+
+const tableSection = ({ title, columns, rows, notes }: Table): string =>
+  [
+    `## ${escapeMarkdown(title)}\n`,
+    ...(rows.length === 0
+      ? []
+      : [
+          tableRow(columns.map(({ head }) => head)),
+          `|${columns.map(({ align }) => (align === "right" ? "---:" : ":---")).join("|")}|`,
+          ...rows.map(tableRow),
+          "",
+        ]),
+    bullets(notes),
+  ].join("\n")
+
+const tableRow = (cells: readonly string[]): string => `| ${cells.map(escapeMarkdown).join(" | ")} |`
+
+/** Everything that Markdown or HTML would read as more than text; a line break would end a row. */
+const escapeMarkdown = (text: string): string =>
+  text.replaceAll(/[\\`*_[\]|<>&#~]/g, (character) => `\\${character}`).replaceAll(/\s*[\r\n]+\s*/g, " ")

@@ -1,0 +1,91 @@
+import { type Interval, meanInterval } from "./interval.ts"
+import { mean } from "./moments.ts"
+import type { Cohort } from "./stability.ts"
+
+/**
+ * Exact two-sided p value of Wilcoxon's signed-rank test: under the null hypothesis each difference is as likely
+ * with either sign. Zeros are left out and tied sizes share their mean rank; the distribution is that of the ranks
+ * at hand over all 2ⁿ signs, so the value is exact with ties too.
+ *
+ * @returns null where no difference is left; `n` counts the differences that are not zero
+ */
+export const signedRank = (
+  differences: readonly number[],
+): { readonly n: number; readonly p: number } | null => {
+  const nonZero = differences.filter((difference) => difference !== 0)
+  if (nonZero.length === 0) return null
+  const ranks = doubledRanks(nonZero.map(Math.abs))
+  const positive = ranks.reduce((sum, rank, i) => sum + (nonZero[i]! > 0 ? rank : 0), 0)
+  const total = ranks.reduce((sum, rank) => sum + rank, 0)
+
+  // probability[s]: that the doubled ranks with a positive sign sum to s.
+  const probability = new Float64Array(total + 1)
+  probability[0] = 1
+  let reached = 0
+  for (const rank of ranks) {
+    reached += rank
+    for (let s = reached; s >= 0; s--) {
+      probability[s] = (probability[s]! + (s >= rank ? probability[s - rank]! : 0)) / 2
+    }
+  }
+  const tail = Math.min(positive, total - positive)
+  const p = 2 * probability.subarray(0, tail + 1).reduce((sum, each) => sum + each, 0)
+  return { n: nonZero.length, p: Math.min(1, p) }
+}
+
+/** Twice the rank of each value, ascending from 2; ties share their mean rank, which doubled is an integer. */
+const doubledRanks = (values: readonly number[]): readonly number[] => {
+  const sorted = [...values].sort((a, b) => a - b)
+  return values.map((value) => sorted.indexOf(value) + 1 + sorted.lastIndexOf(value) + 1)
+}
+
+/** Holm's step-down adjustment of p values for their number, in the order given. */
+export const holm = (pValues: readonly number[]): readonly number[] => {
+  const order = pValues.map((_, i) => i).sort((a, b) => pValues[a]! - pValues[b]!)
+  const adjusted = new Array<number>(pValues.length)
+  let largest = 0
+  order.forEach((index, place) => {
+    largest = Math.max(largest, Math.min(1, (pValues.length - place) * pValues[index]!))
+    adjusted[index] = largest
+  })
+  return adjusted
+}
+
+/** Two cohorts at one learning rate, run by run: the same seed gave the same head, order and dropout streams. */
+export interface Comparison {
+  readonly lr: number
+  readonly reference: string
+  readonly arm: string
+  /** accuracy(arm) − accuracy(reference) in percentage points, of each seed with both, ascending by seed */
+  readonly differences: readonly number[]
+  readonly mean: number | null
+  readonly meanStudent: Interval
+  readonly signedRank: ReturnType<typeof signedRank>
+}
+
+/** Every later arm against the first that has cohorts, at every learning rate that both have. */
+export const comparisonsOf = (cohorts: readonly Cohort[]): readonly Comparison[] =>
+  cohorts.flatMap((cohort) => {
+    const reference = cohorts.find(({ arm, lr }) => arm === cohorts[0]?.arm && lr === cohort.lr)
+    return reference === undefined || reference.arm === cohort.arm ? [] : [compare(reference, cohort)]
+  })
+
+const compare = (reference: Cohort, cohort: Cohort): Comparison => {
+  const bySeed = new Map(reference.runs.map((run) => [run.seed, run]))
+  const differences = cohort.runs.flatMap((run) => {
+    const other = bySeed.get(run.seed)
+    if (run.status !== "done" || other?.status !== "done") return []
+    // One division, of integers: equal counts give exactly 0, equal gaps exactly equal differences.
+    const gap = run.correct * other.total - other.correct * run.total
+    return [(100 * gap) / (run.total * other.total)]
+  })
+  return {
+    lr: cohort.lr,
+    reference: reference.arm,
+    arm: cohort.arm,
+    differences,
+    mean: differences.length === 0 ? null : mean(differences),
+    meanStudent: meanInterval(differences),
+    signedRank: signedRank(differences),
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * What the report draws: plain data of a study, complete or not. A missing arm, rate, seed or probe is the normal
+ * case of a study under way: every function that reads this takes what is there.
+ */
+
+/** One fine-tuning run of an arm (a model as it was before fine-tuning) at a peak learning rate. */
+export type RunRecord = RunPlace & RunOutcome
+
+export interface RunPlace {
+  readonly arm: string
+  /** peak learning rate */
+  readonly lr: number
+  readonly seed: number
+}
+
+export type RunOutcome =
+  | {
+      readonly status: "done"
+      /** dev examples answered rightly, of `total` */
+      readonly correct: number
+      readonly total: number
+      /** dev examples that the majority baseline answers rightly (146 of 277 on RTE) */
+      readonly majority: number
+      readonly finalLoss: number
+    }
+  | {
+      /** `diverged`: the loss was not a number. `failed`: the unit of work gave no run at all. */
+      readonly status: "diverged" | "failed"
+      readonly reason: string
+      readonly step?: number
+    }
+
+/** The effective rank of the empirical Fisher of one layer. */
+export interface RankRecord {
+  readonly arm: string
+  readonly seed: number
+  /** 1-based, from the embeddings up */
+  readonly layer: number
+  /** the maximum rank N: the number of examples */
+  readonly n: number
+  readonly erank: number
+  /** erank / n */
+  readonly normalised: number
+  readonly eigenvalues: readonly number[]
+}
+
+/** The same, at a step of a fine-tuning run. */
+export interface StepRankRecord extends RankRecord {
+  readonly lr: number
+  readonly step: number
+  /** whether the run failed in the end; null where that is not known */
+  readonly failed: boolean | null
+}
+
+/** One point of a run's path towards its own end, in polar coordinates. */
+export interface TrajectoryRecord extends RunPlace {
+  readonly step: number
+  /** ‖θ_t − θ_end‖ / ‖θ_start − θ_end‖ */
+  readonly r: number
+  /** radians between θ_t − θ_end and θ_start − θ_end; null at the end, where it is undefined */
+  readonly phi: number | null
+  /** training loss of the batch; null where none was computed */
+  readonly loss: number | null
+}
+
+export interface Study {
+  readonly title: string
+  /** name and value of what made the numbers: backend, model, versions, command */
+  readonly provenance: Readonly<Record<string, string>>
+  readonly runs: readonly RunRecord[]
+  /** effective ranks before fine-tuning */
+  readonly before: readonly RankRecord[]
+  /** effective ranks while fine-tuning */
+  readonly during: readonly StepRankRecord[]
+  readonly trajectory: readonly TrajectoryRecord[]
+  /** The order in which arms are shown and coloured. Others are compared with the first. */
+  readonly arms: readonly string[]
+}
+
+/** The distinct values of `of`, ascending. */
+export const distinct = <T>(records: readonly T[], of: (record: T) => number): readonly number[] =>
+  [...new Set(records.map(of))].sort((a, b) => a - b)
+
+/** All arms in the order in which they are shown: those of `study.arms`, then any that only records name. */
+export const armsOf = (study: Study): readonly string[] => [
+  ...new Set([
+    ...study.arms,
+    ...[...study.runs, ...study.before, ...study.during, ...study.trajectory].map(({ arm }) => arm),
+  ]),
+]
+
+/**
+ * Whether a run failed: it diverged, or it answered no more dev examples rightly than the majority baseline does.
+ * Counts are compared, not fractions: 146 of 277 fails, 147 does not. Null for a unit that gave no run.
+ */
+export const isFailed = (run: RunRecord): boolean | null => {
+  if (run.status === "done") return run.correct <= run.majority
+  return run.status === "diverged" ? true : null
+}
+
+/** Whether the run at a place failed; null where no record of it tells. */
+export const outcomeLookup = (study: Study): ((place: RunPlace) => boolean | null) => {
+  const outcomes = new Map(study.runs.map((run) => [placeKey(run), isFailed(run)]))
+  return (place) => outcomes.get(placeKey(place)) ?? null
+}
+
+export const placeKey = ({ arm, lr, seed }: RunPlace): string => JSON.stringify([arm, lr, seed])
+
+/**
+ * The study with every number finite, and what was left out for that, one sentence each. A run that diverges may
+ * leave ranks and distances that are not numbers; they cannot be drawn.
+ */
+export const finitePart = (study: Study): { readonly study: Study; readonly leftOut: readonly string[] } => {
+  const before = study.before.filter(({ normalised }) => Number.isFinite(normalised))
+  const during = study.during.filter(({ normalised }) => Number.isFinite(normalised))
+  const trajectory = study.trajectory
+    .filter(({ r, phi }) => Number.isFinite(r) && (phi === null || Number.isFinite(phi)))
+    .map((record) => ({ ...record, loss: Number.isFinite(record.loss) ? record.loss : null }))
+  const lost = (what: string, all: readonly unknown[], kept: readonly unknown[]) =>
+    all.length === kept.length
+      ? []
+      : [`${all.length - kept.length} of ${all.length} ${what} are not finite numbers and are left out.`]
+  return {
+    study: { ...study, before, during, trajectory },
+    leftOut: [
+      ...lost("effective ranks before fine-tuning", study.before, before),
+      ...lost("effective ranks while fine-tuning", study.during, during),
+      ...lost("trajectory points", study.trajectory, trajectory),
+    ],
+  }
+}

@@ -1,0 +1,35 @@
+import { rate } from "../format.ts"
+import type { RunRecord, Study } from "../study.ts"
+import { left, right, type Table } from "../table.ts"
+
+/** The runs without an accuracy, each with its reason; null where every run has one. */
+export const unfinishedTable = ({ runs }: Study): Table | null => {
+  const unfinished = runs.flatMap((run) => (run.status === "done" ? [] : [run]))
+  return unfinished.length === 0
+    ? null
+    : {
+        name: "unfinished",
+        title: "Runs without an accuracy",
+        columns: [left("model"), right("peak lr"), right("seed"), left("what happened"), left("reason")],
+        rows: unfinished.map((run) => [run.arm, rate(run.lr), String(run.seed), happened(run), run.reason]),
+        notes: [
+          "A run that diverged counts as a failure of fine-tuning. A unit of work that failed gave no run: it is counted nowhere else.",
+        ],
+        data: {
+          columns: ["arm", "lr", "seed", "status", "step", "reason"],
+          rows: unfinished.map((run) => [
+            run.arm,
+            run.lr,
+            run.seed,
+            run.status,
+            run.step ?? null,
+            run.reason,
+          ]),
+        },
+      }
+}
+
+const happened = ({ status, step }: Exclude<RunRecord, { status: "done" }>): string => {
+  const what = status === "diverged" ? "diverged" : "unit failed"
+  return step === undefined ? what : `${what} at step ${step}`
+}
