@@ -63,7 +63,7 @@ export const rankDuringFigure = (study: Study): Figure => {
     name,
     title,
     caption: [
-      "Lines: effective rank divided by its maximum, by layer; colour: step of fine-tuning.",
+      "Lines: effective rank divided by its maximum, by layer; colour: step of fine-tuning. Where ranks are equal a later step covers an earlier one.",
       ...panelCaption(panels, study.during),
     ],
     data,

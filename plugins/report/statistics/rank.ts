@@ -16,6 +16,8 @@ export interface ModelRank {
   readonly arm: string
   /** the greatest sum possible: the number of layers */
   readonly layers: number
+  /** the maximum ranks N by which effective ranks were divided, ascending; one, unless probes differ */
+  readonly maximumRanks: readonly number[]
   /** one sum for each seed that saw every layer, ascending by seed */
   readonly sums: readonly number[]
   /** seeds left out because a layer is missing */
@@ -51,6 +53,7 @@ export const modelRanksOf = (study: Study): readonly ModelRank[] => {
       {
         arm,
         layers,
+        maximumRanks: distinct(ofArm, ({ n }) => n),
         sums,
         incomplete: seeds.length - complete.length,
         mean: sums.length === 0 ? null : mean(sums),

@@ -21,7 +21,7 @@ export const rankTable = (models: readonly ModelRank[]): Table => ({
     models.length === 0
       ? ["No model was probed before fine-tuning."]
       : [
-          "Effective rank of the empirical Fisher of each layer divided by its maximum, summed over the layers of a seed, then averaged over seeds. The maximum of the sum is the number of layers.",
+          `Effective rank of the empirical Fisher of each layer divided by its maximum (N = ${maximumRanks(models)} examples), summed over the layers of a seed, then averaged over seeds. The maximum of the sum is the number of layers.`,
           "95 % intervals over seeds: Student's t. A seed that lacks a layer is incomplete and left out.",
         ],
   data: {
@@ -35,3 +35,6 @@ export const rankTable = (models: readonly ModelRank[]): Table => ({
     ]),
   },
 })
+
+const maximumRanks = (models: readonly ModelRank[]): string =>
+  [...new Set(models.flatMap((model) => model.maximumRanks))].sort((a, b) => a - b).join(", ")

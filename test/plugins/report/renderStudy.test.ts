@@ -116,7 +116,9 @@ describe("numbers", () => {
       rank("vanilla", seed, 1, 16),
       rank("vanilla", seed, 2, 4 * seed),
     ])
-    const [row] = rowsOf(file(await render(studyOf({ before })), "table-2.csv"))
+    const files = await render(studyOf({ before }))
+    const [row] = rowsOf(file(files, "table-2.csv"))
+    expectContains(file(files, "summary.md"), "divided by its maximum (N = 16 examples)")
     expect(row).toMatchObject({
       arm: "vanilla",
       sum: "1.375",
