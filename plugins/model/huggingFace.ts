@@ -100,6 +100,31 @@ export const loadModel: (
   return { config, parameters, drawn: heads.filter((head) => streams.has(head)), ignored }
 }, Effect.scoped)
 
+/** What a folder holds, found without reading its weights. */
+export interface CheckedModel {
+  readonly config: BertConfig
+  /** The heads that are there, whole. */
+  readonly heads: readonly Head[]
+  /** The files of the weights. */
+  readonly weights: readonly string[]
+}
+
+/**
+ * Checks that a folder holds a model as its `config.json` describes it: that `loadModel` would read it, with every head
+ * that it has.
+ *
+ * @throws InvalidInput as `loadModel` does
+ * @throws FileError
+ */
+export const checkModel: (folder: string) => Effect.Effect<CheckedModel, InvalidInput | FileError> =
+  Effect.fn("checkModel")(function* (folder: string) {
+    const config = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
+    const stored = yield* openWeights(folder)
+    const present = heads.filter((head) => stored.keys().some((name) => isOf(head, name)))
+    yield* checkTensors(folder, config, parametersOf(config, present), stored)
+    return { config, heads: present, weights: [...new Set(stored.values().map(({ file }) => file.path))] }
+  }, Effect.scoped)
+
 /** The heads that are drawn, by name, with their streams. */
 const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): ReadonlyMap<string, Stream> => {
   const streams = new Map<string, Stream>()

@@ -1,13 +1,12 @@
 /** What a training leaves behind: a checkpoint that fine-tuning, or transformers, starts from. */
 import { join } from "node:path"
 import { Effect } from "effect"
-import { exists, type FileError, writeJson } from "../../core/files.ts"
+import { writeJson } from "../../core/files.ts"
 import { type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import type { Metrics } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { configJson } from "../model/config.ts"
 import { type Head, parametersOf } from "../model/parameters.ts"
-import { link } from "./link.ts"
 import type { Evaluation } from "./selection.ts"
 
 /** BERT's own rate (Devlin et al. 2019). */
@@ -41,17 +40,13 @@ export const saveExport = Effect.fnUntraced(function* (
   yield* writeJson(join(folder, "config.json"), configJson(standard, architecture))
 })
 
-const tokenizerFiles = ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
-
-/** The files of a checkpoint that belong to its tokenizer, under the same names in another folder. */
-export const linkTokenizer = (source: string, target: string): Effect.Effect<void, FileError> =>
-  Effect.forEach(
-    tokenizerFiles,
-    Effect.fnUntraced(function* (name) {
-      if (yield* exists(join(source, name))) yield* link(join(source, name), join(target, name))
-    }),
-    { discard: true },
-  )
+/** The files of a checkpoint that belong to its tokenizer. */
+export const tokenizerFiles = [
+  "vocab.txt",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+]
 
 /** How a checkpoint came about. */
 export interface TrainingRecord {

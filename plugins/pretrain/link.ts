@@ -1,23 +1,39 @@
 import * as fs from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { Effect } from "effect"
-import { attempt, type FileError } from "../../core/files.ts"
+import { attempt, exists, type FileError } from "../../core/files.ts"
 
-/**
- * Gives a file a second name: weights are large, and a hard link takes neither time nor space. Where there can be
- * none (another disk, a file system without them) the file is copied. A symbolic link is followed first.
- */
-export const link = (source: string, target: string): Effect.Effect<void, FileError> =>
+/** Copies a file without holding it in memory; where the file system can, both share their blocks until one changes. */
+export const copy = (source: string, target: string): Effect.Effect<void, FileError> =>
   attempt("copy", source, async () => {
-    const file = await fs.realpath(source)
     await fs.mkdir(dirname(target), { recursive: true })
-    await fs.link(file, target).catch(() => fs.copyFile(file, target, fs.constants.COPYFILE_FICLONE))
+    await fs.copyFile(source, target, fs.constants.COPYFILE_FICLONE)
   })
 
-/** Every file of a folder without folders in it, under the same name in another. */
+/**
+ * Gives a file that nobody changes a second name: weights are large, and a hard link takes neither time nor space.
+ * Where there can be none (another disk, a file system without them) the file is copied.
+ */
+export const link = (source: string, target: string): Effect.Effect<void, FileError> =>
+  attempt("link", source, async () => {
+    await fs.mkdir(dirname(target), { recursive: true })
+    await fs.link(source, target)
+  }).pipe(Effect.catch(() => copy(source, target)))
+
+/** Links every file of a folder without folders in it. */
 export const linkFolder = (source: string, target: string): Effect.Effect<void, FileError> =>
   Effect.flatMap(
     attempt("list", source, () => fs.readdir(source)),
     (names) =>
       Effect.forEach(names, (name) => link(join(source, name), join(target, name)), { discard: true }),
+  )
+
+/** Links or copies those of the named files that are there. */
+export const placeExisting = (place: typeof link, source: string, names: readonly string[], target: string) =>
+  Effect.forEach(
+    names,
+    Effect.fnUntraced(function* (name: string) {
+      if (yield* exists(join(source, name))) yield* place(join(source, name), join(target, name))
+    }),
+    { discard: true },
   )

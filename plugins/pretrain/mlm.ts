@@ -26,9 +26,9 @@ import { loadModel } from "../model/huggingFace.ts"
 import { initialise } from "../model/initialise.ts"
 import { type Head, parametersOf } from "../model/parameters.ts"
 import { durationOptions, saidOnce, stepsOf } from "./duration.ts"
-import { linkTokenizer, saveExport, writeRecord } from "./exported.ts"
+import { saveExport, tokenizerFiles, writeRecord } from "./exported.ts"
 import { trainingCost } from "./forecast.ts"
-import { linkFolder } from "./link.ts"
+import { link, linkFolder, placeExisting } from "./link.ts"
 import { chosenShare, maskable, masker } from "./masking.ts"
 import {
   batchProblems,
@@ -82,7 +82,7 @@ const run = Effect.fn("mlm")(function* ({
   options,
   inputs: { corpus, vocabulary, checkpoint },
   scratch,
-}: RunContext<Options, typeof takes, never>) {
+}: RunContext<Options, typeof takes, unknown>) {
   const config: BertConfig =
     checkpoint === undefined
       ? {
@@ -151,7 +151,7 @@ const run = Effect.fn("mlm")(function* ({
       if (checkpoint === undefined) {
         const lines = vocabulary.tokens.map((token) => `${token}\n`).join("")
         yield* writeFile(join(folder, "vocab.txt"), lines)
-      } else yield* linkTokenizer(checkpoint.folder, folder)
+      } else yield* placeExisting(link, checkpoint.folder, tokenizerFiles, folder)
       yield* writeRecord(folder, {
         method: "mlm",
         options,

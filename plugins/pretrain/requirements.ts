@@ -15,11 +15,12 @@ export interface Limits {
   readonly vocabularyFrom: string
   readonly positions: number
   readonly positionsFrom: string
+  readonly segments: number
 }
 
 export const limitsOfCheckpoint = (
   { folder }: CheckpointTaken,
-  sizes: { readonly vocabularySize: number; readonly positions: number },
+  sizes: Pick<Limits, "vocabularySize" | "positions" | "segments">,
 ): Limits => {
   const config = join(folder, "config.json")
   return {
@@ -52,7 +53,7 @@ export const sequenceProblems = (
       `${what} has a sequence of ${length} tokens, the model takes at most ${limits.positions} (${limits.positionsFrom}); shorten the sequences of ${what}`,
     )
   }
-  const { ids, offsets } = sequences
+  const { ids, types, offsets } = sequences
   const empty = offsets.findIndex((offset, n) => n > 0 && offset === offsets[n - 1])
   if (empty > 0) problems.push(`${what} has an empty sequence (number ${empty - 1}, counted from 0)`)
   const stranger = ids.findIndex((id) => id < 0 || id >= vocabularySize)
@@ -60,6 +61,10 @@ export const sequenceProblems = (
     problems.push(
       `${what} has the token id ${ids[stranger]}, ids from 0 to ${vocabularySize - 1} were expected; make it again`,
     )
+  }
+  const segment = types.find((type) => type < 0 || type >= limits.segments)
+  if (segment !== undefined) {
+    problems.push(`${what} has the segment id ${segment}, the model knows ${limits.segments} segments`)
   }
   return problems
 }

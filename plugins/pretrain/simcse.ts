@@ -22,9 +22,9 @@ import { BertConfig } from "../model/config.ts"
 import { loadModel } from "../model/huggingFace.ts"
 import { contrastiveLoss, embed } from "./contrastive.ts"
 import { durationOptions, saidOnce, stepsOf } from "./duration.ts"
-import { linkTokenizer, saveExport, writeRecord } from "./exported.ts"
+import { saveExport, tokenizerFiles, writeRecord } from "./exported.ts"
 import { trainingCost } from "./forecast.ts"
-import { linkFolder } from "./link.ts"
+import { link, linkFolder, placeExisting } from "./link.ts"
 import { batchProblems, type Limits, limitsOfCheckpoint, refuse, sequenceProblems } from "./requirements.ts"
 import { selection } from "./selection.ts"
 import { similarityScore } from "./sentence-similarity.ts"
@@ -56,7 +56,7 @@ const run = Effect.fn("simcse")(function* ({
   options,
   inputs: { corpus, checkpoint, dev },
   scratch,
-}: RunContext<Options, typeof takes, never>) {
+}: RunContext<Options, typeof takes, unknown>) {
   const config = yield* decode(join(checkpoint.folder, "config.json"), BertConfig)(checkpoint.config)
   const sentences = truncate(corpus.sequences, options.maxLength)
   const count = countOf(sentences)
@@ -113,7 +113,7 @@ const run = Effect.fn("simcse")(function* ({
   return {
     write: Effect.fnUntraced(function* (folder: string) {
       yield* linkFolder(exported.model, folder)
-      yield* linkTokenizer(checkpoint.folder, folder)
+      yield* placeExisting(link, checkpoint.folder, tokenizerFiles, folder)
       yield* writeRecord(folder, {
         method: "simcse",
         options,
