@@ -33,6 +33,7 @@ export interface Kernels {
   /** [H] from [T, H]. */
   readonly sumRows: (x_TH: tf.Tensor2D) => tf.Tensor1D
   readonly transpose: (x_TH: tf.Tensor2D) => tf.Tensor2D
+  readonly gatherRows: (table_VH: tf.Tensor2D, ids_N: Int32Array) => tf.Tensor2D
   /** out[ids[n]] = Σ x[n] over a zero [rows, H]. */
   readonly scatterAddRows: (x_NH: tf.Tensor2D, ids_N: Int32Array, rows: number) => tf.Tensor2D
   /** Mean of −log softmax(logits)[label], and its gradient with respect to the logits. */

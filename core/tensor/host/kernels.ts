@@ -2,7 +2,7 @@ import type { Kernels } from "../kernels.ts"
 import { attention, attentionGradient } from "./attention.ts"
 import { gelu } from "./gelu.ts"
 import { layerNorm, layerNormInputGradient, layerNormParameterGradients } from "./layer-norm.ts"
-import { scatterAddRows, sumRows, transpose } from "./matrix.ts"
+import { gatherRows, scatterAddRows, sumRows, transpose } from "./matrix.ts"
 import { adamw, globalNorm } from "./optimiser.ts"
 import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts"
 
@@ -14,6 +14,7 @@ export const hostKernels: Kernels = {
   gelu,
   sumRows,
   transpose,
+  gatherRows,
   scatterAddRows,
   softmaxCrossEntropy,
   attention,

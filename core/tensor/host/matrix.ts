@@ -41,6 +41,18 @@ export const transpose: Kernels["transpose"] = (x_TH) => {
   return y_HT
 }
 
+export const gatherRows: Kernels["gatherRows"] = (table_VH, ids_N) => {
+  const hidden = table_VH.shape[1]
+  const rows_NH = allocate<tf.Tensor2D>([ids_N.length, hidden])
+  const table = view(table_VH)
+  const rows = view(rows_NH)
+  for (let n = 0; n < ids_N.length; n++) {
+    const start = ids_N[n]! * hidden
+    rows.set(table.subarray(start, start + hidden), n * hidden)
+  }
+  return rows_NH
+}
+
 export const scatterAddRows: Kernels["scatterAddRows"] = (x_NH, ids_N, rows) => {
   const hidden = x_NH.shape[1]
   const table_VH = allocate<tf.Tensor2D>([rows, hidden])

@@ -2,13 +2,16 @@ import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { type Kernels, kernel } from "../kernels.ts"
 
-/** Rows of a table by number; ids outside it are an error of the caller and are refused. */
+export const referenceGatherRows: Kernels["gatherRows"] = (table_VH, ids_N) =>
+  tf.gather(table_VH, tf.tensor1d(ids_N, "int32"))
+
+/** Rows of a table by number. @throws RangeError for a number outside it, where tfjs would read other memory */
 export const gatherRows = (table_VH: tf.Tensor2D, ids_N: Int32Array): tf.Tensor2D => {
   const rows = table_VH.shape[0]
   for (const id of ids_N) {
     if (id < 0 || id >= rows) throw new RangeError(`row ${id} of a table of ${rows} rows`)
   }
-  return tf.gather(table_VH, tf.tensor1d(ids_N, "int32"))
+  return kernel("gatherRows", referenceGatherRows)(table_VH, ids_N)
 }
 
 /**
