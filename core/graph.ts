@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
+import { contentDigest } from "./content.ts"
 import type { Cost } from "./cost.ts"
 import { InvalidInput } from "./decode.ts"
 import { canonicalJson, sha256 } from "./digest.ts"
@@ -20,7 +21,10 @@ export type CohortsOf<T> = readonly {
 export type UnitInput = { readonly one: Unit } | { readonly cohorts: CohortsOf<Unit> }
 
 export interface Unit {
-  /** SHA-256 of the plugin (name, version, text of its file), the options, the backend and the inputs' keys. */
+  /**
+   * SHA-256 of the plugin (name, version, text of its file), the options, the content of the files that it reads,
+   * the backend and the inputs' keys.
+   */
   readonly key: string
   readonly plugin: AnyPlugin
   readonly options: Readonly<Record<string, unknown>>
@@ -77,7 +81,9 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
         if (name === plugin.watches && "one" in resolved) host = resolved.one
         else inputs[name] = resolved
       }
-      const key = keyOf(plugin, options, inputs, host, backend)
+      // Refused options name no files that could be read.
+      const read = node.problems.length > 0 ? [] : readBy(plugin, options)
+      const key = keyOf(plugin, options, read, inputs, host, backend)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
       // Refused options would mislead a forecast; the problems are reported instead.
       const { artifact: foretold, cost } =
@@ -122,9 +128,16 @@ const sourceDigest = ({ module }: AnyPlugin): string => {
   return digest
 }
 
+/** The files and folders that a plugin reads with these options, with the digest of what is in them. */
+const readBy = (plugin: AnyPlugin, options: unknown): readonly (string | null)[] => {
+  const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
+  return reads?.(options).map(contentDigest) ?? []
+}
+
 const keyOf = (
   plugin: AnyPlugin,
   options: unknown,
+  read: readonly (string | null)[],
   inputs: Readonly<Record<string, UnitInput>>,
   host: Unit | null,
   backend: string,
@@ -142,6 +155,7 @@ const keyOf = (
     canonicalJson({
       plugin: [plugin.name, plugin.version, sourceDigest(plugin)],
       options,
+      read,
       inputs: Object.fromEntries(taken),
       host: host?.key ?? null,
       backend: plugin.computes ? backend : null,

@@ -135,6 +135,7 @@ export interface AnyPlugin extends Identity {
   readonly gives: AnyKind
   /** Whether it works on tensors: it then runs with a backend started, and its key names the backend. */
   readonly computes: boolean
+  readonly reads?: (options: never) => readonly string[]
   /** The name of the input that it watches instead of taking; only of probes. */
   readonly watches?: string
   readonly forecast: (options: never, inputs: never) => { readonly artifact: unknown; readonly cost: Cost }
@@ -171,6 +172,8 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyKin
   readonly takes: I
   readonly gives: K
   readonly computes: boolean
+  /** Local files and folders that it reads: their content is part of the key of what it makes. */
+  readonly reads?: (options: O["infer"]) => readonly string[]
   /** What is known of the artifact and its cost before anything runs. Pure and quick. */
   readonly forecast: (
     options: O["infer"],

@@ -65,7 +65,8 @@ class Session {
       if (job === undefined) {
         return say({
           type: "refused",
-          reason: "the pipeline file or a plugin was edited after the start; start again to use the new text",
+          reason:
+            "the pipeline file, a plugin or a file that one reads was edited after the start; start again to use the new one",
         })
       }
       if (computes(job) && !this.started) {
