@@ -54,7 +54,10 @@ export const attempt = <A>(
  *
  * @throws FileError where the file is missing, unreadable or larger than `limit`
  */
-export const readBytes = (path: string, limit = 2 ** 31 - 1): Effect.Effect<Uint8Array, FileError> =>
+export const readBytes = (
+  path: string,
+  limit = 2 ** 31 - 1,
+): Effect.Effect<Uint8Array<ArrayBuffer>, FileError> =>
   attempt("read", path, async () => {
     const { size } = await fs.stat(path)
     if (size > limit) {

@@ -1,0 +1,65 @@
+import { Effect } from "effect"
+import { badLine, quoted } from "../reading/bad-line.ts"
+import { readParquet } from "../reading/parquet.ts"
+import { readTsv } from "../reading/tsv.ts"
+import type { GlueTask } from "./tasks.ts"
+
+/** An example as text. */
+export interface GlueExample {
+  readonly first: string
+  readonly second: string | undefined
+  /** A place in the task's label names. */
+  readonly label: number
+}
+
+/** The examples of a file in GLUE's own format. */
+export const examplesOfTsv = Effect.fnUntraced(function* (task: GlueTask, path: string) {
+  const rows = yield* readTsv(path, task.layout)
+  const columnOf = (name: string) => task.layout.columns.indexOf(name)
+  return yield* Effect.forEach(rows, ({ line, cells }) => {
+    const written = cells[columnOf("label")]!
+    const sentences = task.sentences.map((name) => cells[columnOf(name)]!)
+    return example(
+      task,
+      path,
+      `line ${line}`,
+      sentences,
+      task.written.indexOf(written),
+      quoted(written),
+      task.written,
+    )
+  })
+})
+
+/** The examples of a parquet file as the hub's copy of GLUE has them: labels are numbers. */
+export const examplesOfParquet = Effect.fnUntraced(function* (task: GlueTask, path: string) {
+  const rows = yield* readParquet(path, [...task.sentences, "label"])
+  const expected = task.labelNames.map((name, i) => `${i} (${name})`)
+  return yield* Effect.forEach(rows, (cells, i) => {
+    const sentences = cells.slice(0, -1)
+    const written = cells.at(-1)
+    const label = typeof written === "bigint" || typeof written === "number" ? Number(written) : -1
+    return example(task, path, `row ${i + 1}`, sentences, label, String(written), expected)
+  })
+})
+
+const example = Effect.fnUntraced(function* (
+  task: GlueTask,
+  path: string,
+  place: string,
+  sentences: readonly unknown[],
+  label: number,
+  written: string,
+  expected: readonly string[],
+) {
+  for (const [i, sentence] of sentences.entries()) {
+    if (typeof sentence === "string" && sentence.trim() !== "") continue
+    const found = `has ${sentence === "" ? "nothing" : quoted(String(sentence))} as ${task.sentences[i]!}`
+    return yield* badLine(path, place, found, "text was")
+  }
+  if (task.labelNames[label] === undefined) {
+    return yield* badLine(path, place, `has the label ${written}`, `one of ${expected.join(", ")} was`)
+  }
+  const [first, second] = sentences as readonly string[]
+  return { first: first!, second, label } satisfies GlueExample
+})

@@ -1,0 +1,108 @@
+import { statSync } from "node:fs"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Corpus } from "../../core/artifacts/corpus.ts"
+import { SequencePacker } from "../../core/artifacts/sequences.ts"
+import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { cost } from "../../core/cost.ts"
+import { attempt, FileError } from "../../core/files.ts"
+import { plugin, type RunContext } from "../../core/plugin.ts"
+import { Progress } from "../../core/progress.ts"
+import { tokenizerOf } from "../model/tokenizer.ts"
+import { type Lengths, meanLength } from "./reading/lengths.ts"
+import { type Line, streamLines } from "./reading/lines.ts"
+import { FileSource, localFile } from "./reading/source.ts"
+
+const largestFile = 2 ** 33
+/** One array of an artifact is read in one piece, of less than 2³¹ bytes. */
+const mostTokens = 2 ** 29 - 1
+
+/** Sentences of the English Wikipedia, counted in a sample of 20,000. */
+const lengths: Lengths = [13, 17, 21, 24, 27, 30, 34, 39, 45, 63]
+const bytesPerSentence = 140
+const bytesPerSentenceCompressed = 59
+/** The corpus of SimCSE; a file that is not there yet is taken for it. */
+const usualCount = 1_000_000
+
+const Options = type({
+  "+": "reject",
+  /** Text, one sentence a line, compressed if it ends in `.gz`: a path, or `hf://datasets/owner/name/file`. */
+  source: FileSource,
+  /** Longer sentences lose their end. SimCSE takes 32. */
+  maxLength: "3 <= number.integer <= 512 = 32",
+  /** Only the first so many sentences. */
+  "limit?": "1 <= number.integer <= 100000000",
+})
+type Options = typeof Options.infer
+
+const takes = { vocabulary: Vocabulary }
+
+export const sentences = plugin({
+  name: "sentences",
+  stage: "data",
+  version: 1,
+  module: import.meta.url,
+  summary: "A corpus: text, one sentence a line, plain or compressed with gzip",
+  options: Options,
+  takes,
+  gives: Corpus,
+  computes: false,
+  forecast: ({ source, maxLength, limit = Number.POSITIVE_INFINITY }, inputs) => {
+    const bytes = statSync(source, { throwIfNoEntry: false })?.size
+    const each = source.endsWith(".gz") ? bytesPerSentenceCompressed : bytesPerSentence
+    const count = Math.min(limit, bytes === undefined ? usualCount : Math.ceil(bytes / each))
+    const tokensPerSentence = meanLength(lengths, maxLength)
+    const tokens = count * tokensPerSentence
+    const disk = 8 * tokens + 4 * count
+    return {
+      artifact: { sentences: count, tokensPerSentence, vocabularySize: inputs.vocabulary.size },
+      // While it is packed the arrays double, and are copied at the end.
+      cost: cost({ memory: 4e8 + 3 * disk, disk }),
+    }
+  },
+  run: Effect.fn("sentences")(function* ({
+    options,
+    inputs: { vocabulary },
+  }: RunContext<Options, typeof takes, never>) {
+    const { maxLength, limit = Number.POSITIVE_INFINITY } = options
+    const path = yield* localFile(options.source, largestFile)
+    const { size } = yield* attempt("read", path, async () => statSync(path))
+    const progress = yield* Progress
+    const tokenizer = tokenizerOf(vocabulary)
+    const packer = new SequencePacker()
+    const add = ({ text }: Line) => {
+      if (packer.count < limit && text.trim() !== "") packer.add(tokenizer.encode(text, undefined, maxLength))
+    }
+    yield* Effect.acquireUseRelease(
+      Effect.sync(() => streamLines(path)),
+      Effect.fnUntraced(function* (reading) {
+        while (packer.count < limit) {
+          const { done, value } = yield* attempt("read", path, () => reading.next())
+          if (done === true) break
+          value.lines.forEach(add)
+          if (packer.tokens > mostTokens) {
+            const found = `it has more than ${mostTokens} tokens in its first ${packer.count} sentences`
+            return yield* new FileError({
+              path,
+              doing: "hold",
+              found,
+              advice: "Set limit to fewer sentences",
+            })
+          }
+          const [at, end] = Number.isFinite(limit) ? [packer.count, limit] : [value.bytes, size]
+          yield* progress.report(at, end, `${packer.count} sentences`)
+          yield* Effect.yieldNow
+        }
+      }),
+      (reading) => Effect.promise(() => reading.return()),
+    )
+    if (packer.count === 0) {
+      return yield* new FileError({ path, doing: "read", found: "it has no sentences" })
+    }
+    return {
+      sequences: packer.packed(),
+      special: vocabulary.special,
+      vocabularySize: vocabulary.tokens.length,
+    }
+  }),
+})

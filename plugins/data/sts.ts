@@ -1,0 +1,117 @@
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Similarity } from "../../core/artifacts/similarity.ts"
+import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { cost } from "../../core/cost.ts"
+import { exists, FileError } from "../../core/files.ts"
+import { download } from "../../core/hub/download.ts"
+import { hubReference, Source } from "../../core/hub/reference.ts"
+import { plugin, type RunContext } from "../../core/plugin.ts"
+import { tokenizerOf } from "../model/tokenizer.ts"
+import { encodeAll } from "./reading/encode.ts"
+import { meanLength } from "./reading/lengths.ts"
+import { benchmarkNames, benchmarks, lengths } from "./sts/benchmarks.ts"
+import { pairsOfParquet, pairsOfSubset, pairsOfTable, type ScoredPair } from "./sts/pairs.ts"
+
+const largestFile = 2 ** 26
+
+const Options = type({
+  "+": "reject",
+  benchmark: type.enumerated(...benchmarkNames),
+  /**
+   * The folder of the benchmark: SentEval's `STSBenchmark`, `STS12-en-test` …, `SICK`, or GLUE's `STS-B`; for STS-B
+   * also a copy of GLUE on the hub, such as `hf://datasets/nyu-mll/glue`.
+   */
+  source: Source,
+  /** Longer sentences lose their end. The default cuts none of them. */
+  maxLength: "3 <= number.integer <= 512 = 128",
+}).narrow(
+  ({ benchmark, source }, context) =>
+    hubReference(source) === null ||
+    benchmarks[benchmark].hub !== undefined ||
+    context.reject({
+      path: ["source"],
+      expected: `a local folder (${benchmark} is not on the hub)`,
+      actual: source,
+    }),
+)
+type Options = typeof Options.infer
+
+const takes = { vocabulary: Vocabulary }
+
+/** One artifact is one benchmark: its sets are scored together. */
+export const sts = plugin({
+  name: "sts",
+  stage: "data",
+  version: 1,
+  module: import.meta.url,
+  summary: "Semantic textual similarity: STS-B, STS12 to STS16 or SICK-R",
+  options: Options,
+  takes,
+  gives: Similarity,
+  computes: false,
+  forecast: ({ benchmark, maxLength }, inputs) => {
+    const { pairs } = benchmarks[benchmark]
+    const tokensPerSentence = meanLength(lengths, maxLength)
+    const disk = pairs * (16 * tokensPerSentence + 16)
+    return {
+      artifact: { pairs, tokensPerSentence, vocabularySize: inputs.vocabulary.size },
+      cost: cost({ memory: 2.5e8, disk }),
+    }
+  },
+  run: Effect.fn("sts")(function* ({
+    options,
+    inputs: { vocabulary },
+  }: RunContext<Options, typeof takes, never>) {
+    const tokenizer = tokenizerOf(vocabulary)
+    const encode = (texts: readonly string[]) =>
+      encodeAll(
+        tokenizer,
+        texts.map((first) => ({ first })),
+        options.maxLength,
+      )
+    const named = yield* setsOf(options)
+    const sets = yield* Effect.forEach(
+      named,
+      Effect.fnUntraced(function* ({ name, pairs }) {
+        return {
+          name,
+          first: yield* encode(pairs.map(({ first }) => first)),
+          second: yield* encode(pairs.map(({ second }) => second)),
+          scores: Float64Array.from(pairs, ({ score }) => score),
+        }
+      }),
+    )
+    return { sets, vocabularySize: vocabulary.tokens.length }
+  }),
+})
+
+interface NamedPairs {
+  readonly name: string
+  readonly pairs: readonly ScoredPair[]
+}
+
+const setsOf = Effect.fnUntraced(function* ({ benchmark, source }: Options) {
+  const { subsets, files = [], hub } = benchmarks[benchmark]
+  if (subsets !== undefined) {
+    return yield* Effect.forEach(subsets, (name) =>
+      Effect.map(pairsOfSubset(source, name), (pairs): NamedPairs => ({ name, pairs })),
+    )
+  }
+  const reference = hubReference(source)
+  if (reference !== null && hub !== undefined) {
+    const path = yield* download(reference.repository, `${reference.path ?? "stsb"}/${hub}`, largestFile)
+    return [{ name: benchmark, pairs: yield* pairsOfParquet(path) }]
+  }
+  for (const file of files) {
+    const path = join(source, file)
+    if (yield* exists(path)) return [{ name: benchmark, pairs: yield* pairsOfTable(path) }]
+  }
+  return yield* new FileError({
+    path: source,
+    doing: `find ${benchmark} in`,
+    found: `there is no ${files.join(" and no ")}`,
+    advice: "Give the folder that has it",
+  })
+})

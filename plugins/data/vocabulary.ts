@@ -1,0 +1,46 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { cost } from "../../core/cost.ts"
+import { InvalidInput } from "../../core/decode.ts"
+import { plugin, type RunContext } from "../../core/plugin.ts"
+import { readVocabulary } from "../model/vocabulary.ts"
+import { FileSource, localFile } from "./reading/source.ts"
+
+const largestFile = 2 ** 26
+/** BERT's uncased vocabulary; other ones differ little in what they cost. */
+const usualSize = 30522
+
+const Options = type({
+  "+": "reject",
+  /** `vocab.txt` or `tokenizer.json` of an uncased BERT: a path, or `hf://google-bert/bert-base-uncased/vocab.txt`. */
+  source: FileSource,
+})
+type Options = typeof Options.infer
+
+const takes = {}
+
+export const vocabulary = plugin({
+  name: "vocabulary",
+  stage: "data",
+  version: 1,
+  module: import.meta.url,
+  summary: "The word pieces of an uncased BERT, from a file or from the Hugging Face hub",
+  options: Options,
+  takes,
+  gives: Vocabulary,
+  computes: false,
+  forecast: () => ({ artifact: { size: usualSize }, cost: cost({ memory: 2e8, disk: 2.4e5 }) }),
+  run: Effect.fn("vocabulary")(function* ({ options: { source } }: RunContext<Options, typeof takes, never>) {
+    const path = yield* localFile(source, largestFile)
+    const found = yield* readVocabulary(path)
+    const upperCase = found.tokens.find((token) => !/^\[.*\]$/.test(token) && token !== token.toLowerCase())
+    if (upperCase === undefined) return found
+    return yield* new InvalidInput({
+      what: path,
+      problems: [
+        `found the piece ${JSON.stringify(upperCase)}; an uncased vocabulary was expected, since all text is lower-cased`,
+      ],
+    })
+  }),
+})
