@@ -50,11 +50,3 @@ export const startBackend = Effect.fn("startBackend")(function* (backend: Backen
     })
   }
 })
-
-/** The backend of the highest rank that can run here. Fails with the reason of the last where none can. */
-export const bestBackend = Effect.fn("bestBackend")(function* (
-  backends: readonly [Backend, ...(readonly Backend[])],
-) {
-  const ranked = backends.toSorted((left, right) => right.rank - left.rank)
-  return yield* Effect.firstSuccessOf(ranked.map((backend) => Effect.as(backend.check, backend)))
-})

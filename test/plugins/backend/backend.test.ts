@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
-import { type Backend, BackendUnavailable, bestBackend, startBackend } from "../../../core/tensor/backend.ts"
+import { type Backend, BackendUnavailable, startBackend } from "../../../core/tensor/backend.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import { tensorflow } from "../../../plugins/backend/tensorflow.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
@@ -69,34 +69,9 @@ describe("tensorflow", () => {
   })
 })
 
-describe("bestBackend", () => {
-  const broken = new BackendUnavailable({ backend: "broken", reason: "it is broken", remedy: "mend it" })
-  const backend = (name: string, rank: number, works: boolean): Backend => ({
-    ...cpu,
-    name,
-    rank,
-    check: works ? Effect.void : Effect.fail(broken),
-  })
-
-  test("takes the highest rank that can run, in whatever order they are given", async () => {
-    const [low, high, best] = [backend("low", 0, true), backend("high", 10, true), backend("best", 20, false)]
-    for (const backends of [
-      [low, high, best],
-      [best, high, low],
-    ] as const) {
-      expect((await Effect.runPromise(bestBackend(backends))).name).toBe("high")
-    }
-  })
-
-  test("ranks tensorflow over wasm over cpu", () => {
-    expect(tensorflow.rank).toBeGreaterThan(wasm.rank)
-    expect(wasm.rank).toBeGreaterThan(cpu.rank)
-  })
-
-  test("fails where none can", async () => {
-    const error = await Effect.runPromise(Effect.flip(bestBackend([backend("only", 0, false)])))
-    expect(error).toBe(broken)
-  })
+test("tensorflow ranks over wasm, and wasm over cpu", () => {
+  expect(tensorflow.rank).toBeGreaterThan(wasm.rank)
+  expect(wasm.rank).toBeGreaterThan(cpu.rank)
 })
 
 describe("a process of its own", () => {
