@@ -161,9 +161,13 @@ type PluginNode<O extends type.Any, I extends Takes, K extends AnyKind, View> = 
   settings: InputNodes<I> & O["inferIn"],
 ) => Node<K, View>
 
+interface GivingPlugin<K extends AnyKind> extends AnyPlugin {
+  readonly gives: K
+}
+
 /** A plugin is a function from its inputs and options to a node, with its declaration as properties. */
 export type Plugin<O extends type.Any, I extends Takes, K extends AnyKind, View> = PluginNode<O, I, K, View> &
-  AnyPlugin
+  GivingPlugin<K>
 
 interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyKind, View> extends Identity {
   readonly stage: Exclude<Stage, "probe">
@@ -208,12 +212,12 @@ const build =
   }
 
 /** Functions have a read-only `name`, so the declaration's properties are defined, not assigned. */
-const callable = <F>(declaration: AnyPlugin): F & AnyPlugin => {
+const callable = <F, K extends AnyKind>(declaration: AnyPlugin): F & GivingPlugin<K> => {
   const call = build(declaration)
   for (const [name, value] of Object.entries(declaration)) {
     Object.defineProperty(call, name, { value, enumerable: true })
   }
-  return call as unknown as F & AnyPlugin
+  return call as unknown as F & GivingPlugin<K>
 }
 
 /**
@@ -229,7 +233,7 @@ const callable = <F>(declaration: AnyPlugin): F & AnyPlugin => {
  */
 export const plugin = <O extends type.Any, const I extends Takes, K extends AnyKind, View = unknown>(
   definition: PluginDefinition<O, I, K, View>,
-): Plugin<O, I, K, View> => callable<PluginNode<O, I, K, View>>(definition as unknown as AnyPlugin)
+): Plugin<O, I, K, View> => callable<PluginNode<O, I, K, View>, K>(definition as unknown as AnyPlugin)
 
 // --- probes ------------------------------------------------------------------------------------------------
 
@@ -281,7 +285,7 @@ export const probe =
       },
     }
     type Settings = { readonly run: Node<AnyKind, V> } & O["inferIn"]
-    return callable<(settings: Settings) => Node<typeof definition.gives>>(
+    return callable<(settings: Settings) => Node<typeof definition.gives>, typeof definition.gives>(
       declaration as unknown as AnyPlugin,
     )
   }

@@ -132,7 +132,7 @@ export const listing = plugin({
   options: type({ "+": "reject", title: "string" }),
   takes: {
     runs: cohorts(Walk),
-    seen: cohorts(watchSum.gives as ReturnType<typeof observationsOf<typeof row.infer>>),
+    seen: cohorts(watchSum.gives),
   },
   gives: Page,
   computes: false,
