@@ -1,4 +1,4 @@
-import { fillPhilox } from "./philox.ts"
+import { fillPhilox, wordsPerBlock } from "./philox.ts"
 
 /**
  * Random numbers that are named, not drawn: every number is a pure function of a stream (a seed and a name), a site
@@ -42,13 +42,21 @@ export const stream = (seed: number, name: string): Stream => {
   return { seed, nameHash: hashName(name) }
 }
 
-/** The words of a draw from element `first` (a multiple of 4) on. */
+/** The words of a draw from element `first` (of a whole block) on. */
 const fillWords = (out: Uint32Array, { stream, site, step }: Draw, first = 0): void => {
   if (!Number.isSafeInteger(step) || step < 0) throw new RangeError(`a step is a natural number, not ${step}`)
   if (!Number.isInteger(site) || site < 0 || site >= word) {
     throw new RangeError(`a site is an integer from 0 to 4294967295, not ${site}`)
   }
-  fillPhilox(out, first / 4, site, step >>> 0, Math.floor(step / word), stream.seed, stream.nameHash)
+  fillPhilox(
+    out,
+    first / wordsPerBlock,
+    site,
+    step >>> 0,
+    Math.floor(step / word),
+    stream.seed,
+    stream.nameHash,
+  )
 }
 
 /** `count` numbers in [0, 1), each a multiple of 2⁻²⁴, so that float32 holds them exactly. */
