@@ -23,21 +23,25 @@ import type { ClassifierView } from "../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classifier.ts"
 import { problemsOf } from "./requirements.ts"
 
+const positive = type("number > 0").narrow(
+  (value, context) => Number.isFinite(value) || context.mustBe("finite"),
+)
+
 const Options = type({
   "+": "reject",
   /** The peak learning rate. */
-  lr: "number > 0",
+  lr: positive,
   seed: "0 <= number.integer <= 4294967295",
   batchSize: "1 <= number.integer <= 65536 = 16",
   epochs: "0 < number <= 10000 = 3",
   /** Length of the linear warm-up; the learning rate then falls linearly to 0 at the end. */
   warmupEpochs: "0 <= number <= 10000 = 0.3",
   /** Gradients whose norm exceeds this are scaled down to it. */
-  clip: "number > 0 = 1",
+  clip: positive.default(1),
   beta1: "0 <= number < 1 = 0.9",
   beta2: "0 <= number < 1 = 0.999",
-  epsilon: "number > 0 = 1e-6",
-  weightDecay: "number >= 0 = 0",
+  epsilon: positive.default(1e-6),
+  weightDecay: "0 <= number <= 1 = 0",
   /** AdamW's bias correction. Without it the first updates are several times larger, and runs less stable. */
   biasCorrection: "boolean = false",
   /** Everywhere in the model, whatever its checkpoint was trained with. */

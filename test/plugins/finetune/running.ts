@@ -1,0 +1,115 @@
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Checkpoint, type CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import type { Examples, Split } from "../../../core/artifacts/examples.ts"
+import type { Row } from "../../../core/artifacts/observations.ts"
+import type { RunGiven } from "../../../core/artifacts/run.ts"
+import { packSequences } from "../../../core/artifacts/sequences.ts"
+import type { AnyPlugin, PluginError } from "../../../core/plugin.ts"
+import { Progress } from "../../../core/progress.ts"
+import { integers, stream } from "../../../core/tensor/stream.ts"
+import { type Observer, watching } from "../../../core/watch.ts"
+import { classification } from "../../../plugins/finetune/classification.ts"
+import type { Architecture, BertConfig } from "../../../plugins/model/config.ts"
+import { saveModel } from "../../../plugins/model/huggingFace.ts"
+import type { ClassifierView } from "../../../plugins/model/view.ts"
+import { tinyConfig, tinyModel } from "../model/tinyModel.ts"
+
+export const special = { pad: 0, unknown: 1, first: 2, separator: 3, mask: 4 }
+
+/** Sequences of several lengths, in two segments; the label says whether the last word is 5 or 6. */
+export const splitOf = (count: number, seed: number): Split => {
+  const draw = (site: number, bound: number) =>
+    integers({ stream: stream(seed, "test"), site, step: 0 }, count, bound)
+  const labels = draw(0, 2)
+  const lengths = draw(1, 4)
+  const words = draw(2, 12)
+  const sequences = Array.from(labels, (label, n) => {
+    const length = 1 + lengths[n]!
+    const text = Array.from({ length }, (_, i) => 7 + ((words[n]! + 5 * i) % 12))
+    const ids = [special.first, ...text, special.separator, 5 + label, special.separator]
+    return { ids, types: ids.map((_, i) => (i > length + 1 ? 1 : 0)) }
+  })
+  return { sequences: packSequences(sequences), labels }
+}
+
+export const examplesOf = (train: number, dev = 12): Examples => ({
+  labelNames: ["entailment", "not_entailment"],
+  train: splitOf(train, 1),
+  dev: splitOf(dev, 2),
+  special,
+  vocabularySize: tinyConfig.vocabularySize,
+})
+
+/** A tiny random model in a folder. Its weights do not depend on the architecture or the dropout rates. */
+export const writeCheckpoint = async (
+  folder: string,
+  config: Partial<BertConfig> = {},
+  architecture: Architecture = "BertModel",
+): Promise<CheckpointTaken> => {
+  const model = tinyModel({ ...tinyConfig, ...config })
+  await Effect.runPromise(saveModel(folder, model, architecture))
+  model.parameters.dispose()
+  return Effect.runPromise(Checkpoint.read(folder))
+}
+
+export interface Setting {
+  readonly options?: Readonly<Record<string, unknown>>
+  readonly data?: Examples
+  readonly checkpoint: CheckpointTaken
+  readonly scratch: string
+  readonly wanted?: boolean
+  readonly observers?: readonly Omit<Observer, "scratch">[]
+  /** Called with each report of progress. */
+  readonly report?: (done: number) => Effect.Effect<void>
+}
+
+export interface Ended {
+  readonly run: RunGiven
+  readonly rows: ReadonlyMap<string, readonly Row[] | PluginError>
+}
+
+/** Options as a pipeline file completes them. */
+export const completed = (plugin: AnyPlugin, options: Readonly<Record<string, unknown>>) => {
+  const decoded: unknown = plugin.options(options)
+  if (decoded instanceof type.errors) throw new Error(decoded.summary)
+  return decoded as Readonly<Record<string, unknown>>
+}
+
+/** Fine-tunes with observers; `options` are completed by the plugin's defaults. */
+export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> =>
+  Effect.gen(function* () {
+    const { data = examplesOf(21), checkpoint, scratch, wanted = true, observers = [] } = setting
+    const { watch, observations } = watching(
+      wanted,
+      observers.map((observer) => ({ ...observer, scratch: join(scratch, observer.key) })),
+    )
+    const options = completed(classification, { lr: 1e-3, seed: 1, batchSize: 4, ...setting.options })
+    const start = classification.run as unknown as (
+      context: object,
+    ) => Effect.Effect<RunGiven, PluginError, Progress>
+    const context = { options, inputs: { data, checkpoint }, scratch: join(scratch, "unit"), watch }
+    const run = yield* start(context).pipe(
+      Effect.provideService(Progress, { report: (done) => setting.report?.(done) ?? Effect.void }),
+    )
+    const results = yield* observations(undefined)
+    const rows = new Map(
+      [...results].map(([key, result]) => [key, result._tag === "Success" ? result.success : result.failure]),
+    )
+    return { run, rows }
+  })
+
+/** An observer that gives one row a step. */
+export const observer = (
+  key: string,
+  steps: readonly number[],
+  look: (view: ClassifierView) => Row,
+): Omit<Observer, "scratch"> => ({
+  key,
+  options: {},
+  observe: {
+    steps: () => steps,
+    look: ((view: ClassifierView) => [look(view)]) as (view: never, context: never) => readonly Row[],
+  },
+})
