@@ -50,3 +50,7 @@ export const Source = type("string > 0").narrow((source, context) => {
 /** How a repository, or a file in it, is told to a person. */
 export const describeRepository = ({ type, id, revision }: Repository, path?: string): string =>
   `${scheme}${type === "dataset" ? "datasets/" : ""}${id}@${revision}${path === undefined ? "" : `/${path}`}`
+
+/** The local paths among sources, for a plugin's `reads`: what lies on the hub is known by its revision. */
+export const localSources = (...sources: readonly string[]): readonly string[] =>
+  sources.filter((source) => hubReference(source) === null)

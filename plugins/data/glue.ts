@@ -7,7 +7,7 @@ import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { cost } from "../../core/cost.ts"
 import { attempt, FileError } from "../../core/files.ts"
 import { download } from "../../core/hub/download.ts"
-import { hubReference, Source } from "../../core/hub/reference.ts"
+import { hubReference, localSources, Source } from "../../core/hub/reference.ts"
 import { plugin, type RunContext } from "../../core/plugin.ts"
 import { Progress } from "../../core/progress.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
@@ -51,6 +51,7 @@ export const glue = plugin({
   takes,
   gives: Examples,
   computes: false,
+  reads: ({ source }) => localSources(source),
   forecast: ({ task, maxLength }, inputs) => {
     const { train, dev, labelNames, lengths } = glueTasks[task]
     const tokensPerExample = meanLength(lengths, maxLength)

@@ -6,6 +6,7 @@ import { SequencePacker } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { cost } from "../../core/cost.ts"
 import { attempt, FileError } from "../../core/files.ts"
+import { localSources } from "../../core/hub/reference.ts"
 import { plugin, type RunContext } from "../../core/plugin.ts"
 import { Progress } from "../../core/progress.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
@@ -47,6 +48,7 @@ export const sentences = plugin({
   takes,
   gives: Corpus,
   computes: false,
+  reads: ({ source }) => localSources(source),
   forecast: ({ source, maxLength, limit = Number.POSITIVE_INFINITY }, inputs) => {
     const bytes = statSync(source, { throwIfNoEntry: false })?.size
     const each = source.endsWith(".gz") ? bytesPerSentenceCompressed : bytesPerSentence

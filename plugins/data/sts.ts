@@ -6,7 +6,7 @@ import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { cost } from "../../core/cost.ts"
 import { exists, FileError } from "../../core/files.ts"
 import { download } from "../../core/hub/download.ts"
-import { hubReference, Source } from "../../core/hub/reference.ts"
+import { hubReference, localSources, Source } from "../../core/hub/reference.ts"
 import { plugin, type RunContext } from "../../core/plugin.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
 import { encodeAll } from "./reading/encode.ts"
@@ -51,6 +51,7 @@ export const sts = plugin({
   takes,
   gives: Similarity,
   computes: false,
+  reads: ({ source }) => localSources(source),
   forecast: ({ benchmark, maxLength }, inputs) => {
     const { pairs } = benchmarks[benchmark]
     const tokensPerSentence = meanLength(lengths, maxLength)

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { cost } from "../../core/cost.ts"
 import { InvalidInput } from "../../core/decode.ts"
+import { localSources } from "../../core/hub/reference.ts"
 import { plugin, type RunContext } from "../../core/plugin.ts"
 import { readVocabulary } from "../model/vocabulary.ts"
 import { FileSource, localFile } from "./reading/source.ts"
@@ -30,6 +31,7 @@ export const vocabulary = plugin({
   takes,
   gives: Vocabulary,
   computes: false,
+  reads: ({ source }) => localSources(source),
   forecast: () => ({ artifact: { size: usualSize }, cost: cost({ memory: 2e8, disk: 2.4e5 }) }),
   run: Effect.fn("vocabulary")(function* ({ options: { source } }: RunContext<Options, typeof takes, never>) {
     const path = yield* localFile(source, largestFile)

@@ -6,7 +6,7 @@ import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import { cost } from "../../core/cost.ts"
 import { InvalidInput } from "../../core/decode.ts"
 import { download } from "../../core/hub/download.ts"
-import { hubReference, type Repository, Source } from "../../core/hub/reference.ts"
+import { hubReference, localSources, type Repository, Source } from "../../core/hub/reference.ts"
 import { plugin, type RunContext } from "../../core/plugin.ts"
 import { type BertConfig, configOf } from "../model/config.ts"
 import { checkModel } from "../model/huggingFace.ts"
@@ -106,6 +106,7 @@ export const released = plugin({
   takes: {},
   gives: Checkpoint,
   computes: false,
+  reads: ({ source }) => localSources(source),
   forecast: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }
