@@ -16,10 +16,16 @@ interface Property {
   readonly default?: unknown
 }
 
+interface ObjectNode {
+  readonly props: readonly Property[]
+}
+
 /** The options that an arktype of an object declares, by name. */
 export const describeOptions = (schema: type.Any): readonly OptionDescription[] => {
-  // arktype types `props` only where the object's own type is known, and here any plugin's may come.
-  const { props } = schema as unknown as { readonly props: readonly Property[] }
+  // arktype types `props` only where the object's own type is known, and here any plugin's may come. An object with
+  // defaults that is narrowed is a morph, whose input side declares the options.
+  const node = schema as unknown as ObjectNode & { readonly inner: { readonly in?: ObjectNode } }
+  const { props } = node.inner.in ?? node
   return props.map((prop) => {
     const name = String(prop.key)
     const expected = prop.value.expression
