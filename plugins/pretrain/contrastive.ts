@@ -13,7 +13,7 @@ export const twoViews = (
   sentences: Sequences,
   chosen_N: Int32Array,
   source: DropoutSource | undefined,
-): readonly [tf.Tensor2D, tf.Tensor2D] => {
+): [first_NH: tf.Tensor2D, second_NH: tf.Tensor2D] => {
   const count = chosen_N.length
   const batch = selectSequences(sentences, [...chosen_N, ...chosen_N])
   const views_2NH = pool(model, encode(model, batch, source), batch.offsets)

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { mkdir } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -38,7 +38,11 @@ export const vocabulary: Vocabulary = {
 
 /** A sentence of `length` words from word `start` on: each follows from its neighbours, and all are as frequent. */
 export const sentence = (start: number, length: number) => {
-  const ids = [special.first, ...Array.from({ length }, (_, i) => 5 + ((start + i) % words)), special.separator]
+  const ids = [
+    special.first,
+    ...Array.from({ length }, (_, i) => 5 + ((start + i) % words)),
+    special.separator,
+  ]
   return { ids, types: ids.map(() => 0) }
 }
 
@@ -88,3 +92,19 @@ export const checkpointBy = (
 /** The message that a plugin refuses its inputs with. */
 export const refusal = (plugin: AnyPlugin, setting: Setting): Promise<string> =>
   Effect.runPromise(Effect.map(Effect.flip(give(plugin, setting)), (error) => error.message))
+
+/** The `training.json` of a checkpoint. */
+export const trainingOf = ({ folder }: CheckpointTaken) =>
+  TrainingFile.assert(JSON.parse(readFileSync(join(folder, "training.json"), "utf8")))
+
+const TrainingFile = type({
+  "+": "reject",
+  method: "string",
+  options: "Record<string, unknown>",
+  sentences: "number",
+  "evaluations?": type({ step: "number", score: "number | null" }).array(),
+  exportedStep: "number",
+  loss: "number[]",
+  learningRate: "number[]",
+  gradientNorm: "number[]",
+})
