@@ -65,8 +65,11 @@ export async function* streamLines(path: string): AsyncGenerator<LinesRead, void
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
     if (!code.startsWith("Z_")) throw fileError("read", path, cause)
     throw code === "Z_BUF_ERROR"
-      ? broken(`its gzip data end in the midst, after line ${line}`, "Copy or download it again")
-      : broken(`its gzip data are damaged after line ${line} (${String(cause)})`, "Copy or download it again")
+      ? broken(`its gzip data end in the midst, somewhere after line ${line}`, "Copy or download it again")
+      : broken(
+          `its gzip data are damaged somewhere after line ${line} (${String(cause)})`,
+          "Copy or download it again",
+        )
   } finally {
     stream.destroy()
     source.destroy()
