@@ -1,0 +1,155 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { observationsOf } from "../../core/artifacts/observations.ts"
+import type { RunForecast } from "../../core/artifacts/run.ts"
+import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { cost } from "../../core/cost.ts"
+import { UnitFailure } from "../../core/failure.ts"
+import { type LookContext, probe, type RunLength } from "../../core/plugin.ts"
+import { permutation } from "../../core/tensor/stream.ts"
+import type { ClassifierView } from "../model/view.ts"
+import type { Labelled } from "./fisher/backward.ts"
+import { lookCost } from "./fisher/forecast.ts"
+import { type Blocks, blockGrams, layerOf, parameterGrams } from "./fisher/grams.ts"
+import { effectiveRank, entropyRank, spectralRank } from "./fisher/rank.ts"
+import { selfCheck } from "./fisher/self-check.ts"
+import { eigenvalues } from "./fisher/spectrum.ts"
+import { chooseSteps, Steps } from "./steps.ts"
+
+const Options = type({
+  "+": "reject",
+  /** By default before the first update. */
+  steps: Steps.default(() => ({ at: [0] })),
+  /** N, the number of training examples, and the maximum of every rank. */
+  samples: "1 <= number.integer <= 256 = 16",
+  /** Of which blocks; `layers` are one each, and all together as `encoder`. What lies below them is not computed. */
+  blocks: type("'layers' | 'embeddings' | 'pooler' | 'classifier'")
+    .array()
+    .atLeastLength(1)
+    .default(() => ["layers"]),
+  /** Computes everything by tokens, directly and by definition as well, which takes a multiple of the time. */
+  selfCheck: "boolean = false",
+})
+type Options = typeof Options.infer
+
+const FisherRow = type({
+  "+": "reject",
+  step: "number.integer >= 0",
+  /** layer.0 and so on, as the model names its blocks; embeddings, pooler, classifier; encoder: all layers */
+  block: "string",
+  layer: "number.integer >= 1 | null",
+  samples: "number.integer >= 1",
+  gram: type.instanceOf(Float64Array),
+  trace: "number >= 0",
+  erank: "number.integer >= 0",
+  normalised: "0 <= number <= 1",
+  srank: "number.integer >= 0",
+  entropyRank: "number >= 0",
+  selfCheck: "number | null",
+})
+/**
+ * The empirical Fisher of a block at a step, by the Gram matrix of its per-sample gradients.
+ *
+ * `layer` counts from 1, as the figures do; null where the block is no layer. `gram` is [samples, samples], row-major:
+ * the eigenvalues of F̂ that are not zero are its eigenvalues divided by `samples`, so every other rank or threshold can
+ * be had from it. `trace` is its own. `erank` is the effective rank at 0.99 and `normalised` that divided by `samples`;
+ * `srank` is that of Kumar et al. 2021 at 0.99, `entropyRank` that of Roy and Vetterli 2007. Of gradients that are all
+ * zero they are 0. `selfCheck` is the worst deviation of an entry between the ways of computing the Gram matrix, as a
+ * part of its largest one; null where it was not asked for.
+ */
+export type FisherRow = typeof FisherRow.infer
+
+const threshold = 0.99
+
+const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
+
+/** One training batch of the seed, without replacement: the same at every step and in every arm. */
+const drawBatch = ({ train, stream }: ClassifierView, samples: number): Labelled => {
+  const places = permutation(stream, train.labels.length, 0).subarray(0, samples)
+  return {
+    sequences: selectSequences(train.sequences, places),
+    labels: Int32Array.from(places, (place) => train.labels[place]!),
+  }
+}
+
+const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
+  new Map(
+    [...blocks].filter(([block]) =>
+      wanted.some((name) => (name === "layers" ? layerOf(block) !== undefined : name === block)),
+    ),
+  )
+
+const look = Effect.fn("fisher")(function* (view: ClassifierView, { options }: LookContext<Options>) {
+  const { step, config, parameters, logits, train } = view
+  const { samples } = options
+  const fail = (outcome: UnitFailure["outcome"], reason: string) => new UnitFailure({ outcome, reason, step })
+  if (samples > train.labels.length) {
+    return yield* fail(
+      "failed",
+      `samples: ${samples} of ${train.labels.length} training examples were asked for`,
+    )
+  }
+  const batch = drawBatch(view, samples)
+  const blocks = chosen(view.blocks, options.blocks)
+  const model = { config, parameters, logits }
+  const grams = blockGrams(blocks, parameterGrams(model, blocks, batch))
+  const unsound = [...grams].filter(([, gram]) => !gram.every(Number.isFinite)).map(([block]) => block)
+  if (unsound.length > 0) {
+    return yield* fail("diverged", `the gradients of ${unsound.join(", ")} are not finite`)
+  }
+  const checked = options.selfCheck ? selfCheck(model, blocks, batch) : undefined
+  return [...grams].map(([block, gram]): FisherRow => {
+    const layer = layerOf(block)
+    const spectrum = eigenvalues(gram, samples)
+    const erank = effectiveRank(spectrum, threshold)
+    return {
+      step,
+      block,
+      layer: layer === undefined ? null : layer + 1,
+      samples,
+      gram: gram.slice(),
+      trace: Array.from({ length: samples }, (_, i) => gram[i * samples + i]!).reduce((sum, x) => sum + x, 0),
+      erank,
+      normalised: erank / samples,
+      srank: spectralRank(spectrum, threshold),
+      entropyRank: entropyRank(spectrum),
+      selfCheck: checked?.get(block) ?? null,
+    }
+  })
+})
+
+/** Bytes of a row as it is written, beside its matrix. */
+const rowBytes = 300
+
+/**
+ * Effective ranks of the block-diagonal empirical Fisher F̂ = (1/N) Σ gᵢgᵢᵀ, gᵢ = ∇ log p(yᵢ | xᵢ; θ) with the true
+ * labels and without dropout (Takenaka and Taki 2025, table 2, figures 3 and 4): of each layer, all 16 tensors of it.
+ */
+export const fisher = probe<ClassifierView, RunForecast>()({
+  name: "fisher",
+  version: 1,
+  module: import.meta.url,
+  summary: "Effective ranks of the empirical Fisher by layer, and the Gram matrices of per-sample gradients",
+  options: Options,
+  gives: observationsOf<FisherRow>(FisherRow),
+  steps: stepsOf,
+  look,
+  forecast: (options, run) => {
+    const looks = stepsOf(options, run).length
+    const layers = options.blocks.includes("layers")
+    const heads = new Set(options.blocks).size - (layers ? 1 : 0)
+    const blocks = heads + (layers ? run.layers : 0)
+    const rows = looks * (blocks + (layers ? 1 : 0))
+    const { flops, memory } = lookCost(run, { ...options, layers, blocks })
+    return {
+      rows,
+      cost: cost({
+        flops: looks * flops,
+        memory,
+        disk: rows * (rowBytes + 8 * options.samples ** 2),
+        // Each look's rows are kept until the run ends.
+        scratch: rows * (rowBytes + 8 * options.samples ** 2),
+      }),
+    }
+  },
+})

@@ -1,0 +1,100 @@
+/**
+ * The backward pass of Σᵢ log p(yᵢ | xᵢ) over BERT, for a tap alone, in pieces: the tape of a piece is there only while
+ * the pass is in it, and what lies below the lowest block of interest has none. Blocks by place: 0 the embeddings,
+ * l + 1 layer l (from 0), layers + 1 the heads.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import type { Sequences } from "../../../core/artifacts/sequences.ts"
+import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
+import { currentTap, type Tapped, withTap } from "../../../core/tensor/tap.ts"
+import { type BertModel, embed, encoderLayer } from "../../model/bert.ts"
+import { classify } from "../../model/heads.ts"
+
+export interface Labelled {
+  readonly sequences: Sequences
+  /** [N] */
+  readonly labels: Int32Array
+}
+
+export interface Extent {
+  /** The place of the lowest block that the tap hears of. */
+  readonly lowest: number
+  /** Blocks to a piece. More than one piece costs a second forward pass, and changes no bit. */
+  readonly blocksAtATime: number
+}
+
+/**
+ * Log-likelihoods are summed, not averaged, so what flows back through sample i is gᵢ's, unscaled. Without dropout
+ * samples do not see each other.
+ */
+export const logLikelihood = (logits_NC: tf.Tensor2D, labels: Int32Array): tf.Scalar =>
+  tf.mul(softmaxCrossEntropy(logits_NC, labels), -labels.length)
+
+/** @param receive as a tap's; hears of every op from the lowest block on */
+export const backwardInPieces = (
+  model: BertModel,
+  batch: Labelled,
+  { lowest, blocksAtATime }: Extent,
+  receive: (tapped: Tapped) => void,
+): void => {
+  const heads = model.config.layers + 1
+  const firstOf: number[] = [lowest]
+  for (let first = lowest + blocksAtATime; first < heads; first += blocksAtATime) firstOf.push(first)
+
+  // Forward without a tape, keeping what each piece begins with.
+  const inputs: (tf.Tensor2D | undefined)[] = []
+  let below: tf.Tensor2D | undefined
+  for (const [piece, first] of firstOf.entries()) {
+    const from = firstOf[piece - 1] ?? 0
+    const input = below
+    below = first === 0 ? undefined : tf.tidy(() => hiddenAfter(model, batch, from, first, input))
+    inputs.push(below)
+  }
+
+  let gradient: tf.Tensor | undefined
+  for (let piece = firstOf.length - 1; piece >= 0; piece--) {
+    const input = inputs[piece]
+    const end = firstOf[piece + 1]
+    const output = (): tf.Tensor => {
+      const hidden_TH = hiddenAfter(model, batch, firstOf[piece]!, end ?? heads, input)
+      if (end !== undefined) return hidden_TH
+      return logLikelihood(classify(model, hidden_TH, batch.sequences.offsets), batch.labels)
+    }
+    const next = differentiate(output, piece === 0 ? undefined : input, gradient, receive)
+    tf.dispose([input, gradient].filter((tensor) => tensor !== undefined))
+    gradient = next
+  }
+}
+
+/** The hidden states after the blocks from … end − 1, given those before them; none are before the embeddings. */
+const hiddenAfter = (
+  model: BertModel,
+  { sequences }: Labelled,
+  from: number,
+  end: number,
+  input: tf.Tensor2D | undefined,
+): tf.Tensor2D => {
+  let hidden_TH = input ?? embed(model, sequences)
+  for (let place = Math.max(1, from); place < end; place++) {
+    hidden_TH = encoderLayer(model, place - 1, hidden_TH, sequences.offsets)
+  }
+  return hidden_TH
+}
+
+/** One piece's backward pass. @returns the gradient with respect to `input`, where one is given */
+const differentiate = (
+  output: () => tf.Tensor,
+  input: tf.Tensor2D | undefined,
+  outputGradient: tf.Tensor | undefined,
+  receive: (tapped: Tapped) => void,
+): tf.Tensor | undefined =>
+  withTap({ receive, parameterGradients: false }, () => {
+    const { anchor } = currentTap()!
+    const gradients: tf.Tensor[] = []
+    tf.tidy(() => {
+      const sources = input === undefined ? [anchor] : [anchor, input]
+      const { grads } = tf.engine().gradients(output, sources, outputGradient, true)
+      gradients.push(...grads.slice(1).map((gradient) => tf.keep(gradient)))
+    })
+    return gradients[0]
+  })

@@ -1,0 +1,102 @@
+/**
+ * What the Gram matrix of a linear layer's weight costs, by its tokens or by its gradients, from shapes alone: the
+ * same shapes are always computed in the same way, so the bits do not depend on the machine.
+ */
+
+export type Way = "token" | "direct"
+
+/** A linear layer seen by N samples: how many tokens each has that a gradient comes back to. */
+export interface LinearShape {
+  readonly inputs: number
+  readonly outputs: number
+  /** [N] */
+  readonly lengths: readonly number[]
+}
+
+export interface Work {
+  readonly flops: number
+  /** Bytes that are read or written. */
+  readonly bytes: number
+}
+
+const bytesPerNumber = 4
+
+/**
+ * Neighbouring samples whose tokens are multiplied together. A product of this size runs at full speed, what lies below
+ * the diagonal is hardly computed, and the memory, a number for each pair of tokens, stays small.
+ */
+const tokensPerTile = 256
+
+export interface Tile {
+  /** Samples first … end − 1. */
+  readonly first: number
+  readonly end: number
+  readonly tokens: number
+}
+
+/** Cuts samples into tiles of at most 256 tokens, or of one sample. Samples without tokens are in tiles too. */
+export const tilesOf = (lengths: readonly number[]): readonly Tile[] => {
+  const tiles: Tile[] = []
+  for (const [sample, length] of lengths.entries()) {
+    const last = tiles.at(-1)
+    if (last !== undefined && last.tokens + length <= tokensPerTile) {
+      tiles[tiles.length - 1] = { ...last, end: sample + 1, tokens: last.tokens + length }
+    } else tiles.push({ first: sample, end: sample + 1, tokens: length })
+  }
+  return tiles
+}
+
+/** How many numbers of all samples' gradients are there at a time, unless one row of the weight has more. */
+const materialised = 2 ** 22
+
+/** How many rows of a weight's gradient are there at a time, for all samples. */
+export const rowsAtATime = ({ inputs, outputs, lengths }: LinearShape): number =>
+  Math.max(1, Math.min(outputs, Math.floor(materialised / (inputs * lengths.length))))
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
+
+/**
+ * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ): for each pair of tokens in the tiles on and above the diagonal I + O
+ * multiplications, one more for the product, and one for each sample of the tile that it is summed for.
+ */
+export const tokenWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
+  const tiles = tilesOf(lengths)
+  const tokens = sumOf(lengths)
+  let before = 0
+  let flops = 0
+  let numbers = 2 * tokens * (inputs + outputs)
+  for (const tile of tiles) {
+    const pairs = tile.tokens * (tokens - before)
+    flops += pairs * (2 * (inputs + outputs) + 1 + 2 * (tile.end - tile.first))
+    // Both products are written, read, multiplied into a third that is written and read; their factors are copied out.
+    numbers += 7 * pairs + 2 * (tokens - before) * (inputs + outputs)
+    before += tile.tokens
+  }
+  return { flops, bytes: bytesPerNumber * numbers }
+}
+
+/**
+ * Gᵢ = Σ_t bᵢₜ aᵢₜᵀ, [O, I], for each sample, and all their products: I · O multiplications for each token and for
+ * each of the N² pairs of samples. The gradients are written, laid side by side, transposed and read twice.
+ */
+export const directWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
+  const n = lengths.length
+  const size = inputs * outputs
+  const tokens = sumOf(lengths)
+  return {
+    flops: 2 * size * (tokens + n * n),
+    bytes: bytesPerNumber * (7 * n * size + 2 * tokens * (inputs + outputs)),
+  }
+}
+
+/**
+ * What moving a byte costs in flops. On wasm products run at 34 GFLOP/s and copies move some 8 GB/s, on one core;
+ * faster backends are faster in both.
+ */
+const flopsPerByte = 4
+
+const effort = ({ flops, bytes }: Work): number => flops + flopsPerByte * bytes
+
+/** The way that costs less; bytes aside, by tokens while (ΣT)² (I + O) < 2 I O (ΣT + N²). */
+export const cheaper = (shape: LinearShape): Way =>
+  effort(tokenWork(shape)) <= effort(directWork(shape)) ? "token" : "direct"

@@ -1,0 +1,139 @@
+/**
+ * The Gram matrix of the per-sample gradients of a linear layer's weight, in two ways that give the same up to
+ * rounding. With inputs aᵢₜ and output gradients bᵢₜ of sample i's tokens, its gradient is Gᵢ = Σ_t bᵢₜ aᵢₜᵀ.
+ * Shapes: T tokens of all samples, N samples, I inputs, O outputs. All factors are transposed beforehand: the wasm
+ * backend multiplies transposed ones ten times slower.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import { kernel } from "../../../core/tensor/kernels.ts"
+import { gatherRows } from "../../../core/tensor/ops/rows.ts"
+import { transpose } from "../../../core/tensor/ops/transpose.ts"
+import { cheaper, rowsAtATime, tilesOf, type Way } from "./choose.ts"
+import { addTo, membership, mirror } from "./gram.ts"
+
+export interface Factors {
+  readonly input_TI: tf.Tensor2D
+  readonly outputGradient_TO: tf.Tensor2D
+  /** [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1; it may have none. */
+  readonly offsets: Int32Array
+}
+
+/** In the given way, or in the cheaper one. Tokens that no gradient comes back to are left out: they add nothing. */
+export const linearGram = (factors: Factors, way: Way | "cheaper"): Float64Array => {
+  const n = factors.offsets.length - 1
+  const gram = new Float64Array(n * n)
+  tf.tidy(() => {
+    const reached = reachedOf(factors)
+    const chosen = way === "cheaper" ? cheaper(shapeOf(reached)) : way
+    if (chosen === "token") addByTokens(gram, reached)
+    else addDirectly(gram, reached)
+  })
+  return mirror(gram)
+}
+
+const lengthsOf = (offsets: Int32Array): readonly number[] =>
+  Array.from({ length: offsets.length - 1 }, (_, n) => offsets[n + 1]! - offsets[n]!)
+
+const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors) => ({
+  inputs: input_TI.shape[1],
+  outputs: outputGradient_TO.shape[1],
+  lengths: lengthsOf(offsets),
+})
+
+/**
+ * Without the tokens whose output gradient is zero. In the last layer, of which the classifier sees one token of each
+ * sample, these are nearly all.
+ */
+const reachedOf = (factors: Factors): Factors => {
+  const { input_TI, outputGradient_TO, offsets } = factors
+  const size_T = tf.sum(tf.abs(outputGradient_TO), 1).dataSync()
+  // A size that is not a number is kept.
+  const reached = [...size_T.keys()].filter((token) => size_T[token] !== 0)
+  if (reached.length === size_T.length) return factors
+  const ids = Int32Array.from(reached)
+  return {
+    input_TI: gatherRows(input_TI, ids),
+    outputGradient_TO: gatherRows(outputGradient_TO, ids),
+    offsets: offsets.map((offset) => reached.filter((token) => token < offset).length),
+  }
+}
+
+/**
+ * Neighbouring rows of a matrix, gathered: tfjs's slice copies the whole matrix first on wasm. Columns are never cut
+ * out, which no backend does quickly.
+ */
+const slice = (x: tf.Tensor2D, first: number, end: number): tf.Tensor2D =>
+  gatherRows(
+    x,
+    Int32Array.from({ length: end - first }, (_, row) => first + row),
+  )
+
+const turn = (x: tf.Tensor2D): tf.Tensor2D => kernel("transpose", transpose)(x)
+
+/**
+ * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ), without ever forming a gradient: tile by tile, a number for each pair of tokens,
+ * in the upper triangle. Sums over the first sample's tokens are in float64.
+ */
+const addByTokens = (gram: Float64Array, { input_TI, outputGradient_TO, offsets }: Factors): void => {
+  const n = offsets.length - 1
+  const tiles = tilesOf(lengthsOf(offsets))
+    .filter(({ tokens }) => tokens > 0)
+    .map(({ first, end }) => ({ first, end, from: offsets[first]!, to: offsets[end]! }))
+  const turned = tiles.map(({ first, end, from, to }) => ({
+    input: turn(slice(input_TI, from, to)),
+    gradient: turn(slice(outputGradient_TO, from, to)),
+    member: turn(membership(offsets.subarray(first, end + 1))),
+  }))
+  for (const [place, one] of tiles.entries()) {
+    const input = slice(input_TI, one.from, one.to)
+    const gradient = slice(outputGradient_TO, one.from, one.to)
+    for (let at = place; at < tiles.length; at++) {
+      const other = tiles[at]!
+      const sums = tf.tidy(() => {
+        const inputs = tf.matMul(input, turned[at]!.input)
+        const gradients = tf.matMul(gradient, turned[at]!.gradient)
+        return tf.matMul(tf.mul(inputs, gradients), turned[at]!.member).dataSync()
+      })
+      const width = other.end - other.first
+      for (let i = one.first; i < one.end; i++) {
+        for (let j = other.first; j < other.end; j++) {
+          let sum = 0
+          for (let t = offsets[i]!; t < offsets[i + 1]!; t++) {
+            sum += sums[(t - one.from) * width + j - other.first]!
+          }
+          gram[i * n + j] = sum
+        }
+      }
+    }
+    tf.dispose([input, gradient])
+  }
+}
+
+/** K_ij = ⟨Gᵢ, Gⱼ⟩ with the gradients of all samples there at once, some rows of the weight at a time. */
+const addDirectly = (gram: Float64Array, factors: Factors): void => {
+  const { input_TI, outputGradient_TO, offsets } = factors
+  const shape = shapeOf(factors)
+  const { inputs, outputs } = shape
+  const samples = shape.lengths.map((length, i) => ({
+    length,
+    input_LI: slice(input_TI, offsets[i]!, offsets[i + 1]!),
+    gradient_OL: tf.tidy(() => turn(slice(outputGradient_TO, offsets[i]!, offsets[i + 1]!))),
+  }))
+  const atATime = rowsAtATime(shape)
+  for (let first = 0; first < outputs; first += atATime) {
+    const end = Math.min(first + atATime, outputs)
+    const size = (end - first) * inputs
+    const products = tf.tidy(() => {
+      const gradients_NK = tf.tidy(() => {
+        const rows = samples.map(({ length, input_LI, gradient_OL }) =>
+          length === 0
+            ? tf.zeros<tf.Rank.R2>([1, size])
+            : tf.reshape<tf.Rank.R2>(tf.matMul(slice(gradient_OL, first, end), input_LI), [1, size]),
+        )
+        return tf.concat(rows)
+      })
+      return tf.matMul(gradients_NK, turn(gradients_NK)).dataSync()
+    })
+    addTo(gram, products)
+  }
+}

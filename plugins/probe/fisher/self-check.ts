@@ -1,0 +1,38 @@
+import type { BertModel } from "../../model/bert.ts"
+import type { Labelled } from "./backward.ts"
+import { type Classifier, gramsByDefinition } from "./definition.ts"
+import { type Blocks, blockGrams, parameterGrams } from "./grams.ts"
+
+/**
+ * Computes every block's Gram matrix by tokens, directly and by definition (a backward pass of its own for each
+ * sample), and compares the first two with the last.
+ *
+ * @returns by block, the worst deviation of an entry, as a part of the matrix's largest one
+ */
+export const selfCheck = (
+  model: BertModel & Classifier,
+  blocks: Blocks,
+  batch: Labelled,
+): ReadonlyMap<string, number> => {
+  const defined = blockGrams(blocks, gramsByDefinition(model, blocks, batch))
+  const batched = (["token", "direct"] as const).map((way) =>
+    blockGrams(blocks, parameterGrams(model, blocks, batch, way)),
+  )
+  return new Map(
+    [...defined].map(([block, expected]) => [
+      block,
+      Math.max(...batched.map((grams) => deviation(grams.get(block)!, expected))),
+    ]),
+  )
+}
+
+/** The largest difference of two entries, as a part of the largest entry expected; 0 between equal matrices. */
+export const deviation = (found: Float64Array, expected: Float64Array): number => {
+  let largest = 0
+  let difference = 0
+  for (const [i, entry] of expected.entries()) {
+    largest = Math.max(largest, Math.abs(entry))
+    difference = Math.max(difference, Math.abs(found[i]! - entry))
+  }
+  return difference === 0 ? 0 : difference / largest
+}
