@@ -1,0 +1,296 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import type { Kind } from "../../../core/artifact.ts"
+import { Checkpoint } from "../../../core/artifacts/checkpoint.ts"
+import { Corpus } from "../../../core/artifacts/corpus.ts"
+import { Examples } from "../../../core/artifacts/examples.ts"
+import { observationsOf } from "../../../core/artifacts/observations.ts"
+import { Page } from "../../../core/artifacts/page.ts"
+import { Run } from "../../../core/artifacts/run.ts"
+import { packSequences } from "../../../core/artifacts/sequences.ts"
+import { Similarity } from "../../../core/artifacts/similarity.ts"
+import { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
+import { writeFile } from "../../../core/files.ts"
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kasosei-artifact-"))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const write = <G>(kind: Kind<string, G, unknown, unknown>, given: G) =>
+  Effect.runPromise(kind.write(folder, given))
+const read = <T>(kind: Kind<string, never, T, unknown>) => Effect.runPromise(kind.read(folder))
+const refusal = async (kind: Kind<string, never, unknown, unknown>) =>
+  (await Effect.runPromise(Effect.flip(kind.read(folder)))).message.replaceAll(folder, "F")
+/** Changes a JSON file of the artifact. */
+const edit = (name: string, change: (json: Record<string, unknown>) => void) => {
+  const path = join(folder, name)
+  const json = JSON.parse(readFileSync(path, "utf8"))
+  change(json)
+  writeFileSync(path, JSON.stringify(json))
+}
+const overwrite = (name: string, array: Int32Array | Float64Array) =>
+  writeFileSync(join(folder, name), new Uint8Array(array.buffer))
+
+const special = { pad: 0, unknown: 1, first: 2, separator: 3, mask: 4 }
+const sequences = packSequences([
+  { ids: [2, 5, 6, 3, 7, 3], types: [0, 0, 0, 0, 1, 1] },
+  { ids: [2, 3], types: [0, 0] },
+  { ids: [2, 9, 3], types: [0, 0, 0] },
+])
+const corpus = { sequences, special, vocabularySize: 10 }
+
+describe("a corpus", () => {
+  test("comes back as it was given", async () => {
+    await write(Corpus, corpus)
+    expect(await read(Corpus)).toEqual(corpus)
+  })
+
+  test("without a sentence too", async () => {
+    const empty = { ...corpus, sequences: packSequences([]) }
+    await write(Corpus, empty)
+    expect(await read(Corpus)).toEqual(empty)
+  })
+
+  test.each([
+    [
+      "a file is gone",
+      () => rmSync(join(folder, "sentences.ids.i32")),
+      "sentences.ids.i32: there is no such file",
+    ],
+    [
+      "a file is cut off",
+      () => truncateSync(join(folder, "sentences.ids.i32"), 42),
+      "sentences.ids.i32: it holds 42 bytes of i32, 44 bytes of i32 were expected",
+    ],
+    [
+      "offsets fall",
+      () => overwrite("sentences.offsets.i32", Int32Array.of(0, 6, 5, 11)),
+      "the offsets do not fit the token ids",
+    ],
+    [
+      "offsets start late",
+      () => overwrite("sentences.offsets.i32", Int32Array.of(1, 6, 8, 11)),
+      "the offsets do not fit the token ids",
+    ],
+    [
+      "offsets end early",
+      () => overwrite("sentences.offsets.i32", Int32Array.of(0, 6, 8, 10)),
+      "the offsets do not fit the token ids",
+    ],
+    [
+      "an id is not of the vocabulary",
+      () =>
+        edit("corpus.json", (json) => {
+          json.vocabularySize = 9
+        }),
+      "sentences.ids.i32: token 9 has the id 9, 0 to 8 was expected",
+    ],
+    [
+      "a segment is neither 0 nor 1",
+      () => overwrite("sentences.types.i32", new Int32Array(11).fill(2, 10)),
+      "sentences.types.i32: token 10 has the segment 2, 0 or 1 was expected",
+    ],
+    [
+      "an element type is another",
+      () =>
+        edit("corpus.json", (json) => {
+          ;(json.sequences as { ids: { dtype: string } }).ids.dtype = "f32"
+        }),
+      "44 bytes of f32, 44 bytes of i32 were expected",
+    ],
+    [
+      "a path leads out of the folder",
+      () =>
+        edit("corpus.json", (json) => {
+          ;(json.sequences as { ids: { file: string } }).ids.file = "../ids.i32"
+        }),
+      "sequences.ids.file must be",
+    ],
+    [
+      "there is an unknown key",
+      () =>
+        edit("corpus.json", (json) => {
+          json.more = 1
+        }),
+      "more must be removed",
+    ],
+    [
+      "the JSON is cut off",
+      () => truncateSync(join(folder, "corpus.json"), 20),
+      "F/corpus.json: it is not JSON",
+    ],
+  ])("is refused where %s", async (_, damage, expected) => {
+    await write(Corpus, corpus)
+    damage()
+    expect(await refusal(Corpus)).toContain(expected)
+  })
+})
+
+describe("examples", () => {
+  const examples = {
+    labelNames: ["yes", "no"],
+    train: { sequences, labels: Int32Array.of(0, 1, 0) },
+    dev: { sequences: packSequences([{ ids: [2, 3], types: [0, 0] }]), labels: Int32Array.of(1) },
+    special,
+    vocabularySize: 10,
+  }
+
+  test("come back as they were given", async () => {
+    await write(Examples, examples)
+    expect(await read(Examples)).toEqual(examples)
+  })
+
+  test("are refused where a label has no name, or the labels are not as many", async () => {
+    const wrong = (labels: Int32Array) => ({ ...examples, dev: { ...examples.dev, labels } })
+    for (const labels of [Int32Array.of(2), Int32Array.of(-1), Int32Array.of(0, 1)]) {
+      await write(Examples, wrong(labels))
+      expect(await refusal(Examples)).toBe(
+        "cannot read F/dev.labels.i32: the labels do not fit 1 examples of 2 classes",
+      )
+    }
+  })
+})
+
+describe("sentence pairs", () => {
+  const set = { name: "dev", first: sequences, second: sequences, scores: Float64Array.of(0, 2.5, 5) }
+  const similarity = { sets: [set, { ...set, name: "../x" }], vocabularySize: 10 }
+
+  test("come back as they were given, whatever the names of the sets", async () => {
+    await write(Similarity, similarity)
+    expect(await read(Similarity)).toEqual(similarity)
+    expect(readdirSync(folder).every((name) => /^(similarity\.json|set-[01]\..*)$/.test(name))).toBe(true)
+  })
+
+  test("are refused where scores are missing", async () => {
+    await write(Similarity, { sets: [{ ...set, scores: Float64Array.of(1, 2) }], vocabularySize: 10 })
+    expect(await refusal(Similarity)).toBe("cannot read F/set-0.scores.f64: 2 scores for 3 and 3 sentences")
+  })
+})
+
+describe("a vocabulary", () => {
+  const vocabulary = { tokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "é", "##s"], special }
+
+  test("comes back as it was given", async () => {
+    await write(Vocabulary, vocabulary)
+    expect(await read(Vocabulary)).toEqual(vocabulary)
+  })
+
+  test("is refused where a special token is beyond its end", async () => {
+    await write(Vocabulary, { ...vocabulary, special: { ...special, mask: 7 } })
+    expect(await refusal(Vocabulary)).toBe(
+      "cannot read F/special.json: the mask token has the id 7, of a vocabulary of 7",
+    )
+  })
+
+  test("is not written where a token would become two", async () => {
+    const broken = Vocabulary.write(folder, { ...vocabulary, tokens: [...vocabulary.tokens, "a\nb"] })
+    expect((await Effect.runPromise(Effect.flip(broken))).message).toContain(
+      'the token "a\\nb" has a line break',
+    )
+  })
+})
+
+describe("a run", () => {
+  const run = {
+    seed: 3,
+    steps: 2,
+    warmupSteps: 1,
+    loss: Float64Array.of(0.7, 0.6),
+    learningRate: Float64Array.of(0, 1e-5),
+    gradientNorm: Float64Array.of(3, 4),
+    predictions: Int32Array.of(0, 1, 1, 0),
+    labels: Int32Array.of(0, 1, 0, 0),
+    majorityLabel: 0,
+  }
+
+  test.each(["loss", "learningRate", "gradientNorm", "predictions"] as const)(
+    "is refused where %s has another length",
+    async (name) => {
+      await write(Run, { ...run, [name]: run[name].slice(1) })
+      expect(await refusal(Run)).toMatch(
+        /^cannot read F\/run\.json: \d, \d, \d losses, .* for 2 steps, \d predictions for 4 labels$/,
+      )
+    },
+  )
+})
+
+describe("observations", () => {
+  const rows = observationsOf(
+    type({
+      "+": "reject",
+      step: "number",
+      name: "string",
+      phi: "number | null",
+      gram: type.instanceOf(Float64Array),
+    }),
+  )
+  const given = [
+    { step: 1, name: "é\n", phi: null, gram: Float64Array.of(1, 1e-300, Number.NaN, -0) },
+    { step: 2, name: "", phi: 0.1 + 0.2, gram: new Float64Array(0) },
+    { step: 3, name: "$array", phi: 1, gram: Float64Array.of(7) },
+  ]
+
+  test("come back bit for bit", async () => {
+    await write(rows, given)
+    const back = await read(rows)
+    const bits = ({ gram, ...cells }: (typeof given)[number]) => ({
+      ...cells,
+      gram: [...new BigUint64Array(gram.slice().buffer)],
+    })
+    expect(back.map(bits)).toEqual(given.map(bits))
+    await write(rows, [])
+    expect(await read(rows)).toEqual([])
+  })
+
+  test.each([
+    ["a row is gone", (lines: string[]) => lines.slice(1), "rows.jsonl: it has 2 rows, 3 were expected"],
+    ["a row is not JSON", (lines: string[]) => lines.with(1, '{"step":'), "rows.jsonl: line 2 is not JSON"],
+    ["a row is no object", (lines: string[]) => lines.with(1, "[1]"), "rows.jsonl, line 2"],
+    [
+      "a cell has another type",
+      (lines: string[]) => lines.with(2, lines[2]!.replace("3", '"3"')),
+      "step must be a number (was a string)",
+    ],
+    [
+      "an array lies beyond the file",
+      (lines: string[]) => lines.with(2, lines[2]!.replace("[4,1]", "[4,2]")),
+      "line 3 has numbers 4 to 6 as gram, of 5",
+    ],
+  ])("are refused where %s", async (_, damage, expected) => {
+    await write(rows, given)
+    const path = join(folder, "rows.jsonl")
+    const lines = readFileSync(path, "utf8").split("\n").slice(0, -1)
+    writeFileSync(
+      path,
+      damage(lines)
+        .map((line) => `${line}\n`)
+        .join(""),
+    )
+    expect(await refusal(rows)).toContain(expected)
+  })
+})
+
+describe("files in a folder", () => {
+  test("a page is its files by their path, without the folders between", async () => {
+    const files = new Map<string, string | Uint8Array>([
+      ["index.html", "<p>"],
+      ["figures/one.svg", "<svg>"],
+    ])
+    await write(Page, files)
+    expect(await read(Page)).toEqual({ folder, files: ["figures/one.svg", "index.html"] })
+    expect(readFileSync(join(folder, "figures", "one.svg"), "utf8")).toBe("<svg>")
+  })
+
+  test("a checkpoint is its folder and its configuration", async () => {
+    await write(Checkpoint, { write: (at) => writeFile(join(at, "config.json"), '{"hidden_size": 8}') })
+    expect(await read(Checkpoint)).toEqual({ folder, config: { hidden_size: 8 } })
+    writeFileSync(join(folder, "config.json"), "8")
+    expect(await refusal(Checkpoint)).toContain("F/config.json")
+  })
+})
