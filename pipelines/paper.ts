@@ -1,0 +1,81 @@
+/**
+ * bun run pipeline paper.ts --plan
+ * bun run pipeline paper.ts --backend tensorflow
+ *
+ * The study of "対照損失による追加学習が BERT のファインチューニングにもたらす効果" (NLP 2025): BERT-large as it was
+ * released and after SimCSE with five dropout rates, fine-tuned on RTE at six learning rates with 30 seeds each,
+ * effective ranks before fine-tuning (30 seeds) and during it, trajectories. Gives figures 1 to 4 and tables 1 and 2.
+ *
+ * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE: months on a processor, so look at the plan first, and
+ * take a part of it: `--set seeds=1..5 --set lr=1e-5,2e-5 --set dropout=0.1`.
+ *
+ * Weights, RTE, STS-B and the sentences come from the Hugging Face hub; with `--set model=… --set rte=… --set sts=…
+ * --set corpus=…` from local folders and files.
+ */
+import { type } from "arktype"
+import { pipeline } from "../core/pipeline.ts"
+import { glue } from "../plugins/data/glue.ts"
+import { sentences } from "../plugins/data/sentences.ts"
+import { sts } from "../plugins/data/sts.ts"
+import { vocabulary } from "../plugins/data/vocabulary.ts"
+import { released } from "../plugins/pretrain/released.ts"
+import { simcse } from "../plugins/pretrain/simcse.ts"
+import { study } from "./parts/study.ts"
+
+export default pipeline({
+  name: "paper",
+  summary: "BERT-large, SimCSE with five dropout rates, RTE, six learning rates, 30 seeds, all probes",
+  parameters: type({
+    "+": "reject",
+    /** A model in the Hugging Face layout: a folder, or `hf://owner/name`. */
+    model: "string = 'hf://google-bert/bert-large-uncased'",
+    size: "'tiny' | 'mini' | 'small' | 'medium' | 'base' | 'large' = 'large'",
+    rte: "string = 'hf://datasets/nyu-mll/glue'",
+    sts: "string = 'hf://datasets/nyu-mll/glue'",
+    corpus: "string = 'hf://datasets/princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt'",
+    sentences: "number.integer >= 64 = 1000000",
+    maxLength: "number.integer >= 5 = 128",
+    dropout: type("0 <= number < 1")
+      .array()
+      .default(() => [0.05, 0.1, 0.3, 0.4, 0.5]),
+    simcseLr: type("number > 0").default(1e-5),
+    lr: type("number > 0")
+      .array()
+      .default(() => [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]),
+    seeds: type("number.integer >= 0")
+      .array()
+      .default(() => Array.from({ length: 30 }, (_, i) => i + 1)),
+    samples: "number.integer >= 1 = 16",
+    watchedArms: type("string")
+      .array()
+      .default(() => ["vanilla", "SimCSE(0.1)"]),
+    watchedLr: type("number > 0")
+      .array()
+      .default(() => [1e-5, 2e-5, 3e-5]),
+    watchedSeeds: type("number.integer >= 0")
+      .array()
+      .default(() => [1]),
+  }),
+  build: (p) => {
+    const words = vocabulary({ source: `${p.model}/vocab.txt` })
+    const data = glue({ task: "RTE", source: p.rte, maxLength: p.maxLength, vocabulary: words })
+    const corpus = sentences({ source: p.corpus, limit: p.sentences, maxLength: 32, vocabulary: words })
+    const dev = sts({ benchmark: "STS-B/dev", source: p.sts, vocabulary: words })
+
+    const vanilla = released({ source: p.model, size: p.size })
+    const furtherTrained = p.dropout.map((dropout) => ({
+      name: `SimCSE(${dropout})`,
+      checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, epochs: 1 }),
+    }))
+    return study({
+      title: "Further training of BERT with a contrastive loss",
+      provenance: { model: p.model, data: `RTE, at most ${p.maxLength} word pieces`, corpus: p.corpus },
+      data,
+      arms: [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained],
+      lr: p.lr,
+      seeds: p.seeds,
+      samples: p.samples,
+      watched: { arms: p.watchedArms, lr: p.watchedLr, seeds: p.watchedSeeds },
+    })
+  },
+})

@@ -1,0 +1,87 @@
+/**
+ * The study that all pipelines here share: the same fine-tuning from several checkpoints, over learning rates and
+ * seeds, with probes that look at some of the runs, and one report.
+ */
+import type { Checkpoint } from "../../core/artifacts/checkpoint.ts"
+import type { Examples } from "../../core/artifacts/examples.ts"
+import { cohort, grid, mapCohort } from "../../core/pipeline.ts"
+import type { Node } from "../../core/plugin.ts"
+import { classification } from "../../plugins/finetune/classification.ts"
+import { fisher } from "../../plugins/probe/fisher.ts"
+import { trajectory } from "../../plugins/probe/trajectory.ts"
+import { studyPage } from "../../plugins/report/study-page.ts"
+
+/** A model before fine-tuning, under the name that the report shows. */
+export interface Arm {
+  readonly name: string
+  readonly checkpoint: Node<typeof Checkpoint>
+}
+
+export interface StudySettings {
+  readonly title: string
+  readonly provenance: Readonly<Record<string, string>>
+  readonly data: Node<typeof Examples>
+  /** The first one is what the others are compared with. */
+  readonly arms: readonly Arm[]
+  /** Peak learning rates. */
+  readonly lr: readonly number[]
+  readonly seeds: readonly number[]
+  readonly batchSize?: number
+  readonly epochs?: number
+  /** Examples of which the Fisher matrix is made: its largest possible rank. */
+  readonly samples: number
+  /** The runs that are looked at while they are trained: these arms and rates, these seeds. */
+  readonly watched: {
+    readonly arms: readonly string[]
+    readonly lr: readonly number[]
+    readonly seeds: readonly number[]
+  }
+}
+
+/** The paper's 0.3 of 3 epochs. */
+const warmupShare = 0.1
+
+export const study = (settings: StudySettings) => {
+  const { title, provenance, data, arms, samples, watched, batchSize, epochs } = settings
+  const sizes = {
+    ...(batchSize === undefined ? {} : { batchSize }),
+    ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupShare }),
+  }
+
+  const runs = grid({ arm: arms, lr: settings.lr }, ({ arm, lr }) =>
+    cohort({ arm: arm.name, lr }, settings.seeds, (seed) =>
+      classification({ data, checkpoint: arm.checkpoint, lr, seed, ...sizes }),
+    ),
+  )
+  // Before the first update the rate plays no part: the runs at the first rate stand for all.
+  const before = runs
+    .filter(({ labels }) => labels["lr"] === settings.lr[0])
+    .map((of) => mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0] } })))
+
+  const looked = runs
+    .filter(
+      ({ labels: { arm, lr } }) =>
+        watched.arms.some((name) => name === arm) && watched.lr.some((rate) => rate === lr),
+    )
+    .map(({ labels, members }) => ({
+      labels,
+      members: members.filter(({ seed }) => watched.seeds.includes(seed)),
+    }))
+  const during = looked.map((of) =>
+    mapCohort(of, (run) =>
+      fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warm-up", last: true } }),
+    ),
+  )
+  const trajectories = looked.map((of) =>
+    mapCohort(of, (run) => trajectory({ run, steps: { at: [1], every: "warm-up", last: true } })),
+  )
+  const report = studyPage({
+    title,
+    provenance,
+    arms: arms.map(({ name }) => name),
+    runs,
+    ranks: [...before, ...during],
+    trajectories,
+  })
+  return { report }
+}

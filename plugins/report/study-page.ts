@@ -1,0 +1,147 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Page } from "../../core/artifacts/page.ts"
+import { correct, majorityCorrect, Run, type RunTaken } from "../../core/artifacts/run.ts"
+import { cost } from "../../core/cost.ts"
+import { InvalidInput } from "../../core/decode.ts"
+import { type CohortTaken, cohorts, plugin, type RunContext } from "../../core/plugin.ts"
+import { eigenvalues } from "../probe/fisher/spectrum.ts"
+import { fisher } from "../probe/fisher.ts"
+import { trajectory } from "../probe/trajectory.ts"
+import { renderStudy } from "./renderStudy.ts"
+import type { RunPlace, RunRecord, StepRankRecord, Study, TrajectoryRecord } from "./study.ts"
+
+const Options = type({
+  "+": "reject",
+  title: "string > 0",
+  /** The order in which the arms are shown; the others are compared with the first. */
+  arms: type("string > 0").array().atLeastLength(1),
+  /** What made the numbers, by name: the model, the data. */
+  provenance: type("Record<string, string>").default(() => ({})),
+})
+
+/** The cohorts of all three are labelled `{ arm, lr }`. */
+const takes = {
+  runs: cohorts(Run),
+  ranks: cohorts(fisher.gives),
+  trajectories: cohorts(trajectory.gives),
+}
+
+type Inputs = RunContext<typeof Options.infer, typeof takes, unknown>["inputs"]
+
+/** The study's figures and tables, from whatever arms, rates and seeds were run. */
+export const studyPage = plugin({
+  name: "study-page",
+  stage: "report",
+  version: 1,
+  module: import.meta.url,
+  summary:
+    "Stability, effective ranks and trajectories: figures 1 to 4, tables 1 and 2, as a page, SVG, CSV and Markdown",
+  options: Options,
+  takes,
+  gives: Page,
+  computes: false,
+  forecast: () => ({ artifact: {}, cost: cost({ memory: 5e8, disk: 3e6 }) }),
+  run: Effect.fn("study-page")(function* ({
+    options,
+    inputs,
+  }: RunContext<typeof Options.infer, typeof takes, unknown>) {
+    return yield* renderStudy(yield* studyOf(options, inputs)).pipe(
+      Effect.catchTag("FigureError", (error) =>
+        Effect.fail(new InvalidInput({ what: "study-page", problems: [error.message] })),
+      ),
+    )
+  }),
+})
+
+const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inputs: Inputs) {
+  const runs = (yield* placed("runs", inputs.runs)).map(({ place, outcome }): RunRecord => {
+    if (outcome.status !== "done") return { ...place, ...outcome }
+    return { ...place, status: "done", ...scoreOf(outcome.value) }
+  })
+  const failedAt = new Map(
+    runs.map((run) => [
+      keyOf(run),
+      run.status === "done" ? run.correct <= run.majority : run.status === "diverged",
+    ]),
+  )
+  const ranks = (yield* placed("ranks", inputs.ranks)).flatMap(
+    ({ place, outcome }): readonly StepRankRecord[] =>
+      outcome.status !== "done"
+        ? []
+        : outcome.value.flatMap((row) =>
+            row.layer === null
+              ? []
+              : {
+                  ...place,
+                  step: row.step,
+                  layer: row.layer,
+                  n: row.samples,
+                  erank: row.erank,
+                  normalised: row.normalised,
+                  eigenvalues: [...eigenvalues(row.gram, row.samples)],
+                  failed: failedAt.get(keyOf(place)) ?? null,
+                },
+          ),
+  )
+  const paths = (yield* placed("trajectories", inputs.trajectories)).flatMap(
+    ({ place, outcome }): readonly TrajectoryRecord[] =>
+      outcome.status !== "done"
+        ? []
+        : outcome.value.flatMap(({ scope, step, r, phi, loss }) =>
+            scope === "all" ? { ...place, step, r, phi, loss } : [],
+          ),
+  )
+  const study: Study = {
+    title: options.title,
+    provenance: options.provenance,
+    runs,
+    before: beforeFineTuning(ranks),
+    during: duringFineTuning(ranks),
+    trajectory: paths,
+    arms: options.arms,
+  }
+  return study
+})
+
+const scoreOf = (run: RunTaken) => ({
+  correct: correct(run),
+  total: run.labels.length,
+  majority: majorityCorrect(run),
+  finalLoss: run.loss.at(-1) ?? Number.NaN,
+})
+
+const keyOf = ({ arm, lr, seed }: RunPlace) => JSON.stringify([arm, lr, seed])
+
+const Labels = type({ arm: "string", lr: "number" })
+
+/** The members of all cohorts, each with its place in the grid. */
+const placed = <T>(name: string, given: readonly CohortTaken<T>[]) =>
+  Effect.map(
+    Effect.forEach(given, ({ labels, members }) => {
+      const place = Labels(labels)
+      return place instanceof type.errors
+        ? Effect.fail(
+            new InvalidInput({ what: `study-page: the labels of ${name}`, problems: [place.summary] }),
+          )
+        : Effect.succeed(members.map(({ seed, outcome }) => ({ place: { ...place, seed }, outcome })))
+    }),
+    (nested) => nested.flat(),
+  )
+
+/** Before the first update the learning rate plays no part: each arm and seed counts once. */
+const beforeFineTuning = (ranks: readonly StepRankRecord[]): Study["before"] => {
+  const seen = new Set<string>()
+  return ranks.filter(({ arm, seed, layer, step }) => {
+    const key = JSON.stringify([arm, seed, layer])
+    if (step !== 0 || seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}
+
+/** Runs that were looked at only before the first update have nothing to show of the time after it. */
+const duringFineTuning = (ranks: readonly StepRankRecord[]): Study["during"] => {
+  const watched = new Set(ranks.flatMap((rank) => (rank.step > 0 ? [keyOf(rank)] : [])))
+  return ranks.filter((rank) => watched.has(keyOf(rank)))
+}
