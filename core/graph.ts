@@ -2,15 +2,14 @@
  * A pipeline's nodes as units of work: each with a content key, so that the same work is done once, by whomever
  * it was asked for.
  */
-import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { contentDigest } from "./content.ts"
 import type { Cost } from "./cost.ts"
 import { InvalidInput } from "./decode.ts"
 import { canonicalJson, sha256 } from "./digest.ts"
-import { describeLabels, type Targets } from "./pipeline.ts"
+import { describeLabels, shortNumber, type Targets } from "./pipeline.ts"
 import type { AnyPlugin, Cohort, Labels, Node } from "./plugin.ts"
+import { sourceDigest } from "./source.ts"
 
 /** Cohorts of something: of units, of artifacts, of forecasts. */
 export type CohortsOf<T> = readonly {
@@ -22,7 +21,7 @@ export type UnitInput = { readonly one: Unit } | { readonly cohorts: CohortsOf<U
 
 export interface Unit {
   /**
-   * SHA-256 of the plugin (name, version, text of its file), the options, the content of the files that it reads,
+   * SHA-256 of the plugin (name, version, code), the options, the content of the files that it reads,
    * the backend and the inputs' keys.
    */
   readonly key: string
@@ -68,6 +67,19 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
             })),
           }
 
+    /** A forecast, which refuses what the options alone do not show: steps beyond the end of the run. */
+    const foretell = (body: () => ReturnType<typeof forecast>, { name }: AnyPlugin) => {
+      // Refused options would mislead it; the problems are reported instead.
+      if (problems.size > 0) return nothingForetold
+      try {
+        return body()
+      } catch (cause) {
+        if (!(cause instanceof InvalidInput)) throw cause
+        for (const problem of cause.problems) problems.add(`${name}: ${cause.what}: ${problem}`)
+        return nothingForetold
+      }
+    }
+
     const resolve = (node: Node, member: string | undefined): Unit => {
       const known = byNode.get(node)
       if (known !== undefined) return known
@@ -85,9 +97,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const read = node.problems.length > 0 ? [] : readBy(plugin, options)
       const key = keyOf(plugin, options, read, inputs, host, backend)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
-      // Refused options would mislead a forecast; the problems are reported instead.
-      const { artifact: foretold, cost } =
-        problems.size > 0 ? nothingForetold : forecast(plugin, options, inputs, host)
+      const { artifact: foretold, cost } = foretell(() => forecast(plugin, options, inputs, host), plugin)
       const unit = units.get(key) ?? { key, plugin, options, inputs, host, label, foretold, cost }
       byNode.set(node, unit)
       units.set(key, unit)
@@ -116,17 +126,8 @@ const describeGiven = (given: Readonly<Record<string, unknown>>): string =>
     .filter(
       ([, value]) => ["string", "number", "boolean"].includes(typeof value) && String(value).length <= 40,
     )
-    .map(([name, value]) => `${name}=${value}`)
+    .map(([name, value]) => `${name}=${typeof value === "number" ? shortNumber(value) : value}`)
     .join(" ")
-
-const sources = new Map<string, string>()
-
-/** The digest of a plugin's own file, read once in a process: an edited plugin is another plugin. */
-const sourceDigest = ({ module }: AnyPlugin): string => {
-  const digest = sources.get(module) ?? sha256(readFileSync(fileURLToPath(module)))
-  sources.set(module, digest)
-  return digest
-}
 
 /** The files and folders that a plugin reads with these options, with the digest of what is in them. */
 const readBy = (plugin: AnyPlugin, options: unknown): readonly (string | null)[] => {
@@ -153,7 +154,7 @@ const keyOf = (
   ])
   return sha256(
     canonicalJson({
-      plugin: [plugin.name, plugin.version, sourceDigest(plugin)],
+      plugin: [plugin.name, plugin.version, sourceDigest(plugin.module)],
       options,
       read,
       inputs: Object.fromEntries(taken),

@@ -67,7 +67,9 @@ export const runJob = Effect.fn("runJob")(function* (
   // One process did them all: each is booked its part of the time by its part of the arithmetic.
   const share = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
 
-  const body = Effect.gen(function* () {
+  const body = Effect.fnUntraced(function* (
+    interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  ) {
     const scratch = yield* store.scratch(scratchKey)
     const watched = watching(
       wanted,
@@ -85,6 +87,7 @@ export const runJob = Effect.fn("runJob")(function* (
       Effect.flatMap((inputs) =>
         run({ options: unit.options, inputs, scratch: join(scratch, "unit"), watch: watched.watch }),
       ),
+      interruptible,
       asResult,
     )
     const outcomes: UnitOutcome[] = []
@@ -96,11 +99,15 @@ export const runJob = Effect.fn("runJob")(function* (
     }
     return outcomes
   })
-  const outcomes = yield* Effect.catch(body, (error) =>
-    Effect.succeed([...(wanted ? [unit] : []), ...observers].map(({ key }) => failed(key, error))),
+  // What was computed is written and its scratch freed even when the stop comes meanwhile: it would be lost otherwise.
+  return yield* Effect.uninterruptibleMask((restore) =>
+    body(restore).pipe(
+      Effect.catch((error) =>
+        Effect.succeed([...(wanted ? [unit] : []), ...observers].map(({ key }) => failed(key, error))),
+      ),
+      Effect.tap(() => store.freeScratch(scratchKey)),
+    ),
   )
-  yield* store.freeScratch(scratchKey)
-  return outcomes
 })
 
 /** Success, or a failure as data; a defect becomes a failure with its stack. Interruption passes through. */

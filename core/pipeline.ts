@@ -84,7 +84,11 @@ export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) =
   return points.map((point) => make(point as Point<A>))
 }
 
+/** `0.00001` as `1e-5`. */
+export const shortNumber = (value: number): string =>
+  value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value)
+
 export const describeLabels = (labels: Labels): string =>
   Object.entries(labels)
-    .map(([name, value]) => `${name}=${value}`)
+    .map(([name, value]) => `${name}=${typeof value === "number" ? shortNumber(value) : value}`)
     .join(" ")

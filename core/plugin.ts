@@ -112,7 +112,10 @@ interface Identity {
   readonly name: string
   /** Raised when the same options and inputs give another artifact. */
   readonly version: number
-  /** `import.meta.url`: the text of the plugin's own file is part of the key of what it makes. */
+  /**
+   * `import.meta.url`: the text of the plugin's file, and of those that it imports beside `core`, is part of the key
+   * of what it makes.
+   */
   readonly module: string
   /** One line for `bun run plugins`. */
   readonly summary: string

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Cause, Effect, Result } from "effect"
 import { observationsOf, type Row } from "./artifacts/observations.ts"
+import { InvalidInput } from "./decode.ts"
 import { UnitFailure } from "./failure.ts"
 import { exists, writeFolder } from "./files.ts"
 import type { AnyObserve, Observed, PluginError, RunLength } from "./plugin.ts"
@@ -65,7 +66,13 @@ class Looking {
   readonly start = Effect.fnUntraced({ self: this }, function* (this: Looking, run: RunLength) {
     this.run = run
     const steps = yield* this.guard(
-      Effect.sync(() => [...this.observe.steps(this.observer.options, run)].sort((a, b) => a - b)),
+      Effect.try({
+        try: () => [...this.observe.steps(this.observer.options, run)].sort((a, b) => a - b),
+        catch: (cause) =>
+          cause instanceof InvalidInput
+            ? cause
+            : new UnitFailure({ outcome: "failed", reason: `its steps cannot be chosen: ${cause}` }),
+      }),
     )
     if (steps === undefined) return
     const outside = steps.filter((step) => !Number.isInteger(step) || step < 0 || step > run.steps)

@@ -5,6 +5,7 @@ import { Cause, Effect, Exit, Result } from "effect"
 import { CliError, Command } from "effect/cli"
 import { doctorCommand } from "./doctor.ts"
 import { ExitCode } from "./exit.ts"
+import { newCommand } from "./new.ts"
 import { pipelineCommand } from "./pipeline.ts"
 import { pluginsCommand } from "./plugins.ts"
 
@@ -12,7 +13,7 @@ const main = Command.make("kasosei").pipe(
   Command.withDescription(
     "Pipelines of plugins for studying the stability and the plasticity of language models",
   ),
-  Command.withSubcommands([pipelineCommand, doctorCommand, pluginsCommand]),
+  Command.withSubcommands([pipelineCommand, doctorCommand, pluginsCommand, newCommand]),
 )
 
 /** A person's mistake is told in one message; only a defect shows its stack. */
