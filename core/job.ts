@@ -85,7 +85,7 @@ export const runJob = Effect.fn("runJob")(function* (
     const run = unit.plugin.run as unknown as OpenRun
     const hosted = yield* takeInputs(unit, missing).pipe(
       Effect.flatMap((inputs) =>
-        run({ options: unit.options, inputs, scratch: join(scratch, "unit"), watch: watched.watch }),
+        run({ options: unit.options, inputs, scratch: join(scratch, "unit"), backend, watch: watched.watch }),
       ),
       interruptible,
       asResult,

@@ -126,6 +126,8 @@ export interface RunContext<O, I extends Takes, View> {
   readonly inputs: InputsTaken<I>
   /** A folder of the unit's own that outlives a stop: state to go on from. Freed when the unit is finished. */
   readonly scratch: string
+  /** The tensor backend of the pipeline, by name; started where the plugin `computes`. */
+  readonly backend: string
   /** The probes that watch; a plugin that declares no `View` has none. */
   readonly watch: Watch<View>
 }

@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
 import { CliError, Command } from "effect/cli"
+import { version } from "../project.ts"
 import { doctorCommand } from "./doctor.ts"
 import { ExitCode } from "./exit.ts"
 import { newCommand } from "./new.ts"
@@ -36,7 +37,7 @@ const tell = (cause: Cause.Cause<unknown>): number => {
 }
 
 main.pipe(
-  Command.run({ version: "0.1.0" }),
+  Command.run({ version }),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

@@ -22,32 +22,30 @@ export const newCommand = Command.make(
     ),
   },
   Effect.fn("new")(function* ({ stage, name }) {
+    const refuse = (problem: string) =>
+      new InvalidInput({ what: `new ${stage} ${name}`, problems: [problem] })
     const problem = yield* problemOf(name)
-    if (problem !== undefined) {
-      return yield* new InvalidInput({ what: `new ${stage} ${name}`, problems: [problem] })
-    }
+    if (problem !== undefined) return yield* refuse(problem)
     const identifier = name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
-    const files = yield* Effect.forEach(placesOf(stage, name), ({ template, path }) =>
+    const [plugin, test] = placesOf(stage, name)
+    const files = yield* Effect.forEach([plugin, test], ({ template, path }) =>
       Effect.map(readText(join(projectFolder, template)), (text) => ({ path, text })),
     )
-    const word = new RegExp(`\\b${identifier}\\b`)
-    if (files.some(({ text }) => word.test(text))) {
-      const problems = [
+    if (files.some(({ text }) => new RegExp(`\\b${identifier}\\b`).test(text))) {
+      return yield* refuse(
         `${identifier} stands for something else in the new files; choose another name, such as my-${name}`,
-      ]
-      return yield* new InvalidInput({ what: `new ${stage} ${name}`, problems })
+      )
     }
     const made = yield* writeAll(
       files.map(({ path, text }) => ({ path, text: filled(text, stage, name, identifier) })),
-      load(placesOf(stage, name)[0].path, identifier),
+      load(plugin.path, identifier),
     )
-    const [plugin, test] = placesOf(stage, name)
     process.stdout.write(`wrote ${plugin.path}
 wrote ${test.path}
 
-Its test:
+its test:
   bun test ${test.path}
-In a pipeline file:
+in a file in pipelines/:
   import { ${identifier} } from "../${plugin.path}"
   ${identifier}({ ${namesOf(made).join(", ")} })
 `)

@@ -5,6 +5,7 @@ import { correct, majorityCorrect, Run, type RunTaken } from "../../core/artifac
 import { cost } from "../../core/cost.ts"
 import { InvalidInput } from "../../core/decode.ts"
 import { type CohortTaken, cohorts, plugin, type RunContext } from "../../core/plugin.ts"
+import { version } from "../../core/project.ts"
 import { eigenvalues } from "../probe/fisher/spectrum.ts"
 import { fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
@@ -45,8 +46,10 @@ export const studyPage = plugin({
   run: Effect.fn("study-page")(function* ({
     options,
     inputs,
+    backend,
   }: RunContext<typeof Options.infer, typeof takes, unknown>) {
-    return yield* renderStudy(yield* studyOf(options, inputs)).pipe(
+    const provenance = { ...options.provenance, backend, software: `kasosei ${version}` }
+    return yield* renderStudy(yield* studyOf({ ...options, provenance }, inputs)).pipe(
       Effect.catchTag("FigureError", (error) =>
         Effect.fail(new InvalidInput({ what: "study-page", problems: [error.message] })),
       ),
