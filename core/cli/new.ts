@@ -1,11 +1,11 @@
 /** `bun run new STAGE NAME`: a plugin and its test to start from. */
 import * as fs from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { InvalidInput } from "../decode.ts"
-import { attempt, exists, readText, remove } from "../files.ts"
+import { attempt, exists, type FileError, readText, remove } from "../files.ts"
 import { describeOptions } from "../options.ts"
 import type { AnyPlugin } from "../plugin.ts"
 import { projectFolder } from "../project.ts"
@@ -22,32 +22,15 @@ export const newCommand = Command.make(
     ),
   },
   Effect.fn("new")(function* ({ stage, name }) {
-    const refuse = (problem: string) =>
-      new InvalidInput({ what: `new ${stage} ${name}`, problems: [problem] })
-    const problem = yield* problemOf(name)
-    if (problem !== undefined) return yield* refuse(problem)
-    const identifier = name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
-    const [plugin, test] = placesOf(stage, name)
-    const files = yield* Effect.forEach([plugin, test], ({ template, path }) =>
-      Effect.map(readText(join(projectFolder, template)), (text) => ({ path, text })),
-    )
-    if (files.some(({ text }) => new RegExp(`\\b${identifier}\\b`).test(text))) {
-      return yield* refuse(
-        `${identifier} stands for something else in the new files; choose another name, such as my-${name}`,
-      )
-    }
-    const made = yield* writeAll(
-      files.map(({ path, text }) => ({ path, text: filled(text, stage, name, identifier) })),
-      load(plugin.path, identifier),
-    )
-    process.stdout.write(`wrote ${plugin.path}
-wrote ${test.path}
+    const { plugin, test, identifier, given } = yield* writePlugin(projectFolder, stage, name)
+    process.stdout.write(`wrote ${plugin}
+wrote ${test}
 
 its test:
-  bun test ${test.path}
+  bun test ${test}
 in a file in pipelines/:
-  import { ${identifier} } from "../${plugin.path}"
-  ${identifier}({ ${namesOf(made).join(", ")} })
+  import { ${identifier} } from "../${plugin}"
+  ${identifier}({ ${given.join(", ")} })
 `)
   }),
 ).pipe(
@@ -57,19 +40,72 @@ in a file in pipelines/:
   ]),
 )
 
-const longestName = 40
+export interface NewPlugin {
+  /** The paths of the plugin and of its test in the project. */
+  readonly plugin: string
+  readonly test: string
+  /** What the plugin is exported as. */
+  readonly identifier: string
+  /** What must be given to it: its inputs, and its options without a default. */
+  readonly given: readonly string[]
+}
 
-const problemOf = Effect.fnUntraced(function* (name: string) {
+/**
+ * Writes the template of a stage under a new name, its test beside it: both files or none, and never over another one.
+ *
+ * @throws InvalidInput where the name is none, is taken, or makes a file that does not load
+ * @throws FileError
+ */
+export const writePlugin: (
+  project: string,
+  stage: Stage,
+  name: string,
+) => Effect.Effect<NewPlugin, InvalidInput | FileError> = Effect.fn("writePlugin")(function* (
+  project: string,
+  stage: Stage,
+  name: string,
+) {
+  const refuse = (problem: string) => new InvalidInput({ what: `new ${stage} ${name}`, problems: [problem] })
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name) || name.length > longestName) {
-    return `the name must be lower-case letters and digits with single hyphens, at most ${longestName} characters, such as weight-norm (was ${JSON.stringify(name)})`
+    return yield* refuse(
+      `the name must be lower-case letters and digits with single hyphens, at most ${longestName} characters, such as weight-norm (was ${JSON.stringify(name)})`,
+    )
   }
-  for (const stage of stages) {
-    for (const { path } of placesOf(stage, name)) {
-      if (yield* exists(join(projectFolder, path))) return `the name is taken: there is ${path}`
-    }
+  for (const { path } of stages.flatMap((stage) => placesOf(stage, name))) {
+    if (yield* exists(join(project, path))) return yield* refuse(`the name is taken: there is ${path}`)
   }
-  return undefined
+  const identifier = name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+  const [plugin, test] = placesOf(stage, name)
+  const files = yield* Effect.forEach([plugin, test], ({ template, path }) =>
+    Effect.map(readText(join(project, template)), (text) => ({ path: join(project, path), text })),
+  )
+  if (files.some(({ text }) => new RegExp(`\\b${identifier}\\b`).test(text))) {
+    return yield* refuse(
+      `${identifier} stands for something else in the new files; choose another name, such as my-${name}`,
+    )
+  }
+  const load = Effect.tryPromise({
+    try: async (): Promise<AnyPlugin> =>
+      (await import(pathToFileURL(join(project, plugin.path)).href))[identifier],
+    catch: (cause) => refuse(`${plugin.path} does not load (${String(cause)}); choose another name`),
+  })
+  const written: string[] = []
+  const made = yield* Effect.forEach(files, ({ path, text }) =>
+    attempt("write", path, async () => {
+      await fs.mkdir(dirname(path), { recursive: true })
+      const file = await fs.open(path, "wx")
+      written.push(path)
+      await file.writeFile(filled(text, stage, name, identifier)).finally(() => file.close())
+    }),
+  ).pipe(
+    // A name such as `delete` makes a file that does not load.
+    Effect.andThen(load),
+    Effect.onError(() => Effect.forEach(written, remove)),
+  )
+  return { plugin: plugin.path, test: test.path, identifier, given: givenTo(made) }
 })
+
+const longestName = 40
 
 /** The plugin and its test, by their paths in the project; the templates are working plugins themselves. */
 const placesOf = (stage: Stage, name: string) =>
@@ -86,40 +122,7 @@ const filled = (text: string, stage: Stage, name: string, identifier: string): s
     .replaceAll(`template-${stage}`, name)
     .replaceAll(`"../${stage}/`, '"./')
 
-/** Writes new files, all or none: they are taken away again where one is there already, or where `check` fails. */
-const writeAll = <A, E>(
-  files: readonly { readonly path: string; readonly text: string }[],
-  check: Effect.Effect<A, E>,
-) => {
-  const written: string[] = []
-  return Effect.forEach(files, ({ path, text }) => {
-    const target = join(projectFolder, path)
-    return attempt("write", target, async () => {
-      await fs.mkdir(join(target, ".."), { recursive: true })
-      const file = await fs.open(target, "wx")
-      written.push(target)
-      await file.writeFile(text).finally(() => file.close())
-    })
-  }).pipe(
-    Effect.andThen(check),
-    Effect.onError(() => Effect.forEach(written, remove)),
-  )
-}
-
-/** The plugin that a new file exports: a name such as `delete` makes a file that does not load. */
-const load = (path: string, identifier: string) =>
-  Effect.tryPromise({
-    try: async (): Promise<AnyPlugin> =>
-      (await import(pathToFileURL(join(projectFolder, path)).href))[identifier],
-    catch: (cause) =>
-      new InvalidInput({
-        what: path,
-        problems: [`it does not load under this name (${String(cause)}); choose another name`],
-      }),
-  })
-
-/** What must be given to a plugin: its inputs and its options without a default. */
-const namesOf = ({ takes, watches, options }: AnyPlugin): readonly string[] => [
+const givenTo = ({ takes, watches, options }: AnyPlugin): readonly string[] => [
   ...Object.entries(takes).flatMap(([name, take]) => ("optional" in take ? [] : [name])),
   ...(watches === undefined ? [] : [watches]),
   ...describeOptions(options).flatMap(({ name, fallback }) => (fallback === undefined ? [name] : [])),

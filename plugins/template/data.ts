@@ -1,0 +1,68 @@
+import { statSync } from "node:fs"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Corpus } from "../../core/artifacts/corpus.ts"
+import { SequencePacker } from "../../core/artifacts/sequences.ts"
+import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { cost } from "../../core/cost.ts"
+import { decode } from "../../core/decode.ts"
+import { FileError, readText } from "../../core/files.ts"
+import { plugin, type RunContext } from "../../core/plugin.ts"
+import { tokenizerOf } from "../model/tokenizer.ts"
+
+const Options = type({
+  "+": "reject",
+  /** JSON Lines: an object a line, with the sentence as its `text`. */
+  source: "string > 0",
+  /** Longer sentences lose their end. */
+  maxLength: "3 <= number.integer <= 512 = 32",
+})
+
+const takes = { vocabulary: Vocabulary }
+
+/** What an object has beside its text is nobody's concern here. */
+const Sentence = type("string.json.parse").to({ text: "string > 0" })
+
+/** The file is read in one piece. */
+const largestFile = 2 ** 28
+/** For the forecast, which does not read it. */
+const bytesPerSentence = 150
+
+/** A corpus from JSON Lines. */
+export const templateData = plugin({
+  name: "template-data",
+  stage: "data",
+  version: 1,
+  module: import.meta.url,
+  summary: "A corpus: JSON Lines with a text each",
+  options: Options,
+  takes,
+  gives: Corpus,
+  computes: false,
+  // The content of the file is part of the key: an edited file is another corpus.
+  reads: ({ source }) => [source],
+  forecast: ({ source, maxLength }, { vocabulary }) => {
+    const bytes = statSync(source, { throwIfNoEntry: false })?.size ?? 0
+    const sentences = Math.ceil(bytes / bytesPerSentence)
+    const artifact = { sentences, tokensPerSentence: maxLength, vocabularySize: vocabulary.size }
+    return { artifact, cost: cost({ memory: 4 * bytes, disk: 8 * maxLength * sentences }) }
+  },
+  run: Effect.fn("template-data")(function* ({
+    options: { source, maxLength },
+    inputs: { vocabulary },
+  }: RunContext<typeof Options.infer, typeof takes, unknown>) {
+    const tokenizer = tokenizerOf(vocabulary)
+    const packer = new SequencePacker()
+    const lines = (yield* readText(source, largestFile)).split("\n")
+    for (const [index, line] of lines.entries()) {
+      if (line.trim() === "") continue
+      const { text } = yield* decode(`${source}, line ${index + 1}`, Sentence)(line)
+      packer.add(tokenizer.encode(text, undefined, maxLength))
+    }
+    if (packer.count === 0) {
+      return yield* new FileError({ path: source, doing: "read", found: "it has no sentences" })
+    }
+    const vocabularySize = vocabulary.tokens.length
+    return { sequences: packer.packed(), special: vocabulary.special, vocabularySize }
+  }),
+})

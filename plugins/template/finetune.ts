@@ -1,0 +1,56 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Examples } from "../../core/artifacts/examples.ts"
+import { Run } from "../../core/artifacts/run.ts"
+import { cost } from "../../core/cost.ts"
+import { plugin, type RunContext } from "../../core/plugin.ts"
+
+const Options = type({ "+": "reject", seed: "number.integer >= 0 = 0" })
+
+const takes = { data: Examples }
+
+/** The majority baseline: a run without a step that answers every dev example with the training split's usual label. */
+export const templateFinetune = plugin({
+  name: "template-finetune",
+  stage: "finetune",
+  version: 1,
+  module: import.meta.url,
+  summary: "Answers everything with the most frequent label",
+  options: Options,
+  takes,
+  gives: Run,
+  computes: false,
+  forecast: (_options, { data }) => ({
+    artifact: {
+      steps: 0,
+      warmupSteps: 0,
+      batchSize: 0,
+      tokensPerExample: data.tokensPerExample,
+      parameters: 0,
+      layers: 0,
+      hidden: 0,
+      intermediate: 0,
+      heads: 0,
+    },
+    cost: cost({ flops: data.train, disk: 8 * data.dev }),
+  }),
+  run: Effect.fn("template-finetune")(function* ({
+    options: { seed },
+    inputs: { data },
+  }: RunContext<typeof Options.infer, typeof takes, unknown>) {
+    const counts = data.labelNames.map(() => 0)
+    for (const label of data.train.labels) counts[label]! += 1
+    const majorityLabel = counts.indexOf(Math.max(...counts))
+    return {
+      seed,
+      steps: 0,
+      warmupSteps: 0,
+      loss: new Float64Array(),
+      learningRate: new Float64Array(),
+      gradientNorm: new Float64Array(),
+      predictions: data.dev.labels.map(() => majorityLabel),
+      labels: data.dev.labels,
+      majorityLabel,
+    }
+  }),
+})

@@ -1,0 +1,68 @@
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
+import { cost } from "../../core/cost.ts"
+import { plugin, type RunContext } from "../../core/plugin.ts"
+import { openSafetensors, type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
+import { normal, stream } from "../../core/tensor/stream.ts"
+import { tokenizerFiles } from "../pretrain/exported.ts"
+import { copy, placeExisting } from "../pretrain/link.ts"
+
+const Options = type({
+  "+": "reject",
+  /** λ: what is left of every parameter. */
+  shrink: "0 <= number <= 1",
+  /** σ: the standard deviation of what is added to it. */
+  perturb: "0 <= number <= 1",
+  seed: "0 <= number.integer <= 4294967295 = 0",
+})
+
+const takes = { checkpoint: Checkpoint }
+
+/**
+ * Shrink and perturb: θ ← λθ + N(0, σ²) for every parameter (Ash and Adams 2020, equation 1). Not a training: a control
+ * that moves a checkpoint without teaching it anything.
+ */
+export const templatePretrain = plugin({
+  name: "template-pretrain",
+  stage: "pretrain",
+  version: 1,
+  module: import.meta.url,
+  summary: "Shrinks the parameters of a checkpoint and adds noise to them",
+  options: Options,
+  takes,
+  gives: Checkpoint,
+  computes: false,
+  forecast: (_options, { checkpoint }) => {
+    const { layers, hidden, intermediate, vocabularySize, positions } = checkpoint
+    const perLayer = 4 * hidden ** 2 + 2 * hidden * intermediate
+    const parameters = (vocabularySize + positions) * hidden + layers * perLayer
+    const bytes = 4 * parameters
+    return { artifact: checkpoint, cost: cost({ flops: 2 * parameters, memory: bytes, disk: bytes }) }
+  },
+  run: Effect.fn("template-pretrain")(function* ({
+    options: { shrink, perturb, seed },
+    inputs: { checkpoint },
+  }: RunContext<typeof Options.infer, typeof takes, unknown>) {
+    const weights = yield* openSafetensors(join(checkpoint.folder, "model.safetensors"))
+    const noise = stream(seed, "noise")
+    const tensors: TensorSource[] = []
+    for (const [name, { shape }] of weights.entries) {
+      const values = yield* weights.read(name)
+      // Each tensor draws from a site of its own, so the numbers do not depend on the other tensors.
+      const added = { stream: noise, site: tensors.length, step: 0 }
+      const moved = () => {
+        const drawn = normal(added, values.length, perturb)
+        return values.map((value, i) => shrink * value + drawn[i]!)
+      }
+      tensors.push({ name, shape, values: moved })
+    }
+    return {
+      write: Effect.fnUntraced(function* (folder: string) {
+        yield* writeSafetensors(join(folder, "model.safetensors"), tensors)
+        yield* placeExisting(copy, checkpoint.folder, ["config.json", ...tokenizerFiles], folder)
+      }),
+    }
+  }, Effect.scoped),
+})

@@ -1,0 +1,34 @@
+import { type } from "arktype"
+import { observationsOf } from "../../core/artifacts/observations.ts"
+import type { RunForecast } from "../../core/artifacts/run.ts"
+import { cost } from "../../core/cost.ts"
+import { probe } from "../../core/plugin.ts"
+import type { ClassifierView } from "../model/view.ts"
+import { chooseSteps, Steps } from "../probe/steps.ts"
+
+const Row = type({ "+": "reject", step: "number", layer: "number", norm: "number" })
+
+/** The Euclidean norm of each encoder layer's parameters, layers counted from 0. */
+export const templateProbe = probe<ClassifierView, RunForecast>()({
+  name: "template-probe",
+  version: 1,
+  module: import.meta.url,
+  summary: "Norm of each encoder layer's parameters",
+  options: type({ "+": "reject", steps: Steps.default(() => ({ at: [0], last: true })) }),
+  gives: observationsOf<typeof Row.infer>(Row),
+  steps: ({ steps }, run) => chooseSteps(steps, run),
+  look: ({ step, blocks, parameters }) =>
+    [...blocks]
+      .filter(([block]) => block.startsWith("layer."))
+      .map(([, names], layer) => {
+        const tensors = names.map((name) => parameters.get(name).dataSync())
+        let square = 0
+        for (const values of tensors) for (const value of values) square += value ** 2
+        return { step, layer, norm: Math.sqrt(square) }
+      }),
+  forecast: ({ steps }, run) => {
+    const looks = chooseSteps(steps, run).length
+    const rows = run.layers * looks
+    return { rows, cost: cost({ flops: 2 * run.parameters * looks, disk: 60 * rows }) }
+  },
+})

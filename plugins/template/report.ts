@@ -1,0 +1,54 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { Page } from "../../core/artifacts/page.ts"
+import { correct, majorityCorrect, Run, type RunTaken } from "../../core/artifacts/run.ts"
+import { cost } from "../../core/cost.ts"
+import { cohorts, type Outcome, plugin } from "../../core/plugin.ts"
+import { escapeHtml } from "../report/html.ts"
+import { type Field, toCsv } from "../report/records.ts"
+
+/** A member of a cohort that has no run stands in the table as well, with its status. */
+const fieldsOf = (outcome: Outcome<RunTaken>): readonly Field[] =>
+  outcome.status === "done"
+    ? [outcome.status, correct(outcome.value), majorityCorrect(outcome.value), outcome.value.labels.length]
+    : [outcome.status, null, null, null]
+
+/** How many dev examples each run answered rightly, as `correct.csv`. */
+export const templateReport = plugin({
+  name: "template-report",
+  stage: "report",
+  version: 1,
+  module: import.meta.url,
+  summary: "Right answers of every run, as CSV",
+  options: type({ "+": "reject", title: "string > 0 = 'Right answers'" }),
+  takes: { runs: cohorts(Run) },
+  gives: Page,
+  computes: false,
+  forecast: (_options, { runs }) => ({ artifact: {}, cost: cost({ disk: 1000 + 100 * runs.length }) }),
+  run: ({ options, inputs }) =>
+    Effect.sync(() => {
+      const names = [...new Set(inputs.runs.flatMap(({ labels }) => Object.keys(labels)))]
+      const csv = toCsv({
+        columns: [...names, "seed", "status", "correct", "majority", "examples"],
+        rows: inputs.runs.flatMap(({ labels, members }) =>
+          members.map(({ seed, outcome }) => [
+            ...names.map((name) => labels[name] ?? null),
+            seed,
+            ...fieldsOf(outcome),
+          ]),
+        ),
+      })
+      const title = escapeHtml(options.title)
+      const page = `<!doctype html>
+<meta charset="utf-8">
+<title>${title}</title>
+<h1>${title}</h1>
+<p><a href="correct.csv">correct.csv</a></p>
+<pre>${escapeHtml(csv)}</pre>
+`
+      return new Map([
+        ["index.html", page],
+        ["correct.csv", csv],
+      ])
+    }),
+})

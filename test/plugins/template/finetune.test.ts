@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test"
+import { Effect } from "effect"
+import { correct, isFailedRun, majorityCorrect, type RunGiven } from "../../../core/artifacts/run.ts"
+import type { PluginError } from "../../../core/plugin.ts"
+import { templateFinetune } from "../../../plugins/template/finetune.ts"
+import { completed, examplesOf } from "../finetune/running.ts"
+
+type Start = (context: object) => Effect.Effect<RunGiven, PluginError>
+const start = templateFinetune.run as unknown as Start
+
+test("answers every dev example with the training split's most frequent label", async () => {
+  const data = examplesOf(0, 3)
+  const labelled = (labels: readonly number[], split = data.train) => ({
+    ...split,
+    labels: Int32Array.from(labels),
+  })
+  const inputs = {
+    data: { ...data, train: labelled([0, 1, 1, 0, 1]), dev: labelled([1, 0, 1], data.dev) },
+  }
+  const options = completed(templateFinetune, {})
+  const given = await Effect.runPromise(start({ options, inputs }))
+  expect([...given.predictions]).toEqual([1, 1, 1])
+  expect([...given.labels]).toEqual([1, 0, 1])
+  expect([given.steps, given.loss.length, given.seed]).toEqual([0, 0, 0])
+  expect([correct(given), majorityCorrect(given), isFailedRun(given)]).toEqual([2, 2, true])
+})
+
+test("of equally frequent labels it takes the first", async () => {
+  const data = examplesOf(0, 2)
+  const inputs = { data: { ...data, train: { ...data.train, labels: Int32Array.of(1, 0) } } }
+  const options = completed(templateFinetune, { seed: 7 })
+  const given = await Effect.runPromise(start({ options, inputs }))
+  expect([given.majorityLabel, given.seed]).toEqual([0, 7])
+})
