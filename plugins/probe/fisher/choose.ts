@@ -51,7 +51,18 @@ const materialised = 2 ** 22
 
 /** How many rows of a weight's gradient are there at a time, for all samples. */
 export const rowsAtATime = ({ inputs, outputs, lengths }: LinearShape): number =>
-  Math.max(1, Math.min(outputs, Math.floor(materialised / (inputs * lengths.length))))
+  atLeastOne(Math.min(outputs, materialised / (inputs * lengths.length)))
+
+/**
+ * How many products of two gradients are summed in float32, unless one row of the weight has more; further sums are in
+ * float64. XNNPACK, which multiplies on wasm, adds one after the other: 8192 squares are off by 3e-6, a million by 5e-4.
+ */
+const summedTogether = 2 ** 13
+
+/** How many rows of a weight's gradient enter one sum in float32. */
+export const rowsInASum = ({ inputs }: LinearShape): number => atLeastOne(summedTogether / inputs)
+
+const atLeastOne = (count: number): number => Math.max(1, Math.floor(count))
 
 const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
 
@@ -77,7 +88,8 @@ export const tokenWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
 
 /**
  * Gᵢ = Σ_t bᵢₜ aᵢₜᵀ, [O, I], for each sample, and all their products: I · O multiplications for each token and for
- * each of the N² pairs of samples. The gradients are written, laid side by side, transposed and read twice.
+ * each of the N² pairs of samples. The gradients are written, laid side by side, gathered, transposed and
+ * read twice.
  */
 export const directWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
   const n = lengths.length
@@ -85,7 +97,7 @@ export const directWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
   const tokens = sumOf(lengths)
   return {
     flops: 2 * size * (tokens + n * n),
-    bytes: bytesPerNumber * (7 * n * size + 2 * tokens * (inputs + outputs)),
+    bytes: bytesPerNumber * (9 * n * size + 2 * tokens * (inputs + outputs)),
   }
 }
 

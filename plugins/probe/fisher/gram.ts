@@ -3,6 +3,9 @@
  * Shapes: N samples, T tokens of all samples side by side, D features.
  */
 import * as tf from "@tensorflow/tfjs-core"
+import { kernel } from "../../../core/tensor/kernels.ts"
+import { gatherRows } from "../../../core/tensor/ops/rows.ts"
+import { sumRows } from "../../../core/tensor/ops/sum-rows.ts"
 
 /** Adds `addend` to `sum`, element by element. */
 export const addTo = (sum: Float64Array, addend: ArrayLike<number>): void => {
@@ -32,25 +35,28 @@ export const gramOf = (vectors: readonly Float32Array[]): Float64Array => {
 }
 
 /**
- * Each sample's sum over its tokens, N vectors of D: by a product with a 0/1 matrix, since reducing over rows is slow
- * on wasm.
+ * Neighbouring rows of a matrix, gathered: tfjs's slice copies the whole matrix first on wasm. Columns are never cut
+ * out, which no backend does quickly.
+ */
+export const slice = (x: tf.Tensor2D, first: number, end: number): tf.Tensor2D =>
+  gatherRows(
+    x,
+    Int32Array.from({ length: end - first }, (_, row) => first + row),
+  )
+
+/**
+ * Each sample's sum over its tokens: N vectors of D.
  *
  * @param offsets [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1
  */
 export const sumsBySample = (x_TD: tf.Tensor2D, offsets: Int32Array): readonly Float32Array[] => {
-  const sums_ND = tf.tidy(() => tf.matMul(membership(offsets), x_TD).dataSync<"float32">())
-  const d = x_TD.shape[1]
-  return Array.from({ length: offsets.length - 1 }, (_, n) => sums_ND.subarray(n * d, (n + 1) * d))
-}
-
-/** Which token is which sample's: [N, T] of 0 and 1. */
-export const membership = (offsets: Int32Array): tf.Tensor2D => {
   const n = offsets.length - 1
-  const first = offsets[0]!
-  const tokens = offsets[n]! - first
-  const member_NT = new Float32Array(n * tokens)
-  for (let i = 0; i < n; i++) {
-    member_NT.fill(1, i * tokens + offsets[i]! - first, i * tokens + offsets[i + 1]! - first)
-  }
-  return tf.tensor2d(member_NT, [n, tokens])
+  const d = x_TD.shape[1]
+  const sums_ND = tf.tidy(() => {
+    const sums = Array.from({ length: n }, (_, i) =>
+      tf.tidy(() => kernel("sumRows", sumRows)(slice(x_TD, offsets[i]!, offsets[i + 1]!))),
+    )
+    return tf.stack(sums).dataSync<"float32">()
+  })
+  return Array.from({ length: n }, (_, i) => sums_ND.subarray(i * d, (i + 1) * d))
 }

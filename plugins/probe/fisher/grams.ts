@@ -61,23 +61,23 @@ export const layerOf = (block: string): number | undefined => {
 
 /**
  * The Gram matrix of each block: gradients laid end to end have the sum of their Gram matrices. Where layers are
- * among the blocks, so is their sum, that of the encoder's full Fisher with all that lies between its layers.
+ * among the blocks, so is their sum: the Gram matrix of the encoder's full Fisher, cross-layer blocks included.
  */
 export const blockGrams = (
   blocks: Blocks,
   grams: ReadonlyMap<string, Float64Array>,
 ): ReadonlyMap<string, Float64Array> => {
-  const sums = new Map<string, Float64Array>()
-  for (const [block, names] of blocks) {
-    for (const name of names) {
-      const gram = grams.get(name)!
-      for (const sum of layerOf(block) === undefined ? [block] : [block, encoder]) {
-        if (!sums.has(sum)) sums.set(sum, new Float64Array(gram.length))
-        addTo(sums.get(sum)!, gram)
-      }
-    }
-  }
-  return sums
+  const sums = new Map(
+    [...blocks].map(([block, names]) => [block, sumOf(names.map((name) => grams.get(name)!))] as const),
+  )
+  const layers = [...sums].filter(([block]) => layerOf(block) !== undefined)
+  return layers.length === 0 ? sums : sums.set(encoder, sumOf(layers.map(([, gram]) => gram)))
+}
+
+const sumOf = ([first, ...others]: readonly Float64Array[]): Float64Array => {
+  const sum = first!.slice()
+  for (const gram of others) addTo(sum, gram)
+  return sum
 }
 
 const lowestOf = ({ config }: BertModel, blocks: Blocks): number =>

@@ -8,8 +8,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import { kernel } from "../../../core/tensor/kernels.ts"
 import { gatherRows } from "../../../core/tensor/ops/rows.ts"
 import { transpose } from "../../../core/tensor/ops/transpose.ts"
-import { cheaper, rowsAtATime, tilesOf, type Way } from "./choose.ts"
-import { addTo, membership, mirror } from "./gram.ts"
+import { cheaper, rowsAtATime, rowsInASum, tilesOf, type Way } from "./choose.ts"
+import { addTo, mirror, slice } from "./gram.ts"
 
 export interface Factors {
   readonly input_TI: tf.Tensor2D
@@ -29,6 +29,18 @@ export const linearGram = (factors: Factors, way: Way | "cheaper"): Float64Array
     else addDirectly(gram, reached)
   })
   return mirror(gram)
+}
+
+/** Which token is which sample's: [N, T] of 0 and 1. */
+const membership = (offsets: Int32Array): tf.Tensor2D => {
+  const n = offsets.length - 1
+  const first = offsets[0]!
+  const tokens = offsets[n]! - first
+  const member_NT = new Float32Array(n * tokens)
+  for (let i = 0; i < n; i++) {
+    member_NT.fill(1, i * tokens + offsets[i]! - first, i * tokens + offsets[i + 1]! - first)
+  }
+  return tf.tensor2d(member_NT, [n, tokens])
 }
 
 const lengthsOf = (offsets: Int32Array): readonly number[] =>
@@ -57,16 +69,6 @@ const reachedOf = (factors: Factors): Factors => {
     offsets: offsets.map((offset) => reached.filter((token) => token < offset).length),
   }
 }
-
-/**
- * Neighbouring rows of a matrix, gathered: tfjs's slice copies the whole matrix first on wasm. Columns are never cut
- * out, which no backend does quickly.
- */
-const slice = (x: tf.Tensor2D, first: number, end: number): tf.Tensor2D =>
-  gatherRows(
-    x,
-    Int32Array.from({ length: end - first }, (_, row) => first + row),
-  )
 
 const turn = (x: tf.Tensor2D): tf.Tensor2D => kernel("transpose", transpose)(x)
 
@@ -120,20 +122,37 @@ const addDirectly = (gram: Float64Array, factors: Factors): void => {
     gradient_OL: tf.tidy(() => turn(slice(outputGradient_TO, offsets[i]!, offsets[i + 1]!))),
   }))
   const atATime = rowsAtATime(shape)
+  const inASum = rowsInASum(shape)
   for (let first = 0; first < outputs; first += atATime) {
-    const end = Math.min(first + atATime, outputs)
-    const size = (end - first) * inputs
-    const products = tf.tidy(() => {
-      const gradients_NK = tf.tidy(() => {
-        const rows = samples.map(({ length, input_LI, gradient_OL }) =>
+    const rows = Math.min(atATime, outputs - first)
+    // Row o of sample i's gradient is row i · rows + o: [N · rows, I].
+    const gradients = tf.tidy(() =>
+      tf.concat(
+        samples.map(({ length, input_LI, gradient_OL }) =>
           length === 0
-            ? tf.zeros<tf.Rank.R2>([1, size])
-            : tf.reshape<tf.Rank.R2>(tf.matMul(slice(gradient_OL, first, end), input_LI), [1, size]),
-        )
-        return tf.concat(rows)
-      })
-      return tf.matMul(gradients_NK, turn(gradients_NK)).dataSync()
-    })
-    addTo(gram, products)
+            ? tf.zeros<tf.Rank.R2>([rows, inputs])
+            : tf.matMul<tf.Tensor2D>(slice(gradient_OL, first, first + rows), input_LI),
+        ),
+      ),
+    )
+    for (let row = 0; row < rows; row += inASum) {
+      const count = Math.min(inASum, rows - row)
+      addTo(gram, productsOfRows(gradients, samples.length, row, count))
+    }
+    gradients.dispose()
   }
 }
+
+/** The products of all samples' gradients over some rows of the weight, [N, N]. */
+const productsOfRows = (gradients: tf.Tensor2D, n: number, first: number, count: number): Float32Array =>
+  tf
+    .tidy(() => {
+      const [all, inputs] = gradients.shape
+      const ids = Int32Array.from(
+        { length: n * count },
+        (_, at) => Math.floor(at / count) * (all / n) + first + (at % count),
+      )
+      const rows_NK: tf.Tensor2D = tf.reshape(gatherRows(gradients, ids), [n, count * inputs])
+      return tf.matMul(rows_NK, turn(rows_NK))
+    })
+    .dataSync<"float32">()

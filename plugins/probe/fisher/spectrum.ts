@@ -12,11 +12,10 @@
 export const eigenvalues = (matrix: Float64Array, n: number): Float64Array => {
   if (matrix.length !== n * n) throw new RangeError(`${matrix.length} entries for a matrix of ${n} x ${n}`)
   const a = symmetrised(matrix, n)
-  let squares = 0
-  for (const entry of a) squares += entry * entry
-  if (!Number.isFinite(squares)) throw new RangeError("a matrix with entries that are not finite")
-  // Off-diagonal entries no larger than this change no eigenvalue by more than 2⁻⁵² of the Frobenius norm.
-  const negligible = (Number.EPSILON * Math.sqrt(squares)) / n
+  const largest = a.reduce((size, entry) => Math.max(size, Math.abs(entry)), 0)
+  if (!Number.isFinite(largest)) throw new RangeError("a matrix with entries that are not finite")
+  // Off-diagonal entries no larger than this, all together, change no eigenvalue by more than 2⁻⁵² of the largest entry.
+  const negligible = (Number.EPSILON * largest) / n
 
   for (let rotated = true; rotated; ) {
     rotated = false
