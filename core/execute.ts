@@ -17,6 +17,8 @@ export interface Failure {
   readonly status: "diverged" | "failed"
   readonly reason: string
   readonly step?: number
+  /** The failed unit that it could not do without: it was not begun. */
+  readonly without?: Unit
 }
 
 /** How a plan ended. */
@@ -68,8 +70,9 @@ export const execute = Effect.fn("execute")(function* (
             progress: (progress) => onEvent({ type: "progress", job, progress }),
           })
         : gives(job).map((key): UnitOutcome => {
-            const reason = `it takes ${units.get(without.key)!.label}, which ${without.status}: ${without.reason}`
-            return { key, status: "failed", reason }
+            const cause = without.without ?? without.key
+            const reason = `not begun: it takes what ${units.get(cause)!.label} should have given`
+            return { key, status: "failed", reason, without: cause }
           })
     for (const outcome of outcomes) yield* Deferred.succeed(pending.get(outcome.key)!, outcome)
     yield* onEvent({ type: "ended", job, outcomes })
@@ -87,7 +90,15 @@ export const execute = Effect.fn("execute")(function* (
     failures: outcomes.flatMap(({ unit, outcome }) =>
       outcome.status === "done"
         ? []
-        : [{ unit, status: outcome.status, reason: outcome.reason, ...stepOf(outcome) }],
+        : [
+            {
+              unit,
+              status: outcome.status,
+              reason: outcome.reason,
+              ...stepOf(outcome),
+              ...(outcome.without === undefined ? {} : { without: units.get(outcome.without)! }),
+            },
+          ],
     ),
   } satisfies Summary
 })

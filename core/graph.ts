@@ -94,7 +94,11 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
         else inputs[name] = resolved
       }
       // Refused options name no files that could be read.
-      const read = node.problems.length > 0 ? [] : readBy(plugin, options)
+      const sources = node.problems.length > 0 ? [] : readBy(plugin, options)
+      for (const { path, digest } of sources) {
+        if (digest === null) problems.add(`${plugin.name}: ${path}: there is no such file or folder`)
+      }
+      const read = sources.map(({ digest }) => digest)
       const key = keyOf(plugin, options, read, inputs, host, backend)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
       const { artifact: foretold, cost } = foretell(() => forecast(plugin, options, inputs, host), plugin)
@@ -130,9 +134,9 @@ const describeGiven = (given: Readonly<Record<string, unknown>>): string =>
     .join(" ")
 
 /** The files and folders that a plugin reads with these options, with the digest of what is in them. */
-const readBy = (plugin: AnyPlugin, options: unknown): readonly (string | null)[] => {
+const readBy = (plugin: AnyPlugin, options: unknown) => {
   const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
-  return reads?.(options).map(contentDigest) ?? []
+  return reads?.(options).map((path) => ({ path, digest: contentDigest(path) })) ?? []
 }
 
 const keyOf = (

@@ -20,6 +20,8 @@ export type UnitOutcome =
       readonly status: "diverged" | "failed"
       readonly reason: string
       readonly step?: number
+      /** The key of the unit whose artifact it could not do without: it was not begun. */
+      readonly without?: string
     }
 
 /** Why the artifacts of some units are missing, by key. */

@@ -7,6 +7,7 @@ const Failure = type({
   status: "'diverged' | 'failed'",
   reason: "string",
   "step?": "number",
+  "without?": "string",
 })
 const Outcome = type({ "+": "reject", key: "string", status: "'done'", seconds: "number" }).or(Failure)
 

@@ -2,6 +2,7 @@
  * What a person sees while a plan is carried out, on standard error. On a terminal: a few live lines at the
  * bottom, redrawn in place, with everything that is said printed above them. Elsewhere: plain lines only.
  */
+import { Effect } from "effect"
 import type { Event } from "../execute.ts"
 import type { UnitOutcome } from "../job.ts"
 import { gives, type Job, type Plan } from "../plan.ts"
@@ -15,6 +16,14 @@ interface Running {
   quarter: number
 }
 
+/** Up, to the first of `lines` that were drawn, and everything from there on erased. */
+const eraseLines = (lines: number): string => (lines === 0 ? "" : `\x1b[${lines}A\x1b[0J`)
+const hideCursor = "\x1b[?25l"
+const showCursor = "\x1b[?25h"
+/** Longer lines are cut at the edge of the screen, however wide their characters are, instead of going on below. */
+const cutLines = "\x1b[?7l"
+const wrapLines = "\x1b[?7h"
+
 /** Milliseconds from one redrawing to the next. */
 const frame = 100
 const barWidth = 20
@@ -23,9 +32,23 @@ const plainAfter = 10_000
 
 export interface DisplayTarget {
   readonly isTTY?: boolean
-  readonly columns?: number
+  readonly rows?: number
   readonly write: (text: string) => unknown
 }
+
+/** Shows `text` on a terminal for as long as `effect` takes. */
+export const showing = <A, E, R>(
+  target: DisplayTarget,
+  text: string,
+  effect: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E, R> =>
+  target.isTTY
+    ? Effect.acquireUseRelease(
+        Effect.sync(() => target.write(text)),
+        () => effect,
+        () => Effect.sync(() => target.write("\r\x1b[2K")),
+      )
+    : effect
 
 export class Display {
   private readonly running = new Map<Job, Running>()
@@ -44,15 +67,14 @@ export class Display {
     this.jobs = plan.jobs.length
     if (target.isTTY) {
       this.timer = setInterval(() => this.draw(), frame)
-      target.write("\x1b[?25l")
+      target.write(hideCursor)
     }
   }
 
   /** Prints a line above the live ones. */
   readonly log = (line: string): void => {
-    this.clear()
-    this.target.write(`${line}\n`)
-    this.draw()
+    if (this.target.isTTY) this.draw(`${line}\n`)
+    else this.target.write(`${line}\n`)
   }
 
   readonly onEvent = (event: Event): void => {
@@ -65,8 +87,8 @@ export class Display {
   /** Ends the live lines. */
   readonly close = (): void => {
     clearInterval(this.timer)
-    this.clear()
-    if (this.target.isTTY) this.target.write("\x1b[?25h")
+    if (this.target.isTTY) this.target.write(`${eraseLines(this.drawn)}${showCursor}`)
+    this.drawn = 0
   }
 
   private onProgress(job: Job, progress: JobProgress) {
@@ -89,6 +111,8 @@ export class Display {
       running === undefined ? "" : ` ${formatSeconds((performance.now() - running.started) / 1000)}`
     const others = gives(job).length - 1
     const failures = outcomes.flatMap((outcome) => (outcome.status === "done" ? [] : [outcome]))
+    // What was not begun is told once, at the end, with what it waited for.
+    if (failures.some(({ without }) => without !== undefined)) return
     const count = `[${this.ended}/${this.jobs}]`
     if (failures.length < outcomes.length) {
       const beside = others > 0 ? ` with ${plural(others, "probe")}` : ""
@@ -100,26 +124,26 @@ export class Display {
     }
   }
 
-  private clear() {
-    if (this.drawn > 0) this.target.write(`\x1b[${this.drawn}A\x1b[0J`)
-    this.drawn = 0
-  }
-
-  private draw() {
-    if (!this.target.isTTY) return
-    this.clear()
+  /** Redraws the live lines, in one piece so that they do not flicker, with `above` printed over them. */
+  private draw(above = "") {
     const elapsed = formatSeconds((performance.now() - this.began) / 1000)
-    const lines = [`${this.ended} of ${plural(this.jobs, "job")} · ${elapsed}`]
-    for (const [job, { progress }] of this.running) {
+    const running = [...this.running].map(([job, { progress }]) => {
       const part = progress === undefined || progress.total === 0 ? 0 : progress.done / progress.total
       const full = Math.round(part * barWidth)
       const bar = `${"█".repeat(full)}${"░".repeat(barWidth - full)}`
-      lines.push(
-        `  ${bar} ${String(Math.floor(part * 100)).padStart(3)} % ${job.unit.label} ${progress?.note ?? ""}`,
-      )
-    }
-    const width = (this.target.columns ?? 80) - 1
-    for (const line of lines) this.target.write(`${[...line].slice(0, width).join("")}\n`)
+      const percent = String(Math.floor(part * 100)).padStart(3)
+      return `  ${bar} ${percent} % ${job.unit.label} ${progress?.note ?? ""}`.replaceAll(/\p{Cc}/gu, " ")
+    })
+    // What does not fit on the screen could not be erased again.
+    const room = Math.max(1, (this.target.rows || 24) - 3)
+    const hidden = running.length - room
+    const lines = [
+      `${this.ended} of ${plural(this.jobs, "job")} · ${elapsed}`,
+      ...running.slice(0, room),
+      ...(hidden > 0 ? [`  and ${hidden} more`] : []),
+    ]
+    const live = `${cutLines}${lines.join("\n")}\n${wrapLines}`
+    this.target.write(`${eraseLines(this.drawn)}${above}${live}`)
     this.drawn = lines.length
   }
 }

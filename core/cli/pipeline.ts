@@ -14,7 +14,7 @@ import { type Plan, planOf } from "../plan.ts"
 import { workerProcesses } from "../processes.ts"
 import { parametersOf } from "../settings.ts"
 import { Store } from "../store.ts"
-import { Display } from "./display.ts"
+import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { formatBytes, formatSeconds, plural } from "./format.ts"
 import { planLines } from "./plan-table.ts"
@@ -71,10 +71,17 @@ export const pipelineCommand = Command.make(
     }
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
-    const definition = yield* loadPipeline(path)
-    const parameters = yield* parametersOf(definition, set)
-    const backend = yield* backendNamed(backendName)
-    const graph = yield* openPipeline(path, definition, parameters, backend.name)
+    const { definition, parameters, backend, graph } = yield* showing(
+      process.stderr,
+      `planning ${file} …`,
+      Effect.gen(function* () {
+        const definition = yield* loadPipeline(path)
+        const parameters = yield* parametersOf(definition, set)
+        const backend = yield* backendNamed(backendName)
+        const graph = yield* openPipeline(path, definition, parameters, backend.name)
+        return { definition, parameters, backend, graph }
+      }),
+    )
     const processes = Option.getOrElse(jobs, () =>
       defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
     )
@@ -97,6 +104,7 @@ export const pipelineCommand = Command.make(
       const began = performance.now()
       const display = new Display(plan, process.stderr)
       const summary = yield* Effect.gen(function* () {
+        yield* onSignal(() => display.log("stopping: what runs saves its state first"))
         const run = yield* workerProcesses({
           file: path,
           parameters: parameters as object,
@@ -108,10 +116,10 @@ export const pipelineCommand = Command.make(
         return yield* execute(plan, run, (event) => Effect.sync(() => display.onEvent(event)))
       }).pipe(
         Effect.scoped,
+        Effect.ensuring(Effect.sync(display.close)),
         Effect.onInterrupt(() =>
           Effect.sync(() => process.stderr.write("stopped; the same command goes on from here\n")),
         ),
-        Effect.ensuring(Effect.sync(display.close)),
       )
       const pages = yield* publish(join(out, definition.name), plan, summary)
       report(summary, pages, (performance.now() - began) / 1000, json)
@@ -128,6 +136,20 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
+
+/** Tells a person at once that a signal was heard: the interruption that it leads to may take a minute. */
+const onSignal = (tell: () => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      process.once("SIGINT", tell)
+      process.once("SIGTERM", tell)
+    }),
+    () =>
+      Effect.sync(() => {
+        process.removeListener("SIGINT", tell)
+        process.removeListener("SIGTERM", tell)
+      }),
+  )
 
 /** As many processes as there are cores, as far as their memory reaches: four fifths of it, at least one. */
 const defaultProcesses = (memory: number): number =>
@@ -193,13 +215,16 @@ const planJson = (plan: Plan): string => {
 
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
   const { reused, made, failures } = summary
+  const begun = failures.filter(({ without }) => without === undefined).length
+  const waited = failures.length - begun
   process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${failures.length} failed in ${formatSeconds(seconds)}\n`,
+    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} not begun`} in ${formatSeconds(seconds)}\n`,
   )
-  for (const { unit, status, reason, step } of failures) {
-    process.stderr.write(
-      `  ${status}: ${unit.label}${step === undefined ? "" : ` at step ${step}`}: ${reason}\n`,
-    )
+  for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
+    const waiting = failures.filter(({ without }) => without === unit).length
+    const others = waiting === 0 ? "" : ` (${plural(waiting, "unit")} that need it were not begun)`
+    const at = step === undefined ? "" : ` at step ${step}`
+    process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
   }
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
   else for (const page of pages) process.stdout.write(`report: ${page}\n`)

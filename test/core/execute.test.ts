@@ -132,3 +132,21 @@ test("the estimate follows the costs: two processes take half as long where jobs
   expect(plan.estimate.seconds).toBeCloseTo(0.012)
   expect(plan.estimate.rateMeasured).toBe(false)
 })
+
+test("what a failed unit should have given is told once: those that need it are not begun", async () => {
+  const events: Event[] = []
+  const summary = await inStore(
+    out,
+    Effect.flatMap(planSample("lr=1", "broken=true"), (plan) => carryOut(plan, events)),
+  )
+  const [root, ...others] = summary.failures
+  expect(root!.without).toBeUndefined()
+  expect(others.map(({ without }) => without?.key)).toEqual(new Array(4).fill(root!.unit.key))
+  expect(others[0]!.reason).toContain(
+    "not begun: it takes what sample-source count=5 broken=true should have given",
+  )
+  expect(events.filter(({ type }) => type === "started").map(({ job }) => job.unit.plugin.name)).toEqual([
+    "sample-source",
+    "sample-listing",
+  ])
+})

@@ -20,10 +20,11 @@ export default pipeline({
     failAt: "number = -1",
     crashAt: "number = -1",
     look: type("number[]").default(() => [0, 3]),
+    broken: "boolean = false",
     title: "string = 'sums'",
   }),
-  build: ({ count, lr, seeds, slow, divergeAt, failAt, crashAt, look, title }) => {
-    const data = source({ count })
+  build: ({ count, lr, seeds, slow, divergeAt, failAt, crashAt, look, broken, title }) => {
+    const data = source({ count, broken })
     // Only the largest rate meets with the accident that a test asks for.
     const accident = (rate: number) => (rate === Math.max(...lr) ? { divergeAt, failAt, crashAt } : {})
     const runs = grid({ lr }, (point) =>

@@ -28,12 +28,15 @@ export const source = plugin({
   version: 1,
   module: import.meta.url,
   summary: "The numbers 1 to count",
-  options: type({ "+": "reject", count: "1 <= number.integer <= 1000" }),
+  options: type({ "+": "reject", count: "1 <= number.integer <= 1000", broken: "boolean = false" }),
   takes: {},
   gives: Source,
   computes: false,
   forecast: ({ count }) => ({ artifact: { count }, cost: cost({ disk: 8 * count }) }),
-  run: ({ options }) => Effect.succeed(Array.from({ length: options.count }, (_, i) => i + 1)),
+  run: ({ options }) =>
+    options.broken
+      ? Effect.fail(new UnitFailure({ outcome: "failed", reason: "the source is broken" }))
+      : Effect.succeed(Array.from({ length: options.count }, (_, i) => i + 1)),
 })
 
 export interface WalkView {
