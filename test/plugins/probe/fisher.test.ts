@@ -1,0 +1,245 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { mkdir } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import type { RunForecast } from "../../../core/artifacts/run.ts"
+import { selectSequences } from "../../../core/artifacts/sequences.ts"
+import type { Cost } from "../../../core/cost.ts"
+import { startBackend } from "../../../core/tensor/backend.ts"
+import { permutation, stream } from "../../../core/tensor/stream.ts"
+import { wasm } from "../../../plugins/backend/wasm.ts"
+import type { ClassifierView } from "../../../plugins/model/view.ts"
+import { gramsByDefinition } from "../../../plugins/probe/fisher/definition.ts"
+import { blockGrams } from "../../../plugins/probe/fisher/grams.ts"
+import { deviation } from "../../../plugins/probe/fisher/self-check.ts"
+import { eigenvalues } from "../../../plugins/probe/fisher/spectrum.ts"
+import { type FisherRow, fisher } from "../../../plugins/probe/fisher.ts"
+import {
+  completed,
+  examplesOf,
+  fineTuning,
+  observer,
+  type Setting,
+  writeCheckpoint,
+} from "../finetune/running.ts"
+
+const root = mkdtempSync(join(tmpdir(), "fisher-"))
+let checkpoint: CheckpointTaken
+let before: number
+let scratches = 0
+
+beforeAll(async () => {
+  await Effect.runPromise(startBackend(wasm))
+  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+beforeEach(() => {
+  before = tf.memory().numTensors
+})
+afterEach(() => expect(tf.memory().numTensors).toBe(before))
+
+const freshScratch = () => join(root, `scratch-${++scratches}`)
+
+const watching = (options: Readonly<Record<string, unknown>> = {}) => ({
+  key: "fisher",
+  options: completed(fisher, { samples: 5, ...options }),
+  observe: fisher.observe!,
+})
+
+const ended = (setting: Partial<Setting>) =>
+  Effect.runPromise(fineTuning({ checkpoint, scratch: freshScratch(), ...setting }))
+
+const rowsOf = async (
+  options: Readonly<Record<string, unknown>> = {},
+  setting: Partial<Setting> = {},
+): Promise<readonly FisherRow[]> => {
+  const { rows } = await ended({ wanted: false, observers: [watching(options)], ...setting })
+  const found = rows.get("fisher")
+  if (!Array.isArray(found)) throw found
+  return found
+}
+
+describe("of a fine-tuning run", () => {
+  test("is the Fisher of the training examples that the seed draws, at each step", async () => {
+    const defined = new Map<number, ReadonlyMap<string, Float64Array>>()
+    const look = (view: ClassifierView) => {
+      const places = permutation(stream(1, "probe"), 21, 0).subarray(0, 5)
+      expect(new Set(places).size).toBe(5)
+      const sequences = selectSequences(view.train.sequences, places)
+      const labels = Int32Array.from(places, (place) => view.train.labels[place]!)
+      const grams = gramsByDefinition(view, view.blocks, { sequences, labels })
+      defined.set(view.step, blockGrams(view.blocks, grams))
+      return { step: view.step }
+    }
+    const steps = [0, 2, 18]
+    const options = {
+      steps: { at: [0, 2], last: true },
+      blocks: ["classifier", "layers", "pooler", "embeddings"],
+    }
+    const rows = await rowsOf(options, { observers: [watching(options), observer("defined", steps, look)] })
+    const blocks = ["embeddings", "layer.0", "layer.1", "pooler", "classifier", "encoder"]
+    expect(rows.map(({ step, block }) => [step, block])).toEqual(
+      steps.flatMap((step) => blocks.map((block) => [step, block])),
+    )
+    for (const { step, block, layer, samples, gram, trace } of rows) {
+      expect(samples).toBe(5)
+      expect(layer).toBe(block === "layer.0" ? 1 : block === "layer.1" ? 2 : null)
+      expect(deviation(gram, defined.get(step)!.get(block)!)).toBeLessThan(1e-5)
+      expect(trace).toBeCloseTo(gram[0]! + gram[6]! + gram[12]! + gram[18]! + gram[24]!, 8)
+    }
+    const first = (step: number) => rows.find((row) => row.step === step)!.gram
+    expect(first(0)).not.toEqual(first(2))
+  })
+
+  test("has ranks that follow from the Gram matrix", async () => {
+    for (const { gram, erank, normalised, srank, entropyRank } of await rowsOf()) {
+      const spectrum = eigenvalues(gram, 5)
+      const share = (values: Float64Array, count: number) =>
+        values.slice(0, count).reduce((sum, x) => sum + x, 0) / values.reduce((sum, x) => sum + x, 0)
+      expect(share(spectrum, erank)).toBeGreaterThan(0.99)
+      expect(share(spectrum, erank - 1)).toBeLessThanOrEqual(0.99)
+      expect(normalised).toBe(erank / 5)
+      expect(share(spectrum.map(Math.sqrt), srank)).toBeGreaterThanOrEqual(0.99)
+      expect(share(spectrum.map(Math.sqrt), srank - 1)).toBeLessThan(0.99)
+      expect(entropyRank).toBeGreaterThan(1)
+      expect(entropyRank).toBeLessThanOrEqual(5)
+    }
+  })
+
+  test("is of the layers and of them together before the first update, where nothing else is asked for", async () => {
+    const rows = await rowsOf({ samples: 1 })
+    expect(rows.map(({ step, block, erank }) => [step, block, erank])).toEqual([
+      [0, "layer.0", 1],
+      [0, "layer.1", 1],
+      [0, "encoder", 1],
+    ])
+    expect((await rowsOf({ blocks: ["classifier"] })).map(({ block }) => block)).toEqual(["classifier"])
+  })
+
+  test("sees the same examples at every rate and dropout, others with another seed", async () => {
+    const usual = await rowsOf()
+    expect(await rowsOf()).toEqual(usual)
+    expect(await rowsOf({}, { options: { lr: 1e-4, dropout: 0.3, batchSize: 3 } })).toEqual(usual)
+    expect(await rowsOf({}, { options: { seed: 2 } })).not.toEqual(usual)
+    // As many of them as are asked for, drawn one after the other.
+    const three = await rowsOf({ samples: 3 })
+    const corner = usual[0]!.gram.filter((_, at) => at % 5 < 3 && at < 15)
+    expect(deviation(three[0]!.gram, corner)).toBeLessThan(1e-5)
+  })
+
+  test("leaves the run as it is", async () => {
+    const options = { steps: { at: [0], every: 1 }, blocks: ["layers", "embeddings"] }
+    const alone = await ended({})
+    const watched = await ended({ observers: [watching(options)] })
+    expect(watched.run).toEqual(alone.run)
+  })
+
+  test("checks itself where it is asked to", async () => {
+    for (const { selfCheck } of await rowsOf()) expect(selfCheck).toBeNull()
+    for (const { selfCheck } of await rowsOf({ selfCheck: true })) {
+      expect(selfCheck).toBeGreaterThan(0)
+      expect(selfCheck).toBeLessThan(1e-5)
+    }
+  })
+
+  test("outlives its artifact", async () => {
+    const folder = join(root, "artifact")
+    await mkdir(folder)
+    const rows = await rowsOf({ selfCheck: true })
+    await Effect.runPromise(fisher.gives.write(folder, rows))
+    expect(await Effect.runPromise(fisher.gives.read(folder))).toEqual(rows)
+  })
+})
+
+describe("fails alone, and says why", () => {
+  const failureOf = async (options: Readonly<Record<string, unknown>>, setting: Partial<Setting> = {}) => {
+    const { run, rows } = await ended({ observers: [watching(options)], ...setting })
+    expect(run.steps).toBeGreaterThan(0)
+    return rows.get("fisher")
+  }
+
+  test("where there are fewer examples than it wants", async () => {
+    expect(await failureOf({ samples: 22 }, { data: examplesOf(21) })).toMatchObject({
+      _tag: "UnitFailure",
+      outcome: "failed",
+      message: "step 0: samples: 22 of 21 training examples were asked for",
+    })
+    expect(await failureOf({ samples: 21 }, { data: examplesOf(21) })).toHaveLength(3)
+  })
+
+  test("where gradients are not finite", async () => {
+    const broken = observer("breaker", [1], (view) => {
+      view.parameters.set("bert.encoder.layer.1.output.LayerNorm.weight", tf.fill([8], Number.NaN))
+      return { step: 1 }
+    })
+    const look = watching({ steps: { at: [1] }, blocks: ["layers", "pooler"] })
+    const { rows } = await ended({ wanted: false, observers: [broken, look] })
+    expect(rows.get("fisher")).toMatchObject({
+      outcome: "diverged",
+      message: "step 1: the gradients of layer.0, layer.1, pooler, encoder are not finite",
+    })
+  })
+})
+
+describe("options", () => {
+  test.each([
+    [{ samples: 0 }, "samples"],
+    [{ samples: 257 }, "samples"],
+    [{ samples: 2.5 }, "samples"],
+    [{ blocks: [] }, "blocks"],
+    [{ blocks: ["layer.3"] }, "blocks"],
+    [{ sample: 16 }, "sample"],
+  ])("%p are refused", (options, named) => {
+    expect(() => completed(fisher, options)).toThrow(named)
+  })
+})
+
+describe("the forecast", () => {
+  const base: RunForecast = {
+    steps: 468,
+    warmupSteps: 47,
+    batchSize: 16,
+    tokensPerExample: 70,
+    parameters: 109_483_778,
+    layers: 12,
+    hidden: 768,
+    intermediate: 3072,
+    heads: 12,
+  }
+  const forecast = (options: Readonly<Record<string, unknown>>, run = base) => {
+    const foretell = fisher.forecast as unknown as (
+      options: unknown,
+      inputs: { readonly run: RunForecast },
+    ) => { readonly artifact: { readonly rows: number }; readonly cost: Cost }
+    return foretell(completed(fisher, options), { run })
+  }
+
+  test("knows the rows", async () => {
+    const options = { steps: { at: [0, 3] }, samples: 5, blocks: ["layers", "layers", "pooler"] }
+    const rows = await rowsOf(options)
+    expect(forecast(options, { ...base, layers: 2 }).artifact.rows).toBe(rows.length)
+    expect(forecast({ blocks: ["classifier"] }).artifact.rows).toBe(1)
+  })
+
+  test("counts the arithmetic of each look", () => {
+    const one = forecast({}).cost.flops
+    // 85 M parameters in layers: two passes over 1120 tokens, gradients of every token, products of 256 pairs.
+    const products = 85e6 * (2 * 2 * 1120 + 2 * 1120 + 2 * 256)
+    expect(one).toBeGreaterThan(0.8 * products)
+    expect(one).toBeLessThan(1.2 * products)
+    expect(forecast({ steps: { at: [0], every: "warm-up" } }).cost.flops).toBeCloseTo(10 * one, -6)
+    expect(forecast({ selfCheck: true }).cost.flops).toBeGreaterThan(5 * one)
+    expect(forecast({ blocks: ["classifier"] }).cost.flops).toBeLessThan(one / 3)
+  })
+
+  test("stays within a few GB however many samples there are", () => {
+    const ofSamples = (samples: number) => forecast({ samples }).cost.memory
+    expect(ofSamples(16)).toBeGreaterThan(12 * base.parameters)
+    expect(ofSamples(128)).toBeLessThan(5e9)
+    expect(ofSamples(256)).toBeLessThan(6e9)
+  })
+})
