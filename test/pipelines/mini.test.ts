@@ -1,0 +1,80 @@
+/** A cut of `mini.ts` on text files that stand here: the whole study, from files to the page. */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { command, type Ended } from "../core/cli/command-line.ts"
+
+const fixtures = join(import.meta.dir, "..", "fixtures")
+let folder: string
+let first: Ended
+
+const run = (...more: readonly string[]) =>
+  command([
+    "pipeline",
+    "mini.ts",
+    ...["--out", join(folder, "out"), "--backend", "wasm"],
+    ...["--set", `rte=${join(fixtures, "rte-sample")}`, "--set", `corpus=${join(folder, "corpus.txt")}`],
+    ...["--set", `vocabulary=${join(fixtures, "vocab.txt")}`, "--set", "maxLength=48"],
+    ...["--set", "mlmSteps=2", "--set", "mlmBatch=8", "--set", "simcseSteps=1"],
+    ...["--set", "lr=1e-4", "--set", "seeds=1,2", "--set", "epochs=10", "--set", "samples=4"],
+    ...more,
+  ])
+
+beforeAll(async () => {
+  folder = await fs.mkdtemp(join(tmpdir(), "kasosei-mini-"))
+  const rows = (await fs.readFile(join(fixtures, "rte-sample", "train.tsv"), "utf8"))
+    .trim()
+    .split("\n")
+    .slice(1)
+  const sentences = rows.flatMap((row) => row.split("\t").slice(1, 3))
+  const pairs = sentences.flatMap((a, i) => [
+    `${a}`,
+    `${a} ${sentences[(i + 5) % sentences.length]}`,
+    `${a} Again.`,
+  ])
+  await fs.writeFile(join(folder, "corpus.txt"), `${pairs.join("\n")}\n`)
+  first = await run()
+}, 120_000)
+afterAll(() => fs.rm(folder, { recursive: true, force: true }))
+
+test("it runs whole and leaves nothing to go on from", async () => {
+  expect(first.stderr).toContain("18 units made, 0 reused, 0 failed")
+  expect(first.code).toBe(0)
+  expect(await fs.readdir(join(folder, "out", "scratch"))).toEqual([])
+})
+
+test("the report has every figure and table, and its runs are those of the grid", async () => {
+  const report = join(folder, "out", "mini", "report")
+  const files = await fs.readdir(report)
+  for (const name of ["index.html", "summary.md", "table-1.csv", "table-2.csv"]) expect(files).toContain(name)
+  for (const figure of [1, 2, 3, 4]) expect(files).toContain(`figure-${figure}.svg`)
+  const runs = (await fs.readFile(join(report, "runs.csv"), "utf8")).trim().split(/\r?\n/)
+  expect(runs.slice(1).map((row) => row.split(",").slice(0, 3))).toEqual([
+    ["vanilla", "0.0001", "1"],
+    ["vanilla", "0.0001", "2"],
+    ["SimCSE(0.1)", "0.0001", "1"],
+    ["SimCSE(0.1)", "0.0001", "2"],
+  ])
+  const page = await fs.readFile(join(report, "index.html"), "utf8")
+  expect(page).not.toMatch(/<script|src="http|href="http/)
+})
+
+test("a second start reuses all of it", async () => {
+  const second = await run()
+  expect(second.stderr).toContain("0 units made, 18 reused, 0 failed")
+  expect(second.code).toBe(0)
+}, 30_000)
+
+test("a file that was changed is another input", async () => {
+  await fs.appendFile(join(folder, "corpus.txt"), "One sentence more.\n")
+  const plan = await run("--plan", "--json")
+  const states: { plugin: string; state: string }[] = JSON.parse(plan.stdout).units
+  const state = (plugin: string) => [
+    ...new Set(states.filter((unit) => unit.plugin === plugin).map((unit) => unit.state)),
+  ]
+  expect(state("vocabulary")).toEqual(["done"])
+  expect(state("glue")).toEqual(["done"])
+  expect(state("sentences")).toEqual(["to do"])
+  expect(state("classification")).toEqual(["to do"])
+}, 30_000)
