@@ -89,15 +89,26 @@ export const openPipeline = Effect.fn("openPipeline")(function* (
   return yield* graphOf(targets, backend)
 })
 
-const threw = (file: string, when: string, cause: unknown) =>
-  new PipelineFileError({
+const threw = (file: string, when: string, thrown: unknown) => {
+  // Bun tells everything that keeps a file from being read at once; the first of it is what to mend first.
+  const cause: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
+  return new PipelineFileError({
     file,
     found: `it threw ${when}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}${placeOf(cause, file)}`,
     expected: "mend the file and start again",
   })
+}
+
+/** What Bun throws for a file that it cannot read, the pipeline's own or one that it imports. */
+const Unreadable = type({ position: { file: "string", line: "number" } })
 
 /** Where in the pipeline file an exception came from: ` (line 12)`. */
 const placeOf = (cause: unknown, file: string): string => {
+  const unreadable = Unreadable(cause)
+  if (!(unreadable instanceof type.errors)) {
+    const { position } = unreadable
+    return ` (${position.file === file ? "" : `${position.file}, `}line ${position.line})`
+  }
   const stack = cause instanceof Error ? (cause.stack ?? "") : ""
   const at = stack.split("\n").find((line) => line.includes(file))
   const line = at === undefined ? undefined : /:(\d+):\d+\)?$/.exec(at)?.[1]

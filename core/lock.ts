@@ -28,17 +28,17 @@ const isAlive = (pid: number): boolean => {
  */
 export const lockOut = Effect.fn("lockOut")(function* (out: string) {
   const path = join(out, "lock")
-  const take = attempt("write", path, async () => {
-    await fs.mkdir(out, { recursive: true })
-    return fs.writeFile(path, `${process.pid}\n`, { flag: "wx" }).then(
+  const take = attempt("write", path, () =>
+    fs.writeFile(path, `${process.pid}\n`, { flag: "wx" }).then(
       () => undefined,
       async (cause: unknown) => {
         if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause
         return (await fs.readFile(path, "utf8")).trim()
       },
-    )
-  })
+    ),
+  )
   const acquire: Effect.Effect<void, FileError | OutInUse> = Effect.gen(function* () {
+    yield* attempt("make", out, () => fs.mkdir(out, { recursive: true }))
     const holder = yield* take
     if (holder === undefined) return
     if (/^\d+$/.test(holder) && isAlive(Number(holder))) return yield* new OutInUse({ out, process: holder })
