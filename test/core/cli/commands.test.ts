@@ -192,7 +192,7 @@ describe("input that is refused", () => {
 
   const pipelines = {
     "throws.ts": [
-      "const a = 1\n\nthrow new Error(`no ${a}`)",
+      "const a = 1\n\nthrow new Error('no ' + a)",
       "it threw when it was loaded: Error: no 1 (line 3)",
     ],
     "unreadable.ts": ["\nexport default = {", "it threw when it was loaded"],

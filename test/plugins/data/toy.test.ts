@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test"
+import type { AnyKind } from "../../../core/artifact.ts"
 import { countOf, type Sequences } from "../../../core/artifacts/sequences.ts"
+import type { Node } from "../../../core/plugin.ts"
 import { likeness } from "../../../plugins/data/toy/likeness.ts"
 import type { Clause } from "../../../plugins/data/toy/meaning.ts"
 import { toyCorpus, toyEntailment, toySimilarity, toyVocabulary } from "../../../plugins/data/toy.ts"
@@ -8,7 +10,7 @@ import { run } from "./running.ts"
 
 const vocabulary = toyVocabulary({})
 const words = await run(vocabulary)
-const give = <T extends Parameters<typeof run>[0]>(node: T) => run(node, words)
+const give = <K extends AnyKind>(node: Node<K>) => run(node, words)
 
 const sentencesOf = ({ ids, types, offsets }: Sequences) =>
   Array.from({ length: offsets.length - 1 }, (_, i) => {
