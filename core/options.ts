@@ -74,6 +74,10 @@ export const optionProblems = (schema: type.Any, errors: type.errors): readonly 
   return errors.map((error) => {
     const name = String(error.path[0])
     const undeclared = error.path.length === 1 && error.code === "predicate" && !known.includes(name)
-    return undeclared ? unknownOption(name, known) : error.message
+    if (undeclared) return unknownOption(name, known)
+    // arktype names the type of what it found; a text that is no number is told better by itself.
+    return error.code === "domain" && typeof error.data === "string"
+      ? error.message.replace("(was a string)", `(was ${JSON.stringify(error.data)})`)
+      : error.message
   })
 }

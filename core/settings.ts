@@ -35,8 +35,14 @@ export const parametersOf = (
       const name = assignment.slice(0, equals).trim()
       if (equals < 1) problems.push(`--set ${assignment}: name=value was expected`)
       else if (name in given) problems.push(`--set ${name}: it is given twice`)
-      else given[name] = readings(assignment.slice(equals + 1).trim())
+      else {
+        const text = assignment.slice(equals + 1).trim()
+        const broken = brokenRanges(text).map((problem) => `--set ${name}: ${problem}`)
+        problems.push(...broken)
+        given[name] = broken.length > 0 ? [] : readings(text)
+      }
     }
+    if (problems.length > 0) return refused(definition, problems)
     // Each name takes the first reading of its text that the declaration accepts; without one, the reading that
     // gets furthest stands: `lr=0` is told that lr[0] must be positive, not that it should be a list.
     const chosen: Record<string, unknown> = {}
@@ -52,10 +58,11 @@ export const parametersOf = (
       for (const problem of optionProblems(definition.parameters, parameters))
         problems.push(`--set: ${problem}`)
     }
-    return problems.length > 0
-      ? Effect.fail(new InvalidInput({ what: `the parameters of ${definition.name}`, problems }))
-      : Effect.succeed(parameters)
+    return problems.length > 0 ? refused(definition, problems) : Effect.succeed(parameters)
   })
+
+const refused = ({ name }: Declared, problems: readonly string[]) =>
+  Effect.fail(new InvalidInput({ what: `the parameters of ${name}`, problems }))
 
 /** How deep in the value of `name` the declaration's first objection lies; infinitely deep where it has none. */
 const depthOfError = (definition: Declared, name: string, value: unknown): number => {
@@ -82,10 +89,26 @@ const scalar = (text: string): unknown => {
   return text !== "" && Number.isFinite(Number(text)) ? Number(text) : text
 }
 
-const range = (text: string): readonly number[] | undefined => {
-  const match = /^(-?\d+)\.\.(-?\d+)$/.exec(text)
+const asRange = (text: string) => {
+  const match = /^(-?[\d.]+?(?:e\+?\d+)?)\.\.(-?[\d.]+(?:e\+?\d+)?)$/.exec(text)
   if (match === null) return undefined
   const [first, last] = [Number(match[1]), Number(match[2])]
-  const length = last - first + 1
-  return length < 1 || length > longestRange ? undefined : Array.from({ length }, (_, i) => first + i)
+  return { first, last, length: last - first + 1 }
+}
+
+/** What looks like a range and is none. */
+const brokenRanges = (text: string): readonly string[] =>
+  text.split(",").flatMap((part) => {
+    const given = asRange(part.trim())
+    if (given === undefined) return []
+    const { first, last, length } = given
+    const expected = `a range of integers such as 1..30 was expected, found ${part.trim()}`
+    if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return [expected]
+    if (length < 1) return [`${expected}, whose end comes before its start`]
+    return length > longestRange ? [`${expected}, which has more than ${longestRange} values`] : []
+  })
+
+const range = (text: string): readonly number[] | undefined => {
+  const given = asRange(text)
+  return given && Array.from({ length: given.length }, (_, i) => given.first + i)
 }
