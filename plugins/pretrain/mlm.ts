@@ -131,8 +131,9 @@ const run = Effect.fn("mlm")(function* ({
         const sentences = batchAt(step).map((place) => usable[place]!)
         const batch = selectSequences(sequences, sentences)
         const masked = mask(batch, sentences, Math.floor(step / perEpoch))
-        const hidden_TH = encode(model, masked.sequences, { stream: dropout, step })
-        return softmaxCrossEntropy(predictTokens(model, hidden_TH, masked.positions), masked.labels)
+        const source = { stream: dropout, step }
+        const hidden_PH = encode(model, masked.sequences, { source, places: masked.positions })
+        return softmaxCrossEntropy(predictTokens(model, hidden_PH), masked.labels)
       },
       scratch,
     })

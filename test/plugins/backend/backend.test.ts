@@ -27,9 +27,10 @@ describe("startBackend", () => {
     const failing: Backend = {
       ...cpu,
       name: "failing",
-      register: Effect.sync(() => {
-        tf.registerBackend("failing", () => Promise.reject(new Error("no device")))
-      }),
+      register: () =>
+        Effect.sync(() => {
+          tf.registerBackend("failing", () => Promise.reject(new Error("no device")))
+        }),
     }
     const error = await Effect.runPromise(Effect.flip(startBackend(failing)))
     expect(error.message).toContain("the backend failing cannot run here: tfjs could not initialise it")
