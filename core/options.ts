@@ -20,6 +20,10 @@ interface ObjectNode {
   readonly props: readonly Property[]
 }
 
+/** arktype writes an integer as a number with a divisor, and a non-empty text as a string of a length. */
+const readable = (expression: string): string =>
+  expression.replaceAll("number % 1", "integer").replaceAll("string >= 1", "non-empty string")
+
 /** The options that an arktype of an object declares, by name. */
 export const describeOptions = (schema: type.Any): readonly OptionDescription[] => {
   // arktype types `props` only where the object's own type is known, and here any plugin's may come. An object with
@@ -28,7 +32,7 @@ export const describeOptions = (schema: type.Any): readonly OptionDescription[] 
   const { props } = node.inner.in ?? node
   return props.map((prop) => {
     const name = String(prop.key)
-    const expected = prop.value.expression
+    const expected = readable(prop.value.expression)
     if (prop.kind === "required") return { name, expected, fallback: undefined }
     if (!("default" in prop)) return { name, expected, fallback: null }
     const value: unknown = typeof prop.default === "function" ? prop.default() : prop.default

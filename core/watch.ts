@@ -6,9 +6,8 @@
  * stopped and resumed, or killed and started again, never looks twice and gives the same rows.
  */
 import { join } from "node:path"
-import { type } from "arktype"
 import { Cause, Effect, Result } from "effect"
-import { observationsOf, type Row } from "./artifacts/observations.ts"
+import { anyObservations, type Row } from "./artifacts/observations.ts"
 import { InvalidInput } from "./decode.ts"
 import { UnitFailure } from "./failure.ts"
 import { exists, writeFolder } from "./files.ts"
@@ -40,9 +39,6 @@ export interface Observer {
 
 /** What the observers gave, by key: their rows, or why there are none. */
 export type Observations = ReadonlyMap<string, Result.Result<readonly Row[], PluginError>>
-
-/** Rows between one look and the end of the run; the probe's own row type checks them when they are read. */
-const anyRows = observationsOf<Row>(type("Record<string, unknown>") as unknown as type<Row>)
 
 /** An `AnyObserve` has lost its types; whoever made the graph has checked that the run shows this view. */
 interface OpenObserve {
@@ -100,7 +96,7 @@ class Looking {
     if (!this.wants(step)) return
     const rows = yield* this.guard(this.effect(() => this.observe.look(view, this.context())))
     if (rows === undefined) return
-    yield* this.guard(writeFolder(this.folder(step), (folder) => anyRows.write(folder, rows)))
+    yield* this.guard(writeFolder(this.folder(step), (folder) => anyObservations.write(folder, rows)))
     this.seen.add(step)
   })
 
@@ -125,7 +121,7 @@ class Looking {
       const rows: Row[] = []
       for (const step of this.steps) {
         const looked =
-          this.failure === undefined ? yield* this.guard(anyRows.read(this.folder(step))) : undefined
+          this.failure === undefined ? yield* this.guard(anyObservations.read(this.folder(step))) : undefined
         rows.push(...(looked ?? []))
       }
       return this.failure === undefined

@@ -78,3 +78,11 @@ export const observationsOf = <R extends Row>(
     )
   }),
 })
+
+/** Rows of any probe, whatever their cells: for those that show or keep observations without knowing the probe. */
+export const anyObservations: Kind<
+  "observations",
+  readonly Row[],
+  readonly Row[],
+  { readonly rows: number }
+> = observationsOf<Row>(type("Record<string, unknown>") as unknown as type<Row>)

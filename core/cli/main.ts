@@ -1,3 +1,4 @@
+#!/usr/bin/env bun
 /** The commands `pipeline`, `doctor`, `plugins` and `new`. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"

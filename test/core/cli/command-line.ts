@@ -1,5 +1,5 @@
 /** The command line in a process of its own, as a person starts it. */
-import { type ChildProcess, spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { join } from "node:path"
 
 export interface Ended {
@@ -9,9 +9,10 @@ export interface Ended {
 }
 
 export interface Running {
-  readonly child: ChildProcess
-  /** What it has written to standard error so far. */
-  readonly stderr: () => string
+  readonly pid: number
+  readonly signal: (name: NodeJS.Signals) => void
+  /** Waits until it has written this to standard error. */
+  readonly said: (text: string) => Promise<void>
   readonly ended: Promise<Ended>
 }
 
@@ -25,17 +26,50 @@ export const start = (args: readonly string[], folder = project): Running => {
   })
   let stdout = ""
   let stderr = ""
+  let onSaid = () => {}
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text
   })
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text
+    onSaid()
   })
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject)
-    child.on("close", (code) => resolve({ code, stdout, stderr }))
+    child.on("close", (code) => {
+      resolve({ code, stdout, stderr })
+      onSaid()
+    })
   })
-  return { child, stderr: () => stderr, ended }
+  const said = (text: string) =>
+    new Promise<void>((resolve, reject) => {
+      onSaid = () => {
+        if (stderr.includes(text)) resolve()
+        else if (child.exitCode !== null) reject(new Error(`it ended without saying ${text}:\n${stderr}`))
+      }
+      onSaid()
+    })
+  return { pid: child.pid!, signal: (name) => child.kill(name), said, ended }
 }
 
 export const command = (args: readonly string[], folder?: string): Promise<Ended> => start(args, folder).ended
+
+/** The processes that a process started, and that have not ended. */
+export const childrenOf = (pid: number): readonly number[] =>
+  processes().flatMap((process) => (process.parent === pid && process.runs ? [process.pid] : []))
+
+/** Those of `pids` that have not ended. */
+export const alive = (pids: readonly number[]): readonly number[] =>
+  processes().flatMap(({ pid, runs }) => (runs && pids.includes(pid) ? [pid] : []))
+
+const processes = () =>
+  spawnSync("ps", ["-A", "-o", "pid=,ppid=,stat="], { encoding: "utf8" })
+    .stdout.trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .map(([pid, parent, state]) => ({
+      pid: Number(pid),
+      parent: Number(parent),
+      // A process that has ended stands there until its parent asks for its exit code.
+      runs: !state!.startsWith("Z"),
+    }))

@@ -44,13 +44,14 @@ export interface WalkView {
   readonly sum: number
 }
 
-const State = type({ "+": "reject", step: "number", sums: "number[]", starts: "number" })
+const State = type({ "+": "reject", step: "number", sums: "number[]" })
 
 const WalkOptions = type({
   "+": "reject",
   seed: "number.integer >= 0",
   lr: "number > 0",
   slow: "number >= 0 = 0",
+  aloud: "boolean = false",
   divergeAt: "number = -1",
   failAt: "number = -1",
   crashAt: "number = -1",
@@ -66,13 +67,12 @@ const run = Effect.fn("walk")(function* ({
 }: RunContext<typeof WalkOptions.infer, typeof takes, WalkView>) {
   const progress = yield* Progress
   const path = join(scratch, "state.json")
-  const kept = (yield* exists(path)) ? yield* readJson(path, State) : { step: 0, sums: [], starts: 0 }
+  const kept = (yield* exists(path)) ? yield* readJson(path, State) : { step: 0, sums: [] }
   const sums = [...kept.sums]
-  const starts = kept.starts + 1
   const total = inputs.data.length
   yield* watch.start({ steps: total, warmupSteps: 0 })
   const until = watch.wanted ? total : watch.last()
-  const save = Effect.suspend(() => Effect.orDie(writeJson(path, { step: sums.length, sums, starts })))
+  const save = Effect.suspend(() => Effect.orDie(writeJson(path, { step: sums.length, sums })))
   const view = (): WalkView => ({ step: sums.length, sum: sums.at(-1) ?? options.seed })
   yield* Effect.gen(function* () {
     yield* watch.at(sums.length, view())
@@ -83,6 +83,7 @@ const run = Effect.fn("walk")(function* ({
       if (step === options.failAt)
         return yield* new UnitFailure({ outcome: "failed", reason: "asked to fail" })
       if (step === options.crashAt) process.kill(process.pid, "SIGKILL")
+      if (options.aloud) console.log(`seed ${options.seed} at step ${step}`)
       sums.push((sums.at(-1) ?? options.seed) + inputs.data[step]!)
       yield* options.slow > 0 ? Effect.sleep(options.slow) : Effect.yieldNow
       yield* progress.report(sums.length, total, `sum ${sums.at(-1)}`)
@@ -93,7 +94,7 @@ const run = Effect.fn("walk")(function* ({
   return sums
 })
 
-/** Sums the source step by step, `slow` milliseconds each; tells in `starts` how often it was begun or resumed. */
+/** Sums the source step by step, `slow` milliseconds each, and tells each step where it is to be `aloud`. */
 export const walk = plugin({
   name: "sample-walk",
   stage: "finetune",

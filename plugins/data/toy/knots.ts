@@ -1,0 +1,46 @@
+/**
+ * Premises and hypotheses that are balanced by construction. Pairs come in knots of four: two premises and two
+ * hypotheses of which each follows from one premise alone,
+ *
+ * |             | hypothesis 1 | hypothesis 2 |
+ * |-------------|--------------|--------------|
+ * | premise 1   | follows      | does not     |
+ * | premise 2   | does not     | follows      |
+ *
+ * so that every sentence stands with both labels, once each: no single sentence tells the label. In half of the knots
+ * the premises have something in common, so that sharing words does not tell it either.
+ */
+import { drawConsequence } from "./consequences.ts"
+import type { Dice } from "./dice.ts"
+import { sayMeaning } from "./grammar.ts"
+import { follows } from "./meaning.ts"
+import { drawMeaning, drawRival } from "./scenes.ts"
+
+export interface Pair {
+  readonly premise: string
+  readonly hypothesis: string
+  readonly entailed: boolean
+}
+
+/** Four balanced pairs. */
+export const drawKnot = (dice: Dice): readonly Pair[] => {
+  for (;;) {
+    const premise1 = drawMeaning(dice)
+    const premise2 = dice.chance(50) ? drawRival(premise1, dice) : drawMeaning(dice)
+    const hypothesis1 = drawConsequence(premise1, dice)
+    const hypothesis2 = drawConsequence(premise2, dice)
+    if (follows(premise1, hypothesis2) || follows(premise2, hypothesis1)) continue
+    const [p1, p2, h1, h2] = [
+      sayMeaning(premise1, dice),
+      sayMeaning(premise2, dice),
+      sayMeaning(hypothesis1, dice),
+      sayMeaning(hypothesis2, dice),
+    ]
+    return [
+      { premise: p1, hypothesis: h1, entailed: true },
+      { premise: p1, hypothesis: h2, entailed: false },
+      { premise: p2, hypothesis: h2, entailed: true },
+      { premise: p2, hypothesis: h1, entailed: false },
+    ]
+  }
+}

@@ -1,0 +1,85 @@
+/** What sentences of the toy language mean, and which of them follow from which. */
+import { isA, isName, leaves, populated, presence, selectionOf } from "./lexicon.ts"
+
+/** Someone or something: a name, or a kind with perhaps an adjective. */
+export interface Phrase {
+  readonly head: string
+  readonly adjective: string | null
+}
+
+/**
+ * One statement. Positive: there are a subject, an object and a place between which the verb holds; with `every`,
+ * for each of the subjects there are an object and a place. Negative: there are none. What is null is left open.
+ */
+export interface Clause {
+  readonly negative: boolean
+  readonly every: boolean
+  readonly subject: Phrase
+  readonly verb: string
+  readonly object: Phrase | null
+  readonly place: string | null
+}
+
+/** A sentence says all its clauses. */
+export type Meaning = readonly Clause[]
+
+const within = (narrow: Phrase, wide: Phrase): boolean =>
+  isA(narrow.head, wide.head) && (wide.adjective === null || narrow.adjective === wide.adjective)
+
+const placeWithin = (narrow: string | null, wide: string | null): boolean =>
+  wide === null || (narrow !== null && isA(narrow, wide))
+
+/** Whether what `narrow` tells of is a case of what `wide` tells of. Subject or object of something were there. */
+const eventWithin = (narrow: Clause, wide: Clause): boolean => {
+  if (!placeWithin(narrow.place, wide.place)) return false
+  const isSubject = within(narrow.subject, wide.subject)
+  if (wide.verb === presence) {
+    return isSubject || (narrow.object !== null && within(narrow.object, wide.subject))
+  }
+  const isObject = wide.object === null || (narrow.object !== null && within(narrow.object, wide.object))
+  return isSubject && isObject && isA(narrow.verb, wide.verb)
+}
+
+/** Whether some of the kind are known to exist: it or one of its leaves is a name. */
+const hasKnownMember = ({ head, adjective }: Phrase): boolean =>
+  adjective === null && leaves(head).some(isName)
+
+const clauseFollows = (premise: Clause, hypothesis: Clause): boolean => {
+  if (premise.negative !== hypothesis.negative) return false
+  if (premise.negative) return eventWithin(hypothesis, premise)
+  if (!premise.every) return !hypothesis.every && eventWithin(premise, hypothesis)
+  const narrower = { ...premise, subject: hypothesis.subject }
+  const reached = within(hypothesis.subject, premise.subject) && eventWithin(narrower, hypothesis)
+  if (hypothesis.every) return reached
+  // "every" is only said of kinds with known members, so that some of them do it.
+  return eventWithin(premise, hypothesis) || (reached && hasKnownMember(hypothesis.subject))
+}
+
+/** Whether the hypothesis is true wherever the premise is. */
+export const follows = (premise: Meaning, hypothesis: Meaning): boolean =>
+  hypothesis.every((said) => premise.some((known) => clauseFollows(known, said)))
+
+const selected = (phrase: Phrase, tops: readonly string[]): boolean =>
+  tops.some((top) => isA(phrase.head, top))
+
+const isSensibleClause = ({ negative, every, subject, verb, object, place }: Clause): boolean => {
+  const selection = selectionOf(verb)
+  if (!selected(subject, selection.subject)) return false
+  if ((object === null) !== (selection.object === null)) return false
+  if (object !== null && selection.object !== null && !selected(object, selection.object)) return false
+  if (object !== null && isName(object.head) && object.head === subject.head) return false
+  if (every && (negative || subject.adjective !== null || !populated.includes(subject.head))) return false
+  return verb !== presence || place !== null
+}
+
+/** Whether the verbs go with who does what to whom, and no clause denies or repeats what another says. */
+export const isSensible = (meaning: Meaning): boolean =>
+  meaning.every(isSensibleClause) &&
+  meaning.every((clause, i) =>
+    meaning.every((other, j) => {
+      if (i === j) return true
+      if (clauseFollows(clause, other)) return false
+      const denied = { ...other, negative: false }
+      return clause.negative || !other.negative || !clauseFollows(clause, denied)
+    }),
+  )

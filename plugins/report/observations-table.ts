@@ -1,0 +1,82 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import type { Kind } from "../../core/artifact.ts"
+import { anyObservations, type Cell, type Row } from "../../core/artifacts/observations.ts"
+import { Page } from "../../core/artifacts/page.ts"
+import { cost } from "../../core/cost.ts"
+import { cohorts, plugin } from "../../core/plugin.ts"
+import { escapeHtml } from "./html.ts"
+import { type Field, toCsv } from "./records.ts"
+
+/** That of every probe: what its rows are made of is of no concern here. */
+const Observed: Kind<"observations", never, readonly Row[], { readonly rows: number }> = anyObservations
+
+/** As many rows stand in the page; all are in the CSV. */
+const shownRows = 1000
+const bytesPerRow = 100
+
+const fieldOf = (cell: Cell | undefined): Field =>
+  cell instanceof Float64Array ? cell.join(" ") : (cell ?? null)
+
+const unique = (names: readonly string[]) => [...new Set(names)]
+
+/** The rows of one or more probes, run by run; a run that gave none stands there with what became of it. */
+export const observationsTable = plugin({
+  name: "observations-table",
+  stage: "report",
+  version: 1,
+  module: import.meta.url,
+  summary: "Whatever probes saw, row by row, as CSV and a page",
+  options: type({ "+": "reject", title: "string > 0 = 'Observations'" }),
+  takes: { observations: cohorts(Observed) },
+  gives: Page,
+  computes: false,
+  forecast: (_options, { observations }) => {
+    const rows = observations.reduce((sum, each) => sum + each.rows, 0)
+    return { artifact: {}, cost: cost({ memory: 10 * bytesPerRow * rows, disk: 2 * bytesPerRow * rows }) }
+  },
+  run: ({ options, inputs }) =>
+    Effect.sync(() => {
+      const entries = inputs.observations.flatMap(({ labels, members }) =>
+        members.flatMap(({ seed, outcome }) => {
+          const rows: readonly Row[] = outcome.status === "done" ? outcome.value : [{}]
+          return rows.map((row) => ({ labels, seed, status: outcome.status, row }))
+        }),
+      )
+      const labelNames = unique(entries.flatMap(({ labels }) => Object.keys(labels)))
+      const cellNames = unique(entries.flatMap(({ row }) => Object.keys(row)))
+      const columns = [...labelNames, "seed", "status", ...cellNames]
+      const rows = entries.map(({ labels, seed, status, row }) => [
+        ...labelNames.map((name) => labels[name] ?? null),
+        seed,
+        status,
+        ...cellNames.map((name) => fieldOf(row[name])),
+      ])
+      return new Map([
+        ["index.html", pageOf(options.title, columns, rows)],
+        ["observations.csv", toCsv({ columns, rows })],
+      ])
+    }),
+})
+
+const pageOf = (title: string, columns: readonly string[], rows: readonly (readonly Field[])[]) => {
+  const line = (tag: "th" | "td", fields: readonly Field[]) =>
+    `<tr>${fields.map((field) => `<${tag}>${escapeHtml(String(field ?? ""))}</${tag}>`).join("")}</tr>`
+  const shown = rows.slice(0, shownRows).map((row) => line("td", row))
+  const what =
+    rows.length > shownRows ? `the first ${shownRows} of ${rows.length} rows` : `${rows.length} rows`
+  return `<!doctype html>
+<meta charset="utf-8">
+<title>${escapeHtml(title)}</title>
+<style>
+body { font-family: system-ui, sans-serif; margin: 2rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: left }
+</style>
+<h1>${escapeHtml(title)}</h1>
+<p>${what}; all of them in <a href="observations.csv">observations.csv</a></p>
+<table>
+${[line("th", columns), ...shown].join("\n")}
+</table>
+`
+}

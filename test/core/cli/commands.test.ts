@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { sampleFile } from "../sample/study.ts"
+import { alive, childrenOf, command, type Ended, start } from "./command-line.ts"
+
+let root: string
+let folders = 0
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "kasosei-commands-"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const freshOut = () => join(root, `out-${++folders}`)
+const sample = (out: string, settings: readonly string[] = [], flags: readonly string[] = []) => [
+  "pipeline",
+  sampleFile,
+  "--out",
+  out,
+  ...flags,
+  ...settings.flatMap((setting) => ["--set", setting]),
+]
+const json = ({ stdout }: Ended) => JSON.parse(stdout)
+
+/** The digests of all artifacts in a store, by the name of their folder. */
+const digests = (out: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    readdirSync(join(out, "artifacts")).map((name) => {
+      const manifest = readFileSync(join(out, "artifacts", name, "manifest.json"), "utf8")
+      return [name, JSON.parse(manifest).digest]
+    }),
+  )
+
+const untilEnded = async (pids: readonly number[]) => {
+  while (alive(pids).length > 0) await Bun.sleep(50)
+}
+
+describe("a whole run", () => {
+  test("makes every unit in worker processes, and the second start reuses them all", async () => {
+    const out = freshOut()
+    const first = await command(sample(out, [], ["--json", "--jobs", "2"]))
+    expect(first.code).toBe(0)
+    const page = join(out, "sample", "report", "index.html")
+    expect(json(first)).toMatchObject({ made: 10, reused: 0, failures: [], pages: [page] })
+    expect(readFileSync(page, "utf8")).toContain('[{"lr":2},2,17]')
+    expect(readdirSync(join(out, "scratch"))).toEqual([])
+    expect(existsSync(join(out, "lock"))).toBe(false)
+
+    const second = await command(sample(out))
+    expect(second.code).toBe(0)
+    expect(second.stderr).toContain("nothing to do, all 10 units were run before")
+    expect(second.stdout).toBe(`report: ${page}\n`)
+
+    const alone = freshOut()
+    expect((await command(sample(alone, [], ["--jobs", "1"]))).code).toBe(0)
+    expect(digests(alone)).toEqual(digests(out))
+    expect(Object.keys(digests(out))).toHaveLength(10)
+  }, 20_000)
+
+  test("tells how it gets on in plain lines where there is no terminal, what plugins print among them", async () => {
+    const { stderr } = await command(
+      sample(freshOut(), ["lr=1", "seeds=1", "count=2", "look=2", "aloud=true"]),
+    )
+    const lines = stderr.replaceAll(/ [\d.]+ s\b/g, " …").split("\n")
+    expect(lines).toEqual([
+      expect.stringMatching(/^sample: 3 jobs to do, about … on \d+ × \w+$/),
+      "[1/3] sample-source count=2 broken=false …",
+      "seed 1 at step 0",
+      "seed 1 at step 1",
+      "[2/3] sample-walk lr=1 seed=1 with 1 probe …",
+      "[3/3] sample-listing title=sums …",
+      "4 units made, 0 reused, 0 failed in …",
+      "",
+    ])
+  }, 10_000)
+})
+
+describe("--plan", () => {
+  test("shows what there is to do, runs nothing and makes nothing", async () => {
+    const out = freshOut()
+    const { code, stdout, stderr } = await command(sample(out, [], ["--plan"]))
+    expect([code, stderr]).toEqual([0, ""])
+    expect(stdout).toContain("sample: 10 units, 10 to do in 6 jobs")
+    expect(stdout).toMatch(/finetune +sample-walk lr=2 +2 +2 to do +10\.0 MFLOP\n/)
+    expect(existsSync(out)).toBe(false)
+  })
+
+  test("--json gives the units as data", async () => {
+    const out = freshOut()
+    const ended = await command(sample(out, ["seeds=1"], ["--plan", "--json"]))
+    expect([ended.code, ended.stderr]).toEqual([0, ""])
+    const units: { label: string; state: string; key: string }[] = json(ended).units
+    expect(units.map(({ label, state }) => [label, state])).toEqual([
+      ["sample-source count=5 broken=false", "to do"],
+      ["sample-walk lr=1 seed=1", "to do"],
+      ["sample-walk lr=2 seed=1", "to do"],
+      ["sample-watch lr=1 seed=1", "to do"],
+      ["sample-watch lr=2 seed=1", "to do"],
+      ["sample-listing title=sums", "to do"],
+    ])
+    expect(existsSync(out)).toBe(false)
+  })
+})
+
+describe("exit codes", () => {
+  test("1 where a unit failed; the others are made", async () => {
+    const ended = await command(sample(freshOut(), ["seeds=1", "failAt=2"], ["--json"]))
+    expect(ended.code).toBe(1)
+    const { made, failures } = json(ended)
+    expect(made).toBe(4)
+    expect(failures).toMatchObject([
+      { unit: "sample-walk lr=2 seed=1", status: "failed", reason: "asked to fail" },
+      { unit: "sample-watch lr=2 seed=1", status: "failed" },
+    ])
+    expect(ended.stderr).toContain("failed: sample-walk lr=2 seed=1: asked to fail")
+  }, 10_000)
+
+  test("a worker that is killed loses one job, and the others go on", async () => {
+    const ended = await command(sample(freshOut(), ["seeds=1", "crashAt=2"], ["--json", "--jobs", "1"]))
+    expect(ended.code).toBe(1)
+    const { made, failures } = json(ended)
+    expect(made).toBe(4)
+    const reason = expect.stringContaining("the worker process was ended by SIGKILL (often: out of memory")
+    expect(failures).toMatchObject([
+      { unit: "sample-walk lr=2 seed=1", status: "failed", reason },
+      { unit: "sample-watch lr=2 seed=1", status: "failed", reason },
+    ])
+  }, 10_000)
+})
+
+describe("a run that is stopped", () => {
+  const slow = ["lr=1", "seeds=1", "count=20", "slow=50", "aloud=true"]
+
+  test("by Ctrl-C saves its state and leaves no worker, and the next start goes on from there", async () => {
+    const out = freshOut()
+    const stopped = start(sample(out, slow))
+    await stopped.said("at step 3")
+    const workers = childrenOf(stopped.pid)
+    expect(workers.length).toBeGreaterThan(0)
+    stopped.signal("SIGINT")
+    const { code, stderr, stdout } = await stopped.ended
+    expect([code, stdout]).toEqual([130, ""])
+    expect(stderr).toEndWith(
+      "stopping: what runs saves its state first\nstopped; the same command goes on from here\n",
+    )
+    expect(alive(workers)).toEqual([])
+    expect(existsSync(join(out, "lock"))).toBe(false)
+
+    const resumed = await command(sample(out, slow))
+    expect(resumed.code).toBe(0)
+    expect(Number(/at step (\d+)/.exec(resumed.stderr)![1])).toBeGreaterThanOrEqual(3)
+
+    const whole = freshOut()
+    await command(sample(whole, slow))
+    expect(digests(out)).toEqual(digests(whole))
+  }, 20_000)
+
+  test("by killing the supervising process ends its workers, which save their state", async () => {
+    const endless = ["lr=1", "seeds=1", "count=1000", "slow=50", "aloud=true"]
+    const out = freshOut()
+    const killed = start(sample(out, endless))
+    await killed.said("at step 3")
+    const workers = childrenOf(killed.pid)
+    expect(workers.length).toBeGreaterThan(0)
+
+    const other = await command(sample(out, endless))
+    expect(other.code).toBe(2)
+    expect(other.stderr).toBe(
+      `--out ${out}: process ${killed.pid} is working there; wait for it, or choose another folder\n`,
+    )
+
+    killed.signal("SIGKILL")
+    await killed.ended
+    await untilEnded(workers)
+    const resumed = start(sample(out, endless))
+    await resumed.said("at step")
+    resumed.signal("SIGTERM")
+    const { code, stderr } = await resumed.ended
+    expect(code).toBe(130)
+    expect(Number(/at step (\d+)/.exec(stderr)![1])).toBeGreaterThanOrEqual(3)
+  }, 20_000)
+})
+
+describe("input that is refused", () => {
+  /** Exit code 2, one message on standard error without a stack, and no folder of results. */
+  const refused = async (args: readonly string[], message: string) => {
+    const { code, stderr } = await command(args)
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(message) })
+    expect(stderr).not.toMatch(/\n\s+at /)
+  }
+
+  const pipelines = {
+    "throws.ts": [
+      "const a = 1\n\nthrow new Error('no ' + a)",
+      "it threw when it was loaded: Error: no 1 (line 3)",
+    ],
+    "unreadable.ts": ["\nexport default = {", "it threw when it was loaded"],
+    "nothing.ts": ["const a = 1", "it exports nothing; `export default pipeline({ … })` was expected"],
+    "named.ts": ["export const a = 1", "it exports a but no default"],
+    "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
+  } as const
+
+  test("pipeline files that cannot be used, each with what to do", async () => {
+    const folder = join(root, "pipelines")
+    mkdirSync(folder)
+    for (const [name, [text]] of Object.entries(pipelines)) writeFileSync(join(folder, name), text)
+    const out = freshOut()
+    const open = (name: string) => ["pipeline", join(folder, name), "--out", out]
+    await Promise.all([
+      ...Object.entries(pipelines).map(([name, [, message]]) => refused(open(name), message)),
+      refused(open("absent.ts"), "absent.ts: there is no such file"),
+      refused(["pipeline", "absent"], "looked for"),
+    ])
+    expect(existsSync(out)).toBe(false)
+  }, 20_000)
+
+  test("flags and parameters", async () => {
+    const out = freshOut()
+    const file = join(root, "file")
+    writeFileSync(file, "")
+    await Promise.all([
+      refused(sample(out, [], ["--jbos", "2"]), "--jobs"),
+      refused(sample(out, [], ["--jobs", "0"]), "--jobs 0: a number from 1 to 1024 was expected"),
+      refused(sample(out, [], ["--backend", "gpu"]), "--backend gpu: there is no such backend"),
+      refused(sample(out, ["sedes=1", "count=x"]), "there is no option sedes; did you mean seeds?"),
+      refused(sample(out, ["count=0"]), "sample-source: count must be"),
+      refused(sample(file), `cannot make ${file}: a file of that name is there already`),
+      refused(sample(join(file, "deep")), "part of the path is a file, a folder was expected"),
+      refused(["pipelin", "x"], 'Unknown subcommand "pipelin"'),
+    ])
+    expect(existsSync(out)).toBe(false)
+  }, 20_000)
+})
+
+test("the other commands work", async () => {
+  const [plugins, doctor, help, completions] = await Promise.all([
+    command(["plugins"]),
+    command(["doctor", "--json", "--backend", "cpu"]),
+    command(["--help"]),
+    command(["--completions", "bash"]),
+  ])
+  for (const { code, stderr } of [plugins, doctor, help, completions]) expect([code, stderr]).toEqual([0, ""])
+  expect(plugins.stdout).toMatch(/\n {2}classification \(version \d+\)/)
+  expect(json(doctor).backends).toEqual([{ backend: "cpu", works: true, problem: null }])
+  for (const name of ["pipeline", "doctor", "plugins", "new"]) {
+    expect(help.stdout).toContain(`  ${name} `)
+    expect(completions.stdout).toContain(name)
+  }
+}, 20_000)

@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const project = join(import.meta.dir, "..", "..")
+const deno = join(project, "node_modules", "deno", "bin.cjs")
+const runtimes = { bun: [process.execPath], deno: ["node", deno, "run", "--allow-all"] } as const
+const size = { layers: 1, hidden: 8, sentences: 200, mlmSteps: 4, simcseSteps: 2, train: 64, dev: 16 }
+const settings = { ...size, lr: "1e-3,1e30", seeds: 1, epochs: 1, samples: 4 }
+
+let root: string
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "kasosei-quickstart-"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** What stands in the store: the digest of an artifact, or why there is none. */
+const contents = (out: string) =>
+  Object.fromEntries(
+    readdirSync(join(out, "artifacts")).map((name) => {
+      const folder = join(out, "artifacts", name)
+      const failure = join(folder, "divergence.json")
+      if (existsSync(failure)) return [name, JSON.parse(readFileSync(failure, "utf8")).reason]
+      return [name, JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")).digest]
+    }),
+  )
+
+const run = (runtime: keyof typeof runtimes) => {
+  const [command, ...args] = runtimes[runtime]
+  const out = join(root, runtime)
+  const set = Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`])
+  const { status, stdout, stderr } = spawnSync(
+    command,
+    [
+      ...args,
+      "core/cli/main.ts",
+      "pipeline",
+      "quickstart.ts",
+      "--json",
+      "--backend",
+      "wasm",
+      "--out",
+      out,
+      ...set,
+    ],
+    { cwd: project, encoding: "utf8" },
+  )
+  return { status, stderr, summary: JSON.parse(stdout), contents: contents(out), out }
+}
+
+test("the quickstart runs whole, offline, and gives the same bits under Bun and Deno", () => {
+  const bun = run("bun")
+  const deno = run("deno")
+  // The rate of 1e30 diverges in both arms, which leaves nothing for its two watching probes to see.
+  for (const { status, summary } of [bun, deno]) {
+    expect(status).toBe(1)
+    expect(summary.failures.map(({ status }: { status: string }) => status)).toContain("diverged")
+  }
+  expect(deno.summary.made).toBe(bun.summary.made)
+  expect(deno.contents).toEqual(bun.contents)
+  const report = join(bun.out, "quickstart", "report")
+  const summary = readFileSync(join(report, "summary.md"), "utf8")
+  expect(summary).toContain("- 4 fine-tuning runs ended, 2 of them by diverging")
+  for (const name of ["index.html", "figure-1.svg", "figure-4.svg", "table-1.csv", "table-2.csv"]) {
+    expect(readFileSync(join(report, name), "utf8").length).toBeGreaterThan(100)
+  }
+}, 60_000)

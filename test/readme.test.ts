@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { command } from "./core/cli/command-line.ts"
+import { copyProject } from "./project-copy.ts"
+
+const root = join(import.meta.dir, "..")
+const readme = readFileSync(join(root, "README.md"), "utf8")
+const blocks = [...readme.matchAll(/```(sh|ts)\n([\s\S]*?)```/g)].map(([, language, text]) => ({
+  language,
+  text: text!,
+}))
+const files = blocks.flatMap(({ language, text }) => {
+  const named = /^\/\/ (\S+\.ts)\n/.exec(text)
+  return language === "ts" ? [{ path: named![1]!, text: text.slice(named![0].length) }] : []
+})
+const commands = blocks.flatMap(({ language, text }) => (language === "sh" ? text.trim().split("\n") : []))
+
+let project: string
+beforeAll(async () => {
+  project = await copyProject()
+})
+afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+test("the probe is under 40 lines, and its pipeline runs without touching anything else", async () => {
+  expect(files.map(({ path }) => path)).toEqual(["plugins/probe/weight-norm.ts", "pipelines/weight-norm.ts"])
+  expect(files[0]!.text.split("\n").length).toBeLessThan(40)
+  for (const { path, text } of files) {
+    expect(existsSync(join(project, path))).toBe(false)
+    writeFileSync(join(project, path), text)
+  }
+  const ended = await command(
+    ["pipeline", "weight-norm.ts", "--set", "seeds=1,2", "--backend", "wasm"],
+    project,
+  )
+  expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining("7 units made, 0 reused, 0 failed")])
+  const csv = readFileSync(join(project, "out", "weight-norm", "report", "observations.csv"), "utf8")
+  const [header, ...rows] = csv
+    .trim()
+    .split("\r\n")
+    .map((row) => row.split(","))
+  expect(header).toEqual(["arm", "seed", "status", "step", "block", "norm"])
+  // 2 seeds, steps 0, 40, 80 and 120, 5 blocks.
+  expect(rows).toHaveLength(2 * 4 * 5)
+  const embeddings = rows.filter(
+    ([, seed, , step, block]) => seed === "1" && block === "embeddings" && +step! >= 0,
+  )
+  const norms = embeddings.map((row) => Number(row[5]))
+  expect(new Set(norms).size).toBe(4)
+  // Before fine-tuning both seeds have the norms of the same checkpoint; the classifier is drawn for each.
+  const at0 = (seed: string) => rows.filter((row) => row[1] === seed && row[3] === "0").map((row) => row[5])
+  expect(at0("1").slice(0, 4)).toEqual(at0("2").slice(0, 4))
+  expect(at0("1")[4]).not.toBe(at0("2")[4])
+}, 60_000)
+
+test("its first two commands are those of the continuous check, and its pipelines and flags exist", async () => {
+  const [, tests] = commands
+  expect(readFileSync(join(root, ".ci", "run"), "utf8").split("\n")).toContain(tests!)
+  for (const [, name] of readme.matchAll(/`(\w+\.ts)`/g))
+    expect(existsSync(join(root, "pipelines", name!))).toBe(true)
+  const scripts = Object.keys(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts)
+  for (const [, script] of readme.matchAll(/`bun run (\w+)/g)) expect(scripts).toContain(script!)
+  const { stdout } = await command(["pipeline", "--help"])
+  for (const [, flag] of readme.matchAll(/`\s+(--\w+)/g)) expect(stdout).toContain(flag!)
+}, 20_000)
