@@ -6,6 +6,7 @@ import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Data, Effect } from "effect"
+import type { Bench } from "./bench.ts"
 import type { Check } from "./check.ts"
 import { attempt } from "./files.ts"
 import type { AnyPlugin } from "./plugin.ts"
@@ -47,6 +48,14 @@ const isCheck = (value: unknown): value is Check =>
 /** The comparisons with reference figures. */
 export const checks = Effect.fn("checks")(function* () {
   return (yield* exportsOf("check")).filter(isCheck)
+})
+
+const isBench = (value: unknown): value is Bench =>
+  typeof value === "object" && value !== null && "bench" in value && "prepare" in value
+
+/** The measurements of speed. */
+export const benches = Effect.fn("benches")(function* () {
+  return (yield* exportsOf("bench")).filter(isBench)
 })
 
 /** The plugins of a stage, by name. */
