@@ -43,6 +43,25 @@ export interface Backend {
   readonly register: (computing: Computing) => Effect.Effect<void, BackendUnavailable>
 }
 
+/** @throws BackendUnavailable where the backend does not compute in that precision */
+export const checkPrecision = (
+  backend: Backend,
+  precision: Precision,
+): Effect.Effect<void, BackendUnavailable> =>
+  backend.precisions.includes(precision)
+    ? Effect.void
+    : Effect.fail(
+        new BackendUnavailable({
+          backend: backend.name,
+          reason: `it does not compute in ${precision}`,
+          remedy: `choose --precision ${backend.precisions.join(" or ")}, or another backend`,
+        }),
+      )
+
+/** What results are known by: two that differ in it have other bits. */
+export const arithmeticOf = (backend: string, precision: Precision): string =>
+  precision === "fp32" ? backend : `${backend} ${precision}`
+
 /**
  * Makes a backend the one that tensors are computed by, with tfjs's gradients registered.
  *
@@ -52,13 +71,7 @@ export const startBackend = Effect.fn("startBackend")(function* (
   backend: Backend,
   { threads = availableParallelism(), precision = "fp32" }: Partial<Computing> = {},
 ) {
-  if (!backend.precisions.includes(precision)) {
-    return yield* new BackendUnavailable({
-      backend: backend.name,
-      reason: `it does not compute in ${precision}`,
-      remedy: `choose --precision ${backend.precisions.join(" or ")}, or another backend`,
-    })
-  }
+  yield* checkPrecision(backend, precision)
   // Only the package of the whole registers gradients in every runtime; tfjs-core's own bundle has none.
   const tf = yield* Effect.promise(() => import("@tensorflow/tfjs"))
   // Spares every op its debugging checks, and the console an advertisement.
