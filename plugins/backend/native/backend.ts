@@ -102,11 +102,13 @@ export class DeviceBackend extends MathBackendCPU {
     this.data = this.#data
   }
 
-  /** A tensor's data. @throws TypeError where it was disposed of, or is on another backend */
+  /** A tensor's data, which tfjs brings here from another backend. @throws TypeError where it was disposed of */
   dataOf({ dataId }: tf.TensorInfo): DeviceData {
-    if (!this.#data.has(dataId))
-      throw new TypeError("a tensor of this backend that was not disposed of was expected")
-    return this.#data.get(dataId)
+    try {
+      return this.#data.get(dataId)
+    } catch (cause) {
+      throw new TypeError("a tensor that was not disposed of was expected", { cause })
+    }
   }
 
   /** The buffer of a float32 tensor. @throws TypeError for another one */

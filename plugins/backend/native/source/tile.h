@@ -51,8 +51,9 @@ template <Precision precision, int vectors, int... row>
 constexpr std::array<Tile, tile_rows> tiles_of(std::integer_sequence<int, row...>) {
   return {multiply_tile<precision, row + 1, vectors>...};
 }
+// Static: were the linker to see it, addons for different processors in one process would share the first one's.
 template <Precision precision>
-inline constexpr std::array<std::array<Tile, tile_rows>, 2> tiles = {
+static constexpr std::array<std::array<Tile, tile_rows>, 2> tiles = {
     tiles_of<precision, 1>(std::make_integer_sequence<int, tile_rows>{}),
     tiles_of<precision, tile_vectors>(std::make_integer_sequence<int, tile_rows>{})};
 
