@@ -78,7 +78,10 @@ export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{
   }
 }
 
-/** The backend of this name; `auto` is the best one that can run here. */
+/**
+ * The backend of this name; `auto` is the best one that can run here. One line tells of a better one that should, and
+ * cannot.
+ */
 export const backendNamed = Effect.fn("backendNamed")(function* (name: string) {
   const all = yield* backends()
   if (name !== "auto") {
@@ -89,5 +92,15 @@ export const backendNamed = Effect.fn("backendNamed")(function* (name: string) {
     yield* named.check
     return named
   }
-  return yield* Effect.firstSuccessOf(all.map((backend) => Effect.as(backend.check, backend)))
+  const checked = all.map((backend) =>
+    backend.check.pipe(
+      Effect.tapError(({ message }) =>
+        Effect.sync(() => {
+          if (backend.optional === undefined) process.stderr.write(`${message}\n`)
+        }),
+      ),
+      Effect.as(backend),
+    ),
+  )
+  return yield* Effect.firstSuccessOf(checked)
 })

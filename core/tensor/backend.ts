@@ -37,6 +37,8 @@ export interface Backend {
   /** What one process is known to reach in training a small encoder, flop/s: for plans, until units were timed. */
   readonly rate: number
   readonly precisions: readonly Precision[]
+  /** Whether it needs what few machines have: `auto` passes over it in silence. */
+  readonly optional?: true
   /** Whether it can run here, without starting it. */
   readonly check: Effect.Effect<void, BackendUnavailable>
   /** Loads the library and registers it in tfjs, with its fused kernels; asked again, only computes differently. */

@@ -25,6 +25,7 @@ export const tensorflow: Backend = {
   rank: 20,
   rate: 500e9,
   precisions: ["fp32"],
+  optional: true,
   // Only loading tells: the native binding may be missing or not fit the machine.
   check: load,
   register: () => load,
