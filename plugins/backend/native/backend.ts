@@ -174,7 +174,8 @@ export class DeviceBackend extends MathBackendCPU {
     return gone
   }
 
-  override memory(): { unreliable: boolean; reasons: string[] } {
-    return { unreliable: false, reasons: [] }
+  /** What tfjs counts is true here; `numBytesOnDevice` is what the buffers take with their rounding. */
+  override memory(): { unreliable: boolean; reasons: string[]; numBytesOnDevice: number } {
+    return { unreliable: false, reasons: [], numBytesOnDevice: this.device.bytesInUse() }
   }
 }

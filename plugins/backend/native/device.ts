@@ -50,11 +50,9 @@ export interface DeviceKernels {
   subtract(a: Handle, b: Handle, out: Handle): void
   multiply(a: Handle, b: Handle, out: Handle): void
   fill(out: Handle, value: number): void
-  gelu(x: Handle, y: Handle, slope: Handle): void
   /** @param rows of the matrix that the mask covers, one for each of x; none: x is that matrix */
   dropout(x: Handle, y: Handle, dropout: DropoutList, rows: Int32Array): void
   transpose(x: Handle, y: Handle, rows: number): void
-  sumRows(x: Handle, sum: Handle): void
   layerNorm(
     x: Handle,
     gamma: Handle,

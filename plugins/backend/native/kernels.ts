@@ -31,7 +31,8 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
   return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
 }
 
-export const deviceKernels = (backend: DeviceBackend): Kernels => {
+/** All but what only reference definitions ask for. */
+export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "transpose" | "sumRows"> => {
   const { device } = backend
   const of = (tensor: tf.Tensor) => backend.floats(tensor)
   const allocate = <T extends tf.Tensor>(shape: readonly number[]): T =>
@@ -43,11 +44,6 @@ export const deviceKernels = (backend: DeviceBackend): Kernels => {
     normalised_TH: like(x_TH),
     inverseDeviation_T: allocate<tf.Tensor1D>([x_TH.shape[0]]),
   })
-  const transpose: Kernels["transpose"] = (x_TH) => {
-    const y_HT = allocate<tf.Tensor2D>([x_TH.shape[1], x_TH.shape[0]])
-    device.transpose(of(x_TH), of(y_HT), x_TH.shape[0])
-    return y_HT
-  }
   const drop = (x: tf.Tensor, dropout: Dropout, places?: Int32Array) => {
     const y = like(x)
     device.dropout(of(x), of(y), dropoutList(dropout), places ?? allRows)
@@ -86,11 +82,6 @@ export const deviceKernels = (backend: DeviceBackend): Kernels => {
         backend.bfloat16,
       )
       return { dWeight_OI, dBias_O }
-    },
-    gelu: (x) => {
-      const result = { y: like(x), slope: like(x) }
-      device.gelu(of(x), of(result.y), of(result.slope))
-      return result
     },
     dropout: (x, dropout, places) => ({ y: drop(x, dropout, places), mask: undefined }),
     dropoutGradient: (dy, _mask, dropout, places) => drop(dy, dropout, places),
@@ -145,12 +136,6 @@ export const deviceKernels = (backend: DeviceBackend): Kernels => {
       )
       return result
     },
-    sumRows: (x_TH) => {
-      const sum_H = allocate<tf.Tensor1D>([x_TH.shape[1]])
-      device.sumRows(of(x_TH), of(sum_H))
-      return sum_H
-    },
-    transpose,
     gatherRows: (table_VH, ids_N) => {
       const rows_NH = allocate<tf.Tensor2D>([ids_N.length, table_VH.shape[1]])
       device.gatherRows(of(table_VH), ids_N, of(rows_NH))

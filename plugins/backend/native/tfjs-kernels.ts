@@ -85,6 +85,21 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
     }
     return out
   },
+  Fill: ({ attrs, backend }) => {
+    const { shape, value, dtype } = attrs as { shape: number[]; value: number | string; dtype?: tf.DataType }
+    if (typeof value !== "number" || (dtype !== undefined && dtype !== "float32")) return undefined
+    const out = backend.allocate(shape)
+    backend.device.fill(backend.floats(out), value)
+    return out
+  },
+  Transpose: ({ inputs: { x }, attrs, backend }) => {
+    const { perm } = attrs as { perm: number[] }
+    if (x === undefined || !isFloat(x) || x.shape.length !== 2 || perm[0] !== 1) return undefined
+    const [rows, columns] = x.shape as [number, number]
+    const out = backend.allocate([columns, rows])
+    backend.device.transpose(backend.floats(x), backend.floats(out), rows)
+    return out
+  },
   Add: elementwise("add"),
   Sub: elementwise("subtract"),
   Multiply: elementwise("multiply"),

@@ -89,10 +89,8 @@ napi_value initialise(napi_env env, napi_value exports) {
   bind<subtract>(env, exports, "subtract");
   bind<multiply_elements>(env, exports, "multiply");
   bind<fill>(env, exports, "fill");
-  bind<gelu_elements>(env, exports, "gelu");
   bind<dropout>(env, exports, "dropout");
   bind<transpose_matrix>(env, exports, "transpose");
-  bind<sum_rows>(env, exports, "sumRows");
   bind<layer_norm>(env, exports, "layerNorm");
   bind<residual_norm>(env, exports, "residualNorm");
   bind<layer_norm_input_gradient>(env, exports, "layerNormInputGradient");

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "dropout.h"
-#include "gelu.h"
 #include "kernels.h"
 #include "sums.h"
 #include "threads.h"
@@ -56,18 +55,6 @@ void multiply_elements(In a, In b, Out out) {
 void fill(Out out, double value) {
   share_range(out.size, 1, [&](int64_t first, int64_t end) {
     std::fill(out.data + first, out.data + end, static_cast<float>(value));
-  });
-}
-
-void gelu_elements(In x, Out y, Out slope) {
-  expect_size(y, x.size, "y");
-  expect_size(slope, x.size, "slope");
-  share_range(x.size, 16, [&](int64_t first, int64_t end) {
-    for_lanes(end - first, [&](int64_t i, auto count) {
-      const Gelu result = gelu(load_some(x.data + first + i, count));
-      store_some(y.data + first + i, result.value, count);
-      store_some(slope.data + first + i, result.slope, count);
-    });
   });
 }
 

@@ -16,6 +16,8 @@ void linear(In x_TI, In weight_OI, In bias_O, Out y_TO, bool bfloat16);
 void linear_gelu(In x_TI, In weight_OI, In bias_O, Out y_TO, Out slope_TO, bool bfloat16);
 void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, bool bfloat16);
 void linear_parameter_gradients(In dy_TO, In x_TI, Out weight_OI, Out bias_O, int64_t tokens, bool bfloat16);
+// Not in the table: the sum of all rows, which several of its kernels need.
+void sum_rows(In x_TH, Out sum_H);
 
 // --- element by element -------------------------------------------------------------------------------------------
 // `b` is as long as `a`, or is repeated: a row vector, or one number. `out` may be `a`.
@@ -23,11 +25,9 @@ void add(In a, In b, Out out);
 void subtract(In a, In b, Out out);
 void multiply_elements(In a, In b, Out out);
 void fill(Out out, double value);
-void gelu_elements(In x, Out y, Out slope);
 // Row n of x_NH is row rows_N[n] of what the mask covers; row n where no rows are listed.
 void dropout(In x, Out y, List<double> draw, List<int32_t> rows_N);
 void transpose_matrix(In x_TH, Out y_HT, int64_t rows);
-void sum_rows(In x_TH, Out sum_H);
 
 // --- normalisation ------------------------------------------------------------------------------------------------
 void layer_norm(In x_TH, In gamma_H, In beta_H, double epsilon, Out y_TH, Out normalised_TH, Out inverse_T);
