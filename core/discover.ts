@@ -6,6 +6,7 @@ import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Data, Effect } from "effect"
+import type { Bench } from "./bench.ts"
 import type { Check } from "./check.ts"
 import { attempt } from "./files.ts"
 import type { AnyPlugin } from "./plugin.ts"
@@ -49,6 +50,14 @@ export const checks = Effect.fn("checks")(function* () {
   return (yield* exportsOf("check")).filter(isCheck)
 })
 
+const isBench = (value: unknown): value is Bench =>
+  typeof value === "object" && value !== null && "bench" in value && "prepare" in value
+
+/** The measurements of speed. */
+export const benches = Effect.fn("benches")(function* () {
+  return (yield* exportsOf("bench")).filter(isBench)
+})
+
 /** The plugins of a stage, by name. */
 export const pluginsOf = Effect.fn("pluginsOf")(function* (stage: Stage) {
   return (yield* exportsOf(stage)).filter(isPlugin).sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -69,7 +78,10 @@ export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{
   }
 }
 
-/** The backend of this name; `auto` is the best one that can run here. */
+/**
+ * The backend of this name; `auto` is the best one that can run here. One line tells of a better one that should, and
+ * cannot.
+ */
 export const backendNamed = Effect.fn("backendNamed")(function* (name: string) {
   const all = yield* backends()
   if (name !== "auto") {
@@ -80,5 +92,15 @@ export const backendNamed = Effect.fn("backendNamed")(function* (name: string) {
     yield* named.check
     return named
   }
-  return yield* Effect.firstSuccessOf(all.map((backend) => Effect.as(backend.check, backend)))
+  const checked = all.map((backend) =>
+    backend.check.pipe(
+      Effect.tapError(({ message }) =>
+        Effect.sync(() => {
+          if (backend.optional === undefined) process.stderr.write(`${message}\n`)
+        }),
+      ),
+      Effect.as(backend),
+    ),
+  )
+  return yield* Effect.firstSuccessOf(checked)
 })

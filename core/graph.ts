@@ -47,7 +47,7 @@ export interface Graph {
 export const unitsOf = (input: UnitInput): readonly Unit[] =>
   "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))
 
-/** Turns what a pipeline built into units. `backend` is the name of the tensor backend that will run them. */
+/** Turns what a pipeline built into units. `backend` is what will compute them (`arithmeticOf`). */
 export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph, InvalidInput> =>
   Effect.suspend(() => {
     const problems = new Set<string>()

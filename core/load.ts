@@ -67,7 +67,7 @@ export const loadPipeline = Effect.fn("loadPipeline")(function* (path: string) {
   return module.default as Pipeline
 })
 
-/** The units of a pipeline for these parameters (checked and completed) and this backend. */
+/** The units of a pipeline for these parameters (checked and completed) and this backend (`arithmeticOf`). */
 export const openPipeline = Effect.fn("openPipeline")(function* (
   path: string,
   definition: Pipeline,

@@ -1,5 +1,6 @@
 /** What the supervising process and a worker process say to each other: one JSON value a line. */
 import { type } from "arktype"
+import { precisions } from "./tensor/backend.ts"
 
 const Failure = type({
   "+": "reject",
@@ -18,6 +19,8 @@ export const Request = type({
   file: "string",
   parameters: "object",
   backend: "string",
+  threads: "number.integer >= 1",
+  precision: type.enumerated(...precisions),
   out: "string",
 })
   .or({

@@ -8,6 +8,7 @@ import type { Missing, UnitOutcome } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
 import { gives, type Job } from "./plan.ts"
 import { projectFolder } from "./project.ts"
+import type { Computing } from "./tensor/backend.ts"
 
 /** A worker process that ended by itself, or that cannot work on what it was told. */
 export class WorkerLost extends Data.TaggedError("WorkerLost")<{ readonly reason: string }> {
@@ -42,6 +43,8 @@ export interface WorkerSettings {
   /** Checked and completed, JSON. */
   readonly parameters: object
   readonly backend: string
+  /** How each of them computes. */
+  readonly computing: Computing
   readonly out: string
   readonly processes: number
   /** What a worker prints beside its replies, a line at a time. */
@@ -92,8 +95,9 @@ class Worker {
     // A group of its own: Ctrl-C reaches the supervisor alone, which tells the workers to save and stop.
     const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
     const worker = new Worker(child, settings.onLog)
-    const { file, parameters, backend, out } = settings
-    const reply = yield* worker.ask({ type: "open", file, parameters, backend, out }, () => Effect.void)
+    const { file, parameters, backend, computing, out } = settings
+    const request: Request = { type: "open", file, parameters, backend, ...computing, out }
+    const reply = yield* worker.ask(request, () => Effect.void)
     if (reply.type === "refused") return yield* new WorkerLost({ reason: reply.reason })
     return worker
   })

@@ -16,7 +16,7 @@ import { type Reply, Request } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
 import { Progress } from "./progress.ts"
 import { Store } from "./store.ts"
-import { startBackend } from "./tensor/backend.ts"
+import { arithmeticOf, type Computing, startBackend } from "./tensor/backend.ts"
 
 const say = (reply: Reply): void => {
   process.stdout.write(`${JSON.stringify(reply)}\n`)
@@ -48,14 +48,17 @@ class Session {
   private constructor(
     private readonly units: ReadonlyMap<string, Unit>,
     private readonly backend: string,
+    private readonly computing: Computing,
     private readonly services: Layer.Layer<Store | Progress>,
   ) {}
 
   static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
     const definition = yield* loadPipeline(request.file)
-    const graph = yield* openPipeline(request.file, definition, request.parameters, request.backend)
+    const { file, parameters, backend, threads, precision, out } = request
+    const graph = yield* openPipeline(file, definition, parameters, arithmeticOf(backend, precision))
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
-    return new Session(units, request.backend, Layer.mergeAll(Store.layer(request.out), progress))
+    const services = Layer.mergeAll(Store.layer(out), progress)
+    return new Session(units, backend, { threads, precision }, services)
   })
 
   readonly run = Effect.fnUntraced(
@@ -70,11 +73,12 @@ class Session {
         })
       }
       if (computes(job) && !this.started) {
-        yield* startBackend(yield* backendNamed(this.backend))
+        yield* startBackend(yield* backendNamed(this.backend), this.computing)
         this.started = true
       }
       const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
-      const outcomes = yield* Effect.provide(runJob(job, this.backend, missing), this.services)
+      const arithmetic = arithmeticOf(this.backend, this.computing.precision)
+      const outcomes = yield* Effect.provide(runJob(job, arithmetic, missing), this.services)
       say({ type: "finished", outcomes: [...outcomes] })
     },
   )

@@ -1,21 +1,27 @@
 #!/usr/bin/env bun
-/** The commands `pipeline`, `doctor`, `plugins` and `new`. */
+/** The commands `pipeline`, `doctor`, `bench`, `plugins` and `new`. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
 import { CliError, Command } from "effect/cli"
 import { version } from "../project.ts"
+import { benchCommand, benchOutline } from "./bench.ts"
 import { doctorCommand } from "./doctor.ts"
 import { ExitCode } from "./exit.ts"
 import { newCommand } from "./new.ts"
 import { pipelineCommand } from "./pipeline.ts"
 import { pluginsCommand } from "./plugins.ts"
 
-const main = Command.make("kasosei").pipe(
-  Command.withDescription(
-    "Pipelines of plugins for studying the stability and the plasticity of language models",
+const commands = [pipelineCommand, doctorCommand, pluginsCommand, newCommand] as const
+
+/** The measurements are looked up only where one is asked for: they import what they measure. */
+const main = Effect.map(process.argv[2] === "bench" ? benchCommand : benchOutline, (bench) =>
+  Command.make("kasosei").pipe(
+    Command.withDescription(
+      "Pipelines of plugins for studying the stability and the plasticity of language models",
+    ),
+    Command.withSubcommands([...commands, bench]),
   ),
-  Command.withSubcommands([pipelineCommand, doctorCommand, pluginsCommand, newCommand]),
 )
 
 /** A person's mistake is told in one message; only a defect shows its stack. */
@@ -38,7 +44,7 @@ const tell = (cause: Cause.Cause<unknown>): number => {
 }
 
 main.pipe(
-  Command.run({ version }),
+  Effect.flatMap((command) => Command.run(command, { version })),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

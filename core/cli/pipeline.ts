@@ -14,6 +14,8 @@ import { type Plan, planOf } from "../plan.ts"
 import { workerProcesses } from "../processes.ts"
 import { parametersOf } from "../settings.ts"
 import { Store } from "../store.ts"
+import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
+import { computingFlags, computingOf } from "./computing.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { formatBytes, formatSeconds, plural } from "./format.ts"
@@ -34,10 +36,7 @@ const flags = {
     ),
     Flag.atLeast(0),
   ),
-  backend: Flag.String("backend").pipe(
-    Flag.withDescription("The tensor backend: auto, or a name that `bun run doctor` lists"),
-    Flag.withDefault("auto"),
-  ),
+  ...computingFlags,
   jobs: Flag.Int("jobs").pipe(
     Flag.withMetavar("N"),
     Flag.withDescription("Jobs side by side (default: the cores, as far as memory reaches)"),
@@ -62,6 +61,8 @@ export const pipelineCommand = Command.make(
     plan: planOnly,
     set,
     backend: backendName,
+    threads,
+    precision,
     jobs,
     out: outOption,
     json,
@@ -78,7 +79,8 @@ export const pipelineCommand = Command.make(
         const definition = yield* loadPipeline(path)
         const parameters = yield* parametersOf(definition, set)
         const backend = yield* backendNamed(backendName)
-        const graph = yield* openPipeline(path, definition, parameters, backend.name)
+        yield* checkPrecision(backend, precision)
+        const graph = yield* openPipeline(path, definition, parameters, arithmeticOf(backend.name, precision))
         return { definition, parameters, backend, graph }
       }),
     )
@@ -87,7 +89,8 @@ export const pipelineCommand = Command.make(
     )
     yield* Effect.gen(function* () {
       if (!planOnly) yield* lockOut(out)
-      const plan = yield* planOf(graph, { backend: backend.name, rate: backend.rate, processes })
+      const arithmetic = arithmeticOf(backend.name, precision)
+      const plan = yield* planOf(graph, { backend: arithmetic, rate: backend.rate, processes })
       if (planOnly) {
         process.stdout.write(
           json ? `${planJson(plan)}\n` : `${planLines(definition.name, plan).join("\n")}\n`,
@@ -96,10 +99,13 @@ export const pipelineCommand = Command.make(
       }
       yield* checkDisk(out, plan)
       const todo = plan.jobs.length
+      const side = Math.max(1, Math.min(processes, todo))
+      const share = Math.max(1, Math.floor(availableParallelism() / side))
+      const computing = yield* computingOf({ threads, precision }, share)
       process.stderr.write(
         todo === 0
           ? `${definition.name}: nothing to do, all ${plural(graph.units.length, "unit")} were run before\n`
-          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${processes} × ${backend.name}\n`,
+          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${processes} × ${arithmetic}\n`,
       )
       const began = performance.now()
       const display = new Display(plan, process.stderr)
@@ -109,6 +115,7 @@ export const pipelineCommand = Command.make(
           file: path,
           parameters: parameters as object,
           backend: backend.name,
+          computing,
           out,
           processes,
           onLog: display.log,

@@ -93,20 +93,25 @@ export const permutation = (stream: Stream, n: number, epoch: number): Int32Arra
 const blockLength = 4096
 
 /**
- * An inverted-dropout mask: each element is 0 with probability `rate`, else 1 / (1 − rate).
+ * Elements first, first + 1 … of an inverted-dropout mask: each is 0 with probability `rate`, else 1 / (1 − rate).
  * The words are drawn in pieces, so that they stay in the processor's cache.
  *
  * @throws RangeError unless 0 ≤ rate < 1
  */
-export const fillDropoutMask = (out: Float32Array, rate: number, draw: Draw): void => {
+export const fillDropoutMask = (out: Float32Array, rate: number, draw: Draw, first = 0): void => {
   if (!(rate >= 0 && rate < 1)) throw new RangeError(`a dropout rate is in [0, 1), not ${rate}`)
   const threshold = Math.round(rate * word)
   const scale = 1 / (1 - rate)
-  const words = new Uint32Array(Math.min(blockLength, out.length))
-  for (let start = 0; start < out.length; start += blockLength) {
-    const length = Math.min(blockLength, out.length - start)
-    fillWords(length === words.length ? words : words.subarray(0, length), draw, start)
-    for (let index = 0; index < length; index++) out[start + index] = words[index]! < threshold ? 0 : scale
+  // Words come in whole blocks, so some before the first one may have to be drawn too.
+  const skipped = first % wordsPerBlock
+  const end = skipped + out.length
+  const words = new Uint32Array(Math.min(blockLength, end))
+  for (let start = 0; start < end; start += blockLength) {
+    const length = Math.min(blockLength, end - start)
+    fillWords(length === words.length ? words : words.subarray(0, length), draw, first - skipped + start)
+    for (let index = start === 0 ? skipped : 0; index < length; index++) {
+      out[start + index - skipped] = words[index]! < threshold ? 0 : scale
+    }
   }
 }
 

@@ -7,11 +7,13 @@ export const cpu: Backend = {
   summary: "plain JavaScript, runs everywhere, slow",
   rank: 0,
   rate: 0.8e9,
+  precisions: ["fp32"],
   check: Effect.void,
-  register: Effect.promise(async () => {
-    const { registerKernels } = await import("../../core/tensor/kernels.ts")
-    const { hostKernels } = await import("../../core/tensor/host/kernels.ts")
-    await import("@tensorflow/tfjs-backend-cpu")
-    registerKernels("cpu", hostKernels)
-  }),
+  register: () =>
+    Effect.promise(async () => {
+      const { registerKernels } = await import("../../core/tensor/kernels.ts")
+      const { hostKernels } = await import("../../core/tensor/host/kernels.ts")
+      await import("@tensorflow/tfjs-backend-cpu")
+      registerKernels("cpu", hostKernels)
+    }),
 }

@@ -42,8 +42,9 @@ export const wasm: Backend = {
   summary: "WebAssembly with SIMD on one thread, runs everywhere",
   rank: 10,
   rate: 12e9,
+  precisions: ["fp32"],
   check: Effect.asVoid(binaries),
-  register: Effect.gen(function* () {
+  register: Effect.fnUntraced(function* () {
     const folder = yield* binaries
     yield* Effect.promise(async () => {
       const { registerKernels } = await import("../../core/tensor/kernels.ts")

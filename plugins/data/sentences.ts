@@ -19,7 +19,7 @@ const largestFile = 2 ** 33
 const mostTokens = 2 ** 29 - 1
 
 /** Sentences of the English Wikipedia, counted in a sample of 20,000. */
-const lengths: Lengths = [13, 17, 21, 24, 27, 30, 34, 39, 45, 63]
+export const wikipediaLengths: Lengths = [13, 17, 21, 24, 27, 30, 34, 39, 45, 63]
 const bytesPerSentence = 140
 const bytesPerSentenceCompressed = 59
 /** The corpus of SimCSE; a file that is not there yet is taken for it. */
@@ -53,7 +53,7 @@ export const sentences = plugin({
     const bytes = statSync(source, { throwIfNoEntry: false })?.size
     const each = source.endsWith(".gz") ? bytesPerSentenceCompressed : bytesPerSentence
     const count = Math.min(limit, bytes === undefined ? usualCount : Math.ceil(bytes / each))
-    const tokensPerSentence = meanLength(lengths, maxLength)
+    const tokensPerSentence = meanLength(wikipediaLengths, maxLength)
     const tokens = count * tokensPerSentence
     const disk = 8 * tokens + 4 * count
     return {

@@ -6,7 +6,7 @@ import { countOf, type Sequences, selectSequences } from "../../core/artifacts/s
 import { UnitFailure } from "../../core/failure.ts"
 import { softmaxCrossEntropy } from "../../core/tensor/ops/softmax-cross-entropy.ts"
 import { type BertModel, type DropoutSource, encode } from "../model/bert.ts"
-import { classify } from "../model/heads.ts"
+import { classify, firstPlaces } from "../model/heads.ts"
 
 /**
  * Logits, [N, classes]: the caller's to free.
@@ -14,7 +14,7 @@ import { classify } from "../model/heads.ts"
  * @param source where dropout is drawn from, in training; nothing is dropped without it
  */
 export const logitsOf = (model: BertModel, batch: Sequences, source?: DropoutSource): tf.Tensor2D =>
-  tf.tidy(() => classify(model, encode(model, batch, source), batch.offsets, source))
+  tf.tidy(() => classify(model, encode(model, batch, { source, places: firstPlaces(batch.offsets) }), source))
 
 /** The mean cross-entropy of the examples at `places`. */
 export const lossOf = (

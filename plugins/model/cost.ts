@@ -16,19 +16,29 @@ export interface Workload {
 
 /**
  * Floating-point operations (a multiplication and an addition count as two) of a forward pass. A layer: four h × h
- * and two h × f products a token, and q·k and p·v, h multiplications each a pair of tokens. A classifier's own product
- * is too small to count.
+ * and two h × f products a token, and q·k and p·v, h multiplications each a pair of tokens. Of the last layer only keys
+ * and values are computed for all tokens, the rest for those that the heads read. A classifier's own product is too
+ * small to count.
  */
 export const forwardFlops = (sizes: Sizes, heads: readonly Head[], workload: Workload): number => {
   const { layers, hidden, intermediate, vocabularySize } = sizes
   const { sequences, tokens, attended, predictions } = workload
-  const layer = tokens * (8 * hidden * hidden + 4 * hidden * intermediate) + attended * 4 * hidden
+  const layer = (queries: number, pairs: number) =>
+    (tokens + queries) * 4 * hidden * hidden + queries * 4 * hidden * intermediate + pairs * 4 * hidden
+  const lastLayer = heads.includes("maskedLanguageModel")
+    ? layer(predictions, (predictions * attended) / Math.max(1, tokens))
+    : heads.length > 0
+      ? layer(sequences, tokens)
+      : layer(tokens, attended)
   const ofHead: Record<Head, number> = {
     pooler: sequences * 2 * hidden * hidden,
     maskedLanguageModel: predictions * 2 * hidden * (hidden + vocabularySize),
     classifier: 0,
   }
-  return heads.reduce((flops, head) => flops + ofHead[head], layers * layer)
+  return heads.reduce(
+    (flops, head) => flops + ofHead[head],
+    (layers - 1) * layer(tokens, attended) + lastLayer,
+  )
 }
 
 /** A training step: the backward pass multiplies by each weight twice more, for its input's gradient and its own. */

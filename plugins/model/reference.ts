@@ -15,7 +15,7 @@ import { infoNCE } from "../../core/tensor/ops/info-nce.ts"
 import { softmaxCrossEntropy } from "../../core/tensor/ops/softmax-cross-entropy.ts"
 import { disposeGradients, valueAndGradients } from "../../core/tensor/parameters.ts"
 import { type BertModel, encode } from "./bert.ts"
-import { classify, firstTokens } from "./heads.ts"
+import { classify, firstPlaces } from "./heads.ts"
 import { loadModel } from "./huggingFace.ts"
 
 /** Absolute, of logits, hidden states and losses. */
@@ -180,14 +180,13 @@ function* elementwise(
 }
 
 const compareForward = (expected: Expected, model: BertModel, batch: Sequences): readonly Quantity[] => {
-  const hidden_TH = encode(model, batch)
-  const logits_NC = classify(model, hidden_TH, batch.offsets)
-  const first_NH = firstTokens(hidden_TH, batch.offsets)
+  const first_NH = encode(model, batch, { places: firstPlaces(batch.offsets) })
+  const logits_NC = classify(model, first_NH)
   const quantities = [
     quantity("logits", valueTolerance, elementwise(expected.logits, logits_NC)),
     quantity("last hidden states of [CLS]", valueTolerance, elementwise(expected.cls_last_hidden, first_NH)),
   ]
-  tf.dispose([hidden_TH, logits_NC, first_NH])
+  tf.dispose([logits_NC, first_NH])
   return quantities
 }
 
@@ -197,10 +196,10 @@ const compareBackward = (
   batch: Sequences,
   labels: Int32Array,
 ): readonly Quantity[] => {
-  const { value, gradients } = valueAndGradients(
-    () => softmaxCrossEntropy(classify(model, encode(model, batch), batch.offsets), labels),
-    model.parameters,
-  )
+  const { value, gradients } = valueAndGradients(() => {
+    const first_NH = encode(model, batch, { places: firstPlaces(batch.offsets) })
+    return softmaxCrossEntropy(classify(model, first_NH), labels)
+  }, model.parameters)
   const loss = { at: "the batch", expected: expected.mean_ce, found: value.dataSync()[0]! }
   const whole = Math.hypot(...model.parameters.names.map((name) => expected.grad_norm[name]!))
   const norms: Comparison[] = []

@@ -5,7 +5,7 @@ import { integers, stream, uniform } from "../../core/tensor/stream.ts"
 /** What a masked-language model is shown, and what it is asked: the token that stood at each chosen position. */
 export interface Masked {
   readonly sequences: Sequences
-  /** [M], rows of the packed tokens */
+  /** [M], rows of the packed tokens, rising */
   readonly positions: Int32Array
   /** [M], the token that stood there */
   readonly labels: Int32Array
@@ -72,7 +72,7 @@ export const masker = (special: SpecialTokens, vocabularySize: number, seed: num
         else if (fates[i]! < maskedShare + replacedShare) ids[position] = ordinary[tokens[i]!]!
       }
     }
-    const chosen = Int32Array.from(positions)
+    const chosen = Int32Array.from(positions).sort()
     return {
       sequences: { ...batch, ids },
       positions: chosen,

@@ -15,13 +15,11 @@ import { writeFile, writeFolder } from "../../core/files.ts"
 import { optional, plugin, type RunContext } from "../../core/plugin.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
 import { linearSchedule } from "../../core/tensor/learning-rate.ts"
-import { softmaxCrossEntropy } from "../../core/tensor/ops/softmax-cross-entropy.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
 import { type Stream, stream } from "../../core/tensor/stream.ts"
 import { train } from "../../core/tensor/training.ts"
-import { type BertModel, encode } from "../model/bert.ts"
+import type { BertModel } from "../model/bert.ts"
 import { BertConfig, configOf } from "../model/config.ts"
-import { predictTokens } from "../model/heads.ts"
 import { loadModel } from "../model/huggingFace.ts"
 import { initialise } from "../model/initialise.ts"
 import { type Head, parametersOf } from "../model/parameters.ts"
@@ -29,6 +27,7 @@ import { durationOptions, saidOnce, stepsOf } from "./duration.ts"
 import { saveExport, tokenizerFiles, writeRecord } from "./exported.ts"
 import { trainingCost } from "./forecast.ts"
 import { link, linkFolder, placeExisting } from "./link.ts"
+import { maskedLoss } from "./masked.ts"
 import { chosenShare, maskable, masker } from "./masking.ts"
 import {
   batchProblems,
@@ -130,9 +129,10 @@ const run = Effect.fn("mlm")(function* ({
       loss: (step) => {
         const sentences = batchAt(step).map((place) => usable[place]!)
         const batch = selectSequences(sequences, sentences)
-        const masked = mask(batch, sentences, Math.floor(step / perEpoch))
-        const hidden_TH = encode(model, masked.sequences, { stream: dropout, step })
-        return softmaxCrossEntropy(predictTokens(model, hidden_TH, masked.positions), masked.labels)
+        return maskedLoss(model, mask(batch, sentences, Math.floor(step / perEpoch)), {
+          stream: dropout,
+          step,
+        })
       },
       scratch,
     })

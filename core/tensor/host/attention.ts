@@ -1,18 +1,21 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Kernels, Packing } from "../kernels.ts"
+import { attentionMask } from "../ops/attention.ts"
 import { allocate, view } from "./memory.ts"
 
-/** One head of one sequence: an L x d matrix in [T, H], and an L x L matrix in [P]. */
+/** One head of one sequence: its tokens and queries are rows of [T, H] and [R, H], its scores a matrix in [P]. */
 interface Block {
   readonly token: number
+  readonly query: number
   /** The head's first feature. */
   readonly feature: number
-  readonly probability: number
+  readonly score: number
 }
 
-/** Blocks of the same length that one product serves: [B, L, d] by [B, d, L]. */
+/** Blocks of the same shape that one product serves: [B, queries, d] by [B, d, L]. */
 interface Batch {
   readonly length: number
+  readonly queries: number
   readonly blocks: readonly Block[]
 }
 
@@ -23,32 +26,41 @@ interface Batch {
 const worthItsOwnProduct = 16_384
 
 const batchesOf = ({ heads, sequences }: Packing, d: number): readonly Batch[] => {
-  const byLength = new Map<number, Block[]>()
-  for (const { length, token, probability } of sequences) {
-    const blocks = byLength.get(length) ?? []
-    byLength.set(length, blocks)
+  const byShape = new Map<string, Batch & { readonly blocks: Block[] }>()
+  for (const { length, token, queries, query, score } of sequences) {
+    if (queries === 0) continue
+    const shape = `${length} ${queries}`
+    const batch = byShape.get(shape) ?? { length, queries, blocks: [] }
+    byShape.set(shape, batch)
     for (let head = 0; head < heads; head++) {
-      blocks.push({ token, feature: head * d, probability: probability + head * length * length })
+      batch.blocks.push({ token, query, feature: head * d, score: score + head * queries * length })
     }
   }
   const batches: Batch[] = []
-  for (const [length, blocks] of byLength) {
-    if (length * length * d < worthItsOwnProduct) batches.push({ length, blocks })
-    else for (const block of blocks) batches.push({ length, blocks: [block] })
+  for (const batch of byShape.values()) {
+    const { length, queries, blocks } = batch
+    if (length * queries * d < worthItsOwnProduct) batches.push(batch)
+    else for (const block of blocks) batches.push({ length, queries, blocks: [block] })
   }
   return batches
 }
 
-/** The batch's matrices out of [T, H], as [B, L, d]. */
-const take = (x_TH: tf.Tensor2D, { length, blocks }: Batch, d: number): tf.Tensor3D => {
+/** Which rows of a matrix belong to a block: those of its tokens, or those of its queries. */
+type Rows = "token" | "query"
+const lengthOf = (batch: Batch, rows: Rows): number => (rows === "token" ? batch.length : batch.queries)
+
+/** The batch's matrices out of [T, H] or [R, H], as [B, L, d]. */
+const take = (x_TH: tf.Tensor2D, batch: Batch, rows: Rows, d: number): tf.Tensor3D => {
+  const { blocks } = batch
+  const length = lengthOf(batch, rows)
   const hidden = x_TH.shape[1]
   const out_BLd = allocate<tf.Tensor3D>([blocks.length, length, d])
   const x = view(x_TH)
   const out = view(out_BLd)
   let index = 0
-  for (const { token, feature } of blocks) {
+  for (const { [rows]: first, feature } of blocks) {
     for (let row = 0; row < length; row++) {
-      const start = (token + row) * hidden + feature
+      const start = (first + row) * hidden + feature
       for (let column = 0; column < d; column++) out[index++] = x[start + column]!
     }
   }
@@ -72,16 +84,18 @@ const takeTransposed = (x_TH: tf.Tensor2D, { length, blocks }: Batch, d: number)
   return out_BdL
 }
 
-/** Puts [B, L, d] to its places in [T, H]. */
-const put = (x_BLd: tf.Tensor3D, { length, blocks }: Batch, out_TH: tf.Tensor2D): void => {
+/** Puts [B, L, d] to its places in [T, H] or [R, H]. */
+const put = (x_BLd: tf.Tensor3D, batch: Batch, rows: Rows, out_TH: tf.Tensor2D): void => {
+  const { blocks } = batch
+  const length = lengthOf(batch, rows)
   const hidden = out_TH.shape[1]
   const d = x_BLd.shape[2]
   const x = view(x_BLd)
   const out = view(out_TH)
   let index = 0
-  for (const { token, feature } of blocks) {
+  for (const { [rows]: first, feature } of blocks) {
     for (let row = 0; row < length; row++) {
-      const start = (token + row) * hidden + feature
+      const start = (first + row) * hidden + feature
       for (let column = 0; column < d; column++) out[start + column] = x[index++]!
     }
   }
@@ -89,18 +103,18 @@ const put = (x_BLd: tf.Tensor3D, { length, blocks }: Batch, out_TH: tf.Tensor2D)
 
 /** Turns scores into probabilities, which go to [P]; the scores' own memory gets them after dropout. */
 const softmaxAndDrop = (
-  scores_BLL: tf.Tensor3D,
-  { length, blocks }: Batch,
+  scores_BRL: tf.Tensor3D,
+  { length, queries, blocks }: Batch,
   scale: number,
   probabilities_P: tf.Tensor1D,
   mask_P: tf.Tensor1D | undefined,
 ): void => {
-  const scores = view(scores_BLL)
+  const scores = view(scores_BRL)
   const probabilities = view(probabilities_P)
   const mask = mask_P && view(mask_P)
   let row = 0
-  for (const { probability } of blocks) {
-    for (let flat = probability; flat < probability + length * length; flat += length, row += length) {
+  for (const { score } of blocks) {
+    for (let flat = score; flat < score + queries * length; flat += length, row += length) {
       let largest = scores[row]!
       for (let j = 1; j < length; j++) largest = Math.max(largest, scores[row + j]!)
       let sum = 0
@@ -119,19 +133,20 @@ const softmaxAndDrop = (
   }
 }
 
-export const attention: Kernels["attention"] = (q_TH, k_TH, v_TH, packing, mask_P) => {
-  const d = q_TH.shape[1] / packing.heads
+export const attention: Kernels["attention"] = (q_RH, k_TH, v_TH, packing, dropout) => {
+  const d = q_RH.shape[1] / packing.heads
   const scale = 1 / Math.sqrt(d)
-  const y_TH = allocate<tf.Tensor2D>([...q_TH.shape])
-  const probabilities_P = allocate<tf.Tensor1D>([packing.probabilities])
+  const mask = dropout && attentionMask(packing, dropout)
+  const y_RH = allocate<tf.Tensor2D>([...q_RH.shape])
+  const probabilities = allocate<tf.Tensor1D>([packing.scores])
   for (const batch of batchesOf(packing, d)) {
     tf.tidy(() => {
-      const scores_BLL = tf.matMul<tf.Tensor3D>(take(q_TH, batch, d), takeTransposed(k_TH, batch, d))
-      softmaxAndDrop(scores_BLL, batch, scale, probabilities_P, mask_P)
-      put(tf.matMul<tf.Tensor3D>(scores_BLL, take(v_TH, batch, d)), batch, y_TH)
+      const scores_BRL = tf.matMul<tf.Tensor3D>(take(q_RH, batch, "query", d), takeTransposed(k_TH, batch, d))
+      softmaxAndDrop(scores_BRL, batch, scale, probabilities, mask)
+      put(tf.matMul<tf.Tensor3D>(scores_BRL, take(v_TH, batch, "token", d)), batch, "query", y_RH)
     })
   }
-  return { y_TH, probabilities_P }
+  return { y_RH, saved: { probabilities, mask } }
 }
 
 /**
@@ -139,70 +154,77 @@ export const attention: Kernels["attention"] = (q_TH, k_TH, v_TH, packing, mask_
  * dS = p · (dp − Σⱼ dp · p) · scale. Also the transposes of dS and of the dropped probabilities.
  */
 const scoreGradients = (
-  dDropped_BLL: tf.Tensor3D,
-  { length, blocks }: Batch,
+  dDropped_BRL: tf.Tensor3D,
+  { length, queries, blocks }: Batch,
   scale: number,
   probabilities_P: tf.Tensor1D,
   mask_P: tf.Tensor1D | undefined,
-): { readonly dScoresT_BLL: tf.Tensor3D; readonly droppedT_BLL: tf.Tensor3D } => {
+): { readonly dScoresT_BLR: tf.Tensor3D; readonly droppedT_BLR: tf.Tensor3D } => {
+  const shape = [blocks.length, length, queries]
   const result = {
-    dScoresT_BLL: allocate<tf.Tensor3D>(dDropped_BLL.shape),
-    droppedT_BLL: allocate<tf.Tensor3D>(dDropped_BLL.shape),
+    dScoresT_BLR: allocate<tf.Tensor3D>(shape),
+    droppedT_BLR: allocate<tf.Tensor3D>(shape),
   }
-  const gradient = view(dDropped_BLL)
+  const gradient = view(dDropped_BRL)
   const probabilities = view(probabilities_P)
   const mask = mask_P && view(mask_P)
-  const dScoresT = view(result.dScoresT_BLL)
-  const droppedT = view(result.droppedT_BLL)
+  const dScoresT = view(result.dScoresT_BLR)
+  const droppedT = view(result.droppedT_BLR)
   let base = 0
-  for (const { probability } of blocks) {
-    for (let i = 0; i < length; i++) {
+  for (const { score } of blocks) {
+    for (let i = 0; i < queries; i++) {
       const row = base + i * length
-      const flat = probability + i * length
+      const flat = score + i * length
       let along = 0
       for (let j = 0; j < length; j++) {
         const p = probabilities[flat + j]!
         const kept = mask === undefined ? 1 : mask[flat + j]!
         const dp = gradient[row + j]! * kept
         gradient[row + j] = dp
-        droppedT[base + j * length + i] = p * kept
+        droppedT[base + j * queries + i] = p * kept
         along += dp * p
       }
       for (let j = 0; j < length; j++) {
         const dScore = probabilities[flat + j]! * (gradient[row + j]! - along) * scale
         gradient[row + j] = dScore
-        dScoresT[base + j * length + i] = dScore
+        dScoresT[base + j * queries + i] = dScore
       }
     }
-    base += length * length
+    base += queries * length
   }
   return result
 }
 
 export const attentionGradient: Kernels["attentionGradient"] = (
-  dy_TH,
-  q_TH,
+  dy_RH,
+  q_RH,
   k_TH,
   v_TH,
-  probabilities_P,
+  { probabilities, mask },
   packing,
-  mask_P,
 ) => {
-  const d = q_TH.shape[1] / packing.heads
+  const d = q_RH.shape[1] / packing.heads
   const scale = 1 / Math.sqrt(d)
   const gradients = {
-    dq_TH: allocate<tf.Tensor2D>([...q_TH.shape]),
-    dk_TH: allocate<tf.Tensor2D>([...q_TH.shape]),
-    dv_TH: allocate<tf.Tensor2D>([...q_TH.shape]),
+    dq_RH: allocate<tf.Tensor2D>([...q_RH.shape]),
+    dk_TH: allocate<tf.Tensor2D>([...k_TH.shape]),
+    dv_TH: allocate<tf.Tensor2D>([...k_TH.shape]),
+  }
+  if (packing.sequences.some(({ queries }) => queries === 0)) {
+    // Keys that nobody asked.
+    view(gradients.dk_TH).fill(0)
+    view(gradients.dv_TH).fill(0)
   }
   for (const batch of batchesOf(packing, d)) {
     tf.tidy(() => {
-      const dy_BLd = take(dy_TH, batch, d)
-      const dScores_BLL = tf.matMul<tf.Tensor3D>(dy_BLd, takeTransposed(v_TH, batch, d))
-      const transposed = scoreGradients(dScores_BLL, batch, scale, probabilities_P, mask_P)
-      put(tf.matMul<tf.Tensor3D>(dScores_BLL, take(k_TH, batch, d)), batch, gradients.dq_TH)
-      put(tf.matMul<tf.Tensor3D>(transposed.dScoresT_BLL, take(q_TH, batch, d)), batch, gradients.dk_TH)
-      put(tf.matMul<tf.Tensor3D>(transposed.droppedT_BLL, dy_BLd), batch, gradients.dv_TH)
+      const dy_BRd = take(dy_RH, batch, "query", d)
+      const dScores_BRL = tf.matMul<tf.Tensor3D>(dy_BRd, takeTransposed(v_TH, batch, d))
+      const { dScoresT_BLR, droppedT_BLR } = scoreGradients(dScores_BRL, batch, scale, probabilities, mask)
+      const dq_BRd = tf.matMul<tf.Tensor3D>(dScores_BRL, take(k_TH, batch, "token", d))
+      put(dq_BRd, batch, "query", gradients.dq_RH)
+      const dk_BLd = tf.matMul<tf.Tensor3D>(dScoresT_BLR, take(q_RH, batch, "query", d))
+      put(dk_BLd, batch, "token", gradients.dk_TH)
+      put(tf.matMul<tf.Tensor3D>(droppedT_BLR, dy_BRd), batch, "token", gradients.dv_TH)
     })
   }
   return gradients

@@ -7,7 +7,7 @@ import { adamw, globalNorm } from "./optimiser.ts"
 import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts"
 
 /** Fused kernels in JavaScript, for backends whose tensors are in host memory. */
-export const hostKernels: Kernels = {
+export const hostKernels: Partial<Kernels> = {
   layerNorm,
   layerNormInputGradient,
   layerNormParameterGradients,

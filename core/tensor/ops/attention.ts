@@ -1,21 +1,19 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel, type Packing } from "../kernels.ts"
-import { type Dropout, dropoutMask } from "./dropout.ts"
+import { type AttentionSaved, type Kernels, kernel, type PackedSequence, type Packing } from "../kernels.ts"
+import { fillDropoutMask } from "../stream.ts"
+import type { Dropout } from "./dropout.ts"
 
-interface Run {
+interface Run extends PackedSequence {
   readonly count: number
-  readonly length: number
-  readonly token: number
-  readonly probability: number
 }
 
-/** Neighbouring sequences of the same length, which one batched product serves. */
+/** Neighbouring sequences of the same length and as many queries, which one batched product serves. */
 const runsOf = ({ sequences }: Packing): readonly Run[] => {
   const runs: Run[] = []
   for (const sequence of sequences) {
     const last = runs[runs.length - 1]
-    if (last !== undefined && last.length === sequence.length) {
+    if (last !== undefined && last.length === sequence.length && last.queries === sequence.queries) {
       runs[runs.length - 1] = { ...last, count: last.count + 1 }
     } else runs.push({ ...sequence, count: 1 })
   }
@@ -23,76 +21,121 @@ const runsOf = ({ sequences }: Packing): readonly Run[] => {
 }
 
 /** The rows of a run, a matrix for each sequence and head: [count · heads, L, d], or [count · heads, d, L]. */
-const splitHeads = (x_TH: tf.Tensor2D, run: Run, heads: number, layout: "Ld" | "dL"): tf.Tensor3D => {
-  const { count, length, token } = run
+const splitHeads = (
+  x_TH: tf.Tensor2D,
+  count: number,
+  first: number,
+  length: number,
+  heads: number,
+  layout: "Ld" | "dL",
+): tf.Tensor3D => {
   const hidden = x_TH.shape[1]
   const d = hidden / heads
-  const split = tf.reshape(tf.slice(x_TH, [token, 0], [count * length, hidden]), [count, length, heads, d])
+  const split = tf.reshape(tf.slice(x_TH, [first, 0], [count * length, hidden]), [count, length, heads, d])
   return layout === "Ld"
     ? tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [count * heads, length, d])
     : tf.reshape(tf.transpose(split, [0, 2, 3, 1]), [count * heads, d, length])
 }
 
-const joinHeads = (x_BLd: tf.Tensor3D, { count, length }: Run, heads: number): tf.Tensor2D => {
-  const d = x_BLd.shape[2]
+/** Of what there is a row of for each token of a run. */
+const tokensOf = (x_TH: tf.Tensor2D, { count, token, length }: Run, heads: number, layout: "Ld" | "dL") =>
+  splitHeads(x_TH, count, token, length, heads, layout)
+
+/** Of what there is a row of for each query of a run. */
+const queriesOf = (x_RH: tf.Tensor2D, { count, query, queries }: Run, heads: number) =>
+  splitHeads(x_RH, count, query, queries, heads, "Ld")
+
+const joinHeads = (x_BLd: tf.Tensor3D, count: number, heads: number): tf.Tensor2D => {
+  const [, length, d] = x_BLd.shape
   const split = tf.transpose(tf.reshape(x_BLd, [count, heads, length, d]), [0, 2, 1, 3])
   return tf.reshape(split, [count * length, heads * d])
 }
 
-const square = (flat_P: tf.Tensor1D, { count, length, probability }: Run, heads: number): tf.Tensor3D =>
-  tf.reshape(tf.slice(flat_P, probability, count * heads * length * length), [count * heads, length, length])
+const scoresOf = (flat_P: tf.Tensor1D, { count, length, queries, score }: Run, heads: number): tf.Tensor3D =>
+  tf.reshape(tf.slice(flat_P, score, count * heads * queries * length), [count * heads, queries, length])
 
 const transposeInner = (x_BLM: tf.Tensor3D): tf.Tensor3D => tf.transpose(x_BLM, [0, 2, 1])
 
-export const referenceAttention: Kernels["attention"] = (q_TH, k_TH, v_TH, packing, mask_P) => {
-  const { heads } = packing
-  const scale = 1 / Math.sqrt(q_TH.shape[1] / heads)
-  const outputs: tf.Tensor2D[] = []
-  const probabilities: tf.Tensor1D[] = []
-  for (const run of runsOf(packing)) {
-    const scores_BLL = tf.matMul<tf.Tensor3D>(
-      splitHeads(q_TH, run, heads, "Ld"),
-      splitHeads(k_TH, run, heads, "dL"),
-    )
-    const p_BLL = tf.softmax<tf.Tensor3D>(tf.mul(scores_BLL, scale))
-    const dropped_BLL: tf.Tensor3D = mask_P === undefined ? p_BLL : tf.mul(p_BLL, square(mask_P, run, heads))
-    const y_BLd = tf.matMul<tf.Tensor3D>(dropped_BLL, splitHeads(v_TH, run, heads, "Ld"))
-    outputs.push(joinHeads(y_BLd, run, heads))
-    probabilities.push(tf.reshape(p_BLL, [p_BLL.size]))
+/**
+ * The dropout mask of the probabilities, [P]. Where only some tokens ask, each has the elements of its row among those
+ * of all: the same is dropped as if all asked.
+ */
+export const attentionMask = (packing: Packing, { rate, draw }: Dropout): tf.Tensor1D => {
+  const { heads, places, sequences } = packing
+  const mask_P = new Float32Array(packing.scores)
+  if (sequences.every(({ length, queries }) => length === queries)) fillDropoutMask(mask_P, rate, draw)
+  else {
+    for (const { length, token, queries, query, score, element } of sequences) {
+      for (let row = 0; row < heads * queries; row++) {
+        const head = Math.floor(row / queries)
+        const place = places[query + (row % queries)]! - token
+        const to = score + row * length
+        fillDropoutMask(
+          mask_P.subarray(to, to + length),
+          rate,
+          draw,
+          element + (head * length + place) * length,
+        )
+      }
+    }
   }
-  return { y_TH: tf.concat(outputs, 0), probabilities_P: tf.concat(probabilities, 0) }
+  return tf.tensor1d(mask_P)
+}
+
+export const referenceAttention: Kernels["attention"] = (q_RH, k_TH, v_TH, packing, dropout) => {
+  const { heads } = packing
+  const scale = 1 / Math.sqrt(q_RH.shape[1] / heads)
+  const mask = dropout && attentionMask(packing, dropout)
+  const outputs: tf.Tensor2D[] = [tf.zeros([0, q_RH.shape[1]])]
+  const probabilities: tf.Tensor1D[] = [tf.zeros([0])]
+  for (const run of runsOf(packing)) {
+    if (run.queries === 0) continue
+    const scores_BRL = tf.matMul<tf.Tensor3D>(queriesOf(q_RH, run, heads), tokensOf(k_TH, run, heads, "dL"))
+    const p_BRL = tf.softmax<tf.Tensor3D>(tf.mul(scores_BRL, scale))
+    const dropped_BRL: tf.Tensor3D = mask === undefined ? p_BRL : tf.mul(p_BRL, scoresOf(mask, run, heads))
+    const y_BRd = tf.matMul<tf.Tensor3D>(dropped_BRL, tokensOf(v_TH, run, heads, "Ld"))
+    outputs.push(joinHeads(y_BRd, run.count, heads))
+    probabilities.push(tf.reshape(p_BRL, [p_BRL.size]))
+  }
+  return { y_RH: tf.concat(outputs, 0), saved: { probabilities: tf.concat(probabilities, 0), mask } }
 }
 
 export const referenceAttentionGradient: Kernels["attentionGradient"] = (
-  dy_TH,
-  q_TH,
+  dy_RH,
+  q_RH,
   k_TH,
   v_TH,
-  probabilities_P,
+  { probabilities, mask },
   packing,
-  mask_P,
 ) => {
   const { heads } = packing
-  const scale = 1 / Math.sqrt(q_TH.shape[1] / heads)
-  const gradients: { q: tf.Tensor2D[]; k: tf.Tensor2D[]; v: tf.Tensor2D[] } = { q: [], k: [], v: [] }
+  const scale = 1 / Math.sqrt(q_RH.shape[1] / heads)
+  const none: tf.Tensor2D = tf.zeros([0, q_RH.shape[1]])
+  const gradients = { q: [none], k: [none], v: [none] }
   for (const run of runsOf(packing)) {
-    const p_BLL = square(probabilities_P, run, heads)
-    const mask_BLL = mask_P === undefined ? undefined : square(mask_P, run, heads)
-    const dropped_BLL: tf.Tensor3D = mask_BLL === undefined ? p_BLL : tf.mul(p_BLL, mask_BLL)
-    const dy_BLd = splitHeads(dy_TH, run, heads, "Ld")
-    const dDropped_BLL = tf.matMul<tf.Tensor3D>(dy_BLd, splitHeads(v_TH, run, heads, "dL"))
-    const dp_BLL: tf.Tensor3D = mask_BLL === undefined ? dDropped_BLL : tf.mul(dDropped_BLL, mask_BLL)
-    const along_BL1 = tf.sum(tf.mul(dp_BLL, p_BLL), 2, true)
-    const dScores_BLL: tf.Tensor3D = tf.mul(tf.mul(p_BLL, tf.sub(dp_BLL, along_BL1)), scale)
-    const dq_BLd = tf.matMul<tf.Tensor3D>(dScores_BLL, splitHeads(k_TH, run, heads, "Ld"))
-    const dk_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dScores_BLL), splitHeads(q_TH, run, heads, "Ld"))
-    const dv_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dropped_BLL), dy_BLd)
-    gradients.q.push(joinHeads(dq_BLd, run, heads))
-    gradients.k.push(joinHeads(dk_BLd, run, heads))
-    gradients.v.push(joinHeads(dv_BLd, run, heads))
+    if (run.queries === 0) {
+      const zeros: tf.Tensor2D = tf.zeros([run.count * run.length, q_RH.shape[1]])
+      gradients.k.push(zeros)
+      gradients.v.push(zeros)
+      continue
+    }
+    const p_BRL = scoresOf(probabilities, run, heads)
+    const mask_BRL = mask === undefined ? undefined : scoresOf(mask, run, heads)
+    const dropped_BRL: tf.Tensor3D = mask_BRL === undefined ? p_BRL : tf.mul(p_BRL, mask_BRL)
+    const dy_BRd = queriesOf(dy_RH, run, heads)
+    const dDropped_BRL = tf.matMul<tf.Tensor3D>(dy_BRd, tokensOf(v_TH, run, heads, "dL"))
+    const dp_BRL: tf.Tensor3D = mask_BRL === undefined ? dDropped_BRL : tf.mul(dDropped_BRL, mask_BRL)
+    const along_BR1 = tf.sum(tf.mul(dp_BRL, p_BRL), 2, true)
+    const dScores_BRL: tf.Tensor3D = tf.mul(tf.mul(p_BRL, tf.sub(dp_BRL, along_BR1)), scale)
+    const dq_BRd = tf.matMul<tf.Tensor3D>(dScores_BRL, tokensOf(k_TH, run, heads, "Ld"))
+    const dk_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dScores_BRL), queriesOf(q_RH, run, heads))
+    const dv_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dropped_BRL), dy_BRd)
+    gradients.q.push(joinHeads(dq_BRd, run.count, heads))
+    gradients.k.push(joinHeads(dk_BLd, run.count, heads))
+    gradients.v.push(joinHeads(dv_BLd, run.count, heads))
   }
   return {
-    dq_TH: tf.concat(gradients.q, 0),
+    dq_RH: tf.concat(gradients.q, 0),
     dk_TH: tf.concat(gradients.k, 0),
     dv_TH: tf.concat(gradients.v, 0),
   }
@@ -100,31 +143,51 @@ export const referenceAttentionGradient: Kernels["attentionGradient"] = (
 
 /**
  * @param offsets [N + 1], sequence n is the rows offsets[n] … offsets[n + 1] − 1; no sequence is empty
- * @throws RangeError where the offsets do not cover the rows, or the heads do not divide the features
+ * @param places [R], rising: the rows that ask
+ * @throws RangeError where the offsets do not cover the rows, the heads do not divide the features, or the places are
+ *   no rows
  */
-const packingOf = (q_TH: tf.Tensor2D, heads: number, offsets: Int32Array): Packing => {
-  const [tokens, hidden] = q_TH.shape
+const packingOf = (
+  k_TH: tf.Tensor2D,
+  heads: number,
+  offsets: Int32Array,
+  places: Int32Array = Int32Array.from({ length: k_TH.shape[0] }, (_, t) => t),
+): Packing => {
+  const [tokens, hidden] = k_TH.shape
   if (!(heads > 0) || hidden % heads !== 0)
     throw new RangeError(`${heads} heads do not divide ${hidden} features`)
   if (offsets.length < 2 || offsets[0] !== 0 || offsets[offsets.length - 1] !== tokens) {
     throw new RangeError(`offsets from ${offsets[0]} to ${offsets[offsets.length - 1]} for ${tokens} tokens`)
   }
-  const sequences: Packing["sequences"][number][] = []
-  let probability = 0
+  const sequences: PackedSequence[] = []
+  let element = 0
+  let score = 0
+  let query = 0
   for (let n = 0; n + 1 < offsets.length; n++) {
     const token = offsets[n]!
     const length = offsets[n + 1]! - token
     if (length <= 0) throw new RangeError(`sequence ${n} has ${length} tokens`)
-    sequences.push({ length, token, probability })
-    probability += heads * length * length
+    let queries = 0
+    for (let last = token - 1; places[query + queries]! < offsets[n + 1]!; queries++) {
+      const place = places[query + queries]!
+      if (place <= last) throw new RangeError(`place ${place} after ${last}`)
+      last = place
+    }
+    sequences.push({ length, token, queries, query, score, element })
+    element += heads * length * length
+    score += heads * queries * length
+    query += queries
   }
-  return { heads, sequences, probabilities: probability }
+  if (query !== places.length) throw new RangeError(`place ${places[query]} of ${tokens} tokens`)
+  return { heads, offsets, places, sequences, scores: score }
 }
 
 export interface AttentionOptions {
   readonly heads: number
   /** Where the packed sequences begin, and at last the number of tokens: [N + 1]. */
   readonly offsets: Int32Array
+  /** The tokens that ask, rising, [R]: q has a row for each. All of them where left out. */
+  readonly places?: Int32Array
   /** Dropout of the probabilities. */
   readonly dropout?: Dropout
 }
@@ -134,42 +197,39 @@ export interface AttentionOptions {
  * softmax(q kᵀ / √d) v for each head of d = H / heads features.
  *
  * Element i of the dropout draw belongs to element i of all probabilities, sequence after sequence, in each
- * [heads, L, L].
+ * [heads, L, L], whether all tokens ask or some.
  *
- * @throws RangeError where offsets or heads do not fit
+ * @throws RangeError where offsets, places or heads do not fit
  */
 export const attention = (
-  q_TH: tf.Tensor2D,
+  q_RH: tf.Tensor2D,
   k_TH: tf.Tensor2D,
   v_TH: tf.Tensor2D,
-  { heads, offsets, dropout }: AttentionOptions,
+  { heads, offsets, places, dropout }: AttentionOptions,
 ): tf.Tensor2D => {
-  const packing = packingOf(q_TH, heads, offsets)
-  return differentiable(
-    [q_TH, k_TH, v_TH],
+  const packing = packingOf(k_TH, heads, offsets, places)
+  if (q_RH.shape[0] !== packing.places.length) {
+    throw new RangeError(`${q_RH.shape[0]} queries for ${packing.places.length} places`)
+  }
+  const active = dropout !== undefined && dropout.rate > 0 ? dropout : undefined
+  return differentiable<tf.Tensor2D, { [name: string]: tf.Tensor | undefined } & Saved>(
+    [q_RH, k_TH, v_TH],
     () => {
-      const mask_P =
-        dropout && dropout.rate > 0 ? dropoutMask<tf.Tensor1D>([packing.probabilities], dropout) : undefined
-      const { y_TH, probabilities_P } = kernel("attention", referenceAttention)(
-        q_TH,
-        k_TH,
-        v_TH,
-        packing,
-        mask_P,
-      )
-      return { y: y_TH, saved: { q_TH, k_TH, v_TH, probabilities_P, mask_P } }
+      const run = kernel("attention", referenceAttention)
+      const { y_RH, saved } = run(q_RH, k_TH, v_TH, packing, active)
+      return { y: y_RH, saved: { q_RH, k_TH, v_TH, ...saved } }
     },
-    (dy_TH, { q_TH, k_TH, v_TH, probabilities_P, mask_P }) => {
-      const { dq_TH, dk_TH, dv_TH } = kernel("attentionGradient", referenceAttentionGradient)(
-        dy_TH,
-        q_TH,
-        k_TH,
-        v_TH,
-        probabilities_P,
-        packing,
-        mask_P,
-      )
-      return [dq_TH, dk_TH, dv_TH]
+    (dy_RH, { q_RH, k_TH, v_TH, probabilities, mask }) => {
+      const run = kernel("attentionGradient", referenceAttentionGradient)
+      const saved = { probabilities, mask }
+      const { dq_RH, dk_TH, dv_TH } = run(dy_RH, q_RH, k_TH, v_TH, saved, packing, active)
+      return [dq_RH, dk_TH, dv_TH]
     },
   )
+}
+
+interface Saved extends AttentionSaved {
+  readonly q_RH: tf.Tensor2D
+  readonly k_TH: tf.Tensor2D
+  readonly v_TH: tf.Tensor2D
 }

@@ -1,21 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core"
-import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel } from "../kernels.ts"
+import type { Kernels } from "../kernels.ts"
 
-/** Φ + x φ is the derivative: Φ and φ are the distribution and the density of the standard normal. */
+/**
+ * The reference definition of the kernel `gelu`: x Φ(x), the exact (erf) form of Hendrycks and Gimpel 2016, and its
+ * derivative Φ + x φ. Φ and φ are the distribution and the density of the standard normal.
+ */
 export const referenceGelu: Kernels["gelu"] = (x) => {
   const distribution = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5)
   const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
   return { y: tf.mul(x, distribution), slope: tf.add(distribution, tf.mul(x, density)) }
 }
-
-/** x Φ(x), the exact (erf) form of Hendrycks and Gimpel 2016. */
-export const gelu = <T extends tf.Tensor>(x: T): T =>
-  differentiable<tf.Tensor, { slope: tf.Tensor }>(
-    [x],
-    () => {
-      const { y, slope } = kernel("gelu", referenceGelu)(x)
-      return { y, saved: { slope } }
-    },
-    (dy, { slope }) => [tf.mul(dy, slope)],
-  ) as T

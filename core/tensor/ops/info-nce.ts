@@ -1,42 +1,60 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts"
+import { type Kernels, kernel } from "../kernels.ts"
+import { referenceSoftmaxCrossEntropy } from "./softmax-cross-entropy.ts"
 import { transpose } from "./transpose.ts"
 
 /** The norm below which a vector is divided by this instead, as in PyTorch's cosine similarity. */
 const smallestNorm = 1e-8
 
 /** Rows divided by their Euclidean norms. */
-const normaliseRows = (x_ND: tf.Tensor2D): tf.Tensor2D =>
-  differentiable(
-    [x_ND],
-    () => {
-      const norm_N1 = tf.maximum(tf.sqrt(tf.sum(tf.square(x_ND), 1, true)), smallestNorm)
-      const unit_ND: tf.Tensor2D = tf.div(x_ND, norm_N1)
-      return { y: unit_ND, saved: { unit_ND, norm_N1 } }
-    },
-    (dy_ND, { unit_ND, norm_N1 }) => {
-      const along_N1 = tf.sum(tf.mul(dy_ND, unit_ND), 1, true)
-      return [tf.div(tf.sub(dy_ND, tf.mul(unit_ND, along_N1)), norm_N1)]
-    },
-  )
+const normaliseRows = (
+  x_ND: tf.Tensor2D,
+): { readonly unit_ND: tf.Tensor2D; readonly norm_N1: tf.Tensor2D } => {
+  const norm_N1: tf.Tensor2D = tf.maximum(tf.sqrt(tf.sum(tf.square(x_ND), 1, true)), smallestNorm)
+  return { unit_ND: tf.div(x_ND, norm_N1), norm_N1 }
+}
 
-/** All dot products of rows: a bᵀ. */
-const productsOfRows = (a_ND: tf.Tensor2D, b_MD: tf.Tensor2D): tf.Tensor2D =>
-  differentiable(
-    [a_ND, b_MD],
-    () => ({ y: tf.matMul(a_ND, transpose(b_MD)), saved: { a_ND, b_MD } }),
-    (dy_NM, { a_ND, b_MD }) => [tf.matMul(dy_NM, b_MD), tf.matMul(transpose(dy_NM), a_ND)],
-  )
+/** The gradient of a row from that of the row divided by its norm. */
+const throughNorm = (
+  dUnit_ND: tf.Tensor2D,
+  { unit_ND, norm_N1 }: ReturnType<typeof normaliseRows>,
+): tf.Tensor2D => {
+  const along_N1 = tf.sum(tf.mul(dUnit_ND, unit_ND), 1, true)
+  return tf.div(tf.sub(dUnit_ND, tf.mul(unit_ND, along_N1)), norm_N1)
+}
+
+export const referenceInfoNCE: Kernels["infoNCE"] = (z1_ND, z2_ND, tau) => {
+  const [first, second] = [normaliseRows(z1_ND), normaliseRows(z2_ND)]
+  const similarities_NN: tf.Tensor2D = tf.mul(tf.matMul(first.unit_ND, transpose(second.unit_ND)), 1 / tau)
+  const diagonal = Int32Array.from({ length: z1_ND.shape[0] }, (_, index) => index)
+  const crossEntropy = kernel("softmaxCrossEntropy", referenceSoftmaxCrossEntropy)
+  const { loss, gradient_NC } = crossEntropy(similarities_NN, diagonal)
+  const gradient_NN: tf.Tensor2D = tf.mul(gradient_NC, 1 / tau)
+  return {
+    loss,
+    dz1_ND: throughNorm(tf.matMul(gradient_NN, second.unit_ND), first),
+    dz2_ND: throughNorm(tf.matMul(transpose(gradient_NN), first.unit_ND), second),
+  }
+}
 
 /**
  * InfoNCE in one direction, as SimCSE uses it (Gao, Yao and Chen 2021, equation 1): the mean over i of
  * −log softmax_j(cos(z1ᵢ, z2ⱼ) / τ)[i].
  *
  * @param tau temperature, > 0
+ * @throws RangeError without rows (whose mean is not a number)
  */
 export const infoNCE = (z1_ND: tf.Tensor2D, z2_ND: tf.Tensor2D, tau: number): tf.Scalar => {
-  const similarities_NN = productsOfRows(normaliseRows(z1_ND), normaliseRows(z2_ND))
-  const diagonal = Int32Array.from({ length: z1_ND.shape[0] }, (_, index) => index)
-  return softmaxCrossEntropy(tf.mul(similarities_NN, 1 / tau), diagonal)
+  if (z1_ND.shape[0] === 0 || !tf.util.arraysEqual(z1_ND.shape, z2_ND.shape)) {
+    throw new RangeError(`the two views are [${z1_ND.shape}] and [${z2_ND.shape}]`)
+  }
+  return differentiable(
+    [z1_ND, z2_ND],
+    () => {
+      const { loss, ...saved } = kernel("infoNCE", referenceInfoNCE)(z1_ND, z2_ND, tau)
+      return { y: loss, saved }
+    },
+    (dy, { dz1_ND, dz2_ND }) => [tf.mul(dz1_ND, dy), tf.mul(dz2_ND, dy)],
+  )
 }

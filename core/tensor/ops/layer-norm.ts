@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { type Kernels, kernel } from "../kernels.ts"
 import { currentTap, differentiatedBy, gradientsOf } from "../tap.ts"
+import { type Dropout, referenceDropout, referenceDropoutGradient } from "./dropout.ts"
 
 export const referenceLayerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) => {
   const centred_TH = tf.sub(x_TH, tf.mean(x_TH, 1, true))
@@ -32,6 +33,47 @@ export const referenceLayerNormParameterGradients: Kernels["layerNormParameterGr
   normalised_TH,
 ) => ({ dGamma_H: tf.sum(tf.mul(dy_TH, normalised_TH), 0), dBeta_H: tf.sum(dy_TH, 0) })
 
+export const referenceResidualNorm: Kernels["residualNorm"] = (
+  x_TH,
+  residual_TH,
+  gamma_H,
+  beta_H,
+  epsilon,
+  dropout,
+  places,
+) => {
+  const dropped = dropout && kernel("dropout", referenceDropout)(x_TH, dropout, places)
+  const sum_TH: tf.Tensor2D = tf.add(residual_TH, dropped?.y ?? x_TH)
+  const normalised = kernel("layerNorm", referenceLayerNorm)(sum_TH, gamma_H, beta_H, epsilon)
+  return { ...normalised, mask: dropped?.mask }
+}
+
+interface Saved {
+  readonly [name: string]: tf.Tensor | undefined
+  readonly normalised_TH: tf.Tensor2D
+  readonly inverseDeviation_T: tf.Tensor1D
+  readonly gamma_H: tf.Tensor1D
+}
+
+/** The gradients of scale and shift, after that of the normalised sum was turned into those of its parts. */
+const backward = (
+  tap: ReturnType<typeof currentTap>,
+  name: string | undefined,
+  dy_TH: tf.Tensor2D,
+  { normalised_TH, inverseDeviation_T, gamma_H }: Saved,
+  partsOf: (dx_TH: tf.Tensor2D) => readonly tf.Tensor[],
+): tf.Tensor[] => {
+  if (tap !== undefined && name !== undefined) {
+    tap.receive({ op: "layerNorm", name, normalised_TH, outputGradient_TH: dy_TH })
+  }
+  const inputGradient = kernel("layerNormInputGradient", referenceLayerNormInputGradient)
+  return gradientsOf(tap, partsOf(inputGradient(dy_TH, normalised_TH, inverseDeviation_T, gamma_H)), () => {
+    const parameterGradients = kernel("layerNormParameterGradients", referenceLayerNormParameterGradients)
+    const { dGamma_H, dBeta_H } = parameterGradients(dy_TH, normalised_TH)
+    return [dGamma_H, dBeta_H]
+  })
+}
+
 /**
  * Layer normalisation over the features (Ba, Kiros and Hinton 2016), with the biased variance.
  *
@@ -45,22 +87,49 @@ export const layerNorm = (
   name?: string,
 ): tf.Tensor2D => {
   const tap = currentTap()
-  return differentiable(
+  return differentiable<tf.Tensor2D, Saved>(
     differentiatedBy(tap, [x_TH], [gamma_H, beta_H]),
     () => {
       const { y_TH, ...saved } = kernel("layerNorm", referenceLayerNorm)(x_TH, gamma_H, beta_H, epsilon)
       return { y: y_TH, saved: { ...saved, gamma_H } }
     },
-    (dy_TH, { normalised_TH, inverseDeviation_T, gamma_H }) => {
-      if (tap !== undefined && name !== undefined) {
-        tap.receive({ op: "layerNorm", name, normalised_TH, outputGradient_TH: dy_TH })
-      }
-      const inputGradient = kernel("layerNormInputGradient", referenceLayerNormInputGradient)
-      const parameterGradients = kernel("layerNormParameterGradients", referenceLayerNormParameterGradients)
-      return gradientsOf(tap, [inputGradient(dy_TH, normalised_TH, inverseDeviation_T, gamma_H)], () => {
-        const { dGamma_H, dBeta_H } = parameterGradients(dy_TH, normalised_TH)
-        return [dGamma_H, dBeta_H]
-      })
+    (dy_TH, saved) => backward(tap, name, dy_TH, saved, (dx_TH) => [dx_TH]),
+  )
+}
+
+/**
+ * Layer normalisation of residual + dropout(x), as it ends each half of a BERT layer.
+ *
+ * @param dropout of x; nothing is dropped without it, or at a rate of 0
+ * @param places as of `dropout`
+ * @param name under which a tap hears of the normalisation
+ */
+export const residualNorm = (
+  x_TH: tf.Tensor2D,
+  residual_TH: tf.Tensor2D,
+  gamma_H: tf.Tensor1D,
+  beta_H: tf.Tensor1D,
+  epsilon: number,
+  {
+    dropout,
+    places,
+    name,
+  }: { readonly dropout?: Dropout; readonly places?: Int32Array; readonly name?: string } = {},
+): tf.Tensor2D => {
+  const tap = currentTap()
+  const active = dropout !== undefined && dropout.rate > 0 ? dropout : undefined
+  return differentiable<tf.Tensor2D, Saved & { readonly mask: tf.Tensor | undefined }>(
+    differentiatedBy(tap, [x_TH, residual_TH], [gamma_H, beta_H]),
+    () => {
+      const run = kernel("residualNorm", referenceResidualNorm)
+      const { y_TH, ...saved } = run(x_TH, residual_TH, gamma_H, beta_H, epsilon, active, places)
+      return { y: y_TH, saved: { ...saved, gamma_H } }
     },
+    (dy_TH, saved) =>
+      backward(tap, name, dy_TH, saved, (dSum_TH) => {
+        const drop = kernel("dropoutGradient", referenceDropoutGradient)
+        const dx_TH = active === undefined ? dSum_TH.clone() : drop(dSum_TH, saved.mask, active, places)
+        return [dx_TH, dSum_TH]
+      }),
   )
 }

@@ -8,7 +8,7 @@ import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { currentTap, type Tapped, withTap } from "../../../core/tensor/tap.ts"
 import { type BertModel, embed, encoderLayer } from "../../model/bert.ts"
-import { classify } from "../../model/heads.ts"
+import { classify, firstPlaces } from "../../model/heads.ts"
 
 export interface Labelled {
   readonly sequences: Sequences
@@ -58,7 +58,7 @@ export const backwardInPieces = (
     const output = (): tf.Tensor => {
       const hidden_TH = hiddenAfter(model, batch, firstOf[piece]!, end ?? heads, input)
       if (end !== undefined) return hidden_TH
-      return logLikelihood(classify(model, hidden_TH, batch.sequences.offsets), batch.labels)
+      return logLikelihood(classify(model, hidden_TH), batch.labels)
     }
     const next = differentiate(output, piece === 0 ? undefined : input, gradient, receive)
     tf.dispose([input, gradient].filter((tensor) => tensor !== undefined))
@@ -66,7 +66,10 @@ export const backwardInPieces = (
   }
 }
 
-/** The hidden states after the blocks from … end − 1, given those before them; none are before the embeddings. */
+/**
+ * The hidden states after the blocks from … end − 1, given those before them; none are before the embeddings. After the
+ * last layer, those that the heads read.
+ */
 const hiddenAfter = (
   model: BertModel,
   { sequences }: Labelled,
@@ -76,7 +79,8 @@ const hiddenAfter = (
 ): tf.Tensor2D => {
   let hidden_TH = input ?? embed(model, sequences)
   for (let place = Math.max(1, from); place < end; place++) {
-    hidden_TH = encoderLayer(model, place - 1, hidden_TH, sequences.offsets)
+    const places = place === model.config.layers ? firstPlaces(sequences.offsets) : undefined
+    hidden_TH = encoderLayer(model, place - 1, hidden_TH, sequences.offsets, { places })
   }
   return hidden_TH
 }

@@ -1,9 +1,8 @@
 /** What a tapped op tells of the Gram matrices of its parameters. */
-import * as tf from "@tensorflow/tfjs-core"
 import type { Tapped } from "../../../core/tensor/tap.ts"
 import type { Way } from "./choose.ts"
 import { embeddingGram } from "./embedding.ts"
-import { gramOf, sumsBySample } from "./gram.ts"
+import { sumsGram } from "./gram.ts"
 import { linearGram } from "./linear.ts"
 
 /** The Gram matrix of one parameter's per-sample gradients, [N, N]. */
@@ -21,7 +20,6 @@ export const contributionsOf = (
   offsets: Int32Array,
   way: Way | "cheaper",
 ): readonly Contribution[] => {
-  const gramOfSums = (x_TD: tf.Tensor2D) => gramOf(sumsBySample(x_TD, offsets))
   const weight = `${tapped.name}.weight`
   const bias = `${tapped.name}.bias`
   switch (tapped.op) {
@@ -29,17 +27,14 @@ export const contributionsOf = (
       const { input_TI, outputGradient_TO } = tapped
       return [
         { parameter: weight, gram: linearGram({ input_TI, outputGradient_TO, offsets }, way) },
-        { parameter: bias, gram: gramOfSums(outputGradient_TO) },
+        { parameter: bias, gram: sumsGram(outputGradient_TO, offsets) },
       ]
     }
     case "layerNorm": {
       const { normalised_TH, outputGradient_TH } = tapped
-      const scaleGradient_TH: tf.Tensor2D = tf.mul(normalised_TH, outputGradient_TH)
-      const gram = gramOfSums(scaleGradient_TH)
-      scaleGradient_TH.dispose()
       return [
-        { parameter: weight, gram },
-        { parameter: bias, gram: gramOfSums(outputGradient_TH) },
+        { parameter: weight, gram: sumsGram(outputGradient_TH, offsets, normalised_TH) },
+        { parameter: bias, gram: sumsGram(outputGradient_TH, offsets) },
       ]
     }
     case "embedding": {

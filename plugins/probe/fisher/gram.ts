@@ -3,7 +3,7 @@
  * Shapes: N samples, T tokens of all samples side by side, D features.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { kernel } from "../../../core/tensor/kernels.ts"
+import { type Kernels, kernel } from "../../../core/tensor/kernels.ts"
 import { gatherRows } from "../../../core/tensor/ops/rows.ts"
 import { sumRows } from "../../../core/tensor/ops/sum-rows.ts"
 
@@ -49,7 +49,7 @@ export const slice = (x: tf.Tensor2D, first: number, end: number): tf.Tensor2D =
  *
  * @param offsets [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1
  */
-export const sumsBySample = (x_TD: tf.Tensor2D, offsets: Int32Array): readonly Float32Array[] => {
+const sumsBySample = (x_TD: tf.Tensor2D, offsets: Int32Array): readonly Float32Array[] => {
   const n = offsets.length - 1
   const d = x_TD.shape[1]
   const sums_ND = tf.tidy(() => {
@@ -60,3 +60,15 @@ export const sumsBySample = (x_TD: tf.Tensor2D, offsets: Int32Array): readonly F
   })
   return Array.from({ length: n }, (_, i) => sums_ND.subarray(i * d, (i + 1) * d))
 }
+
+export const referenceSumsGram: Kernels["sumsGram"] = (x_TD, offsets, factor_TD) => {
+  if (factor_TD === undefined) return gramOf(sumsBySample(x_TD, offsets))
+  const product_TD: tf.Tensor2D = tf.mul(x_TD, factor_TD)
+  const gram = gramOf(sumsBySample(product_TD, offsets))
+  product_TD.dispose()
+  return gram
+}
+
+/** The Gram matrix of each sample's sum over its tokens, of x or of x · factor element by element. */
+export const sumsGram: Kernels["sumsGram"] = (x_TD, offsets, factor_TD) =>
+  kernel("sumsGram", referenceSumsGram)(x_TD, offsets, factor_TD)

@@ -5,7 +5,7 @@
  * backend multiplies transposed ones ten times slower.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { kernel } from "../../../core/tensor/kernels.ts"
+import { type Kernels, kernel } from "../../../core/tensor/kernels.ts"
 import { gatherRows } from "../../../core/tensor/ops/rows.ts"
 import { transpose } from "../../../core/tensor/ops/transpose.ts"
 import { cheaper, rowsAtATime, rowsInASum, tilesOf, type Way } from "./choose.ts"
@@ -18,15 +18,19 @@ export interface Factors {
   readonly offsets: Int32Array
 }
 
-/** In the given way, or in the cheaper one. Tokens that no gradient comes back to are left out: they add nothing. */
+/** In the given way, or in the cheaper one. */
 export const linearGram = (factors: Factors, way: Way | "cheaper"): Float64Array => {
-  const n = factors.offsets.length - 1
+  const { input_TI, outputGradient_TO, offsets } = factors
+  const chosen = way === "cheaper" ? cheaper(shapeOf(factors)) : way
+  return kernel("linearGram", referenceLinearGram)(input_TI, outputGradient_TO, offsets, chosen)
+}
+
+export const referenceLinearGram: Kernels["linearGram"] = (input_TI, outputGradient_TO, offsets, way) => {
+  const n = offsets.length - 1
   const gram = new Float64Array(n * n)
   tf.tidy(() => {
-    const reached = reachedOf(factors)
-    const chosen = way === "cheaper" ? cheaper(shapeOf(reached)) : way
-    if (chosen === "token") addByTokens(gram, reached)
-    else addDirectly(gram, reached)
+    const add = way === "token" ? addByTokens : addDirectly
+    add(gram, { input_TI, outputGradient_TO, offsets })
   })
   return mirror(gram)
 }
@@ -51,24 +55,6 @@ const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors) => ({
   outputs: outputGradient_TO.shape[1],
   lengths: lengthsOf(offsets),
 })
-
-/**
- * Without the tokens whose output gradient is zero. In the last layer, of which the classifier sees one token of each
- * sample, these are nearly all.
- */
-const reachedOf = (factors: Factors): Factors => {
-  const { input_TI, outputGradient_TO, offsets } = factors
-  const size_T = tf.sum(tf.abs(outputGradient_TO), 1).dataSync()
-  // A size that is not a number is kept.
-  const reached = [...size_T.keys()].filter((token) => size_T[token] !== 0)
-  if (reached.length === size_T.length) return factors
-  const ids = Int32Array.from(reached)
-  return {
-    input_TI: gatherRows(input_TI, ids),
-    outputGradient_TO: gatherRows(outputGradient_TO, ids),
-    offsets: offsets.map((offset) => reached.filter((token) => token < offset).length),
-  }
-}
 
 const turn = (x: tf.Tensor2D): tf.Tensor2D => kernel("transpose", transpose)(x)
 

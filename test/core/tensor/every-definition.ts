@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { hostKernels } from "../../../core/tensor/host/kernels.ts"
 import { registerKernels } from "../../../core/tensor/kernels.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
+import { native } from "../../../plugins/backend/native.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 
-/** Runs tests with the fused kernels and with the reference definitions, on each backend that runs everywhere. */
+/** Whether the native backend builds here. */
+export const nativeBuilds = Result.isSuccess(await Effect.runPromise(Effect.result(native.check)))
+
+/** Runs tests with the fused kernels and with the reference definitions, on each backend that can run here. */
 export const onEveryDefinition = (name: string, define: () => void): void => {
   for (const backend of [cpu, wasm]) {
     for (const kernels of ["fused", "reference"] as const) {
@@ -20,4 +24,8 @@ export const onEveryDefinition = (name: string, define: () => void): void => {
       })
     }
   }
+  describe.skipIf(!nativeBuilds)(`${name}, fused on native`, () => {
+    beforeAll(() => Effect.runPromise(startBackend(native)))
+    define()
+  })
 }

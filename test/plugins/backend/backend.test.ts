@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
 import { type Backend, BackendUnavailable, startBackend } from "../../../core/tensor/backend.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
+import { native } from "../../../plugins/backend/native.ts"
 import { tensorflow } from "../../../plugins/backend/tensorflow.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 
@@ -27,9 +28,10 @@ describe("startBackend", () => {
     const failing: Backend = {
       ...cpu,
       name: "failing",
-      register: Effect.sync(() => {
-        tf.registerBackend("failing", () => Promise.reject(new Error("no device")))
-      }),
+      register: () =>
+        Effect.sync(() => {
+          tf.registerBackend("failing", () => Promise.reject(new Error("no device")))
+        }),
     }
     const error = await Effect.runPromise(Effect.flip(startBackend(failing)))
     expect(error.message).toContain("the backend failing cannot run here: tfjs could not initialise it")
@@ -69,9 +71,16 @@ describe("tensorflow", () => {
   })
 })
 
-test("tensorflow ranks over wasm, and wasm over cpu", () => {
+test("native ranks over tensorflow, tensorflow over wasm, and wasm over cpu", () => {
+  expect(native.rank).toBeGreaterThan(tensorflow.rank)
   expect(tensorflow.rank).toBeGreaterThan(wasm.rank)
   expect(wasm.rank).toBeGreaterThan(cpu.rank)
+})
+
+test("a precision that a backend does not have is refused, with those that it has", async () => {
+  const error = await Effect.runPromise(Effect.flip(startBackend(wasm, { precision: "bf16" })))
+  expect(error.message).toContain("the backend wasm cannot run here: it does not compute in bf16")
+  expect(error.message).toContain("--precision fp32")
 })
 
 describe("a process of its own", () => {
@@ -84,7 +93,7 @@ describe("a process of its own", () => {
   test("importing the backends loads no tensor library", () => {
     const script = `
       await import("./core/tensor/backend.ts")
-      for (const name of ["cpu", "wasm", "tensorflow"]) await import("./plugins/backend/" + name + ".ts")
+      for (const name of ["cpu", "wasm", "tensorflow", "native"]) await import("./plugins/backend/" + name + ".ts")
       console.log("_tfengine" in globalThis || "_tfGlobals" in globalThis)
       await import("@tensorflow/tfjs-core")
       console.log("_tfengine" in globalThis || "_tfGlobals" in globalThis)`

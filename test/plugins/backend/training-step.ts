@@ -8,9 +8,8 @@ import { wasm } from "../../../plugins/backend/wasm.ts"
 await Effect.runPromise(startBackend(wasm))
 const { adamwInit, adamwStep } = await import("../../../core/tensor/ops/adamw.ts")
 const { dropout } = await import("../../../core/tensor/ops/dropout.ts")
-const { gelu } = await import("../../../core/tensor/ops/gelu.ts")
 const { globalNorm } = await import("../../../core/tensor/ops/global-norm.ts")
-const { linear } = await import("../../../core/tensor/ops/linear.ts")
+const { linearGelu } = await import("../../../core/tensor/ops/linear.ts")
 const { softmaxCrossEntropy } = await import("../../../core/tensor/ops/softmax-cross-entropy.ts")
 const { disposeGradients, Parameters, valueAndGradients } = await import("../../../core/tensor/parameters.ts")
 const { normal, stream } = await import("../../../core/tensor/stream.ts")
@@ -23,8 +22,8 @@ const parameters = Parameters.fromHost([
 ])
 const draw = { stream: stream(1, "dropout"), site: 0, step: 1 }
 const loss = () => {
-  const x = dropout(parameters.get<tf.Tensor2D>("x"), 0.1, draw)
-  const logits = gelu(linear(x, parameters.get("weight"), parameters.get("bias")))
+  const x = dropout(parameters.get<tf.Tensor2D>("x"), { rate: 0.1, draw })
+  const logits = linearGelu(x, parameters.get("weight"), parameters.get("bias"))
   return softmaxCrossEntropy(logits, new Int32Array([0, 4, 2]))
 }
 const first = valueAndGradients(loss, parameters)

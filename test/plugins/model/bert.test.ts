@@ -7,7 +7,7 @@ import { stream } from "../../../core/tensor/stream.ts"
 import { backwardThroughTap } from "../../../core/tensor/tap.ts"
 import { type BertModel, type DropoutSource, dropoutSite, encode } from "../../../plugins/model/bert.ts"
 import { configOf } from "../../../plugins/model/config.ts"
-import { classify, firstTokens, pool, predictTokens } from "../../../plugins/model/heads.ts"
+import { classify, firstPlaces, pool, predictTokens } from "../../../plugins/model/heads.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { onCpu, tinyConfig, tinyModel } from "./tinyModel.ts"
 
@@ -39,7 +39,11 @@ const valuesOf = (run: () => tf.Tensor): number[] => {
   return values
 }
 const logitsOf = (of: BertModel, sequences: Sequences, source?: DropoutSource) =>
-  valuesOf(() => tf.tidy(() => classify(of, encode(of, sequences, source), sequences.offsets, source)))
+  valuesOf(() =>
+    tf.tidy(() =>
+      classify(of, encode(of, sequences, { source, places: firstPlaces(sequences.offsets) }), source),
+    ),
+  )
 const largestDifference = (left: readonly number[], right: readonly number[]) => {
   expect(left.length).toBe(right.length)
   return Math.max(...left.map((value, i) => Math.abs(value - right[i]!)))
@@ -111,7 +115,9 @@ describe("dropout", () => {
     }
     // With dropout before the classifier alone, the encoder is untouched.
     const last = { ...model, config: { ...model.config, ...none, classifierDropout: 0.3 } }
-    expect(valuesOf(() => encode(last, batch, training(5)))).toEqual(valuesOf(() => encode(model, batch)))
+    expect(valuesOf(() => encode(last, batch, { source: training(5) }))).toEqual(
+      valuesOf(() => encode(model, batch)),
+    )
   })
 
   test("drops hidden values at the configured rate and scales up the rest", () => {
@@ -139,7 +145,7 @@ describe("dropout", () => {
   test("gives the same sentence in one batch two different embeddings, and in evaluation one", () => {
     const twice = selectSequences(batch, [0, 0])
     const embeddings = (source?: DropoutSource) => {
-      const values = valuesOf(() => tf.tidy(() => firstTokens(encode(model, twice, source), twice.offsets)))
+      const values = valuesOf(() => encode(model, twice, { source, places: firstPlaces(twice.offsets) }))
       return [values.slice(0, 8), values.slice(8)] as const
     }
     const [first, second] = embeddings(training(1))
@@ -165,7 +171,10 @@ describe("dropout", () => {
 
 describe("gradients", () => {
   const lossOf = (of: BertModel, source?: DropoutSource) =>
-    softmaxCrossEntropy(classify(of, encode(of, batch, source), batch.offsets, source), labels)
+    softmaxCrossEntropy(
+      classify(of, encode(of, batch, { source, places: firstPlaces(batch.offsets) }), source),
+      labels,
+    )
 
   test("with dropout agree with differences of the loss", () => {
     const names = model.parameters.names.filter((name) => !name.startsWith("cls."))
@@ -214,7 +223,9 @@ describe("gradients", () => {
 describe("heads", () => {
   test("the pooler is tanh of a product with the first token's state", () => {
     const hidden = valuesOf(() => encode(model, batch))
-    const pooled = valuesOf(() => tf.tidy(() => pool(model, encode(model, batch), batch.offsets)))
+    const pooled = valuesOf(() =>
+      tf.tidy(() => pool(model, encode(model, batch, { places: firstPlaces(batch.offsets) }))),
+    )
     const weight = model.parameters.get("bert.pooler.dense.weight").arraySync() as number[][]
     const bias = model.parameters.get("bert.pooler.dense.bias").arraySync() as number[]
     const expected = [0, 6, 9].flatMap((token) =>
@@ -226,9 +237,11 @@ describe("heads", () => {
   })
 
   test("the masked language model, written out in float64", () => {
-    const positions = [1, 7, 10, 10]
+    const positions = Int32Array.of(1, 7, 10)
     const hidden = valuesOf(() => encode(model, batch))
-    const logits = valuesOf(() => tf.tidy(() => predictTokens(model, encode(model, batch), positions)))
+    const logits = valuesOf(() =>
+      tf.tidy(() => predictTokens(model, encode(model, batch, { places: positions }))),
+    )
     const vector = (name: string) => model.parameters.get(name).arraySync() as number[]
     const matrix = (name: string) => model.parameters.get(name).arraySync() as number[][]
     const prefix = "cls.predictions.transform"
@@ -242,7 +255,7 @@ describe("heads", () => {
       }
       return x * (0.5 + (area * x) / (3 * n) / Math.sqrt(2 * Math.PI))
     }
-    const expected = positions.flatMap((position) => {
+    const expected = [...positions].flatMap((position) => {
       const x = hidden.slice(8 * position, 8 * position + 8)
       const bias = vector(`${prefix}.dense.bias`)
       const inner = matrix(`${prefix}.dense.weight`).map((row, o) =>
@@ -266,7 +279,10 @@ describe("heads", () => {
   test("the word embeddings learn from both of their uses", () => {
     const word = "bert.embeddings.word_embeddings.weight"
     const loss = () =>
-      softmaxCrossEntropy(predictTokens(model, encode(model, batch), [1, 7]), Int32Array.from([4, 13]))
+      softmaxCrossEntropy(
+        predictTokens(model, encode(model, batch, { places: Int32Array.of(1, 7) })),
+        Int32Array.from([4, 13]),
+      )
     const { value, gradients } = valueAndGradients(loss, model.parameters, [word])
     const gradient = gradients.get(word)!.arraySync() as number[][]
     // 15 is not in the batch and no label: it hears of the loss through the decoder alone. 5 is in the batch.

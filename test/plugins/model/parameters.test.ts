@@ -73,9 +73,12 @@ describe("flops", () => {
       3 * forwardFlops({ ...sizes, layers: 1 }, [], workloadOf([5])),
     )
     const predicting = { ...workloadOf([5]), predictions: 2 }
-    const head =
-      forwardFlops(sizes, ["maskedLanguageModel"], predicting) - forwardFlops(sizes, [], predicting)
-    expect(head).toBe(2 * (2 * 6 * 6 + 2 * 6 * 50))
+    // Of five tokens two ask: two products of five rows and two of two, two of the inner network, and 2 x 5 pairs.
+    const lastLayer = 2 * (2 * 5 * 36 + 2 * 2 * 36 + 2 * 2 * 60 + 2 * 10 * 6)
+    const head = 2 * (2 * 6 * 6 + 2 * 6 * 50)
+    expect(forwardFlops(sizes, ["maskedLanguageModel"], predicting)).toBe(
+      2 * forwardFlops({ ...sizes, layers: 1 }, [], predicting) + lastLayer + head,
+    )
     expect(trainingFlops(sizes, [], predicting)).toBe(3 * forwardFlops(sizes, [], predicting))
   })
 })

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { type BertModel, encode } from "../../../../plugins/model/bert.ts"
-import { classify } from "../../../../plugins/model/heads.ts"
+import { classify, firstPlaces } from "../../../../plugins/model/heads.ts"
 import { blocksOf, parametersOf } from "../../../../plugins/model/parameters.ts"
 import { backwardInPieces, type Labelled } from "../../../../plugins/probe/fisher/backward.ts"
 import { gramsByDefinition } from "../../../../plugins/probe/fisher/definition.ts"
@@ -40,7 +40,7 @@ const batches: Record<string, Labelled> = {
 const classifierOf = (model: BertModel) => ({
   ...model,
   logits: (batch: Labelled["sequences"]) =>
-    tf.tidy(() => classify(model, encode(model, batch), batch.offsets)),
+    tf.tidy(() => classify(model, encode(model, batch, { places: firstPlaces(batch.offsets) }))),
 })
 
 const trace = (gram: Float64Array): number => {

@@ -1,0 +1,126 @@
+/** `bun run bench JOB`: how fast this machine does a job of the product, by the product's own code. */
+import { availableParallelism } from "node:os"
+import { Effect, Layer, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { Bench, BenchJob } from "../bench.ts"
+import { decode } from "../decode.ts"
+import { backendNamed, benches } from "../discover.ts"
+import { Progress } from "../progress.ts"
+import { type Computing, startBackend } from "../tensor/backend.ts"
+import { computingFlags, computingOf } from "./computing.ts"
+
+const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
+
+/** `bench`, with a subcommand for each file of `plugins/bench`. */
+export const benchCommand = Effect.map(Effect.suspend(benches), (found) =>
+  Command.make("bench").pipe(
+    Command.withDescription("Measure how fast this machine does a job of the product"),
+    Command.withSubcommands(found.map(commandOf)),
+  ),
+)
+
+/** Its place in the list of commands. */
+export const benchOutline = Effect.succeed(
+  Command.make("bench").pipe(
+    Command.withDescription("Measure how fast this machine does a job of the product"),
+  ),
+)
+
+const commandOf = (bench: Bench) =>
+  Command.make(
+    bench.bench,
+    {
+      ...computingFlags,
+      json: Flag.Boolean("json").pipe(
+        Flag.withDescription("Print one line of JSON"),
+        Flag.withDefault(false),
+      ),
+      options: Object.fromEntries(
+        Object.entries(bench.flags).map(([name, description]) => [
+          name,
+          Flag.String(name).pipe(Flag.withDescription(description), Flag.optional),
+        ]),
+      ),
+    },
+    Effect.fn("bench")(function* ({ json, options, ...wanted }) {
+      const given = Object.entries(options).flatMap(([name, value]) =>
+        Option.isSome(value) ? [[name, value.value] as const] : [],
+      )
+      const decoded: unknown = yield* decode("bench", bench.options)(Object.fromEntries(given))
+      const backend = yield* backendNamed(wanted.backend)
+      const computing = yield* computingOf(wanted, availableParallelism())
+      yield* startBackend(backend, computing)
+      const measured = yield* Effect.scoped(
+        Effect.flatMap(bench.prepare(decoded), (job) => measure(job)),
+      ).pipe(Effect.provide(silent))
+      const report = { job: bench.bench, ...reportOf(measured, backend.name, computing) }
+      if (json) process.stdout.write(`${JSON.stringify(report)}\n`)
+      else
+        for (const [name, value] of Object.entries(report))
+          process.stdout.write(`${name.padEnd(22)} ${value}\n`)
+    }),
+  ).pipe(Command.withDescription(bench.summary))
+
+interface Measured {
+  readonly job: BenchJob
+  /** Seconds of each step but the first, which warms up; rising. */
+  readonly seconds: readonly number[]
+  /** Of products of matrices alone, GFLOP/s. */
+  readonly peak: number
+}
+
+const measure = Effect.fnUntraced(function* (job: BenchJob) {
+  const peak = yield* Effect.promise(productPeak)
+  const laps: number[] = []
+  yield* job.run(Effect.sync(() => laps.push(performance.now())))
+  const seconds = laps.slice(2).map((lap, i) => (lap - laps[i + 1]!) / 1000)
+  return { job, seconds: seconds.sort((a, b) => a - b), peak } satisfies Measured
+})
+
+/** Rows of the square matrices that the peak is measured with, and how often; the best counts. */
+const peakSize = 2048
+const peakRuns = 5
+
+/** The running backend's rate in one large product, GFLOP/s. */
+const productPeak = async (): Promise<number> => {
+  const tf = await import("@tensorflow/tfjs-core")
+  const factors = tf.tidy(() => [
+    tf.randomNormal([peakSize, peakSize]),
+    tf.randomNormal([peakSize, peakSize]),
+  ])
+  let best = Number.POSITIVE_INFINITY
+  for (let run = 0; run < peakRuns; run++) {
+    const began = performance.now()
+    const product = tf.matMul(factors[0]!, factors[1]!)
+    // A backend may compute only what is read.
+    tf.tidy(() => product.flatten().slice(0, 1).dataSync())
+    best = Math.min(best, performance.now() - began)
+    product.dispose()
+  }
+  tf.dispose(factors)
+  return (2 * peakSize ** 3) / (best * 1e6)
+}
+
+const rounded = (value: number, digits: number): number => Number(value.toPrecision(digits))
+
+const reportOf = ({ job, seconds, peak }: Measured, backend: string, { threads, precision }: Computing) => {
+  const half = Math.floor(seconds.length / 2)
+  const median = seconds.length % 2 === 1 ? seconds[half]! : (seconds[half - 1]! + seconds[half]!) / 2
+  const rate = job.flopsPerStep / (median * 1e9)
+  return {
+    model: job.model,
+    backend,
+    precision,
+    threads,
+    ...job.facts,
+    median_s: rounded(median, 4),
+    min_s: rounded(seconds[0]!, 4),
+    steps: seconds.length,
+    real_tokens_per_step: rounded(job.tokensPerStep, 5),
+    gflops: rounded(rate, 4),
+    product_peak_gflops: rounded(peak, 4),
+    of_peak: rounded(rate / peak, 3),
+    // Kibibytes.
+    peak_rss_mib: Math.round(process.resourceUsage().maxRSS / 1024),
+  }
+}

@@ -1,0 +1,55 @@
+import { Effect } from "effect"
+import { type Backend, BackendUnavailable } from "../../core/tensor/backend.ts"
+import { type AddonUnavailable, addonPath } from "./native/build.ts"
+
+const name = "native"
+
+const unavailable = ({ reason, remedy, detail }: AddonUnavailable) =>
+  Effect.gen(function* () {
+    if (detail !== undefined) yield* Effect.logDebug(detail)
+    return yield* new BackendUnavailable({
+      backend: name,
+      reason,
+      remedy: `${remedy}, or choose the backend wasm`,
+    })
+  })
+
+/** An engine of this project's own, in C++: vectors as wide as the processor has them, on its cores. */
+export const native: Backend = {
+  name,
+  summary: "C++ on the processor's cores and vectors, built on first use",
+  rank: 30,
+  rate: 100e9,
+  precisions: ["fp32", "bf16"],
+  check: Effect.asVoid(Effect.catch(addonPath(), unavailable)),
+  register: Effect.fnUntraced(function* ({ threads, precision }) {
+    const path = yield* Effect.catch(addonPath(), unavailable)
+    yield* Effect.tryPromise({
+      try: async () => {
+        await import("@tensorflow/tfjs-backend-cpu")
+        const tf = await import("@tensorflow/tfjs-core")
+        const { openDevice } = await import("./native/device.ts")
+        const { DeviceBackend } = await import("./native/backend.ts")
+        const { registerDeviceKernels } = await import("./native/tfjs-kernels.ts")
+        const { deviceKernels } = await import("./native/kernels.ts")
+        const { registerKernels } = await import("../../core/tensor/kernels.ts")
+        if (tf.findBackend(name) === null) {
+          const backend = new DeviceBackend(openDevice(path))
+          registerDeviceKernels(name)
+          tf.registerBackend(name, () => backend)
+        }
+        const backend = tf.findBackend(name)
+        if (!(backend instanceof DeviceBackend)) throw new Error("another backend of that name is registered")
+        backend.device.setThreads(threads)
+        backend.bfloat16 = precision === "bf16"
+        registerKernels(name, deviceKernels(backend))
+      },
+      catch: (cause) =>
+        new BackendUnavailable({
+          backend: name,
+          reason: `its addon does not load (${cause instanceof Error ? cause.message.split("\n")[0] : cause})`,
+          remedy: `remove ${path} to build it anew, or choose the backend wasm`,
+        }),
+    })
+  }),
+}

@@ -1,0 +1,201 @@
+/**
+ * The device that tensors live on: memory by opaque handles, and one table of kernels over them. Nothing above it
+ * looks into a buffer but through `read`, `write` and, for tfjs's own kernels in JavaScript, `view`: a device of
+ * another kind fills the same table.
+ */
+import { createRequire } from "node:module"
+
+/** A tensor's memory. A handle that was released is never valid again. */
+export type Handle = number
+
+export type ElementType = "float32" | "int32" | "bool"
+export type Elements = Float32Array | Int32Array | Uint8Array
+
+/** [rate, seed, hash of the stream's name, site, step], or empty: no dropout. */
+export type DropoutList = Float64Array
+
+/**
+ * The kernels, which check the size of everything that they are given, and throw a TypeError or a RangeError before
+ * they touch what does not fit. Shapes: T tokens, R queries, H features, N rows, V rows of a table, U rows of it that
+ * are given; handles are float32, lists are in the caller's memory. What `core/tensor/kernels.ts` says of a kernel of
+ * the same name holds here.
+ */
+export interface DeviceKernels {
+  /** c_BMN = op(a_BMK) op(b_BKN); a or b may be there once for the whole batch. */
+  matmul(
+    a: Handle,
+    b: Handle,
+    c: Handle,
+    batch: number,
+    m: number,
+    n: number,
+    k: number,
+    transposeA: boolean,
+    transposeB: boolean,
+    bfloat16: boolean,
+  ): void
+  linear(x: Handle, weight: Handle, bias: Handle, y: Handle, bfloat16: boolean): void
+  linearGelu(x: Handle, weight: Handle, bias: Handle, y: Handle, slope: Handle, bfloat16: boolean): void
+  linearInputGradient(dy: Handle, weight: Handle, dx: Handle, tokens: number, bfloat16: boolean): void
+  linearParameterGradients(
+    dy: Handle,
+    x: Handle,
+    weight: Handle,
+    bias: Handle,
+    tokens: number,
+    bfloat16: boolean,
+  ): void
+  /** b is as long as a, or is repeated: a row, or one number. */
+  add(a: Handle, b: Handle, out: Handle): void
+  subtract(a: Handle, b: Handle, out: Handle): void
+  multiply(a: Handle, b: Handle, out: Handle): void
+  fill(out: Handle, value: number): void
+  /** @param rows of the matrix that the mask covers, one for each of x; none: x is that matrix */
+  dropout(x: Handle, y: Handle, dropout: DropoutList, rows: Int32Array): void
+  transpose(x: Handle, y: Handle, rows: number): void
+  layerNorm(
+    x: Handle,
+    gamma: Handle,
+    beta: Handle,
+    epsilon: number,
+    y: Handle,
+    normalised: Handle,
+    inverseDeviation: Handle,
+  ): void
+  residualNorm(
+    x: Handle,
+    residual: Handle,
+    gamma: Handle,
+    beta: Handle,
+    epsilon: number,
+    dropout: DropoutList,
+    rows: Int32Array,
+    y: Handle,
+    normalised: Handle,
+    inverseDeviation: Handle,
+  ): void
+  layerNormInputGradient(
+    dy: Handle,
+    normalised: Handle,
+    inverseDeviation: Handle,
+    gamma: Handle,
+    dx: Handle,
+  ): void
+  layerNormParameterGradients(dy: Handle, normalised: Handle, gamma: Handle, beta: Handle): void
+  /** @param statistics [heads, R, 2], for the gradient */
+  attention(
+    q: Handle,
+    k: Handle,
+    v: Handle,
+    heads: number,
+    offsets: Int32Array,
+    places: Int32Array,
+    dropout: DropoutList,
+    y: Handle,
+    statistics: Handle,
+  ): void
+  attentionGradient(
+    dy: Handle,
+    q: Handle,
+    k: Handle,
+    v: Handle,
+    statistics: Handle,
+    heads: number,
+    offsets: Int32Array,
+    places: Int32Array,
+    dropout: DropoutList,
+    dq: Handle,
+    dk: Handle,
+    dv: Handle,
+  ): void
+  softmaxCrossEntropy(logits: Handle, labels: Int32Array, loss: Handle, gradient: Handle): void
+  infoNCE(
+    z1: Handle,
+    z2: Handle,
+    temperature: number,
+    rows: number,
+    loss: Handle,
+    gradient1: Handle,
+    gradient2: Handle,
+  ): void
+  gatherRows(table: Handle, ids: Int32Array, rows: Handle): void
+  /** rows[slots[n]] = Σ x[n] */
+  sumIntoRows(x: Handle, slots: Int32Array, rows: Handle): void
+  /** A table of zeros but for the rows `ids`. */
+  spreadRows(rows: Handle, ids: Int32Array, table: Handle): void
+  /** Of rows of `width` numbers; rows of zeros change no bit of the sum. */
+  sumOfSquares(x: Handle, width: number): number
+  /** @param coefficients [gradient scale, β₁, β₂, ε, step size, decay] */
+  adamw(theta: Handle, gradient: Handle, m: Handle, v: Handle, coefficients: Float64Array): void
+  /** @param active [V], 1 for rows that ever had a gradient; marks those of this one */
+  adamwRows(
+    theta: Handle,
+    rows: Handle,
+    ids: Int32Array,
+    m: Handle,
+    v: Handle,
+    active: Uint8Array,
+    coefficients: Float64Array,
+  ): void
+  markActiveRows(m: Handle, v: Handle, active: Uint8Array): void
+  /** @param gram [N, N], written */
+  gramByTokens(input: Handle, gradient: Handle, offsets: Int32Array, gram: Float64Array): void
+  gramDirectly(input: Handle, gradient: Handle, offsets: Int32Array, gram: Float64Array): void
+  /** @param y multiplied with x element by element; an empty tensor: x alone */
+  gramOfSums(x: Handle, y: Handle, offsets: Int32Array, gram: Float64Array): void
+}
+
+export interface Device extends DeviceKernels {
+  /** With whatever was in its memory. */
+  allocate(type: ElementType, size: number): Handle
+  release(handle: Handle): void
+  write(handle: Handle, values: Elements): void
+  /** A copy. */
+  read(handle: Handle, type: ElementType, size: number): Elements
+  /** The memory itself, of a device whose memory is the host's; not to be used after its release. */
+  view(handle: Handle, type: ElementType, size: number): Elements
+  setThreads(count: number): void
+  /** Bytes of all buffers that are not released. */
+  bytesInUse(): number
+  /** Which of its code paths was built, such as `AVX-512`. */
+  readonly instructions: string
+}
+
+/** What the addon exports. */
+interface Addon extends DeviceKernels {
+  allocate(type: number, size: number): Handle
+  release(handle: Handle): void
+  write(handle: Handle, values: Elements): void
+  /** The ArrayBuffer of the region that a buffer lies in, the region's number, and the buffer's place there. */
+  region(handle: Handle): ArrayBuffer
+  regionOf(handle: Handle): number
+  place(handle: Handle): number
+  setThreads(count: number): void
+  bytesInUse(): number
+  instructions(): string
+}
+
+const typeNumbers: Readonly<Record<ElementType, number>> = { float32: 0, int32: 1, bool: 2 }
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
+
+/** Loads a built addon; the same file is loaded once in a process. */
+export const openDevice = (path: string): Device => {
+  const addon: Addon = createRequire(import.meta.url)(path)
+  const regions = new Map<number, ArrayBuffer>()
+  const view = (handle: Handle, type: ElementType, size: number): Elements => {
+    const number = addon.regionOf(handle)
+    let region = regions.get(number)
+    if (region === undefined) {
+      region = addon.region(handle)
+      regions.set(number, region)
+    }
+    return new arrays[type](region, addon.place(handle), size)
+  }
+  return {
+    ...addon,
+    allocate: (type, size) => addon.allocate(typeNumbers[type], size),
+    read: (handle, type, size) => view(handle, type, size).slice(),
+    view,
+    instructions: addon.instructions(),
+  }
+}

@@ -1,0 +1,237 @@
+/** The fused kernels of `core/tensor/kernels.ts` on a device. */
+import * as tf from "@tensorflow/tfjs-core"
+import type { AdamWCoefficients, Kernels } from "../../../core/tensor/kernels.ts"
+import type { Dropout } from "../../../core/tensor/ops/dropout.ts"
+import type { DeviceBackend } from "./backend.ts"
+
+const noDropout = new Float64Array()
+const allRows = new Int32Array()
+
+const dropoutList = (dropout: Dropout | undefined): Float64Array =>
+  dropout === undefined
+    ? noDropout
+    : Float64Array.of(
+        dropout.rate,
+        dropout.draw.stream.seed,
+        dropout.draw.stream.nameHash,
+        dropout.draw.site,
+        dropout.draw.step,
+      )
+
+const coefficientList = (coefficients: AdamWCoefficients): Float64Array => {
+  const { gradientScale, beta1, beta2, epsilon, stepSize, decay } = coefficients
+  return Float64Array.of(gradientScale, beta1, beta2, epsilon, stepSize, decay)
+}
+
+/** The different ids, rising, and the place of each id among them. */
+const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots: Int32Array } => {
+  const sorted = ids_N.slice().sort()
+  const ids = sorted.filter((id, n) => n === 0 || id !== sorted[n - 1])
+  const slotOf = new Map(ids.entries().map(([slot, id]) => [id, slot]))
+  return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
+}
+
+/** All but what only reference definitions ask for. */
+export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "transpose" | "sumRows"> => {
+  const { device } = backend
+  const of = (tensor: tf.Tensor) => backend.floats(tensor)
+  const allocate = <T extends tf.Tensor>(shape: readonly number[]): T =>
+    tf.engine().makeTensorFromTensorInfo(backend.allocate(shape), backend) as T
+  const like = <T extends tf.Tensor>(tensor: T): T => allocate<T>(tensor.shape)
+
+  const norm = (x_TH: tf.Tensor2D) => ({
+    y_TH: like(x_TH),
+    normalised_TH: like(x_TH),
+    inverseDeviation_T: allocate<tf.Tensor1D>([x_TH.shape[0]]),
+  })
+  const drop = (x: tf.Tensor, dropout: Dropout, places?: Int32Array) => {
+    const y = like(x)
+    device.dropout(of(x), of(y), dropoutList(dropout), places ?? allRows)
+    return y
+  }
+  const noNumbers = () => tf.tidy(() => tf.keep(allocate<tf.Tensor1D>([0])))
+
+  return {
+    linear: (x_TI, weight_OI, bias_O) => {
+      const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
+      device.linear(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), backend.bfloat16)
+      return y_TO
+    },
+    linearGelu: (x_TI, weight_OI, bias_O) => {
+      const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
+      const slope_TO = like(y_TO)
+      device.linearGelu(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), of(slope_TO), backend.bfloat16)
+      return { y_TO, slope_TO }
+    },
+    linearInputGradient: (dy_TO, weight_OI) => {
+      const tokens = dy_TO.shape[0]
+      const dx_TI = allocate<tf.Tensor2D>([tokens, weight_OI.shape[1]])
+      device.linearInputGradient(of(dy_TO), of(weight_OI), of(dx_TI), tokens, backend.bfloat16)
+      return dx_TI
+    },
+    linearParameterGradients: (dy_TO, x_TI) => {
+      const [tokens, outputs] = dy_TO.shape
+      const dWeight_OI = allocate<tf.Tensor2D>([outputs, x_TI.shape[1]])
+      const dBias_O = allocate<tf.Tensor1D>([outputs])
+      device.linearParameterGradients(
+        of(dy_TO),
+        of(x_TI),
+        of(dWeight_OI),
+        of(dBias_O),
+        tokens,
+        backend.bfloat16,
+      )
+      return { dWeight_OI, dBias_O }
+    },
+    dropout: (x, dropout, places) => ({ y: drop(x, dropout, places), mask: undefined }),
+    dropoutGradient: (dy, _mask, dropout, places) => drop(dy, dropout, places),
+    residualNorm: (x_TH, residual_TH, gamma_H, beta_H, epsilon, dropout, places) => {
+      const result = norm(x_TH)
+      device.residualNorm(
+        of(x_TH),
+        of(residual_TH),
+        of(gamma_H),
+        of(beta_H),
+        epsilon,
+        dropoutList(dropout),
+        places ?? allRows,
+        of(result.y_TH),
+        of(result.normalised_TH),
+        of(result.inverseDeviation_T),
+      )
+      return { ...result, mask: undefined }
+    },
+    layerNorm: (x_TH, gamma_H, beta_H, epsilon) => {
+      const result = norm(x_TH)
+      device.layerNorm(
+        of(x_TH),
+        of(gamma_H),
+        of(beta_H),
+        epsilon,
+        of(result.y_TH),
+        of(result.normalised_TH),
+        of(result.inverseDeviation_T),
+      )
+      return result
+    },
+    layerNormInputGradient: (dy_TH, normalised_TH, inverseDeviation_T, gamma_H) => {
+      const dx_TH = like(dy_TH)
+      device.layerNormInputGradient(
+        of(dy_TH),
+        of(normalised_TH),
+        of(inverseDeviation_T),
+        of(gamma_H),
+        of(dx_TH),
+      )
+      return dx_TH
+    },
+    layerNormParameterGradients: (dy_TH, normalised_TH) => {
+      const hidden = dy_TH.shape[1]
+      const result = { dGamma_H: allocate<tf.Tensor1D>([hidden]), dBeta_H: allocate<tf.Tensor1D>([hidden]) }
+      device.layerNormParameterGradients(
+        of(dy_TH),
+        of(normalised_TH),
+        of(result.dGamma_H),
+        of(result.dBeta_H),
+      )
+      return result
+    },
+    gatherRows: (table_VH, ids_N) => {
+      const rows_NH = allocate<tf.Tensor2D>([ids_N.length, table_VH.shape[1]])
+      device.gatherRows(of(table_VH), ids_N, of(rows_NH))
+      return rows_NH
+    },
+    /** Of the result, only the rows that are not zero are there until somebody wants it whole. */
+    scatterAddRows: (x_NH, ids_N, rows) => {
+      const width = x_NH.shape[1]
+      const { ids, slots } = distinct(ids_N)
+      if (ids.length > 0 && (ids[0]! < 0 || ids.at(-1)! >= rows)) {
+        throw new RangeError(`rows ${ids[0]} to ${ids.at(-1)} of a table of ${rows} rows`)
+      }
+      const sums = device.allocate("float32", ids.length * width)
+      device.sumIntoRows(of(x_NH), slots, sums)
+      const info = backend.allocateSparse([rows, width], { ids, rows: sums, width })
+      return tf.engine().makeTensorFromTensorInfo(info, backend) as tf.Tensor2D
+    },
+    softmaxCrossEntropy: (logits_NC, labels_N) => {
+      const result = { loss: allocate<tf.Scalar>([]), gradient_NC: like(logits_NC) }
+      device.softmaxCrossEntropy(of(logits_NC), labels_N, of(result.loss), of(result.gradient_NC))
+      return result
+    },
+    infoNCE: (z1_ND, z2_ND, tau) => {
+      const result = { loss: allocate<tf.Scalar>([]), dz1_ND: like(z1_ND), dz2_ND: like(z2_ND) }
+      const rows = z1_ND.shape[0]
+      device.infoNCE(of(z1_ND), of(z2_ND), tau, rows, of(result.loss), of(result.dz1_ND), of(result.dz2_ND))
+      return result
+    },
+    /** Keeps two numbers for each row of probabilities, from which the gradient makes them once more. */
+    attention: (q_RH, k_TH, v_TH, { heads, offsets, places }, dropout) => {
+      const y_RH = like(q_RH)
+      const statistics = allocate<tf.Tensor1D>([2 * heads * places.length])
+      const list = dropoutList(dropout)
+      device.attention(of(q_RH), of(k_TH), of(v_TH), heads, offsets, places, list, of(y_RH), of(statistics))
+      return { y_RH, saved: { probabilities: statistics, mask: undefined } }
+    },
+    attentionGradient: (dy_RH, q_RH, k_TH, v_TH, saved, { heads, offsets, places }, dropout) => {
+      const result = { dq_RH: like(q_RH), dk_TH: like(k_TH), dv_TH: like(v_TH) }
+      device.attentionGradient(
+        of(dy_RH),
+        of(q_RH),
+        of(k_TH),
+        of(v_TH),
+        of(saved.probabilities),
+        heads,
+        offsets,
+        places,
+        dropoutList(dropout),
+        of(result.dq_RH),
+        of(result.dk_TH),
+        of(result.dv_TH),
+      )
+      return result
+    },
+    globalNorm: (tensors) => {
+      let sum = 0
+      for (const tensor of tensors) {
+        const { sparse } = backend.dataOf(tensor)
+        const width = tensor.rank < 2 ? tensor.size : tensor.size / tensor.shape[0]!
+        sum +=
+          sparse === undefined
+            ? device.sumOfSquares(of(tensor), width)
+            : device.sumOfSquares(sparse.rows, sparse.width)
+      }
+      return Math.sqrt(sum)
+    },
+    adamw: (theta, gradient, m, v, coefficients) => {
+      // What others see of θ stays as it is.
+      const shared = backend.refCount(theta.dataId) > 1
+      const next = shared ? tf.tensor(theta.dataSync(), theta.shape) : theta
+      const { sparse } = backend.dataOf(gradient)
+      const list = coefficientList(coefficients)
+      if (sparse === undefined || coefficients.decay !== 0) {
+        device.adamw(of(next), of(gradient), of(m), of(v), list)
+        return { theta: next, m, v }
+      }
+      const moment = backend.dataOf(m)
+      if (moment.activeRows === undefined) {
+        moment.activeRows = new Uint8Array(theta.shape[0] ?? 0)
+        device.markActiveRows(of(m), of(v), moment.activeRows)
+      }
+      device.adamwRows(of(next), sparse.rows, sparse.ids, of(m), of(v), moment.activeRows, list)
+      return { theta: next, m, v }
+    },
+    linearGram: (input_TI, outputGradient_TO, offsets, way) => {
+      const gram = new Float64Array((offsets.length - 1) ** 2)
+      if (way === "token") device.gramByTokens(of(input_TI), of(outputGradient_TO), offsets, gram)
+      else device.gramDirectly(of(input_TI), of(outputGradient_TO), offsets, gram)
+      return gram
+    },
+    sumsGram: (x_TD, offsets, factor_TD) => {
+      const gram = new Float64Array((offsets.length - 1) ** 2)
+      const factor = factor_TD ?? noNumbers()
+      device.gramOfSums(of(x_TD), of(factor), offsets, gram)
+      if (factor_TD === undefined) factor.dispose()
+      return gram
+    },
+  }
+}

@@ -1,0 +1,176 @@
+// Multi-head scaled dot-product attention (Vaswani et al. 2017) inside packed sequences: softmax(q kᵀ / √d) v for each
+// head of d = H / heads features. The scores of a head are there only while a thread works on it; the backward pass
+// computes them, and the dropout mask, once more.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "dropout.h"
+#include "kernels.h"
+#include "threads.h"
+
+namespace native {
+namespace {
+
+// One sequence: its tokens are rows token … token + length, its queries rows query … query + queries.
+struct Sequence {
+  int64_t token, length, query, queries;
+  // Where its probabilities begin in the numbering of all, heads x L x L for one sequence after the other.
+  int64_t probability;
+};
+
+struct Layout {
+  int64_t tokens, queries, heads, hidden, d;
+  float scale;
+  std::vector<Sequence> sequences;
+  List<int32_t> places;
+
+  Layout(In q, In k, int64_t head_count, const List<int32_t>& offsets, const List<int32_t>& query_places)
+      : heads(head_count), places(query_places) {
+    expect(offsets.size > 1, "no sequences");
+    tokens = offsets[offsets.size - 1];
+    expect_offsets(offsets, tokens);
+    queries = places.size;
+    expect(tokens > 0 && k.size % tokens == 0, "k is not of as many rows as there are tokens");
+    hidden = k.size / tokens;
+    expect(heads > 0 && hidden % heads == 0, "the heads do not divide the features");
+    expect_size(q, queries * hidden, "q");
+    expect_below(places, tokens, "places");
+    d = hidden / heads;
+    scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d)));
+    int64_t query = 0, probability = 0;
+    for (int64_t n = 0; n + 1 < offsets.size; n++) {
+      Sequence s{offsets[n], offsets[n + 1] - offsets[n], query, 0, probability};
+      for (; query < queries && places[query] < offsets[n + 1]; query++) {
+        expect(places[query] >= offsets[n] && (query == 0 || places[query - 1] < places[query]), "places do not rise");
+        s.queries++;
+      }
+      probability += heads * s.length * s.length;
+      sequences.push_back(s);
+    }
+    expect(query == queries, "places do not rise");
+  }
+
+  // What a head costs, in multiplications, with `products` of its matrices.
+  int64_t work(int64_t products) const {
+    int64_t pairs = 0;
+    for (const Sequence& s : sequences) pairs += s.queries * s.length;
+    return products * pairs * hidden;
+  }
+  Matrix part(const float* rows, int64_t row, int64_t head) const {
+    return {rows + row * hidden + head * d, hidden, 1};
+  }
+  // Elements of the dropout mask for a row of probabilities.
+  int64_t element(const Sequence& s, int64_t head, int64_t query) const {
+    return s.probability + (head * s.length + places[s.query + query] - s.token) * s.length;
+  }
+};
+
+// scores[queries, length] = q kᵀ, without the scale.
+void score(const Layout& layout, const Sequence& s, int64_t head, const float* q, const float* k, float* scores) {
+  multiply_alone({.m = s.queries, .n = s.length, .k = layout.d, .a = layout.part(q, s.query, head),
+                  .b = layout.part(k, s.token, head).transposed(), .c = scores, .stride = s.length});
+}
+
+}  // namespace
+
+void attention(In q, In k, In v, int64_t heads, List<int32_t> offsets, List<int32_t> places, List<double> draw, Out y,
+               Out statistics) {
+  const Layout layout(q, k, heads, offsets, places);
+  const Dropout mask(draw);
+  expect_size(v, k.size, "v");
+  expect_size(y, q.size, "y");
+  expect_size(statistics, 2 * heads * layout.queries, "statistics");
+  share(layout.sequences.size() * heads, layout.work(2), [&](int64_t item) {
+    static thread_local Scratch scratch;
+    const Sequence& s = layout.sequences[item / heads];
+    const int64_t head = item % heads, length = s.length;
+    if (s.queries == 0) return;
+    float* scores = scratch.floats(s.queries * length + length + lanes);
+    float* kept = scores + s.queries * length;
+    score(layout, s, head, q.data, k.data, scores);
+    for (int64_t i = 0; i < s.queries; i++) {
+      float* row = scores + i * length;
+      float largest = row[0];
+      for (int64_t j = 1; j < length; j++) largest = row[j] > largest ? row[j] : largest;
+      Floats total{};
+      for_lanes(length, [&](int64_t j, auto count) {
+        Floats p = exponential((load_some(row + j, count) - largest) * layout.scale);
+        store_some(row + j, p, count);
+        if (count < lanes) p = load_some(row + j, count);
+        total += p;
+      });
+      const float inverse = 1 / sum_lanes(total);
+      float* kept_of_row = statistics.data + 2 * (head * layout.queries + s.query + i);
+      kept_of_row[0] = largest;
+      kept_of_row[1] = inverse;
+      if (mask.active) mask.fill(layout.element(s, head, i), length, kept);
+      for_lanes(length, [&](int64_t j, auto count) {
+        Floats p = load_some(row + j, count) * inverse;
+        if (mask.active) p *= load_some(kept + j, count);
+        store_some(row + j, p, count);
+      });
+    }
+    multiply_alone({.m = s.queries, .n = layout.d, .k = length, .a = {scores, length, 1},
+                    .b = layout.part(v.data, s.token, head), .c = y.data + s.query * layout.hidden + head * layout.d,
+                    .stride = layout.hidden});
+  });
+}
+
+void attention_gradient(In dy, In q, In k, In v, In statistics, int64_t heads, List<int32_t> offsets,
+                        List<int32_t> places, List<double> draw, Out dq, Out dk, Out dv) {
+  const Layout layout(q, k, heads, offsets, places);
+  const Dropout mask(draw);
+  expect_size(dy, q.size, "dy");
+  expect_size(v, k.size, "v");
+  expect_size(statistics, 2 * heads * layout.queries, "statistics");
+  expect_size(dq, q.size, "dq");
+  expect_size(dk, k.size, "dk");
+  expect_size(dv, k.size, "dv");
+  share(layout.sequences.size() * heads, layout.work(5), [&](int64_t item) {
+    static thread_local Scratch scratch;
+    const Sequence& s = layout.sequences[item / heads];
+    const int64_t head = item % heads, length = s.length, hidden = layout.hidden, d = layout.d;
+    float* p = scratch.floats(2 * s.queries * length + length + lanes);
+    float* ds = p + s.queries * length;
+    float* kept = ds + s.queries * length;
+    const Matrix dy_part = layout.part(dy.data, s.query, head);
+    if (s.queries > 0) {
+      score(layout, s, head, q.data, k.data, p);
+      // ds, so far the gradient of the dropped probabilities: dy vᵀ.
+      multiply_alone({.m = s.queries, .n = length, .k = d, .a = dy_part,
+                      .b = layout.part(v.data, s.token, head).transposed(), .c = ds, .stride = length});
+    }
+    for (int64_t i = 0; i < s.queries; i++) {
+      float* row = p + i * length;
+      float* gradient = ds + i * length;
+      const float* kept_of_row = statistics.data + 2 * (head * layout.queries + s.query + i);
+      const float largest = kept_of_row[0], inverse = kept_of_row[1];
+      if (mask.active) mask.fill(layout.element(s, head, i), length, kept);
+      else std::fill_n(kept, length, 1.0f);
+      Floats along{};
+      for_lanes(length, [&](int64_t j, auto count) {
+        const Floats value = exponential((load_some(row + j, count) - largest) * layout.scale) * inverse;
+        const Floats dp = load_some(gradient + j, count) * load_some(kept + j, count);
+        store_some(row + j, value, count);
+        store_some(gradient + j, dp, count);
+        along += value * dp;  // dp is 0 in lanes beyond the row's end
+      });
+      const float mean = sum_lanes(along);
+      for_lanes(length, [&](int64_t j, auto count) {
+        const Floats value = load_some(row + j, count);
+        store_some(gradient + j, value * (load_some(gradient + j, count) - mean) * layout.scale, count);
+        store_some(row + j, value * load_some(kept + j, count), count);
+      });
+    }
+    const auto place = [&](Out out, int64_t row) { return out.data + row * hidden + head * d; };
+    multiply_alone({.m = s.queries, .n = d, .k = length, .a = {ds, length, 1}, .b = layout.part(k.data, s.token, head),
+                    .c = place(dq, s.query), .stride = hidden});
+    multiply_alone({.m = length, .n = d, .k = s.queries, .a = {ds, 1, length},
+                    .b = layout.part(q.data, s.query, head), .c = place(dk, s.token), .stride = hidden});
+    multiply_alone({.m = length, .n = d, .k = s.queries, .a = {p, 1, length}, .b = dy_part,
+                    .c = place(dv, s.token), .stride = hidden});
+  });
+}
+
+}  // namespace native

@@ -1,0 +1,161 @@
+// Between Node-API and the kernels: arguments become buffers, lists and numbers by the types of a kernel's parameters,
+// and C++ exceptions become exceptions of the caller. A kernel's function is all there is to write.
+#pragma once
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+
+#include <exception>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "buffer.h"
+#include "heap.h"
+
+namespace native {
+
+extern Heap heap;
+
+inline void check(napi_status status, const char* expected) {
+  if (status != napi_ok) throw std::invalid_argument(std::string(expected) + " was expected");
+}
+
+template <typename T>
+constexpr Type type_of() {
+  using Number = std::remove_const_t<T>;
+  if constexpr (std::is_same_v<Number, float>) return Type::float32;
+  else if constexpr (std::is_same_v<Number, int32_t>) return Type::int32;
+  else return Type::bool8;
+}
+
+template <typename T>
+constexpr napi_typedarray_type list_type_of() {
+  if constexpr (std::is_same_v<T, double>) return napi_float64_array;
+  else if constexpr (std::is_same_v<T, int32_t>) return napi_int32_array;
+  else return napi_uint8_array;
+}
+
+template <typename T>
+List<T> list_from(napi_env env, napi_value value) {
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+  check(napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr), "a typed array");
+  if (type != list_type_of<T>()) throw std::invalid_argument("a typed array of another kind was expected");
+  return {static_cast<const T*>(data), static_cast<int64_t>(length)};
+}
+
+// What a parameter of a kernel is made from.
+template <typename T>
+struct Argument;
+
+template <>
+struct Argument<double> {
+  static double from(napi_env env, napi_value value) {
+    double number;
+    check(napi_get_value_double(env, value, &number), "a number");
+    return number;
+  }
+};
+
+template <>
+struct Argument<int64_t> {
+  static int64_t from(napi_env env, napi_value value) {
+    const double number = Argument<double>::from(env, value);
+    const int64_t whole = static_cast<int64_t>(number >= 0 && number <= 9007199254740991.0 ? number : -1);
+    if (whole < 0 || static_cast<double>(whole) != number) throw std::invalid_argument("a natural number was expected");
+    return whole;
+  }
+};
+
+template <>
+struct Argument<bool> {
+  static bool from(napi_env env, napi_value value) {
+    bool yes;
+    check(napi_get_value_bool(env, value, &yes), "true or false");
+    return yes;
+  }
+};
+
+// A tensor by its handle. Lists that kernels write to are typed arrays of the caller.
+template <typename T>
+struct Argument<Buffer<T>> {
+  static Buffer<T> from(napi_env env, napi_value value) {
+    if constexpr (std::is_same_v<T, double> || std::is_same_v<T, uint8_t>) {
+      const List<T> list = list_from<T>(env, value);
+      return {const_cast<T*>(list.data), list.size};
+    } else {
+      const Allocation& found = heap.find(Argument<int64_t>::from(env, value));
+      if (found.type != type_of<T>()) throw std::invalid_argument("a tensor of another type was expected");
+      return {reinterpret_cast<T*>(found.data), found.size};
+    }
+  }
+};
+
+template <typename T>
+struct Argument<List<T>> {
+  static List<T> from(napi_env env, napi_value value) { return list_from<T>(env, value); }
+};
+
+inline napi_value to_value(napi_env env, double number) {
+  napi_value value;
+  napi_create_double(env, number, &value);
+  return value;
+}
+
+// Runs `body`, whose exceptions become TypeErrors or RangeErrors.
+template <typename Body>
+napi_value guarded(napi_env env, const Body& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    napi_throw_range_error(env, nullptr, "no memory is left for a tensor");
+  } catch (const std::out_of_range& error) {
+    napi_throw_range_error(env, nullptr, error.what());
+  } catch (const std::exception& error) {
+    napi_throw_type_error(env, nullptr, error.what());
+  }
+  return nullptr;
+}
+
+template <typename Result, typename... Parameters, size_t... index>
+napi_value call(napi_env env, napi_callback_info info, Result (*kernel)(Parameters...), std::index_sequence<index...>) {
+  return guarded(env, [&]() -> napi_value {
+    size_t count = sizeof...(Parameters);
+    napi_value values[sizeof...(Parameters) + 1];
+    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr), "a call");
+    if (count != sizeof...(Parameters))
+      throw std::invalid_argument(std::to_string(sizeof...(Parameters)) + " arguments were expected");
+    if constexpr (std::is_void_v<Result>) {
+      kernel(Argument<Parameters>::from(env, values[index])...);
+      return nullptr;
+    } else {
+      return to_value(env, static_cast<double>(kernel(Argument<Parameters>::from(env, values[index])...)));
+    }
+  });
+}
+
+template <auto kernel>
+struct Callback;
+template <typename Result, typename... Parameters, Result (*kernel)(Parameters...)>
+struct Callback<kernel> {
+  static napi_value run(napi_env env, napi_callback_info info) {
+    return call(env, info, kernel, std::index_sequence_for<Parameters...>{});
+  }
+};
+
+inline void define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+  napi_set_named_property(env, exports, name, function);
+}
+
+template <auto kernel>
+void bind(napi_env env, napi_value exports, const char* name) {
+  define(env, exports, name, Callback<kernel>::run);
+}
+
+}  // namespace native

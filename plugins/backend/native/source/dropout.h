@@ -1,0 +1,115 @@
+// Dropout masks from the counter-based stream: Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers:
+// as easy as 1, 2, 3", SC 2011), as core/tensor/stream.ts defines it. Any part of a mask can be had at any time, so
+// none is kept for the backward pass.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "buffer.h"
+#include "vector.h"
+
+namespace native {
+
+namespace philox {
+
+struct Wide {
+  Words high, low;
+};
+
+// All 64 bits of x · m in each lane.
+inline Wide multiply(Words x, uint32_t m) {
+#if defined(__AVX512F__)
+  const __m512i a = reinterpret_cast<__m512i>(x), b = _mm512_set1_epi32(m);
+  const __m512i even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), b);
+  return {reinterpret_cast<Words>(_mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd)),
+          reinterpret_cast<Words>(_mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32)))};
+#else
+  typedef uint64_t Long __attribute__((vector_size(lanes * 8)));
+  const Long product = __builtin_convertvector(x, Long) * m;
+  return {__builtin_convertvector(product >> 32, Words), __builtin_convertvector(product, Words)};
+#endif
+}
+
+template <int... lane>
+inline Words zip(Words a, Words b, int from, std::integer_sequence<int, lane...>) {
+  return from == 0 ? __builtin_shufflevector(a, b, (lane / 2 + (lane % 2) * lanes)...)
+                   : __builtin_shufflevector(a, b, (lanes / 2 + lane / 2 + (lane % 2) * lanes)...);
+}
+
+// a₀ b₀ a₁ b₁ …: the first half (0) or the second (1).
+inline Words zip(Words a, Words b, int half) { return zip(a, b, half, std::make_integer_sequence<int, lanes>{}); }
+
+}  // namespace philox
+
+// Numbers that a list of the caller holds: [rate, seed, hash of the stream's name, site, step]; empty: no dropout.
+class Dropout {
+ public:
+  explicit Dropout(const List<double>& draw) {
+    expect(draw.size == 0 || draw.size == 5, "a dropout's draw has 5 numbers");
+    if (draw.size == 0) return;
+    const double rate = draw[0];
+    expect(rate >= 0 && rate < 1, "a dropout rate is in [0, 1)");
+    active = rate > 0;
+    threshold = static_cast<uint32_t>(std::min(4294967295.0, static_cast<double>(static_cast<uint64_t>(rate * 4294967296.0 + 0.5))));
+    scale = static_cast<float>(1 / (1 - rate));
+    key0 = static_cast<uint32_t>(draw[1]);
+    key1 = static_cast<uint32_t>(draw[2]);
+    site = static_cast<uint32_t>(draw[3]);
+    const uint64_t step = static_cast<uint64_t>(draw[4]);
+    step_low = static_cast<uint32_t>(step);
+    step_high = static_cast<uint32_t>(step >> 32);
+  }
+
+  bool active = false;
+
+  // Numbers made at a time.
+  static constexpr int chunk = 4 * lanes;
+
+  // Elements first … first + count of the mask: 0, or 1 / (1 − rate).
+  void fill(int64_t first, int64_t count, float* to) const {
+    alignas(64) float made[chunk];
+    int64_t from = first / 4 * 4;
+    for (int64_t filled = 0; filled < count; from += chunk) {
+      const int64_t skip = std::max<int64_t>(0, first - from);
+      const int64_t size = std::min<int64_t>(chunk - skip, count - filled);
+      if (size == chunk) make(from / 4, to + filled);
+      else {
+        make(from / 4, made);
+        std::copy_n(made + skip, size, to + filled);
+      }
+      filled += size;
+    }
+  }
+
+ private:
+  uint32_t threshold = 0, key0 = 0, key1 = 0, site = 0, step_low = 0, step_high = 0;
+  float scale = 1;
+
+  // The elements of `lanes` neighbouring blocks of four.
+  void make(int64_t block, float* to) const {
+    Words x0 = Words{} + static_cast<uint32_t>(block), x1 = Words{} + site, x2 = Words{} + step_low,
+          x3 = Words{} + step_high;
+    for (int i = 0; i < lanes; i++) x0[i] += i;
+    uint32_t k0 = key0, k1 = key1;
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; round++) {
+      const philox::Wide first = philox::multiply(x0, 0xd2511f53), second = philox::multiply(x2, 0xcd9e8d57);
+      x0 = second.high ^ x1 ^ k0;
+      x1 = second.low;
+      x2 = first.high ^ x3 ^ k1;
+      x3 = first.low;
+      k0 += 0x9e3779b9;
+      k1 += 0xbb67ae85;
+    }
+    for (int half = 0; half < 2; half++) {
+      const Words even = philox::zip(x0, x2, half), odd = philox::zip(x1, x3, half);
+      for (int quarter = 0; quarter < 2; quarter++) {
+        const Words words = philox::zip(even, odd, quarter);
+        store(to + (2 * half + quarter) * lanes, choose(words < threshold, Floats{}, all(scale)));
+      }
+    }
+  }
+};
+
+}  // namespace native

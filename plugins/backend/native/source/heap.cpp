@@ -1,0 +1,117 @@
+#include "heap.h"
+
+#include <sys/mman.h>
+
+#include <new>
+#include <stdexcept>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+// AddressSanitizer is told what is handed out, so that it notices a step over a tensor's edge.
+#define ASAN_POISON_MEMORY_REGION(address, size)
+#define ASAN_UNPOISON_MEMORY_REGION(address, size)
+#endif
+
+namespace native {
+namespace {
+
+// Blocks begin at multiples of this, so that vectors do not straddle lines of the cache.
+constexpr int64_t alignment = 256;
+
+// Of address space: what is never touched takes no memory. A larger tensor has a region to itself.
+constexpr int64_t region_bytes = int64_t{1} << 30;
+
+constexpr int slot_bits = 24;
+
+int64_t round_up(int64_t size, int64_t multiple) { return (size + multiple - 1) / multiple * multiple; }
+
+}  // namespace
+
+void Heap::add_region(int64_t bytes) {
+  const int64_t size = round_up(bytes > region_bytes ? bytes : region_bytes, int64_t{1} << 21);
+  void* start = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (start == MAP_FAILED) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  // Fewer entries in the table of pages to look up; where it is refused, all works as well.
+  madvise(start, size, MADV_HUGEPAGE);
+#endif
+  char* address = static_cast<char*>(start);
+  ASAN_POISON_MEMORY_REGION(address, size);
+  blocks.emplace(address, Block{size, static_cast<int64_t>(regions.size()), true});
+  available.emplace(size, address);
+  regions.push_back({address, size});
+}
+
+Handle Heap::allocate(Type type, int64_t size) {
+  if (size < 0 || size > (int64_t{1} << 40)) throw std::invalid_argument("a tensor of that size");
+  const int64_t bytes = round_up(size > 0 ? size * bytes_of(type) : 1, alignment);
+  auto place = available.lower_bound({bytes, nullptr});
+  if (place == available.end()) {
+    add_region(bytes);
+    place = available.lower_bound({bytes, nullptr});
+  }
+  char* data = place->second;
+  available.erase(place);
+  Block& block = blocks.at(data);
+  if (block.bytes > bytes) {
+    blocks.emplace(data + bytes, Block{block.bytes - bytes, block.region, true});
+    available.emplace(block.bytes - bytes, data + bytes);
+    block.bytes = bytes;
+  }
+  block.free = false;
+  in_use += bytes;
+  ASAN_UNPOISON_MEMORY_REGION(data, size * bytes_of(type));
+
+  uint32_t index;
+  if (vacant.empty()) {
+    if (slots.size() >> slot_bits) throw std::bad_alloc();
+    index = slots.size();
+    slots.emplace_back();
+  } else {
+    index = vacant.back();
+    vacant.pop_back();
+  }
+  Slot& slot = slots[index];
+  slot.allocation = {data, size, type, block.region, regions[block.region].start};
+  slot.bytes = bytes;
+  slot.live = true;
+  slot.generation = (slot.generation + 1) & 0xfffffff;
+  return (static_cast<Handle>(slot.generation) << slot_bits) | index;
+}
+
+const Heap::Slot& Heap::slot_of(Handle handle) const {
+  const uint64_t index = handle & ((1 << slot_bits) - 1);
+  if (handle < 0 || index >= slots.size() || !slots[index].live || slots[index].generation != handle >> slot_bits)
+    throw std::invalid_argument("a tensor that was disposed of");
+  return slots[index];
+}
+
+const Allocation& Heap::find(Handle handle) const { return slot_of(handle).allocation; }
+
+void Heap::release(Handle handle) {
+  Slot& slot = const_cast<Slot&>(slot_of(handle));
+  slot.live = false;
+  vacant.push_back(handle & ((1 << slot_bits) - 1));
+  in_use -= slot.bytes;
+  ASAN_POISON_MEMORY_REGION(slot.allocation.data, slot.bytes);
+
+  auto block = blocks.find(slot.allocation.data);
+  block->second.free = true;
+  const auto join = [&](auto low, auto high) {
+    if (!low->second.free || !high->second.free || low->second.region != high->second.region) return low;
+    available.erase({low->second.bytes, low->first});
+    available.erase({high->second.bytes, high->first});
+    low->second.bytes += high->second.bytes;
+    blocks.erase(high);
+    return low;
+  };
+  if (const auto after = std::next(block); after != blocks.end()) join(block, after);
+  if (block != blocks.begin()) {
+    const auto before = std::prev(block);
+    if (before->second.free && before->second.region == block->second.region) block = join(before, block);
+  }
+  available.emplace(block->second.bytes, block->first);
+}
+
+}  // namespace native

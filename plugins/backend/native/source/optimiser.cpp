@@ -1,0 +1,117 @@
+// The global norm, and AdamW in one pass over memory.
+#include <algorithm>
+#include <vector>
+
+#include "kernels.h"
+#include "threads.h"
+
+namespace native {
+namespace {
+
+struct AdamW {
+  float scale, beta1, rest1, beta2, rest2, epsilon, step, kept;
+
+  // The rests are rounded from float64: 1 − 0.999 in float32 is off by 5e-5 of it.
+  explicit AdamW(const List<double>& list) {
+    expect(list.size == 6, "AdamW has 6 coefficients");
+    scale = static_cast<float>(list[0]);
+    beta1 = static_cast<float>(list[1]);
+    rest1 = static_cast<float>(1 - list[1]);
+    beta2 = static_cast<float>(list[2]);
+    rest2 = static_cast<float>(1 - list[2]);
+    epsilon = static_cast<float>(list[3]);
+    step = static_cast<float>(list[4]);
+    kept = static_cast<float>(1 - list[5]);
+  }
+};
+
+// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← (θ − step · m / (√v + ε)) (1 − decay). Lane by lane the same
+// arithmetic wherever a piece begins, so that it does not matter how a tensor is cut.
+void update(const AdamW& c, int64_t size, float* theta, const float* gradient, float* m, float* v) {
+  for_lanes(size, [&](int64_t i, auto count) {
+    const Floats g = gradient == nullptr ? Floats{} : load_some(gradient + i, count) * c.scale;
+    const Floats mean = load_some(m + i, count) * c.beta1 + c.rest1 * g;
+    const Floats square = load_some(v + i, count) * c.beta2 + c.rest2 * (g * g);
+    store_some(m + i, mean, count);
+    store_some(v + i, square, count);
+    const Floats step = (mean * c.step) / (square_root(square) + c.epsilon);
+    store_some(theta + i, (load_some(theta + i, count) - step) * c.kept, count);
+  });
+}
+
+}  // namespace
+
+double sum_of_squares(In x, int64_t width) {
+  if (x.size == 0) return 0;
+  expect(width > 0 && x.size % width == 0, "x is not made of rows of that width");
+  const int64_t rows = x.size / width;
+  std::vector<double> squares(rows);
+  share_range(rows, width, [&](int64_t first, int64_t end) {
+    for (int64_t row = first; row < end; row++) {
+      // A long row is a vector: its pieces are added in float64 too.
+      constexpr int64_t at_once = 4096;
+      for (int64_t from = 0; from < width; from += at_once) {
+        Floats sum{};
+        for_lanes(std::min(at_once, width - from), [&](int64_t i, auto count) {
+          const Floats value = load_some(x.data + row * width + from + i, count);
+          sum += value * value;
+        });
+        squares[row] += sum_lanes(sum);
+      }
+    }
+  });
+  double total = 0;
+  for (double value : squares) total += value;
+  return total;
+}
+
+void adamw(Out theta, In gradient, Out m, Out v, List<double> coefficients) {
+  const AdamW c(coefficients);
+  expect_size(gradient, theta.size, "the gradient");
+  expect_size(m, theta.size, "m");
+  expect_size(v, theta.size, "v");
+  share_range(theta.size, 4, [&](int64_t first, int64_t end) {
+    update(c, end - first, theta.data + first, gradient.data + first, m.data + first, v.data + first);
+  });
+}
+
+void adamw_rows(Out theta, In rows, List<int32_t> ids, Out m, Out v, Buffer<uint8_t> active,
+                List<double> coefficients) {
+  const AdamW c(coefficients);
+  expect(c.kept == 1, "weight decay moves every row");
+  expect(active.size > 0 && theta.size % active.size == 0, "one mark for each row was expected");
+  const int64_t width = theta.size / active.size;
+  expect_size(rows, ids.size * width, "the rows");
+  expect_size(m, theta.size, "m");
+  expect_size(v, theta.size, "v");
+  expect_below(ids, active.size, "ids");
+  std::vector<const float*> gradients(active.size, nullptr);
+  for (int64_t n = 0; n < ids.size; n++) {
+    gradients[ids[n]] = rows.data + n * width;
+    active.data[ids[n]] = 1;
+  }
+  std::vector<int32_t> touched;
+  for (int64_t row = 0; row < active.size; row++)
+    if (active.data[row]) touched.push_back(row);
+  share_range(touched.size(), 4 * width, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; i++) {
+      const int64_t at = touched[i] * width;
+      update(c, width, theta.data + at, gradients[touched[i]], m.data + at, v.data + at);
+    }
+  });
+}
+
+void mark_active_rows(In m, In v, Buffer<uint8_t> active) {
+  expect(active.size > 0 && m.size % active.size == 0, "one mark for each row was expected");
+  expect_size(v, m.size, "v");
+  const int64_t width = m.size / active.size;
+  share_range(active.size, width, [&](int64_t first, int64_t end) {
+    for (int64_t row = first; row < end; row++) {
+      active.data[row] = 0;
+      for (int64_t i = row * width; i < (row + 1) * width; i++)
+        if (m.data[i] != 0 || v.data[i] != 0) active.data[row] = 1;
+    }
+  });
+}
+
+}  // namespace native

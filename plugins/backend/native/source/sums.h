@@ -1,0 +1,33 @@
+// Sums over the rows of a matrix.
+#pragma once
+
+#include "threads.h"
+#include "vector.h"
+
+namespace native {
+
+// Rows that are added in float32, one after the other; the sums of such groups are added in float64, in their order.
+constexpr int64_t rows_in_a_sum = 64;
+
+// to[column] = Σ over rows of term(row, column, count), a vector of neighbouring columns.
+template <typename Term>
+inline void sum_columns(int64_t rows, int64_t columns, float* to, const Term& term) {
+  static thread_local Scratch scratch;
+  const int64_t groups = (rows + rows_in_a_sum - 1) / rows_in_a_sum;
+  float* partial = scratch.floats(groups * columns);
+  share(groups, rows * columns, [&](int64_t group) {
+    const int64_t first = group * rows_in_a_sum, end = first + rows_in_a_sum < rows ? first + rows_in_a_sum : rows;
+    for_lanes(columns, [&](int64_t column, auto count) {
+      Floats sum{};
+      for (int64_t row = first; row < end; row++) sum += term(row, column, count);
+      store_some(partial + group * columns + column, sum, count);
+    });
+  });
+  for (int64_t column = 0; column < columns; column++) {
+    double sum = 0;
+    for (int64_t group = 0; group < groups; group++) sum += partial[group * columns + column];
+    to[column] = static_cast<float>(sum);
+  }
+}
+
+}  // namespace native

@@ -1,0 +1,100 @@
+#include "threads.h"
+
+#include <atomic>
+#include <exception>
+#include <thread>
+
+#include "vector.h"
+
+namespace native {
+namespace {
+
+inline void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// The calling thread does whatever nobody else has begun, and at the end waits only for items that were: a thread that
+// the machine has not woken yet, or runs something else on, holds nobody up.
+struct Pool {
+  int count = 1;
+  int started = 0;
+
+  // The job, and in one word which job it is (upper half) and its next item. An item belongs to whoever raises the
+  // word by one; that fails where the job is another by now, so the fields below were the job's own.
+  std::atomic<Task> task{nullptr};
+  std::atomic<const void*> body{nullptr};
+  std::atomic<int64_t> items{0};
+  alignas(64) std::atomic<uint64_t> ticket{0};
+  alignas(64) std::atomic<int64_t> done{0};
+  alignas(64) std::atomic<uint32_t> job{0};
+  std::exception_ptr failure;
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
+
+  void run() {
+    for (;;) {
+      uint64_t taken = ticket.load(std::memory_order_acquire);
+      const Task function = task.load(std::memory_order_relaxed);
+      const void* argument = body.load(std::memory_order_relaxed);
+      const int64_t item = taken & 0xffffffff;
+      if (item >= items.load(std::memory_order_relaxed)) return;
+      if (!ticket.compare_exchange_weak(taken, taken + 1, std::memory_order_acq_rel)) continue;
+      try {
+        function(argument, item);
+      } catch (...) {
+        if (!failed.test_and_set()) failure = std::current_exception();
+      }
+      done.fetch_add(1, std::memory_order_release);
+    }
+  }
+
+  // Some 50 µs awake after each job: the next one usually comes sooner.
+  void work() {
+    constexpr int patience = 2000;
+    uint32_t seen = 0;
+    for (;;) {
+      for (int i = 0; i < patience && job.load(std::memory_order_acquire) == seen; i++) pause();
+      job.wait(seen, std::memory_order_acquire);
+      seen = job.load(std::memory_order_acquire);
+      run();
+    }
+  }
+};
+
+// Never destroyed: its threads run until the process ends.
+Pool& pool = *new Pool;
+
+}  // namespace
+
+int thread_count() { return pool.count; }
+
+void set_thread_count(int count) {
+  for (; pool.started + 1 < count; pool.started++) std::thread([] { pool.work(); }).detach();
+  pool.count = count;
+}
+
+void share_tasks(int64_t count, Task task, const void* body) {
+  // Only after the last job's items are all done, and every thread that looks sees none left.
+  const uint32_t number = pool.job.load(std::memory_order_relaxed) + 1;
+  pool.done.store(0, std::memory_order_relaxed);
+  pool.task.store(task, std::memory_order_relaxed);
+  pool.body.store(body, std::memory_order_relaxed);
+  pool.items.store(count, std::memory_order_relaxed);
+  pool.ticket.store(static_cast<uint64_t>(number) << 32, std::memory_order_release);
+  pool.job.store(number, std::memory_order_release);
+  pool.job.notify_all();
+  pool.run();
+  for (int i = 0; pool.done.load(std::memory_order_acquire) < count; i++) {
+    if (i < 10000) pause();
+    else std::this_thread::yield();
+  }
+  if (pool.failed.test()) {
+    pool.failed.clear();
+    std::rethrow_exception(std::exchange(pool.failure, nullptr));
+  }
+}
+
+}  // namespace native

@@ -1,0 +1,138 @@
+// Vectors of floats, as wide as the processor that the addon is built for has them: 16 lanes with AVX-512, 8 with
+// AVX2, 4 elsewhere (SSE, NEON). They are the compiler's own vector types, so the arithmetic is written once and no
+// instruction set is named outside its guard.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace native {
+
+#if defined(__AVX512F__)
+constexpr int lanes = 16;
+constexpr const char* instructions = "AVX-512";
+#elif defined(__AVX2__) && defined(__FMA__)
+constexpr int lanes = 8;
+constexpr const char* instructions = "AVX2";
+#else
+constexpr int lanes = 4;
+constexpr const char* instructions = "plain";
+#endif
+
+typedef float Floats __attribute__((vector_size(lanes * 4)));
+typedef int32_t Ints __attribute__((vector_size(lanes * 4)));
+typedef uint32_t Words __attribute__((vector_size(lanes * 4)));
+
+// Tensors begin at multiples of 64 bytes, but their rows need not.
+typedef float UnalignedFloats __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
+
+inline Floats load(const float* from) { return *reinterpret_cast<const UnalignedFloats*>(from); }
+inline void store(float* to, Floats value) { *reinterpret_cast<UnalignedFloats*>(to) = value; }
+inline Floats all(float value) { return value - Floats{}; }
+
+// The first `count` lanes; the others are 0, or stay as they are in memory.
+inline Floats load_some(const float* from, int count) {
+  Floats value{};
+  std::memcpy(&value, from, sizeof(float) * count);
+  return value;
+}
+inline void store_some(float* to, Floats value, int count) { std::memcpy(to, &value, sizeof(float) * count); }
+
+inline Floats bits_to_floats(Ints bits) { return reinterpret_cast<Floats>(bits); }
+inline Ints floats_to_bits(Floats value) { return reinterpret_cast<Ints>(value); }
+
+// A comparison gives all ones or zeros in each lane. Where it is false, as with a NaN, `otherwise` stands.
+inline Floats choose(Ints condition, Floats value, Floats otherwise) { return condition ? value : otherwise; }
+inline Floats at_least(Floats value, float bound) { return choose(value < bound, all(bound), value); }
+inline Floats at_most(Floats value, float bound) { return choose(value > bound, all(bound), value); }
+inline Floats magnitude(Floats value) { return bits_to_floats(floats_to_bits(value) & 0x7fffffff); }
+
+inline Floats square_root(Floats value) {
+#if defined(__AVX512F__)
+  return _mm512_sqrt_ps(value);
+#elif defined(__AVX2__) && defined(__FMA__)
+  return _mm256_sqrt_ps(value);
+#else
+  for (int i = 0; i < lanes; i++) value[i] = __builtin_sqrtf(value[i]);
+  return value;
+#endif
+}
+
+// Sums of all lanes, always paired in the same way.
+inline float sum_lanes(Floats value) {
+  float part[lanes];
+  std::memcpy(part, &value, sizeof part);
+  for (int width = lanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) part[i] += part[i + width];
+  return part[0];
+}
+inline float largest_lane(Floats value) {
+  float largest = value[0];
+  for (int i = 1; i < lanes; i++) largest = value[i] > largest ? value[i] : largest;
+  return largest;
+}
+
+// Calls body(i, count) for i = 0, lanes, 2 lanes, …: count is `lanes`, a constant that the compiler sees, but for the
+// last call, which has what is left.
+template <typename Body>
+inline void for_lanes(int64_t size, Body&& body) {
+  int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) body(i, std::integral_constant<int, lanes>{});
+  if (i < size) body(i, static_cast<int>(size - i));
+}
+inline Floats load_some(const float* from, std::integral_constant<int, lanes>) { return load(from); }
+inline void store_some(float* to, Floats value, std::integral_constant<int, lanes>) { store(to, value); }
+
+// eˣ to about one unit in the last place: 2ⁿ times a polynomial of the rest, |rest| ≤ ln 2 / 2 (the coefficients are
+// those of Cephes' expf, Moshier 1992). 0 below −87.3, where float32 has no normal numbers left.
+inline Floats exponential(Floats x) {
+  const Floats inside = at_most(at_least(x, -87.33654f), 88.37626f);
+  // Adding and taking away 1.5 · 2²³ rounds to the nearest integer.
+  const Floats n = (inside * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
+  const Floats rest = (inside - n * 0.693359375f) - n * -2.12194440e-4f;
+  Floats p = all(1.9875691500e-4f);
+  p = p * rest + 1.3981999507e-3f;
+  p = p * rest + 8.3334519073e-3f;
+  p = p * rest + 4.1665795894e-2f;
+  p = p * rest + 1.6666665459e-1f;
+  p = p * rest + 5.0000001201e-1f;
+  const Floats value = (p * rest) * rest + rest + 1.0f;
+  const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
+  return choose(x < -87.33654f, Floats{}, value * bits_to_floats(power));
+}
+
+namespace transposition {
+// Swaps the blocks of `width` lanes off the diagonal between rows i and i + width, for all i without that bit.
+template <int width, int... lane>
+inline Floats low(Floats a, Floats b, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(a, b, (lane & width ? lanes + lane - width : lane)...);
+}
+template <int width, int... lane>
+inline Floats high(Floats a, Floats b, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(a, b, (lane & width ? lanes + lane : lane + width)...);
+}
+template <int width>
+inline void stage(Floats (&rows)[lanes]) {
+  if constexpr (width < lanes) {
+    constexpr auto sequence = std::make_integer_sequence<int, lanes>{};
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; i++) {
+      if (i & width) continue;
+      const Floats a = rows[i], b = rows[i + width];
+      rows[i] = low<width>(a, b, sequence);
+      rows[i + width] = high<width>(a, b, sequence);
+    }
+    stage<width * 2>(rows);
+  }
+}
+}  // namespace transposition
+
+// A square of lanes x lanes, in registers: log₂ lanes stages that each exchange halves.
+inline void transpose(Floats (&rows)[lanes]) { transposition::stage<1>(rows); }
+
+}  // namespace native

@@ -1,0 +1,132 @@
+/** tfjs's own kernels on the device: some of its kernels, and all of tfjs's cpu kernels on the same memory. */
+import * as tf from "@tensorflow/tfjs-core"
+import type { DeviceBackend } from "./backend.ts"
+import type { Handle } from "./device.ts"
+
+/** A kernel of the device, or undefined where it does not take such inputs. */
+type DeviceKernel = (call: {
+  readonly inputs: tf.NamedTensorInfoMap
+  readonly attrs: tf.NamedAttrMap
+  readonly backend: DeviceBackend
+}) => tf.TensorInfo | undefined
+
+const isFloat = (...tensors: readonly (tf.TensorInfo | undefined)[]): boolean =>
+  tensors.every((tensor) => tensor?.dtype === "float32")
+
+const sizeOf = ({ shape }: tf.TensorInfo): number => tf.util.sizeFromShape(shape)
+
+/** Whether `b`, repeated, lies under `a` number by number: the shapes' last dimensions are the same. */
+const repeats = (a: tf.TensorInfo, b: tf.TensorInfo): boolean => {
+  const shape = b.shape.slice(b.shape.findIndex((size) => size !== 1))
+  const inner = sizeOf(b) === 1 ? [] : shape
+  return (
+    inner.length <= a.shape.length &&
+    inner.every((size, i) => size === a.shape[a.shape.length - inner.length + i]) &&
+    b.shape.length <= a.shape.length
+  )
+}
+
+const elementwise =
+  (name: "add" | "subtract" | "multiply"): DeviceKernel =>
+  ({ inputs, backend }) => {
+    const { a, b } = inputs
+    if (a === undefined || b === undefined || !isFloat(a, b) || !repeats(a, b) || sizeOf(a) === 0)
+      return undefined
+    const out = backend.allocate(a.shape)
+    backend.device[name](backend.floats(a), backend.floats(b), backend.floats(out))
+    return out
+  }
+
+/** The product of two tensors whose first dimensions are a batch: the same for both, or one matrix for all. */
+const product = (
+  backend: DeviceBackend,
+  a: tf.TensorInfo,
+  b: tf.TensorInfo,
+  transposeA: boolean,
+  transposeB: boolean,
+): tf.TensorInfo | undefined => {
+  const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
+  const [sizeA, sizeB] = [batchA, batchB].map((shape) => tf.util.sizeFromShape(shape)) as [number, number]
+  if (!tf.util.arraysEqual(batchA, batchB) && sizeA !== 1 && sizeB !== 1) return undefined
+  const [rowsA, columnsA] = a.shape.slice(-2) as [number, number]
+  const [rowsB, columnsB] = b.shape.slice(-2) as [number, number]
+  const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA]
+  const n = transposeB ? rowsB : columnsB
+  const out = backend.allocate([...(batchA.length > batchB.length || sizeA > sizeB ? batchA : batchB), m, n])
+  backend.device.matmul(
+    backend.floats(a),
+    backend.floats(b),
+    backend.floats(out),
+    Math.max(sizeA, sizeB),
+    m,
+    n,
+    k,
+    transposeA,
+    transposeB,
+    backend.bfloat16,
+  )
+  return out
+}
+
+const ofDevice: Readonly<Record<string, DeviceKernel>> = {
+  BatchMatMul: ({ inputs: { a, b }, attrs, backend }) => {
+    if (a === undefined || b === undefined || !isFloat(a, b)) return undefined
+    return product(backend, a, b, attrs.transposeA === true, attrs.transposeB === true)
+  },
+  _FusedMatMul: ({ inputs: { a, b, bias }, attrs, backend }) => {
+    const linear =
+      attrs.activation === undefined || attrs.activation === null || attrs.activation === "linear"
+    if (a === undefined || b === undefined || !isFloat(a, b) || !linear) return undefined
+    if (bias !== undefined && (!isFloat(bias) || sizeOf(bias) !== bias.shape.at(-1))) return undefined
+    const out = product(backend, a, b, attrs.transposeA === true, attrs.transposeB === true)
+    if (out !== undefined && bias !== undefined && sizeOf(out) > 0) {
+      const handle: Handle = backend.floats(out)
+      backend.device.add(handle, backend.floats(bias), handle)
+    }
+    return out
+  },
+  Fill: ({ attrs, backend }) => {
+    const { shape, value, dtype } = attrs as { shape: number[]; value: number | string; dtype?: tf.DataType }
+    if (typeof value !== "number" || (dtype !== undefined && dtype !== "float32")) return undefined
+    const out = backend.allocate(shape)
+    backend.device.fill(backend.floats(out), value)
+    return out
+  },
+  Transpose: ({ inputs: { x }, attrs, backend }) => {
+    const { perm } = attrs as { perm: number[] }
+    if (x === undefined || !isFloat(x) || x.shape.length !== 2 || perm[0] !== 1) return undefined
+    const [rows, columns] = x.shape as [number, number]
+    const out = backend.allocate([columns, rows])
+    backend.device.transpose(backend.floats(x), backend.floats(out), rows)
+    return out
+  },
+  Add: elementwise("add"),
+  Sub: elementwise("subtract"),
+  Multiply: elementwise("multiply"),
+  /** Of numbers, into data of that type: tfjs's own would give the integers' data out as float32. */
+  Cast: ({ inputs: { x }, attrs, backend }) => {
+    const dtype = (["float32", "int32"] as const).find((type) => type === attrs.dtype)
+    if (x === undefined || dtype === undefined) return undefined
+    if (x.dtype === dtype || (x.dtype !== "int32" && x.dtype !== "bool")) return undefined
+    return backend.makeTensorInfo(x.shape, dtype, backend.dataOf(x).values)
+  },
+}
+
+/** Registers every kernel that the cpu backend has under the name `backendName`; the device's own come first. */
+export const registerDeviceKernels = (backendName: string): void => {
+  for (const config of tf.getKernelsForBackend("cpu")) {
+    const { kernelName, kernelFunc: inJavaScript } = config
+    const onDevice = ofDevice[kernelName]
+    const kernelFunc: tf.KernelFunc =
+      onDevice === undefined
+        ? inJavaScript
+        : (call) =>
+            onDevice({
+              inputs: call.inputs,
+              attrs: call.attrs ?? {},
+              // tfjs declares the backend of a kernel as an empty object.
+              backend: call.backend as DeviceBackend,
+            }) ?? inJavaScript(call)
+    tf.registerKernel({ ...config, backendName, kernelFunc })
+  }
+}

@@ -1,0 +1,51 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { bench } from "../../core/bench.ts"
+import { stream } from "../../core/tensor/stream.ts"
+import { lossOf } from "../finetune/classifier.ts"
+import { freshModel } from "./material/model.ts"
+import { fields, flagTexts } from "./material/options.ts"
+import { pairs } from "./material/sequences.ts"
+import { trainingJob } from "./material/training.ts"
+
+export const finetune = bench({
+  bench: "finetune",
+  summary: "Updates of a classifier on pairs of sentences: forward, backward, clipping, AdamW",
+  flags: {
+    model: flagTexts.model,
+    rte: flagTexts.rte,
+    tokenizer: flagTexts.tokenizer,
+    batch: `${flagTexts.batch} (default: 16)`,
+    "max-len": `${flagTexts.length} (default: 128)`,
+    steps: flagTexts.steps,
+  },
+  options: type({
+    "+": "reject",
+    model: fields.model,
+    "rte?": fields.file,
+    "tokenizer?": fields.file,
+    batch: fields.batch.default("16"),
+    "max-len": fields.length.default("128"),
+    steps: fields.steps.default("12"),
+  }),
+  prepare: Effect.fnUntraced(function* ({ model: size, rte, tokenizer, batch, "max-len": maxLength, steps }) {
+    const count = batch * (steps + 1)
+    const material = yield* pairs(rte, { count, maxLength, tokenizer })
+    const { sequences, labels, data } = material
+    const model = yield* freshModel(size, material.vocabularySize, ["pooler", "classifier"])
+    const places = (step: number) => Int32Array.from({ length: batch }, (_, n) => step * batch + n)
+    return yield* trainingJob(
+      {
+        model,
+        heads: ["pooler", "classifier"],
+        batches: Array.from({ length: steps + 1 }, (_, step) => selectSequences(sequences, places(step))),
+        predictions: 0,
+        optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
+        loss: (step) =>
+          lossOf(model, { sequences, labels }, places(step), { stream: stream(0, "dropout"), step }),
+      },
+      { model: size, facts: { batch, data } },
+    )
+  }),
+})

@@ -1,0 +1,78 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { bench } from "../../core/bench.ts"
+import { blocksOf, parametersOf } from "../model/parameters.ts"
+import { lookCost } from "../probe/fisher/forecast.ts"
+import { blockGrams, layerOf, parameterGrams } from "../probe/fisher/grams.ts"
+import { effectiveRank } from "../probe/fisher/rank.ts"
+import { eigenvalues } from "../probe/fisher/spectrum.ts"
+import { freshModel } from "./material/model.ts"
+import { fields, flagTexts } from "./material/options.ts"
+import { pairs } from "./material/sequences.ts"
+
+const heads = ["pooler", "classifier"] as const
+
+export const fisher = bench({
+  bench: "fisher",
+  summary: "Looks of the Fisher probe: Gram matrices, their eigenvalues and effective ranks, layer by layer",
+  flags: {
+    model: flagTexts.model,
+    rte: flagTexts.rte,
+    tokenizer: flagTexts.tokenizer,
+    samples: "Examples whose gradients are compared (default: 16)",
+    "max-len": `${flagTexts.length} (default: 128)`,
+    steps: "Looks that are timed, after one that is not (default: 3)",
+  },
+  options: type({
+    "+": "reject",
+    model: fields.model,
+    "rte?": fields.file,
+    "tokenizer?": fields.file,
+    samples: fields.batch.default("16"),
+    "max-len": fields.length.default("128"),
+    steps: fields.steps.default("3"),
+  }),
+  prepare: Effect.fnUntraced(function* ({
+    model: size,
+    rte,
+    tokenizer,
+    samples,
+    "max-len": maxLength,
+    steps,
+  }) {
+    const material = yield* pairs(rte, { count: samples, maxLength, tokenizer })
+    const { sequences, labels, data } = material
+    const model = yield* freshModel(size, material.vocabularySize, heads)
+    const { config, parameters } = model
+    const layers = [...blocksOf(parametersOf(config, heads))].filter(
+      ([block]) => layerOf(block) !== undefined,
+    )
+    const tokens = sequences.ids.length
+    const cost = lookCost(
+      {
+        ...config,
+        parameters: parameters.size,
+        tokensPerExample: tokens / samples,
+        steps: 1,
+        warmupSteps: 0,
+        batchSize: samples,
+      },
+      { samples, layers: true, selfCheck: false, blocks: config.layers },
+    )
+    return {
+      model: size,
+      tokensPerStep: tokens,
+      flopsPerStep: cost.flops,
+      facts: { samples, data },
+      run: Effect.fnUntraced(function* (lap) {
+        yield* lap
+        for (let look = 0; look <= steps; look++) {
+          const blocks = new Map(layers)
+          const grams = blockGrams(blocks, parameterGrams(model, blocks, { sequences, labels }))
+          for (const gram of grams.values()) effectiveRank(eigenvalues(gram, samples), 0.99)
+          yield* lap
+        }
+      }),
+    }
+  }),
+})

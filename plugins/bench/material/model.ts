@@ -1,0 +1,18 @@
+import { Effect } from "effect"
+import { Parameters } from "../../../core/tensor/parameters.ts"
+import { stream } from "../../../core/tensor/stream.ts"
+import type { BertModel } from "../../model/bert.ts"
+import { configOf, type Size } from "../../model/config.ts"
+import { initialise } from "../../model/initialise.ts"
+import { type Head, parametersOf } from "../../model/parameters.ts"
+
+/** A fresh model of a published size, which the scope disposes of. */
+export const freshModel = (size: Size, vocabularySize: number, heads: readonly Head[]) =>
+  Effect.acquireRelease(
+    Effect.sync((): BertModel => {
+      const config = configOf(size, vocabularySize, 0)
+      const values = initialise(config, parametersOf(config, heads), stream(0, "head"))
+      return { config, parameters: Parameters.fromHost(values) }
+    }),
+    ({ parameters }) => Effect.sync(() => parameters.dispose()),
+  )

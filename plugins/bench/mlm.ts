@@ -1,0 +1,62 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { bench } from "../../core/bench.ts"
+import { stream } from "../../core/tensor/stream.ts"
+import { maskedLoss } from "../pretrain/masked.ts"
+import { masker } from "../pretrain/masking.ts"
+import { freshModel } from "./material/model.ts"
+import { fields, flagTexts } from "./material/options.ts"
+import { sentences } from "./material/sequences.ts"
+import { trainingJob } from "./material/training.ts"
+
+export const mlm = bench({
+  bench: "mlm",
+  summary: "Updates of a masked-language model over its whole vocabulary",
+  flags: {
+    model: flagTexts.model,
+    corpus: flagTexts.corpus,
+    tokenizer: flagTexts.tokenizer,
+    batch: `${flagTexts.batch} (default: 64)`,
+    "max-len": `${flagTexts.length} (default: 128)`,
+    steps: flagTexts.steps,
+  },
+  options: type({
+    "+": "reject",
+    model: fields.model,
+    "corpus?": fields.file,
+    "tokenizer?": fields.file,
+    batch: fields.batch.default("64"),
+    "max-len": fields.length.default("128"),
+    steps: fields.steps.default("12"),
+  }),
+  prepare: Effect.fnUntraced(function* ({
+    model: size,
+    corpus,
+    tokenizer,
+    batch,
+    "max-len": maxLength,
+    steps,
+  }) {
+    const material = yield* sentences(corpus, { count: batch * (steps + 1), maxLength, tokenizer })
+    const { sequences, special, vocabularySize, data } = material
+    const model = yield* freshModel(size, vocabularySize, ["pooler", "maskedLanguageModel"])
+    const mask = masker(special, vocabularySize, 0)
+    const masked = Array.from({ length: steps + 1 }, (_, step) => {
+      const places = Int32Array.from({ length: batch }, (_, n) => step * batch + n)
+      return mask(selectSequences(sequences, places), places, 0)
+    })
+    const predictions = masked.reduce((sum, { positions }) => sum + positions.length, 0) / masked.length
+    return yield* trainingJob(
+      {
+        model,
+        heads: ["pooler", "maskedLanguageModel"],
+        batches: masked.map(({ sequences }) => sequences),
+        predictions,
+        optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01, biasCorrection: true },
+        loss: (step) => maskedLoss(model, masked[step]!, { stream: stream(0, "dropout"), step }),
+      },
+      { model: size, facts: { batch, data, predictions: Math.round(predictions) } },
+    )
+  }),
+})

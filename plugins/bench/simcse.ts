@@ -1,0 +1,59 @@
+import { type } from "arktype"
+import { Effect } from "effect"
+import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { bench } from "../../core/bench.ts"
+import { stream } from "../../core/tensor/stream.ts"
+import { contrastiveLoss } from "../pretrain/contrastive.ts"
+import { freshModel } from "./material/model.ts"
+import { fields, flagTexts } from "./material/options.ts"
+import { sentences } from "./material/sequences.ts"
+import { trainingJob } from "./material/training.ts"
+
+export const simcse = bench({
+  bench: "simcse",
+  summary: "Updates of unsupervised SimCSE: every sentence twice, InfoNCE at 0.05",
+  flags: {
+    model: flagTexts.model,
+    corpus: flagTexts.corpus,
+    tokenizer: flagTexts.tokenizer,
+    batch: `${flagTexts.batch} (default: 64)`,
+    "max-len": `${flagTexts.length} (default: 32)`,
+    steps: flagTexts.steps,
+  },
+  options: type({
+    "+": "reject",
+    model: fields.model,
+    "corpus?": fields.file,
+    "tokenizer?": fields.file,
+    batch: fields.batch.default("64"),
+    "max-len": fields.length.default("32"),
+    steps: fields.steps.default("12"),
+  }),
+  prepare: Effect.fnUntraced(function* ({
+    model: size,
+    corpus,
+    tokenizer,
+    batch,
+    "max-len": maxLength,
+    steps,
+  }) {
+    const material = yield* sentences(corpus, { count: batch * (steps + 1), maxLength, tokenizer })
+    const { sequences, data } = material
+    const model = yield* freshModel(size, material.vocabularySize, ["pooler"])
+    const places = (step: number) => Int32Array.from({ length: batch }, (_, n) => step * batch + n)
+    return yield* trainingJob(
+      {
+        model,
+        heads: ["pooler"],
+        batches: Array.from({ length: steps + 1 }, (_, step) =>
+          selectSequences(sequences, [...places(step), ...places(step)]),
+        ),
+        predictions: 0,
+        optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, biasCorrection: true },
+        loss: (step) =>
+          contrastiveLoss(model, sequences, places(step), { stream: stream(0, "dropout"), step }, 0.05),
+      },
+      { model: size, facts: { batch, data } },
+    )
+  }),
+})

@@ -1,0 +1,180 @@
+import { beforeAll, describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { startBackend } from "../../../../core/tensor/backend.ts"
+import { attention } from "../../../../core/tensor/ops/attention.ts"
+import { layerNorm } from "../../../../core/tensor/ops/layer-norm.ts"
+import { linear } from "../../../../core/tensor/ops/linear.ts"
+import { softmaxCrossEntropy } from "../../../../core/tensor/ops/softmax-cross-entropy.ts"
+import { DeviceBackend } from "../../../../plugins/backend/native/backend.ts"
+import { native } from "../../../../plugins/backend/native.ts"
+import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
+import { devices } from "./devices.ts"
+
+describe.skipIf(!nativeBuilds)("the border of the addon", () => {
+  beforeAll(() => Effect.runPromise(startBackend(native)))
+
+  const { device } = devices[0]!
+
+  const none = new Int32Array()
+  const noDropout = new Float64Array()
+
+  test("buffers of the wrong size are refused by every kernel, before it reads them", () => {
+    const [one, two] = [device.allocate("float32", 1), device.allocate("float32", 2)]
+    const three = device.allocate("float32", 3)
+    const offsets = Int32Array.of(0, 2)
+    const gram = new Float64Array(1)
+    const calls: Readonly<Record<string, () => void>> = {
+      matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, false),
+      "matmul of a great batch": () => device.matmul(two, two, two, 2 ** 40, 1, 1, 1, false, false, false),
+      linear: () => device.linear(three, two, one, two, false),
+      linearGelu: () => device.linearGelu(two, two, one, one, two, false),
+      linearInputGradient: () => device.linearInputGradient(two, two, three, 2, false),
+      linearParameterGradients: () => device.linearParameterGradients(two, two, two, one, 3, false),
+      add: () => device.add(three, two, three),
+      subtract: () => device.subtract(two, two, three),
+      multiply: () => device.multiply(two, three, two),
+      dropout: () => device.dropout(two, three, noDropout, none),
+      "dropout's draw": () => device.dropout(two, two, Float64Array.of(0.1, 1), none),
+      "dropout's rate": () => device.dropout(two, two, Float64Array.of(1, 0, 0, 0, 0), none),
+      transpose: () => device.transpose(three, three, 2),
+      layerNorm: () => device.layerNorm(two, two, three, 1, two, two, one),
+      residualNorm: () => device.residualNorm(two, three, two, two, 1, noDropout, none, two, two, one),
+      layerNormInputGradient: () => device.layerNormInputGradient(two, two, two, two, two),
+      layerNormParameterGradients: () => device.layerNormParameterGradients(three, three, two, two),
+      attention: () => device.attention(two, two, two, 1, offsets, Int32Array.of(0, 1), noDropout, two, two),
+      "attention's places": () =>
+        device.attention(two, two, two, 1, offsets, Int32Array.of(1, 0), noDropout, two, two),
+      "attention's offsets": () =>
+        device.attention(two, two, two, 1, Int32Array.of(0, 5, 2), Int32Array.of(0, 1), noDropout, two, two),
+      attentionGradient: () =>
+        device.attentionGradient(
+          two,
+          two,
+          two,
+          two,
+          two,
+          1,
+          offsets,
+          Int32Array.of(0, 1),
+          noDropout,
+          two,
+          two,
+          three,
+        ),
+      softmaxCrossEntropy: () => device.softmaxCrossEntropy(two, Int32Array.of(0), two, two),
+      "softmaxCrossEntropy's labels": () => device.softmaxCrossEntropy(two, Int32Array.of(2), one, two),
+      infoNCE: () => device.infoNCE(two, three, 1, 1, one, two, two),
+      gatherRows: () => device.gatherRows(two, Int32Array.of(2), one),
+      sumIntoRows: () => device.sumIntoRows(two, Int32Array.of(0, 3), two),
+      spreadRows: () => device.spreadRows(two, Int32Array.of(-1), three),
+      sumOfSquares: () => device.sumOfSquares(three, 2),
+      adamw: () => device.adamw(two, three, two, two, new Float64Array(6)),
+      "adamw's coefficients": () => device.adamw(two, two, two, two, new Float64Array(5)),
+      adamwRows: () =>
+        device.adamwRows(two, one, Int32Array.of(2), two, two, new Uint8Array(2), new Float64Array(6)),
+      markActiveRows: () => device.markActiveRows(two, three, new Uint8Array(2)),
+      gramByTokens: () => device.gramByTokens(two, three, offsets, gram),
+      gramDirectly: () => device.gramDirectly(two, two, offsets, new Float64Array(4)),
+      gramOfSums: () => device.gramOfSums(two, three, offsets, gram),
+      write: () => device.write(two, new Float32Array(3)),
+      "write of another type": () => device.write(two, new Int32Array(2)),
+    }
+    for (const [name, call] of Object.entries(calls)) {
+      let thrown: unknown
+      try {
+        call()
+      } catch (error) {
+        thrown = error
+      }
+      // RangeError and TypeError come from this realm or from the addon's.
+      expect({ name, thrown: thrown instanceof Error ? thrown.constructor.name : thrown }).toEqual({
+        name,
+        thrown: expect.stringMatching(/^(Type|Range)Error$/) as unknown as string,
+      })
+    }
+    for (const handle of [one, two, three]) device.release(handle)
+  })
+
+  test("handles that are released, never given out or no handles at all are refused", () => {
+    const [live, gone] = [device.allocate("float32", 2), device.allocate("float32", 2)]
+    device.release(gone)
+    // Its place in the table is taken again: the old handle stays dead.
+    const next = device.allocate("float32", 2)
+    expect(next).not.toBe(gone)
+    for (const handle of [gone, -1, 0.5, Number.NaN, 2 ** 53, 12345]) {
+      expect(() => device.add(live, handle, live)).toThrow()
+    }
+    expect(() => device.release(gone)).toThrow("disposed of")
+    expect(() => device.add(live, "x" as never, live)).toThrow("a number was expected")
+    expect(() => (device.add as (...args: unknown[]) => void)(live)).toThrow("3 arguments were expected")
+    for (const handle of [live, next]) device.release(handle)
+  })
+
+  test("a tensor of another type is refused", () => {
+    const [floats, integers] = [device.allocate("float32", 2), device.allocate("int32", 2)]
+    expect(() => device.add(floats, integers, floats)).toThrow("another type")
+    for (const handle of [floats, integers]) device.release(handle)
+    tf.tidy(() => {
+      expect(() => softmaxCrossEntropy(tf.zeros([1, 2], "int32"), Int32Array.of(0))).toThrow(
+        "float32 was expected",
+      )
+    })
+  })
+
+  test("ops of the wrong shapes, or on tensors that were disposed of, throw", () => {
+    tf.tidy(() => {
+      expect(() => linear(tf.ones([2, 3]), tf.ones([4, 5]), tf.ones([4]))).toThrow()
+      expect(() => layerNorm(tf.ones([2, 3]), tf.ones([4]), tf.ones([3]), 1e-12)).toThrow()
+      const gone = tf.ones<tf.Rank.R2>([2, 2])
+      gone.dispose()
+      expect(() => attention(gone, gone, gone, { heads: 1, offsets: Int32Array.of(0, 2) })).toThrow()
+      expect(() => linear(gone, tf.ones([2, 2]), tf.ones([2]))).toThrow()
+      expect(() => tf.add(gone, 1)).toThrow()
+    })
+  })
+})
+
+describe.skipIf(!nativeBuilds)("memory", () => {
+  beforeAll(() => Effect.runPromise(startBackend(native)))
+
+  const backend = (): DeviceBackend => {
+    const found = tf.findBackend("native")
+    if (!(found instanceof DeviceBackend)) throw new Error("native is not running")
+    return found
+  }
+
+  test("goes back when a tensor is disposed of, and is what tf.memory says", () => {
+    const { device } = backend()
+    const [before, bytes] = [device.bytesInUse(), tf.memory().numBytes]
+    const x = tf.ones([1000])
+    expect(device.bytesInUse() - before).toBe(4096)
+    expect(tf.memory()).toMatchObject({ unreliable: false, numBytes: bytes + 4000 })
+    const y = x.clone()
+    x.dispose()
+    expect([...y.dataSync()]).toEqual(new Array(1000).fill(1))
+    expect(device.bytesInUse() - before).toBe(4096)
+    y.dispose()
+    expect(device.bytesInUse()).toBe(before)
+  })
+
+  test("is reused, whatever the sizes", () => {
+    const { device } = backend()
+    const before = device.bytesInUse()
+    const places = new Set<unknown>()
+    for (let size = 1; size < 200_000; size += 1777) {
+      const x = tf.ones([size])
+      places.add(backend().dataOf(x).values.constructor)
+      x.dispose()
+    }
+    expect(device.bytesInUse()).toBe(before)
+  })
+
+  test("values that were read outlive their tensor", () => {
+    const x = tf.tensor1d([1, 2, 3])
+    const values = x.dataSync()
+    x.dispose()
+    tf.tidy(() => tf.fill([3], 9))
+    expect([...values]).toEqual([1, 2, 3])
+  })
+})

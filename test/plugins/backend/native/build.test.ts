@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const project = join(import.meta.dir, "..", "..", "..", "..")
+
+let root: string
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "kasosei-build-"))
+})
+afterEach(() => rm(root, { recursive: true, force: true }))
+
+/** A program in the compiler's place. */
+const compiler = async (body: string): Promise<string> => {
+  const path = join(root, "compiler")
+  await writeFile(path, `#!/bin/sh\nif [ "$1" = --version ]; then echo pretended 1.0; exit 0; fi\n${body}\n`)
+  await chmod(path, 0o755)
+  return path
+}
+
+/** Writes what a compiler would: its last argument is the output. */
+const pretend = 'for last; do :; done; echo "$last" >> "$LOG"; sleep 0.1; echo object > "$last"'
+
+const run = (cxx: string, script: string): Promise<{ readonly out: string; readonly err: string }> =>
+  new Promise((resolve) => {
+    const env = { ...process.env, CXX: cxx, XDG_CACHE_HOME: join(root, "cache"), LOG: join(root, "log") }
+    const child = spawn(process.execPath, ["-e", script], { cwd: project, env })
+    let [out, err] = ["", ""]
+    child.stdout.on("data", (data) => {
+      out += data
+    })
+    child.stderr.on("data", (data) => {
+      err += data
+    })
+    child.on("close", () => resolve({ out: out.trim(), err: err.trim() }))
+  })
+
+const buildOne = `
+  const { Effect } = await import("effect")
+  const { addonPath } = await import("./plugins/backend/native/build.ts")
+  console.log(await Effect.runPromise(addonPath()))`
+
+const chooseAuto = `
+  const { Effect } = await import("effect")
+  const { backendNamed } = await import("./core/discover.ts")
+  console.log((await Effect.runPromise(backendNamed("auto"))).name)`
+
+describe("the addon's build", () => {
+  test("is done once by processes that start together, with one line that says so", async () => {
+    const cxx = await compiler(pretend)
+    const runs = await Promise.all([run(cxx, buildOne), run(cxx, buildOne), run(cxx, buildOne)])
+    const paths = new Set(runs.map(({ out }) => out))
+    expect(paths.size).toBe(1)
+    expect(await readFile([...paths][0]!, "utf8")).toBe("object\n")
+    expect(
+      runs.map(({ err }) => err).filter((err) => err.includes("building the native backend")).length,
+    ).toBe(1)
+    const outputs = (await readFile(join(root, "log"), "utf8")).trim().split("\n")
+    expect(outputs.filter((output) => output.endsWith("addon.node")).length).toBe(1)
+    // Nothing is left beside it.
+    expect((await readdir(join(root, "cache", "kasosei", "native"))).length).toBe(1)
+    await run(cxx, buildOne)
+    expect((await readFile(join(root, "log"), "utf8")).trim().split("\n")).toEqual(outputs)
+  }, 30_000)
+
+  test("that was cut off is taken over", async () => {
+    const cxx = await compiler(pretend)
+    const { out } = await run(cxx, buildOne)
+    await rm(out)
+    // A lock of a process that is gone: no process has this number.
+    await writeFile(`${out}.lock`, "4194305")
+    expect((await run(cxx, buildOne)).out).toBe(out)
+    expect(existsSync(`${out}.lock`)).toBe(false)
+  }, 30_000)
+
+  test("that fails is told in one line and not tried again, and auto takes wasm", async () => {
+    const cxx = await compiler('echo x >> "$LOG"; echo "a.cpp:1: error: no such thing" >&2; exit 1')
+    const first = await run(cxx, chooseAuto)
+    expect(first.out).toBe("wasm")
+    const lines = first.err.split("\n").filter((line) => !line.startsWith("building"))
+    expect(lines).toEqual([
+      expect.stringContaining("the backend native cannot run here"),
+    ] as unknown as string[])
+    expect(lines[0]).toContain("could not build the addon")
+    const calls = await readFile(join(root, "log"), "utf8")
+    const second = await run(cxx, chooseAuto)
+    expect(second.out).toBe("wasm")
+    expect(second.err).toBe(lines[0]!)
+    expect(await readFile(join(root, "log"), "utf8")).toBe(calls)
+  }, 30_000)
+
+  test("without a compiler says what to install, and auto takes wasm", async () => {
+    const { out, err } = await run(join(root, "none"), chooseAuto)
+    expect(out).toBe("wasm")
+    expect(err).toContain("no C++ compiler was found")
+    expect(err).toContain("g++")
+    expect(err.split("\n").length).toBe(1)
+  }, 30_000)
+})

@@ -1,0 +1,74 @@
+import { describe } from "bun:test"
+import { Effect, Result } from "effect"
+import { addonPath } from "../../../../plugins/backend/native/build.ts"
+import { type Device, type Handle, openDevice } from "../../../../plugins/backend/native/device.ts"
+import { noise } from "../../../core/tensor/against-float64.ts"
+
+/** This processor's own path, and those of older ones that it can run too. */
+const targets = process.arch === "x64" ? ["native", "x86-64-v3", "x86-64"] : ["native"]
+
+export const devices: readonly { readonly target: string; readonly device: Device }[] = (
+  await Promise.all(
+    targets.map(async (target) => {
+      const built = await Effect.runPromise(Effect.result(addonPath(target)))
+      return Result.isSuccess(built) ? [{ target, device: openDevice(built.success) }] : []
+    }),
+  )
+).flat()
+
+/** Runs tests on the device's every code path. */
+export const onEveryPath = (name: string, define: (device: Device) => void): void => {
+  for (const { target, device } of devices) {
+    describe(`${name}, built for ${target} (${device.instructions})`, () => define(device))
+  }
+}
+
+export interface Given {
+  readonly handle: Handle
+  readonly values: Float32Array
+}
+
+/** Buffers that are released at the end of `body`. */
+export const withBuffers = <A>(
+  device: Device,
+  body: (buffers: {
+    /** Normal numbers, the same for the same site. */
+    readonly given: (site: number, size: number) => Given
+    readonly empty: (size: number) => Handle
+    readonly read: (handle: Handle, size: number) => Float32Array
+  }) => A,
+): A => {
+  const handles: Handle[] = []
+  const empty = (size: number) => {
+    const handle = device.allocate("float32", size)
+    handles.push(handle)
+    return handle
+  }
+  try {
+    return body({
+      given: (site, size) => {
+        const handle = empty(size)
+        const values = noise(site, size)
+        device.write(handle, values)
+        return { handle, values }
+      },
+      empty,
+      read: (handle, size) => Float32Array.from(device.read(handle, "float32", size)),
+    })
+  } finally {
+    for (const handle of handles) device.release(handle)
+  }
+}
+
+/** The greatest difference, as a part of the largest number expected (or of 1, if that is less). */
+export const deviation = (found: ArrayLike<number>, expected: ArrayLike<number>): number => {
+  if (found.length !== expected.length) return Number.POSITIVE_INFINITY
+  let largest = 1
+  let difference = 0
+  for (let i = 0; i < expected.length; i++) {
+    largest = Math.max(largest, Math.abs(expected[i]!))
+    const here = Math.abs(found[i]! - expected[i]!)
+    if (!(here <= difference)) difference = here
+  }
+  return difference / largest
+}

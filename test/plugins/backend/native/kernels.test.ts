@@ -1,0 +1,298 @@
+import { beforeAll, describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { startBackend } from "../../../../core/tensor/backend.ts"
+import { type AdamWCoefficients, type Kernels, kernel } from "../../../../core/tensor/kernels.ts"
+import { referenceAdamW } from "../../../../core/tensor/ops/adamw.ts"
+import { attention } from "../../../../core/tensor/ops/attention.ts"
+import { dropout } from "../../../../core/tensor/ops/dropout.ts"
+import { embedding } from "../../../../core/tensor/ops/embedding.ts"
+import { referenceGlobalNorm } from "../../../../core/tensor/ops/global-norm.ts"
+import { residualNorm } from "../../../../core/tensor/ops/layer-norm.ts"
+import { linearGelu } from "../../../../core/tensor/ops/linear.ts"
+import { referenceScatterAddRows } from "../../../../core/tensor/ops/rows.ts"
+import { fillDropoutMask, stream } from "../../../../core/tensor/stream.ts"
+import { cpu } from "../../../../plugins/backend/cpu.ts"
+import { native } from "../../../../plugins/backend/native.ts"
+import { referenceSumsGram } from "../../../../plugins/probe/fisher/gram.ts"
+import { referenceLinearGram } from "../../../../plugins/probe/fisher/linear.ts"
+import { noise } from "../../../core/tensor/against-float64.ts"
+import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
+import { deviation, devices } from "./devices.ts"
+
+const random = <T extends tf.Tensor>(site: number, shape: number[]): T =>
+  tf.tensor(noise(site, tf.util.sizeFromShape(shape)), shape) as T
+
+const draw = { stream: stream(5, "dropout"), site: 3, step: 2 ** 33 + 1 }
+
+const offsetsOf = (lengths: readonly number[]): Int32Array => {
+  const offsets = new Int32Array(lengths.length + 1)
+  for (const [n, length] of lengths.entries()) offsets[n + 1] = offsets[n]! + length
+  return offsets
+}
+
+/** What `compute` gives and its gradients, on a backend: numbers side by side. */
+const valueAndGradients = (
+  backend: string,
+  shapes: readonly number[][],
+  compute: (x: tf.Tensor[]) => tf.Tensor,
+) => {
+  tf.setBackend(backend)
+  return tf.tidy(() => {
+    const inputs = shapes.map((shape, site) => random(site, shape))
+    const loss = (...x: tf.Tensor[]) => {
+      const y = compute(x)
+      return tf.sum(tf.mul(y, random(99, y.shape)))
+    }
+    const gradients = tf.grads(loss)(inputs)
+    return [compute(inputs), ...gradients].map((tensor) => tensor.dataSync().slice())
+  })
+}
+
+/** Holds native against the cpu backend. */
+const agree = (shapes: readonly number[][], compute: (x: tf.Tensor[]) => tf.Tensor, tolerance = 5e-6) => {
+  const [found, expected] = ["native", "cpu"].map((backend) => valueAndGradients(backend, shapes, compute))
+  for (const [i, values] of found!.entries()) {
+    expect({ i, close: deviation(values, expected![i]!) < tolerance }).toEqual({ i, close: true })
+  }
+  tf.setBackend("native")
+}
+
+describe.skipIf(!nativeBuilds)("fused kernels", () => {
+  beforeAll(async () => {
+    await Effect.runPromise(startBackend(cpu))
+    await Effect.runPromise(startBackend(native))
+  })
+
+  test.each([
+    { lengths: [1], heads: 1, d: 1 },
+    { lengths: [1, 1, 15], heads: 2, d: 17 },
+    { lengths: [33, 2, 17], heads: 3, d: 16 },
+    { lengths: [512], heads: 1, d: 8 },
+    { lengths: [64, 31, 65], heads: 4, d: 64 },
+  ])("attention over $lengths, $heads heads of $d, all and some queries", ({ lengths, heads, d }) => {
+    const offsets = offsetsOf(lengths)
+    const tokens = offsets.at(-1)!
+    const width = heads * d
+    const some = Int32Array.from({ length: tokens }, (_, t) => t).filter((t) => t % 7 === 0)
+    for (const places of [undefined, offsets.slice(0, -1), some]) {
+      for (const rate of [0, 0.3]) {
+        const queries = places?.length ?? tokens
+        agree(
+          [
+            [queries, width],
+            [tokens, width],
+            [tokens, width],
+          ],
+          ([q, k, v]) =>
+            attention(q!.as2D(queries, width), k!.as2D(tokens, width), v!.as2D(tokens, width), {
+              heads,
+              offsets,
+              ...(places && { places }),
+              dropout: { rate, draw },
+            }),
+        )
+      }
+    }
+  })
+
+  test("asking at some places gives the rows of asking at all, to the bit", () => {
+    tf.setBackend("native")
+    tf.tidy(() => {
+      const [q, k, v] = [0, 1, 2].map((site) => random<tf.Tensor2D>(site, [40, 32])) as [
+        tf.Tensor2D,
+        tf.Tensor2D,
+        tf.Tensor2D,
+      ]
+      const offsets = Int32Array.of(0, 23, 40)
+      const places = Int32Array.of(0, 5, 23, 39)
+      const options = { heads: 2, offsets, dropout: { rate: 0.2, draw } }
+      const all = tf.gather(attention(q, k, v, options), tf.tensor1d(places, "int32"))
+      const asked = tf.gather(q, tf.tensor1d(places, "int32"))
+      expect(attention(asked, k, v, { ...options, places }).dataSync()).toEqual(all.dataSync())
+    })
+  })
+
+  test.each([1, 15, 17, 33, 300])("a residual sum with dropout, normalised, of %i tokens", (tokens) => {
+    const hidden = 31
+    const places = Int32Array.from({ length: tokens }, (_, t) => 3 * t + 1)
+    for (const options of [{}, { dropout: { rate: 0.4, draw } }, { dropout: { rate: 0.4, draw }, places }]) {
+      agree([[tokens, hidden], [tokens, hidden], [hidden], [hidden]], ([x, residual, gamma, beta]) =>
+        residualNorm(
+          x!.as2D(tokens, hidden),
+          residual!.as2D(tokens, hidden),
+          gamma!.as1D(),
+          beta!.as1D(),
+          1e-3,
+          options,
+        ),
+      )
+    }
+  })
+
+  test.each([
+    [1, 1, 1],
+    [33, 15, 70],
+    [130, 64, 257],
+  ])("a product with GELU, %i x %i to %i", (tokens, inputs, outputs) => {
+    agree([[tokens, inputs], [outputs, inputs], [outputs]], ([x, weight, bias]) =>
+      linearGelu(x!.as2D(tokens, inputs), weight!.as2D(outputs, inputs), bias!.as1D()),
+    )
+  })
+
+  test.each([1, 3, 4, 63, 65, 5000])("dropout of %i numbers has the mask of the stream", (count) => {
+    const mask = new Float32Array(count)
+    tf.setBackend("native")
+    for (const rate of [0.1, 0.999]) {
+      fillDropoutMask(mask, rate, draw)
+      tf.tidy(() => expect(dropout(tf.ones([count]), { rate, draw }).dataSync()).toEqual(mask))
+      for (const first of [1, 2, 3, 4, 77]) {
+        const part = new Float32Array(count)
+        fillDropoutMask(part, rate, draw, first * count)
+        const places = Int32Array.of(first)
+        tf.tidy(() => expect(dropout(tf.ones([1, count]), { rate, draw }, places).dataSync()).toEqual(part))
+      }
+    }
+  })
+
+  test.each([
+    { lengths: [1], inputs: 1, outputs: 1 },
+    { lengths: [3, 0, 17, 1, 9], inputs: 15, outputs: 33 },
+    { lengths: new Array<number>(18).fill(20), inputs: 33, outputs: 17 },
+  ])("Gram matrices of $lengths tokens", ({ lengths, inputs, outputs }) => {
+    tf.setBackend("native")
+    const offsets = offsetsOf(lengths)
+    const tokens = offsets.at(-1)!
+    const [input, gradient] = [
+      random<tf.Tensor2D>(1, [tokens, inputs]),
+      random<tf.Tensor2D>(2, [tokens, outputs]),
+    ]
+    const factor = random<tf.Tensor2D>(3, [tokens, inputs])
+    const held = (name: "linearGram" | "sumsGram", found: Float64Array, expected: Float64Array) => {
+      expect({ name, close: deviation(found, expected) < 1e-6 }).toEqual({ name, close: true })
+      expect(
+        found.every(
+          (entry, at) =>
+            entry === found[(at % lengths.length) * lengths.length + Math.floor(at / lengths.length)],
+        ),
+      ).toBe(true)
+    }
+    for (const way of ["token", "direct"] as const) {
+      const run = kernel("linearGram", referenceLinearGram)
+      held(
+        "linearGram",
+        run(input, gradient, offsets, way),
+        referenceLinearGram(input, gradient, offsets, way),
+      )
+    }
+    const sums = kernel("sumsGram", referenceSumsGram)
+    held("sumsGram", sums(input, offsets), referenceSumsGram(input, offsets))
+    held("sumsGram", sums(input, offsets, factor), referenceSumsGram(input, offsets, factor))
+    tf.dispose([input, gradient, factor])
+  })
+
+  test("one thread and three give the same bits, forwards and backwards", () => {
+    tf.setBackend("native")
+    const { device } = devices[0]!
+    const offsets = Int32Array.of(0, 50, 120, 300)
+    const compute = ([x, w, b]: tf.Tensor[]) => {
+      const h = linearGelu(x!.as2D(300, 64), w!.as2D(64, 64), b!.as1D())
+      const a = attention(h, h, h, { heads: 4, offsets, dropout: { rate: 0.1, draw } })
+      return residualNorm(a, h, b!.as1D(), b!.as1D(), 1e-5, { dropout: { rate: 0.1, draw } })
+    }
+    const [one, three, again] = [1, 3, 3].map((threads) => {
+      device.setThreads(threads)
+      return valueAndGradients("native", [[300, 64], [64, 64], [64]], compute)
+    })
+    device.setThreads(1)
+    expect(three).toEqual(one!)
+    expect(again).toEqual(one!)
+  })
+})
+
+describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some rows", () => {
+  beforeAll(() => Effect.runPromise(startBackend(native)))
+
+  const shape: [number, number] = [50, 7]
+  const coefficients: AdamWCoefficients = {
+    gradientScale: 0.7,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    stepSize: 1e-2,
+    decay: 0,
+  }
+  const scatter: Kernels["scatterAddRows"] = (x, ids, rows) =>
+    kernel("scatterAddRows", referenceScatterAddRows)(x, ids, rows)
+  const adamw: Kernels["adamw"] = (...args) => kernel("adamw", referenceAdamW)(...args)
+  const globalNorm: Kernels["globalNorm"] = (tensors) => kernel("globalNorm", referenceGlobalNorm)(tensors)
+
+  test("are those of the definition", () => {
+    tf.tidy(() => {
+      const ids = Int32Array.of(3, 49, 3, 0, 3)
+      const x = random<tf.Tensor2D>(1, [5, 7])
+      expect(
+        deviation(scatter(x, ids, 50).dataSync(), referenceScatterAddRows(x, ids, 50).dataSync()),
+      ).toBeLessThan(1e-6)
+      expect(() => scatter(x, Int32Array.of(0, 1, 2, 3, 50), 50)).toThrow("of a table of 50 rows")
+      const none = scatter(tf.zeros([0, 7]), new Int32Array(), 50)
+      expect(none.dataSync().every((value) => value === 0)).toBe(true)
+    })
+  })
+
+  test.each([0, 0.01])(
+    "AdamW with weight decay %p moves the table as with the dense gradient, to the bit",
+    (decay) => {
+      const state = () => {
+        const zero = () => tf.zeros<tf.Rank.R2>(shape)
+        return { theta: random<tf.Tensor>(9, shape), m: zero() as tf.Tensor, v: zero() as tf.Tensor }
+      }
+      let [sparse, dense] = [state(), state()]
+      // Rows come and go, so that moments of rows without a gradient decay.
+      const steps = [[3, 7, 3], [7, 49], [], [0, 3], [20], [20, 21, 22, 7]]
+      for (const [step, rows] of steps.entries()) {
+        const ids = Int32Array.from(rows)
+        const x = random<tf.Tensor2D>(step, [rows.length, 7])
+        const gradient = scatter(x, ids, 50)
+        const whole = tf.tensor2d(scatter(x, ids, 50).dataSync() as Float32Array, shape)
+        expect(globalNorm([gradient])).toBe(globalNorm([whole]))
+        sparse = adamw(sparse.theta, gradient, sparse.m, sparse.v, { ...coefficients, decay })
+        dense = adamw(dense.theta, whole, dense.m, dense.v, { ...coefficients, decay })
+        for (const part of ["theta", "m", "v"] as const) {
+          expect(sparse[part].dataSync()).toEqual(dense[part].dataSync())
+        }
+        if (step === 3) {
+          // As after a resumed training: which rows ever had a gradient follows from the moments.
+          sparse.m = tf.tensor(sparse.m.dataSync(), shape)
+        }
+        tf.dispose([x, gradient, whole])
+      }
+    },
+  )
+
+  test("a table that others see is not changed for them", () => {
+    const theta = random<tf.Tensor>(1, [3])
+    const seen = theta.clone()
+    const before = seen.dataSync()
+    const zero = () => tf.zeros([3])
+    const next = adamw(theta, tf.ones([3]), zero(), zero(), coefficients)
+    expect(seen.dataSync()).toEqual(before)
+    expect(next.theta.dataSync()).not.toEqual(before)
+  })
+
+  test("add up with others", () => {
+    tf.tidy(() => {
+      const table = random<tf.Tensor2D>(1, shape)
+      const ids = Int32Array.of(4, 4, 11)
+      const loss = (t: tf.Tensor) => {
+        const rows = embedding(t.as2D(...shape), ids)
+        return tf.sum(tf.add(tf.sum(tf.square(t)), tf.sum(rows)))
+      }
+      const found = tf.grad(loss)(table).dataSync()
+      const expected = noise(1, 350).map(
+        (value, i) => 2 * value + [4, 4, 11].filter((id) => id === Math.floor(i / 7)).length,
+      )
+      expect(deviation(found, expected)).toBeLessThan(1e-6)
+    })
+  })
+})

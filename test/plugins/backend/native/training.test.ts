@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Layer } from "effect"
+import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
+import { Progress } from "../../../../core/progress.ts"
+import { type Backend, type Computing, startBackend } from "../../../../core/tensor/backend.ts"
+import { linearSchedule } from "../../../../core/tensor/learning-rate.ts"
+import { Parameters } from "../../../../core/tensor/parameters.ts"
+import { integers, stream } from "../../../../core/tensor/stream.ts"
+import { train } from "../../../../core/tensor/training.ts"
+import { native } from "../../../../plugins/backend/native.ts"
+import { wasm } from "../../../../plugins/backend/wasm.ts"
+import { lossOf } from "../../../../plugins/finetune/classifier.ts"
+import { configOf } from "../../../../plugins/model/config.ts"
+import { initialise } from "../../../../plugins/model/initialise.ts"
+import { blocksOf, parametersOf } from "../../../../plugins/model/parameters.ts"
+import { blockGrams, layerOf, parameterGrams } from "../../../../plugins/probe/fisher/grams.ts"
+import { effectiveRank } from "../../../../plugins/probe/fisher/rank.ts"
+import { eigenvalues } from "../../../../plugins/probe/fisher/spectrum.ts"
+import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
+
+const config = {
+  ...configOf("tiny", 60, 0),
+  layers: 2,
+  hidden: 48,
+  heads: 3,
+  intermediate: 96,
+  positions: 32,
+}
+const heads = ["pooler", "classifier"] as const
+const [count, batchSize, steps] = [96, 12, 40]
+
+/** The label is whether a sequence begins with a low piece: there is something to learn. */
+const draws = stream(1, "test")
+const items = Array.from({ length: count }, (_, n) => {
+  const ids = integers({ stream: draws, site: n, step: 0 }, 4 + (n % 23), config.vocabularySize)
+  return { ids, types: new Int32Array(ids.length) }
+})
+const split = {
+  sequences: packSequences(items),
+  labels: Int32Array.from(items, ({ ids }) => (ids[0]! < 30 ? 0 : 1)),
+}
+
+const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
+
+let scratch: string
+let runs = 0
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "kasosei-training-"))
+})
+afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+/** The losses of a training, its last parameters, and the effective ranks of its layers at the end. */
+const trained = async (backend: Backend, computing: Partial<Computing>, seed: number) => {
+  await Effect.runPromise(startBackend(backend, computing))
+  const specs = parametersOf(config, heads)
+  const parameters = Parameters.fromHost(initialise(config, specs, stream(seed, "head")))
+  const model = { config, parameters }
+  const metrics = await Effect.runPromise(
+    train({
+      parameters,
+      learningRates: linearSchedule(2e-3, steps, 4),
+      optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
+      clip: 1,
+      loss: (step) => {
+        const places = Int32Array.from({ length: batchSize }, (_, n) => (step * batchSize + n) % count)
+        return lossOf(model, split, places, { stream: stream(seed, "dropout"), step })
+      },
+      scratch: join(scratch, `${runs++}`),
+    }).pipe(Effect.provide(silent)),
+  )
+  const blocks = new Map([...blocksOf(specs)].filter(([block]) => layerOf(block) !== undefined))
+  const places = Int32Array.from({ length: 16 }, (_, n) => n)
+  const batch = { sequences: selectSequences(split.sequences, places), labels: split.labels.subarray(0, 16) }
+  const grams = blockGrams(blocks, parameterGrams(model, blocks, batch))
+  const ranks = [...grams.values()].map((gram) => effectiveRank(eigenvalues(gram, 16), 0.99))
+  const values = [...parameters.toHost().values()].map(({ values }) => values)
+  parameters.dispose()
+  return { losses: [...metrics.loss], ranks, values }
+}
+
+const meanDistance = (left: readonly number[], right: readonly number[]): number =>
+  left.reduce((sum, loss, step) => sum + Math.abs(loss - right[step]!), 0) / left.length
+
+describe.skipIf(!nativeBuilds)("a training on native", () => {
+  test("goes as on wasm, and gives the same ranks", async () => {
+    const [onNative, onWasm] = [await trained(native, {}, 3), await trained(wasm, {}, 3)]
+    // Rounding differs, and forty updates without bias correction enlarge what differs.
+    expect(meanDistance(onNative.losses, onWasm.losses)).toBeLessThan(1e-3)
+    expect(onNative.losses[0]).toBeCloseTo(onWasm.losses[0]!, 5)
+    for (const [layer, rank] of onNative.ranks.entries()) {
+      expect(Math.abs(rank - onWasm.ranks[layer]!)).toBeLessThanOrEqual(1)
+    }
+  })
+
+  test("gives the same bits again, on one thread and on two", async () => {
+    const [one, two, again] = [
+      await trained(native, { threads: 1 }, 3),
+      await trained(native, { threads: 2 }, 3),
+      await trained(native, { threads: 2 }, 3),
+    ]
+    expect(two).toEqual(one)
+    expect(again).toEqual(one)
+  })
+
+  test("in bf16 stays nearer to fp32 than another seed does", async () => {
+    const fp32 = await trained(native, {}, 3)
+    const bf16 = await trained(native, { precision: "bf16" }, 3)
+    const others = [await trained(native, {}, 4), await trained(native, {}, 5)]
+    const spread = Math.min(...others.map(({ losses }) => meanDistance(losses, fp32.losses)))
+    expect(meanDistance(bf16.losses, fp32.losses)).toBeLessThan(spread)
+    expect(bf16.losses).not.toEqual(fp32.losses)
+  })
+})
