@@ -4,7 +4,9 @@
  * The whole study at toy scale, offline: a small BERT learns the embedded toy language by masked-language modelling,
  * is further trained by SimCSE, and both are fine-tuned on the language's entailment pairs. Gives figures 1 to 4 and
  * tables 1 and 2 in out/quickstart/report/index.html. Of the three learning rates the first is too small, the second
- * learns entailment, and the third fails with some seeds. About 5 minutes on 2 cores with the backend wasm.
+ * learns entailment, and the third fails with some seeds.
+ *
+ * On 2 cores a minute with the backend native, three with wasm.
  */
 import { type } from "arktype"
 import { pipeline } from "../core/pipeline.ts"
