@@ -13,11 +13,13 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const freshOut = () => join(root, `out-${++folders}`)
+/** On the backend that is everywhere: what `auto` says of the others is not part of what is tested here. */
 const sample = (out: string, settings: readonly string[] = [], flags: readonly string[] = []) => [
   "pipeline",
   sampleFile,
   "--out",
   out,
+  ...(flags.includes("--backend") ? [] : ["--backend", "wasm"]),
   ...flags,
   ...settings.flatMap((setting) => ["--set", setting]),
 ]

@@ -11,10 +11,8 @@ import { native } from "../../../../plugins/backend/native.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
 import { devices } from "./devices.ts"
 
-describe.skipIf(!nativeBuilds)("the border of the addon", () => {
+describe.each(devices.slice(0, 1))("the border of the addon, built for $target", ({ device }) => {
   beforeAll(() => Effect.runPromise(startBackend(native)))
-
-  const { device } = devices[0]!
 
   const none = new Int32Array()
   const noDropout = new Float64Array()
