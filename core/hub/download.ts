@@ -12,7 +12,7 @@ import { createReadStream } from "node:fs"
 import * as fs from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { type } from "arktype"
-import { Effect, Exit, Schedule } from "effect"
+import { Effect, Exit, Result, Schedule } from "effect"
 import type { InvalidInput } from "../decode.ts"
 import { attempt, exists, FileError, readJson, remove, writeJson } from "../files.ts"
 import { Progress } from "../progress.ts"
@@ -34,6 +34,9 @@ const attempts = Schedule.exponential("500 millis")
 const mostRetries = 4
 const progressEvery = 2 ** 20
 
+/** A path inside a repository, and the largest size in bytes that is accepted. */
+export type Candidate = readonly [path: string, limit: number]
+
 /**
  * A file of a repository on the local disk, fetched if it is not there yet. A branch such as `main` is fetched
  * once: what it stood at then is used from then on. Offline, files that are there already are still found.
@@ -45,21 +48,34 @@ const progressEvery = 2 ** 20
  *   announced
  * @throws InvalidInput where the environment variables are wrong
  */
-export const download: (
+export const download = (repository: Repository, path: string, limit: number) =>
+  downloadFirst(repository, [[path, limit]])
+
+/**
+ * As {@link download}, of files that can stand for one another: the first that is on the local disk, else the first
+ * that the repository has.
+ */
+export const downloadFirst: (
   repository: Repository,
-  path: string,
-  limit: number,
-) => Effect.Effect<string, FileError | InvalidInput, Progress> = Effect.fn("download")(
-  function* (repository, path, limit) {
+  candidates: readonly Candidate[],
+) => Effect.Effect<string, FileError | InvalidInput, Progress> = Effect.fn("downloadFirst")(
+  function* (repository, candidates) {
     const environment = yield* hubEnvironment
     const owner = `${repository.type}s--${repository.id.replace("/", "--")}`
-    const target = join(environment.cache, owner, repository.revision, ...path.split("/"))
-    if (yield* isCached(target)) return target
+    const targetOf = (path: string) => join(environment.cache, owner, repository.revision, ...path.split("/"))
+    for (const [path] of candidates) if (yield* isCached(targetOf(path))) return targetOf(path)
 
+    if (environment.offline) {
+      return yield* new FileError({
+        path: describeAll(repository, candidates),
+        doing: "download",
+        found: "HF_HUB_OFFLINE is set, and it was not fetched before",
+        advice: "Unset it, or give a local file or folder instead",
+      })
+    }
+    const { path, limit, facts } = yield* firstThere(environment, repository, candidates)
+    const target = targetOf(path)
     const name = describeRepository(repository, path)
-    const facts = yield* withRetries(factsOf(environment, addressOf(environment, repository, path))).pipe(
-      Effect.catchTag("RequestError", (error) => refuse(name, error)),
-    )
     if (facts.size > limit) {
       const found = `it has ${facts.size} bytes, at most ${limit} were expected`
       return yield* new FileError({ path: name, doing: "download", found })
@@ -77,6 +93,29 @@ export const download: (
     return target
   },
 )
+
+/** Asks for the candidates in turn. A file that is not there leads to the next one; any other error is the end. */
+const firstThere = Effect.fnUntraced(function* (
+  environment: HubEnvironment,
+  repository: Repository,
+  candidates: readonly Candidate[],
+) {
+  for (const [index, [path, limit]] of candidates.entries()) {
+    const asked = yield* Effect.result(
+      withRetries(factsOf(environment, addressOf(environment, repository, path))),
+    )
+    if (Result.isSuccess(asked)) return { path, limit, facts: asked.success }
+    const absent = asked.failure.noSuchFile === true
+    if (!absent) return yield* refuse(describeRepository(repository, path), asked.failure)
+    if (index === candidates.length - 1) {
+      return yield* refuse(describeAll(repository, candidates), asked.failure)
+    }
+  }
+  throw new Error("no file was asked for")
+})
+
+const describeAll = (repository: Repository, candidates: readonly Candidate[]): string =>
+  describeRepository(repository, candidates.map(([path]) => path).join(" or "))
 
 const refuse = (name: string, { found, advice }: RequestError) =>
   Effect.fail(

@@ -10,6 +10,7 @@ const Variables = type({
   ),
   // A token must never reach a message.
   "HF_TOKEN?": type(/^[\x21-\x7e]+$/).configure({ message: () => "HF_TOKEN must be a token, one word" }),
+  "HF_HUB_OFFLINE?": type(/^(1|on|yes|true|0|off|no|false)$/i).describe("1 or 0"),
   "XDG_CACHE_HOME?": type("string").narrow(
     (path, context) => isAbsolute(path) || context.mustBe("an absolute path"),
   ),
@@ -19,19 +20,21 @@ export interface HubEnvironment {
   /** The hub's address, without a slash at its end. */
   readonly endpoint: string
   readonly token: string | undefined
+  /** Whether only files that are there already may be used. */
+  readonly offline: boolean
   /** The folder that files are kept in. */
   readonly cache: string
 }
 
 /**
- * Reads `HF_ENDPOINT` (a mirror instead of huggingface.co), `HF_TOKEN` (for private or gated repositories) and
- * `XDG_CACHE_HOME` from the environment; a variable that is set to nothing counts as not set.
+ * Reads `HF_ENDPOINT` (a mirror instead of huggingface.co), `HF_TOKEN` (for private or gated repositories),
+ * `HF_HUB_OFFLINE` and `XDG_CACHE_HOME` from the environment; a variable that is set to nothing counts as not set.
  *
  * @throws InvalidInput
  */
 export const hubEnvironment: Effect.Effect<HubEnvironment, InvalidInput> = Effect.suspend(() => {
   const given = Object.fromEntries(
-    ["HF_ENDPOINT", "HF_TOKEN", "XDG_CACHE_HOME"].flatMap((variable) => {
+    ["HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "XDG_CACHE_HOME"].flatMap((variable) => {
       const value = process.env[variable]
       return value === undefined || value === "" ? [] : [[variable, value] as const]
     }),
@@ -39,6 +42,7 @@ export const hubEnvironment: Effect.Effect<HubEnvironment, InvalidInput> = Effec
   return Effect.map(decode("environment variables", Variables)(given), (variables) => ({
     endpoint: (variables.HF_ENDPOINT ?? "https://huggingface.co").replace(/\/+$/, ""),
     token: variables.HF_TOKEN,
+    offline: /^(1|on|yes|true)$/i.test(variables.HF_HUB_OFFLINE ?? ""),
     cache: join(variables.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "kasosei", "hub"),
   }))
 })

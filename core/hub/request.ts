@@ -10,6 +10,8 @@ export class RequestError extends Data.TaggedError("RequestError")<{
   readonly advice?: string
   /** Whether the same request may well succeed a little later. */
   readonly again: boolean
+  /** Where the server knows the repository, or may know it, but has no such file in it. */
+  readonly noSuchFile?: true
 }> {}
 
 /** What the hub tells of a file before it is fetched. */
@@ -103,16 +105,26 @@ const errorOf = (response: Response, url: URL, token: boolean): RequestError => 
     EntryNotFound: "The repository has no such file at this revision",
     GatedRepo: "Accept the repository's terms on the hub, and set HF_TOKEN to a token of that account",
   }
-  const known = missing[response.headers.get("x-error-code") ?? ""]
-  if (known !== undefined) return new RequestError({ found, advice: known, again })
+  const code = response.headers.get("x-error-code")
+  const known = missing[code ?? ""]
+  if (known !== undefined) {
+    return new RequestError({
+      found,
+      advice: known,
+      again,
+      ...(code === "EntryNotFound" ? { noSuchFile: true } : {}),
+    })
+  }
   if (status === 401 || status === 403) {
     const advice = token
       ? "HF_TOKEN is not valid there, or may not read this repository"
       : "There is no such repository, or it is private: check its name, or set HF_TOKEN to a token that may read it"
     return new RequestError({ found, advice, again })
   }
-  if (status === 404)
-    return new RequestError({ found, advice: "Check the repository, revision and file", again })
+  if (status === 404) {
+    const advice = "Check the repository, revision and file"
+    return new RequestError({ found, advice, again, noSuchFile: true })
+  }
   return new RequestError({ found, advice: again ? "Start again later" : localAdvice, again })
 }
 

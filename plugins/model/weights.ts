@@ -19,9 +19,10 @@ export interface StoredTensor {
 /** What a checkpoint's files hold, by canonical name. */
 export type StoredTensors = ReadonlyMap<string, StoredTensor>
 
-const singleFile = "model.safetensors"
-const indexFile = "model.safetensors.index.json"
-const maximumIndexBytes = 2 ** 26
+export const singleFile = "model.safetensors"
+/** Where the weights are in several files: which tensor is in which. */
+export const indexFile = "model.safetensors.index.json"
+export const maximumIndexBytes = 2 ** 26
 
 const Index = type({
   "metadata?": "Record<string, unknown>",
@@ -79,19 +80,36 @@ const openFiles = Effect.fnUntraced(function* (folder: string) {
   })
 })
 
+/**
+ * The files that an index names, each with the names of its tensors. All lie in the index's own folder.
+ *
+ * @throws InvalidInput where one would not
+ * @throws FileError
+ */
+export const readIndex: (
+  path: string,
+) => Effect.Effect<ReadonlyMap<string, readonly string[]>, InvalidInput | FileError> = Effect.fn("readIndex")(
+  function* (path: string) {
+    const { weight_map } = yield* readJson(path, Index, maximumIndexBytes)
+    const namesOf = Map.groupBy(Object.keys(weight_map), (name) => weight_map[name]!)
+    const strange = [...namesOf.keys()].filter(
+      (shard) => !/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\.safetensors$/.test(shard),
+    )
+    if (strange.length > 0) {
+      const problems = strange.map(
+        (shard) => `found the file ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`,
+      )
+      return yield* new InvalidInput({ what: path, problems: firstOf(problems) })
+    }
+    return namesOf
+  },
+)
+
 const openShards = Effect.fnUntraced(function* (folder: string) {
   const path = join(folder, indexFile)
-  const { weight_map } = yield* readJson(path, Index, maximumIndexBytes)
-  const namesOf = Map.groupBy(Object.keys(weight_map), (name) => weight_map[name]!)
   const problems: string[] = []
   const files: SafetensorsFile[] = []
-  for (const [shard, names] of namesOf) {
-    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors$/.test(shard)) {
-      problems.push(
-        `found the file ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`,
-      )
-      continue
-    }
+  for (const [shard, names] of yield* readIndex(path)) {
     const file = yield* openSafetensors(join(folder, shard))
     files.push(file)
     const listed = new Set(names)

@@ -5,12 +5,13 @@ import { Effect } from "effect"
 import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import { cost } from "../../core/cost.ts"
 import { InvalidInput } from "../../core/decode.ts"
-import { download } from "../../core/hub/download.ts"
+import { download, downloadFirst } from "../../core/hub/download.ts"
 import { hubReference, localSources, type Repository, Source } from "../../core/hub/reference.ts"
 import { plugin, type RunContext } from "../../core/plugin.ts"
 import { type BertConfig, configOf } from "../model/config.ts"
 import { checkModel } from "../model/huggingFace.ts"
 import { countParameters, parametersOf } from "../model/parameters.ts"
+import { indexFile, maximumIndexBytes, readIndex, singleFile } from "../model/weights.ts"
 import { tokenizerFiles } from "./exported.ts"
 import { copy, link, placeExisting } from "./link.ts"
 import { encoderSize, sizeOption } from "./size.ts"
@@ -33,20 +34,26 @@ const options = type({
 })
 type Options = typeof options.infer
 
-/** What a repository of a BERT must have. Limits in bytes; BERT-large has 1.4e9 of weights. */
-const repositoryFiles = [
-  ["config.json", 2 ** 20],
-  ["vocab.txt", 2 ** 26],
-  ["model.safetensors", 2 ** 36],
-] as const
-
-/** Where the weights are in several files. */
-const indexFile = "model.safetensors.index.json"
+/** Limits in bytes; BERT-large has 1.4e9 of weights. */
+const largestConfig = 2 ** 20
+const largestTokenizer = 2 ** 26
+const largestWeights = 2 ** 36
 
 /** Fetches what is not there yet, and says where it lies. */
 const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
-  const paths = yield* Effect.forEach(repositoryFiles, ([name, limit]) => download(repository, name, limit))
-  return dirname(paths[0]!)
+  const config = yield* download(repository, "config.json", largestConfig)
+  yield* downloadFirst(repository, [
+    ["vocab.txt", largestTokenizer],
+    ["tokenizer.json", largestTokenizer],
+  ])
+  const weights = yield* downloadFirst(repository, [
+    [singleFile, largestWeights],
+    [indexFile, maximumIndexBytes],
+  ])
+  if (basename(weights) === indexFile) {
+    for (const shard of (yield* readIndex(weights)).keys()) yield* download(repository, shard, largestWeights)
+  }
+  return dirname(config)
 })
 
 /** What `config.json` says otherwise than the options, which the plan was made by. */

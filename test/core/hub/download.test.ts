@@ -13,7 +13,7 @@ import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
 import { Effect, Fiber, Layer } from "effect"
 import { sha256 } from "../../../core/digest.ts"
-import { download } from "../../../core/hub/download.ts"
+import { download, downloadFirst } from "../../../core/hub/download.ts"
 import type { Repository } from "../../../core/hub/reference.ts"
 import { Progress } from "../../../core/progress.ts"
 import { commit, type Fault, hubServer, type Seen, type Served } from "./hub-server.ts"
@@ -33,7 +33,7 @@ const standard = {
 let cache: string
 let server: Awaited<ReturnType<typeof hubServer>>
 let reports: (readonly [number, number])[]
-const variables = ["HF_ENDPOINT", "HF_TOKEN", "XDG_CACHE_HOME"] as const
+const variables = ["HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "XDG_CACHE_HOME"] as const
 const before = variables.map((name) => [name, process.env[name]] as const)
 
 const serve = async (files: Readonly<Record<string, Served>>) => {
@@ -47,6 +47,7 @@ beforeEach(async () => {
   reports = []
   process.env.XDG_CACHE_HOME = cache
   delete process.env.HF_TOKEN
+  delete process.env.HF_HUB_OFFLINE
   await serve(standard)
 })
 
@@ -159,6 +160,20 @@ describe("a download", () => {
 })
 
 describe("a transfer that breaks off", () => {
+  test("takes the first of several that the repository has, and asks nothing once one of them is there", async () => {
+    const first = () =>
+      Effect.runPromise(
+        downloadFirst(repository, [
+          ["vocab.txt", 1e9],
+          ["config.json", 1e9],
+        ]).pipe(Effect.provide(progress)),
+      )
+    expect(contentOf(await first())).toEqual(config.content)
+    const requests = server.seen.length
+    expect(contentOf(await first())).toEqual(config.content)
+    expect(server.seen.length).toBe(requests)
+  })
+
   test("goes on where it stopped, by itself", async () => {
     server.break(hangUp(1_000_000, 1))
     expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
@@ -304,6 +319,16 @@ describe("a download is refused", () => {
     )
   })
 
+  test("where the repository has none of the files that can stand for one another, naming all", async () => {
+    const wanted = downloadFirst(repository, [
+      ["a.bin", 1],
+      ["b.bin", 1],
+    ])
+    const { message } = await Effect.runPromise(Effect.flip(wanted.pipe(Effect.provide(progress))))
+    expect(message).toContain("a.bin or b.bin: ")
+    expect(message).toContain("no such file")
+  })
+
   test("where the answer is not that of a hub, redirects without end, or leads astray", async () => {
     server.break((_request, response) => {
       response.writeHead(200, { "content-type": "text/html" }).end()
@@ -354,6 +379,20 @@ describe("the environment", () => {
     expect(message).toContain("HF_TOKEN must be a token, one word")
     expect(message).toContain('XDG_CACHE_HOME must be an absolute path (was "cache")')
     expect(message).not.toContain("secret")
+  })
+
+  test("offline, what was fetched before is found, and nothing is asked of the hub", async () => {
+    await fetched("config.json")
+    const requests = server.seen.length
+    process.env.HF_HUB_OFFLINE = "1"
+    expect(contentOf(await fetched("config.json"))).toEqual(config.content)
+    const message = await refused("model.safetensors")
+    expect(message).toContain("HF_HUB_OFFLINE is set, and it was not fetched before")
+    expect(server.seen.length).toBe(requests)
+    process.env.HF_HUB_OFFLINE = "maybe"
+    expect(await refused("config.json")).toContain("HF_HUB_OFFLINE must be 1 or 0")
+    process.env.HF_HUB_OFFLINE = "0"
+    expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
   })
 
   test("a variable set to nothing counts as not set, and a mirror's address may end in a slash", async () => {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { createHash } from "node:crypto"
 import {
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
+import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import { loadModel } from "../../../plugins/model/huggingFace.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
 import { released } from "../../../plugins/pretrain/released.ts"
@@ -22,6 +24,7 @@ const size = { layers: 2, hidden: 16, heads: 2, intermediate: 24 }
 const expected = { size, vocabularySize: 25, positions: 16 }
 const root = mkdtempSync(join(tmpdir(), "released-"))
 const source = join(root, "source")
+const sharded = join(root, "sharded")
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 beforeAll(async () => {
@@ -35,7 +38,35 @@ beforeAll(async () => {
   )
   writeFileSync(join(source, "optimizer.pt"), "not taken")
   writeFileSync(join(source, "tokenizer_config.json"), '{"do_lower_case": true}')
+  await shard(sharded)
 })
+
+/** Writes the source again as the hub holds large models: two files of weights with an index, and a tokenizer.json. */
+const shard = async (folder: string) => {
+  mkdirSync(folder)
+  cpSync(join(source, "config.json"), join(folder, "config.json"))
+  writeFileSync(join(folder, "tokenizer.json"), "{}")
+  const file = join(source, "model.safetensors")
+  const weight_map: Record<string, string> = {}
+  await Effect.runPromise(
+    Effect.gen(function* () {
+      const { entries, read } = yield* openSafetensors(file)
+      const all = [...entries.values()]
+      for (const [part, name] of [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+      ].entries()) {
+        const tensors = all.filter((_, i) => i % 2 === part)
+        const sources = yield* Effect.forEach(tensors, ({ name, shape }) =>
+          Effect.map(read(name), (values) => ({ name, shape, values: () => Promise.resolve(values) })),
+        )
+        yield* writeSafetensors(join(folder, name), sources)
+        for (const tensor of tensors) weight_map[tensor.name] = name
+      }
+    }).pipe(Effect.scoped),
+  )
+  writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map }))
+}
 
 const taken = (folder: string, options: object) =>
   Effect.runPromise(
@@ -117,8 +148,8 @@ describe("from the hub", () => {
   })
   const commit = "0123456789abcdef0123456789abcdef01234567"
 
-  /** A hub on this machine that has one repository. */
-  const withHub = async (body: (asked: string[]) => Promise<void>) => {
+  /** A hub on this machine that has one repository: what is in the folder. */
+  const withHub = async (body: (asked: string[]) => Promise<void>, folder = source) => {
     const asked: string[] = []
     const server = Bun.serve({
       hostname: "127.0.0.1",
@@ -126,9 +157,9 @@ describe("from the hub", () => {
       fetch(request) {
         const { pathname } = new URL(request.url)
         asked.push(`${request.method} ${pathname}`)
-        const file = /^\/someone\/tiny-bert\/resolve\/[^/]+\/([a-z.]+)$/.exec(pathname)?.[1]
-        const path = join(source, file ?? "nothing")
-        if (file === undefined || !readdirSync(source).includes(file))
+        const file = /^\/someone\/tiny-bert\/resolve\/[^/]+\/([a-z0-9_.-]+)$/.exec(pathname)?.[1]
+        const path = join(folder, file ?? "nothing")
+        if (file === undefined || !readdirSync(folder).includes(file))
           return new Response("", { status: 404 })
         const content = readFileSync(path)
         const headers = {
@@ -165,6 +196,40 @@ describe("from the hub", () => {
         await taken(join(folder, "again"), { source: "hf://someone/tiny-bert@v1" })
         expect(asked.length).toBe(requests)
       })
+    }))
+
+  test("fetches weights in several files, and a tokenizer.json where there is no vocab.txt", () =>
+    withFolder(async (folder) => {
+      process.env.XDG_CACHE_HOME = join(folder, "cache")
+      await withHub(async () => {
+        const { folder: out } = await taken(folder, { source: "hf://someone/tiny-bert" })
+        expect(readdirSync(out).sort()).toEqual(readdirSync(sharded).sort())
+        const [whole, parts] = await Promise.all(
+          [source, out].map((path) => Effect.runPromise(loadModel(path, { heads: { pooler: "read" } }))),
+        )
+        for (const name of whole!.parameters.names) {
+          expect(await parts!.parameters.get(name).data()).toEqual(await whole!.parameters.get(name).data())
+        }
+        whole!.parameters.dispose()
+        parts!.parameters.dispose()
+      }, sharded)
+    }))
+
+  test("asks the hub for no file that an index could lead astray to", () =>
+    withFolder(async (folder) => {
+      process.env.XDG_CACHE_HOME = join(folder, "cache")
+      const path = join(sharded, "model.safetensors.index.json")
+      const kept = readFileSync(path, "utf8")
+      writeFileSync(path, kept.replaceAll("model-00002", "../model-00002"))
+      try {
+        await withHub(async (asked) => {
+          const message = await refused({ source: "hf://someone/tiny-bert" })
+          expect(message).toContain("expected a .safetensors file of the same folder")
+          expect(asked.filter((line) => line.includes("-0000"))).toEqual([])
+        }, sharded)
+      } finally {
+        writeFileSync(path, kept)
+      }
     }))
 
   test("tells a repository that is not there", () =>
