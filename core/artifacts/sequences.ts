@@ -19,6 +19,13 @@ export interface Sequences {
 
 export const countOf = (sequences: Sequences): number => sequences.offsets.length - 1
 
+/** The number of tokens of the longest sequence. */
+export const longest = ({ offsets }: Sequences): number => {
+  let length = 0
+  for (let n = 0; n + 1 < offsets.length; n++) length = Math.max(length, offsets[n + 1]! - offsets[n]!)
+  return length
+}
+
 /** One sequence that is not packed yet. */
 export interface Sequence {
   readonly ids: ArrayLike<number>

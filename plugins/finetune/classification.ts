@@ -17,11 +17,11 @@ import { lastUpdate, train, type Update } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { configOf } from "../model/config.ts"
 import { forwardFlops, trainingFlops, type Workload } from "../model/cost.ts"
+import { limitsOfCheckpoint, sequenceProblems } from "../model/fit.ts"
 import { loadModel, saveModel } from "../model/huggingFace.ts"
 import { blocksOf, countParameters, type Head, parametersOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classifier.ts"
-import { problemsOf } from "./requirements.ts"
 
 const positive = type("number > 0").narrow(
   (value, context) => Number.isFinite(value) || context.mustBe("finite"),
@@ -112,7 +112,10 @@ const run = Effect.fn("classification")(function* (
   )
   const rates = { hiddenDropout: dropout, attentionDropout: dropout, classifierDropout: dropout }
   const model: BertModel = { ...loaded, config: { ...loaded.config, ...rates } }
-  const problems = problemsOf(data, checkpoint, model.config)
+  const limits = limitsOfCheckpoint(checkpoint, model.config)
+  const problems = (["train", "dev"] as const).flatMap((split) =>
+    sequenceProblems(`the ${split} split`, data[split].sequences, data.vocabularySize, limits),
+  )
   if (problems.length > 0) return yield* new InvalidInput({ what: "classification", problems })
 
   const length = lengthOf(options, countOf(data.train.sequences))

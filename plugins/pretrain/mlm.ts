@@ -20,6 +20,7 @@ import { type Stream, stream } from "../../core/tensor/stream.ts"
 import { train } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { BertConfig, configOf } from "../model/config.ts"
+import { limitsOfCheckpoint, sequenceProblems } from "../model/fit.ts"
 import { loadModel } from "../model/huggingFace.ts"
 import { initialise } from "../model/initialise.ts"
 import { type Head, parametersOf } from "../model/parameters.ts"
@@ -29,13 +30,7 @@ import { trainingCost } from "./forecast.ts"
 import { link, linkFolder, placeExisting } from "./link.ts"
 import { maskedLoss } from "./masked.ts"
 import { chosenShare, maskable, masker } from "./masking.ts"
-import {
-  batchProblems,
-  limitsOfCheckpoint,
-  refuse,
-  sequenceProblems,
-  vocabularyProblems,
-} from "./requirements.ts"
+import { batchProblems, refuse, vocabularyProblems } from "./requirements.ts"
 import { encoderSize, sizeOption } from "./size.ts"
 
 const options = type({

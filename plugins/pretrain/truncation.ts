@@ -18,10 +18,3 @@ export const truncate = ({ ids, types, offsets }: Sequences, maxLength: number):
   }
   return { ids: cut(ids), types: cut(types), offsets: kept }
 }
-
-/** The number of tokens of the longest sequence. */
-export const longest = ({ offsets }: Sequences): number => {
-  let length = 0
-  for (let n = 0; n + 1 < offsets.length; n++) length = Math.max(length, offsets[n + 1]! - offsets[n]!)
-  return length
-}

@@ -8,7 +8,7 @@ import { chooseSteps, Steps } from "../probe/steps.ts"
 
 const Row = type({ "+": "reject", step: "number", layer: "number", norm: "number" })
 
-/** The Euclidean norm of each encoder layer's parameters, layers counted from 0. */
+/** The Euclidean norm of each encoder layer's parameters, layers counted from 1, the one next to the embeddings. */
 export const templateProbe = probe<ClassifierView, RunForecast>()({
   name: "template-probe",
   version: 1,
@@ -20,11 +20,11 @@ export const templateProbe = probe<ClassifierView, RunForecast>()({
   look: ({ step, blocks, parameters }) =>
     [...blocks]
       .filter(([block]) => block.startsWith("layer."))
-      .map(([, names], layer) => {
+      .map(([, names], index) => {
         const tensors = names.map((name) => parameters.get(name).dataSync())
         let square = 0
         for (const values of tensors) for (const value of values) square += value ** 2
-        return { step, layer, norm: Math.sqrt(square) }
+        return { step, layer: index + 1, norm: Math.sqrt(square) }
       }),
   forecast: ({ steps }, run) => {
     const looks = chooseSteps(steps, run).length

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test"
-import { countOf, packSequences, SequencePacker, selectSequences } from "../../../core/artifacts/sequences.ts"
+import {
+  countOf,
+  longest,
+  packSequences,
+  SequencePacker,
+  selectSequences,
+} from "../../../core/artifacts/sequences.ts"
 
 /** Sequences of 0, 1, … tokens. */
 const items = Array.from({ length: 60 }, (_, n) => ({
@@ -19,6 +25,8 @@ describe("packed sequences", () => {
     expect(countOf(packed)).toBe(60)
     expect(packed.ids.length).toBe((59 * 60) / 2)
     expect(unpacked(packed)).toEqual(items)
+    expect(longest(packed)).toBe(59)
+    expect(longest(packSequences([]))).toBe(0)
   })
 
   test("packed one by one are the same, at any time", () => {

@@ -47,10 +47,10 @@ test("gives the norm of each layer at each step, and leaves no tensor", async ()
   const { seen, norms } = await watched("run", [0, 3])
   if (!Array.isArray(seen) || !Array.isArray(norms)) throw new Error(String(seen))
   expect(seen.map(({ step, layer }) => [step, layer])).toEqual([
-    [0, 0],
     [0, 1],
-    [3, 0],
+    [0, 2],
     [3, 1],
+    [3, 2],
   ])
   const expected = norms.flatMap((row) => [...(row["norms"] as Float64Array)])
   for (const [i, { norm }] of seen.entries()) expect(norm).toBeCloseTo(expected[i]!, 4)
