@@ -22,84 +22,73 @@ export type Tapped =
       readonly outputGradient_TH: tf.Tensor2D
     }
 
-export interface Tap {
-  /**
-   * Called inside the backward pass, last op first, for each op that was given a name. The tensors live during the
-   * call only: keep (`tf.keep(tensor.clone())`) or read what is needed later.
-   */
-  readonly receive: (tapped: Tapped) => void
-  /** Where false, no op computes the gradients of its own parameters: a probe needs inputs and output gradients. */
-  readonly parameterGradients: boolean
-}
+/**
+ * Called inside the backward pass, last op first, for each op that was given a name. The tensors live during the call
+ * only: keep (`tf.keep(tensor.clone())`) or read what is needed later.
+ */
+export type Receive = (tapped: Tapped) => void
 
-interface Installed extends Tap {
+export interface Tap {
+  readonly receive: Receive
   /**
-   * Without parameters nothing at the bottom of the model asks for a gradient, and tfjs would skip the backward
-   * pass; so every op takes this scalar as an input too.
+   * No op computes the gradients of its parameters: a tap needs inputs and output gradients. So nothing at the bottom
+   * of the model asks for a gradient, and tfjs would skip the backward pass; every op takes this scalar as an input
+   * instead.
    */
   readonly anchor: tf.Scalar
 }
 
-let installed: Installed | undefined
+let installed: Tap | undefined
 
 /** The tap that ops made now report to. */
-export const currentTap = (): Installed | undefined => installed
+export const currentTap = (): Tap | undefined => installed
 
-const install = <T>(tap: Installed, body: () => T): T => {
-  const outer = installed
-  installed = tap
-  try {
-    return body()
-  } finally {
-    installed = outer
-  }
-}
-
-/** Runs a forward and backward pass, in `body`, with a tap. Ops report to the tap that was there when they ran. */
-export const withTap = <T>(tap: Tap, body: () => T): T => {
-  const anchor = tf.keep(tf.scalar(0))
-  try {
-    return install({ ...tap, anchor }, body)
-  } finally {
-    anchor.dispose()
-  }
+export interface Backward {
+  /** The tensor that the gradient of the output is wanted of too. */
+  readonly input?: tf.Tensor | undefined
+  /** The gradient that comes from above, shaped as the output; 1 where the output is a scalar and this is left out. */
+  readonly outputGradient?: tf.Tensor | undefined
 }
 
 /**
- * One forward and backward pass that serves a tap alone: no parameter gradient is computed, nothing is left behind.
+ * One forward and backward pass that serves a tap: no parameter gradient is computed.
  *
- * @returns the loss
+ * @param output makes the tensor that is differentiated; ops that it makes report to the tap
+ * @returns the gradient of the output with respect to `input`, the caller's to free; undefined without an input
  */
-export const backwardThroughTap = (loss: () => tf.Scalar, receive: (tapped: Tapped) => void): number => {
+export const backwardThroughTap = (
+  output: () => tf.Tensor,
+  receive: Receive,
+  { input, outputGradient }: Backward = {},
+): tf.Tensor | undefined => {
   const anchor = tf.scalar(0)
+  const outer = installed
+  installed = { receive, anchor }
   try {
     return tf.tidy(() => {
-      const tap = { receive, parameterGradients: false, anchor }
-      const { value } = install(tap, () => tf.engine().gradients(loss, [anchor], undefined, true))
-      return value.dataSync()[0]!
+      const sources = input === undefined ? [anchor] : [anchor, input]
+      return tf.engine().gradients(output, sources, outputGradient, true).grads[1]
     })
   } finally {
+    installed = outer
     anchor.dispose()
   }
 }
 
 /**
- * What an op with parameters is differentiated by: its inputs and parameters, or, under a tap that wants no
- * parameter gradients, its inputs and the anchor (whose gradient is a zero scalar).
+ * What an op with parameters is differentiated by: its inputs and parameters, or, under a tap, its inputs and
+ * the anchor (whose gradient is a zero scalar).
  */
 export const differentiatedBy = (
-  tap: Installed | undefined,
+  tap: Tap | undefined,
   inputs: readonly tf.Tensor[],
   parameters: readonly tf.Tensor[],
-): readonly tf.Tensor[] =>
-  tap === undefined || tap.parameterGradients ? [...inputs, ...parameters] : [...inputs, tap.anchor]
+): readonly tf.Tensor[] => (tap === undefined ? [...inputs, ...parameters] : [...inputs, tap.anchor])
 
 /** The gradients that go with `differentiatedBy`. */
 export const gradientsOf = (
-  tap: Installed | undefined,
+  tap: Tap | undefined,
   inputGradients: readonly tf.Tensor[],
   parameterGradients: () => readonly tf.Tensor[],
 ): tf.Tensor[] =>
-  tap === undefined || tap.parameterGradients
-    ? [...inputGradients, ...parameterGradients()]
-    : [...inputGradients, tf.scalar(0)]
+  tap === undefined ? [...inputGradients, ...parameterGradients()] : [...inputGradients, tf.scalar(0)]

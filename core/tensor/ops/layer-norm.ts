@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { type Kernels, kernel } from "../kernels.ts"
-import { currentTap, differentiatedBy, gradientsOf } from "../tap.ts"
+import { currentTap, differentiatedBy, gradientsOf, type Tap } from "../tap.ts"
 import { type Dropout, referenceDropout, referenceDropoutGradient } from "./dropout.ts"
 
 export const referenceLayerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) => {
@@ -57,7 +57,7 @@ interface Saved {
 
 /** The gradients of scale and shift, after that of the normalised sum was turned into those of its parts. */
 const backward = (
-  tap: ReturnType<typeof currentTap>,
+  tap: Tap | undefined,
   name: string | undefined,
   dy_TH: tf.Tensor2D,
   { normalised_TH, inverseDeviation_T, gamma_H }: Saved,

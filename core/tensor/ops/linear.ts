@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { type Kernels, kernel } from "../kernels.ts"
-import { currentTap, differentiatedBy, gradientsOf } from "../tap.ts"
+import { currentTap, differentiatedBy, gradientsOf, type Tap } from "../tap.ts"
 import { referenceGelu } from "./gelu.ts"
 import { sumRows } from "./sum-rows.ts"
 import { transpose } from "./transpose.ts"
@@ -28,7 +28,7 @@ export const referenceLinearParameterGradients: Kernels["linearParameterGradient
 
 /** What follows from the gradient of x Wᵀ + b, whatever came after it. */
 const backward = (
-  tap: ReturnType<typeof currentTap>,
+  tap: Tap | undefined,
   name: string | undefined,
   dy_TO: tf.Tensor2D,
   x_TI: tf.Tensor2D,

@@ -6,7 +6,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
-import { currentTap, type Tapped, withTap } from "../../../core/tensor/tap.ts"
+import { backwardThroughTap, type Receive } from "../../../core/tensor/tap.ts"
 import { type BertModel, embed, encoderLayer } from "../../model/bert.ts"
 import { classify, firstPlaces } from "../../model/heads.ts"
 
@@ -35,7 +35,7 @@ export const backwardInPieces = (
   model: BertModel,
   batch: Labelled,
   { lowest, blocksAtATime }: Extent,
-  receive: (tapped: Tapped) => void,
+  receive: Receive,
 ): void => {
   const heads = model.config.layers + 1
   const firstOf: number[] = [lowest]
@@ -60,7 +60,10 @@ export const backwardInPieces = (
       if (end !== undefined) return hidden_TH
       return logLikelihood(classify(model, hidden_TH), batch.labels)
     }
-    const next = differentiate(output, piece === 0 ? undefined : input, gradient, receive)
+    const next = backwardThroughTap(output, receive, {
+      input: piece === 0 ? undefined : input,
+      outputGradient: gradient,
+    })
     tf.dispose([input, gradient].filter((tensor) => tensor !== undefined))
     gradient = next
   }
@@ -84,21 +87,3 @@ const hiddenAfter = (
   }
   return hidden_TH
 }
-
-/** One piece's backward pass. @returns the gradient with respect to `input`, where one is given */
-const differentiate = (
-  output: () => tf.Tensor,
-  input: tf.Tensor2D | undefined,
-  outputGradient: tf.Tensor | undefined,
-  receive: (tapped: Tapped) => void,
-): tf.Tensor | undefined =>
-  withTap({ receive, parameterGradients: false }, () => {
-    const { anchor } = currentTap()!
-    const gradients: tf.Tensor[] = []
-    tf.tidy(() => {
-      const sources = input === undefined ? [anchor] : [anchor, input]
-      const { grads } = tf.engine().gradients(output, sources, outputGradient, true)
-      gradients.push(...grads.slice(1).map((gradient) => tf.keep(gradient)))
-    })
-    return gradients[0]
-  })

@@ -9,7 +9,7 @@ import { layerNorm } from "../../../core/tensor/ops/layer-norm.ts"
 import { linear } from "../../../core/tensor/ops/linear.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { disposeGradients, Parameters, valueAndGradients } from "../../../core/tensor/parameters.ts"
-import { backwardThroughTap, currentTap, type Tapped, withTap } from "../../../core/tensor/tap.ts"
+import { backwardThroughTap, currentTap, type Tapped } from "../../../core/tensor/tap.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 import { noise } from "./against-float64.ts"
 import { onEveryDefinition } from "./every-definition.ts"
@@ -58,35 +58,27 @@ const follow = (tapped: Tapped, into: Map<string, number[]>) =>
   })
 
 onEveryDefinition("tap", () => {
-  test("hears what every parameter gradient follows from, with and without those being computed", () => {
+  test("hears what every parameter gradient follows from, last op first", () => {
     const before = tf.memory().numTensors
     const { parameters, loss } = model()
-    const plain = valueAndGradients(loss, parameters)
+    const { value, gradients } = valueAndGradients(loss, parameters)
 
-    const during = new Map<string, number[]>()
     const names: string[] = []
-    const receive = (tapped: Tapped) => {
+    const followed = new Map<string, number[]>()
+    const nothing = backwardThroughTap(loss, (tapped) => {
       names.push(tapped.name)
-      follow(tapped, during)
-    }
-    const tapped = withTap({ receive, parameterGradients: true }, () => valueAndGradients(loss, parameters))
+      follow(tapped, followed)
+    })
+    expect(nothing).toBeUndefined()
     expect(names).toEqual(["linear", "norm", "embedding"])
-    const alone = new Map<string, number[]>()
-    const value = backwardThroughTap(loss, (tapped) => follow(tapped, alone))
-
-    expect(value).toBe(plain.value.dataSync()[0]!)
     for (const name of parameters.names) {
-      const expected = [...plain.gradients.get(name)!.dataSync()]
-      expect([...tapped.gradients.get(name)!.dataSync()]).toEqual(expected)
-      for (const found of [during.get(name)!, alone.get(name)!]) {
-        expect(found.length).toBe(expected.length)
-        for (const [index, number] of found.entries()) expect(number).toBeCloseTo(expected[index]!, 6)
-      }
+      const expected = [...gradients.get(name)!.dataSync()]
+      const found = followed.get(name)!
+      expect(found.length).toBe(expected.length)
+      for (const [index, number] of found.entries()) expect(number).toBeCloseTo(expected[index]!, 6)
     }
-    for (const { value, gradients } of [plain, tapped]) {
-      value.dispose()
-      disposeGradients(gradients)
-    }
+    value.dispose()
+    disposeGradients(gradients)
     parameters.dispose()
     expect(tf.memory().numTensors).toBe(before)
   })
@@ -110,18 +102,16 @@ onEveryDefinition("tap", () => {
 
   test("a body that throws leaves no tap and no tensor", () => {
     const before = tf.memory().numTensors
-    const tap = { receive: () => {}, parameterGradients: false }
     const fails = () => {
       expect(currentTap()).toBeDefined()
       throw new Error("no")
     }
-    expect(() => withTap(tap, fails)).toThrow("no")
     expect(() => backwardThroughTap(fails, () => {})).toThrow("no")
     expect(currentTap()).toBeUndefined()
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("gradients with respect to hidden states pass a tap that wants no parameter gradients", () => {
+  test("gives the gradient with respect to hidden states, scaled by what comes from above", () => {
     const { parameters } = model()
     const x = Parameters.fromHost([["x", { shape: [4, 3], values: noise(6, 12) }]])
     const loss = () =>
@@ -129,18 +119,23 @@ onEveryDefinition("tap", () => {
         linear(x.get("x"), parameters.get("weight"), parameters.get("bias"), "head"),
         labels,
       )
-    const plain = valueAndGradients(loss, x)
-    const tapped = withTap({ receive: () => {}, parameterGradients: false }, () => valueAndGradients(loss, x))
-    expect(tapped.gradients.get("x")!.dataSync()).toEqual(plain.gradients.get("x")!.dataSync())
-    for (const { value, gradients } of [plain, tapped]) {
-      value.dispose()
-      disposeGradients(gradients)
-    }
+    const { value, gradients } = valueAndGradients(loss, x)
+    const before = tf.memory().numTensors
+    const alone = backwardThroughTap(loss, () => {}, { input: x.get("x") })!
+    const outputGradient = tf.scalar(2)
+    const doubled = backwardThroughTap(loss, () => {}, { input: x.get("x"), outputGradient })!
+    const expected = gradients.get("x")!.dataSync()
+    expect(alone.dataSync()).toEqual(expected)
+    expect(doubled.dataSync()).toEqual(expected.map((number) => 2 * number))
+    tf.dispose([alone, doubled, outputGradient])
+    expect(tf.memory().numTensors).toBe(before)
+    value.dispose()
+    disposeGradients(gradients)
     for (const set of [parameters, x]) set.dispose()
   })
 })
 
-test("a tap alone has no parameter gradient computed", async () => {
+test("under a tap no parameter gradient is computed", async () => {
   await Effect.runPromise(startBackend(wasm))
   const { parameters, loss } = model()
   const refuse = () => {
@@ -150,7 +145,9 @@ test("a tap alone has no parameter gradient computed", async () => {
   registerKernels("wasm", { ...hostKernels, ...refusing })
   try {
     expect(() => valueAndGradients(loss, parameters)).toThrow("a parameter gradient was computed")
-    expect(backwardThroughTap(loss, () => {})).toBeGreaterThan(0)
+    const names: string[] = []
+    backwardThroughTap(loss, ({ name }) => names.push(name))
+    expect(names).toHaveLength(3)
   } finally {
     registerKernels("wasm", hostKernels)
     parameters.dispose()
