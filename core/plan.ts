@@ -7,6 +7,7 @@ import { type Cost, together } from "./cost.ts"
 import type { InvalidInput } from "./decode.ts"
 import type { FileError } from "./files.ts"
 import { type Graph, type Unit, unitsOf } from "./graph.ts"
+import { makespan, type Task } from "./makespan.ts"
 import { Store, type Stored } from "./store.ts"
 
 /** A job of one process: a unit, or a run together with the probes that look at it while it is trained. */
@@ -34,6 +35,7 @@ export interface Estimate {
   readonly rate: number
   /** Whether `rate` was measured on finished units of this store, or is what the backend is known for. */
   readonly rateMeasured: boolean
+  /** How many jobs run side by side. */
   readonly processes: number
   /** Wall-clock seconds on that many processes. */
   readonly seconds: number
@@ -63,12 +65,12 @@ export const takes = (job: Job): readonly string[] =>
 /**
  * Makes the plan. Reads the manifests in the store and nothing else.
  *
- * @param rate what the backend is known to reach in one process, flop/s
- * @param processes how many jobs run side by side
+ * @param rate what the backend is known to reach in one of so many processes side by side, flop/s
+ * @param processes how many jobs run side by side at the most
  */
 export const planOf = Effect.fn("planOf")(function* (
   graph: Graph,
-  settings: { readonly backend: string; readonly rate: number; readonly processes: number },
+  settings: EstimateSettings,
 ): Effect.fn.Return<Plan, FileError | InvalidInput, Store> {
   const store = yield* Store
   const entries = yield* Effect.forEach(
@@ -81,6 +83,12 @@ export const planOf = Effect.fn("planOf")(function* (
   const jobs = jobsOf(graph, stored)
   return { graph, backend: settings.backend, stored, jobs, estimate: estimateOf(jobs, stored, settings) }
 })
+
+interface EstimateSettings {
+  readonly backend: string
+  readonly rate: (processes: number) => number
+  readonly processes: number
+}
 
 const absent: Stored = { status: "absent" }
 
@@ -103,23 +111,15 @@ const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job
   )
   return graph.units
     .filter((unit) => unit.host === null && (needed.has(unit) || observers.has(unit)))
-    .map((unit) => {
-      const watching = observers.get(unit) ?? []
-      const wanted = needed.has(unit)
-      return {
-        unit,
-        wanted,
-        observers: watching,
-        cost: together([unit, ...watching].map(({ cost }) => cost)),
-      }
-    })
+    .map((unit) => jobFor(unit, needed.has(unit), observers.get(unit) ?? []))
 }
 
 const estimateOf = (
   jobs: readonly Job[],
   stored: ReadonlyMap<string, Stored>,
-  { backend, rate: known, processes }: { backend: string; rate: number; processes: number },
+  { backend, rate: known, processes: most }: EstimateSettings,
 ): Estimate => {
+  const processes = Math.max(1, Math.min(most, jobs.length))
   const measured = [...stored.values()].flatMap((held) =>
     held.status === "done" && held.manifest.backend === backend && held.manifest.seconds > 1
       ? [held.manifest]
@@ -128,28 +128,26 @@ const estimateOf = (
   const measuredSeconds = measured.reduce((sum, { seconds }) => sum + seconds, 0)
   const measuredFlops = measured.reduce((sum, { flops }) => sum + flops, 0)
   const rateMeasured = measuredSeconds > 0 && measuredFlops > 0
-  const rate = rateMeasured ? measuredFlops / measuredSeconds : known
+  const rate = rateMeasured ? measuredFlops / measuredSeconds : known(processes)
 
-  const finish = new Map<string, number>()
-  const free = new Array<number>(processes).fill(0)
-  for (const job of jobs) {
-    const ready = Math.max(0, ...takes(job).map((key) => finish.get(key) ?? 0))
-    const slot = free.indexOf(Math.min(...free))
-    const end = Math.max(ready, free[slot]!) + job.cost.flops / rate
-    free[slot] = end
-    for (const key of gives(job)) finish.set(key, end)
-  }
   const sum = (part: (cost: Cost) => number) => jobs.reduce((total, job) => total + part(job.cost), 0)
   const largest = (part: (cost: Cost) => number) => Math.max(0, ...jobs.map((job) => part(job.cost)))
-  const side = Math.min(processes, Math.max(1, jobs.length))
   return {
     flops: sum((cost) => cost.flops),
     rate,
     rateMeasured,
     processes,
-    seconds: Math.max(0, ...free),
-    memory: largest((cost) => cost.memory) * side,
+    seconds: makespan(tasksOf(jobs, rate), processes),
+    memory: largest((cost) => cost.memory) * processes,
     disk: sum((cost) => cost.disk),
-    scratch: largest((cost) => cost.scratch) * side,
+    scratch: largest((cost) => cost.scratch) * processes,
   }
+}
+
+const tasksOf = (jobs: readonly Job[], rate: number): readonly Task[] => {
+  const makers = new Map(jobs.flatMap((job, place) => gives(job).map((key) => [key, place] as const)))
+  return jobs.map((job) => ({
+    seconds: job.cost.flops / rate,
+    after: [...new Set(takes(job).flatMap((key) => makers.get(key) ?? []))],
+  }))
 }

@@ -1,4 +1,5 @@
 /** How tensors are computed: options that commands share. */
+import { availableParallelism } from "node:os"
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { type Computing, precisions } from "../tensor/backend.ts"
@@ -20,14 +21,20 @@ export const computingFlags = {
   ),
 }
 
-/** @param share threads of one process where none were asked for */
-export const computingOf = Effect.fnUntraced(function* (
-  wanted: { readonly threads: Option.Option<number>; readonly precision: Computing["precision"] },
-  share: number,
-) {
-  const threads = Option.getOrElse(wanted.threads, () => share)
-  if (threads < 1 || threads > 1024) {
-    return yield* exitWith(2, `--threads ${threads}: a number from 1 to 1024 was expected`)
+/**
+ * How each of so many processes side by side computes: with the threads that were asked for, else its share of the
+ * cores.
+ */
+export const computingOf = Effect.fnUntraced(function* (wanted: {
+  readonly threads: Option.Option<number>
+  readonly precision: Computing["precision"]
+}) {
+  const asked = Option.getOrUndefined(wanted.threads)
+  if (asked !== undefined && (asked < 1 || asked > 1024)) {
+    return yield* exitWith(2, `--threads ${asked}: a number from 1 to 1024 was expected`)
   }
-  return { threads, precision: wanted.precision } satisfies Computing
+  return (processes: number): Computing => ({
+    threads: asked ?? Math.max(1, Math.floor(availableParallelism() / processes)),
+    precision: wanted.precision,
+  })
 })

@@ -70,6 +70,7 @@ export const pipelineCommand = Command.make(
     if (Option.isSome(jobs) && (jobs.value < 1 || jobs.value > 1024)) {
       return yield* exitWith(2, `--jobs ${jobs.value}: a number from 1 to 1024 was expected`)
     }
+    const computing = yield* computingOf({ threads, precision })
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
     const { definition, parameters, backend, graph } = yield* showing(
@@ -90,7 +91,14 @@ export const pipelineCommand = Command.make(
     yield* Effect.gen(function* () {
       if (!planOnly) yield* lockOut(out)
       const arithmetic = arithmeticOf(backend.name, precision)
-      const plan = yield* planOf(graph, { backend: arithmetic, rate: backend.rate, processes })
+      const plan = yield* planOf(graph, {
+        backend: arithmetic,
+        processes,
+        rate: (side) => {
+          const { threads } = computing(side)
+          return backend.rate(threads) * Math.min(1, availableParallelism() / (side * threads))
+        },
+      })
       if (planOnly) {
         process.stdout.write(
           json ? `${planJson(plan)}\n` : `${planLines(definition.name, plan).join("\n")}\n`,
@@ -99,13 +107,10 @@ export const pipelineCommand = Command.make(
       }
       yield* checkDisk(out, plan)
       const todo = plan.jobs.length
-      const side = Math.max(1, Math.min(processes, todo))
-      const share = Math.max(1, Math.floor(availableParallelism() / side))
-      const computing = yield* computingOf({ threads, precision }, share)
       process.stderr.write(
         todo === 0
           ? `${definition.name}: nothing to do, all ${plural(graph.units.length, "unit")} were run before\n`
-          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${processes} × ${arithmetic}\n`,
+          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}\n`,
       )
       const began = performance.now()
       const display = new Display(plan, process.stderr)
@@ -115,7 +120,7 @@ export const pipelineCommand = Command.make(
           file: path,
           parameters: parameters as object,
           backend: backend.name,
-          computing,
+          computing: computing(plan.estimate.processes),
           out,
           processes,
           onLog: display.log,

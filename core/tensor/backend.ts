@@ -35,7 +35,7 @@ export interface Backend {
   /** `auto` takes the backend of the highest rank that can run. */
   readonly rank: number
   /** What one process is known to reach in training a small encoder, flop/s: for plans, until units were timed. */
-  readonly rate: number
+  readonly rate: (threads: number) => number
   readonly precisions: readonly Precision[]
   /** Whether it needs what few machines have: `auto` passes over it in silence. */
   readonly optional?: true

@@ -1,0 +1,34 @@
+/** One of a set of tasks. */
+export interface Task {
+  readonly seconds: number
+  /** The places of the tasks that must have ended before it starts. */
+  readonly after: readonly number[]
+}
+
+/**
+ * The seconds until all tasks have ended, where each takes the process that is free first, in the order in which tasks
+ * get ready, and in the given order among those that get ready at once. That is how `execute` runs a plan.
+ */
+export const makespan = (tasks: readonly Task[], processes: number): number => {
+  const free = new Array<number>(processes).fill(0)
+  const left = tasks.map(({ after }) => after.length)
+  const readyAt = tasks.map(() => 0)
+  const next = tasks.map((): number[] => [])
+  for (const [place, { after }] of tasks.entries()) for (const before of after) next[before]!.push(place)
+
+  const ready = new Set([...left.keys()].filter((place) => left[place] === 0))
+  while (ready.size > 0) {
+    // What gets ready later does so at the end of a task that is ready now: the earliest of these is the earliest of all.
+    const place = [...ready].reduce((first, other) => (readyAt[other]! < readyAt[first]! ? other : first))
+    ready.delete(place)
+    const process = free.indexOf(Math.min(...free))
+    const end = Math.max(readyAt[place]!, free[process]!) + tasks[place]!.seconds
+    free[process] = end
+    for (const follower of next[place]!) {
+      readyAt[follower] = Math.max(readyAt[follower]!, end)
+      left[follower]!--
+      if (left[follower] === 0) ready.add(follower)
+    }
+  }
+  return Math.max(...free)
+}
