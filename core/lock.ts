@@ -22,29 +22,52 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
+/** A lock without a number in it is being written, or was left by a full disk: after so long (ms) it is the latter. */
+const writtenWithin = 10_000
+
+/** The process that holds a lock; undefined where it is gone. */
+const holderOf = async (path: string): Promise<string | undefined> => {
+  try {
+    const holder = (await fs.readFile(path, "utf8")).trim()
+    if (/^\d+$/.test(holder)) return isAlive(Number(holder)) ? holder : undefined
+    const { mtimeMs } = await fs.stat(path)
+    return Date.now() - mtimeMs < writtenWithin ? "unknown" : undefined
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined
+    throw cause
+  }
+}
+
 /**
- * Keeps other processes from working on the folder `out` until the scope ends. A lock that a process left behind
- * which is gone is taken over.
+ * Makes the file `path`, which says that this process alone is at work; to be removed at the end. A lock that a process
+ * left behind which is gone is taken over.
+ *
+ * @returns undefined, or the process that holds it already
+ * @throws what `node:fs` throws where the file can neither be made nor read
  */
+export const takeLock = async (path: string): Promise<string | undefined> => {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await fs.writeFile(path, `${process.pid}\n`, { flag: "wx" })
+      return undefined
+    } catch (cause) {
+      if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause
+    }
+    const holder = await holderOf(path)
+    if (holder !== undefined) return holder
+    // Whoever came first to a lock that was left behind has it now.
+    if (attempt > 0) return "unknown"
+    await fs.rm(path, { force: true })
+  }
+}
+
+/** Keeps other processes from working on the folder `out` until the scope ends. */
 export const lockOut = Effect.fn("lockOut")(function* (out: string) {
   const path = join(out, "lock")
-  const take = attempt("write", path, () =>
-    fs.writeFile(path, `${process.pid}\n`, { flag: "wx" }).then(
-      () => undefined,
-      async (cause: unknown) => {
-        if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause
-        return (await fs.readFile(path, "utf8")).trim()
-      },
-    ),
-  )
   const acquire: Effect.Effect<void, FileError | OutInUse> = Effect.gen(function* () {
     yield* attempt("make", out, () => fs.mkdir(out, { recursive: true }))
-    const holder = yield* take
-    if (holder === undefined) return
-    if (/^\d+$/.test(holder) && isAlive(Number(holder))) return yield* new OutInUse({ out, process: holder })
-    yield* remove(path)
-    const again = yield* take
-    if (again !== undefined) return yield* new OutInUse({ out, process: again })
+    const holder = yield* attempt("write", path, () => takeLock(path))
+    if (holder !== undefined) return yield* new OutInUse({ out, process: holder })
   })
   yield* Effect.acquireRelease(acquire, () => remove(path))
 })

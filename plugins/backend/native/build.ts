@@ -8,10 +8,11 @@ import { existsSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { createRequire } from "node:module"
 import { availableParallelism, cpus, homedir } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname, isAbsolute, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
+import { takeLock } from "../../../core/lock.ts"
 
 const run = promisify(execFile)
 const sourceFolder = fileURLToPath(new URL("source", import.meta.url))
@@ -85,8 +86,11 @@ const digestOf = async (names: readonly string[], compiler: Compiler, flags: rea
   return hash.digest("hex").slice(0, 32)
 }
 
-const cacheFolder = (): string =>
-  join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "kasosei", "native")
+/** A relative `XDG_CACHE_HOME` does not count, as its specification says. */
+const cacheFolder = (): string => {
+  const given = process.env["XDG_CACHE_HOME"] ?? ""
+  return join(isAbsolute(given) ? given : join(homedir(), ".cache"), "kasosei", "native")
+}
 
 const firstErrorOf = (cause: unknown): string => {
   const text = cause instanceof Error && "stderr" in cause ? String(cause.stderr) : String(cause)
@@ -120,28 +124,12 @@ const compile = async (
   }
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (cause) {
-    return cause instanceof Error && "code" in cause && cause.code === "EPERM"
-  }
-}
-
 /** How often a process that waits for another one's build looks, milliseconds. */
 const lookEvery = 100
 
-/** Runs `body` in one process at a time; a lock whose process is gone is taken over. */
+/** Runs `body` in one process at a time. */
 const locked = async (lock: string, body: () => Promise<void>): Promise<void> => {
-  for (;;) {
-    const taken = await fs.writeFile(lock, `${process.pid}`, { flag: "wx" }).then(
-      () => true,
-      () => false,
-    )
-    if (taken) break
-    const holder = Number(await fs.readFile(lock, "utf8").catch(() => "0"))
-    if (holder > 0 && !isAlive(holder)) await fs.rm(lock, { force: true })
+  while ((await takeLock(lock)) !== undefined) {
     await new Promise((resolve) => setTimeout(resolve, lookEvery))
   }
   try {
@@ -190,7 +178,11 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
       })
       return existsSync(path) ? { path } : { failure, detail: await fs.readFile(failure, "utf8") }
     },
-    catch: (cause) => failed(cacheFolder(), String(cause)),
+    catch: (cause) =>
+      new AddonUnavailable({
+        reason: `the addon cannot be kept in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
+        remedy: "make that folder one that can be written, or set XDG_CACHE_HOME to another",
+      }),
   })
   const built = yield* attempt
   if (built.path === undefined) return yield* failed(built.failure, built.detail)

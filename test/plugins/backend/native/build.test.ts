@@ -24,9 +24,13 @@ const compiler = async (body: string): Promise<string> => {
 /** Writes what a compiler would: its last argument is the output. */
 const pretend = 'for last; do :; done; echo "$last" >> "$LOG"; sleep 0.1; echo object > "$last"'
 
-const run = (cxx: string, script: string): Promise<{ readonly out: string; readonly err: string }> =>
+const run = (
+  cxx: string,
+  script: string,
+  cache = join(root, "cache"),
+): Promise<{ readonly out: string; readonly err: string }> =>
   new Promise((resolve) => {
-    const env = { ...process.env, CXX: cxx, XDG_CACHE_HOME: join(root, "cache"), LOG: join(root, "log") }
+    const env = { ...process.env, CXX: cxx, XDG_CACHE_HOME: cache, LOG: join(root, "log") }
     const child = spawn(process.execPath, ["-e", script], { cwd: project, env })
     let [out, err] = ["", ""]
     child.stdout.on("data", (data) => {
@@ -97,6 +101,15 @@ describe("the addon's build", () => {
     expect(out).toBe("wasm")
     expect(err).toContain("no C++ compiler was found")
     expect(err).toContain("g++")
+    expect(err.split("\n").length).toBe(1)
+  }, 30_000)
+
+  test("where the cache cannot be written says so, does not wait, and auto takes wasm", async () => {
+    await writeFile(join(root, "file"), "")
+    const { out, err } = await run(await compiler(pretend), chooseAuto, join(root, "file"))
+    expect(out).toBe("wasm")
+    expect(err).toContain(`cannot be kept in ${join(root, "file", "kasosei", "native")}`)
+    expect(err).toContain("set XDG_CACHE_HOME")
     expect(err.split("\n").length).toBe(1)
   }, 30_000)
 })
