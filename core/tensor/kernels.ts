@@ -133,6 +133,11 @@ export interface Kernels {
     offsets: Int32Array,
     way: "token" | "direct",
   ) => Float64Array
+  /**
+   * The values of a float32 tensor, to be read at once and not to be written: where the backend keeps them on the host,
+   * its own memory. Valid until the next op, or the tensor's end.
+   */
+  readonly borrow: (tensor: tf.Tensor) => Float32Array | Promise<Float32Array>
   /** The Gram matrix of each sample's sum over its tokens of x, or of x · factor element by element. */
   readonly sumsGram: (x_TD: tf.Tensor2D, offsets: Int32Array, factor_TD?: tf.Tensor2D) => Float64Array
 }

@@ -34,7 +34,7 @@ export interface SafetensorsFile {
   readonly read: (name: string) => Effect.Effect<Float32Array, InvalidInput | FileError>
 }
 
-/** One tensor to be written. `values` is called once, when its turn comes: product(shape) numbers. */
+/** One tensor to be written. `values` is called once, when its turn comes: product(shape) numbers, read at once. */
 export interface TensorSource {
   readonly name: string
   readonly shape: readonly number[]

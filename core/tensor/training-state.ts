@@ -12,7 +12,8 @@ import { InvalidInput } from "../decode.ts"
 import { attempt, type FileError, readJson, remove, writeFolder, writeJson } from "../files.ts"
 import type { AdamWState } from "./ops/adamw.ts"
 import type { Parameters } from "./parameters.ts"
-import { openSafetensors, type TensorSource, writeSafetensors } from "./safetensors.ts"
+import { openSafetensors, writeSafetensors } from "./safetensors.ts"
+import { sourceOf } from "./tensor-source.ts"
 
 /** What changes while a model is trained. */
 export interface TrainingState {
@@ -61,10 +62,7 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
   yield* writeFolder(
     join(scratch, name),
     Effect.fnUntraced(function* (folder) {
-      const sources = tensorsOf(state).map(({ key, set, name }): TensorSource => {
-        const tensor = set.get(name)
-        return { name: key, shape: tensor.shape, values: () => tensor.data<"float32">() }
-      })
+      const sources = tensorsOf(state).map(({ key, set, name }) => sourceOf(key, set.get(name)))
       yield* writeSafetensors(join(folder, tensorsFile), sources)
       yield* writeJson(join(folder, "state.json"), {
         updates,

@@ -7,6 +7,7 @@ import { type FileError, readJson, writeJson } from "../../core/files.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
 import { writeSafetensors } from "../../core/tensor/safetensors.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
+import { sourceOf } from "../../core/tensor/tensor-source.ts"
 import type { BertModel } from "./bert.ts"
 import { type Architecture, BertConfig, configJson } from "./config.ts"
 import { initialise } from "./initialise.ts"
@@ -235,11 +236,7 @@ export const saveModel: (
 ) {
   yield* writeSafetensors(
     join(folder, "model.safetensors"),
-    parametersOf(config, headsOf[architecture]).map(({ name, shape }) => ({
-      name,
-      shape,
-      values: () => parameters.get(name).data<"float32">(),
-    })),
+    parametersOf(config, headsOf[architecture]).map(({ name }) => sourceOf(name, parameters.get(name))),
   )
   yield* writeJson(join(folder, "config.json"), configJson(config, architecture))
 })

@@ -2,7 +2,8 @@
 import { join } from "node:path"
 import { Effect } from "effect"
 import { writeJson } from "../../core/files.ts"
-import { type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
+import { writeSafetensors } from "../../core/tensor/safetensors.ts"
+import { sourceOf } from "../../core/tensor/tensor-source.ts"
 import type { Metrics } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { configJson } from "../model/config.ts"
@@ -27,13 +28,7 @@ export const saveExport = Effect.fnUntraced(function* (
   { config, parameters }: BertModel,
   heads: readonly Head[],
 ) {
-  const sources = parametersOf(config, heads).map(
-    ({ name, shape }): TensorSource => ({
-      name,
-      shape,
-      values: () => parameters.get(name).data<"float32">(),
-    }),
-  )
+  const sources = parametersOf(config, heads).map(({ name }) => sourceOf(name, parameters.get(name)))
   const standard = { ...config, hiddenDropout: standardDropout, attentionDropout: standardDropout }
   const architecture = heads.includes("maskedLanguageModel") ? "BertForMaskedLM" : "BertModel"
   yield* writeSafetensors(join(folder, "model.safetensors"), sources)

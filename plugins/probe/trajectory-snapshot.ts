@@ -4,6 +4,7 @@ import { Effect, type Scope } from "effect"
 import type { InvalidInput } from "../../core/decode.ts"
 import { type FileError, readJson, writeFolder, writeJson } from "../../core/files.ts"
 import { openSafetensors, writeSafetensors } from "../../core/tensor/safetensors.ts"
+import { sourceOf } from "../../core/tensor/tensor-source.ts"
 import type { ClassifierView } from "../model/view.ts"
 
 /** The parameters at a step, on disk. */
@@ -23,11 +24,7 @@ export const writeSnapshot = (
   { step, loss, parameters }: Pick<ClassifierView, "step" | "loss" | "parameters">,
 ): Effect.Effect<void, FileError> =>
   writeFolder(folderOf(scratch, step), (folder) => {
-    const sources = parameters.names.map((name) => ({
-      name,
-      shape: parameters.get(name).shape,
-      values: () => parameters.get(name).data<"float32">(),
-    }))
+    const sources = parameters.names.map((name) => sourceOf(name, parameters.get(name)))
     return Effect.andThen(
       writeSafetensors(join(folder, "parameters.safetensors"), sources),
       writeJson(join(folder, "snapshot.json"), { loss }),

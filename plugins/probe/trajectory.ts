@@ -5,6 +5,7 @@ import type { RunForecast } from "../../core/artifacts/run.ts"
 import { cost } from "../../core/cost.ts"
 import { UnitFailure } from "../../core/failure.ts"
 import { type LookContext, type Observed, probe, type RunLength } from "../../core/plugin.ts"
+import { borrow } from "../../core/tensor/tensor-source.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { chooseSteps, Steps } from "./steps.ts"
 import { addProducts, type Products, polarOf, productsOf } from "./trajectory-polar.ts"
@@ -74,7 +75,7 @@ const productsByBlock = Effect.fnUntraced(function* (
   for (const [block, names] of blocks) {
     const ofBlock: Products[] = []
     for (const name of names) {
-      const end = yield* Effect.promise(() => parameters.get(name).data<"float32">())
+      const end = yield* Effect.promise(async () => borrow(parameters.get(name)))
       const theta = snapshot === undefined ? end : yield* snapshot.read(name)
       ofBlock.push(productsOf(theta, yield* start.read(name), end))
     }

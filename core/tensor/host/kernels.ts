@@ -3,6 +3,7 @@ import { attention, attentionGradient } from "./attention.ts"
 import { gelu } from "./gelu.ts"
 import { layerNorm, layerNormInputGradient, layerNormParameterGradients } from "./layer-norm.ts"
 import { gatherRows, scatterAddRows, sumRows, transpose } from "./matrix.ts"
+import { view } from "./memory.ts"
 import { adamw, globalNorm } from "./optimiser.ts"
 import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts"
 
@@ -21,4 +22,5 @@ export const hostKernels: Partial<Kernels> = {
   attentionGradient,
   globalNorm,
   adamw,
+  borrow: view,
 }

@@ -152,6 +152,8 @@ export interface Device extends DeviceKernels {
   write(handle: Handle, values: Elements): void
   /** A copy. */
   read(handle: Handle, type: ElementType, size: number): Elements
+  /** To be read at once, before its memory is written again: the memory itself where it is the host's, else a copy. */
+  borrow(handle: Handle, type: ElementType, size: number): Elements
   /** The memory itself, of a device whose memory is the host's; not to be used after its release. */
   view(handle: Handle, type: ElementType, size: number): Elements
   setThreads(count: number): void
@@ -195,6 +197,7 @@ export const openDevice = (path: string): Device => {
     ...addon,
     allocate: (type, size) => addon.allocate(typeNumbers[type], size),
     read: (handle, type, size) => view(handle, type, size).slice(),
+    borrow: view,
     view,
     instructions: addon.instructions(),
   }

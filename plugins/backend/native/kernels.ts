@@ -226,6 +226,7 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
       else device.gramDirectly(of(input_TI), of(outputGradient_TO), offsets, gram)
       return gram
     },
+    borrow: (tensor) => device.borrow(of(tensor), "float32", tensor.size) as Float32Array,
     sumsGram: (x_TD, offsets, factor_TD) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
       const factor = factor_TD ?? noNumbers()
