@@ -27,6 +27,7 @@ const reasons: Record<string, readonly [found: string, advice?: string]> = {
   EPERM: ["permission denied"],
   EISDIR: ["it is a folder, a file was expected"],
   ENOTDIR: ["part of the path is a file, a folder was expected"],
+  ELOOP: ["its symbolic links lead back to themselves"],
   EEXIST: ["a file of that name is there already"],
   EROFS: ["the file system is read-only", "Choose another folder with --out"],
   ENOSPC: ["the disk is full", "Free some space and start again: what is finished is kept"],

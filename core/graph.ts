@@ -7,6 +7,7 @@ import { contentDigest } from "./content.ts"
 import type { Cost } from "./cost.ts"
 import { InvalidInput } from "./decode.ts"
 import { canonicalJson, sha256 } from "./digest.ts"
+import { FileError } from "./files.ts"
 import { describeLabels, shortNumber, type Targets } from "./pipeline.ts"
 import type { AnyPlugin, Cohort, Labels, Node } from "./plugin.ts"
 import { sourceDigest } from "./source.ts"
@@ -80,6 +81,20 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       }
     }
 
+    /** The digests of the files and folders that a plugin reads with these options, as far as they can be read. */
+    const digestsOfRead = (plugin: AnyPlugin, options: unknown): readonly string[] => {
+      const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
+      return (reads?.(options) ?? []).flatMap((path) => {
+        try {
+          return contentDigest(path)
+        } catch (cause) {
+          if (!(cause instanceof FileError)) throw cause
+          problems.add(`${plugin.name}: ${cause.message}`)
+          return []
+        }
+      })
+    }
+
     const resolve = (node: Node, member: string | undefined): Unit => {
       const known = byNode.get(node)
       if (known !== undefined) return known
@@ -94,11 +109,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
         else inputs[name] = resolved
       }
       // Refused options name no files that could be read.
-      const sources = node.problems.length > 0 ? [] : readBy(plugin, options)
-      for (const { path, digest } of sources) {
-        if (digest === null) problems.add(`${plugin.name}: ${path}: there is no such file or folder`)
-      }
-      const read = sources.map(({ digest }) => digest)
+      const read = node.problems.length > 0 ? [] : digestsOfRead(plugin, options)
       const key = keyOf(plugin, options, read, inputs, host, backend)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
       const { artifact: foretold, cost } = foretell(() => forecast(plugin, options, inputs, host), plugin)
@@ -133,16 +144,10 @@ const describeGiven = (given: Readonly<Record<string, unknown>>): string =>
     .map(([name, value]) => `${name}=${typeof value === "number" ? shortNumber(value) : value}`)
     .join(" ")
 
-/** The files and folders that a plugin reads with these options, with the digest of what is in them. */
-const readBy = (plugin: AnyPlugin, options: unknown) => {
-  const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
-  return reads?.(options).map((path) => ({ path, digest: contentDigest(path) })) ?? []
-}
-
 const keyOf = (
   plugin: AnyPlugin,
   options: unknown,
-  read: readonly (string | null)[],
+  read: readonly string[],
   inputs: Readonly<Record<string, UnitInput>>,
   host: Unit | null,
   backend: string,

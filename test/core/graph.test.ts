@@ -1,8 +1,12 @@
 import { expect, test } from "bun:test"
+import { type } from "arktype"
 import { Effect } from "effect"
+import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { cost } from "../../core/cost.ts"
 import { graphOf } from "../../core/graph.ts"
 import type { Targets } from "../../core/pipeline.ts"
 import { cohort } from "../../core/pipeline.ts"
+import { plugin } from "../../core/plugin.ts"
 import { source, walk, watchSum } from "./sample/plugins.ts"
 
 const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, backend))
@@ -51,4 +55,29 @@ test("an unknown option of a plugin is refused with the name that was meant", as
   const data = source({ count: 1, cuont: 2 })
   const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, "cpu")))
   expect(message).toContain("sample-source: there is no option cuont; did you mean count?")
+})
+
+test("a file that a plugin reads and that is not there is told with the other problems", async () => {
+  const words = plugin({
+    name: "words",
+    stage: "data",
+    version: 1,
+    module: import.meta.url,
+    summary: "The words of a file",
+    options: type({ "+": "reject", path: "string" }),
+    takes: {},
+    gives: Vocabulary,
+    computes: false,
+    reads: ({ path }) => [path],
+    forecast: () => ({ artifact: { size: 0 }, cost: cost({}) }),
+    run: () => Effect.die("never run"),
+  })
+  const within = `${import.meta.path}/x`
+  const targets = { a: words({ path: "absent" }), b: words({ path: within }), c: source({ count: 0 }) }
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))
+  expect(problems).toEqual([
+    "words: cannot read absent: there is no such file or folder",
+    `words: cannot read ${within}: part of the path is a file, a folder was expected`,
+    "sample-source: count must be at least 1 (was 0)",
+  ])
 })
