@@ -66,17 +66,23 @@ type Point<A extends Axes> = { readonly [N in keyof A]: A[N][number] }
 /**
  * `make` for every combination of the axes' values, the last axis running fastest.
  *
- * @throws InvalidInput where an axis has no value
+ * @throws InvalidInput where an axis has no value, or has one twice
  */
 export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) => R): readonly R[] => {
   const names = Object.keys(axes)
-  const empty = names.filter((name) => axes[name]!.length === 0)
-  if (empty.length > 0) {
-    throw new InvalidInput({
-      what: `the grid over ${names.join(" × ")}`,
-      problems: empty.map((name) => `${name} has no value: at least one was expected`),
-    })
-  }
+  const problems = names.flatMap((name) => {
+    const values = axes[name]!
+    const twice = new Set(values.filter((value, i) => values.indexOf(value) !== i))
+    return [
+      ...(values.length === 0 ? [`${name} has no value: at least one was expected`] : []),
+      // Its runs would count twice wherever they are counted.
+      ...[...twice].map(
+        (value) =>
+          `${name} has ${typeof value === "number" ? shortNumber(value) : String(value)} twice: different values were expected`,
+      ),
+    ]
+  })
+  if (problems.length > 0) throw new InvalidInput({ what: `the grid over ${names.join(" × ")}`, problems })
   const points = names.reduce<readonly Readonly<Record<string, unknown>>[]>(
     (rows, name) => rows.flatMap((row) => axes[name]!.map((value) => ({ ...row, [name]: value }))),
     [{}],

@@ -48,9 +48,11 @@ export const study = (settings: StudySettings) => {
     ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupShare }),
   }
 
-  const runs = grid({ arm: arms, lr: settings.lr }, ({ arm, lr }) =>
-    cohort({ arm: arm.name, lr }, settings.seeds, (seed) =>
-      classification({ data, checkpoint: arm.checkpoint, lr, seed, ...sizes }),
+  const checkpoints = new Map(arms.map(({ name, checkpoint }) => [name, checkpoint]))
+  // By their names: two arms of the same one could not be told apart in the report.
+  const runs = grid({ arm: arms.map(({ name }) => name), lr: settings.lr }, ({ arm, lr }) =>
+    cohort({ arm, lr }, settings.seeds, (seed) =>
+      classification({ data, checkpoint: checkpoints.get(arm)!, lr, seed, ...sizes }),
     ),
   )
   // Before the first update the rate plays no part: the runs at the first rate stand for all.

@@ -13,7 +13,8 @@ test("a grid runs through every combination, the last axis fastest", () => {
   ])
 })
 
-test("an empty axis and doubled seeds are refused by name", () => {
+test("an empty axis, doubled values and doubled seeds are refused by name", () => {
+  expect(() => grid({ arm: ["a"], lr: [1e-5, 2, 0.00001] }, () => 0)).toThrow("lr has 1e-5 twice")
   expect(() => grid({ arm: ["a"], lr: [] }, () => 0)).toThrow("lr has no value")
   expect(() => cohort({ arm: "a" }, [], () => source({ count: 1 }))).toThrow("there is none")
   expect(() => cohort({ arm: "a" }, [3, 4, 3], () => source({ count: 1 }))).toThrow("3 stands twice")
