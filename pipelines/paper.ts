@@ -20,7 +20,7 @@ import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
 import { released } from "../plugins/pretrain/released.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
-import { study } from "./parts/study.ts"
+import { study, watchedOf } from "./parts/study.ts"
 
 export default pipeline({
   name: "paper",
@@ -46,15 +46,10 @@ export default pipeline({
       .array()
       .default(() => Array.from({ length: 30 }, (_, i) => i + 1)),
     samples: "number.integer >= 1 = 16",
-    watchedArms: type("string")
-      .array()
-      .default(() => ["vanilla", "SimCSE(0.1)"]),
-    watchedLr: type("number > 0")
-      .array()
-      .default(() => [1e-5, 2e-5, 3e-5]),
-    watchedSeeds: type("number.integer >= 0")
-      .array()
-      .default(() => [1]),
+    /** The runs that are looked at while they are trained; by default the paper's, as far as they are run. */
+    "watchedArms?": "string[]",
+    "watchedLr?": type("number > 0").array(),
+    "watchedSeeds?": type("number.integer >= 0").array(),
   }),
   build: (p) => {
     const words = vocabulary({ source: `${p.model}/vocab.txt` })
@@ -67,15 +62,21 @@ export default pipeline({
       name: `SimCSE(${dropout})`,
       checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, epochs: 1 }),
     }))
+    const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
+    const names = arms.map(({ name }) => name)
     return study({
       title: "Further training of BERT with a contrastive loss",
       provenance: { model: p.model, data: `RTE, at most ${p.maxLength} word pieces`, corpus: p.corpus },
       data,
-      arms: [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained],
+      arms,
       lr: p.lr,
       seeds: p.seeds,
       samples: p.samples,
-      watched: { arms: p.watchedArms, lr: p.watchedLr, seeds: p.watchedSeeds },
+      watched: {
+        arms: p.watchedArms ?? watchedOf(["vanilla", "SimCSE(0.1)"], names),
+        lr: p.watchedLr ?? watchedOf([1e-5, 2e-5, 3e-5], p.lr),
+        seeds: p.watchedSeeds ?? watchedOf([1], p.seeds),
+      },
     })
   },
 })

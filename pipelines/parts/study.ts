@@ -4,7 +4,8 @@
  */
 import type { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import type { Examples } from "../../core/artifacts/examples.ts"
-import { cohort, grid, mapCohort } from "../../core/pipeline.ts"
+import { InvalidInput } from "../../core/decode.ts"
+import { cohort, grid, mapCohort, shortNumber } from "../../core/pipeline.ts"
 import type { Node } from "../../core/plugin.ts"
 import { classification } from "../../plugins/finetune/classification.ts"
 import { fisher } from "../../plugins/probe/fisher.ts"
@@ -30,12 +31,40 @@ export interface StudySettings {
   readonly epochs?: number
   /** Examples of which the Fisher matrix is made: its largest possible rank. */
   readonly samples: number
-  /** The runs that are looked at while they are trained: these arms and rates, these seeds. */
+  /** The runs that are looked at while they are trained: these arms and rates, these seeds; all of them are run. */
   readonly watched: {
     readonly arms: readonly string[]
     readonly lr: readonly number[]
     readonly seeds: readonly number[]
   }
+}
+
+/**
+ * What of `run` is looked at when a pipeline is not told: what of `usual` is run, or else the first that is.
+ */
+export const watchedOf = <T>(usual: readonly T[], run: readonly T[]): readonly T[] => {
+  const both = usual.filter((value) => run.includes(value))
+  return both.length > 0 ? both : run.slice(0, 1)
+}
+
+/** @throws InvalidInput where runs are to be looked at that are not run: a figure would be missing without a word */
+const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
+  type Values = readonly (string | number)[]
+  const list = (values: Values) =>
+    values.map((value) => (typeof value === "number" ? shortNumber(value) : value)).join(", ") || "none"
+  const problemsOf = (axis: string, wanted: Values, run: Values): readonly string[] => {
+    const others = wanted.filter((value) => !run.includes(value))
+    if (wanted.length > 0 && others.length === 0) return []
+    return [`${axis}: found ${list(others)}, some of those that are run were expected: ${list(run)}`]
+  }
+  const names = arms.map(({ name }) => name)
+  const problems = [
+    ...problemsOf("arms", watched.arms, names),
+    ...problemsOf("learning rates", watched.lr, lr),
+    ...problemsOf("seeds", watched.seeds, seeds),
+  ]
+  if (problems.length > 0)
+    throw new InvalidInput({ what: "the runs that are looked at while they are trained", problems })
 }
 
 /** The paper's 0.3 of 3 epochs. */
@@ -55,6 +84,7 @@ export const study = (settings: StudySettings) => {
       classification({ data, checkpoint: checkpoints.get(arm)!, lr, seed, ...sizes }),
     ),
   )
+  checkWatched(settings)
   // Before the first update the rate plays no part: the runs at the first rate stand for all.
   const before = runs
     .filter(({ labels }) => labels["lr"] === settings.lr[0])

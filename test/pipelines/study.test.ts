@@ -1,9 +1,46 @@
 import { expect, test } from "bun:test"
+import type { Cohort } from "../../core/plugin.ts"
+import paper from "../../pipelines/paper.ts"
 import quickstart from "../../pipelines/quickstart.ts"
 
 const small = quickstart.parameters.assert({})
 
 test("rates or arms that stand twice are refused: their runs would count twice", () => {
   expect(() => quickstart.build({ ...small, lr: [1e-5, 2e-5, 1e-5] })).toThrow("lr has 1e-5 twice")
+  expect(() => quickstart.build({ ...small, lr: [] })).toThrow("lr has no value")
   expect(() => quickstart.build({ ...small, dropout: [0.1, 0.1] })).toThrow("arm has SimCSE(0.1) twice")
+})
+
+/** What of the paper's runs is looked at while it is trained: its labels, and its seeds. */
+const watched = (given: Readonly<Record<string, unknown>>) => {
+  const report = paper.build(paper.parameters.assert(given))["report"]
+  if (report === undefined || !("inputs" in report)) throw new Error("the report is one node")
+  return (report.inputs["trajectories"] as readonly Cohort[]).map(
+    ({ labels, members }) => `${labels["arm"]} ${labels["lr"]} ${members.map(({ seed }) => seed)}`,
+  )
+}
+
+test("a part of the paper's study is looked at where the paper looks, or else at its first runs", () => {
+  expect(watched({ lr: [1e-5, 2e-5], dropout: [0.1, 0.3], seeds: [1, 2] })).toEqual([
+    "vanilla 0.00001 1",
+    "vanilla 0.00002 1",
+    "SimCSE(0.1) 0.00001 1",
+    "SimCSE(0.1) 0.00002 1",
+  ])
+  expect(watched({ lr: [7e-6], dropout: [0.3], seeds: [11, 12] })).toEqual(["vanilla 0.000007 11"])
+  expect(watched({ watchedArms: ["SimCSE(0.5)"], watchedLr: [3e-5], watchedSeeds: [2, 3] })).toEqual([
+    "SimCSE(0.5) 0.00003 2,3",
+  ])
+})
+
+test("runs to look at that are not run are refused, all at once", () => {
+  const given = { lr: [1e-5], seeds: [1, 2], watchedArms: ["SimCSE"], watchedLr: [], watchedSeeds: [1, 3] }
+  expect(() => watched(given)).toThrow(
+    [
+      "the runs that are looked at while they are trained:",
+      "  arms: found SimCSE, some of those that are run were expected: vanilla, SimCSE(0.05), SimCSE(0.1), SimCSE(0.3), SimCSE(0.4), SimCSE(0.5)",
+      "  learning rates: found none, some of those that are run were expected: 1e-5",
+      "  seeds: found 3, some of those that are run were expected: 1, 2",
+    ].join("\n"),
+  )
 })
