@@ -11,6 +11,7 @@ import { FileError } from "./files.ts"
 import { describeLabels, shortNumber, type Targets } from "./pipeline.ts"
 import type { AnyPlugin, Cohort, Labels, Node } from "./plugin.ts"
 import { sourceDigest } from "./source.ts"
+import { inputProblem, targetProblem } from "./wiring.ts"
 
 /** Cohorts of something: of units, of artifacts, of forecasts. */
 export type CohortsOf<T> = readonly {
@@ -104,6 +105,11 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const inputs: Record<string, UnitInput> = {}
       let host: Unit | null = null
       for (const [name, input] of Object.entries(node.inputs)) {
+        const problem = inputProblem(plugin, name, input)
+        if (problem !== undefined) {
+          problems.add(`${plugin.name}: ${name}: ${problem}`)
+          continue
+        }
         const resolved = resolveInput(input)
         if (name === plugin.watches && "one" in resolved) host = resolved.one
         else inputs[name] = resolved
@@ -120,7 +126,12 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
     }
 
     const resolved = Object.fromEntries(
-      Object.entries(targets).map(([name, target]) => [name, unitsOf(resolveInput(target))] as const),
+      Object.entries(targets).flatMap(([name, target]) => {
+        const problem = targetProblem(target)
+        if (problem === undefined) return [[name, unitsOf(resolveInput(target))] as const]
+        problems.add(`the target ${name}: ${problem}`)
+        return []
+      }),
     )
     return problems.size > 0
       ? Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))

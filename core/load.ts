@@ -6,7 +6,7 @@ import { type } from "arktype"
 import { Data, Effect } from "effect"
 import { decode, InvalidInput } from "./decode.ts"
 import { type Graph, graphOf } from "./graph.ts"
-import type { Pipeline } from "./pipeline.ts"
+import type { Pipeline, Targets } from "./pipeline.ts"
 import { projectFolder } from "./project.ts"
 
 /** A pipeline file that cannot be used. */
@@ -79,7 +79,8 @@ export const openPipeline = Effect.fn("openPipeline")(function* (
     catch: (cause) =>
       cause instanceof InvalidInput ? cause : threw(path, "while it built its graph", cause),
   })
-  if (Object.keys(targets).length === 0) {
+  // A file may return anything, whatever the types say: nothing, a promise.
+  if (Object.keys((targets as Targets | null | undefined) ?? {}).length === 0) {
     return yield* new PipelineFileError({
       file: path,
       found: "build returned no targets",

@@ -7,7 +7,7 @@ import { graphOf } from "../../core/graph.ts"
 import type { Targets } from "../../core/pipeline.ts"
 import { cohort } from "../../core/pipeline.ts"
 import { plugin } from "../../core/plugin.ts"
-import { source, walk, watchSum } from "./sample/plugins.ts"
+import { listing, source, walk, watchSum } from "./sample/plugins.ts"
 
 const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, backend))
 const keyOf = async (...wanted: Parameters<typeof graph>) => (await graph(...wanted)).targets["run"]![0]!.key
@@ -79,5 +79,37 @@ test("a file that a plugin reads and that is not there is told with the other pr
     "words: cannot read absent: there is no such file or folder",
     `words: cannot read ${within}: part of the path is a file, a folder was expected`,
     "sample-source: count must be at least 1 (was 0)",
+  ])
+})
+
+test("wiring that a file without types got wrong is told by name, what stands there and what should", async () => {
+  const data = source({ count: 3 })
+  const run = walk({ data, seed: 1, lr: 1 })
+  const runs = cohort({ lr: 1 }, [1], () => run)
+  const wrong: Record<string, unknown> = {
+    number: walk({ data: 3, seed: 1, lr: 1 } as never),
+    kind: walk({ data: run, seed: 1, lr: 1 } as never),
+    list: walk({ data: [runs], seed: 1, lr: 1 } as never),
+    single: listing({ runs: run, seen: runs, title: "x" } as never),
+    member: listing({ runs: [cohort({ lr: 2 }, [1], () => data)], seen: [{}], title: "x" } as never),
+    nothing: undefined,
+    bare: runs,
+    empty: [],
+    watched: watchSum({ run: null, steps: [0] } as never),
+    right: [runs],
+  }
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(wrong as Targets, "cpu")))
+  expect(problems).toEqual([
+    "sample-walk: data: a plugin's result of kind source was expected, found 3",
+    "sample-walk: data: a plugin's result of kind source was expected, found sample-walk, which gives walk",
+    "sample-walk: data: a plugin's result of kind source was expected, found a list",
+    "sample-listing: runs: a list of cohorts of kind walk was expected, found the single result of sample-walk",
+    "sample-listing: seen: a list of cohorts of kind observations was expected, found a single cohort",
+    "sample-listing: runs: in the cohort lr=2: a plugin's result of kind walk was expected, found sample-source, which gives source",
+    "sample-listing: seen: a list of cohorts of kind observations was expected, found an object in it",
+    "the target nothing: a plugin's result was expected, found undefined",
+    "the target bare: a plugin's result was expected, found a single cohort",
+    "the target empty: a plugin's result was expected, found an empty list",
+    "sample-watch: run: a plugin's result was expected, found null",
   ])
 })

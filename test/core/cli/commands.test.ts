@@ -200,6 +200,10 @@ describe("input that is refused", () => {
     "unreadable.ts": ["\nexport default = {", "it threw when it was loaded"],
     "nothing.ts": ["const a = 1", "it exports nothing; `export default pipeline({ … })` was expected"],
     "named.ts": ["export const a = 1", "it exports a but no default"],
+    "null.ts": [
+      'export default { name: "x", summary: "x", parameters: () => ({}), build: () => null }',
+      "build returned no targets",
+    ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const
 
