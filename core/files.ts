@@ -125,6 +125,12 @@ export const readJson = <T extends type.Any>(
     Effect.flatMap(decode(path, schema)),
   )
 
+/** A name beside `path` to write under, until what is written there is whole. */
+const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.tmp`
+
+/** Whether a name is one that something is, or was, written under. */
+export const isTemporary = (name: string): boolean => /\.[0-9a-f]{8}\.tmp$/.test(name)
+
 /**
  * Writes a file whole or not at all: to a temporary name beside it, then renamed. Makes the folders above it.
  *
@@ -133,7 +139,7 @@ export const readJson = <T extends type.Any>(
 export const writeFile = (path: string, content: string | Uint8Array): Effect.Effect<void, FileError> =>
   attempt("write", path, async () => {
     await fs.mkdir(dirname(path), { recursive: true })
-    const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`
+    const temporary = temporaryName(path)
     try {
       await fs.writeFile(temporary, content)
       await fs.rename(temporary, path)
@@ -158,22 +164,36 @@ export const exists = (path: string): Effect.Effect<boolean> =>
  * Makes a folder whole or not at all: `fill` writes into a temporary folder beside it, which is then renamed. A
  * folder that stands there already (made by another process meanwhile) is kept and the new one dropped.
  */
-export const writeFolder = <E, R>(
+export const writeFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect<void, E | FileError, R> =>
+  filled(path, fill, async (temporary) => {
+    try {
+      await fs.rename(temporary, path)
+    } catch (cause) {
+      const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+      if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause
+    }
+  })
+
+/** As {@link writeFolder}, but a folder that stands there already gives way, once the new one is whole. */
+export const replaceFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect<void, E | FileError, R> =>
+  filled(path, fill, async (temporary) => {
+    await fs.rm(path, { recursive: true, force: true })
+    await fs.rename(temporary, path)
+  })
+
+/** Writes into the folder that it is given. */
+type Fill<E, R> = (folder: string) => Effect.Effect<void, E, R>
+
+const filled = <E, R>(
   path: string,
-  fill: (folder: string) => Effect.Effect<void, E, R>,
+  fill: Fill<E, R>,
+  place: (temporary: string) => Promise<void>,
 ): Effect.Effect<void, E | FileError, R> => {
-  const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`
+  const temporary = temporaryName(path)
   return Effect.gen(function* () {
     yield* attempt("make", temporary, () => fs.mkdir(temporary, { recursive: true }))
     yield* fill(temporary)
-    yield* attempt("write", path, async () => {
-      try {
-        await fs.rename(temporary, path)
-      } catch (cause) {
-        const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-        if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause
-      }
-    })
+    yield* attempt("write", path, () => place(temporary))
   }).pipe(Effect.ensuring(remove(temporary)))
 }
 

@@ -6,6 +6,9 @@
  * OUT/artifacts/<plugin>-<key>/   divergence.json             a run that diverged, which is a result too
  * OUT/scratch/<key>/                                          what an unfinished unit goes on from
  * ```
+ *
+ * What a unit left in scratch that is not asked for now, because its options, its files or its plugin changed, may be
+ * asked for again by another pipeline or by other parameters: it stays until that unit is finished, or a person removes it.
  */
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
@@ -16,7 +19,16 @@ import { Context, Effect, Layer } from "effect"
 import type { InvalidInput } from "./decode.ts"
 import { sha256 } from "./digest.ts"
 import { UnitFailure } from "./failure.ts"
-import { attempt, exists, FileError, readJson, remove, writeFolder, writeJson } from "./files.ts"
+import {
+  attempt,
+  exists,
+  FileError,
+  isTemporary,
+  readJson,
+  remove,
+  replaceFolder,
+  writeJson,
+} from "./files.ts"
 import type { Unit } from "./graph.ts"
 
 export const Manifest = type({
@@ -77,6 +89,8 @@ export class Store extends Context.Service<
     /** A folder for what an unfinished unit goes on from; made if it is not there. */
     readonly scratch: (key: string) => Effect.Effect<string, FileError>
     readonly freeScratch: (key: string) => Effect.Effect<void>
+    /** Removes half-written artifacts, which killed processes left: only while no other process writes any. */
+    readonly removeHalfWritten: Effect.Effect<void, FileError>
   }
 >()("kasosei/core/Store") {
   static readonly layer = (root: string) => Layer.sync(Store, () => Store.of(storeAt(root)))
@@ -107,8 +121,7 @@ const storeAt = (root: string): Store["Service"] => {
   const write: Store["Service"]["write"] = Effect.fnUntraced(function* (unit, making, fill) {
     const folder = folderOf(unit)
     // An artifact that was made with other members missing, or whose files are damaged, gives way.
-    yield* remove(folder)
-    yield* writeFolder(folder, (temporary) =>
+    yield* replaceFolder(folder, (temporary) =>
       Effect.gen(function* () {
         const data = join(temporary, "data")
         yield* attempt("make", data, () => fs.mkdir(data))
@@ -176,6 +189,12 @@ const storeAt = (root: string): Store["Service"] => {
       )
     },
     freeScratch: (key) => remove(scratchOf(key)),
+    removeHalfWritten: Effect.gen(function* () {
+      const folder = join(root, "artifacts")
+      if (!(yield* exists(folder))) return
+      const names = yield* attempt("list", folder, () => fs.readdir(folder))
+      yield* Effect.forEach(names.filter(isTemporary), (name) => remove(join(folder, name)))
+    }),
   }
 }
 

@@ -7,7 +7,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { Page } from "../artifacts/page.ts"
 import { backendNamed } from "../discover.ts"
 import { execute, type Summary } from "../execute.ts"
-import { attempt, writeJson } from "../files.ts"
+import { attempt, replaceFolder, writeJson } from "../files.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../load.ts"
 import { lockOut } from "../lock.ts"
 import { type Plan, planOf } from "../plan.ts"
@@ -89,7 +89,10 @@ export const pipelineCommand = Command.make(
       defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
     )
     yield* Effect.gen(function* () {
-      if (!planOnly) yield* lockOut(out)
+      if (!planOnly) {
+        yield* lockOut(out)
+        yield* (yield* Store).removeHalfWritten
+      }
       const arithmetic = arithmeticOf(backend.name, precision)
       const plan = yield* planOf(graph, {
         backend: arithmetic,
@@ -188,10 +191,9 @@ const publish = Effect.fnUntraced(function* (folder: string, plan: Plan, summary
       if (unit.plugin.gives.kind !== Page.kind || missing.has(unit.key)) continue
       const from = yield* store.open(unit)
       const to = join(folder, name)
-      yield* attempt("write", to, async () => {
-        await fs.rm(to, { recursive: true, force: true })
-        await fs.cp(from, to, { recursive: true })
-      })
+      yield* replaceFolder(to, (temporary) =>
+        attempt("write", to, () => fs.cp(from, temporary, { recursive: true })),
+      )
       pages.push(join(to, "index.html"))
     }
   }

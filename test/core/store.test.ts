@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { FileError, writeFile } from "../../core/files.ts"
+import { FileError, readText, writeFile } from "../../core/files.ts"
 import { graphOf } from "../../core/graph.ts"
 import { lockOut } from "../../core/lock.ts"
 import { Store } from "../../core/store.ts"
@@ -61,6 +61,39 @@ test("a file that was altered is refused when it is read, with what to do", asyn
   )
   expect(error.message).toContain("the SHA-256 differs")
   expect(error.message).toContain("to have it made again")
+})
+
+test("an artifact gives way to a new one only when that is whole", async () => {
+  const text = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "old"))
+      const full = new FileError({ path: "a", doing: "write", found: "the disk is full" })
+      yield* Effect.flip(store.write(unit, making, () => Effect.fail(full)))
+      const kept = yield* readText(join(yield* store.open(unit), "a"))
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "new"))
+      return [kept, yield* readText(join(yield* store.open(unit), "a"))]
+    }),
+  )
+  expect(text).toEqual(["old", "new"])
+})
+
+test("what killed processes left half-written is removed, finished artifacts are kept", async () => {
+  const names = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.removeHalfWritten
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
+      const finished = yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))
+      yield* writeFile(join(out, "artifacts", `${finished[0]}.0123abcd.tmp`, "data", "a"), "half")
+      yield* store.removeHalfWritten
+      return [finished, yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))]
+    }),
+  )
+  expect(names[1]).toEqual(names[0]!)
+  expect(names[0]).toHaveLength(1)
 })
 
 test("a manifest cannot lead out of its folder", async () => {
