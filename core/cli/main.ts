@@ -4,6 +4,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
 import { CliError, Command } from "effect/cli"
+import { fileError } from "../files.ts"
 import { version } from "../project.ts"
 import { benchCommand, benchOutline } from "./bench.ts"
 import { doctorCommand } from "./doctor.ts"
@@ -42,6 +43,18 @@ const tell = (cause: Cause.Cause<unknown>): number => {
   process.stderr.write(`${found instanceof Error ? found.message : String(found)}\n`)
   return 2
 }
+
+// A reader that goes away (`| head -1`) ends nothing: what is computed is kept. A disk that is full is told.
+process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+  if (cause.code === "EPIPE") return
+  process.stderr.write(`${fileError("write", "standard output", cause).message}\n`)
+  process.exit(1)
+})
+// Nobody is there any more: what runs is stopped as by a signal, and saves its state.
+process.stderr.once("error", () => {
+  process.stderr.on("error", () => {})
+  process.kill(process.pid, "SIGTERM")
+})
 
 main.pipe(
   Effect.flatMap((command) => Command.run(command, { version })),

@@ -13,6 +13,8 @@ export interface Running {
   readonly signal: (name: NodeJS.Signals) => void
   /** Waits until it has written this to standard error. */
   readonly said: (text: string) => Promise<void>
+  /** Reads its standard error no longer, as if its terminal were gone. */
+  readonly leave: () => void
   readonly ended: Promise<Ended>
 }
 
@@ -49,7 +51,13 @@ export const start = (args: readonly string[], folder = project): Running => {
       }
       onSaid()
     })
-  return { pid: child.pid!, signal: (name) => child.kill(name), said, ended }
+  return {
+    pid: child.pid!,
+    signal: (name) => child.kill(name),
+    said,
+    leave: () => child.stderr.destroy(),
+    ended,
+  }
 }
 
 export const command = (args: readonly string[], folder?: string): Promise<Ended> => start(args, folder).ended

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -158,6 +159,18 @@ describe("a run that is stopped", () => {
     expect(digests(out)).toEqual(digests(whole))
   }, 20_000)
 
+  test("by nobody's listening any more saves its state as well", async () => {
+    const out = freshOut()
+    const left = start(sample(out, slow))
+    await left.said("at step 3")
+    const workers = childrenOf(left.pid)
+    left.leave()
+    expect((await left.ended).code).toBe(130)
+    expect(alive(workers)).toEqual([])
+    expect(existsSync(join(out, "lock"))).toBe(false)
+    expect(readdirSync(join(out, "scratch"))).toHaveLength(1)
+  }, 20_000)
+
   test("by killing the supervising process ends its workers, which save their state", async () => {
     const endless = ["lr=1", "seeds=1", "count=1000", "slow=50", "aloud=true"]
     const out = freshOut()
@@ -182,6 +195,15 @@ describe("a run that is stopped", () => {
     expect(code).toBe(130)
     expect(Number(/at step (\d+)/.exec(stderr)![1])).toBeGreaterThanOrEqual(3)
   }, 20_000)
+})
+
+test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is told", () => {
+  const main = join(import.meta.dir, "..", "..", "..", "core", "cli", "main.ts")
+  const { status, stderr } = spawnSync("sh", ["-c", '"$0" "$1" plugins > /dev/full', process.execPath, main])
+  expect([status, String(stderr)]).toEqual([
+    1,
+    expect.stringMatching(/^cannot write standard output: the disk is full\. .*\n$/),
+  ])
 })
 
 describe("input that is refused", () => {
