@@ -9,7 +9,7 @@ export class OutInUse extends Data.TaggedError("OutInUse")<{
   readonly process: string
 }> {
   override get message() {
-    return `--out ${this.out}: process ${this.process} is working there; wait for it, or choose another folder`
+    return `--out ${this.out}: process ${this.process} is working there; wait for it, or choose another folder (is it none of this project's, remove ${join(this.out, "lock")})`
   }
 }
 

@@ -103,11 +103,11 @@ const storeAt = (root: string): Store["Service"] => {
   const stored = Effect.fnUntraced(function* (unit: Unit) {
     const folder = folderOf(unit)
     if (yield* exists(join(folder, "manifest.json"))) {
-      const manifest = yield* readJson(join(folder, "manifest.json"), Manifest)
+      const manifest = yield* readIn(folder, "manifest.json", Manifest)
       if (manifest.key === unit.key) return { status: "done", manifest } as const
     }
     if (yield* exists(join(folder, "divergence.json"))) {
-      const { reason, step } = yield* readJson(join(folder, "divergence.json"), Divergence)
+      const { reason, step } = yield* readIn(folder, "divergence.json", Divergence)
       const failure = new UnitFailure({
         outcome: "diverged",
         reason,
@@ -144,13 +144,13 @@ const storeAt = (root: string): Store["Service"] => {
         yield* writeJson(join(temporary, "manifest.json"), manifest)
       }),
     )
-    return yield* readJson(join(folder, "manifest.json"), Manifest)
+    return yield* readIn(folder, "manifest.json", Manifest)
   })
 
   const open = Effect.fnUntraced(function* (unit: Unit) {
     const folder = folderOf(unit)
     const data = join(folder, "data")
-    const manifest = yield* readJson(join(folder, "manifest.json"), Manifest)
+    const manifest = yield* readIn(folder, "manifest.json", Manifest)
     if (verified.get(unit.key) === manifest.digest) return data
     for (const file of manifest.files) {
       const path = join(data, file.path)
@@ -164,7 +164,7 @@ const storeAt = (root: string): Store["Service"] => {
           path,
           doing: "read",
           found: "its content is not what was written (the SHA-256 differs)",
-          advice: `Remove ${folder} to have it made again`,
+          advice: removeToRemake(folder),
         })
       }
     }
@@ -197,6 +197,18 @@ const storeAt = (root: string): Store["Service"] => {
     }),
   }
 }
+
+const removeToRemake = (folder: string): string => `Remove ${folder} to have it made again`
+
+/** What a file of an artifact's folder tells of it; a power cut may have left it empty. */
+const readIn = <T extends type.Any>(folder: string, name: string, schema: T) =>
+  Effect.mapError(readJson(join(folder, name), schema), (error) => {
+    const { path, doing, found } =
+      error._tag === "FileError"
+        ? error
+        : { path: error.what, doing: "read", found: error.problems.join("; ") }
+    return new FileError({ path, doing, found, advice: removeToRemake(folder) })
+  })
 
 /** SHA-256 of a file, streamed: checkpoints are larger than a buffer may be. */
 const digestOf = (path: string): Effect.Effect<string, FileError> =>

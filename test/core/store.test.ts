@@ -79,6 +79,31 @@ test("an artifact gives way to a new one only when that is whole", async () => {
   expect(text).toEqual(["old", "new"])
 })
 
+test("a manifest that a power cut left empty is told with what to do", async () => {
+  const message = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
+      const [name] = yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))
+      const folder = join(out, "artifacts", name!)
+      yield* writeFile(join(folder, "manifest.json"), "")
+      const empty = (yield* Effect.flip(store.stored(unit))).message
+      yield* writeFile(join(folder, "manifest.json"), "{}")
+      const lacking = (yield* Effect.flip(store.open(unit))).message
+      return [empty, lacking].map((text) => text.replaceAll(folder, "FOLDER"))
+    }),
+  )
+  expect(message).toEqual([
+    expect.stringMatching(
+      /^cannot read FOLDER\/manifest.json: it is not JSON .* Remove FOLDER to have it made/,
+    ),
+    expect.stringMatching(
+      /^cannot read FOLDER\/manifest.json: .*key must be .* Remove FOLDER to have it made/,
+    ),
+  ])
+})
+
 test("what killed processes left half-written is removed, finished artifacts are kept", async () => {
   const names = await inStore(
     out,

@@ -182,7 +182,7 @@ describe("a run that is stopped", () => {
     const other = await command(sample(out, endless))
     expect(other.code).toBe(2)
     expect(other.stderr).toBe(
-      `--out ${out}: process ${killed.pid} is working there; wait for it, or choose another folder\n`,
+      `--out ${out}: process ${killed.pid} is working there; wait for it, or choose another folder (is it none of this project's, remove ${out}/lock)\n`,
     )
 
     killed.signal("SIGKILL")
