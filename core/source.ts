@@ -6,7 +6,7 @@ import { projectFolder } from "./project.ts"
 
 /** What a file imports by a relative path. Imports of types only leave nothing behind that could run. */
 const relativeImport =
-  /^\s*(?:import|export)\s+(?!type\b)[^"';]*?from\s*"(\.[^"]+)"|^\s*import\s*"(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gm
+  /^\s*(?:import|export)\s+(?!type\b)[^"';]*?from\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']|\bimport\(\s*["'](\.[^"']+)["']/gm
 
 const core = join(projectFolder, "core")
 const digests = new Map<string, string>()
