@@ -39,21 +39,25 @@ void Heap::add_region(int64_t bytes) {
   char* address = static_cast<char*>(start);
   ASAN_POISON_MEMORY_REGION(address, size);
   blocks.emplace(address, Block{size, static_cast<int64_t>(regions.size()), true});
-  available.emplace(size, address);
-  regions.push_back({address, size});
+  regions.push_back({address, size, {{size, address}}});
+}
+
+char* Heap::room_for(int64_t bytes) {
+  // The oldest region that has room: memory that was in use before is used again, before some that never was.
+  for (const Region& region : regions)
+    if (const auto place = region.available.lower_bound({bytes, nullptr}); place != region.available.end())
+      return place->second;
+  add_region(bytes);
+  return regions.back().start;
 }
 
 Handle Heap::allocate(Type type, int64_t size) {
   if (size < 0 || size > (int64_t{1} << 40)) throw std::invalid_argument("a tensor of that size");
   const int64_t bytes = round_up(size > 0 ? size * bytes_of(type) : 1, alignment);
-  auto place = available.lower_bound({bytes, nullptr});
-  if (place == available.end()) {
-    add_region(bytes);
-    place = available.lower_bound({bytes, nullptr});
-  }
-  char* data = place->second;
-  available.erase(place);
+  char* data = room_for(bytes);
   Block& block = blocks.at(data);
+  auto& available = regions[block.region].available;
+  available.erase({block.bytes, data});
   if (block.bytes > bytes) {
     blocks.emplace(data + bytes, Block{block.bytes - bytes, block.region, true});
     available.emplace(block.bytes - bytes, data + bytes);
@@ -97,6 +101,7 @@ void Heap::release(Handle handle) {
   ASAN_POISON_MEMORY_REGION(slot.allocation.data, slot.bytes);
 
   auto block = blocks.find(slot.allocation.data);
+  auto& available = regions[block->second.region].available;
   block->second.free = true;
   const auto join = [&](auto low, auto high) {
     if (!low->second.free || !high->second.free || low->second.region != high->second.region) return low;

@@ -1,5 +1,5 @@
-// The memory of tensors. Regions come from the system and are kept; inside them blocks are handed out by the best fit,
-// and joined with their neighbours when they come back: batches of every size go through the same memory.
+// The memory of tensors. Regions come from the system and are kept; inside the first one with room, blocks are handed out
+// by the best fit, and joined with their neighbours when they come back: batches of every size go through the same memory.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ class Heap {
   struct Region {
     char* start;
     int64_t bytes;
+    std::set<std::pair<int64_t, char*>> available;  // the smallest first, then the lowest
   };
   const Region& region(int64_t index) const { return regions[index]; }
   int64_t bytes_in_use() const { return in_use; }
@@ -54,12 +55,13 @@ class Heap {
   };
   std::vector<Region> regions;
   std::map<char*, Block> blocks;                 // by address, neighbours next to each other
-  std::set<std::pair<int64_t, char*>> available;  // the smallest first, then the lowest
   std::vector<Slot> slots;
   std::vector<uint32_t> vacant;
   int64_t in_use = 0;
 
   void add_region(int64_t bytes);
+  // The start of a free block of at least so many bytes.
+  char* room_for(int64_t bytes);
   const Slot& slot_of(Handle handle) const;
 };
 
