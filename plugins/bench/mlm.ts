@@ -1,4 +1,3 @@
-import { type } from "arktype"
 import { Effect } from "effect"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { bench } from "../../core/bench.ts"
@@ -6,30 +5,14 @@ import { stream } from "../../core/tensor/stream.ts"
 import { maskedLoss } from "../pretrain/masked.ts"
 import { masker } from "../pretrain/masking.ts"
 import { freshModel } from "./material/model.ts"
-import { fields, flagTexts } from "./material/options.ts"
+import { onSentences } from "./material/options.ts"
 import { sentences } from "./material/sequences.ts"
 import { trainingJob } from "./material/training.ts"
 
 export const mlm = bench({
   bench: "mlm",
   summary: "Updates of a masked-language model over its whole vocabulary",
-  flags: {
-    model: flagTexts.model,
-    corpus: flagTexts.corpus,
-    tokenizer: flagTexts.tokenizer,
-    batch: `${flagTexts.batch} (default: 64)`,
-    "max-len": `${flagTexts.length} (default: 128)`,
-    steps: flagTexts.steps,
-  },
-  options: type({
-    "+": "reject",
-    model: fields.model,
-    "corpus?": fields.file,
-    "tokenizer?": fields.file,
-    batch: fields.batch.default("64"),
-    "max-len": fields.length.default("128"),
-    steps: fields.steps.default("12"),
-  }),
+  ...onSentences("128"),
   prepare: Effect.fnUntraced(function* ({
     model: size,
     corpus,

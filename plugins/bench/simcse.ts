@@ -1,34 +1,17 @@
-import { type } from "arktype"
 import { Effect } from "effect"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { bench } from "../../core/bench.ts"
 import { stream } from "../../core/tensor/stream.ts"
 import { contrastiveLoss } from "../pretrain/contrastive.ts"
 import { freshModel } from "./material/model.ts"
-import { fields, flagTexts } from "./material/options.ts"
+import { onSentences } from "./material/options.ts"
 import { sentences } from "./material/sequences.ts"
 import { trainingJob } from "./material/training.ts"
 
 export const simcse = bench({
   bench: "simcse",
   summary: "Updates of unsupervised SimCSE: every sentence twice, InfoNCE at 0.05",
-  flags: {
-    model: flagTexts.model,
-    corpus: flagTexts.corpus,
-    tokenizer: flagTexts.tokenizer,
-    batch: `${flagTexts.batch} (default: 64)`,
-    "max-len": `${flagTexts.length} (default: 32)`,
-    steps: flagTexts.steps,
-  },
-  options: type({
-    "+": "reject",
-    model: fields.model,
-    "corpus?": fields.file,
-    "tokenizer?": fields.file,
-    batch: fields.batch.default("64"),
-    "max-len": fields.length.default("32"),
-    steps: fields.steps.default("12"),
-  }),
+  ...onSentences("32"),
   prepare: Effect.fnUntraced(function* ({
     model: size,
     corpus,

@@ -24,3 +24,24 @@ export const flagTexts = {
   length: "The longest sequence, special tokens included",
   steps: "Steps that are timed, after one that is not (default: 12)",
 }
+
+/** What measurements on sentences are told. @param length the word pieces of a sentence where nothing is said */
+export const onSentences = (length: string) => ({
+  flags: {
+    model: flagTexts.model,
+    corpus: flagTexts.corpus,
+    tokenizer: flagTexts.tokenizer,
+    batch: `${flagTexts.batch} (default: 64)`,
+    "max-len": `${flagTexts.length} (default: ${length})`,
+    steps: flagTexts.steps,
+  },
+  options: type({
+    "+": "reject",
+    model: fields.model,
+    "corpus?": fields.file,
+    "tokenizer?": fields.file,
+    batch: fields.batch.default("64"),
+    "max-len": fields.length.default(length),
+    steps: fields.steps.default("12"),
+  }),
+})
