@@ -15,14 +15,14 @@
  * `--set mlmSteps=50 --set simcseSteps=20 --set epochs=0.2 --set lr=1e-4,5e-4 --set seeds=1,2`.
  */
 import { type } from "arktype"
-import { pipeline } from "../core/pipeline.ts"
+import { pipeline } from "../core/api/pipeline.ts"
 import { glue } from "../plugins/data/glue.ts"
 import { sentences } from "../plugins/data/sentences.ts"
 import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
 import { mlm } from "../plugins/pretrain/mlm.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
-import { study } from "./parts/study.ts"
+import { study } from "./shared/study.ts"
 
 export default pipeline({
   name: "mini",

@@ -13,14 +13,14 @@
  * --set corpus=…` from local folders and files.
  */
 import { type } from "arktype"
-import { pipeline } from "../core/pipeline.ts"
+import { pipeline } from "../core/api/pipeline.ts"
 import { glue } from "../plugins/data/glue.ts"
 import { sentences } from "../plugins/data/sentences.ts"
 import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
-import { released } from "../plugins/pretrain/released.ts"
+import { released } from "../plugins/pretrain/pretrained.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
-import { study, watchedOf } from "./parts/study.ts"
+import { study, watchedOf } from "./shared/study.ts"
 
 export default pipeline({
   name: "paper",

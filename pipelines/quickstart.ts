@@ -9,11 +9,11 @@
  * On 2 cores a minute with the backend native, three with wasm.
  */
 import { type } from "arktype"
-import { pipeline } from "../core/pipeline.ts"
+import { pipeline } from "../core/api/pipeline.ts"
 import { toyCorpus, toyEntailment, toySimilarity, toyVocabulary } from "../plugins/data/toy.ts"
 import { mlm } from "../plugins/pretrain/mlm.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
-import { study } from "./parts/study.ts"
+import { study } from "./shared/study.ts"
 
 export default pipeline({
   name: "quickstart",

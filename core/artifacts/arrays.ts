@@ -5,7 +5,7 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { FileError, readBytes, writeFile } from "../files.ts"
+import { FileError, readBytes, writeFile } from "../io/files.ts"
 
 const constructors = { i32: Int32Array, f32: Float32Array, f64: Float64Array } as const
 type Types = { i32: Int32Array; f32: Float32Array; f64: Float64Array }

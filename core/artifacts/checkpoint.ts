@@ -1,8 +1,8 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../artifact.ts"
-import { type FileError, readJson } from "../files.ts"
+import { type FileError, readJson } from "../io/files.ts"
+import type { Kind } from "./kind.ts"
 
 /**
  * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` and whatever else

@@ -1,8 +1,8 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../artifact.ts"
-import { readJson, writeJson } from "../files.ts"
+import { readJson, writeJson } from "../io/files.ts"
+import type { Kind } from "./kind.ts"
 import { readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 

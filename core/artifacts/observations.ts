@@ -1,10 +1,10 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../artifact.ts"
-import { decode } from "../decode.ts"
-import { FileError, readJson, readText, writeFile, writeJson } from "../files.ts"
+import { decode } from "../io/decode.ts"
+import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
+import type { Kind } from "./kind.ts"
 
 /** What a probe saw: one row a thing seen. A cell is a plain value or an array of float64 (a Gram matrix). */
 export type Cell = number | string | boolean | null | Float64Array
@@ -47,6 +47,8 @@ export const observationsOf = <R extends Row>(
     yield* writeJson(join(folder, "observations.json"), { rows: rows.length, arrays: file })
   }),
   read: Effect.fnUntraced(function* (folder) {
+    // As a type of anything: what TypeScript would infer from a type<R> of an open R takes it 20 seconds.
+    const schema = row as unknown as type.Any
     const file = yield* readJson(join(folder, "observations.json"), ObservationsFile)
     const all = yield* readArray(folder, file.arrays, "f64")
     const path = join(folder, "rows.jsonl")
@@ -72,8 +74,7 @@ export const observationsOf = <R extends Row>(
             return yield* new FileError({ path, doing: "read", found })
           }
         }
-        const decoded = yield* decode(`${path}, line ${i + 1}`, row)(Object.fromEntries(cells))
-        return decoded as R
+        return (yield* decode(`${path}, line ${i + 1}`, schema)(Object.fromEntries(cells))) as R
       }),
     )
   }),

@@ -1,8 +1,8 @@
 import * as fs from "node:fs/promises"
 import { join, relative, sep } from "node:path"
 import { Effect } from "effect"
-import type { Kind } from "../artifact.ts"
-import { attempt, writeFile } from "../files.ts"
+import { attempt, writeFile } from "../io/files.ts"
+import type { Kind } from "./kind.ts"
 
 /** A report: files by their path inside the report's folder (`index.html`, `figures/figure-1.svg`). */
 export type PageGiven = ReadonlyMap<string, string | Uint8Array>

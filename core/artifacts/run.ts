@@ -1,9 +1,9 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../artifact.ts"
-import { FileError, readJson, writeJson } from "../files.ts"
+import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
+import type { Kind } from "./kind.ts"
 
 /** What one fine-tuning run leaves behind. Update s (0-based) used `learningRate[s]` and saw `loss[s]`. */
 export interface Run {

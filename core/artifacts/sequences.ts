@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { FileError } from "../files.ts"
+import { FileError } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 
 /**

@@ -1,9 +1,9 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../artifact.ts"
-import { FileError, readJson, writeJson } from "../files.ts"
+import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
+import type { Kind } from "./kind.ts"
 import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 
 /** Sentence pairs with a gold similarity, in named sets (the dev set of STS-B; STS14's six subsets). */

@@ -1,8 +1,8 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../artifact.ts"
-import { FileError, readJson, readText, writeFile, writeJson } from "../files.ts"
+import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
+import type { Kind } from "./kind.ts"
 
 /** The ids of the tokens that have a role of their own. */
 export const SpecialTokens = type({

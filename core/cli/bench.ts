@@ -1,12 +1,12 @@
 /** `bun run bench JOB`: how fast this machine does a job of the product, by the product's own code. */
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { Bench, BenchJob } from "../bench.ts"
-import { decode } from "../decode.ts"
-import { backendNamed, benches } from "../discover.ts"
-import { Progress } from "../progress.ts"
+import type { Bench, BenchJob } from "../api/bench.ts"
+import { Progress } from "../api/progress.ts"
+import { backendNamed, benches } from "../engine/discover.ts"
+import { decode } from "../io/decode.ts"
 import { type Computing, startBackend } from "../tensor/backend.ts"
-import { computingFlags, computingOf } from "./computing.ts"
+import { computingFlags, computingOf } from "./compute-flags.ts"
 
 const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
 

@@ -3,11 +3,11 @@
  * bottom, redrawn in place, with everything that is said printed above them. Elsewhere: plain lines only.
  */
 import { Effect } from "effect"
-import type { Event } from "../execute.ts"
-import type { UnitOutcome } from "../job.ts"
-import { gives, type Job, type Plan } from "../plan.ts"
-import type { JobProgress } from "../processes.ts"
-import { formatSeconds, plural } from "./format.ts"
+import type { Event } from "../engine/execute.ts"
+import type { UnitOutcome } from "../engine/job.ts"
+import { gives, type Job, type Plan } from "../engine/plan.ts"
+import type { JobProgress } from "../engine/processes.ts"
+import { formatSeconds, plural } from "../io/format.ts"
 
 interface Running {
   readonly started: number

@@ -2,7 +2,7 @@
 import { resolve } from "node:path"
 import { Effect, Result } from "effect"
 import { Command, Flag } from "effect/cli"
-import { backendNamed, backends, checks } from "../discover.ts"
+import { backendNamed, backends, checks } from "../engine/discover.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
 

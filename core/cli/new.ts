@@ -4,12 +4,12 @@ import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { InvalidInput } from "../decode.ts"
-import { attempt, exists, type FileError, readText, remove } from "../files.ts"
-import { describeOptions } from "../options.ts"
-import type { AnyPlugin } from "../plugin.ts"
-import { projectFolder } from "../project.ts"
-import { type Stage, stages } from "../stage.ts"
+import type { AnyPlugin } from "../api/plugin.ts"
+import { type Stage, stages } from "../api/stage.ts"
+import { InvalidInput } from "../io/decode.ts"
+import { attempt, exists, type FileError, readText, remove } from "../io/files.ts"
+import { describeOptions } from "../io/options.ts"
+import { projectFolder } from "../io/project.ts"
 
 export const newCommand = Command.make(
   "new",

@@ -1,8 +1,9 @@
 /** A plan as text: the units by cohort, what is there already, and what the rest will spend. */
-import type { Unit } from "../graph.ts"
-import type { Plan } from "../plan.ts"
-import { type Stage, stages } from "../stage.ts"
-import { formatBytes, formatFlops, formatSeconds, plural } from "./format.ts"
+
+import { type Stage, stages } from "../api/stage.ts"
+import type { Unit } from "../engine/graph.ts"
+import type { Plan } from "../engine/plan.ts"
+import { formatBytes, formatFlops, formatSeconds, plural } from "../io/format.ts"
 
 interface Group {
   readonly label: string

@@ -1,10 +1,10 @@
 /** `bun run plugins`: what stands in the `plugins` folder, with its options. */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { backends, pluginsOf } from "../discover.ts"
-import { describeOptions } from "../options.ts"
-import type { AnyPlugin } from "../plugin.ts"
-import { stages } from "../stage.ts"
+import type { AnyPlugin } from "../api/plugin.ts"
+import { stages } from "../api/stage.ts"
+import { backends, pluginsOf } from "../engine/discover.ts"
+import { describeOptions } from "../io/options.ts"
 
 export const pluginsCommand = Command.make(
   "plugins",

@@ -2,7 +2,7 @@ import { homedir } from "node:os"
 import { isAbsolute, join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { decode, type InvalidInput } from "../decode.ts"
+import { decode, type InvalidInput } from "../io/decode.ts"
 
 const Variables = type({
   "HF_ENDPOINT?": type(/^https?:\/\/[^\s/?#]+(\/[^\s?#]*)?$/).describe(

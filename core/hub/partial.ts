@@ -11,8 +11,8 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { Effect } from "effect"
-import { sha256 } from "../digest.ts"
-import { attempt, type FileError, remove } from "../files.ts"
+import { sha256 } from "../io/digest.ts"
+import { attempt, type FileError, remove } from "../io/files.ts"
 
 const versionAndState = /^[0-9a-f]{16}\.[0-9a-f]{8}\.(active|partial)$/
 

@@ -1,8 +1,8 @@
 /** HTTP as the hub speaks it: redirects to its storage, facts about a file in headers, errors a person can act on. */
 import { type } from "arktype"
 import { Data, Effect } from "effect"
+import type { Repository } from "./address.ts"
 import type { HubEnvironment } from "./environment.ts"
-import type { Repository } from "./reference.ts"
 
 /** A request that came to nothing. */
 export class RequestError extends Data.TaggedError("RequestError")<{

@@ -13,9 +13,9 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { type } from "arktype"
 import { Effect, type Scope } from "effect"
-import { InvalidInput } from "../decode.ts"
-import { attempt, type FileError } from "../files.ts"
-import { duplicateKey } from "./duplicate-key.ts"
+import { InvalidInput } from "../io/decode.ts"
+import { duplicateKey } from "../io/duplicate-key.ts"
+import { attempt, type FileError } from "../io/files.ts"
 
 export interface SafetensorsEntry {
   readonly name: string

@@ -8,12 +8,12 @@ import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { ArrayFile, readArray, writeArray } from "../artifacts/arrays.ts"
-import { InvalidInput } from "../decode.ts"
-import { attempt, type FileError, readJson, remove, writeFolder, writeJson } from "../files.ts"
+import { InvalidInput } from "../io/decode.ts"
+import { attempt, type FileError, readJson, remove, writeFolder, writeJson } from "../io/files.ts"
+import { sourceOf } from "./borrow.ts"
 import type { AdamWState } from "./ops/adamw.ts"
 import type { Parameters } from "./parameters.ts"
 import { openSafetensors, writeSafetensors } from "./safetensors.ts"
-import { sourceOf } from "./tensor-source.ts"
 
 /** What changes while a model is trained. */
 export interface TrainingState {

@@ -1,13 +1,13 @@
 import { type } from "arktype"
 import { Effect } from "effect"
+import { bench } from "../../core/api/bench.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
-import { bench } from "../../core/bench.ts"
 import { stream } from "../../core/tensor/stream.ts"
-import { lossOf } from "../finetune/classifier.ts"
-import { freshModel } from "./material/model.ts"
-import { fields, flagTexts } from "./material/options.ts"
-import { pairs } from "./material/sequences.ts"
-import { trainingJob } from "./material/training.ts"
+import { lossOf } from "../finetune/classification/classifier.ts"
+import { freshModel } from "./shared/model.ts"
+import { fields, flagTexts } from "./shared/options.ts"
+import { pairs } from "./shared/sequences.ts"
+import { trainingJob } from "./shared/training.ts"
 
 export const finetune = bench({
   bench: "finetune",

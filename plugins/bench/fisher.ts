@@ -1,14 +1,14 @@
 import { type } from "arktype"
 import { Effect } from "effect"
-import { bench } from "../../core/bench.ts"
+import { bench } from "../../core/api/bench.ts"
 import { blocksOf, parametersOf } from "../model/parameters.ts"
-import { lookCost } from "../probe/fisher/forecast.ts"
-import { blockGrams, layerOf, parameterGrams } from "../probe/fisher/grams.ts"
+import { blockGrams, layerOf, parameterGrams } from "../probe/fisher/block-grams.ts"
+import { lookCost } from "../probe/fisher/cost.ts"
 import { effectiveRank } from "../probe/fisher/rank.ts"
 import { eigenvalues } from "../probe/fisher/spectrum.ts"
-import { freshModel } from "./material/model.ts"
-import { fields, flagTexts } from "./material/options.ts"
-import { pairs } from "./material/sequences.ts"
+import { freshModel } from "./shared/model.ts"
+import { fields, flagTexts } from "./shared/options.ts"
+import { pairs } from "./shared/sequences.ts"
 
 const heads = ["pooler", "classifier"] as const
 

@@ -1,13 +1,13 @@
 import { Effect } from "effect"
+import { bench } from "../../core/api/bench.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
-import { bench } from "../../core/bench.ts"
 import { stream } from "../../core/tensor/stream.ts"
-import { maskedLoss } from "../pretrain/masked.ts"
-import { masker } from "../pretrain/masking.ts"
-import { freshModel } from "./material/model.ts"
-import { onSentences } from "./material/options.ts"
-import { sentences } from "./material/sequences.ts"
-import { trainingJob } from "./material/training.ts"
+import { maskedLoss } from "../pretrain/mlm/masked-loss.ts"
+import { masker } from "../pretrain/mlm/masking.ts"
+import { freshModel } from "./shared/model.ts"
+import { onSentences } from "./shared/options.ts"
+import { sentences } from "./shared/sequences.ts"
+import { trainingJob } from "./shared/training.ts"
 
 export const mlm = bench({
   bench: "mlm",

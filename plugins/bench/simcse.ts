@@ -1,12 +1,12 @@
 import { Effect } from "effect"
+import { bench } from "../../core/api/bench.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
-import { bench } from "../../core/bench.ts"
 import { stream } from "../../core/tensor/stream.ts"
-import { contrastiveLoss } from "../pretrain/contrastive.ts"
-import { freshModel } from "./material/model.ts"
-import { onSentences } from "./material/options.ts"
-import { sentences } from "./material/sequences.ts"
-import { trainingJob } from "./material/training.ts"
+import { contrastiveLoss } from "../pretrain/simcse/contrastive.ts"
+import { freshModel } from "./shared/model.ts"
+import { onSentences } from "./shared/options.ts"
+import { sentences } from "./shared/sequences.ts"
+import { trainingJob } from "./shared/training.ts"
 
 export const simcse = bench({
   bench: "simcse",

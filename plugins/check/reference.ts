@@ -1,9 +1,9 @@
 import { Effect } from "effect"
-import type { Check } from "../../core/check.ts"
-import { InvalidInput } from "../../core/decode.ts"
-import { compareFineTuning } from "../finetune/reference.ts"
-import { comparePasses, openReference } from "../model/reference.ts"
-import { compareFisher } from "../probe/fisher/reference.ts"
+import type { Check } from "../../core/api/check.ts"
+import { InvalidInput } from "../../core/io/decode.ts"
+import { compareFineTuning } from "./reference/fine-tuning.ts"
+import { compareFisher } from "./reference/fisher.ts"
+import { comparePasses, openReference } from "./reference/passes.ts"
 
 /** Everything that a folder of reference figures holds, on the running backend. */
 export const reference: Check = {

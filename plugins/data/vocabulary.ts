@@ -1,12 +1,12 @@
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { cost } from "../../core/cost.ts"
-import { InvalidInput } from "../../core/decode.ts"
-import { localSources } from "../../core/hub/reference.ts"
-import { plugin, type RunContext } from "../../core/plugin.ts"
+import { localSources } from "../../core/hub/address.ts"
+import { InvalidInput } from "../../core/io/decode.ts"
 import { readVocabulary } from "../model/vocabulary.ts"
-import { FileSource, localFile } from "./reading/source.ts"
+import { FileSource, localFile } from "./shared/source.ts"
 
 const largestFile = 2 ** 26
 /** BERT's uncased vocabulary; other ones differ little in what they cost. */

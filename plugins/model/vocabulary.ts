@@ -2,8 +2,8 @@
 import { type } from "arktype"
 import { Effect } from "effect"
 import type { SpecialTokens, Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { decode, InvalidInput } from "../../core/decode.ts"
-import { type FileError, readText } from "../../core/files.ts"
+import { decode, InvalidInput } from "../../core/io/decode.ts"
+import { type FileError, readText } from "../../core/io/files.ts"
 
 const maximumBytes = 2 ** 26
 

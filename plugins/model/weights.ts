@@ -5,8 +5,8 @@
 import { basename, join } from "node:path"
 import { type } from "arktype"
 import { Effect, type Scope } from "effect"
-import { InvalidInput } from "../../core/decode.ts"
-import { exists, FileError, readJson } from "../../core/files.ts"
+import { InvalidInput } from "../../core/io/decode.ts"
+import { exists, FileError, readJson } from "../../core/io/files.ts"
 import { openSafetensors, type SafetensorsFile } from "../../core/tensor/safetensors.ts"
 
 /** A tensor of a checkpoint: where it lies and what it is called there. */

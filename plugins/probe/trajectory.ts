@@ -1,15 +1,16 @@
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { UnitFailure } from "../../core/api/failure.ts"
+import { type LookContext, type Observed, probe } from "../../core/api/plugin.ts"
+import type { RunLength } from "../../core/api/watch.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunForecast } from "../../core/artifacts/run.ts"
-import { cost } from "../../core/cost.ts"
-import { UnitFailure } from "../../core/failure.ts"
-import { type LookContext, type Observed, probe, type RunLength } from "../../core/plugin.ts"
-import { borrow } from "../../core/tensor/tensor-source.ts"
+import { borrow } from "../../core/tensor/borrow.ts"
 import type { ClassifierView } from "../model/view.ts"
-import { chooseSteps, Steps } from "./steps.ts"
-import { addProducts, type Products, polarOf, productsOf } from "./trajectory-polar.ts"
-import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory-snapshot.ts"
+import { chooseSteps, Steps } from "./shared/steps.ts"
+import { addProducts, type Products, polarOf, productsOf } from "./trajectory/polar.ts"
+import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory/snapshot.ts"
 
 const Options = type({
   "+": "reject",

@@ -1,12 +1,12 @@
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../../core/artifact.ts"
+import { cost } from "../../core/api/cost.ts"
+import { cohorts, plugin } from "../../core/api/plugin.ts"
+import type { Kind } from "../../core/artifacts/kind.ts"
 import { anyObservations, type Cell, type Row } from "../../core/artifacts/observations.ts"
 import { Page } from "../../core/artifacts/page.ts"
-import { cost } from "../../core/cost.ts"
-import { cohorts, plugin } from "../../core/plugin.ts"
-import { escapeHtml } from "./html.ts"
-import { type Field, toCsv } from "./records.ts"
+import { escapeHtml } from "./shared/html.ts"
+import { type Field, toCsv } from "./shared/records.ts"
 
 /** That of every probe: what its rows are made of is of no concern here. */
 const Observed: Kind<"observations", never, readonly Row[], { readonly rows: number }> = anyObservations

@@ -1,16 +1,16 @@
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { type CohortTaken, cohorts, plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Page } from "../../core/artifacts/page.ts"
 import { correct, majorityCorrect, Run, type RunTaken } from "../../core/artifacts/run.ts"
-import { cost } from "../../core/cost.ts"
-import { InvalidInput } from "../../core/decode.ts"
-import { type CohortTaken, cohorts, plugin, type RunContext } from "../../core/plugin.ts"
-import { version } from "../../core/project.ts"
+import { InvalidInput } from "../../core/io/decode.ts"
+import { version } from "../../core/io/project.ts"
 import { eigenvalues } from "../probe/fisher/spectrum.ts"
 import { fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
-import { renderStudy } from "./renderStudy.ts"
-import type { RunPlace, RunRecord, StepRankRecord, Study, TrajectoryRecord } from "./study.ts"
+import { renderStudy } from "./study-page/render.ts"
+import type { RunPlace, RunRecord, StepRankRecord, Study, TrajectoryRecord } from "./study-page/study.ts"
 
 const Options = type({
   "+": "reject",

@@ -1,13 +1,13 @@
 import { statSync } from "node:fs"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Corpus } from "../../core/artifacts/corpus.ts"
 import { SequencePacker } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { cost } from "../../core/cost.ts"
-import { decode } from "../../core/decode.ts"
-import { FileError, readText } from "../../core/files.ts"
-import { plugin, type RunContext } from "../../core/plugin.ts"
+import { decode } from "../../core/io/decode.ts"
+import { FileError, readText } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
 
 const Options = type({

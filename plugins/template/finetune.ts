@@ -1,9 +1,9 @@
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
 import { Run } from "../../core/artifacts/run.ts"
-import { cost } from "../../core/cost.ts"
-import { plugin, type RunContext } from "../../core/plugin.ts"
 
 const Options = type({ "+": "reject", seed: "number.integer >= 0 = 0" })
 

@@ -1,13 +1,13 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
-import { cost } from "../../core/cost.ts"
-import { plugin, type RunContext } from "../../core/plugin.ts"
+import { copy, placeExisting } from "../../core/io/link.ts"
 import { openSafetensors, type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import { normal, stream } from "../../core/tensor/stream.ts"
-import { tokenizerFiles } from "../pretrain/exported.ts"
-import { copy, placeExisting } from "../pretrain/link.ts"
+import { tokenizerFiles } from "../pretrain/shared/export.ts"
 
 const Options = type({
   "+": "reject",

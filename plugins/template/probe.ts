@@ -1,10 +1,10 @@
 import { type } from "arktype"
+import { cost } from "../../core/api/cost.ts"
+import { probe } from "../../core/api/plugin.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunForecast } from "../../core/artifacts/run.ts"
-import { cost } from "../../core/cost.ts"
-import { probe } from "../../core/plugin.ts"
 import type { ClassifierView } from "../model/view.ts"
-import { chooseSteps, Steps } from "../probe/steps.ts"
+import { chooseSteps, Steps } from "../probe/shared/steps.ts"
 
 const Row = type({ "+": "reject", step: "number", layer: "number", norm: "number" })
 

@@ -1,11 +1,11 @@
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { cohorts, type Outcome, plugin } from "../../core/api/plugin.ts"
 import { Page } from "../../core/artifacts/page.ts"
 import { correct, majorityCorrect, Run, type RunTaken } from "../../core/artifacts/run.ts"
-import { cost } from "../../core/cost.ts"
-import { cohorts, type Outcome, plugin } from "../../core/plugin.ts"
-import { escapeHtml } from "../report/html.ts"
-import { type Field, toCsv } from "../report/records.ts"
+import { escapeHtml } from "../report/shared/html.ts"
+import { type Field, toCsv } from "../report/shared/records.ts"
 
 /** A member of a cohort that has no run stands in the table as well, with its status. */
 const fieldsOf = (outcome: Outcome<RunTaken>): readonly Field[] =>

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import type { Cohort } from "../../core/plugin.ts"
+import type { Cohort } from "../../core/api/plugin.ts"
 import paper from "../../pipelines/paper.ts"
 import quickstart from "../../pipelines/quickstart.ts"
 

@@ -12,7 +12,7 @@ import { dirname, isAbsolute, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
-import { takeLock } from "../../../core/lock.ts"
+import { takeLock } from "../../../core/io/lock.ts"
 
 const run = promisify(execFile)
 const sourceFolder = fileURLToPath(new URL("source", import.meta.url))

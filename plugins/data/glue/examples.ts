@@ -1,7 +1,7 @@
 import { Effect } from "effect"
-import { badLine, quoted } from "../reading/bad-line.ts"
-import { readParquet } from "../reading/parquet.ts"
-import { readTsv } from "../reading/tsv.ts"
+import { badLine, quoted } from "../shared/bad-line.ts"
+import { readParquet } from "../shared/parquet.ts"
+import { readTsv } from "../shared/tsv.ts"
 import type { GlueTask } from "./tasks.ts"
 
 /** An example as text. */

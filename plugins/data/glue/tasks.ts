@@ -1,5 +1,5 @@
-import type { Lengths } from "../reading/lengths.ts"
-import type { TsvLayout } from "../reading/tsv.ts"
+import type { Lengths } from "../shared/lengths.ts"
+import type { TsvLayout } from "../shared/tsv.ts"
 
 /** A task of GLUE (Wang et al. 2019) with one or two sentences to an example and a label. */
 export interface GlueTask {

@@ -1,4 +1,4 @@
-import type { Lengths } from "../reading/lengths.ts"
+import type { Lengths } from "../shared/lengths.ts"
 
 /**
  * The sets of sentence pairs that embeddings are compared on, as SentEval (Conneau and Kiela 2018) puts them together.

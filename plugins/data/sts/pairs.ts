@@ -1,9 +1,9 @@
 import { basename, join } from "node:path"
 import { Effect } from "effect"
-import { FileError, readText } from "../../../core/files.ts"
-import { badLine, quoted } from "../reading/bad-line.ts"
-import { readParquet } from "../reading/parquet.ts"
-import { linesOf, readTsv, type TsvLayout } from "../reading/tsv.ts"
+import { FileError, readText } from "../../../core/io/files.ts"
+import { badLine, quoted } from "../shared/bad-line.ts"
+import { readParquet } from "../shared/parquet.ts"
+import { linesOf, readTsv, type TsvLayout } from "../shared/tsv.ts"
 
 export interface ScoredPair {
   readonly first: string

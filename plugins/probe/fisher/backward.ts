@@ -8,7 +8,7 @@ import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { backwardThroughTap, type Receive } from "../../../core/tensor/tap.ts"
 import { type BertModel, embed, encoderLayer } from "../../model/bert.ts"
-import { classify, firstPlaces } from "../../model/heads.ts"
+import { classify, firstPlaces } from "../../model/output-heads.ts"
 
 export interface Labelled {
   readonly sequences: Sequences

@@ -1,8 +1,8 @@
 /** What a tapped op tells of the Gram matrices of its parameters. */
 import type { Tapped } from "../../../core/tensor/tap.ts"
-import type { Way } from "./choose.ts"
 import { embeddingGram } from "./embedding.ts"
 import { sumsGram } from "./gram.ts"
+import type { Way } from "./gram-method.ts"
 import { linearGram } from "./linear.ts"
 
 /** The Gram matrix of one parameter's per-sample gradients, [N, N]. */

@@ -6,8 +6,8 @@ import type * as tf from "@tensorflow/tfjs-core"
 import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { disposeGradients, type Parameters, valueAndGradients } from "../../../core/tensor/parameters.ts"
 import { type Labelled, logLikelihood } from "./backward.ts"
+import type { Blocks } from "./block-grams.ts"
 import { gramOf } from "./gram.ts"
-import type { Blocks } from "./grams.ts"
 
 export interface Classifier {
   readonly parameters: Parameters

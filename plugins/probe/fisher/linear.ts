@@ -8,8 +8,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import { type Kernels, kernel } from "../../../core/tensor/kernels.ts"
 import { gatherRows } from "../../../core/tensor/ops/rows.ts"
 import { transpose } from "../../../core/tensor/ops/transpose.ts"
-import { cheaper, rowsAtATime, rowsInASum, tilesOf, type Way } from "./choose.ts"
 import { addTo, mirror, slice } from "./gram.ts"
+import { cheaper, rowsAtATime, rowsInASum, tilesOf, type Way } from "./gram-method.ts"
 
 export interface Factors {
   readonly input_TI: tf.Tensor2D

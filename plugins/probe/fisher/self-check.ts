@@ -1,7 +1,7 @@
 import type { BertModel } from "../../model/bert.ts"
 import type { Labelled } from "./backward.ts"
+import { type Blocks, blockGrams, parameterGrams } from "./block-grams.ts"
 import { type Classifier, gramsByDefinition } from "./definition.ts"
-import { type Blocks, blockGrams, parameterGrams } from "./grams.ts"
 
 /**
  * Computes every block's Gram matrix by tokens, directly and by definition (a backward pass of its own for each

@@ -12,10 +12,10 @@ import type { ServerResponse } from "node:http"
 import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
 import { Effect, Fiber, Layer } from "effect"
-import { sha256 } from "../../../core/digest.ts"
+import { Progress } from "../../../core/api/progress.ts"
+import type { Repository } from "../../../core/hub/address.ts"
 import { download, downloadFirst } from "../../../core/hub/download.ts"
-import type { Repository } from "../../../core/hub/reference.ts"
-import { Progress } from "../../../core/progress.ts"
+import { sha256 } from "../../../core/io/digest.ts"
 import { commit, type Fault, hubServer, type Seen, type Served } from "./hub-server.ts"
 
 const repository: Repository = { type: "model", id: "owner/name", revision: "main" }

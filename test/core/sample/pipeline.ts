@@ -1,6 +1,6 @@
 /** A pipeline for the tests of the core: running sums over a grid of rates and seeds, watched by a probe. */
 import { type } from "arktype"
-import { cohort, grid, mapCohort, pipeline } from "../../../core/pipeline.ts"
+import { cohort, grid, mapCohort, pipeline } from "../../../core/api/pipeline.ts"
 import { listing, source, walk, watchSum } from "./plugins.ts"
 
 export default pipeline({

@@ -2,14 +2,14 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { Kind } from "../../../core/artifact.ts"
+import { cost } from "../../../core/api/cost.ts"
+import { UnitFailure } from "../../../core/api/failure.ts"
+import { cohorts, plugin, probe, type RunContext } from "../../../core/api/plugin.ts"
+import { Progress } from "../../../core/api/progress.ts"
+import type { Kind } from "../../../core/artifacts/kind.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { Page } from "../../../core/artifacts/page.ts"
-import { cost } from "../../../core/cost.ts"
-import { UnitFailure } from "../../../core/failure.ts"
-import { exists, readJson, writeJson } from "../../../core/files.ts"
-import { cohorts, plugin, probe, type RunContext } from "../../../core/plugin.ts"
-import { Progress } from "../../../core/progress.ts"
+import { exists, readJson, writeJson } from "../../../core/io/files.ts"
 
 const Numbers = type("number[]")
 const numbersKind = <N extends string>(

@@ -1,14 +1,14 @@
 /** The sample pipeline, planned and carried out in this process. */
 import { fileURLToPath } from "node:url"
 import { Effect, Layer } from "effect"
-import { type Event, execute } from "../../../core/execute.ts"
-import { runJob } from "../../../core/job.ts"
-import { loadPipeline, openPipeline } from "../../../core/load.ts"
-import { type Plan, planOf } from "../../../core/plan.ts"
-import type { JobRunner } from "../../../core/processes.ts"
-import { Progress } from "../../../core/progress.ts"
-import { parametersOf } from "../../../core/settings.ts"
-import { Store } from "../../../core/store.ts"
+import { Progress } from "../../../core/api/progress.ts"
+import { type Event, execute } from "../../../core/engine/execute.ts"
+import { runJob } from "../../../core/engine/job.ts"
+import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
+import { type Plan, planOf } from "../../../core/engine/plan.ts"
+import type { JobRunner } from "../../../core/engine/processes.ts"
+import { parametersOf } from "../../../core/engine/settings.ts"
+import { Store } from "../../../core/engine/store.ts"
 
 export const sampleFile = fileURLToPath(new URL("pipeline.ts", import.meta.url))
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
-import type { Given } from "../../../core/artifact.ts"
+import type { Given } from "../../../core/artifacts/kind.ts"
 import { countOf } from "../../../core/artifacts/sequences.ts"
 import type { Similarity } from "../../../core/artifacts/similarity.ts"
 import { sts } from "../../../plugins/data/sts.ts"

@@ -7,9 +7,9 @@ import { stream } from "../../../core/tensor/stream.ts"
 import { backwardThroughTap } from "../../../core/tensor/tap.ts"
 import { type BertModel, type DropoutSource, dropoutSite, encode } from "../../../plugins/model/bert.ts"
 import { configOf } from "../../../plugins/model/config.ts"
-import { classify, firstPlaces, pool, predictTokens } from "../../../plugins/model/heads.ts"
+import { classify, firstPlaces, pool, predictTokens } from "../../../plugins/model/output-heads.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
-import { onCpu, tinyConfig, tinyModel } from "./tinyModel.ts"
+import { onCpu, tinyConfig, tinyModel } from "./tiny-model.ts"
 
 beforeAll(onCpu)
 

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { longestFirst, tokenizerOf, type WordPieceTokenizer } from "../../../plugins/model/tokenizer.ts"
 import { readVocabulary } from "../../../plugins/model/vocabulary.ts"
-import { withFolder } from "./tinyModel.ts"
+import { withFolder } from "./tiny-model.ts"
 
 const fixtures = new URL("../../fixtures/", import.meta.url).pathname
 const shared = new URL("../../../../shared/", import.meta.url).pathname

@@ -12,9 +12,9 @@ import { Parameters } from "../../../core/tensor/parameters.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
+import { polarOf, productsOf } from "../../../plugins/probe/trajectory/polar.ts"
+import { writeSnapshot } from "../../../plugins/probe/trajectory/snapshot.ts"
 import { type TrajectoryRow, trajectory, trajectoryRows } from "../../../plugins/probe/trajectory.ts"
-import { polarOf, productsOf } from "../../../plugins/probe/trajectory-polar.ts"
-import { writeSnapshot } from "../../../plugins/probe/trajectory-snapshot.ts"
 import { completed, fineTuning, observer, type Setting, writeCheckpoint } from "../finetune/running.ts"
 
 const root = mkdtempSync(join(tmpdir(), "trajectory-"))

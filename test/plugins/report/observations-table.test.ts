@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
+import type { CohortTaken, PluginError } from "../../../core/api/plugin.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
 import type { PageGiven } from "../../../core/artifacts/page.ts"
-import type { CohortTaken, PluginError } from "../../../core/plugin.ts"
 import { observationsTable } from "../../../plugins/report/observations-table.ts"
 import { completed } from "../finetune/running.ts"
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
+import type { PluginError } from "../../../core/api/plugin.ts"
 import { correct, isFailedRun, majorityCorrect, type RunGiven } from "../../../core/artifacts/run.ts"
-import type { PluginError } from "../../../core/plugin.ts"
 import { templateFinetune } from "../../../plugins/template/finetune.ts"
 import { completed, examplesOf } from "../finetune/running.ts"
 

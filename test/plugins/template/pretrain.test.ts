@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
-import { loadModel } from "../../../plugins/model/huggingFace.ts"
+import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import { templatePretrain } from "../../../plugins/template/pretrain.ts"
 import { writeCheckpoint } from "../finetune/running.ts"
-import { onCpu } from "../model/tinyModel.ts"
+import { onCpu } from "../model/tiny-model.ts"
 import { checkpointBy, refusal, withFolder } from "../pretrain/running.ts"
 
 beforeAll(onCpu)

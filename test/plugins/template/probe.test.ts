@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import { templateProbe } from "../../../plugins/template/probe.ts"
 import { completed, fineTuning, observer, writeCheckpoint } from "../finetune/running.ts"
-import { onCpu } from "../model/tinyModel.ts"
+import { onCpu } from "../model/tiny-model.ts"
 
 const root = mkdtempSync(join(tmpdir(), "template-probe-"))
 let checkpoint: CheckpointTaken

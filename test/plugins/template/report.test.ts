@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
+import type { CohortTaken, PluginError } from "../../../core/api/plugin.ts"
 import type { PageGiven } from "../../../core/artifacts/page.ts"
 import type { RunTaken } from "../../../core/artifacts/run.ts"
-import type { CohortTaken, PluginError } from "../../../core/plugin.ts"
 import { templateReport } from "../../../plugins/template/report.ts"
 import { completed } from "../finetune/running.ts"
 

@@ -49,7 +49,7 @@ const buildOne = `
 
 const chooseAuto = `
   const { Effect } = await import("effect")
-  const { backendNamed } = await import("./core/discover.ts")
+  const { backendNamed } = await import("./core/engine/discover.ts")
   console.log((await Effect.runPromise(backendNamed("auto"))).name)`
 
 describe("the addon's build", () => {

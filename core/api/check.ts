@@ -1,0 +1,16 @@
+import type { Effect } from "effect"
+import type { InvalidInput } from "../io/decode.ts"
+import type { FileError } from "../io/files.ts"
+import type { Quantity } from "./quantity.ts"
+
+/**
+ * A comparison of this installation with reference figures in a folder, on the backend that is running. `doctor`
+ * asks every check in `plugins/check`.
+ */
+export interface Check {
+  readonly check: string
+  /** One line: what is compared. */
+  readonly summary: string
+  /** @throws FileError, InvalidInput where the folder is not of the layout that is compared */
+  readonly compare: (folder: string) => Effect.Effect<readonly Quantity[], FileError | InvalidInput>
+}

@@ -1,0 +1,205 @@
+/**
+ * A pipeline's nodes as units of work: each with a content key, so that the same work is done once, by whomever
+ * it was asked for.
+ */
+import { Effect } from "effect"
+import type { Cost } from "../api/cost.ts"
+import { describeLabels, shortNumber, type Targets } from "../api/pipeline.ts"
+import type { AnyPlugin, Cohort, Labels, Node } from "../api/plugin.ts"
+import { InvalidInput } from "../io/decode.ts"
+import { canonicalJson, sha256 } from "../io/digest.ts"
+import { FileError } from "../io/files.ts"
+import { contentDigest } from "./content-digest.ts"
+import { sourceDigest } from "./source-digest.ts"
+import { inputProblem, targetProblem } from "./wiring.ts"
+
+/** Cohorts of something: of units, of artifacts, of forecasts. */
+export type CohortsOf<T> = readonly {
+  readonly labels: Labels
+  readonly members: readonly { readonly seed: number; readonly value: T }[]
+}[]
+
+export type UnitInput = { readonly one: Unit } | { readonly cohorts: CohortsOf<Unit> }
+
+export interface Unit {
+  /**
+   * SHA-256 of the plugin (name, version, code), the options, the content of the files that it reads,
+   * the backend and the inputs' keys.
+   */
+  readonly key: string
+  readonly plugin: AnyPlugin
+  readonly options: Readonly<Record<string, unknown>>
+  readonly inputs: Readonly<Record<string, UnitInput>>
+  /** The run that a probe watches: it looks in the run's process, while the run is trained. */
+  readonly host: Unit | null
+  /** For a person: the plugin's name, with the cohort and seed, or the options, that tell it from others. */
+  readonly label: string
+  /** What is known of the artifact before it is made. */
+  readonly foretold: unknown
+  readonly cost: Cost
+}
+
+/** The units that the targets need, inputs before those that take them. */
+export interface Graph {
+  readonly units: readonly Unit[]
+  readonly targets: Readonly<Record<string, readonly Unit[]>>
+}
+
+/** Every unit that one input holds. */
+export const unitsOf = (input: UnitInput): readonly Unit[] =>
+  "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))
+
+/** Turns what a pipeline built into units. `backend` is what will compute them (`arithmeticOf`). */
+export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph, InvalidInput> =>
+  Effect.suspend(() => {
+    const problems = new Set<string>()
+    const byNode = new Map<Node, Unit>()
+    const units = new Map<string, Unit>()
+
+    const resolveInput = (input: Node | readonly Cohort[]): UnitInput =>
+      "plugin" in input
+        ? { one: resolve(input, undefined) }
+        : {
+            cohorts: input.map(({ labels, members }) => ({
+              labels,
+              members: members.map(({ seed, node }) => ({
+                seed,
+                value: resolve(node, `${describeLabels(labels)} seed=${seed}`),
+              })),
+            })),
+          }
+
+    /** A forecast, which refuses what the options alone do not show: steps beyond the end of the run. */
+    const foretell = (body: () => ReturnType<typeof forecast>, { name }: AnyPlugin) => {
+      // Refused options would mislead it; the problems are reported instead.
+      if (problems.size > 0) return nothingForetold
+      try {
+        return body()
+      } catch (cause) {
+        if (!(cause instanceof InvalidInput)) throw cause
+        for (const problem of cause.problems) problems.add(`${name}: ${cause.what}: ${problem}`)
+        return nothingForetold
+      }
+    }
+
+    /** The digests of the files and folders that a plugin reads with these options, as far as they can be read. */
+    const digestsOfRead = (plugin: AnyPlugin, options: unknown): readonly string[] => {
+      const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
+      return (reads?.(options) ?? []).flatMap((path) => {
+        try {
+          return contentDigest(path)
+        } catch (cause) {
+          if (!(cause instanceof FileError)) throw cause
+          problems.add(`${plugin.name}: ${cause.message}`)
+          return []
+        }
+      })
+    }
+
+    const resolve = (node: Node, member: string | undefined): Unit => {
+      const known = byNode.get(node)
+      if (known !== undefined) return known
+      const { plugin, options } = node
+      for (const problem of [...node.problems, ...missingInputs(node)])
+        problems.add(`${plugin.name}: ${problem}`)
+      const inputs: Record<string, UnitInput> = {}
+      let host: Unit | null = null
+      for (const [name, input] of Object.entries(node.inputs)) {
+        const problem = inputProblem(plugin, name, input)
+        if (problem !== undefined) {
+          problems.add(`${plugin.name}: ${name}: ${problem}`)
+          continue
+        }
+        const resolved = resolveInput(input)
+        if (name === plugin.watches && "one" in resolved) host = resolved.one
+        else inputs[name] = resolved
+      }
+      // Refused options name no files that could be read.
+      const read = node.problems.length > 0 ? [] : digestsOfRead(plugin, options)
+      const key = keyOf(plugin, options, read, inputs, host, backend)
+      const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
+      const { artifact: foretold, cost } = foretell(() => forecast(plugin, options, inputs, host), plugin)
+      const unit = units.get(key) ?? { key, plugin, options, inputs, host, label, foretold, cost }
+      byNode.set(node, unit)
+      units.set(key, unit)
+      return unit
+    }
+
+    const resolved = Object.fromEntries(
+      Object.entries(targets).flatMap(([name, target]) => {
+        const problem = targetProblem(target)
+        if (problem === undefined) return [[name, unitsOf(resolveInput(target))] as const]
+        problems.add(`the target ${name}: ${problem}`)
+        return []
+      }),
+    )
+    return problems.size > 0
+      ? Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
+      : Effect.succeed({ units: [...units.values()], targets: resolved })
+  })
+
+const missingInputs = ({ plugin, inputs }: Node): readonly string[] =>
+  [
+    ...Object.entries(plugin.takes).flatMap(([name, take]) => ("optional" in take ? [] : [name])),
+    ...(plugin.watches === undefined ? [] : [plugin.watches]),
+  ]
+    .filter((name) => inputs[name] === undefined)
+    .map((name) => `${name} must be given (nothing is wired to it)`)
+
+/** The short options that a pipeline file set, such as `dropout=0.3`. */
+const describeGiven = (given: Readonly<Record<string, unknown>>): string =>
+  Object.entries(given)
+    .filter(
+      ([, value]) => ["string", "number", "boolean"].includes(typeof value) && String(value).length <= 40,
+    )
+    .map(([name, value]) => `${name}=${typeof value === "number" ? shortNumber(value) : value}`)
+    .join(" ")
+
+const keyOf = (
+  plugin: AnyPlugin,
+  options: unknown,
+  read: readonly string[],
+  inputs: Readonly<Record<string, UnitInput>>,
+  host: Unit | null,
+  backend: string,
+): string => {
+  const taken = Object.entries(inputs).map(([name, input]) => [
+    name,
+    "one" in input
+      ? input.one.key
+      : input.cohorts.map(({ labels, members }) => [
+          labels,
+          members.map(({ seed, value }) => [seed, value.key]),
+        ]),
+  ])
+  return sha256(
+    canonicalJson({
+      plugin: [plugin.name, plugin.version, sourceDigest(plugin.module)],
+      options,
+      read,
+      inputs: Object.fromEntries(taken),
+      host: host?.key ?? null,
+      backend: plugin.computes ? backend : null,
+    }),
+  )
+}
+
+const nothingForetold = { artifact: undefined, cost: { flops: 0, memory: 0, disk: 0, scratch: 0 } }
+
+const forecast = (
+  plugin: AnyPlugin,
+  options: unknown,
+  inputs: Readonly<Record<string, UnitInput>>,
+  host: Unit | null,
+): { readonly artifact: unknown; readonly cost: Cost } => {
+  const foretold: Record<string, unknown> = {}
+  for (const [name, input] of Object.entries(inputs)) {
+    foretold[name] = "one" in input ? input.one.foretold : unitsOf(input).map((unit) => unit.foretold)
+  }
+  if (plugin.watches !== undefined && host !== null) foretold[plugin.watches] = host.foretold
+  // The inputs were wired by typed nodes, so their forecasts are those that the plugin declares to take.
+  return (plugin.forecast as (options: unknown, inputs: unknown) => ReturnType<typeof plugin.forecast>)(
+    options,
+    foretold,
+  )
+}

@@ -1,0 +1,193 @@
+/** Doing one job in this process: opening what it takes, running it, writing what it gives. */
+import { join } from "node:path"
+import { Cause, Clock, Effect, Result } from "effect"
+import { UnitFailure } from "../api/failure.ts"
+import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin.ts"
+import type { Progress } from "../api/progress.ts"
+import type { AnyKind } from "../artifacts/kind.ts"
+import { sha256 } from "../io/digest.ts"
+import type { FileError } from "../io/files.ts"
+import { type CohortsOf, type Unit, unitsOf } from "./graph.ts"
+import type { Job } from "./plan.ts"
+import { Store } from "./store.ts"
+import { type Observer, watching } from "./watch.ts"
+
+/** How a unit ended. */
+export type UnitOutcome =
+  | { readonly key: string; readonly status: "done"; readonly seconds: number }
+  | {
+      readonly key: string
+      readonly status: "diverged" | "failed"
+      readonly reason: string
+      readonly step?: number
+      /** The key of the unit whose artifact it could not do without: it was not begun. */
+      readonly without?: string
+    }
+
+/** Why the artifacts of some units are missing, by key. */
+export type Missing = ReadonlyMap<string, Extract<UnitOutcome, { reason: string }>>
+
+const failed = (key: string, error: PluginError): UnitOutcome =>
+  error._tag === "UnitFailure"
+    ? {
+        key,
+        status: error.outcome,
+        reason: error.reason,
+        ...(error.step === undefined ? {} : { step: error.step }),
+      }
+    : { key, status: "failed", reason: error.message }
+
+/** A plugin and a kind that have lost their types; the graph was made of typed nodes. */
+type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>
+interface OpenKind {
+  readonly write: (folder: string, given: unknown) => Effect.Effect<void, FileError>
+}
+
+/**
+ * Does a job.
+ *
+ * @param backend the name of the backend that runs here
+ * @param missing cohort members whose units diverged or failed: a report is told of them
+ * @returns how each wanted unit ended; only an interruption escapes
+ */
+export const runJob = Effect.fn("runJob")(function* (
+  job: Job,
+  backend: string,
+  missing: Missing,
+): Effect.fn.Return<readonly UnitOutcome[], never, Store | Progress> {
+  const store = yield* Store
+  const { unit, wanted, observers } = job
+  const started = yield* Clock.currentTimeMillis
+  // What a stopped job left is only good for the same work with the same observers.
+  const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
+  const making = (key: Unit, share: number) =>
+    Effect.map(Clock.currentTimeMillis, (now) => ({
+      backend: key.plugin.computes ? backend : null,
+      missing: missingOf(key, missing),
+      seconds: ((now - started) / 1000) * share,
+    }))
+  // One process did them all: each is booked its part of the time by its part of the arithmetic.
+  const share = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
+
+  const body = Effect.fnUntraced(function* (
+    interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  ) {
+    const scratch = yield* store.scratch(scratchKey)
+    const watched = watching(
+      wanted,
+      observers.map(
+        ({ key, plugin, options }): Observer => ({
+          key,
+          observe: plugin.observe!,
+          options,
+          scratch: join(scratch, `observer-${key.slice(0, 20)}`),
+        }),
+      ),
+    )
+    const run = unit.plugin.run as unknown as OpenRun
+    const hosted = yield* takeInputs(unit, missing).pipe(
+      Effect.flatMap((inputs) =>
+        run({ options: unit.options, inputs, scratch: join(scratch, "unit"), backend, watch: watched.watch }),
+      ),
+      interruptible,
+      asResult,
+    )
+    const outcomes: UnitOutcome[] = []
+    if (wanted) outcomes.push(yield* finish(unit, hosted, yield* making(unit, share(unit))))
+    const ended = Result.isFailure(hosted) ? hosted.failure : undefined
+    for (const [key, rows] of yield* watched.observations(ended)) {
+      const observer = observers.find((candidate) => candidate.key === key)!
+      outcomes.push(yield* finish(observer, rows, yield* making(observer, share(observer))))
+    }
+    return outcomes
+  })
+  // What was computed is written and its scratch freed even when the stop comes meanwhile: it would be lost otherwise.
+  return yield* Effect.uninterruptibleMask((restore) =>
+    body(restore).pipe(
+      Effect.catch((error) =>
+        Effect.succeed([...(wanted ? [unit] : []), ...observers].map(({ key }) => failed(key, error))),
+      ),
+      Effect.tap(() => store.freeScratch(scratchKey)),
+    ),
+  )
+})
+
+/** Success, or a failure as data; a defect becomes a failure with its stack. Interruption passes through. */
+const asResult = <A, R>(
+  effect: Effect.Effect<A, PluginError, R>,
+): Effect.Effect<Result.Result<A, PluginError>, never, R> =>
+  effect.pipe(
+    Effect.map((value): Result.Result<A, PluginError> => Result.succeed(value)),
+    Effect.catchCause((cause) => {
+      if (Cause.hasInterrupts(cause)) return Effect.interrupt
+      const error = Cause.findError(cause)
+      const failure = Result.isSuccess(error)
+        ? error.success
+        : new UnitFailure({ outcome: "failed", reason: Cause.pretty(cause) })
+      return Effect.succeed(Result.fail<PluginError>(failure))
+    }),
+  )
+
+const finish = Effect.fnUntraced(function* (
+  unit: Unit,
+  result: Result.Result<unknown, PluginError>,
+  making: { readonly backend: string | null; readonly missing: readonly string[]; readonly seconds: number },
+) {
+  const store = yield* Store
+  if (Result.isFailure(result)) {
+    const error = result.failure
+    if (error._tag === "UnitFailure" && error.outcome === "diverged") {
+      const written = yield* asResult(store.writeDivergence(unit, error))
+      if (Result.isFailure(written)) return failed(unit.key, written.failure)
+    }
+    return failed(unit.key, error)
+  }
+  const kind = unit.plugin.gives as unknown as OpenKind
+  const written = yield* asResult(
+    store.write<never>(unit, making, (folder) => kind.write(folder, result.success)),
+  )
+  return Result.isFailure(written)
+    ? failed(unit.key, written.failure)
+    : ({ key: unit.key, status: "done", seconds: making.seconds } satisfies UnitOutcome)
+})
+
+const missingOf = (unit: Unit, missing: Missing): readonly string[] =>
+  Object.values(unit.inputs).flatMap((input) =>
+    "one" in input ? [] : unitsOf(input).flatMap(({ key }) => (missing.has(key) ? [key] : [])),
+  )
+
+/** The artifacts that a unit takes, opened and verified. */
+const takeInputs = Effect.fnUntraced(function* (unit: Unit, missing: Missing) {
+  const taken: Record<string, unknown> = {}
+  for (const [name, input] of Object.entries(unit.inputs)) {
+    taken[name] = "one" in input ? yield* read(input.one) : yield* readCohorts(input.cohorts, missing)
+  }
+  return taken
+})
+
+const read = Effect.fnUntraced(function* (unit: Unit) {
+  const store = yield* Store
+  const folder = yield* store.open(unit)
+  return yield* (unit.plugin.gives as AnyKind).read(folder)
+})
+
+const readCohorts = (given: CohortsOf<Unit>, missing: Missing) =>
+  Effect.forEach(
+    given,
+    Effect.fnUntraced(function* ({ labels, members }) {
+      const outcomes = yield* Effect.forEach(
+        members,
+        Effect.fnUntraced(function* ({ seed, value: unit }) {
+          const why = missing.get(unit.key)
+          const outcome: Outcome<unknown> =
+            why === undefined ? { status: "done", value: yield* read(unit) } : { ...why }
+          return { seed, outcome }
+        }),
+      )
+      return { labels, members: outcomes } satisfies CohortTaken<unknown>
+    }),
+  )
+
+/** The plugins that need a tensor backend started before they run. */
+export const computes = (job: Job): boolean =>
+  [job.unit, ...job.observers].some(({ plugin }: { readonly plugin: AnyPlugin }) => plugin.computes)

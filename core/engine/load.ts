@@ -1,0 +1,117 @@
+/** From a pipeline file to its graph of units. Done by whoever plans, and again by every process that runs a job. */
+import { stat } from "node:fs/promises"
+import { basename, isAbsolute, join, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
+import { type } from "arktype"
+import { Data, Effect } from "effect"
+import type { Pipeline, Targets } from "../api/pipeline.ts"
+import { decode, InvalidInput } from "../io/decode.ts"
+import { projectFolder } from "../io/project.ts"
+import { type Graph, graphOf } from "./graph.ts"
+
+/** A pipeline file that cannot be used. */
+export class PipelineFileError extends Data.TaggedError("PipelineFileError")<{
+  readonly file: string
+  readonly found: string
+  readonly expected: string
+}> {
+  override get message() {
+    return `${this.file}: ${this.found}; ${this.expected}`
+  }
+}
+
+const Definition = type({
+  "+": "reject",
+  name: /^[a-z0-9][a-z0-9-]*$/,
+  summary: "string > 0",
+  parameters: type.unknown.narrow(
+    (value, context) => typeof value === "function" || context.mustBe("an arktype"),
+  ),
+  build: "Function",
+})
+
+/** The path of a pipeline file: a bare name is looked up here and then in the project's `pipelines` folder. */
+export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
+  const candidates = [resolve(file)]
+  if (basename(file) === file) {
+    candidates.push(join(projectFolder, "pipelines", file), join(projectFolder, "pipelines", `${file}.ts`))
+  }
+  for (const candidate of candidates) {
+    const found = yield* Effect.promise(() => stat(candidate).catch(() => undefined))
+    if (found?.isFile()) return candidate
+  }
+  return yield* new PipelineFileError({
+    file,
+    found: "there is no such file",
+    expected: isAbsolute(file)
+      ? "the path of a pipeline file was expected"
+      : `looked for ${candidates.join(" and ")}`,
+  })
+})
+
+/** Imports a pipeline file and checks what it exports. */
+export const loadPipeline = Effect.fn("loadPipeline")(function* (path: string) {
+  const module = yield* Effect.tryPromise({
+    try: (): Promise<Readonly<Record<string, unknown>>> => import(pathToFileURL(path).href),
+    catch: (cause) => threw(path, "when it was loaded", cause),
+  })
+  if (module.default === undefined) {
+    const names = Object.keys(module)
+    return yield* new PipelineFileError({
+      file: path,
+      found: names.length === 0 ? "it exports nothing" : `it exports ${names.join(", ")} but no default`,
+      expected: "`export default pipeline({ … })` was expected",
+    })
+  }
+  yield* decode(`the default export of ${path}`, Definition)(module.default)
+  return module.default as Pipeline
+})
+
+/** The units of a pipeline for these parameters (checked and completed) and this backend (`arithmeticOf`). */
+export const openPipeline = Effect.fn("openPipeline")(function* (
+  path: string,
+  definition: Pipeline,
+  parameters: unknown,
+  backend: string,
+): Effect.fn.Return<Graph, InvalidInput | PipelineFileError> {
+  const targets = yield* Effect.try({
+    try: () => definition.build(parameters),
+    catch: (cause) =>
+      cause instanceof InvalidInput ? cause : threw(path, "while it built its graph", cause),
+  })
+  // A file may return anything, whatever the types say: nothing, a promise.
+  if (Object.keys((targets as Targets | null | undefined) ?? {}).length === 0) {
+    return yield* new PipelineFileError({
+      file: path,
+      found: "build returned no targets",
+      expected: "an object of nodes or cohorts was expected, such as { report }",
+    })
+  }
+  return yield* graphOf(targets, backend)
+})
+
+const threw = (file: string, when: string, thrown: unknown) => {
+  // Bun tells everything that keeps a file from being read at once; the first of it is what to mend first.
+  const cause: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
+  return new PipelineFileError({
+    file,
+    found: `it threw ${when}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}${placeOf(cause, file)}`,
+    expected: "mend the file and start again",
+  })
+}
+
+/** What Bun throws for a file that it cannot read, the pipeline's own or one that it imports. */
+const Unreadable = type({ position: { file: "string", line: "number" } })
+
+/** Where in the pipeline file an exception came from: ` (line 12)`. */
+const placeOf = (cause: unknown, file: string): string => {
+  const unreadable = Unreadable(cause)
+  if (!(unreadable instanceof type.errors)) {
+    const { position } = unreadable
+    return ` (${position.file === file ? "" : `${position.file}, `}line ${position.line})`
+  }
+  const stack = cause instanceof Error ? (cause.stack ?? "") : ""
+  const at = stack.split("\n").find((line) => line.includes(file))
+  const line = at === undefined ? undefined : /:(\d+):\d+\)?$/.exec(at)?.[1]
+  return line === undefined ? "" : ` (line ${line})`
+}

@@ -1,0 +1,153 @@
+/**
+ * What is to be done, before any of it is: which units are needed and not yet in the store, the jobs that make
+ * them, and what they will spend.
+ */
+import { Effect } from "effect"
+import { type Cost, together } from "../api/cost.ts"
+import type { InvalidInput } from "../io/decode.ts"
+import type { FileError } from "../io/files.ts"
+import { type Graph, type Unit, unitsOf } from "./graph.ts"
+import { makespan, type Task } from "./makespan.ts"
+import { Store, type Stored } from "./store.ts"
+
+/** A job of one process: a unit, or a run together with the probes that look at it while it is trained. */
+export interface Job {
+  readonly unit: Unit
+  /** Whether the unit's own artifact is wanted; if not, the run is only replayed for its observers. */
+  readonly wanted: boolean
+  readonly observers: readonly Unit[]
+  readonly cost: Cost
+}
+
+export interface Plan {
+  readonly graph: Graph
+  readonly backend: string
+  /** What the store holds, by the key of the unit. */
+  readonly stored: ReadonlyMap<string, Stored>
+  /** In an order in which every job comes after those that it takes from. */
+  readonly jobs: readonly Job[]
+  readonly estimate: Estimate
+}
+
+export interface Estimate {
+  readonly flops: number
+  /** Floating-point operations a second that one process is expected to reach. */
+  readonly rate: number
+  /** Whether `rate` was measured on finished units of this store, or is what the backend is known for. */
+  readonly rateMeasured: boolean
+  /** How many jobs run side by side. */
+  readonly processes: number
+  /** Wall-clock seconds on that many processes. */
+  readonly seconds: number
+  /** The largest job's memory times the processes, bytes. */
+  readonly memory: number
+  readonly disk: number
+  readonly scratch: number
+}
+
+export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]): Job => ({
+  unit,
+  wanted,
+  observers,
+  cost: together([unit, ...observers].map(({ cost }) => cost)),
+})
+
+/** The keys of the units that a job gives. */
+export const gives = (job: Job): readonly string[] => [
+  ...(job.wanted ? [job.unit.key] : []),
+  ...job.observers.map((observer) => observer.key),
+]
+
+/** The keys of the units whose artifacts a job takes. */
+export const takes = (job: Job): readonly string[] =>
+  Object.values(job.unit.inputs).flatMap((input) => unitsOf(input).map((unit) => unit.key))
+
+/**
+ * Makes the plan. Reads the manifests in the store and nothing else.
+ *
+ * @param rate what the backend is known to reach in one of so many processes side by side, flop/s
+ * @param processes how many jobs run side by side at the most
+ */
+export const planOf = Effect.fn("planOf")(function* (
+  graph: Graph,
+  settings: EstimateSettings,
+): Effect.fn.Return<Plan, FileError | InvalidInput, Store> {
+  const store = yield* Store
+  const entries = yield* Effect.forEach(
+    graph.units,
+    (unit) => Effect.map(store.stored(unit), (stored) => [unit.key, stored] as const),
+    { concurrency: 16 },
+  )
+  const found = new Map<string, Stored>(entries)
+  const stored = new Map(entries.map(([key, held]) => [key, isCurrent(held, found) ? held : absent]))
+  const jobs = jobsOf(graph, stored)
+  return { graph, backend: settings.backend, stored, jobs, estimate: estimateOf(jobs, stored, settings) }
+})
+
+interface EstimateSettings {
+  readonly backend: string
+  readonly rate: (processes: number) => number
+  readonly processes: number
+}
+
+const absent: Stored = { status: "absent" }
+
+/** A report made while runs were missing stands only as long as those runs cannot be had: they diverged. */
+const isCurrent = (held: Stored, found: ReadonlyMap<string, Stored>): boolean =>
+  held.status !== "done" || held.manifest.missing.every((key) => found.get(key)?.status === "diverged")
+
+const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job[] => {
+  const needed = new Set<Unit>()
+  const need = (unit: Unit): void => {
+    if (needed.has(unit) || stored.get(unit.key)?.status !== "absent") return
+    needed.add(unit)
+    for (const input of Object.values(unit.host?.inputs ?? unit.inputs)) unitsOf(input).forEach(need)
+  }
+  for (const units of Object.values(graph.targets)) units.forEach(need)
+
+  const observers = Map.groupBy(
+    [...needed].filter((unit) => unit.host !== null),
+    (unit) => unit.host,
+  )
+  return graph.units
+    .filter((unit) => unit.host === null && (needed.has(unit) || observers.has(unit)))
+    .map((unit) => jobFor(unit, needed.has(unit), observers.get(unit) ?? []))
+}
+
+const estimateOf = (
+  jobs: readonly Job[],
+  stored: ReadonlyMap<string, Stored>,
+  { backend, rate: known, processes: most }: EstimateSettings,
+): Estimate => {
+  const processes = Math.max(1, Math.min(most, jobs.length))
+  const measured = [...stored.values()].flatMap((held) =>
+    held.status === "done" && held.manifest.backend === backend && held.manifest.seconds > 1
+      ? [held.manifest]
+      : [],
+  )
+  const measuredSeconds = measured.reduce((sum, { seconds }) => sum + seconds, 0)
+  const measuredFlops = measured.reduce((sum, { flops }) => sum + flops, 0)
+  const rateMeasured = measuredSeconds > 0 && measuredFlops > 0
+  const rate = rateMeasured ? measuredFlops / measuredSeconds : known(processes)
+
+  const sum = (part: (cost: Cost) => number) => jobs.reduce((total, job) => total + part(job.cost), 0)
+  const largest = (part: (cost: Cost) => number) => Math.max(0, ...jobs.map((job) => part(job.cost)))
+  return {
+    flops: sum((cost) => cost.flops),
+    rate,
+    rateMeasured,
+    processes,
+    seconds: makespan(tasksOf(jobs, rate), processes),
+    memory: largest((cost) => cost.memory) * processes,
+    disk: sum((cost) => cost.disk),
+    scratch: largest((cost) => cost.scratch) * processes,
+  }
+}
+
+const tasksOf = (jobs: readonly Job[], rate: number): readonly Task[] => {
+  const makers = new Map(jobs.flatMap((job, place) => gives(job).map((key) => [key, place] as const)))
+  return jobs.map((job) => ({
+    seconds: job.cost.flops / rate,
+    after: [...new Set(takes(job).flatMap((key) => makers.get(key) ?? []))],
+  }))
+}

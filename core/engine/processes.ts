@@ -1,0 +1,184 @@
+/** Jobs in worker processes of this machine: a slow step blocks nothing, and a crash loses one job. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { type } from "arktype"
+import { Data, Effect, Pool } from "effect"
+import { projectFolder } from "../io/project.ts"
+import type { Computing } from "../tensor/backend.ts"
+import type { Missing, UnitOutcome } from "./job.ts"
+import { Reply, type Request } from "./messages.ts"
+import { gives, type Job } from "./plan.ts"
+
+/** A worker process that ended by itself, or that cannot work on what it was told. */
+export class WorkerLost extends Data.TaggedError("WorkerLost")<{ readonly reason: string }> {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** How far a job has come. */
+export interface JobProgress {
+  readonly done: number
+  readonly total: number
+  readonly note: string
+}
+
+/** Who wants to know how a job gets on. */
+export interface JobListener {
+  /** It has a process and begins. */
+  readonly started: Effect.Effect<void>
+  readonly progress: (progress: JobProgress) => Effect.Effect<void>
+}
+
+/** Does one job somewhere. Every wanted unit has an outcome at the end. */
+export type JobRunner = (
+  job: Job,
+  missing: Missing,
+  listener: JobListener,
+) => Effect.Effect<readonly UnitOutcome[]>
+
+export interface WorkerSettings {
+  readonly file: string
+  /** Checked and completed, JSON. */
+  readonly parameters: object
+  readonly backend: string
+  /** How each of them computes. */
+  readonly computing: Computing
+  readonly out: string
+  readonly processes: number
+  /** What a worker prints beside its replies, a line at a time. */
+  readonly onLog: (line: string) => void
+}
+
+/** The last lines of standard error that a crash is reported with. */
+const keptLines = 20
+
+/** Saving the state of a large model takes its time; longer than this, a worker that was told to stop hangs. */
+const longestStop = "2 minutes"
+
+class Worker {
+  private readonly errors: string[] = []
+  private listener: (reply: Reply | WorkerLost) => void = () => {}
+  private lost: WorkerLost | undefined
+  /** Whether it has gone or was told to: it takes no further job. */
+  ended = false
+
+  private constructor(
+    private readonly child: ChildProcess,
+    onLog: (line: string) => void,
+  ) {
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      const reply = readReply(line)
+      if (reply === undefined) onLog(line)
+      else this.listener(reply)
+    })
+    createInterface({ input: child.stderr! }).on("line", (line) => {
+      this.errors.push(line)
+      if (this.errors.length > keptLines) this.errors.shift()
+      onLog(line)
+    })
+    child.on("error", (cause) => this.lose(`a worker process cannot be started: ${cause.message}`))
+    child.on("close", (code, signal) => {
+      const how = signal === null ? `with exit code ${code}` : `by ${signal}`
+      const hint = signal === "SIGKILL" ? " (often: out of memory; try a smaller --jobs)" : ""
+      const said = this.errors.length === 0 ? "" : `; its last words:\n${this.errors.join("\n")}`
+      this.lose(`the worker process was ended ${how}${hint}${said}`)
+    })
+    // A worker that is gone is noticed by `close`; writing to it must not throw as well.
+    child.stdin!.on("error", () => {})
+  }
+
+  static readonly start = Effect.fn("Worker.start")(function* (settings: WorkerSettings) {
+    const script = join(projectFolder, "core", "engine", "worker.ts")
+    const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
+    // A group of its own: Ctrl-C reaches the supervisor alone, which tells the workers to save and stop.
+    const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
+    const worker = new Worker(child, settings.onLog)
+    const { file, parameters, backend, computing, out } = settings
+    const request: Request = { type: "open", file, parameters, backend, ...computing, out }
+    const reply = yield* worker.ask(request, () => Effect.void)
+    if (reply.type === "refused") return yield* new WorkerLost({ reason: reply.reason })
+    return worker
+  })
+
+  private lose(reason: string) {
+    this.ended = true
+    this.lost ??= new WorkerLost({ reason })
+    this.listener(this.lost)
+  }
+
+  /** Sends a request and waits for what answers it, passing progress on. */
+  ask(request: Request, onProgress: (progress: JobProgress) => Effect.Effect<void>) {
+    return Effect.callback<Exclude<Reply, { type: "progress" }>, WorkerLost>((resume) => {
+      if (this.lost !== undefined) return resume(Effect.fail(this.lost))
+      this.listener = (reply) => {
+        if (reply instanceof WorkerLost) resume(Effect.fail(reply))
+        else if (reply.type === "progress") Effect.runFork(onProgress(reply))
+        else resume(Effect.succeed(reply))
+      }
+      this.child.stdin!.write(`${JSON.stringify(request)}\n`)
+    })
+  }
+
+  /** Lets it save what it was doing, and end. */
+  readonly stop = Effect.suspend(() => {
+    if (this.ended) return Effect.void
+    this.ended = true
+    const gone = Effect.callback<void>((resume) => {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
+      this.child.once("exit", () => resume(Effect.void))
+      this.child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
+    })
+    return gone.pipe(
+      Effect.timeoutOrElse({
+        duration: longestStop,
+        orElse: () => Effect.sync(() => void this.child.kill("SIGKILL")),
+      }),
+    )
+  })
+}
+
+const readReply = (line: string): Reply | undefined => {
+  try {
+    const reply = Reply(JSON.parse(line))
+    return reply instanceof type.errors ? undefined : reply
+  } catch {
+    return undefined
+  }
+}
+
+/** A runner of jobs in at most `processes` worker processes, which end with the scope. */
+export const workerProcesses = Effect.fn("workerProcesses")(function* (settings: WorkerSettings) {
+  const pool = yield* Pool.makeWithTTL({
+    acquire: Effect.acquireRelease(Worker.start(settings), (worker) => worker.stop),
+    min: 0,
+    max: settings.processes,
+    timeToLive: "10 minutes",
+  })
+  const run: JobRunner = (job, missing, listener) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const worker = yield* Pool.get(pool)
+        yield* listener.started
+        const request: Request = {
+          type: "run",
+          unit: job.unit.key,
+          wanted: job.wanted,
+          observers: job.observers.map(({ key }) => key),
+          missing: [...missing.values()],
+        }
+        const reply = yield* worker.ask(request, listener.progress).pipe(
+          // Told to stop, it saves the state of its job before it is gone.
+          Effect.onInterrupt(() => worker.stop),
+          Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
+        )
+        if (reply.type === "finished") return reply.outcomes
+        return lostOutcomes(job, reply.type === "refused" ? reply.reason : `it answered ${reply.type}`)
+      }),
+    ).pipe(Effect.catch((lost) => Effect.succeed(lostOutcomes(job, lost.reason))))
+  return run
+})
+
+const lostOutcomes = (job: Job, reason: string): readonly UnitOutcome[] =>
+  gives(job).map((key) => ({ key, status: "failed", reason }))

@@ -1,0 +1,236 @@
+/**
+ * Artifacts on disk, found by content key: written whole or not at all, verified when they are read.
+ *
+ * ```
+ * OUT/artifacts/<plugin>-<key>/   manifest.json  data/…       a finished unit
+ * OUT/artifacts/<plugin>-<key>/   divergence.json             a run that diverged, which is a result too
+ * OUT/scratch/<key>/                                          what an unfinished unit goes on from
+ * ```
+ *
+ * What a unit left in scratch that is not asked for now, because its options, its files or its plugin changed, may be
+ * asked for again by another pipeline or by other parameters: it stays until that unit is finished, or a person removes it.
+ */
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
+import * as fs from "node:fs/promises"
+import { join, relative, sep } from "node:path"
+import { type } from "arktype"
+import { Context, Effect, Layer } from "effect"
+import { UnitFailure } from "../api/failure.ts"
+import type { InvalidInput } from "../io/decode.ts"
+import { sha256 } from "../io/digest.ts"
+import {
+  attempt,
+  exists,
+  FileError,
+  isTemporary,
+  readJson,
+  remove,
+  replaceFolder,
+  writeJson,
+} from "../io/files.ts"
+import type { Unit } from "./graph.ts"
+
+export const Manifest = type({
+  "+": "reject",
+  key: "string == 64",
+  plugin: "string",
+  version: "number",
+  label: "string",
+  options: "Record<string, unknown>",
+  /** The backend that computed it; null where none was needed. */
+  backend: "string | null",
+  /** Keys of the cohort members that were missing when it was made, because their runs diverged or failed. */
+  missing: "string[]",
+  seconds: "number >= 0",
+  flops: "number >= 0",
+  made: "string",
+  files: type({
+    "+": "reject",
+    path: "string",
+    bytes: "number.integer >= 0",
+    sha256: "string == 64",
+  }).array(),
+  /** Over the paths and digests of all files: equal artifacts have equal digests. */
+  digest: "string == 64",
+})
+export type Manifest = typeof Manifest.infer
+
+const Divergence = type({ "+": "reject", reason: "string", "step?": "number.integer >= 0" })
+
+/** What the store holds of a unit. */
+export type Stored =
+  | { readonly status: "done"; readonly manifest: Manifest }
+  | { readonly status: "diverged"; readonly failure: UnitFailure }
+  | { readonly status: "absent" }
+
+/** How a unit came about: what its manifest tells beside the files. */
+export interface Making {
+  readonly backend: string | null
+  readonly missing: readonly string[]
+  readonly seconds: number
+}
+
+export class Store extends Context.Service<
+  Store,
+  {
+    /** The folder that everything is under. */
+    readonly root: string
+    readonly stored: (unit: Unit) => Effect.Effect<Stored, FileError | InvalidInput>
+    /** Writes an artifact whole or not at all. */
+    readonly write: <R>(
+      unit: Unit,
+      making: Making,
+      fill: (folder: string) => Effect.Effect<void, FileError, R>,
+    ) => Effect.Effect<Manifest, FileError | InvalidInput, R>
+    readonly writeDivergence: (unit: Unit, failure: UnitFailure) => Effect.Effect<void, FileError>
+    /** The folder of a finished artifact's data, its files verified once in a process. */
+    readonly open: (unit: Unit) => Effect.Effect<string, FileError | InvalidInput>
+    /** A folder for what an unfinished unit goes on from; made if it is not there. */
+    readonly scratch: (key: string) => Effect.Effect<string, FileError>
+    readonly freeScratch: (key: string) => Effect.Effect<void>
+    /** Removes half-written artifacts, which killed processes left: only while no other process writes any. */
+    readonly removeHalfWritten: Effect.Effect<void, FileError>
+  }
+>()("kasosei/core/Store") {
+  static readonly layer = (root: string) => Layer.sync(Store, () => Store.of(storeAt(root)))
+}
+
+const storeAt = (root: string): Store["Service"] => {
+  const verified = new Map<string, string>()
+  const folderOf = (unit: Unit) => join(root, "artifacts", `${unit.plugin.name}-${unit.key.slice(0, 20)}`)
+
+  const stored = Effect.fnUntraced(function* (unit: Unit) {
+    const folder = folderOf(unit)
+    if (yield* exists(join(folder, "manifest.json"))) {
+      const manifest = yield* readIn(folder, "manifest.json", Manifest)
+      if (manifest.key === unit.key) return { status: "done", manifest } as const
+    }
+    if (yield* exists(join(folder, "divergence.json"))) {
+      const { reason, step } = yield* readIn(folder, "divergence.json", Divergence)
+      const failure = new UnitFailure({
+        outcome: "diverged",
+        reason,
+        ...(step === undefined ? {} : { step }),
+      })
+      return { status: "diverged", failure } as const
+    }
+    return { status: "absent" } as const
+  })
+
+  const write: Store["Service"]["write"] = Effect.fnUntraced(function* (unit, making, fill) {
+    const folder = folderOf(unit)
+    // An artifact that was made with other members missing, or whose files are damaged, gives way.
+    yield* replaceFolder(folder, (temporary) =>
+      Effect.gen(function* () {
+        const data = join(temporary, "data")
+        yield* attempt("make", data, () => fs.mkdir(data))
+        yield* fill(data)
+        const files = yield* listFiles(data)
+        const manifest: Manifest = {
+          key: unit.key,
+          plugin: unit.plugin.name,
+          version: unit.plugin.version,
+          label: unit.label,
+          options: unit.options,
+          backend: making.backend,
+          missing: [...making.missing],
+          seconds: making.seconds,
+          flops: unit.cost.flops,
+          made: new Date().toISOString(),
+          files,
+          digest: sha256(files.map((file) => `${file.sha256} ${file.path}\n`).join("")),
+        }
+        yield* writeJson(join(temporary, "manifest.json"), manifest)
+      }),
+    )
+    return yield* readIn(folder, "manifest.json", Manifest)
+  })
+
+  const open = Effect.fnUntraced(function* (unit: Unit) {
+    const folder = folderOf(unit)
+    const data = join(folder, "data")
+    const manifest = yield* readIn(folder, "manifest.json", Manifest)
+    if (verified.get(unit.key) === manifest.digest) return data
+    for (const file of manifest.files) {
+      const path = join(data, file.path)
+      if (relative(data, path).startsWith("..")) {
+        const found = `${JSON.stringify(file.path)} leads out of the artifact's folder`
+        return yield* new FileError({ path: join(folder, "manifest.json"), doing: "read", found })
+      }
+      const digest = yield* digestOf(path)
+      if (digest !== file.sha256) {
+        return yield* new FileError({
+          path,
+          doing: "read",
+          found: "its content is not what was written (the SHA-256 differs)",
+          advice: removeToRemake(folder),
+        })
+      }
+    }
+    verified.set(unit.key, manifest.digest)
+    return data
+  })
+
+  const scratchOf = (key: string) => join(root, "scratch", key.slice(0, 20))
+
+  return {
+    root,
+    stored,
+    write,
+    writeDivergence: (unit, { reason, step }) =>
+      writeJson(join(folderOf(unit), "divergence.json"), { reason, ...(step === undefined ? {} : { step }) }),
+    open,
+    scratch: (key) => {
+      const folder = scratchOf(key)
+      return Effect.as(
+        attempt("make", folder, () => fs.mkdir(folder, { recursive: true })),
+        folder,
+      )
+    },
+    freeScratch: (key) => remove(scratchOf(key)),
+    removeHalfWritten: Effect.gen(function* () {
+      const folder = join(root, "artifacts")
+      if (!(yield* exists(folder))) return
+      const names = yield* attempt("list", folder, () => fs.readdir(folder))
+      yield* Effect.forEach(names.filter(isTemporary), (name) => remove(join(folder, name)))
+    }),
+  }
+}
+
+const removeToRemake = (folder: string): string => `Remove ${folder} to have it made again`
+
+/** What a file of an artifact's folder tells of it; a power cut may have left it empty. */
+const readIn = <T extends type.Any>(folder: string, name: string, schema: T) =>
+  Effect.mapError(readJson(join(folder, name), schema), (error) => {
+    const { path, doing, found } =
+      error._tag === "FileError"
+        ? error
+        : { path: error.what, doing: "read", found: error.problems.join("; ") }
+    return new FileError({ path, doing, found, advice: removeToRemake(folder) })
+  })
+
+/** SHA-256 of a file, streamed: checkpoints are larger than a buffer may be. */
+const digestOf = (path: string): Effect.Effect<string, FileError> =>
+  attempt("read", path, async () => {
+    const hash = createHash("sha256")
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk)
+    return hash.digest("hex")
+  })
+
+const listFiles = Effect.fnUntraced(function* (folder: string) {
+  const entries = yield* attempt("list", folder, () =>
+    fs.readdir(folder, { recursive: true, withFileTypes: true }),
+  )
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
+    .sort()
+  return yield* Effect.forEach(
+    paths,
+    Effect.fnUntraced(function* (path) {
+      const { size } = yield* attempt("read", join(folder, path), () => fs.stat(join(folder, path)))
+      return { path, bytes: size, sha256: yield* digestOf(join(folder, path)) }
+    }),
+  )
+})

@@ -1,0 +1,56 @@
+/** Whether what stands where a node is expected is one: pipeline files run without having been type-checked. */
+import { describeLabels } from "../api/pipeline.ts"
+import type { AnyPlugin, Cohort, Node } from "../api/plugin.ts"
+
+/** What of `value` is not as expected; undefined where nothing is. `kind`: that of its artifacts, where it matters. */
+const nodeProblem = (value: unknown, kind: string | undefined): string | undefined => {
+  const expected = kind === undefined ? "a plugin's result" : `a plugin's result of kind ${kind}`
+  if (!isNode(value)) return `${expected} was expected, found ${describe(value)}`
+  const { name, gives } = value.plugin
+  return kind === undefined || gives.kind === kind
+    ? undefined
+    : `${expected} was expected, found ${name}, which gives ${gives.kind}`
+}
+
+const cohortsProblem = (value: unknown, kind: string | undefined): string | undefined => {
+  const cohorts = kind === undefined ? "cohorts" : `cohorts of kind ${kind}`
+  if (!Array.isArray(value)) return `a list of ${cohorts} was expected, found ${describe(value)}`
+  for (const cohort of value as readonly unknown[]) {
+    if (!isCohort(cohort)) return `a list of ${cohorts} was expected, found ${describe(cohort)} in it`
+    for (const { node } of cohort.members) {
+      const problem = nodeProblem(node, kind)
+      if (problem !== undefined) return `in the cohort ${describeLabels(cohort.labels)}: ${problem}`
+    }
+  }
+  return undefined
+}
+
+/** What is wrong with a target of a pipeline: a node, or a list of cohorts. */
+export const targetProblem = (value: unknown): string | undefined =>
+  Array.isArray(value) && value.length > 0 ? cohortsProblem(value, undefined) : nodeProblem(value, undefined)
+
+/** What is wrong with what is wired to the input `name` of a plugin. */
+export const inputProblem = (plugin: AnyPlugin, name: string, value: unknown): string | undefined => {
+  const take = plugin.takes[name]
+  if (take === undefined) return nodeProblem(value, undefined)
+  if ("cohorts" in take) return cohortsProblem(value, take.cohorts.kind)
+  return nodeProblem(value, "optional" in take ? take.optional.kind : take.kind)
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null
+
+const isNode = (value: unknown): value is Node => isRecord(value) && "plugin" in value && "inputs" in value
+
+const isCohort = (value: unknown): value is Cohort =>
+  isRecord(value) &&
+  isRecord(value["labels"]) &&
+  Array.isArray(value["members"]) &&
+  value["members"].every(isRecord)
+
+const describe = (value: unknown): string => {
+  if (isNode(value)) return `the single result of ${value.plugin.name}`
+  if (isCohort(value)) return "a single cohort"
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list"
+  return typeof value === "object" && value !== null ? "an object" : String(value)
+}

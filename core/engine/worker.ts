@@ -1,0 +1,132 @@
+/**
+ * A process that does jobs: it opens the same pipeline as the process that supervises, finds the units that it
+ * is told by their keys, and does them one after the other. Tensors live in processes like this one only.
+ *
+ * It reads requests from its standard input and writes replies to its standard output; whatever plugins print
+ * goes to its standard error. It ends when it is told to, or when the supervising process is gone.
+ */
+import { createInterface } from "node:readline"
+import { type } from "arktype"
+import { Effect, Fiber, Layer } from "effect"
+import { Progress } from "../api/progress.ts"
+import { arithmeticOf, type Computing, startBackend } from "../tensor/backend.ts"
+import { backendNamed } from "./discover.ts"
+import type { Unit } from "./graph.ts"
+import { computes, type Missing, runJob } from "./job.ts"
+import { loadPipeline, openPipeline } from "./load.ts"
+import { type Reply, Request } from "./messages.ts"
+import { type Job, jobFor } from "./plan.ts"
+import { Store } from "./store.ts"
+
+const say = (reply: Reply): void => {
+  process.stdout.write(`${JSON.stringify(reply)}\n`)
+}
+
+// Standard output belongs to the replies.
+console.log = console.error
+console.info = console.error
+console.debug = console.error
+
+/** Progress is shown at most this often, milliseconds. */
+const progressEvery = 100
+
+const progress = Layer.sync(Progress, () => {
+  let last = 0
+  return Progress.of({
+    report: (done, total, note = "") =>
+      Effect.sync(() => {
+        const now = performance.now()
+        if (done < total && now - last < progressEvery) return
+        last = now
+        say({ type: "progress", done, total, note })
+      }),
+  })
+})
+
+class Session {
+  private started = false
+  private constructor(
+    private readonly units: ReadonlyMap<string, Unit>,
+    private readonly backend: string,
+    private readonly computing: Computing,
+    private readonly services: Layer.Layer<Store | Progress>,
+  ) {}
+
+  static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
+    const definition = yield* loadPipeline(request.file)
+    const { file, parameters, backend, threads, precision, out } = request
+    const graph = yield* openPipeline(file, definition, parameters, arithmeticOf(backend, precision))
+    const units = new Map(graph.units.map((unit) => [unit.key, unit]))
+    const services = Layer.mergeAll(Store.layer(out), progress)
+    return new Session(units, backend, { threads, precision }, services)
+  })
+
+  readonly run = Effect.fnUntraced(
+    { self: this },
+    function* (this: Session, request: Extract<Request, { type: "run" }>) {
+      const job = this.jobOf(request)
+      if (job === undefined) {
+        return say({
+          type: "refused",
+          reason:
+            "the pipeline file, a plugin or a file that one reads was edited after the start; start again to use the new one",
+        })
+      }
+      if (computes(job) && !this.started) {
+        yield* startBackend(yield* backendNamed(this.backend), this.computing)
+        this.started = true
+      }
+      const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
+      const arithmetic = arithmeticOf(this.backend, this.computing.precision)
+      const outcomes = yield* Effect.provide(runJob(job, arithmetic, missing), this.services)
+      say({ type: "finished", outcomes: [...outcomes] })
+    },
+  )
+
+  private jobOf(request: Extract<Request, { type: "run" }>): Job | undefined {
+    const unit = this.units.get(request.unit)
+    const observers = request.observers.flatMap((key) => this.units.get(key) ?? [])
+    return unit === undefined || observers.length !== request.observers.length
+      ? undefined
+      : jobFor(unit, request.wanted, observers)
+  }
+}
+
+let session: Session | undefined
+let working: Fiber.Fiber<void, never> | undefined
+
+const answer = (
+  request: Exclude<Request, { type: "stop" }>,
+): Effect.Effect<void, { readonly message: string }> =>
+  request.type === "open"
+    ? Effect.map(Session.open(request), (opened) => {
+        session = opened
+        say({ type: "ready" })
+      })
+    : (session?.run(request) ?? Effect.void)
+
+/** Interrupts the work, which saves what it needs to go on, and ends. */
+const stop = (): void => {
+  const saved = working === undefined ? Effect.void : Fiber.interrupt(working)
+  Effect.runPromise(saved).finally(() => process.exit(0))
+}
+
+// A terminal sends Ctrl-C to the whole group; the supervising process decides what stops when.
+process.on("SIGINT", () => {})
+process.on("SIGTERM", stop)
+
+const lines = createInterface({ input: process.stdin })
+lines.on("line", (line) => {
+  const request = Request(JSON.parse(line))
+  if (request instanceof type.errors) throw new Error(`a request that cannot be read: ${request.summary}`)
+  if (request.type === "stop") {
+    stop()
+    return
+  }
+  working = Effect.runFork(
+    Effect.catch(answer(request), ({ message }) =>
+      Effect.sync(() => say({ type: "refused", reason: message })),
+    ),
+  )
+})
+lines.on("close", stop)

@@ -1,0 +1,39 @@
+import * as fs from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { Effect } from "effect"
+import { attempt, exists, type FileError } from "./files.ts"
+
+/** Copies a file without holding it in memory; where the file system can, both share their blocks until one changes. */
+export const copy = (source: string, target: string): Effect.Effect<void, FileError> =>
+  attempt("copy", source, async () => {
+    await fs.mkdir(dirname(target), { recursive: true })
+    await fs.copyFile(source, target, fs.constants.COPYFILE_FICLONE)
+  })
+
+/**
+ * Gives a file that nobody changes a second name: weights are large, and a hard link takes neither time nor space.
+ * Where there can be none (another disk, a file system without them) the file is copied.
+ */
+export const link = (source: string, target: string): Effect.Effect<void, FileError> =>
+  attempt("link", source, async () => {
+    await fs.mkdir(dirname(target), { recursive: true })
+    await fs.link(source, target)
+  }).pipe(Effect.catch(() => copy(source, target)))
+
+/** Links every file of a folder without folders in it. */
+export const linkFolder = (source: string, target: string): Effect.Effect<void, FileError> =>
+  Effect.flatMap(
+    attempt("list", source, () => fs.readdir(source)),
+    (names) =>
+      Effect.forEach(names, (name) => link(join(source, name), join(target, name)), { discard: true }),
+  )
+
+/** Links or copies those of the named files that are there. */
+export const placeExisting = (place: typeof link, source: string, names: readonly string[], target: string) =>
+  Effect.forEach(
+    names,
+    Effect.fnUntraced(function* (name: string) {
+      if (yield* exists(join(source, name))) yield* place(join(source, name), join(target, name))
+    }),
+    { discard: true },
+  )

@@ -1,0 +1,120 @@
+/**
+ * The study that all pipelines here share: the same fine-tuning from several checkpoints, over learning rates and
+ * seeds, with probes that look at some of the runs, and one report.
+ */
+
+import { cohort, grid, mapCohort, shortNumber } from "../../core/api/pipeline.ts"
+import type { Node } from "../../core/api/plugin.ts"
+import type { Checkpoint } from "../../core/artifacts/checkpoint.ts"
+import type { Examples } from "../../core/artifacts/examples.ts"
+import { InvalidInput } from "../../core/io/decode.ts"
+import { classification } from "../../plugins/finetune/classification.ts"
+import { fisher } from "../../plugins/probe/fisher.ts"
+import { trajectory } from "../../plugins/probe/trajectory.ts"
+import { studyPage } from "../../plugins/report/study-page.ts"
+
+/** A model before fine-tuning, under the name that the report shows. */
+export interface Arm {
+  readonly name: string
+  readonly checkpoint: Node<typeof Checkpoint>
+}
+
+export interface StudySettings {
+  readonly title: string
+  readonly provenance: Readonly<Record<string, string>>
+  readonly data: Node<typeof Examples>
+  /** The first one is what the others are compared with. */
+  readonly arms: readonly Arm[]
+  /** Peak learning rates. */
+  readonly lr: readonly number[]
+  readonly seeds: readonly number[]
+  readonly batchSize?: number
+  readonly epochs?: number
+  /** Examples of which the Fisher matrix is made: its largest possible rank. */
+  readonly samples: number
+  /** The runs that are looked at while they are trained: these arms and rates, these seeds; all of them are run. */
+  readonly watched: {
+    readonly arms: readonly string[]
+    readonly lr: readonly number[]
+    readonly seeds: readonly number[]
+  }
+}
+
+/**
+ * What of `run` is looked at when a pipeline is not told: what of `usual` is run, or else the first that is.
+ */
+export const watchedOf = <T>(usual: readonly T[], run: readonly T[]): readonly T[] => {
+  const both = usual.filter((value) => run.includes(value))
+  return both.length > 0 ? both : run.slice(0, 1)
+}
+
+/** @throws InvalidInput where runs are to be looked at that are not run: a figure would be missing without a word */
+const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
+  type Values = readonly (string | number)[]
+  const list = (values: Values) =>
+    values.map((value) => (typeof value === "number" ? shortNumber(value) : value)).join(", ") || "none"
+  const problemsOf = (axis: string, wanted: Values, run: Values): readonly string[] => {
+    const others = wanted.filter((value) => !run.includes(value))
+    if (wanted.length > 0 && others.length === 0) return []
+    return [`${axis}: found ${list(others)}, some of those that are run were expected: ${list(run)}`]
+  }
+  const names = arms.map(({ name }) => name)
+  const problems = [
+    ...problemsOf("arms", watched.arms, names),
+    ...problemsOf("learning rates", watched.lr, lr),
+    ...problemsOf("seeds", watched.seeds, seeds),
+  ]
+  if (problems.length > 0)
+    throw new InvalidInput({ what: "the runs that are looked at while they are trained", problems })
+}
+
+/** The paper's 0.3 of 3 epochs. */
+const warmupShare = 0.1
+
+export const study = (settings: StudySettings) => {
+  const { title, provenance, data, arms, samples, watched, batchSize, epochs } = settings
+  const sizes = {
+    ...(batchSize === undefined ? {} : { batchSize }),
+    ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupShare }),
+  }
+
+  const checkpoints = new Map(arms.map(({ name, checkpoint }) => [name, checkpoint]))
+  // By their names: two arms of the same one could not be told apart in the report.
+  const runs = grid({ arm: arms.map(({ name }) => name), lr: settings.lr }, ({ arm, lr }) =>
+    cohort({ arm, lr }, settings.seeds, (seed) =>
+      classification({ data, checkpoint: checkpoints.get(arm)!, lr, seed, ...sizes }),
+    ),
+  )
+  checkWatched(settings)
+  // Before the first update the rate plays no part: the runs at the first rate stand for all.
+  const before = runs
+    .filter(({ labels }) => labels["lr"] === settings.lr[0])
+    .map((of) => mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0] } })))
+
+  const looked = runs
+    .filter(
+      ({ labels: { arm, lr } }) =>
+        watched.arms.some((name) => name === arm) && watched.lr.some((rate) => rate === lr),
+    )
+    .map(({ labels, members }) => ({
+      labels,
+      members: members.filter(({ seed }) => watched.seeds.includes(seed)),
+    }))
+  const during = looked.map((of) =>
+    mapCohort(of, (run) =>
+      fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warm-up", last: true } }),
+    ),
+  )
+  const trajectories = looked.map((of) =>
+    mapCohort(of, (run) => trajectory({ run, steps: { at: [1], every: "warm-up", last: true } })),
+  )
+  const report = studyPage({
+    title,
+    provenance,
+    arms: arms.map(({ name }) => name),
+    runs,
+    ranks: [...before, ...during],
+    trajectories,
+  })
+  return { report }
+}

@@ -1,0 +1,60 @@
+/** Training measured: the product's own loop, from a fresh model. */
+import { mkdtemp } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import type { BenchJob } from "../../../core/api/bench.ts"
+import type { Sequences } from "../../../core/artifacts/sequences.ts"
+import { attempt, remove } from "../../../core/io/files.ts"
+import { linearSchedule } from "../../../core/tensor/schedule.ts"
+import { type Optimiser, train } from "../../../core/tensor/training.ts"
+import type { BertModel } from "../../model/bert.ts"
+import { trainingFlops } from "../../model/cost.ts"
+import type { Head } from "../../model/parameters.ts"
+
+interface Measured {
+  readonly model: BertModel
+  readonly heads: readonly Head[]
+  /** What a step's encoder sees, for each step. */
+  readonly batches: readonly Sequences[]
+  readonly predictions: number
+  readonly optimiser: Optimiser
+  readonly loss: (step: number) => tf.Scalar
+}
+
+const lr = 1e-5
+
+export const trainingJob = Effect.fnUntraced(function* (
+  { model, heads, batches, predictions, optimiser, loss }: Measured,
+  about: Pick<BenchJob, "model" | "facts">,
+) {
+  const steps = batches.length
+  const scratch = yield* Effect.acquireRelease(
+    attempt("make a folder in", tmpdir(), () => mkdtemp(join(tmpdir(), "kasosei-"))),
+    (folder) => Effect.orDie(remove(folder)),
+  )
+  const lengths = batches.flatMap(({ offsets }) =>
+    Array.from(offsets.subarray(1), (end, n) => end - offsets[n]!),
+  )
+  const tokens = lengths.reduce((sum, length) => sum + length, 0) / steps
+  const attended = lengths.reduce((sum, length) => sum + length ** 2, 0) / steps
+  const workload = { sequences: lengths.length / steps, tokens, attended, predictions }
+  return {
+    ...about,
+    tokensPerStep: tokens,
+    flopsPerStep: trainingFlops(model.config, heads, workload),
+    run: (lap) =>
+      Effect.asVoid(
+        train({
+          parameters: model.parameters,
+          learningRates: linearSchedule(lr, steps, 0),
+          optimiser,
+          clip: 1,
+          loss,
+          scratch,
+          at: () => lap,
+        }),
+      ),
+  } satisfies BenchJob
+})

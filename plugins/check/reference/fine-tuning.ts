@@ -1,0 +1,214 @@
+/** A short fine-tuning whose figures were computed elsewhere in float64 (`finetune` in `expected.json`). */
+import { mkdtemp } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect, type Scope } from "effect"
+import type { UnitFailure } from "../../../core/api/failure.ts"
+import { Progress } from "../../../core/api/progress.ts"
+import { type Comparison, type Quantity, quantity } from "../../../core/api/quantity.ts"
+import { InvalidInput } from "../../../core/io/decode.ts"
+import { attempt, type FileError, readJson, remove } from "../../../core/io/files.ts"
+import { linearSchedule } from "../../../core/tensor/schedule.ts"
+import { type Metrics, train } from "../../../core/tensor/training.ts"
+import { logitsOf, lossOf } from "../../finetune/classification/classifier.ts"
+import type { BertModel } from "../../model/bert.ts"
+import { blocksOf, parametersOf } from "../../model/parameters.ts"
+import { writeSnapshot } from "../../probe/trajectory/snapshot.ts"
+import { type TrajectoryRow, trajectoryRows } from "../../probe/trajectory.ts"
+import type { Reference } from "./passes.ts"
+
+/** Absolute, of losses and logits; relative, of the norms of parameters. */
+const valueTolerance = 1e-4
+/** Relative. */
+const gradientTolerance = 1e-3
+/** Absolute, of r and of φ in radians. */
+const trajectoryTolerance = 2e-3
+/** Relative to the peak: the schedule is computed in float64. */
+const scheduleTolerance = 1e-12
+
+const maximumBytes = 2 ** 28
+
+const ExpectedJson = type({
+  finetune: {
+    lr: "number > 0",
+    warmup: "number.integer >= 0",
+    steps: "0 < number.integer <= 1000",
+    lrs: "number[]",
+    losses: "number[]",
+    grad_norms_before_clip: "number[]",
+    final_logits: "number[][]",
+    final_param_norm: "Record<string, number>",
+    trajectory: type({ step: "number.integer >= 0", r: "number", phi: "number | null" }).array(),
+  },
+})
+type Expected = (typeof ExpectedJson.infer)["finetune"]
+
+/** The settings of the reference figures; `expected.json` does not tell them. */
+const optimiser = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false }
+const clip = 1
+
+const silent = { report: () => Effect.void }
+
+/**
+ * Fine-tunes a copy of the reference's model on its one batch, and holds learning rates, losses, gradient norms, the
+ * final model and its trajectory against the expected ones, on the running backend.
+ *
+ * @throws InvalidInput where `expected.json` does not fit the batch or the model
+ * @throws FileError
+ * @throws UnitFailure where the training diverges
+ */
+export const compareFineTuning: (
+  reference: Reference,
+) => Effect.Effect<readonly Quantity[], InvalidInput | FileError | UnitFailure> = Effect.fn(
+  "compareFineTuning",
+)(function* ({ folder, model: { config, parameters }, batch, labels }) {
+  const path = join(folder, "expected.json")
+  const { finetune: expected } = yield* readJson(path, ExpectedJson, maximumBytes)
+  const problems = misfits(expected, parameters.names, labels.length, config.labels.length)
+  if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
+
+  const model: BertModel = yield* Effect.acquireRelease(
+    Effect.sync(() => ({ config, parameters: parameters.clone() })),
+    (copy) => Effect.sync(() => copy.parameters.dispose()),
+  )
+  const scratch = yield* temporaryFolder
+  const split = { sequences: batch, labels }
+  const places = Int32Array.from(labels, (_, n) => n)
+  const { lr, steps, warmup: warmupSteps } = expected
+  const metrics = yield* train({
+    parameters: model.parameters,
+    learningRates: linearSchedule(lr, steps, warmupSteps),
+    optimiser,
+    clip,
+    loss: () => lossOf(model, split, places),
+    scratch: join(scratch, "training"),
+    at: (step, last) =>
+      step === steps
+        ? Effect.void
+        : writeSnapshot(scratch, { step, loss: last?.loss ?? null, parameters: model.parameters }),
+  }).pipe(Effect.provideService(Progress, silent))
+  const rows = yield* trajectoryRows(
+    {
+      blocks: blocksOf(parametersOf(config, ["pooler", "classifier"])),
+      parameters: model.parameters,
+      loss: null,
+    },
+    {
+      options: { steps: { at: [], every: 1, last: false }, scopes: ["all"] },
+      run: { steps, warmupSteps },
+      scratch,
+    },
+  )
+  return [
+    ...compareMetrics(expected, metrics),
+    ...compareModel(expected, model, logitsOf(model, batch)),
+    ...compareTrajectory(expected, rows),
+  ]
+}, Effect.scoped)
+
+const temporaryFolder: Effect.Effect<string, FileError, Scope.Scope> = Effect.acquireRelease(
+  attempt("make a folder in", tmpdir(), () => mkdtemp(join(tmpdir(), "kasosei-"))),
+  remove,
+)
+
+const misfits = (
+  expected: Expected,
+  names: readonly string[],
+  count: number,
+  classes: number,
+): readonly string[] => {
+  const { steps, lrs, losses, grad_norms_before_clip, final_logits, final_param_norm, trajectory } = expected
+  const problems: string[] = []
+  for (const [name, values] of Object.entries({ lrs, losses, grad_norms_before_clip })) {
+    if (values.length !== steps) problems.push(`${name}: found ${values.length}; expected ${steps}`)
+  }
+  if (trajectory.length !== steps + 1 || trajectory.some(({ step }, i) => step !== i)) {
+    problems.push(`trajectory: expected the steps from 0 to ${steps}`)
+  }
+  if (final_logits.length !== count || final_logits.some((row) => row.length !== classes)) {
+    problems.push(`final_logits: expected [${count}, ${classes}]`)
+  }
+  for (const name of names) {
+    if (final_param_norm[name] === undefined) problems.push(`final_param_norm: nothing for ${name}`)
+  }
+  return problems
+}
+
+const compareMetrics = (expected: Expected, metrics: Metrics): readonly Quantity[] => {
+  const bySteps = (values: readonly number[], found: Float64Array, scale: (value: number) => number) =>
+    values.map(
+      (value, s): Comparison => ({
+        at: `update ${s}`,
+        expected: value,
+        found: found[s]!,
+        scale: scale(value),
+      }),
+    )
+  const { lr, lrs, losses, grad_norms_before_clip } = expected
+  return [
+    quantity(
+      "learning rates",
+      scheduleTolerance,
+      bySteps(lrs, metrics.learningRate, () => lr),
+    ),
+    quantity(
+      "losses of the fine-tuning",
+      valueTolerance,
+      bySteps(losses, metrics.loss, () => 1),
+    ),
+    quantity(
+      "gradient norms of the fine-tuning",
+      gradientTolerance,
+      bySteps(grad_norms_before_clip, metrics.gradientNorm, (value) => value),
+    ),
+  ]
+}
+
+/** @param logits_NC the fine-tuned model's; freed here */
+const compareModel = (
+  { final_logits, final_param_norm }: Expected,
+  { parameters }: BertModel,
+  logits_NC: ReturnType<typeof logitsOf>,
+): readonly Quantity[] => {
+  const logits = logits_NC.arraySync()
+  logits_NC.dispose()
+  return [
+    quantity(
+      "logits after the fine-tuning",
+      valueTolerance,
+      final_logits.flatMap((row, n) =>
+        row.map((value, i): Comparison => ({ at: `[${n}][${i}]`, expected: value, found: logits[n]![i]! })),
+      ),
+    ),
+    quantity(
+      "norms of the parameters after the fine-tuning",
+      valueTolerance,
+      parameters.names.map((name): Comparison => {
+        const value = final_param_norm[name]!
+        const squares = parameters
+          .get(name)
+          .dataSync<"float32">()
+          .reduce((sum, x) => sum + x * x, 0)
+        return { at: name, expected: value, found: Math.sqrt(squares), scale: value }
+      }),
+    ),
+  ]
+}
+
+const compareTrajectory = ({ trajectory }: Expected, rows: readonly TrajectoryRow[]): readonly Quantity[] => {
+  const angles = trajectory.flatMap(({ step, phi }): readonly Comparison[] =>
+    phi === null ? [] : [{ at: `step ${step}`, expected: phi, found: rows[step]?.phi ?? Number.NaN }],
+  )
+  const distances = trajectory.map(
+    ({ step, r }): Comparison => ({
+      at: `step ${step}`,
+      expected: r,
+      found: rows[step]?.r ?? Number.NaN,
+    }),
+  )
+  return [
+    quantity("r of the trajectory", trajectoryTolerance, distances),
+    quantity("φ of the trajectory", trajectoryTolerance, angles),
+  ]
+}

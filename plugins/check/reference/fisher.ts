@@ -1,0 +1,112 @@
+/** Gram matrices and ranks that were computed elsewhere in float64 (`fisher` in `expected.json`). */
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { type Comparison, type Quantity, quantity } from "../../../core/api/quantity.ts"
+import { InvalidInput } from "../../../core/io/decode.ts"
+import { type FileError, readJson } from "../../../core/io/files.ts"
+import { blocksOf, parametersOf } from "../../model/parameters.ts"
+import { type Blocks, blockGrams, encoder, layerOf, parameterGrams } from "../../probe/fisher/block-grams.ts"
+import { effectiveRank, entropyRank, spectralRank } from "../../probe/fisher/rank.ts"
+import { eigenvalues } from "../../probe/fisher/spectrum.ts"
+import type { Reference } from "./passes.ts"
+
+/** Of a Gram matrix and its eigenvalues, relative to the largest; of the entropy rank, relative. */
+const tolerance = 2e-3
+/** Ranks are counts: none of the references' sits so near its threshold that float32 could move it. */
+const exact = 0
+/** Of the sum of the normalised ranks, whose terms are exact up to rounding. */
+const rounding = 1e-12
+
+const maximumBytes = 2 ** 28
+
+const BlockJson = type({
+  gram: "number[][]",
+  eigenvalues: "number[]",
+  erank99: "number",
+  normalised: "number",
+  srank99: "number",
+  entropy_rank: "number",
+})
+const ExpectedJson = type({
+  fisher: type({ sum_normalised: "number", "[string]": "unknown" }),
+})
+
+/** The references' name of all layers together. */
+const fileName = (block: string): string => (block === encoder ? "encoder_full" : block)
+
+/**
+ * Holds the Gram matrix, the eigenvalues and the ranks of every block against the expected ones, on the running backend.
+ *
+ * @throws InvalidInput where `expected.json` does not fit the batch or the model
+ * @throws FileError
+ */
+export const compareFisher: (
+  reference: Reference,
+) => Effect.Effect<readonly Quantity[], InvalidInput | FileError> = Effect.fn("compareFisher")(function* ({
+  folder,
+  model,
+  batch,
+  labels,
+}: Reference) {
+  const path = join(folder, "expected.json")
+  const { fisher: expected } = yield* readJson(path, ExpectedJson, maximumBytes)
+  const blocks: Blocks = blocksOf(parametersOf(model.config, ["pooler", "classifier"]))
+  const grams = blockGrams(blocks, parameterGrams(model, blocks, { sequences: batch, labels }))
+  const problems: string[] = []
+  const found = [...grams].flatMap(([block, gram]) => {
+    const figures = BlockJson(expected[fileName(block)])
+    if (figures instanceof type.errors) {
+      problems.push(`fisher.${fileName(block)}: ${figures.summary}`)
+      return []
+    }
+    if (figures.eigenvalues.length !== labels.length || figures.gram.flat().length !== gram.length) {
+      problems.push(`fisher.${fileName(block)}: expected figures of ${labels.length} samples`)
+    }
+    return [{ block, gram, figures }]
+  })
+  if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
+
+  const entries: Comparison[] = []
+  const spectra: Comparison[] = []
+  const eranks: Comparison[] = []
+  const sranks: Comparison[] = []
+  const entropyRanks: Comparison[] = []
+  const normalised: Comparison[] = []
+  let sum = 0
+  for (const { block, gram, figures } of found) {
+    const spectrum = eigenvalues(gram, labels.length)
+    entries.push(...relative(block, figures.gram.flat(), gram))
+    spectra.push(...relative(block, figures.eigenvalues, spectrum))
+    const erank = effectiveRank(spectrum, 0.99)
+    const srank = spectralRank(spectrum, 0.99)
+    const entropy = entropyRank(spectrum)
+    const share = erank / labels.length
+    eranks.push({ at: block, expected: figures.erank99, found: erank })
+    normalised.push({ at: block, expected: figures.normalised, found: share })
+    sranks.push({ at: block, expected: figures.srank99, found: srank })
+    entropyRanks.push({
+      at: block,
+      expected: figures.entropy_rank,
+      found: entropy,
+      scale: figures.entropy_rank,
+    })
+    if (layerOf(block) !== undefined) sum += share
+  }
+  const total = { at: "all layers", expected: expected.sum_normalised, found: sum }
+  return [
+    quantity("Gram matrices", tolerance, entries),
+    quantity("eigenvalues", tolerance, spectra),
+    quantity("effective ranks", exact, eranks),
+    quantity("normalised effective ranks", rounding, normalised),
+    quantity("sum of the normalised ranks", rounding, [total]),
+    quantity("sranks", exact, sranks),
+    quantity("entropy ranks", tolerance, entropyRanks),
+  ]
+})
+
+/** Entry by entry, relative to the largest expected one. */
+const relative = (block: string, expected: readonly number[], found: Float64Array): readonly Comparison[] => {
+  const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0)
+  return expected.map((value, i) => ({ at: `${block}[${i}]`, expected: value, found: found[i]!, scale }))
+}

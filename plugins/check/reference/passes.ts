@@ -1,0 +1,256 @@
+/**
+ * Reference figures of a small model, computed elsewhere in float64: a folder with `config.json` and
+ * `model.safetensors`, the batch (`batch.json`) and what it gives (`expected.json`). They are held against what the
+ * running backend gives in float32.
+ */
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { type } from "arktype"
+import { Effect, type Scope } from "effect"
+import { type Comparison, type Quantity, quantity } from "../../../core/api/quantity.ts"
+import { packSequences, type Sequences } from "../../../core/artifacts/sequences.ts"
+import { InvalidInput } from "../../../core/io/decode.ts"
+import { type FileError, readJson } from "../../../core/io/files.ts"
+import { infoNCE } from "../../../core/tensor/ops/info-nce.ts"
+import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
+import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
+import { type BertModel, encode } from "../../model/bert.ts"
+import { loadModel } from "../../model/hugging-face.ts"
+import { classify, firstPlaces } from "../../model/output-heads.ts"
+
+/** Absolute, of logits, hidden states and losses. */
+const valueTolerance = 1e-4
+/** Of gradients, relative to the norm of the tensor's gradient. */
+const gradientTolerance = 1e-3
+/**
+ * A gradient that vanishes (softmax does not see a bias of the keys) is nothing but rounding in float32. Norms below
+ * this part of the whole model's are measured as if they were that large.
+ */
+const negligible = 1e-4
+
+const maximumBytes = 2 ** 28
+
+const matrix = type("number[][]").narrow(
+  (rows, context) =>
+    (rows.length > 0 && rows.every((row) => row.length === rows[0]!.length && row.length > 0)) ||
+    context.mustBe("rows of the same length, and not empty"),
+)
+const ids = type("number.integer >= 0").array().atLeastLength(1).array().atLeastLength(1)
+
+/** `batch.json`: sequences without padding. `input_ids` are the ids of the fixture's own vocabulary. */
+const BatchJson = type({
+  input_ids: ids,
+  token_type_ids: ids,
+  labels: "(number.integer >= 0)[]",
+}).narrow(
+  ({ input_ids, token_type_ids, labels }, context) =>
+    (labels.length === input_ids.length &&
+      token_type_ids.length === input_ids.length &&
+      input_ids.every((row, n) => row.length === token_type_ids[n]!.length)) ||
+    context.mustBe("as many labels and token_type_ids as input_ids"),
+)
+
+/** The part of `expected.json` that forward and backward passes are held against. */
+const ExpectedJson = type({
+  logits: matrix,
+  cls_last_hidden: matrix,
+  mean_ce: "number",
+  grad_norm: "Record<string, number>",
+  grad_sum: "Record<string, number>",
+  infonce: {
+    z1: matrix,
+    z2: matrix,
+    tau: "number > 0",
+    loss: "number",
+    grad_z1: matrix,
+    grad_z2: matrix,
+  },
+})
+
+/** A folder of reference figures, opened. */
+export interface Reference {
+  readonly folder: string
+  /** With pooler and classifier; the scope's to dispose of. */
+  readonly model: BertModel
+  readonly batch: Sequences
+  readonly labels: Int32Array
+}
+
+/**
+ * Opens a folder of reference figures; its model is freed when the scope closes.
+ *
+ * @throws InvalidInput where a file is not what it should be, or the batch does not fit the model
+ * @throws FileError
+ */
+export const openReference: (
+  folder: string,
+) => Effect.Effect<Reference, InvalidInput | FileError, Scope.Scope> = Effect.fn("openReference")(function* (
+  folder: string,
+) {
+  const path = join(folder, "batch.json")
+  const { input_ids, token_type_ids, labels } = yield* readJson(path, BatchJson, maximumBytes)
+  const model = yield* Effect.acquireRelease(
+    loadModel(folder, { heads: { pooler: "read", classifier: "read" } }),
+    ({ parameters }) => Effect.sync(() => parameters.dispose()),
+  )
+  const { vocabularySize, segments, positions, labels: classes } = model.config
+  const problems = [
+    ...limit("input_ids", input_ids.flat(), vocabularySize, "vocab_size"),
+    ...limit("token_type_ids", token_type_ids.flat(), segments, "type_vocab_size"),
+    ...limit("labels", labels, classes.length, "the number of labels"),
+    ...limit(
+      "the last position",
+      input_ids.map((row) => row.length - 1),
+      positions,
+      "max_position_embeddings",
+    ),
+  ]
+  if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
+  const batch = packSequences(input_ids.map((row, n) => ({ ids: row, types: token_type_ids[n]! })))
+  return { folder, model, batch, labels: Int32Array.from(labels) }
+})
+
+const limit = (name: string, values: readonly number[], bound: number, key: string): readonly string[] => {
+  const largest = values.reduce((left, right) => Math.max(left, right), 0)
+  return largest < bound
+    ? []
+    : [`${name}: found ${largest}; expected less than ${bound}, ${key} of config.json`]
+}
+
+/**
+ * Holds logits, hidden states, loss and gradients of the reference's batch, and InfoNCE with its gradients, against
+ * the expected ones, on the running backend.
+ *
+ * @throws InvalidInput where `expected.json` does not fit the batch or the model
+ * @throws FileError
+ */
+export const comparePasses: (
+  reference: Reference,
+) => Effect.Effect<readonly Quantity[], InvalidInput | FileError> = Effect.fn("comparePasses")(function* ({
+  folder,
+  model,
+  batch,
+  labels,
+}: Reference) {
+  const path = join(folder, "expected.json")
+  const expected = yield* readJson(path, ExpectedJson, maximumBytes)
+  const problems = misfits(expected, model, labels.length)
+  if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
+  return [
+    ...compareForward(expected, model, batch),
+    ...compareBackward(expected, model, batch, labels),
+    ...compareInfoNCE(expected.infonce),
+  ]
+})
+
+type Expected = typeof ExpectedJson.infer
+
+const misfits = (expected: Expected, { config, parameters }: BertModel, count: number): readonly string[] => {
+  const problems: string[] = []
+  const hold = (name: string, rows: readonly (readonly number[])[], height: number, width: number) => {
+    if (rows.length === height && rows[0]!.length === width) return
+    problems.push(`${name}: found [${rows.length}, ${rows[0]!.length}]; expected [${height}, ${width}]`)
+  }
+  hold("logits", expected.logits, count, config.labels.length)
+  hold("cls_last_hidden", expected.cls_last_hidden, count, config.hidden)
+  const { z1, z2, grad_z1, grad_z2 } = expected.infonce
+  for (const [name, rows] of Object.entries({ z2, grad_z1, grad_z2 })) {
+    hold(`infonce.${name}`, rows, z1.length, z1[0]!.length)
+  }
+  for (const name of parameters.names) {
+    for (const key of ["grad_norm", "grad_sum"] as const) {
+      if (expected[key][name] === undefined) problems.push(`${key}: nothing for ${name}`)
+    }
+  }
+  return problems
+}
+
+function* elementwise(
+  expected: readonly (readonly number[])[],
+  found: tf.Tensor2D,
+  scale = 1,
+): Generator<Comparison> {
+  const values = found.dataSync()
+  const width = found.shape[1]
+  for (const [n, row] of expected.entries()) {
+    for (const [i, value] of row.entries()) {
+      yield { at: `[${n}][${i}]`, expected: value, found: values[n * width + i]!, scale }
+    }
+  }
+}
+
+const compareForward = (expected: Expected, model: BertModel, batch: Sequences): readonly Quantity[] => {
+  const first_NH = encode(model, batch, { places: firstPlaces(batch.offsets) })
+  const logits_NC = classify(model, first_NH)
+  const quantities = [
+    quantity("logits", valueTolerance, elementwise(expected.logits, logits_NC)),
+    quantity("last hidden states of [CLS]", valueTolerance, elementwise(expected.cls_last_hidden, first_NH)),
+  ]
+  tf.dispose([logits_NC, first_NH])
+  return quantities
+}
+
+const compareBackward = (
+  expected: Expected,
+  model: BertModel,
+  batch: Sequences,
+  labels: Int32Array,
+): readonly Quantity[] => {
+  const { value, gradients } = valueAndGradients(() => {
+    const first_NH = encode(model, batch, { places: firstPlaces(batch.offsets) })
+    return softmaxCrossEntropy(classify(model, first_NH), labels)
+  }, model.parameters)
+  const loss = { at: "the batch", expected: expected.mean_ce, found: value.dataSync()[0]! }
+  const whole = Math.hypot(...model.parameters.names.map((name) => expected.grad_norm[name]!))
+  const norms: Comparison[] = []
+  const sums: Comparison[] = []
+  for (const name of model.parameters.names) {
+    const expectedNorm = expected.grad_norm[name]!
+    const scale = Math.max(expectedNorm, negligible * whole)
+    const { norm, sum } = normAndSum(gradients.get(name)?.dataSync() ?? [])
+    norms.push({ at: name, expected: expectedNorm, found: norm, scale })
+    sums.push({ at: name, expected: expected.grad_sum[name]!, found: sum, scale })
+  }
+  value.dispose()
+  disposeGradients(gradients)
+  return [
+    quantity("mean cross-entropy", valueTolerance, [loss]),
+    quantity("norms of the gradients", gradientTolerance, norms),
+    quantity("sums of the gradients", gradientTolerance, sums),
+  ]
+}
+
+/** In float64: the sum of a float32 gradient may be a small difference of large numbers. */
+const normAndSum = (values: ArrayLike<number>): { readonly norm: number; readonly sum: number } => {
+  let squares = 0
+  let sum = 0
+  for (let i = 0; i < values.length; i++) {
+    squares += values[i]! ** 2
+    sum += values[i]!
+  }
+  return { norm: Math.sqrt(squares), sum }
+}
+
+const compareInfoNCE = ({ z1, z2, tau, loss, ...expected }: Expected["infonce"]): readonly Quantity[] => {
+  const z1_ND = tf.tensor2d(z1)
+  const z2_ND = tf.tensor2d(z2)
+  const [value, first_ND, second_ND] = tf.tidy(() => {
+    const differentiate = tf.valueAndGrads((first, second) =>
+      infoNCE(first.as2D(...z1_ND.shape), second.as2D(...z2_ND.shape), tau),
+    )
+    const { value, grads } = differentiate([z1_ND, z2_ND])
+    return [value, grads[0]!.as2D(...z1_ND.shape), grads[1]!.as2D(...z2_ND.shape)] as const
+  })
+  const quantities = [
+    quantity("InfoNCE", valueTolerance, [{ at: "the batch", expected: loss, found: value.dataSync()[0]! }]),
+    quantity("gradient of InfoNCE", gradientTolerance, [
+      ...elementwise(expected.grad_z1, first_ND, largestOf(expected.grad_z1)),
+      ...elementwise(expected.grad_z2, second_ND, largestOf(expected.grad_z2)),
+    ]),
+  ]
+  tf.dispose([z1_ND, z2_ND, value, first_ND, second_ND])
+  return quantities
+}
+
+const largestOf = (rows: readonly (readonly number[])[]): number =>
+  rows.flat().reduce((left, right) => Math.max(left, Math.abs(right)), 0)

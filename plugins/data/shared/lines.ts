@@ -1,0 +1,77 @@
+import { createReadStream } from "node:fs"
+import { createGunzip } from "node:zlib"
+import { FileError, fileError } from "../../../core/io/files.ts"
+
+export interface Line {
+  /** From 1. */
+  readonly line: number
+  readonly text: string
+}
+
+/** Lines that were read together, and how much of the file (compressed, where it is) has been read by then. */
+export interface LinesRead {
+  readonly lines: readonly Line[]
+  readonly bytes: number
+}
+
+const newline = 10
+const longestLine = 2 ** 16
+
+/**
+ * The lines of a UTF-8 text file, or of one compressed with gzip where its name ends in `.gz`, some hundred at a
+ * time: the file is never in memory as a whole.
+ *
+ * @throws FileError with the line, where the file is missing, not UTF-8, has a line of more than 65,536 bytes, or is
+ *   no gzip file or an incomplete one
+ */
+export async function* streamLines(path: string): AsyncGenerator<LinesRead, void> {
+  const source = createReadStream(path)
+  const compressed = path.endsWith(".gz")
+  const stream = compressed ? source.pipe(createGunzip()) : source
+  source.on("error", (cause) => stream.destroy(cause))
+  const decoder = new TextDecoder("utf-8", { fatal: true })
+  let line = 0
+  let rest: Uint8Array = new Uint8Array(0)
+
+  const broken = (found: string, advice?: string) =>
+    new FileError({ path, doing: "read", found, ...(advice === undefined ? {} : { advice }) })
+  const decoded = (bytes: Uint8Array): Line => {
+    line++
+    if (bytes.length > longestLine) {
+      throw broken(`line ${line} has more than ${longestLine} bytes`, "One sentence a line was expected")
+    }
+    try {
+      return { line, text: decoder.decode(bytes) }
+    } catch {
+      throw broken(`line ${line} is not UTF-8`, "Convert it to UTF-8")
+    }
+  }
+
+  try {
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+      const lines: Line[] = []
+      let start = 0
+      for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
+        lines.push(decoded(bytes.subarray(start, end)))
+        start = end + 1
+      }
+      rest = bytes.slice(start)
+      if (rest.length > longestLine) decoded(rest)
+      yield { lines, bytes: source.bytesRead }
+    }
+    if (rest.length > 0) yield { lines: [decoded(rest)], bytes: source.bytesRead }
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+    if (!code.startsWith("Z_")) throw fileError("read", path, cause)
+    throw code === "Z_BUF_ERROR"
+      ? broken(`its gzip data end in the midst, somewhere after line ${line}`, "Copy or download it again")
+      : broken(
+          `its gzip data are damaged somewhere after line ${line} (${String(cause)})`,
+          "Copy or download it again",
+        )
+  } finally {
+    stream.destroy()
+    source.destroy()
+  }
+}

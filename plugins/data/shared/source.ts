@@ -1,0 +1,20 @@
+import { Effect } from "effect"
+import { hubReference, Source } from "../../../core/hub/address.ts"
+import { download } from "../../../core/hub/download.ts"
+
+/** A file: a local path, or `hf://owner/name/path`. */
+export const FileSource = Source.narrow(
+  (source, context) => hubReference(source)?.path !== null || context.mustBe("a file: hf://owner/name/file"),
+)
+
+/**
+ * The local path of a {@link FileSource}, fetched first where it is on the hub.
+ *
+ * @param limit the largest size in bytes that is fetched
+ */
+export const localFile = (source: string, limit: number) => {
+  const reference = hubReference(source)
+  return reference?.path == null
+    ? Effect.succeed(source)
+    : download(reference.repository, reference.path, limit)
+}

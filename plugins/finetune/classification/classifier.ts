@@ -1,0 +1,60 @@
+/** A BERT classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its answers. */
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { UnitFailure } from "../../../core/api/failure.ts"
+import type { Split } from "../../../core/artifacts/examples.ts"
+import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
+import { type BertModel, type DropoutSource, encode } from "../../model/bert.ts"
+import { classify, firstPlaces } from "../../model/output-heads.ts"
+
+/**
+ * Logits, [N, classes]: the caller's to free.
+ *
+ * @param source where dropout is drawn from, in training; nothing is dropped without it
+ */
+export const logitsOf = (model: BertModel, batch: Sequences, source?: DropoutSource): tf.Tensor2D =>
+  tf.tidy(() => classify(model, encode(model, batch, { source, places: firstPlaces(batch.offsets) }), source))
+
+/** The mean cross-entropy of the examples at `places`. */
+export const lossOf = (
+  model: BertModel,
+  split: Split,
+  places: Int32Array,
+  source?: DropoutSource,
+): tf.Scalar =>
+  tf.tidy(() =>
+    softmaxCrossEntropy(
+      logitsOf(model, selectSequences(split.sequences, places), source),
+      Int32Array.from(places, (place) => split.labels[place]!),
+    ),
+  )
+
+/** Examples that are answered together: enough to fill a processor, and few beside what training holds. */
+const batchSize = 32
+
+/**
+ * The class of the largest logit for each sequence, without dropout; the first one of equals.
+ *
+ * @param step the number of updates that made the model, for the failure
+ * @throws UnitFailure `diverged` where a logit is not finite
+ */
+export const predict = Effect.fnUntraced(function* (model: BertModel, sequences: Sequences, step: number) {
+  const predictions = new Int32Array(countOf(sequences))
+  const classes = model.config.labels.length
+  for (let start = 0; start < predictions.length; start += batchSize) {
+    const length = Math.min(batchSize, predictions.length - start)
+    const places = Int32Array.from({ length }, (_, n) => start + n)
+    const logits = tf.tidy(() => logitsOf(model, selectSequences(sequences, places)).dataSync().slice())
+    if (!logits.every(Number.isFinite)) {
+      const reason = "the fine-tuned model's logits are not finite"
+      return yield* new UnitFailure({ outcome: "diverged", reason, step })
+    }
+    for (let n = 0; n < length; n++) {
+      const row = logits.subarray(n * classes, (n + 1) * classes)
+      predictions[start + n] = row.indexOf(Math.max(...row))
+    }
+    yield* Effect.yieldNow
+  }
+  return predictions
+})

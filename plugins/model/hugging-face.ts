@@ -1,0 +1,242 @@
+/** BERT models on disk as Hugging Face transformers reads and writes them: `config.json` and `model.safetensors`. */
+import { basename, join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { InvalidInput } from "../../core/io/decode.ts"
+import { type FileError, readJson, writeJson } from "../../core/io/files.ts"
+import { sourceOf } from "../../core/tensor/borrow.ts"
+import { Parameters } from "../../core/tensor/parameters.ts"
+import { writeSafetensors } from "../../core/tensor/safetensors.ts"
+import type { Stream } from "../../core/tensor/stream.ts"
+import type { BertModel } from "./bert.ts"
+import { type Architecture, BertConfig, configJson } from "./config.ts"
+import { initialise } from "./initialise.ts"
+import { describeDimensions, type Head, heads, type ParameterSpec, parametersOf } from "./parameters.ts"
+import { firstOf, openWeights, type StoredTensor, type StoredTensors } from "./weights.ts"
+
+/**
+ * Where a head's parameters come from: the checkpoint; a stream, whatever the checkpoint has; or a stream where the
+ * checkpoint has no such head.
+ */
+export type HeadSource = "read" | { readonly draw: Stream } | { readonly readOrDraw: Stream }
+
+export interface ModelWanted {
+  /** Heads that are not named are left out, whether the checkpoint has them or not. */
+  readonly heads: Readonly<Partial<Record<Head, HeadSource>>>
+  /** The classes of a classifier that is drawn; where left out, those of `config.json`. */
+  readonly labels?: readonly string[]
+}
+
+export interface LoadedModel extends BertModel {
+  /** Heads that were drawn. */
+  readonly drawn: readonly Head[]
+  /** Names of tensors in the checkpoint that were not asked for. */
+  readonly ignored: readonly string[]
+}
+
+const maximumConfigBytes = 2 ** 20
+
+/** Constants that older versions saved among the weights. */
+const constants = /^bert\.embeddings\.(position_ids|token_type_ids)$/
+
+const prefixOf: Record<Head, string> = {
+  pooler: "bert.pooler.",
+  maskedLanguageModel: "cls.",
+  classifier: "classifier.",
+}
+/** Heads of transformers that there is nothing like here: question answering, next sentence prediction. */
+const foreignPrefixes = ["qa_outputs.", "cls.seq_relationship."]
+
+/** Second names under which some versions save tied parameters again. */
+const secondNames: ReadonlyMap<string, string> = new Map([
+  ["cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"],
+  ["cls.predictions.decoder.bias", "cls.predictions.bias"],
+])
+
+/**
+ * Reads a model from a folder. Its parameters are tensors of the running backend, the caller's to dispose of.
+ *
+ * @throws InvalidInput where `config.json` is not that of a BERT which is computed here, or where a tensor is missing,
+ *   misshapen or unknown; the message names each, and the keys of `config.json` that it contradicts
+ * @throws FileError
+ */
+export const loadModel: (
+  folder: string,
+  wanted: ModelWanted,
+) => Effect.Effect<LoadedModel, InvalidInput | FileError> = Effect.fn("loadModel")(function* (
+  folder: string,
+  wanted: ModelWanted,
+) {
+  const stated = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
+  const stored = yield* openWeights(folder)
+  const streams = streamsOfDrawnHeads(wanted, stored)
+  const labels = streams.has("classifier") ? (wanted.labels ?? stated.labels) : stated.labels
+  const config: BertConfig = { ...stated, labels }
+  const specs = parametersOf(
+    config,
+    heads.filter((head) => wanted.heads[head] !== undefined),
+  )
+  const ignored = yield* checkTensors(
+    folder,
+    config,
+    specs.filter(({ block }) => !streams.has(block)),
+    stored,
+  )
+
+  const parameters = new Parameters()
+  const fill = Effect.gen(function* () {
+    for (const spec of specs) {
+      const stream = streams.get(spec.block)
+      if (stream === undefined) {
+        const { file, nameInFile } = find(stored, spec.name)!
+        parameters.set(spec.name, tf.tensor(yield* file.read(nameInFile), [...spec.shape]))
+      } else {
+        for (const [name, { shape, values }] of initialise(config, [spec], stream)) {
+          parameters.set(name, tf.tensor(values, [...shape]))
+        }
+      }
+    }
+  })
+  yield* fill.pipe(Effect.onError(() => Effect.sync(() => parameters.dispose())))
+  return { config, parameters, drawn: heads.filter((head) => streams.has(head)), ignored }
+}, Effect.scoped)
+
+/** What a folder holds, found without reading its weights. */
+export interface CheckedModel {
+  readonly config: BertConfig
+  /** The heads that are there, whole. */
+  readonly heads: readonly Head[]
+  /** The files of the weights. */
+  readonly weights: readonly string[]
+}
+
+/**
+ * Checks that a folder holds a model as its `config.json` describes it: that `loadModel` would read it, with every head
+ * that it has.
+ *
+ * @throws InvalidInput as `loadModel` does
+ * @throws FileError
+ */
+export const checkModel: (folder: string) => Effect.Effect<CheckedModel, InvalidInput | FileError> =
+  Effect.fn("checkModel")(function* (folder: string) {
+    const config = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
+    const stored = yield* openWeights(folder)
+    const present = heads.filter((head) => stored.keys().some((name) => isOf(head, name)))
+    yield* checkTensors(folder, config, parametersOf(config, present), stored)
+    return { config, heads: present, weights: [...new Set(stored.values().map(({ file }) => file.path))] }
+  }, Effect.scoped)
+
+/** The heads that are drawn, by name, with their streams. */
+const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): ReadonlyMap<string, Stream> => {
+  const streams = new Map<string, Stream>()
+  for (const head of heads) {
+    const source = wanted.heads[head]
+    if (source === undefined || source === "read") continue
+    if ("draw" in source) streams.set(head, source.draw)
+    // Part of a head counts as a head: what is missing of it is then an error.
+    else if (!stored.keys().some((name) => isOf(head, name))) streams.set(head, source.readOrDraw)
+  }
+  return streams
+}
+
+const isForeign = (name: string) => foreignPrefixes.some((prefix) => name.startsWith(prefix))
+const isOf = (head: Head, name: string) => name.startsWith(prefixOf[head]) && !isForeign(name)
+
+/** A stored tensor by its name, or by the second name that it may stand under. */
+const find = (stored: StoredTensors, name: string): StoredTensor | undefined =>
+  stored.get(name) ??
+  secondNames
+    .entries()
+    .filter(([, first]) => first === name)
+    .map(([second]) => stored.get(second))
+    .find((tensor) => tensor !== undefined)
+
+/**
+ * Holds what is stored against what is to be read.
+ *
+ * @param specs what is to be read
+ * @returns the names of what is stored beside it
+ */
+const checkTensors = Effect.fnUntraced(function* (
+  folder: string,
+  config: BertConfig,
+  specs: readonly ParameterSpec[],
+  stored: StoredTensors,
+) {
+  const problems: string[] = []
+  for (const spec of specs) {
+    const tensor = find(stored, spec.name)
+    const asked = `config.json asks for [${spec.shape.join(", ")}] (${describeDimensions(spec)})`
+    if (tensor === undefined) {
+      const layers = spec.block.startsWith("layer.") ? ` and num_hidden_layers ${config.layers}` : ""
+      problems.push(`${spec.name} is missing; ${asked}${layers}`)
+    } else if (tensor.shape.join() !== spec.shape.join()) {
+      const place = `${tensor.nameInFile} in ${basename(tensor.file.path)}`
+      problems.push(`${place} has the shape [${tensor.shape.join(", ")}]; ${asked}`)
+    }
+  }
+  const read = new Set(specs.map(({ name }) => name))
+  const readHeads = heads.filter((head) => specs.some(({ block }) => block === head))
+  const ignored: string[] = []
+  for (const [name, { nameInFile, file }] of stored) {
+    if (read.has(name)) continue
+    const unasked = heads.some((head) => !readHeads.includes(head) && isOf(head, name))
+    if (constants.test(name) || isForeign(name) || secondNames.has(name) || unasked) {
+      ignored.push(nameInFile)
+      continue
+    }
+    const layer = /^bert\.encoder\.layer\.(\d+)\./.exec(name)?.[1]
+    const why =
+      layer !== undefined && Number(layer) >= config.layers
+        ? `config.json says num_hidden_layers ${config.layers}`
+        : "BERT has no parameter of that name"
+    problems.push(`${nameInFile} is in ${basename(file.path)}, but ${why}`)
+  }
+  if (readHeads.includes("maskedLanguageModel")) {
+    for (const [second, first] of secondNames) {
+      if (!(yield* sameBits(stored.get(second), stored.get(first)))) {
+        problems.push(`${second} differs from ${first}; they are one parameter here (tie_word_embeddings)`)
+      }
+    }
+  }
+  if (problems.length > 0) return yield* new InvalidInput({ what: folder, problems: firstOf(problems) })
+  return ignored
+})
+
+/** Whether two tensors have the same bits, or one of them is not there. */
+const sameBits = Effect.fnUntraced(function* (a: StoredTensor | undefined, b: StoredTensor | undefined) {
+  if (a === undefined || b === undefined) return true
+  const left = yield* a.file.read(a.nameInFile)
+  const right = yield* b.file.read(b.nameInFile)
+  return left.length === right.length && left.every((value, i) => Object.is(value, right[i]))
+})
+
+/** The heads that transformers' classes have. */
+const headsOf: Record<Architecture, readonly Head[]> = {
+  BertModel: ["pooler"],
+  BertForMaskedLM: ["maskedLanguageModel"],
+  BertForSequenceClassification: ["pooler", "classifier"],
+}
+
+/**
+ * Writes a model so that transformers opens it as the given class; of its heads, those that the class has. The
+ * vocabulary is the caller's to put beside it.
+ *
+ * @throws FileError
+ * @throws RangeError, a defect, where the model lacks a head of the class
+ */
+export const saveModel: (
+  folder: string,
+  model: BertModel,
+  architecture: Architecture,
+) => Effect.Effect<void, FileError> = Effect.fn("saveModel")(function* (
+  folder: string,
+  { config, parameters }: BertModel,
+  architecture: Architecture,
+) {
+  yield* writeSafetensors(
+    join(folder, "model.safetensors"),
+    parametersOf(config, headsOf[architecture]).map(({ name }) => sourceOf(name, parameters.get(name))),
+  )
+  yield* writeJson(join(folder, "config.json"), configJson(config, architecture))
+})

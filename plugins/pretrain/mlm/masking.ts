@@ -1,0 +1,82 @@
+import type { Sequences } from "../../../core/artifacts/sequences.ts"
+import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
+import { integers, stream, uniform } from "../../../core/tensor/stream.ts"
+
+/** What a masked-language model is shown, and what it is asked: the token that stood at each chosen position. */
+export interface Masked {
+  readonly sequences: Sequences
+  /** [M], rows of the packed tokens, rising */
+  readonly positions: Int32Array
+  /** [M], the token that stood there */
+  readonly labels: Int32Array
+}
+
+/** Share of the tokens that are predicted (Devlin et al. 2019, section 3.1). */
+export const chosenShare = 0.15
+/** Shares of these that become the mask token, and another one. */
+const maskedShare = 0.8
+const replacedShare = 0.1
+
+const isSpecial = (special: SpecialTokens): ((id: number) => boolean) => {
+  const ids = new Set(Object.values(special))
+  return (id) => ids.has(id)
+}
+
+/** Sequences in which there is something to predict: at least one token that is not special. */
+export const maskable = ({ ids, offsets }: Sequences, special: SpecialTokens): Int32Array => {
+  const skip = isSpecial(special)
+  const found: number[] = []
+  for (let n = 0; n + 1 < offsets.length; n++) {
+    if (ids.subarray(offsets[n]!, offsets[n + 1]!).some((id) => !skip(id))) found.push(n)
+  }
+  return Int32Array.from(found)
+}
+
+/**
+ * Masks batches for a masked-language model. Of each sequence's n tokens that are not special, 0.15 n are chosen (a
+ * fraction is rounded up with its own probability, so that the share is exact in expectation), and at least one. Of
+ * the chosen ones 80 % become the mask token, 10 % any token that is not special, and 10 % stay.
+ *
+ * The choice depends on the seed, the epoch and the number of the sentence in its corpus, not on the batch that it
+ * stands in: each epoch has masks of its own, and a run resumed anywhere sees the same ones.
+ */
+export const masker = (special: SpecialTokens, vocabularySize: number, seed: number) => {
+  const skip = isSpecial(special)
+  const choices = stream(seed, "mask")
+  const replacements = stream(seed, "replacement")
+  const ordinary = Int32Array.from({ length: vocabularySize }, (_, id) => id).filter((id) => !skip(id))
+
+  /** @param sentences the number of each sequence of the batch in its corpus */
+  return (batch: Sequences, sentences: ArrayLike<number>, epoch: number): Masked => {
+    const ids = batch.ids.slice()
+    const positions: number[] = []
+    for (let n = 0; n + 1 < batch.offsets.length; n++) {
+      const candidates: number[] = []
+      for (let t = batch.offsets[n]!; t < batch.offsets[n + 1]!; t++) {
+        if (!skip(ids[t]!)) candidates.push(t)
+      }
+      if (candidates.length === 0) continue
+      const site = sentences[n]!
+      const expected = chosenShare * candidates.length
+      // Element 0 rounds the count, the next ones choose the tokens, the last ones say what becomes of them.
+      const u = uniform({ stream: choices, site, step: epoch }, 1 + 2 * Math.ceil(expected))
+      const count = Math.max(1, Math.floor(expected + u[0]!))
+      const fates = u.subarray(1 + count)
+      const tokens = integers({ stream: replacements, site, step: epoch }, count, ordinary.length)
+      for (let i = 0; i < count; i++) {
+        const other = i + Math.floor(u[1 + i]! * (candidates.length - i))
+        const position = candidates[other]!
+        candidates[other] = candidates[i]!
+        positions.push(position)
+        if (fates[i]! < maskedShare) ids[position] = special.mask
+        else if (fates[i]! < maskedShare + replacedShare) ids[position] = ordinary[tokens[i]!]!
+      }
+    }
+    const chosen = Int32Array.from(positions).sort()
+    return {
+      sequences: { ...batch, ids },
+      positions: chosen,
+      labels: chosen.map((position) => batch.ids[position]!),
+    }
+  }
+}

@@ -1,0 +1,124 @@
+/** Checkpoints that others trained and released, in the Hugging Face layout. */
+import { basename, dirname, join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { cost } from "../../core/api/cost.ts"
+import { plugin, type RunContext } from "../../core/api/plugin.ts"
+import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
+import { hubReference, localSources, type Repository, Source } from "../../core/hub/address.ts"
+import { download, downloadFirst } from "../../core/hub/download.ts"
+import { InvalidInput } from "../../core/io/decode.ts"
+import { copy, link, placeExisting } from "../../core/io/link.ts"
+import { type BertConfig, configOf } from "../model/config.ts"
+import { checkModel } from "../model/hugging-face.ts"
+import { countParameters, parametersOf } from "../model/parameters.ts"
+import { encoderSize, sizeOption } from "../model/size.ts"
+import { indexFile, maximumIndexBytes, readIndex, singleFile } from "../model/weights.ts"
+import { tokenizerFiles } from "./shared/export.ts"
+
+const options = type({
+  "+": "reject",
+  /** A folder with `config.json` and the weights, or `hf://owner/name`, with `@revision` behind it where not `main`. */
+  source: Source.narrow((source, context) => {
+    const reference = hubReference(source)
+    const model = reference === null || (reference.repository.type === "model" && reference.path === null)
+    return (
+      model ||
+      context.mustBe("a folder or a model's repository: hf://owner/name, or hf://owner/name@revision")
+    )
+  }),
+  /** What is expected to be there; what differs is refused. */
+  size: sizeOption,
+  vocabularySize: "1 <= number.integer <= 4194304 = 30522",
+  positions: "1 <= number.integer <= 65536 = 512",
+})
+type Options = typeof options.infer
+
+/** Limits in bytes; BERT-large has 1.4e9 of weights. */
+const largestConfig = 2 ** 20
+const largestTokenizer = 2 ** 26
+const largestWeights = 2 ** 36
+
+/** Fetches what is not there yet, and says where it lies. */
+const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
+  const config = yield* download(repository, "config.json", largestConfig)
+  yield* downloadFirst(repository, [
+    ["vocab.txt", largestTokenizer],
+    ["tokenizer.json", largestTokenizer],
+  ])
+  const weights = yield* downloadFirst(repository, [
+    [singleFile, largestWeights],
+    [indexFile, maximumIndexBytes],
+  ])
+  if (basename(weights) === indexFile) {
+    for (const shard of (yield* readIndex(weights)).keys()) yield* download(repository, shard, largestWeights)
+  }
+  return dirname(config)
+})
+
+/** What `config.json` says otherwise than the options, which the plan was made by. */
+const sizeProblems = (given: Options, config: BertConfig): readonly string[] => {
+  const { layers, hidden, heads, intermediate } = encoderSize(given.size)
+  const named = typeof given.size === "string" ? `size ${given.size}` : "size"
+  const comparisons: readonly (readonly [string, number, number, string])[] = [
+    ["num_hidden_layers", config.layers, layers, named],
+    ["hidden_size", config.hidden, hidden, named],
+    ["num_attention_heads", config.heads, heads, named],
+    ["intermediate_size", config.intermediate, intermediate, named],
+    ["vocab_size", config.vocabularySize, given.vocabularySize, "vocabularySize"],
+    ["max_position_embeddings", config.positions, given.positions, "positions"],
+  ]
+  return comparisons.flatMap(([key, found, expected, option]) =>
+    found === expected
+      ? []
+      : [
+          `${key} is ${found}, ${expected} was expected by the option ${option}; correct the option, or the source`,
+        ],
+  )
+}
+
+const run = Effect.fn("released")(function* ({
+  options,
+}: RunContext<Options, Record<never, never>, unknown>) {
+  const reference = hubReference(options.source)
+  const folder = reference === null ? options.source : yield* fetchRepository(reference.repository)
+  // Files in the hub's cache never change; those in a person's folder may.
+  const place = reference === null ? copy : link
+  const { config, weights } = yield* checkModel(folder)
+  const problems = sizeProblems(options, config)
+  if (problems.length > 0) {
+    return yield* new InvalidInput({ what: join(folder, "config.json"), problems })
+  }
+  return {
+    write: Effect.fnUntraced(function* (target: string) {
+      for (const path of [join(folder, "config.json"), ...weights]) {
+        yield* place(path, join(target, basename(path)))
+      }
+      yield* placeExisting(place, folder, [indexFile, ...tokenizerFiles], target)
+    }),
+  }
+})
+
+/**
+ * Takes a released BERT: `config.json` and weights are checked against each other and against the options before
+ * anything is kept. From the hub a branch is fetched once; a study that names a commit as `@revision` says which one.
+ */
+export const released = plugin({
+  name: "released",
+  stage: "pretrain",
+  version: 1,
+  module: import.meta.url,
+  summary: "A checkpoint that others trained, from a folder or from the Hugging Face hub",
+  options,
+  takes: {},
+  gives: Checkpoint,
+  computes: false,
+  reads: ({ source }) => localSources(source),
+  forecast: ({ size, vocabularySize, positions }) => {
+    const sizes = { ...encoderSize(size), vocabularySize, positions }
+    const config = { ...configOf("base", vocabularySize, 0), ...sizes }
+    const weights = 4 * countParameters(parametersOf(config, ["pooler", "maskedLanguageModel"]))
+    return { artifact: sizes, cost: cost({ memory: 3e8, disk: weights }) }
+  },
+  run,
+})

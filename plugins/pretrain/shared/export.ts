@@ -1,0 +1,66 @@
+/** What a training leaves behind: a checkpoint that fine-tuning, or transformers, starts from. */
+import { join } from "node:path"
+import { Effect } from "effect"
+import { writeJson } from "../../../core/io/files.ts"
+import { sourceOf } from "../../../core/tensor/borrow.ts"
+import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import type { Metrics } from "../../../core/tensor/training.ts"
+import type { BertModel } from "../../model/bert.ts"
+import { configJson } from "../../model/config.ts"
+import { type Head, parametersOf } from "../../model/parameters.ts"
+import type { Evaluation } from "../simcse/selection.ts"
+
+/** BERT's own rate (Devlin et al. 2019). */
+const standardDropout = 0.1
+
+/**
+ * Writes the encoder and the given heads, so that transformers opens them: as BertForMaskedLM with that head, else as
+ * BertModel. A pooler is written in both cases, since fine-tuning starts from it: where one arm of a study had none,
+ * fine-tuning would draw one afresh, and in that arm alone.
+ *
+ * The configuration gets BERT's own dropout rates, not those of the training: whoever fine-tunes by the configuration
+ * would otherwise train each arm in another way.
+ *
+ * @throws FileError
+ */
+export const saveExport = Effect.fnUntraced(function* (
+  folder: string,
+  { config, parameters }: BertModel,
+  heads: readonly Head[],
+) {
+  const sources = parametersOf(config, heads).map(({ name }) => sourceOf(name, parameters.get(name)))
+  const standard = { ...config, hiddenDropout: standardDropout, attentionDropout: standardDropout }
+  const architecture = heads.includes("maskedLanguageModel") ? "BertForMaskedLM" : "BertModel"
+  yield* writeSafetensors(join(folder, "model.safetensors"), sources)
+  yield* writeJson(join(folder, "config.json"), configJson(standard, architecture))
+})
+
+/** The files of a checkpoint that belong to its tokenizer. */
+export const tokenizerFiles = [
+  "vocab.txt",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+]
+
+/** How a checkpoint came about. */
+export interface TrainingRecord {
+  readonly method: string
+  readonly options: Readonly<Record<string, unknown>>
+  /** Sentences of the corpus that were trained on. */
+  readonly sentences: number
+  readonly metrics: Metrics
+  /** Scores on the dev set, where there is one. */
+  readonly evaluations?: readonly Evaluation[]
+  /** The checkpoint is the model after this many updates. */
+  readonly exportedStep: number
+}
+
+/** Writes `training.json`: the loss curve and the dev scores, for whoever asks how the training went. */
+export const writeRecord = (folder: string, { metrics, ...record }: TrainingRecord) =>
+  writeJson(join(folder, "training.json"), {
+    ...record,
+    loss: Array.from(metrics.loss),
+    learningRate: Array.from(metrics.learningRate),
+    gradientNorm: Array.from(metrics.gradientNorm),
+  })

@@ -1,0 +1,56 @@
+/** What must hold before a training starts: each problem is a line for a person, and all are told at once. */
+import { join } from "node:path"
+import { Effect } from "effect"
+import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import { countOf, type Sequences } from "../../../core/artifacts/sequences.ts"
+import type { SpecialTokens, Vocabulary } from "../../../core/artifacts/vocabulary.ts"
+import { InvalidInput } from "../../../core/io/decode.ts"
+import { exists } from "../../../core/io/files.ts"
+import { readVocabulary } from "../../model/vocabulary.ts"
+
+/** What keeps batches from being made of sequences, if there are any. `sentences`: those that can be trained on. */
+export const batchProblems = (
+  sequences: Sequences,
+  sentences: number,
+  batchSize: number,
+): readonly string[] => {
+  return countOf(sequences) > 0 && batchSize > sentences
+    ? [`batchSize must be at most ${sentences}, the number of sentences in the corpus (was ${batchSize})`]
+    : []
+}
+
+/**
+ * What keeps a vocabulary from being that of the corpus, or of the checkpoint: its size (compared elsewhere) does not
+ * tell one vocabulary from another, its tokens do.
+ */
+export const vocabularyProblems = Effect.fnUntraced(function* (
+  vocabulary: Vocabulary,
+  ofCorpus: SpecialTokens,
+  checkpoint: CheckpointTaken | undefined,
+) {
+  const problems: string[] = []
+  for (const role of ["pad", "unknown", "first", "separator", "mask"] as const) {
+    const [expected, found] = [vocabulary.special[role], ofCorpus[role]]
+    if (found !== expected) {
+      problems.push(
+        `corpus has ${found} as its ${role} token, vocabulary has ${expected}; tokenise the corpus with this vocabulary`,
+      )
+    }
+  }
+  if (checkpoint === undefined) return problems
+  const path = join(checkpoint.folder, "vocab.txt")
+  if (!(yield* exists(path))) return problems
+  const { tokens } = yield* readVocabulary(path)
+  const other = tokens.findIndex((token, id) => token !== vocabulary.tokens[id])
+  if (other >= 0 || tokens.length !== vocabulary.tokens.length) {
+    const at = other >= 0 ? other : tokens.length
+    problems.push(
+      `vocabulary is not the checkpoint's: token ${at} is ${JSON.stringify(vocabulary.tokens[at])}, and ${JSON.stringify(tokens[at])} on line ${at + 1} of ${path}`,
+    )
+  }
+  return problems
+})
+
+/** @throws InvalidInput where there are problems */
+export const refuse = (plugin: string, problems: readonly string[]): Effect.Effect<void, InvalidInput> =>
+  problems.length === 0 ? Effect.void : Effect.fail(new InvalidInput({ what: plugin, problems }))

@@ -1,0 +1,51 @@
+import { Effect } from "effect"
+import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import type { Similarity } from "../../../core/artifacts/similarity.ts"
+import { spearman } from "./spearman.ts"
+
+/** Pairs whose two sentences go through the encoder together. */
+const pairsAtOnce = 32
+
+const cosine = (a_H: Float32Array, b_H: Float32Array): number => {
+  let ab = 0
+  let aa = 0
+  let bb = 0
+  for (let i = 0; i < a_H.length; i++) {
+    ab += a_H[i]! * b_H[i]!
+    aa += a_H[i]! * a_H[i]!
+    bb += b_H[i]! * b_H[i]!
+  }
+  return ab / Math.sqrt(aa * bb)
+}
+
+/**
+ * How well embeddings tell similar sentences: Spearman's correlation between the gold scores and the cosines of the
+ * embeddings, over the pairs of all sets as one list (the setting "all" of Gao, Yao and Chen 2021, appendix B).
+ *
+ * @param embed [N · H] embeddings of N sequences, row after row
+ * @returns in [−1, 1]; NaN where all cosines or all scores are equal
+ */
+export const similarityScore = Effect.fnUntraced(function* (
+  { sets }: Similarity,
+  embed: (sequences: Sequences) => Float32Array,
+) {
+  const cosines: number[] = []
+  const scores: number[] = []
+  for (const { first, second, scores: gold } of sets) {
+    for (let start = 0; start < countOf(first); start += pairsAtOnce) {
+      const count = Math.min(pairsAtOnce, countOf(first) - start)
+      const indices = Int32Array.from({ length: count }, (_, i) => start + i)
+      const firstEmbeddings = embed(selectSequences(first, indices))
+      const secondEmbeddings = embed(selectSequences(second, indices))
+      const hidden = firstEmbeddings.length / count
+      for (let i = 0; i < count; i++) {
+        const row = (embeddings: Float32Array) => embeddings.subarray(i * hidden, (i + 1) * hidden)
+        cosines.push(cosine(row(firstEmbeddings), row(secondEmbeddings)))
+      }
+      // A long evaluation must not keep an interruption waiting.
+      yield* Effect.yieldNow
+    }
+    for (const score of gold) scores.push(score)
+  }
+  return spearman(cosines, scores)
+})

@@ -1,0 +1,90 @@
+/** The Gram matrices of per-sample gradients from one batched pass, by parameter and by block. */
+import type { BertModel } from "../../model/bert.ts"
+import { backwardInPieces, type Labelled } from "./backward.ts"
+import { contributionsOf } from "./contribution.ts"
+import { addTo } from "./gram.ts"
+import type { Way } from "./gram-method.ts"
+import { layersAtATime } from "./memory.ts"
+
+/** The names of a block's parameters, by block, in the model's order: see `ClassifierView.blocks`. */
+export type Blocks = ReadonlyMap<string, readonly string[]>
+
+/**
+ * @param blocks those that are wanted
+ * @param way in which weights of linear layers are computed
+ * @returns [N, N], row-major, for every parameter of the blocks
+ * @throws Error where the model has a parameter in them that no tapped op tells of, or one that two ops share
+ */
+export const parameterGrams = (
+  model: BertModel,
+  blocks: Blocks,
+  batch: Labelled,
+  way: Way | "cheaper" = "cheaper",
+): ReadonlyMap<string, Float64Array> => {
+  const { offsets } = batch.sequences
+  const wanted = new Set([...blocks.values()].flat())
+  const grams = new Map<string, Float64Array>()
+  const shared: string[] = []
+  // The heads see a row of each sample, everything below them a row of each token.
+  const rowEach = Int32Array.from(offsets, (_, n) => n)
+  const lengths = Array.from(batch.labels, (_, n) => offsets[n + 1]! - offsets[n]!)
+  const extent = {
+    lowest: lowestOf(model, blocks),
+    blocksAtATime: layersAtATime(model.config, lengths),
+  }
+  backwardInPieces(model, batch, extent, (tapped) => {
+    if (!wanted.has(`${tapped.name}.weight`)) return
+    const gradient = tapped.op === "linear" ? tapped.outputGradient_TO : tapped.outputGradient_TH
+    const ofTokens = gradient.shape[0] === offsets.at(-1)
+    for (const { parameter, gram } of contributionsOf(tapped, ofTokens ? offsets : rowEach, way)) {
+      if (grams.has(parameter)) shared.push(parameter)
+      grams.set(parameter, gram)
+    }
+  })
+  // Its gradient would be the sum of both ops', whose Gram matrix is not the sum of theirs.
+  if (shared.length > 0) throw new Error(`two tapped ops share the parameters ${shared.join(", ")}`)
+  const missing = [...wanted].filter((parameter) => !grams.has(parameter))
+  if (missing.length > 0) throw new Error(`no tapped op has the parameters ${missing.join(", ")}`)
+  return grams
+}
+
+/** All layers together: not a block of the model, but reported as one. */
+export const encoder = "encoder"
+
+const layerPattern = /^layer\.(\d+)$/
+
+/** The layer that a block is, numbered from 0; undefined where it is none. */
+export const layerOf = (block: string): number | undefined => {
+  const number = layerPattern.exec(block)?.[1]
+  return number === undefined ? undefined : Number(number)
+}
+
+/**
+ * The Gram matrix of each block: gradients laid end to end have the sum of their Gram matrices. Where layers are
+ * among the blocks, so is their sum: the Gram matrix of the encoder's full Fisher, cross-layer blocks included.
+ */
+export const blockGrams = (
+  blocks: Blocks,
+  grams: ReadonlyMap<string, Float64Array>,
+): ReadonlyMap<string, Float64Array> => {
+  const sums = new Map(
+    [...blocks].map(([block, names]) => [block, sumOf(names.map((name) => grams.get(name)!))] as const),
+  )
+  const layers = [...sums].filter(([block]) => layerOf(block) !== undefined)
+  return layers.length === 0 ? sums : sums.set(encoder, sumOf(layers.map(([, gram]) => gram)))
+}
+
+const sumOf = ([first, ...others]: readonly Float64Array[]): Float64Array => {
+  const sum = first!.slice()
+  for (const gram of others) addTo(sum, gram)
+  return sum
+}
+
+const lowestOf = ({ config }: BertModel, blocks: Blocks): number =>
+  Math.min(
+    ...[...blocks.keys()].map((block) => {
+      if (block === "embeddings") return 0
+      const layer = layerOf(block)
+      return layer === undefined ? config.layers + 1 : layer + 1
+    }),
+  )

@@ -1,0 +1,164 @@
+import { rounded } from "../../shared/records.ts"
+import type { Figure } from "../figure.ts"
+import { decimal, ends, plural } from "../format.ts"
+import { accuracy, type Cohort } from "../statistics/stability.ts"
+import { distinct } from "../study.ts"
+import { armScales, CONFIG, INK } from "../style.ts"
+
+/** Figure 1: accuracy against peak learning rate. */
+export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort[]): Figure => {
+  const shown = cohorts.filter(({ accuracies }) => accuracies.length > 0)
+  const name = "figure-1"
+  const title = "Figure 1. Accuracy after fine-tuning against peak learning rate"
+  const data = {
+    columns: ["arm", "lr", "accuracies", "mean", "t_low", "t_high"],
+    rows: shown.map((cohort) => [
+      cohort.arm,
+      cohort.lr,
+      cohort.accuracies.length,
+      ...[cohort.mean, ...ends(cohort.meanStudent)].map(rounded),
+    ]),
+  }
+  if (shown.length === 0) return { name, title, caption: ["No run has an accuracy yet."], data, spec: null }
+
+  const drawn = [...new Set(shown.map(({ arm }) => arm))]
+  const place = placing(
+    distinct(shown, ({ lr }) => lr),
+    arms.filter((arm) => drawn.includes(arm)),
+  )
+  const points = shown.map((cohort) => {
+    const [low, high] = ends(cohort.meanStudent)
+    return { arm: cohort.arm, lr: cohort.lr, x: place.at(cohort), mean: cohort.mean, low, high }
+  })
+  const runs = shown.flatMap((cohort) =>
+    cohort.runs.flatMap((run) =>
+      run.status === "done"
+        ? [{ arm: run.arm, lr: run.lr, seed: run.seed, x: place.at(cohort), accuracy: accuracy(run) }]
+        : [],
+    ),
+  )
+  const scales = armScales(arms)
+  const legend = { title: null, values: drawn, symbolOpacity: 1, symbolSize: 80 }
+  const colour = {
+    field: "arm",
+    type: "nominal" as const,
+    scale: scales.colour,
+    legend,
+  }
+  const x = {
+    field: "x",
+    type: "quantitative" as const,
+    scale: { domain: place.domain, ...place.scale, nice: false },
+    axis: { title: "peak learning rate", values: [...place.rates], format: "~e", grid: false },
+  }
+  const y = (field: string) => ({
+    field,
+    type: "quantitative" as const,
+    scale: { zero: false },
+    axis: { title: "accuracy (%)" },
+  })
+  return {
+    name,
+    title,
+    caption: caption(shown, cohorts),
+    data,
+    spec: {
+      $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+      width: 640,
+      height: 340,
+      config: CONFIG,
+      layer: [
+        {
+          data: { values: majorities(shown) },
+          layer: [
+            {
+              mark: { type: "rule", color: INK, strokeDash: [5, 4], opacity: 0.7 },
+              encoding: { y: y("accuracy") },
+            },
+            {
+              mark: {
+                type: "text",
+                color: INK,
+                align: "left",
+                baseline: "bottom",
+                dx: 3,
+                dy: -3,
+                fontSize: 11,
+              },
+              encoding: { y: y("accuracy"), x: { value: 0 }, text: { field: "label" } },
+            },
+          ],
+        },
+        {
+          name: "runs",
+          data: { values: runs },
+          mark: { type: "point", filled: true, size: 14, opacity: 0.4, xOffset: 4 },
+          encoding: { x, y: y("accuracy"), color: colour },
+        },
+        {
+          data: { values: points },
+          layer: [
+            {
+              name: "intervals",
+              transform: [{ filter: "isValid(datum.low)" }],
+              mark: { type: "rule", strokeWidth: 1.5 },
+              encoding: { x, y: y("low"), y2: { field: "high" }, color: colour },
+            },
+            { mark: { type: "line", strokeWidth: 2 }, encoding: { x, y: y("mean"), color: colour } },
+            {
+              name: "means",
+              mark: { type: "point", filled: true, size: 70, opacity: 1 },
+              encoding: {
+                x,
+                y: y("mean"),
+                color: colour,
+                shape: { field: "arm", type: "nominal", scale: scales.shape, legend },
+              },
+            },
+          ],
+        },
+      ],
+    },
+  }
+}
+
+/** Where an arm stands at a learning rate: arms stand side by side, so that their intervals do not hide each other. */
+const placing = (rates: readonly number[], arms: readonly string[]) => {
+  const first = rates[0]!
+  const last = rates[rates.length - 1]!
+  // Rates over more than a decade are read on a logarithmic axis.
+  const logarithmic = last > 10 * first
+  const onto = (lr: number): number => (logarithmic ? Math.log(lr) : lr)
+  const back = (place: number): number => (logarithmic ? Math.exp(place) : place)
+  const gaps = rates.slice(1).map((lr, i) => onto(lr) - onto(rates[i]!))
+  const gap = gaps.length === 0 ? first / 2 : Math.min(...gaps)
+  const step = (0.6 * gap) / Math.max(arms.length, 4)
+  return {
+    rates,
+    scale: logarithmic ? { type: "log" as const } : { type: "linear" as const, zero: false },
+    domain: [back(onto(first) - gap / 2), back(onto(last) + gap / 2)],
+    at: ({ arm, lr }: Cohort): number => back(onto(lr) + (arms.indexOf(arm) - (arms.length - 1) / 2) * step),
+  }
+}
+
+const majorities = (cohorts: readonly Cohort[]) => {
+  const found = cohorts.flatMap(({ runs }) =>
+    runs.flatMap((run) => (run.status === "done" ? [(100 * run.majority) / run.total] : [])),
+  )
+  return [...new Set(found)].map((each) => ({ accuracy: each, label: `majority ${decimal(each, 1)} %` }))
+}
+
+const caption = (shown: readonly Cohort[], cohorts: readonly Cohort[]): readonly string[] => {
+  const sizes = shown.map(({ accuracies }) => accuracies.length)
+  const least = Math.min(...sizes)
+  const most = Math.max(...sizes)
+  const diverged = cohorts.reduce((sum, cohort) => sum + cohort.diverged, 0)
+  const bare = shown.filter(({ meanStudent }) => meanStudent.kind === "none").length
+  return [
+    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} a point; bars: 95 % interval of the mean (Student's t); faint points beside them: single runs; dashed: accuracy of the majority baseline. Models stand side by side at each rate.`,
+    ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
+    ...(diverged === 0
+      ? []
+      : [`${plural(diverged, "run")} diverged and ${diverged === 1 ? "has" : "have"} no accuracy to draw.`]),
+  ]
+}

@@ -1,0 +1,116 @@
+import { rounded } from "../../shared/records.ts"
+import type { Figure } from "../figure.ts"
+import { armsOf, distinct, outcomeLookup, placeKey, type RunPlace, type Study } from "../study.ts"
+import { CONFIG, INK, SEQUENTIAL } from "../style.ts"
+import { layerAxis, rankAxis } from "./layers.ts"
+import {
+  facetOf,
+  failedGround,
+  PANEL_SPACING,
+  panelCaption,
+  panelNote,
+  panelsOf,
+  panelWidth,
+  shownBy,
+} from "./panels.ts"
+
+/** Figure 4: normalised effective rank by layer at the steps of fine-tuning that were observed. */
+export const rankDuringFigure = (study: Study): Figure => {
+  const name = "figure-4"
+  const title = "Figure 4. Normalised effective rank by layer while fine-tuning"
+  const panels = panelsOf(armsOf(study), study.during, outcomeOf(study))
+  const shown = study.during.filter(shownBy(panels)).sort((a, b) => a.step - b.step || a.layer - b.layer)
+  const data = {
+    columns: ["arm", "lr", "seed", "step", "layer", "normalised_erank", "run_failed"],
+    rows: panels.flatMap((panel) =>
+      shown
+        .filter(({ arm, lr }) => arm === panel.arm && lr === panel.lr)
+        .map(({ arm, lr, seed, step, layer, normalised }) => [
+          arm,
+          lr,
+          seed,
+          step,
+          layer,
+          rounded(normalised),
+          panel.failed,
+        ]),
+    ),
+  }
+  if (shown.length === 0) {
+    return { name, title, caption: ["No run was probed while fine-tuning."], data, spec: null }
+  }
+  const steps = distinct(shown, ({ step }) => step)
+  const width = panelWidth(panels)
+  const x = layerAxis(shown)
+  const y = {
+    field: "normalised",
+    ...rankAxis(
+      shown.map(({ normalised }) => normalised),
+      null,
+    ),
+  }
+  // With few layers a line is a dot or hardly more.
+  const dots = distinct(shown, ({ layer }) => layer).length <= 4
+  const points = shown.map(({ arm, lr, step, layer, normalised }) => ({
+    part: "point",
+    arm,
+    lr,
+    step,
+    layer,
+    normalised,
+  }))
+  return {
+    name,
+    title,
+    caption: [
+      "Lines: effective rank divided by its maximum, by layer; colour: step of fine-tuning. Where ranks are equal a later step covers an earlier one.",
+      ...panelCaption(panels, study.during),
+    ],
+    data,
+    spec: {
+      $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+      config: CONFIG,
+      data: { values: [...panels.map((panel) => ({ part: "panel", ...panel })), ...points] },
+      facet: facetOf(panels, "normalised effective rank"),
+      spacing: PANEL_SPACING,
+      spec: {
+        width,
+        height: Math.round(width * 0.75),
+        layer: [
+          failedGround,
+          {
+            transform: [{ filter: "datum.part === 'point'" }],
+            layer: [
+              {
+                mark: { type: "line", color: INK, strokeWidth: 2.4, opacity: 0.25 },
+                encoding: { x, y, detail: { field: "step" } },
+              },
+              {
+                name: "steps",
+                mark: { type: "line", strokeWidth: 1.6, point: dots && { size: 20 } },
+                encoding: {
+                  x,
+                  y,
+                  color: {
+                    field: "step",
+                    type: "ordinal",
+                    scale: { domain: [...steps], scheme: SEQUENTIAL },
+                    legend: { title: "step", symbolType: "stroke", symbolStrokeWidth: 3 },
+                  },
+                },
+              },
+            ],
+          },
+          panelNote,
+        ],
+      },
+    },
+  }
+}
+
+/** What the observations themselves say of a run's end, or else its record. */
+const outcomeOf = (study: Study): ((place: RunPlace) => boolean | null) => {
+  const recorded = outcomeLookup(study)
+  const observed = new Map(study.during.map((record) => [placeKey(record), record.failed]))
+  return (place) => observed.get(placeKey(place)) ?? recorded(place)
+}

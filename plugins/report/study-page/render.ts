@@ -1,0 +1,81 @@
+import { Effect } from "effect"
+import { toCsv } from "../shared/records.ts"
+import type { Figure } from "./figure.ts"
+import { accuracyFigure } from "./figures/accuracy.ts"
+import { rankBeforeFigure } from "./figures/rank-before.ts"
+import { rankDuringFigure } from "./figures/rank-during.ts"
+import { trajectoryFigure } from "./figures/trajectory.ts"
+import { headline } from "./headline.ts"
+import { toMarkdown } from "./markdown.ts"
+import { observationRecords } from "./observation-records.ts"
+import { type Section, toHtml } from "./page.ts"
+import { comparisonsOf } from "./statistics/paired.ts"
+import { layerRanksOf, modelRanksOf } from "./statistics/rank.ts"
+import { cohortsOf } from "./statistics/stability.ts"
+import { armsOf, finitePart, type Study } from "./study.ts"
+import { drawSvg, standalone } from "./svg.ts"
+import { comparisonTable } from "./tables/comparison.ts"
+import { rankTable } from "./tables/rank.ts"
+import { stabilityTable } from "./tables/stability.ts"
+import { unfinishedTable } from "./tables/unfinished.ts"
+
+/**
+ * The report of a study, complete or not: a page, a Markdown summary, each figure as SVG and as a Vega-Lite
+ * specification, each table and the data behind each figure as CSV. A figure without data gives a sentence in the
+ * page instead of an SVG. The same study gives the same bytes.
+ *
+ * @returns the files' contents by their relative path
+ * @throws FigureError where a figure cannot be drawn
+ */
+export const renderStudy = Effect.fn("renderStudy")(function* (given: Study) {
+  const { study, leftOut } = finitePart(given)
+  const arms = armsOf(study)
+  const cohorts = cohortsOf(study)
+  const models = modelRanksOf(study)
+  const unfinished = unfinishedTable(study)
+
+  const stability = stabilityTable(cohorts)
+  const comparisons = comparisonTable(comparisonsOf(cohorts))
+  const ranks = rankTable(models)
+  const tables = [stability, comparisons, ...(unfinished === null ? [] : [unfinished]), ranks]
+
+  const draw = Effect.fnUntraced(function* (figure: Figure) {
+    const { name, title, caption, spec } = figure
+    return { figure, svg: spec === null ? null : yield* drawSvg(name, title, caption.join(" "), spec) }
+  })
+  const accuracy = yield* draw(accuracyFigure(arms, cohorts))
+  const trajectory = yield* draw(trajectoryFigure(study))
+  const before = yield* draw(rankBeforeFigure(arms, layerRanksOf(study)))
+  const during = yield* draw(rankDuringFigure(study))
+  const figures = [accuracy, trajectory, before, during]
+
+  const files = new Map<string, string>()
+  for (const { figure, svg } of figures) {
+    files.set(`${figure.name}.csv`, toCsv(figure.data))
+    if (svg === null) continue
+    files.set(`${figure.name}.svg`, standalone(svg))
+    files.set(`${figure.name}.vl.json`, `${JSON.stringify(figure.spec)}\n`)
+  }
+  for (const { name, data } of tables) files.set(`${name}.csv`, toCsv(data))
+  for (const [name, records] of observationRecords(study)) files.set(`${name}.csv`, toCsv(records))
+
+  const { title, provenance } = study
+  const lines = [...headline(cohorts, models), ...leftOut]
+  files.set(
+    "summary.md",
+    toMarkdown({ title, headline: lines, tables, figures: figures.map(({ figure }) => figure), provenance }),
+  )
+  const sections: readonly Section[] = [
+    {
+      title: "Stability",
+      parts: [accuracy, stability, comparisons, ...(unfinished === null ? [] : [unfinished])],
+    },
+    { title: "Plasticity", parts: [ranks, before, during] },
+    { title: "Trajectory", parts: [trajectory] },
+  ]
+  files.set(
+    "index.html",
+    toHtml({ title, headline: lines, sections, provenance, files: [...files.keys()].sort() }),
+  )
+  return files
+})

@@ -1,0 +1,79 @@
+import { rounded } from "../../shared/records.ts"
+import { decimal, ends, interval, pValue, rate } from "../format.ts"
+import { type Comparison, holm } from "../statistics/paired.ts"
+import { left, right, type Table } from "../table.ts"
+
+/** Arms against the first one, seed by seed, at equal learning rate. */
+export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
+  const adjusted = holmOf(comparisons)
+  const reference = comparisons[0]?.reference
+  return {
+    name: "comparisons",
+    title: `Same-seed comparison${reference === undefined ? "" : ` with ${reference}`} (percentage points)`,
+    columns: [
+      left("model"),
+      right("peak lr"),
+      right("common seeds"),
+      right("mean difference"),
+      right("95 % t"),
+      right("signed-rank p"),
+      right("p, Holm"),
+    ],
+    rows: comparisons.map((comparison, i) => [
+      comparison.arm,
+      rate(comparison.lr),
+      String(comparison.differences.length),
+      comparison.mean === null ? "no common seed" : signed(comparison.mean),
+      interval(comparison.meanStudent, 1, "common seed"),
+      comparison.signedRank === null ? untested(comparison) : pValue(comparison.signedRank.p),
+      adjusted[i] === null ? untested(comparison) : pValue(adjusted[i]!),
+    ]),
+    notes:
+      reference === undefined
+        ? ["No second model has fine-tuning runs at a learning rate of the first."]
+        : [
+            `Accuracy minus that of ${reference} at the same learning rate and seed: runs of a seed share their head, order and dropout streams. Runs that diverged have no accuracy and are left out with their partner.`,
+            "p: exact two-sided Wilcoxon signed-rank test, zeros left out, ties at their mean rank; Holm: adjusted for the number of tests in this table.",
+          ],
+    data: {
+      columns: [
+        "arm",
+        "reference",
+        "lr",
+        "common_seeds",
+        "mean_difference",
+        "t_low",
+        "t_high",
+        "nonzero_differences",
+        "signed_rank_p",
+        "holm_p",
+      ],
+      rows: comparisons.map((comparison, i) => [
+        comparison.arm,
+        comparison.reference,
+        comparison.lr,
+        comparison.differences.length,
+        ...[comparison.mean, ...ends(comparison.meanStudent)].map(rounded),
+        comparison.signedRank?.n ?? 0,
+        rounded(comparison.signedRank?.p ?? null),
+        rounded(adjusted[i] ?? null),
+      ]),
+    },
+  }
+}
+
+/** Holm's p value of each comparison; null where there was nothing to test. */
+const holmOf = (comparisons: readonly Comparison[]): readonly (number | null)[] => {
+  const tested = comparisons.flatMap(({ signedRank }) => (signedRank === null ? [] : [signedRank.p]))
+  const adjusted = holm(tested)
+  let next = 0
+  return comparisons.map(({ signedRank }) => (signedRank === null ? null : adjusted[next++]!))
+}
+
+const untested = ({ differences }: Comparison): string =>
+  differences.length === 0 ? "no common seed" : "no difference"
+
+const signed = (value: number): string => {
+  const text = decimal(value, 1)
+  return value > 0 && Number(text) !== 0 ? `+${text}` : text
+}

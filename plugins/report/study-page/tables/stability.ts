@@ -1,0 +1,100 @@
+import { rounded } from "../../shared/records.ts"
+import { decimal, ends, interval, rate } from "../format.ts"
+import { RESAMPLES } from "../statistics/bootstrap.ts"
+import type { Interval } from "../statistics/interval.ts"
+import type { Cohort } from "../statistics/stability.ts"
+import { left, right, type Table } from "../table.ts"
+
+/** Table 1: stability of fine-tuning, by arm and peak learning rate. */
+export const stabilityTable = (cohorts: readonly Cohort[]): Table => ({
+  name: "table-1",
+  title: "Table 1. Accuracy of fine-tuning over seeds (%)",
+  columns: [
+    left("model"),
+    right("peak\u00a0lr"),
+    right("runs"),
+    right("S"),
+    right("S, 95\u00a0%\u00a0BCa"),
+    right("S, ddof\u00a01"),
+    right("mean"),
+    right("mean, 95\u00a0%\u00a0t"),
+    right("mean, 95\u00a0%\u00a0BCa"),
+    right("max"),
+    right("failures"),
+    right("of which diverged"),
+  ],
+  rows: cohorts.map((cohort) => [
+    cohort.arm,
+    rate(cohort.lr),
+    String(cohort.ended),
+    cohort.deviation === null ? few(cohort) : decimal(cohort.deviation, 1),
+    spread(cohort, cohort.deviationBootstrap),
+    cohort.sampleDeviation === null ? few(cohort) : decimal(cohort.sampleDeviation, 1),
+    cohort.mean === null ? few(cohort) : decimal(cohort.mean, 1),
+    spread(cohort, cohort.meanStudent),
+    spread(cohort, cohort.meanBootstrap),
+    cohort.max === null ? few(cohort) : decimal(cohort.max, 1),
+    cohort.ended === 0 ? "no run" : `${cohort.failures} of ${cohort.ended}`,
+    String(cohort.diverged),
+  ]),
+  notes: cohorts.length === 0 ? ["No fine-tuning run is recorded."] : notes(cohorts),
+  data: {
+    columns: [
+      "arm",
+      "lr",
+      "runs",
+      "s_ddof0",
+      "s_bca_low",
+      "s_bca_high",
+      "s_ddof1",
+      "mean",
+      "mean_t_low",
+      "mean_t_high",
+      "mean_bca_low",
+      "mean_bca_high",
+      "max",
+      "failures",
+      "diverged",
+      "units_without_run",
+    ],
+    rows: cohorts.map((cohort) => [
+      cohort.arm,
+      cohort.lr,
+      cohort.ended,
+      ...[
+        cohort.deviation,
+        ...ends(cohort.deviationBootstrap),
+        cohort.sampleDeviation,
+        cohort.mean,
+        ...ends(cohort.meanStudent),
+        ...ends(cohort.meanBootstrap),
+        cohort.max,
+      ].map(rounded),
+      cohort.failures,
+      cohort.diverged,
+      cohort.runs.length - cohort.ended,
+    ]),
+  },
+})
+
+const few = ({ accuracies, diverged }: Cohort): string => {
+  if (accuracies.length === 1) return "one run"
+  return diverged > 0 ? "all diverged" : "no run"
+}
+
+const spread = (cohort: Cohort, of: Interval): string =>
+  cohort.accuracies.length === 0 ? few(cohort) : interval(of, 1, "run")
+
+const notes = (cohorts: readonly Cohort[]): readonly string[] => [
+  "S is the standard deviation of the accuracy over seeds (ddof 0, as S(f) = √Var[accuracy]).",
+  `A run fails when it answers no more dev examples rightly than the majority baseline (${baselines(cohorts)}); the counts are compared.`,
+  "A run that diverged (its loss was not a number) counts as failed; it has no accuracy, so it is in none of S, mean and max.",
+  `95 % intervals: Student's t, and the BCa bootstrap of ${RESAMPLES} resamples drawn from a fixed seed. Where words stand for an interval they say why none can be given: too few runs with an accuracy, or all of them equal.`,
+]
+
+/** "146 of 277 examples" */
+const baselines = (cohorts: readonly Cohort[]): string => {
+  const runs = cohorts.flatMap((cohort) => cohort.runs)
+  const found = runs.flatMap((run) => (run.status === "done" ? [`${run.majority} of ${run.total}`] : []))
+  return found.length === 0 ? "of which no run tells" : [...new Set(found)].join(", ")
+}

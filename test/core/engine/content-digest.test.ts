@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { contentDigest } from "../../../core/engine/content-digest.ts"
+
+let root: string
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "kasosei-content-"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const file = (name: string, text: string): string => {
+  writeFileSync(join(root, name), text)
+  return join(root, name)
+}
+
+const folder = (name: string, files: Readonly<Record<string, string>>): string => {
+  mkdirSync(join(root, name))
+  for (const [child, text] of Object.entries(files)) file(join(name, child), text)
+  return join(root, name)
+}
+
+test("content alone makes the digest of a file; names and content that of a folder", () => {
+  expect(contentDigest(file("a.txt", "text"))).toBe(contentDigest(file("b.txt", "text")))
+  expect(contentDigest(file("c.txt", "texts"))).not.toBe(contentDigest(file("d.txt", "text")))
+  const same = contentDigest(folder("e", { "1": "x", "2": "y" }))
+  expect(contentDigest(folder("f", { "2": "y", "1": "x" }))).toBe(same)
+  expect(contentDigest(folder("g", { "1": "x", "3": "y" }))).not.toBe(same)
+  expect(contentDigest(folder("h", { "1": "y", "2": "x" }))).not.toBe(same)
+})
+
+test("a large file is known by its size, its beginning and its end", () => {
+  const large = (name: string, first: string, last: string) => {
+    const path = file(name, first)
+    truncateSync(path, 2 ** 26 + 100)
+    appendFileSync(path, last)
+    return contentDigest(path)
+  }
+  const digest = large("large-1", "first", "last")
+  expect(large("large-2", "first", "last")).toBe(digest)
+  expect(large("large-3", "fjrst", "last")).not.toBe(digest)
+  expect(large("large-4", "first", "lost")).not.toBe(digest)
+  expect(large("large-5", "first", "at last")).not.toBe(digest)
+})
+
+test("what cannot be read is named, in a folder too", () => {
+  const within = folder("links", {})
+  symlinkSync("nowhere", join(within, "link"))
+  symlinkSync("loop", join(root, "loop"))
+  const said = (path: string) => expect(() => contentDigest(path))
+  said(join(root, "absent")).toThrow(`cannot read ${root}/absent: there is no such file or folder`)
+  said(join(file("plain", ""), "x")).toThrow(`cannot read ${root}/plain/x: part of the path is a file`)
+  said(within).toThrow(`cannot read ${root}/links/link: there is no such file or folder`)
+  said(join(root, "loop")).toThrow(`cannot read ${root}/loop: its symbolic links lead back to themselves`)
+})
+
+test("a device is refused instead of read without end", () => {
+  expect(() => contentDigest("/dev/zero")).toThrow("cannot read /dev/zero: it is a pipe or a device")
+})
+
+test.skipIf(Bun.which("mkfifo") === null)("a pipe is refused instead of waited for", () => {
+  const pipe = join(root, "pipe")
+  expect(spawnSync("mkfifo", [pipe]).status).toBe(0)
+  expect(() => contentDigest(pipe)).toThrow(`cannot read ${pipe}: it is a pipe or a device`)
+})

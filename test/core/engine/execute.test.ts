@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Fiber } from "effect"
+import type { Event } from "../../../core/engine/execute.ts"
+import { Store } from "../../../core/engine/store.ts"
+import { carryOut, inStore, planSample } from "../sample/study.ts"
+
+let out: string
+beforeEach(async () => {
+  out = await fs.mkdtemp(join(tmpdir(), "kasosei-execute-"))
+})
+afterEach(() => fs.rm(out, { recursive: true, force: true }))
+
+const digests = Effect.fnUntraced(function* (...settings: readonly string[]) {
+  const plan = yield* planSample(...settings)
+  return [...plan.stored.values()].map((held) =>
+    held.status === "done" ? held.manifest.digest : held.status,
+  )
+})
+
+const page = Effect.fnUntraced(function* (...settings: readonly string[]) {
+  const store = yield* Store
+  const plan = yield* planSample(...settings)
+  const folder = yield* store.open(plan.graph.targets["report"]![0]!)
+  return yield* Effect.promise(() => fs.readFile(join(folder, "index.html"), "utf8"))
+})
+
+test("every unit is made once, and a second start makes nothing", async () => {
+  const events: Event[] = []
+  const first = await inStore(
+    out,
+    Effect.flatMap(planSample(), (plan) => carryOut(plan, events)),
+  )
+  expect(first).toEqual({ made: 10, reused: 0, failures: [] })
+  expect(events.filter(({ type }) => type === "started")).toHaveLength(6)
+  const second = await inStore(
+    out,
+    Effect.flatMap(planSample(), (plan) => carryOut(plan)),
+  )
+  expect(second).toEqual({ made: 0, reused: 10, failures: [] })
+  // 1 + 2 + 3 + 4 + 5 and the seed
+  expect(await inStore(out, page())).toContain('[{"lr":2},2,17]')
+})
+
+test("only what is new is run: another rate, then a probe at other steps of runs that are done", async () => {
+  await inStore(out, Effect.flatMap(planSample("lr=1"), carryOut))
+  const wider = await inStore(out, planSample("lr=1,2"))
+  expect(wider.jobs.map(({ unit }) => unit.label)).toEqual([
+    "sample-walk lr=2 seed=1",
+    "sample-walk lr=2 seed=2",
+    "sample-listing title=sums",
+  ])
+  const elsewhere = await inStore(out, planSample("lr=1", "look=2"))
+  expect(elsewhere.jobs.map(({ unit, wanted, observers }) => [unit.label, wanted, observers.length])).toEqual(
+    [
+      ["sample-walk lr=1 seed=1", false, 1],
+      ["sample-walk lr=1 seed=2", false, 1],
+      ["sample-listing title=sums", true, 0],
+    ],
+  )
+  await inStore(out, carryOut(elsewhere))
+  expect(await inStore(out, page("lr=1", "look=2"))).toContain('[1,[{"step":2,"sum":4}]]')
+})
+
+test("a run that diverges is a result: told to the report, not tried again", async () => {
+  const diverging = ["divergeAt=2"] as const
+  const summary = await inStore(out, Effect.flatMap(planSample(...diverging), carryOut))
+  expect(summary.made).toBe(6)
+  expect(
+    summary.failures.map(({ unit, status, reason, step }) => [unit.label, status, reason, step]),
+  ).toEqual([
+    ["sample-walk lr=2 seed=1", "diverged", "the sum is NaN", 2],
+    ["sample-walk lr=2 seed=2", "diverged", "the sum is NaN", 2],
+    ["sample-watch lr=2 seed=1", "diverged", "the sum is NaN", 2],
+    ["sample-watch lr=2 seed=2", "diverged", "the sum is NaN", 2],
+  ])
+  expect(await inStore(out, page(...diverging))).toContain('["diverged","the sum is NaN"]')
+  const again = await inStore(out, planSample(...diverging))
+  expect(again.jobs).toEqual([])
+  expect((await inStore(out, carryOut(again))).failures).toHaveLength(4)
+})
+
+test("a probe that saw all it wanted before the run diverged has its rows", async () => {
+  const summary = await inStore(out, Effect.flatMap(planSample("divergeAt=2", "look=0,2"), carryOut))
+  expect(summary.failures.map(({ unit }) => unit.plugin.name)).toEqual(["sample-walk", "sample-walk"])
+})
+
+test("a unit that fails is tried again at the next start, and then the report is made anew", async () => {
+  const failing = await inStore(out, Effect.flatMap(planSample("failAt=2"), carryOut))
+  expect(failing.failures).toHaveLength(4)
+  const again = await inStore(out, planSample("failAt=2"))
+  expect(again.jobs.map(({ unit }) => unit.plugin.name)).toEqual([
+    "sample-walk",
+    "sample-walk",
+    "sample-listing",
+  ])
+})
+
+test("a probe that asks for a step past the run's end fails alone", async () => {
+  const summary = await inStore(out, Effect.flatMap(planSample("look=9"), carryOut))
+  expect(summary.failures.map(({ unit }) => unit.plugin.name)).toEqual(new Array(4).fill("sample-watch"))
+  expect(summary.failures[0]!.reason).toContain("step 9 of a run of 5 steps")
+})
+
+test("stopped at any moment and started again, the artifacts are the same bits", async () => {
+  await inStore(out, Effect.flatMap(planSample("slow=3"), carryOut))
+  const expected = await inStore(out, digests("slow=3"))
+  for (const milliseconds of [5, 17, 40]) {
+    const other = await fs.mkdtemp(join(tmpdir(), "kasosei-stopped-"))
+    const start = Effect.flatMap(planSample("slow=3"), carryOut)
+    await inStore(
+      other,
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(start)
+        yield* Effect.sleep(milliseconds)
+        yield* Fiber.interrupt(fiber)
+        yield* start
+      }),
+    )
+    expect(await inStore(other, digests("slow=3"))).toEqual(expected)
+    expect(await fs.readdir(join(other, "scratch"))).toEqual([])
+    await fs.rm(other, { recursive: true })
+  }
+})
+
+test("the estimate follows the costs: two processes take half as long where jobs do not wait", async () => {
+  const plan = await inStore(out, planSample())
+  // 4 runs of 5 MFLOP with a probe of 1 MFLOP each, on two processes of 1 GFLOP/s
+  expect(plan.estimate.flops).toBeCloseTo(24e6)
+  expect(plan.estimate.seconds).toBeCloseTo(0.012)
+  expect(plan.estimate.rateMeasured).toBe(false)
+})
+
+test("what a failed unit should have given is told once: those that need it are not begun", async () => {
+  const events: Event[] = []
+  const summary = await inStore(
+    out,
+    Effect.flatMap(planSample("lr=1", "broken=true"), (plan) => carryOut(plan, events)),
+  )
+  const [root, ...others] = summary.failures
+  expect(root!.without).toBeUndefined()
+  expect(others.map(({ without }) => without?.key)).toEqual(new Array(4).fill(root!.unit.key))
+  expect(others[0]!.reason).toContain(
+    "not begun: it takes what sample-source count=5 broken=true should have given",
+  )
+  expect(events.filter(({ type }) => type === "started").map(({ job }) => job.unit.plugin.name)).toEqual([
+    "sample-source",
+    "sample-listing",
+  ])
+})

@@ -1,0 +1,115 @@
+import { expect, test } from "bun:test"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { cost } from "../../../core/api/cost.ts"
+import type { Targets } from "../../../core/api/pipeline.ts"
+import { cohort } from "../../../core/api/pipeline.ts"
+import { plugin } from "../../../core/api/plugin.ts"
+import { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
+import { listing, source, walk, watchSum } from "../sample/plugins.ts"
+
+const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, backend))
+const keyOf = async (...wanted: Parameters<typeof graph>) => (await graph(...wanted)).targets["run"]![0]!.key
+
+test("the same work has the same key, other options or inputs another one", async () => {
+  const run = (count: number, lr: number) => ({ run: walk({ data: source({ count }), seed: 1, lr }) })
+  const key = await keyOf(run(3, 1))
+  expect(await keyOf(run(3, 1))).toBe(key)
+  expect(await keyOf({ run: walk({ lr: 1, seed: 1, data: source({ count: 3 }), slow: 0 }) })).toBe(key)
+  expect(await keyOf(run(4, 1))).not.toBe(key)
+  expect(await keyOf(run(3, 2))).not.toBe(key)
+})
+
+test("the backend is part of the key of what computes on it, and of nothing else", async () => {
+  const data = source({ count: 3 })
+  const run = walk({ data, seed: 1, lr: 1 })
+  expect(await keyOf({ run }, "wasm")).toBe(await keyOf({ run }, "cpu"))
+  const seen = watchSum({ run, steps: [0] })
+  expect(await keyOf({ run: seen }, "wasm")).not.toBe(await keyOf({ run: seen }, "cpu"))
+})
+
+test("units that many ask for stand once, inputs before those that take them", async () => {
+  const runs = cohort({ lr: 1 }, [1, 2, 3], (seed) => walk({ data: source({ count: 3 }), seed, lr: 1 }))
+  const { units, targets } = await graph({ runs: [runs] })
+  expect(units.map(({ label }) => label)).toEqual([
+    "sample-source count=3",
+    "sample-walk lr=1 seed=1",
+    "sample-walk lr=1 seed=2",
+    "sample-walk lr=1 seed=3",
+  ])
+  expect(targets["runs"]).toHaveLength(3)
+})
+
+test("the problems of all nodes are told at once", async () => {
+  const data = source({ count: 0 })
+  const run = walk({ data, seed: -1, lr: Number.NaN })
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ run }, "cpu")))
+  expect(message).toContain("sample-source: count must be at least 1 (was 0)")
+  expect(message).toContain("sample-walk: seed must be non-negative")
+  expect(message).toContain("sample-walk: lr must be")
+})
+
+test("an unknown option of a plugin is refused with the name that was meant", async () => {
+  // @ts-expect-error a slip that a file without types could make
+  const data = source({ count: 1, cuont: 2 })
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, "cpu")))
+  expect(message).toContain("sample-source: there is no option cuont; did you mean count?")
+})
+
+test("a file that a plugin reads and that is not there is told with the other problems", async () => {
+  const words = plugin({
+    name: "words",
+    stage: "data",
+    version: 1,
+    module: import.meta.url,
+    summary: "The words of a file",
+    options: type({ "+": "reject", path: "string" }),
+    takes: {},
+    gives: Vocabulary,
+    computes: false,
+    reads: ({ path }) => [path],
+    forecast: () => ({ artifact: { size: 0 }, cost: cost({}) }),
+    run: () => Effect.die("never run"),
+  })
+  const within = `${import.meta.path}/x`
+  const targets = { a: words({ path: "absent" }), b: words({ path: within }), c: source({ count: 0 }) }
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))
+  expect(problems).toEqual([
+    "words: cannot read absent: there is no such file or folder",
+    `words: cannot read ${within}: part of the path is a file, a folder was expected`,
+    "sample-source: count must be at least 1 (was 0)",
+  ])
+})
+
+test("wiring that a file without types got wrong is told by name, what stands there and what should", async () => {
+  const data = source({ count: 3 })
+  const run = walk({ data, seed: 1, lr: 1 })
+  const runs = cohort({ lr: 1 }, [1], () => run)
+  const wrong: Record<string, unknown> = {
+    number: walk({ data: 3, seed: 1, lr: 1 } as never),
+    kind: walk({ data: run, seed: 1, lr: 1 } as never),
+    list: walk({ data: [runs], seed: 1, lr: 1 } as never),
+    single: listing({ runs: run, seen: runs, title: "x" } as never),
+    member: listing({ runs: [cohort({ lr: 2 }, [1], () => data)], seen: [{}], title: "x" } as never),
+    nothing: undefined,
+    bare: runs,
+    empty: [],
+    watched: watchSum({ run: null, steps: [0] } as never),
+    right: [runs],
+  }
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(wrong as Targets, "cpu")))
+  expect(problems).toEqual([
+    "sample-walk: data: a plugin's result of kind source was expected, found 3",
+    "sample-walk: data: a plugin's result of kind source was expected, found sample-walk, which gives walk",
+    "sample-walk: data: a plugin's result of kind source was expected, found a list",
+    "sample-listing: runs: a list of cohorts of kind walk was expected, found the single result of sample-walk",
+    "sample-listing: seen: a list of cohorts of kind observations was expected, found a single cohort",
+    "sample-listing: runs: in the cohort lr=2: a plugin's result of kind walk was expected, found sample-source, which gives source",
+    "sample-listing: seen: a list of cohorts of kind observations was expected, found an object in it",
+    "the target nothing: a plugin's result was expected, found undefined",
+    "the target bare: a plugin's result was expected, found a single cohort",
+    "the target empty: a plugin's result was expected, found an empty list",
+    "sample-watch: run: a plugin's result was expected, found null",
+  ])
+})

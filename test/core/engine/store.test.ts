@@ -1,0 +1,148 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { graphOf } from "../../../core/engine/graph.ts"
+import { Store } from "../../../core/engine/store.ts"
+import { FileError, readText, writeFile } from "../../../core/io/files.ts"
+import { lockOut } from "../../../core/io/lock.ts"
+import { source } from "../sample/plugins.ts"
+import { inStore } from "../sample/study.ts"
+
+let out: string
+beforeEach(async () => {
+  out = await fs.mkdtemp(join(tmpdir(), "kasosei-store-"))
+})
+afterEach(() => fs.rm(out, { recursive: true, force: true }))
+
+const making = { backend: null, missing: [], seconds: 1 }
+
+const unitAndStore = Effect.gen(function* () {
+  const { units } = yield* graphOf({ data: source({ count: 3 }) }, "cpu")
+  return { unit: units[0]!, store: yield* Store }
+})
+
+test("an artifact that could not be written whole is not there at all", async () => {
+  await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      const full = new FileError({ path: "b", doing: "write", found: "the disk is full" })
+      const result = yield* Effect.flip(
+        store.write(unit, making, (folder) =>
+          Effect.andThen(writeFile(join(folder, "a"), "half"), Effect.fail(full)),
+        ),
+      )
+      expect(result).toBe(full)
+      expect((yield* store.stored(unit)).status).toBe("absent")
+    }),
+  )
+  expect(await fs.readdir(join(out, "artifacts"))).toEqual([])
+})
+
+test("a file that was altered is refused when it is read, with what to do", async () => {
+  await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "sub", "numbers"), "1 2 3"))
+      const folder = yield* store.open(unit)
+      yield* Effect.promise(() => fs.writeFile(join(folder, "sub", "numbers"), "1 2 4"))
+    }),
+  )
+  // Another process, so to speak: what was verified is remembered in one process only.
+  const error = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      return yield* Effect.flip(store.open(unit))
+    }),
+  )
+  expect(error.message).toContain("the SHA-256 differs")
+  expect(error.message).toContain("to have it made again")
+})
+
+test("an artifact gives way to a new one only when that is whole", async () => {
+  const text = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "old"))
+      const full = new FileError({ path: "a", doing: "write", found: "the disk is full" })
+      yield* Effect.flip(store.write(unit, making, () => Effect.fail(full)))
+      const kept = yield* readText(join(yield* store.open(unit), "a"))
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "new"))
+      return [kept, yield* readText(join(yield* store.open(unit), "a"))]
+    }),
+  )
+  expect(text).toEqual(["old", "new"])
+})
+
+test("a manifest that a power cut left empty is told with what to do", async () => {
+  const message = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
+      const [name] = yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))
+      const folder = join(out, "artifacts", name!)
+      yield* writeFile(join(folder, "manifest.json"), "")
+      const empty = (yield* Effect.flip(store.stored(unit))).message
+      yield* writeFile(join(folder, "manifest.json"), "{}")
+      const lacking = (yield* Effect.flip(store.open(unit))).message
+      return [empty, lacking].map((text) => text.replaceAll(folder, "FOLDER"))
+    }),
+  )
+  expect(message).toEqual([
+    expect.stringMatching(
+      /^cannot read FOLDER\/manifest.json: it is not JSON .* Remove FOLDER to have it made/,
+    ),
+    expect.stringMatching(
+      /^cannot read FOLDER\/manifest.json: .*key must be .* Remove FOLDER to have it made/,
+    ),
+  ])
+})
+
+test("what killed processes left half-written is removed, finished artifacts are kept", async () => {
+  const names = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      yield* store.removeHalfWritten
+      yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
+      const finished = yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))
+      yield* writeFile(join(out, "artifacts", `${finished[0]}.0123abcd.tmp`, "data", "a"), "half")
+      yield* store.removeHalfWritten
+      return [finished, yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))]
+    }),
+  )
+  expect(names[1]).toEqual(names[0]!)
+  expect(names[0]).toHaveLength(1)
+})
+
+test("a manifest cannot lead out of its folder", async () => {
+  const error = await inStore(
+    out,
+    Effect.gen(function* () {
+      const { unit, store } = yield* unitAndStore
+      const manifest = yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
+      const [name] = yield* Effect.promise(() => fs.readdir(join(out, "artifacts")))
+      const path = join(out, "artifacts", name!, "manifest.json")
+      const files = [{ ...manifest.files[0]!, path: "../../../secret" }]
+      yield* writeFile(path, JSON.stringify({ ...manifest, files }))
+      return yield* Effect.flip(store.open(unit))
+    }),
+  )
+  expect(error.message).toContain("leads out of the artifact's folder")
+})
+
+test("one process at a time works on a folder; a lock whose process is gone is taken over", async () => {
+  const lock = Effect.scoped(lockOut(out))
+  const second = Effect.scoped(Effect.andThen(lockOut(out), Effect.flip(Effect.scoped(lockOut(out)))))
+  expect((await Effect.runPromise(second)).message).toContain("is working there")
+  await Effect.runPromise(lock)
+  await fs.writeFile(join(out, "lock"), "999999999\n")
+  await Effect.runPromise(lock)
+  expect(await fs.readdir(out)).toEqual([])
+})

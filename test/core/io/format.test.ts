@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test"
+import { formatBytes, formatFlops, formatSeconds, plural } from "../../../core/io/format.ts"
+
+test.each([
+  [0, "0.0 s"],
+  [9.94, "9.9 s"],
+  [10, "10 s"],
+  [89.4, "89 s"],
+  [90, "2 min"],
+  [3599, "1 h"],
+  [3600 * 2 + 300, "2 h 5 min"],
+  [3600 * 47.99, "47 h 59 min"],
+  [86400 * 3 + 3600 * 4 + 100, "3 d 4 h"],
+])("%d seconds are %s", (seconds, text) => {
+  expect(formatSeconds(seconds)).toBe(text)
+})
+
+test.each([
+  [0, "0 B"],
+  [999, "999 B"],
+  [999.6, "1.0 kB"],
+  [1340, "1.3 kB"],
+  [123_456, "123 kB"],
+  [999_950, "1.0 MB"],
+  [1.34e9, "1.3 GB"],
+  [2.5e18, "2500 PB"],
+])("%d bytes are %s, never 1000 of the smaller unit", (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text)
+})
+
+test("arithmetic and counts", () => {
+  expect(formatFlops(3.14e15)).toBe("3.1 PFLOP")
+  expect([plural(0, "run"), plural(1, "run"), plural(2, "run")]).toEqual(["0 runs", "1 run", "2 runs"])
+})

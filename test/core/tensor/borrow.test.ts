@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { borrow, sourceOf } from "../../../core/tensor/borrow.ts"
+import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import { noise } from "./against-float64.ts"
+import { onEveryDefinition } from "./every-definition.ts"
+
+onEveryDefinition("a tensor that is borrowed", () => {
+  test("has its values, and no tensor is made or lost", async () => {
+    const before = tf.memory().numTensors
+    const values = noise(1, 35)
+    const tensor = tf.tensor2d(values, [5, 7])
+    // A view of another shape shares the numbers.
+    const reshaped = tf.reshape(tensor, [35])
+    expect(Array.from(await borrow(tensor))).toEqual([...values])
+    expect(Array.from(await borrow(reshaped))).toEqual([...values])
+    tf.dispose([tensor, reshaped])
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  test("goes into a file under its name", async () => {
+    const folder = await fs.mkdtemp(join(tmpdir(), "kasosei-source-"))
+    const path = join(folder, "tensors.safetensors")
+    const tensors = { a: tf.tensor2d(noise(2, 6), [2, 3]), empty: tf.zeros([0, 4]), one: tf.scalar(3) }
+    const sources = Object.entries(tensors).map(([name, tensor]) => sourceOf(name, tensor))
+    const read = Effect.gen(function* () {
+      yield* writeSafetensors(path, sources)
+      const file = yield* openSafetensors(path)
+      return yield* Effect.forEach(Object.keys(tensors), (name) => file.read(name))
+    })
+    const [a, empty, one] = await Effect.runPromise(Effect.scoped(read))
+    expect(a!).toEqual(Float32Array.from(noise(2, 6)))
+    expect([...empty!, ...one!]).toEqual([3])
+    tf.dispose(tensors)
+    await fs.rm(folder, { recursive: true })
+  })
+})

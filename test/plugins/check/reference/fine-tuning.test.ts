@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { cp, readFile, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { startBackend } from "../../../../core/tensor/backend.ts"
+import { cpu } from "../../../../plugins/backend/cpu.ts"
+import { wasm } from "../../../../plugins/backend/wasm.ts"
+import { compareFineTuning } from "../../../../plugins/check/reference/fine-tuning.ts"
+import { openReference } from "../../../../plugins/check/reference/passes.ts"
+import { onCpu, withFolder } from "../../model/tiny-model.ts"
+
+const fixture = new URL("../../../fixtures/bert-2x32", import.meta.url).pathname
+const larger = new URL("../../../../../shared/fixtures/bert-3x48", import.meta.url).pathname
+
+const compare = (folder: string) =>
+  Effect.runPromise(Effect.scoped(Effect.flatMap(openReference(folder), compareFineTuning)))
+
+/** A folder for temporary files that nobody else writes to. */
+const temporary = mkdtempSync(join(tmpdir(), "reference-"))
+const usual = process.env.TMPDIR
+beforeAll(() => {
+  process.env.TMPDIR = temporary
+})
+afterAll(async () => {
+  if (usual === undefined) delete process.env.TMPDIR
+  else process.env.TMPDIR = usual
+  rmSync(temporary, { recursive: true })
+  await onCpu()
+})
+
+describe.each([cpu, wasm])("on $name", (backend) => {
+  // The larger one takes the plain backend ten seconds.
+  const folders = backend === cpu ? [fixture] : [fixture, larger]
+  test.each(folders.filter(existsSync))(
+    "%s",
+    async (folder) => {
+      await Effect.runPromise(startBackend(backend))
+      const before = tf.memory().numTensors
+      const quantities = await compare(folder)
+      expect(quantities.filter(({ ok }) => !ok)).toEqual([])
+      expect(quantities.map(({ name }) => name)).toEqual([
+        "learning rates",
+        "losses of the fine-tuning",
+        "gradient norms of the fine-tuning",
+        "logits after the fine-tuning",
+        "norms of the parameters after the fine-tuning",
+        "r of the trajectory",
+        "φ of the trajectory",
+      ])
+      expect(tf.memory().numTensors).toBe(before)
+      expect(readdirSync(temporary)).toEqual([])
+    },
+    60_000,
+  )
+
+  test("the reference's own model stays as it was", async () => {
+    await Effect.runPromise(startBackend(backend))
+    const changed = Effect.gen(function* () {
+      const reference = yield* openReference(fixture)
+      const start = reference.model.parameters.toHost()
+      yield* compareFineTuning(reference)
+      return [reference.model.parameters.toHost(), start] as const
+    })
+    const [now, start] = await Effect.runPromise(Effect.scoped(changed))
+    expect(now).toEqual(start)
+  })
+})
+
+/** What the tests change in `expected.json`. */
+interface FineTuning {
+  warmup: number
+  steps: number
+  lrs: number[]
+  losses: number[]
+  final_logits: number[][]
+  final_param_norm: Record<string, number>
+  trajectory: { step: number; r: number; phi: number | null }[]
+}
+
+describe("what does not agree", () => {
+  const changed = async <A>(change: (json: FineTuning) => void, body: (folder: string) => Promise<A>) =>
+    withFolder(async (folder) => {
+      await Effect.runPromise(startBackend(wasm))
+      await cp(fixture, folder, { recursive: true })
+      const path = join(folder, "expected.json")
+      const json: { finetune: FineTuning } = JSON.parse(await readFile(path, "utf8"))
+      change(json.finetune)
+      await writeFile(path, JSON.stringify(json))
+      return body(folder)
+    })
+
+  test("is named, with the place", () =>
+    changed(
+      (json) => {
+        json.lrs[3]! += 1e-9
+        json.losses[7]! += 2e-4
+        json.final_logits[2]![1]! -= 2e-4
+        json.final_param_norm["classifier.bias"]! *= 1.001
+        json.trajectory[5]!.r += 3e-3
+        json.trajectory[9]!.phi! += 3e-3
+      },
+      async (folder) =>
+        expect((await compare(folder)).filter(({ ok }) => !ok).map(({ name, at }) => [name, at])).toEqual([
+          ["learning rates", "update 3"],
+          ["losses of the fine-tuning", "update 7"],
+          ["logits after the fine-tuning", "[2][1]"],
+          ["norms of the parameters after the fine-tuning", "classifier.bias"],
+          ["r of the trajectory", "step 5"],
+          ["φ of the trajectory", "step 9"],
+        ]),
+    ))
+
+  test("another schedule is noticed in all that follows from it", () =>
+    changed(
+      (json) => {
+        json.warmup = 4
+      },
+      async (folder) => {
+        const off = (await compare(folder)).filter(({ ok }) => !ok).map(({ name }) => name)
+        expect(off).toContain("learning rates")
+        expect(off).toContain("losses of the fine-tuning")
+        expect(off).toContain("r of the trajectory")
+      },
+    ))
+
+  test.each<[string, (json: FineTuning) => void, string]>([
+    ["too few losses", (json) => json.losses.pop(), "losses: found 11; expected 12"],
+    ["too few logits", (json) => json.final_logits.pop(), "final_logits: expected [8, 2]"],
+    ["no norm of a parameter", (json) => delete json.final_param_norm["classifier.bias"], "classifier.bias"],
+    ["a trajectory with a gap", (json) => json.trajectory.splice(4, 1), "the steps from 0 to 12"],
+    [
+      "steps beyond measure",
+      (json) => {
+        json.steps = 1e9
+      },
+      "finetune.steps must be at most 1000",
+    ],
+  ])("refused: %s", (_, change, message) =>
+    changed(change, async (folder) => {
+      const before = tf.memory().numTensors
+      const error = await Effect.runPromise(
+        Effect.flip(Effect.scoped(Effect.flatMap(openReference(folder), compareFineTuning))),
+      )
+      expect(error.message).toContain(message)
+      expect(tf.memory().numTensors).toBe(before)
+    }),
+  )
+})

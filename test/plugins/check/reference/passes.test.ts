@@ -1,0 +1,170 @@
+import { afterAll, describe, expect, test } from "bun:test"
+import { existsSync } from "node:fs"
+import { cp, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { quantity } from "../../../../core/api/quantity.ts"
+import { startBackend } from "../../../../core/tensor/backend.ts"
+import { cpu } from "../../../../plugins/backend/cpu.ts"
+import { wasm } from "../../../../plugins/backend/wasm.ts"
+import { comparePasses, openReference } from "../../../../plugins/check/reference/passes.ts"
+import { onCpu, withFolder } from "../../model/tiny-model.ts"
+
+const fixture = new URL("../../../fixtures/bert-2x32", import.meta.url).pathname
+const larger = new URL("../../../../../shared/fixtures/bert-3x48", import.meta.url).pathname
+
+const compare = (folder: string) =>
+  Effect.runPromise(Effect.scoped(Effect.flatMap(openReference(folder), comparePasses)))
+
+afterAll(onCpu)
+
+describe.each([cpu, wasm])("on $name", (backend) => {
+  test.each([fixture, larger].filter(existsSync))("%s", async (folder) => {
+    await Effect.runPromise(startBackend(backend))
+    const before = tf.memory().numTensors
+    const quantities = await compare(folder)
+    expect(quantities.filter(({ ok }) => !ok)).toEqual([])
+    expect(quantities.map(({ name }) => name)).toEqual([
+      "logits",
+      "last hidden states of [CLS]",
+      "mean cross-entropy",
+      "norms of the gradients",
+      "sums of the gradients",
+      "InfoNCE",
+      "gradient of InfoNCE",
+    ])
+    expect(tf.memory().numTensors).toBe(before)
+  })
+})
+
+/** What the tests change in `batch.json` and `expected.json`. */
+interface Fixture {
+  input_ids: number[][]
+  token_type_ids: number[][]
+  labels: number[]
+  logits: number[][]
+  mean_ce?: number
+  grad_norm: Record<string, number>
+  infonce: { z1: number[][]; grad_z2: number[][] }
+}
+
+describe("what does not agree", () => {
+  /** The fixture with one of its JSON files changed. */
+  const changed = <A>(file: string, change: (json: Fixture) => void, body: (folder: string) => Promise<A>) =>
+    withFolder(async (folder) => {
+      await cp(fixture, folder, { recursive: true })
+      const json: Fixture = JSON.parse(await readFile(join(folder, file), "utf8"))
+      change(json)
+      await writeFile(join(folder, file), JSON.stringify(json))
+      return body(folder)
+    })
+
+  const failing = async (folder: string) => {
+    await onCpu()
+    return (await compare(folder)).filter(({ ok }) => !ok).map(({ name, at }) => [name, at])
+  }
+  const refusal = async (folder: string) => {
+    await onCpu()
+    const before = tf.memory().numTensors
+    const error = await Effect.runPromise(
+      Effect.flip(Effect.scoped(Effect.flatMap(openReference(folder), comparePasses))),
+    )
+    expect(tf.memory().numTensors).toBe(before)
+    return error.message
+  }
+
+  test("is named, with the place", async () => {
+    const name = "bert.encoder.layer.1.output.dense.bias"
+    await changed(
+      "expected.json",
+      (json) => {
+        json.logits[3]![1]! += 2e-4
+        json.grad_norm[name]! *= 1.002
+        json.infonce.grad_z2[1]![4]! += 1e-2
+      },
+      async (folder) =>
+        expect(await failing(folder)).toEqual([
+          ["logits", "[3][1]"],
+          ["norms of the gradients", name],
+          ["gradient of InfoNCE", "[1][4]"],
+        ]),
+    )
+  })
+
+  test("segments lost on the way are noticed", () =>
+    changed(
+      "batch.json",
+      (json) => {
+        json.token_type_ids = json.token_type_ids.map((row) => row.map(() => 0))
+      },
+      async (folder) => expect((await failing(folder)).map(([name]) => name)).toContain("logits"),
+    ))
+
+  test.each<[string, string, (json: Fixture) => void, string]>([
+    [
+      "an id beyond the vocabulary",
+      "batch.json",
+      (json) => {
+        json.input_ids[0]![0] = 232
+      },
+      "input_ids: found 232; expected less than 232, vocab_size",
+    ],
+    [
+      "a label beyond the classes",
+      "batch.json",
+      (json) => {
+        json.labels[0] = 2
+      },
+      "labels: found 2",
+    ],
+    ["a missing label", "batch.json", (json) => json.labels.pop(), "as many labels"],
+    ["types of another length", "batch.json", (json) => json.token_type_ids[0]!.pop(), "token_type_ids"],
+    [
+      "an empty sequence",
+      "batch.json",
+      (json) => {
+        json.input_ids[0] = []
+      },
+      "input_ids[0]",
+    ],
+    ["too few logits", "expected.json", (json) => json.logits.pop(), "logits: found [7, 2]; expected [8, 2]"],
+    [
+      "a parameter without a gradient",
+      "expected.json",
+      (json) => delete json.grad_norm["classifier.bias"],
+      "grad_norm: nothing for classifier.bias",
+    ],
+    ["no loss", "expected.json", (json) => delete json.mean_ce, "mean_ce"],
+    ["rows of different lengths", "expected.json", (json) => json.infonce.z1[0]!.pop(), "infonce.z1"],
+  ])("refused: %s", (_, file, change, message) =>
+    changed(file, change, async (folder) => expect(await refusal(folder)).toContain(message)),
+  )
+
+  test("no folder", async () => {
+    expect(await refusal("/nowhere/at/all")).toContain("cannot read /nowhere/at/all/batch.json")
+  })
+})
+
+test("a quantity is its worst number; one that is not finite is never right", () => {
+  const at = (place: string, expected: number, found: number, scale?: number) => ({
+    at: place,
+    expected,
+    found,
+    ...(scale !== undefined && { scale }),
+  })
+  expect(quantity("q", 0.1, [at("a", 1, 1.05), at("b", 10, 10.4, 10), at("c", 0, 0.07)])).toEqual({
+    name: "q",
+    worst: 0.07,
+    tolerance: 0.1,
+    ok: true,
+    at: "c",
+    expected: 0,
+    found: 0.07,
+  })
+  expect(quantity("q", 0.1, [at("a", 1, 1), at("b", 1, Number.NaN), at("c", 1, 3)])).toMatchObject({
+    ok: false,
+    at: "b",
+  })
+  expect(() => quantity("q", 0.1, [])).toThrow("nothing to compare")
+})

@@ -1,0 +1,380 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import { readdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import type { HostTensor } from "../../../core/tensor/parameters.ts"
+import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import { stream } from "../../../core/tensor/stream.ts"
+import type { BertModel } from "../../../plugins/model/bert.ts"
+import { type Architecture, configJson } from "../../../plugins/model/config.ts"
+import { loadModel, type ModelWanted, saveModel } from "../../../plugins/model/hugging-face.ts"
+import { initialise } from "../../../plugins/model/initialise.ts"
+import { parametersOf } from "../../../plugins/model/parameters.ts"
+import { onCpu, tinyConfig, tinyModel, withFolder } from "./tiny-model.ts"
+
+beforeAll(onCpu)
+
+let model: BertModel
+let before: number
+beforeEach(() => {
+  before = tf.memory().numTensors
+  model = tinyModel()
+})
+afterEach(() => {
+  model.parameters.dispose()
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+const save = (folder: string, architecture: Architecture) =>
+  Effect.runPromise(saveModel(folder, model, architecture))
+
+/** What is loaded, as bits, its tensors freed. */
+const load = async (folder: string, wanted: ModelWanted) => {
+  const { parameters, ...rest } = await Effect.runPromise(loadModel(folder, wanted))
+  const host = parameters.toHost()
+  parameters.dispose()
+  return { ...rest, bits: bitsOf(host), shapes: new Map([...host].map(([name, { shape }]) => [name, shape])) }
+}
+const bitsOf = (host: Iterable<readonly [string, HostTensor]>) =>
+  new Map([...host].map(([name, { values }]) => [name, new Uint32Array(values.slice().buffer)]))
+
+const refusal = async (folder: string, wanted: ModelWanted) =>
+  (await Effect.runPromise(Effect.flip(loadModel(folder, wanted)))).message
+
+type Weights = Map<string, HostTensor>
+const weightsOf = (architecture: Architecture): Weights => {
+  const heads = {
+    BertModel: ["pooler"],
+    BertForMaskedLM: ["maskedLanguageModel"],
+    BertForSequenceClassification: ["pooler", "classifier"],
+  } as const
+  const host = model.parameters.toHost()
+  return new Map(parametersOf(model.config, heads[architecture]).map(({ name }) => [name, host.get(name)!]))
+}
+const writeWeights = (path: string, weights: Iterable<readonly [string, HostTensor]>) =>
+  Effect.runPromise(
+    writeSafetensors(
+      path,
+      [...weights].map(([name, { shape, values }]) => ({ name, shape, values: () => values })),
+    ),
+  )
+/** A folder with config.json and the given weights. */
+const write = async (folder: string, weights: Iterable<readonly [string, HostTensor]>, config = {}) => {
+  await writeWeights(join(folder, "model.safetensors"), weights)
+  const json = { ...configJson(model.config, "BertForSequenceClassification"), ...config }
+  await writeFile(join(folder, "config.json"), JSON.stringify(json))
+}
+const zeros = (...shape: number[]): HostTensor => ({
+  shape,
+  values: new Float32Array(shape.reduce((product, size) => product * size, 1)),
+})
+
+const everything: ModelWanted = { heads: { pooler: "read", classifier: "read" } }
+const encoderOnly: ModelWanted = { heads: {} }
+
+describe("a model that is written", () => {
+  test.each<[Architecture, ModelWanted]>([
+    ["BertForSequenceClassification", everything],
+    ["BertModel", { heads: { pooler: "read" } }],
+    ["BertForMaskedLM", { heads: { maskedLanguageModel: "read" } }],
+  ])("as %s is the same, bit for bit, when it is read", (architecture, wanted) =>
+    withFolder(async (folder) => {
+      await save(folder, architecture)
+      expect((await readdir(folder)).sort()).toEqual(["config.json", "model.safetensors"])
+      const read = await load(folder, wanted)
+      const weights = weightsOf(architecture)
+      expect(read.bits).toEqual(bitsOf(weights))
+      expect([...read.bits.keys()]).toEqual([...weights.keys()])
+      expect(read.config).toEqual(model.config)
+      expect([read.drawn, read.ignored]).toEqual([[], []])
+    }),
+  )
+
+  test("gives the same files every time", () =>
+    withFolder(async (folder) => {
+      await save(join(folder, "a"), "BertModel")
+      await save(join(folder, "b"), "BertModel")
+      for (const file of ["config.json", "model.safetensors"]) {
+        const [a, b] = await Promise.all(["a", "b"].map((name) => readFile(join(folder, name, file))))
+        expect(a!.equals(b!)).toBe(true)
+      }
+    }))
+})
+
+describe("other layouts of the same weights", () => {
+  test.each<[string, (name: string) => string]>([
+    ["without the prefix bert.", (name) => name.replace(/^bert\./, "")],
+    [
+      "with LayerNorm's old names",
+      (name) =>
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"),
+    ],
+  ])("%s", (_, rename) =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertForSequenceClassification")
+      await write(
+        folder,
+        [...weights].map(([name, tensor]) => [rename(name), tensor]),
+      )
+      expect((await load(folder, everything)).bits).toEqual(bitsOf(weights))
+    }),
+  )
+
+  test("float16, widened without rounding", () =>
+    withFolder(async (folder) => {
+      // Rounded to float16 beforehand, so that nothing is lost by writing them so.
+      const weights = [...weightsOf("BertModel")].map(
+        ([name, { shape, values }]) =>
+          [name, { shape, values: Float32Array.from(new Float16Array(values)) }] as const,
+      )
+      let at = 0
+      const header: Record<string, unknown> = {}
+      const chunks: Uint8Array[] = []
+      for (const [name, { shape, values }] of weights) {
+        const bytes = new Uint8Array(new Float16Array(values).buffer)
+        header[name] = { dtype: "F16", shape, data_offsets: [at, at + bytes.length] }
+        chunks.push(bytes)
+        at += bytes.length
+      }
+      const json = Buffer.from(JSON.stringify(header))
+      const length = Buffer.alloc(8)
+      length.writeBigUInt64LE(BigInt(json.length))
+      await write(folder, [])
+      await writeFile(join(folder, "model.safetensors"), Buffer.concat([length, json, ...chunks]))
+      expect((await load(folder, { heads: { pooler: "read" } })).bits).toEqual(bitsOf(weights))
+    }))
+
+  test("in several files", () =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertForSequenceClassification")
+      await writeShards(folder, [...weights])
+      expect((await load(folder, everything)).bits).toEqual(bitsOf(weights))
+    }))
+
+  test("the tied decoder saved again, and heads and constants beside what is asked for", () =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertForMaskedLM")
+      const word = weights.get("bert.embeddings.word_embeddings.weight")!
+      await write(folder, [
+        ...weights,
+        ["cls.predictions.decoder.weight", word],
+        ["cls.predictions.decoder.bias", weights.get("cls.predictions.bias")!],
+        ["cls.seq_relationship.weight", zeros(2, 8)],
+        ["cls.seq_relationship.bias", zeros(2)],
+        ["bert.embeddings.position_ids", zeros(1, 16)],
+        ["bert.pooler.dense.weight", zeros(8, 8)],
+        ["bert.pooler.dense.bias", zeros(8)],
+        ["classifier.weight", zeros(5, 8)],
+        ["classifier.bias", zeros(5)],
+        ["qa_outputs.weight", zeros(2, 8)],
+      ])
+      const masked = await load(folder, { heads: { maskedLanguageModel: "read" } })
+      expect(masked.bits).toEqual(bitsOf(weights))
+      expect(masked.ignored).toHaveLength(10)
+      const encoder = await load(folder, encoderOnly)
+      expect([...encoder.bits.keys()].every((name) => /^bert\.(embeddings|encoder)\./.test(name))).toBe(true)
+      expect(encoder.ignored).toHaveLength(15)
+    }))
+
+  test("the bias of predictions under the decoder's name alone", () =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertForMaskedLM")
+      const renamed = [...weights].map(
+        ([name, tensor]) => [name.replace("predictions.bias", "predictions.decoder.bias"), tensor] as const,
+      )
+      await write(folder, renamed)
+      const read = await load(folder, { heads: { maskedLanguageModel: "read" } })
+      expect(read.bits.get("cls.predictions.bias")).toEqual(bitsOf(weights).get("cls.predictions.bias")!)
+    }))
+})
+
+const writeShards = async (folder: string, weights: (readonly [string, HostTensor])[], changes = {}) => {
+  await write(folder, weights)
+  const half = weights.length >> 1
+  const shards = {
+    "model-00001-of-00002.safetensors": weights.slice(0, half),
+    "model-00002-of-00002.safetensors": weights.slice(half),
+  }
+  const weight_map: Record<string, string> = {}
+  for (const [file, part] of Object.entries(shards)) {
+    await writeWeights(join(folder, file), part)
+    for (const [name] of part) weight_map[name] = file
+  }
+  await Bun.file(join(folder, "model.safetensors")).delete()
+  const index = { metadata: { total_size: 1 }, weight_map: { ...weight_map, ...changes } }
+  await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index))
+}
+
+describe("heads", () => {
+  const head = stream(5, "head")
+
+  test("are drawn where the checkpoint has none, or whatever it has, and the caller is told", () =>
+    withFolder(async (folder) => {
+      await save(folder, "BertForMaskedLM")
+      const labels = ["entailment", "not_entailment"]
+      const read = await load(folder, {
+        heads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
+        labels,
+      })
+      expect(read.drawn).toEqual(["pooler", "classifier"])
+      expect(read.config.labels).toEqual(labels)
+      expect(read.shapes.get("classifier.weight")).toEqual([2, 8])
+      const specs = parametersOf(read.config, ["pooler", "classifier"])
+      expect([...read.bits.keys()]).toEqual(specs.map(({ name }) => name))
+      const drawn = bitsOf(initialise(read.config, specs, head))
+      for (const name of ["bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight"]) {
+        expect(read.bits.get(name)).toEqual(drawn.get(name)!)
+      }
+    }))
+
+  test("are read where they are there", () =>
+    withFolder(async (folder) => {
+      await save(folder, "BertForSequenceClassification")
+      const wanted: ModelWanted = { heads: { pooler: { readOrDraw: head }, classifier: { draw: head } } }
+      const read = await load(folder, wanted)
+      const own = bitsOf(weightsOf("BertForSequenceClassification"))
+      expect(read.drawn).toEqual(["classifier"])
+      expect(read.bits.get("bert.pooler.dense.weight")).toEqual(own.get("bert.pooler.dense.weight")!)
+      expect(read.bits.get("classifier.weight")).not.toEqual(own.get("classifier.weight")!)
+      expect(read.config.labels).toEqual(model.config.labels)
+    }))
+
+  test("of which a part is missing are not drawn", () =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertModel")
+      weights.delete("bert.pooler.dense.bias")
+      await write(folder, weights)
+      const wanted: ModelWanted = { heads: { pooler: { readOrDraw: head } } }
+      expect(await refusal(folder, wanted)).toContain("bert.pooler.dense.bias is missing")
+    }))
+
+  test("that must be read are missed", () =>
+    withFolder(async (folder) => {
+      await save(folder, "BertModel")
+      const message = await refusal(folder, everything)
+      expect(message).toContain(
+        "classifier.weight is missing; config.json asks for [3, 8] (num_labels 3, hidden_size 8)",
+      )
+    }))
+})
+
+describe("refused", () => {
+  const refused = (change: (weights: Weights) => void, config: object, ...messages: string[]) =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertForSequenceClassification")
+      change(weights)
+      await write(folder, weights, config)
+      const message = await refusal(folder, everything)
+      for (const part of [folder, ...messages]) expect(message).toContain(part)
+    })
+  const query = "bert.encoder.layer.1.attention.self.query.weight"
+  const nothing = () => undefined
+
+  test("a missing tensor", () => refused((w) => w.delete(query), {}, `${query} is missing`))
+  test("an unknown tensor", () =>
+    refused(
+      (w) => w.set("bert.encoder.layer.1.adapter.weight", zeros(2)),
+      {},
+      "bert.encoder.layer.1.adapter.weight is in model.safetensors, but BERT has no parameter of that name",
+    ))
+  test("an unknown part of a head that is read", () =>
+    refused((w) => w.set("classifier.dense.weight", zeros(2)), {}, "classifier.dense.weight is in"))
+  test("a misshapen tensor", () =>
+    refused(
+      (w) => w.set(query, zeros(8, 4)),
+      {},
+      `${query} in model.safetensors has the shape [8, 4]; config.json asks for [8, 8] (hidden_size 8, hidden_size 8)`,
+    ))
+  test("a transposed tensor of the same size", () =>
+    refused((w) => w.set("classifier.weight", zeros(8, 3)), {}, "has the shape [8, 3]"))
+  test("a config with another vocabulary", () =>
+    refused(
+      nothing,
+      { vocab_size: 21 },
+      "[20, 8]; config.json asks for [21, 8] (vocab_size 21, hidden_size 8)",
+    ))
+  test("a config with another width", () =>
+    refused(nothing, { hidden_size: 16 }, "hidden_size 16", "more like"))
+  test("a config with fewer layers", () =>
+    refused(
+      nothing,
+      { num_hidden_layers: 1 },
+      `${query} is in model.safetensors, but config.json says num_hidden_layers 1`,
+    ))
+  test("a config with more layers", () =>
+    refused(
+      nothing,
+      { num_hidden_layers: 3 },
+      "bert.encoder.layer.2.attention.self.query.weight is missing",
+      "num_hidden_layers 3",
+      "and 8 more like these",
+    ))
+  test("a config with other labels", () =>
+    refused(nothing, { id2label: { 0: "a", 1: "b" } }, "classifier.weight", "num_labels 2"))
+  test("a parameter under two names", () =>
+    refused(
+      (w) => w.set("encoder.layer.1.attention.self.query.weight", zeros(8, 8)),
+      {},
+      "are names of the same parameter",
+    ))
+  test("no BERT", () => refused(nothing, { model_type: "gpt2" }, "config.json", "model_type"))
+
+  test("a decoder that is not tied", () =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertForMaskedLM")
+      weights.set("cls.predictions.decoder.weight", zeros(20, 8))
+      await write(folder, weights)
+      expect(await refusal(folder, { heads: { maskedLanguageModel: "read" } })).toContain(
+        "cls.predictions.decoder.weight differs from bert.embeddings.word_embeddings.weight",
+      )
+    }))
+
+  test("a tensor of integers", () =>
+    withFolder(async (folder) => {
+      await save(folder, "BertForSequenceClassification")
+      const path = join(folder, "model.safetensors")
+      const bytes = await readFile(path)
+      const place = bytes.indexOf('"F32"', bytes.indexOf("layer.1.output"))
+      bytes.write('"I32"', place)
+      await writeFile(path, bytes)
+      expect(await refusal(folder, everything)).toContain("found dtype I32; expected F32, F16 or BF16")
+    }))
+
+  test("a folder without weights, or with a pickle", () =>
+    withFolder(async (folder) => {
+      await writeFile(join(folder, "config.json"), JSON.stringify(configJson(tinyConfig, "BertModel")))
+      expect(await refusal(folder, encoderOnly)).toContain("there is neither model.safetensors nor")
+      await writeFile(join(folder, "pytorch_model.bin"), "")
+      expect(await refusal(folder, encoderOnly)).toContain("save_pretrained")
+      expect(await refusal(join(folder, "absent"), encoderOnly)).toContain("there is no such file")
+    }))
+
+  test.each<[string, Record<string, string>, string]>([
+    ["above", { "classifier.bias": "../model.safetensors" }, 'found the file "../model.safetensors"'],
+    ["absolute", { "classifier.bias": "/etc/model.safetensors" }, 'found the file "/etc/model.safetensors"'],
+    [
+      "below",
+      { "classifier.bias": "sub/model.safetensors" },
+      "expected a .safetensors file of the same folder",
+    ],
+    ["of Windows", { "classifier.bias": "..\\model.safetensors" }, "of the same folder"],
+    ["of another kind", { "classifier.bias": "config.json" }, "of the same folder"],
+    ["that is not there", { "classifier.bias": "model-3.safetensors" }, "there is no such file"],
+    [
+      "that holds other tensors",
+      { "classifier.bias": "model-00001-of-00002.safetensors" },
+      "classifier.bias is not in model-00001-of-00002",
+    ],
+    [
+      "that does not hold a tensor",
+      { "bert.extra": "model-00002-of-00002.safetensors" },
+      "bert.extra is not in model-00002",
+    ],
+  ])("an index that names a file %s", (_, changes, message) =>
+    withFolder(async (folder) => {
+      await writeShards(folder, [...weightsOf("BertForSequenceClassification")], changes)
+      expect(await refusal(folder, everything)).toContain(message)
+    }),
+  )
+})

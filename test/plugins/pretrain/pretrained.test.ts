@@ -1,0 +1,268 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test"
+import { createHash } from "node:crypto"
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import { loadModel } from "../../../plugins/model/hugging-face.ts"
+import { mlm } from "../../../plugins/pretrain/mlm.ts"
+import { released } from "../../../plugins/pretrain/pretrained.ts"
+import { checkpointBy, corpusOf, onWasm, refusal, vocabulary, withFolder } from "./running.ts"
+
+const size = { layers: 2, hidden: 16, heads: 2, intermediate: 24 }
+const expected = { size, vocabularySize: 25, positions: 16 }
+const root = mkdtempSync(join(tmpdir(), "released-"))
+const source = join(root, "source")
+const sharded = join(root, "sharded")
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+beforeAll(async () => {
+  await onWasm()
+  await Effect.runPromise(
+    checkpointBy(mlm, source, {
+      options: { size, positions: 16, batchSize: 8, steps: 1 },
+      inputs: { corpus: corpusOf(20), vocabulary },
+      scratch: join(root, "scratch"),
+    }),
+  )
+  writeFileSync(join(source, "optimizer.pt"), "not taken")
+  writeFileSync(join(source, "tokenizer_config.json"), '{"do_lower_case": true}')
+  await shard(sharded)
+})
+
+/** Writes the source again as the hub holds large models: two files of weights with an index, and a tokenizer.json. */
+const shard = async (folder: string) => {
+  mkdirSync(folder)
+  cpSync(join(source, "config.json"), join(folder, "config.json"))
+  writeFileSync(join(folder, "tokenizer.json"), "{}")
+  const file = join(source, "model.safetensors")
+  const weight_map: Record<string, string> = {}
+  await Effect.runPromise(
+    Effect.gen(function* () {
+      const { entries, read } = yield* openSafetensors(file)
+      const all = [...entries.values()]
+      for (const [part, name] of [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+      ].entries()) {
+        const tensors = all.filter((_, i) => i % 2 === part)
+        const sources = yield* Effect.forEach(tensors, ({ name, shape }) =>
+          Effect.map(read(name), (values) => ({ name, shape, values: () => Promise.resolve(values) })),
+        )
+        yield* writeSafetensors(join(folder, name), sources)
+        for (const tensor of tensors) weight_map[tensor.name] = name
+      }
+    }).pipe(Effect.scoped),
+  )
+  writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map }))
+}
+
+const taken = (folder: string, options: object) =>
+  Effect.runPromise(
+    checkpointBy(released, join(folder, "out"), {
+      options: { ...expected, ...options },
+      inputs: {},
+      scratch: folder,
+    }),
+  )
+const refused = (options: object) =>
+  withFolder((scratch) => refusal(released, { options: { ...expected, ...options }, inputs: {}, scratch }))
+const digest = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex")
+
+/** A copy of the source with a change. */
+const changed = (name: string, change: (folder: string) => void): string => {
+  const folder = join(root, name)
+  cpSync(source, folder, { recursive: true })
+  change(folder)
+  return folder
+}
+const withConfig = (name: string, keys: object) =>
+  changed(name, (folder) => {
+    const path = join(folder, "config.json")
+    const config: object = JSON.parse(readFileSync(path, "utf8"))
+    writeFileSync(path, JSON.stringify({ ...config, ...keys }))
+  })
+
+describe("from a folder", () => {
+  test("takes what belongs to the model, byte for byte, and is independent of the folder afterwards", () =>
+    withFolder(async (folder) => {
+      const original = changed("edited-later", () => {})
+      const { folder: out } = await taken(folder, { source: original })
+      const files = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
+      expect(readdirSync(out).sort()).toEqual(files)
+      writeFileSync(join(original, "model.safetensors"), "edited in place")
+      for (const file of files) expect(digest(join(out, file))).toBe(digest(join(source, file)))
+      const model = await Effect.runPromise(loadModel(out, { heads: { pooler: "read" } }))
+      model.parameters.dispose()
+    }))
+
+  test("refuses a checkpoint of another size than was planned with, each difference by its option", async () => {
+    const message = await refused({ source, size: "tiny", vocabularySize: 30522 })
+    expect(message).toContain("hidden_size is 16, 128 was expected by the option size tiny")
+    expect(message).toContain("vocab_size is 25, 30522 was expected by the option vocabularySize")
+    expect(message).not.toContain("num_hidden_layers")
+    expect(message).toContain(join(source, "config.json"))
+  })
+
+  test("refuses weights that are not what config.json says, that are cut off, or that are not there", async () => {
+    const wider = withConfig("wider", { intermediate_size: 32 })
+    expect(await refused({ source: wider, size: { ...size, intermediate: 32 } })).toContain(
+      "intermediate_size",
+    )
+    const deeper = withConfig("deeper", { num_hidden_layers: 3 })
+    expect(await refused({ source: deeper, size: { ...size, layers: 3 } })).toContain("encoder.layer.2")
+    const cut = changed("cut", (folder) => {
+      const path = join(folder, "model.safetensors")
+      truncateSync(path, statSync(path).size - 100)
+    })
+    expect(await refused({ source: cut })).toContain("cut off")
+    const empty = changed("empty", (folder) => rmSync(join(folder, "model.safetensors")))
+    expect(await refused({ source: empty })).toContain("neither model.safetensors")
+    expect(await refused({ source: join(root, "nowhere") })).toContain("there is no such file or folder")
+  })
+
+  test("refuses a model that is no BERT", async () => {
+    expect(await refused({ source: withConfig("other", { model_type: "roberta" }) })).toContain("model_type")
+  })
+})
+
+describe("from the hub", () => {
+  const variables = ["HF_ENDPOINT", "HF_TOKEN", "XDG_CACHE_HOME"] as const
+  const kept = variables.map((name) => process.env[name])
+  afterEach(() => {
+    variables.forEach((name, i) => {
+      if (kept[i] === undefined) delete process.env[name]
+      else process.env[name] = kept[i]
+    })
+  })
+  const commit = "0123456789abcdef0123456789abcdef01234567"
+
+  /** A hub on this machine that has one repository: what is in the folder. */
+  const withHub = async (body: (asked: string[]) => Promise<void>, folder = source) => {
+    const asked: string[] = []
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(request) {
+        const { pathname } = new URL(request.url)
+        asked.push(`${request.method} ${pathname}`)
+        const file = /^\/someone\/tiny-bert\/resolve\/[^/]+\/([a-z0-9_.-]+)$/.exec(pathname)?.[1]
+        const path = join(folder, file ?? "nothing")
+        if (file === undefined || !readdirSync(folder).includes(file))
+          return new Response("", { status: 404 })
+        const content = readFileSync(path)
+        const headers = {
+          etag: `"${digest(path)}"`,
+          "x-repo-commit": commit,
+          "content-length": `${content.length}`,
+        }
+        return new Response(request.method === "HEAD" ? null : content, { headers })
+      },
+    })
+    try {
+      process.env.HF_ENDPOINT = `http://127.0.0.1:${server.port}`
+      delete process.env.HF_TOKEN
+      await body(asked)
+    } finally {
+      await server.stop(true)
+    }
+  }
+
+  test("fetches configuration, vocabulary and weights once", () =>
+    withFolder(async (folder) => {
+      process.env.XDG_CACHE_HOME = join(folder, "cache")
+      await withHub(async (asked) => {
+        const { folder: out } = await taken(folder, { source: "hf://someone/tiny-bert@v1" })
+        const files = ["config.json", "model.safetensors", "vocab.txt"]
+        expect(readdirSync(out).sort()).toEqual(files)
+        for (const file of files) expect(digest(join(out, file))).toBe(digest(join(source, file)))
+        expect(asked.filter((line) => line.startsWith("HEAD")).sort()).toEqual(
+          files.map((file) => `HEAD /someone/tiny-bert/resolve/v1/${file}`),
+        )
+        // A second name for the cache's file, not a second file.
+        expect(statSync(join(out, "model.safetensors")).nlink).toBe(2)
+        const requests = asked.length
+        await taken(join(folder, "again"), { source: "hf://someone/tiny-bert@v1" })
+        expect(asked.length).toBe(requests)
+      })
+    }))
+
+  test("fetches weights in several files, and a tokenizer.json where there is no vocab.txt", () =>
+    withFolder(async (folder) => {
+      process.env.XDG_CACHE_HOME = join(folder, "cache")
+      await withHub(async () => {
+        const { folder: out } = await taken(folder, { source: "hf://someone/tiny-bert" })
+        expect(readdirSync(out).sort()).toEqual(readdirSync(sharded).sort())
+        const [whole, parts] = await Promise.all(
+          [source, out].map((path) => Effect.runPromise(loadModel(path, { heads: { pooler: "read" } }))),
+        )
+        for (const name of whole!.parameters.names) {
+          expect(await parts!.parameters.get(name).data()).toEqual(await whole!.parameters.get(name).data())
+        }
+        whole!.parameters.dispose()
+        parts!.parameters.dispose()
+      }, sharded)
+    }))
+
+  test("asks the hub for no file that an index could lead astray to", () =>
+    withFolder(async (folder) => {
+      process.env.XDG_CACHE_HOME = join(folder, "cache")
+      const path = join(sharded, "model.safetensors.index.json")
+      const kept = readFileSync(path, "utf8")
+      writeFileSync(path, kept.replaceAll("model-00002", "../model-00002"))
+      try {
+        await withHub(async (asked) => {
+          const message = await refused({ source: "hf://someone/tiny-bert" })
+          expect(message).toContain("expected a .safetensors file of the same folder")
+          expect(asked.filter((line) => line.includes("-0000"))).toEqual([])
+        }, sharded)
+      } finally {
+        writeFileSync(path, kept)
+      }
+    }))
+
+  test("tells a repository that is not there", () =>
+    withFolder(async (folder) => {
+      process.env.XDG_CACHE_HOME = join(folder, "cache")
+      await withHub(async () => {
+        const message = await refused({ source: "hf://someone/other" })
+        expect(message).toContain("hf://someone/other@main/config.json")
+        expect(message).toContain("404")
+      })
+    }))
+
+  test.each(["hf://someone", "hf://datasets/someone/words", "hf://someone/tiny-bert/model.safetensors"])(
+    "refuses %s as a source before anything runs",
+    (wrong) => {
+      expect(released({ ...expected, source: wrong }).problems.join()).toContain("hf://owner/name")
+    },
+  )
+})
+
+test("the forecast needs nothing but the options", () => {
+  const node = released({ source: "hf://google-bert/bert-large-uncased", size: "large" })
+  expect(node.problems).toEqual([])
+  const forecast = released.forecast as (options: object) => ReturnType<typeof released.forecast>
+  const { artifact, cost } = forecast(node.options)
+  expect(artifact).toEqual({
+    layers: 24,
+    hidden: 1024,
+    heads: 16,
+    intermediate: 4096,
+    vocabularySize: 30522,
+    positions: 512,
+  })
+  // Encoder with pooler, and a head of the masked-language model: about 336 million parameters.
+  expect(Math.abs(cost.disk / (4 * 336e6) - 1)).toBeLessThan(0.01)
+})

@@ -1,0 +1,104 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs-core"
+import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
+import { Parameters } from "../../../../core/tensor/parameters.ts"
+import { stream } from "../../../../core/tensor/stream.ts"
+import type { BertModel } from "../../../../plugins/model/bert.ts"
+import { configOf } from "../../../../plugins/model/config.ts"
+import { initialise } from "../../../../plugins/model/initialise.ts"
+import { parametersOf } from "../../../../plugins/model/parameters.ts"
+import { contrastiveLoss, embed, twoViews } from "../../../../plugins/pretrain/simcse/contrastive.ts"
+import { onWasm, sentence } from "../running.ts"
+
+const sentences = packSequences([sentence(0, 4), sentence(7, 6), sentence(3, 5), sentence(12, 4)])
+const chosen = Int32Array.from([3, 0, 2])
+const source = { stream: stream(9, "dropout"), step: 4 }
+const temperature = 0.05
+
+let model: BertModel
+beforeAll(async () => {
+  await onWasm()
+  const size = { layers: 2, hidden: 16, heads: 2, intermediate: 32, positions: 8, initializerRange: 0.3 }
+  const config = { ...configOf("base", 25, 0), ...size }
+  const drawn = initialise(config, parametersOf(config, ["pooler"]), stream(3, "head"))
+  model = { config, parameters: Parameters.fromHost(drawn) }
+})
+afterAll(() => model.parameters.dispose())
+
+let before: number
+beforeEach(() => {
+  before = tf.memory().numTensors
+})
+afterEach(() => expect(tf.memory().numTensors).toBe(before))
+
+const withDropout = (hiddenDropout: number, attentionDropout: number): BertModel => ({
+  ...model,
+  config: { ...model.config, hiddenDropout, attentionDropout },
+})
+
+/** The two views as lists of rows. */
+const views = (of: BertModel, step = source.step) => {
+  const both = tf.tidy(() => twoViews(of, sentences, chosen, { ...source, step }))
+  const lists = both.map((view) => view.arraySync())
+  tf.dispose(both)
+  return lists as [number[][], number[][]]
+}
+const distance = (a: readonly number[], b: readonly number[]) => Math.hypot(...a.map((x, i) => x - b[i]!))
+
+describe("two views of a batch", () => {
+  test("are the same without dropout", () => {
+    const [first, second] = views(withDropout(0, 0))
+    expect(first.length).toBe(3)
+    expect(second).toEqual(first)
+    // Row i of both is sentence chosen[i].
+    const alone = tf.tidy(() => twoViews(model, sentences, chosen.subarray(1, 2), undefined)[0])
+    expect(distance(first[1]!, [...alone.dataSync()])).toBeLessThan(1e-6)
+    alone.dispose()
+  })
+
+  test.each([
+    ["hidden states", 0.1, 0],
+    ["attention", 0, 0.1],
+    ["both", 0.1, 0.1],
+  ])("differ in every row under dropout of %s", (_, hidden, attention) => {
+    const [first, second] = views(withDropout(hidden, attention))
+    for (const [i, row] of first.entries()) expect(distance(row, second[i]!)).toBeGreaterThan(1e-3)
+  })
+
+  test("have other masks in each step, and the same ones in the same step", () => {
+    const dropped = withDropout(0.1, 0.1)
+    expect(views(dropped, 5)).not.toEqual(views(dropped, 6))
+    expect(views(dropped, 5)).toEqual(views(dropped, 5))
+  })
+})
+
+describe("the contrastive loss", () => {
+  test("is InfoNCE between the two views, in one direction", () => {
+    const dropped = withDropout(0.2, 0.2)
+    const [first, second] = views(dropped)
+    const cosine = (a: number[], b: number[]) =>
+      a.reduce((sum, x, i) => sum + x * b[i]!, 0) / (Math.hypot(...a) * Math.hypot(...b))
+    const terms = first.map((row, i) => {
+      const similarities = second.map((other) => Math.exp(cosine(row, other) / temperature))
+      return -Math.log(similarities[i]! / similarities.reduce((a, b) => a + b, 0))
+    })
+    const loss = tf.tidy(() => contrastiveLoss(dropped, sentences, chosen, source, temperature))
+    expect(loss.dataSync()[0]!).toBeCloseTo(terms.reduce((a, b) => a + b, 0) / 3, 4)
+    loss.dispose()
+  })
+})
+
+describe("embeddings", () => {
+  test("are the last hidden states of [CLS], without dropout and head", () => {
+    const batch = selectSequences(sentences, chosen)
+    const embeddings = embed(withDropout(0.5, 0.5), batch)
+    expect(embeddings.length).toBe(3 * 16)
+    expect(embed(model, batch)).toEqual(embeddings)
+    const headless = new Parameters()
+    for (const name of model.parameters.names) {
+      if (!name.startsWith("bert.pooler")) headless.set(name, model.parameters.get(name).clone())
+    }
+    expect(embed({ ...model, parameters: headless }, batch)).toEqual(embeddings)
+    headless.dispose()
+  })
+})

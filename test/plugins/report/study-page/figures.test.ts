@@ -1,0 +1,269 @@
+import { beforeAll, describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import type { Field } from "../../../../plugins/report/shared/records.ts"
+import type { Figure } from "../../../../plugins/report/study-page/figure.ts"
+import { accuracyFigure } from "../../../../plugins/report/study-page/figures/accuracy.ts"
+import { rankBeforeFigure } from "../../../../plugins/report/study-page/figures/rank-before.ts"
+import { rankDuringFigure } from "../../../../plugins/report/study-page/figures/rank-during.ts"
+import { trajectoryFigure } from "../../../../plugins/report/study-page/figures/trajectory.ts"
+import { layerRanksOf } from "../../../../plugins/report/study-page/statistics/rank.ts"
+import { cohortsOf } from "../../../../plugins/report/study-page/statistics/stability.ts"
+import { armsOf, isFailed, type Study } from "../../../../plugins/report/study-page/study.ts"
+import { drawSvg } from "../../../../plugins/report/study-page/svg.ts"
+import { axisScale, type Mark, marks, panelSize } from "./drawing.ts"
+import { done, rank, studyOf } from "./fragments.ts"
+import { syntheticStudy } from "./synthetic-study.ts"
+
+const draw = ({ name, title, caption, spec }: Figure): Promise<string> => {
+  if (spec === null) throw new Error(`${name} has no spec`)
+  return Effect.runPromise(drawSvg(name, title, caption.join(" "), spec))
+}
+
+const rowsOf = ({ data }: Figure): readonly Readonly<Record<string, Field>>[] =>
+  data.rows.map((row) => Object.fromEntries(data.columns.map((column, i) => [column, row[i]!])))
+
+const number = (field: Field | undefined): number => {
+  if (typeof field !== "number") throw new Error(`not a number: ${field}`)
+  return field
+}
+
+const expectPixels = (drawn: readonly number[], expected: readonly number[]) => {
+  expect(drawn).toHaveLength(expected.length)
+  for (const [i, pixel] of drawn.entries()) expect(Math.abs(pixel - expected[i]!)).toBeLessThan(0.6)
+}
+
+/** The corners of a path of straight lines. */
+const outline = ({ attributes }: Mark): readonly (readonly [x: number, y: number])[] =>
+  [...(attributes.d ?? "").matchAll(/[ML]([-\d.e]+),([-\d.e]+)/g)].map(([, x, y]) => [Number(x), Number(y)])
+
+const small = syntheticStudy({
+  arms: ["vanilla", "SimCSE(0.1)"],
+  rates: [1e-5, 2e-5, 3e-5],
+  seeds: 4,
+  layers: 3,
+  probed: 2,
+})
+
+describe("figure 1", () => {
+  const figure = accuracyFigure(armsOf(small), cohortsOf(small))
+  let svg: string
+  beforeAll(async () => {
+    svg = await draw(figure)
+  })
+
+  test("every mean, interval and run stands where the axis says", () => {
+    const [pixelX, pixelY] = [axisScale(svg, 0), axisScale(svg, 1)]
+    const rows = rowsOf(figure)
+
+    const means = marks(svg, "means_marks").flat()
+    expectPixels(
+      means.map(({ y }) => y),
+      rows.map(({ mean }) => pixelY(number(mean))),
+    )
+    // Arms stand side by side, each nearer to its own rate than to the next.
+    const gap = pixelX(2e-5) - pixelX(1e-5)
+    for (const [i, { x }] of means.entries()) {
+      expect(Math.abs(x - pixelX(number(rows[i]!.lr)))).toBeLessThan(gap / 4)
+    }
+
+    const spread = rows.filter(({ t_low }) => t_low !== null)
+    expect(spread.length).toBeGreaterThan(0)
+    expectPixels(
+      marks(svg, "intervals_marks")
+        .flat()
+        .flatMap(({ y, attributes }) => [y, y + Number(attributes.y2)].sort((a, b) => b - a)),
+      spread.flatMap(({ t_low, t_high }) => [pixelY(number(t_low)), pixelY(number(t_high))]),
+    )
+
+    expectPixels(
+      marks(svg, "runs_marks")
+        .flat()
+        .map(({ y }) => y),
+      small.runs.flatMap((run) => (run.status === "done" ? [pixelY((100 * run.correct) / run.total)] : [])),
+    )
+  })
+
+  test("the majority line is the exact count", () => {
+    const [line] = marks(svg, "layer_0_layer_0_marks").flat()
+    expectPixels([line!.y], [axisScale(svg, 1)((100 * 146) / 277)])
+    expect(svg).toContain(">majority 52.7 %<")
+  })
+
+  test("an arm keeps its colour when the first arm has no runs", async () => {
+    const study = { ...small, runs: small.runs.filter(({ arm }) => arm !== "vanilla") }
+    const alone = await draw(accuracyFigure(armsOf(study), cohortsOf(study)))
+    const colours = (drawn: string) =>
+      new Set(
+        marks(drawn, "means_marks")
+          .flat()
+          .map(({ attributes }) => attributes.fill),
+      )
+    expect(colours(alone)).toEqual(new Set(["#E69F00"]))
+    expect(colours(svg)).toEqual(new Set(["currentColor", "#E69F00"]))
+  })
+
+  test("one run at one rate: a point, no interval, and the caption says so", async () => {
+    const study = studyOf({ runs: [done("vanilla", 1e-5, 1, 200)] })
+    const one = accuracyFigure(armsOf(study), cohortsOf(study))
+    const drawn = await draw(one)
+    expect(marks(drawn, "means_marks").flat()).toHaveLength(1)
+    expect(marks(drawn, "intervals_marks").flat()).toHaveLength(0)
+    expect(one.caption.join(" ")).toContain("No interval at 1 point: one run, or all runs equal.")
+  })
+
+  test("rates over more than a decade stand on a logarithmic axis", async () => {
+    const rates = [1e-6, 1e-5, 1e-4]
+    const study = studyOf({ runs: rates.map((lr) => done("vanilla", lr, 1, 200)) })
+    const [a, b, c] = marks(await draw(accuracyFigure(armsOf(study), cohortsOf(study))), "means_marks").flat()
+    expect(b!.x - a!.x).toBeCloseTo(c!.x - b!.x, 6)
+  })
+
+  test("no accuracy: no chart", () => {
+    const runs = [{ arm: "vanilla", lr: 1e-5, seed: 1, status: "diverged", reason: "NaN" } as const]
+    const figure = accuracyFigure(["vanilla"], cohortsOf(studyOf({ runs })))
+    expect(figure).toMatchObject({ spec: null, caption: ["No run has an accuracy yet."] })
+    expect(figure.data.rows).toEqual([])
+  })
+})
+
+describe("figure 2", () => {
+  const figure = trajectoryFigure(small)
+
+  test("each panel holds the points of its lowest seed at x = r cos φ, y = r sin φ", async () => {
+    const panels = marks(await draw(figure), "points_marks")
+    expect(panels).toHaveLength(6)
+    const expected = small.arms.flatMap((arm) =>
+      [1e-5, 2e-5, 3e-5].map((lr) =>
+        small.trajectory
+          .filter((point) => point.arm === arm && point.lr === lr && point.seed === 1)
+          .map(({ r, phi }) => ({ x: r * Math.cos(phi ?? 0), y: r * Math.sin(phi ?? 0) })),
+      ),
+    )
+    // The start (1, 0) and the end (0, 0) fix the scale; equal on both axes, or angles would lie.
+    for (const [i, points] of panels.entries()) {
+      const [start, end] = [points[0]!, points[points.length - 1]!]
+      const unit = start.x - end.x
+      const drawn = points.map(({ x, y }) => ({ x: (x - end.x) / unit, y: (end.y - y) / unit }))
+      expect(drawn).toEqual(
+        expected[i]!.map(({ x, y }) => ({ x: expect.closeTo(x, 2), y: expect.closeTo(y, 2) })),
+      )
+    }
+  })
+
+  test("grey ground exactly where the run failed", async () => {
+    const grounds = marks(await draw(figure), "failed_marks")
+    const failed = small.runs.filter(({ seed }) => seed === 1).map(isFailed)
+    expect(failed).toContain(true)
+    expect(failed).toContain(false)
+    expect(grounds.map((ground) => ground.length === 1)).toEqual(failed.map((each) => each === true))
+  })
+
+  test("says which of several seeds it shows", () => {
+    expect(figure.caption.join(" ")).toContain(
+      "12 runs were observed; each panel shows the one of its lowest seed",
+    )
+    expect(new Set(rowsOf(figure).map(({ seed }) => seed))).toEqual(new Set([1]))
+  })
+
+  test("axes reach beyond r = 1 and 105° where points do", async () => {
+    const at = { arm: "vanilla", lr: 1e-5, seed: 1, loss: null }
+    const study = studyOf({
+      trajectory: [
+        { ...at, step: 0, r: 1, phi: 0 },
+        { ...at, step: 1, r: 2.5, phi: (130 * Math.PI) / 180 },
+        { ...at, step: 2, r: 0, phi: null },
+      ],
+    })
+    const svg = await draw(trajectoryFigure(study))
+    const [points] = marks(svg, "points_marks")
+    const [width, height] = panelSize(svg)
+    for (const { x, y } of points!) {
+      expect(x).toBeWithin(0, width)
+      expect(y).toBeWithin(0, height)
+    }
+    expect(svg).toContain(">135°<")
+    expect(svg).toContain(">seed 1, outcome unknown<")
+  })
+
+  test("an arm that was not observed at a rate has a panel that says so", async () => {
+    const study: Study = {
+      ...small,
+      trajectory: small.trajectory.filter(({ arm, lr }) => arm === "vanilla" || lr === 1e-5),
+    }
+    const notes = marks(await draw(trajectoryFigure(study)), "notes_marks").flat()
+    expect(notes.map(({ text }) => text).filter((text) => text === "not observed")).toHaveLength(2)
+  })
+})
+
+describe("figure 3", () => {
+  test("means and bands stand where the axis says", async () => {
+    const seen = ["vanilla", "SimCSE"].flatMap((arm) =>
+      [1, 2, 3].flatMap((seed) =>
+        [1, 2, 3].map((layer) => rank(arm, seed, layer, arm.length + 2 * layer - seed)),
+      ),
+    )
+    const study = studyOf({ before: seen })
+    const figure = rankBeforeFigure(armsOf(study), layerRanksOf(study))
+    const svg = await draw(figure)
+    const [pixelX, pixelY] = [axisScale(svg, 0), axisScale(svg, 1)]
+    const rows = rowsOf(figure)
+    const means = marks(svg, "means_marks").flat()
+    expectPixels(
+      means.flatMap(({ x, y }) => [x, y]),
+      rows.flatMap(({ layer, mean }) => [pixelX(number(layer)), pixelY(number(mean))]),
+    )
+    const vanilla = rows.filter(({ arm }) => arm === "vanilla")
+    // The outline of a band: its lower edge forwards, its upper edge backwards.
+    expectPixels(
+      outline(marks(svg, "bands_marks")[0]![0]!).flat(),
+      [
+        ...vanilla.map((row) => [row.layer, row.t_low]),
+        ...vanilla.map((row) => [row.layer, row.t_high]).reverse(),
+      ].flatMap(([layer, end]) => [pixelX(number(layer)), pixelY(number(end))]),
+    )
+  })
+
+  test("no band where seeds are equal or single, a bar where no neighbour has one", async () => {
+    const study = studyOf({
+      before: [1, 2, 3].flatMap((seed) => [rank("vanilla", seed, 1, 16), rank("vanilla", seed, 2, 8 + seed)]),
+    })
+    const figure = rankBeforeFigure(armsOf(study), layerRanksOf(study))
+    expect(figure.caption.join(" ")).toContain("No interval at 1 point")
+    const svg = await draw(figure)
+    const areas = marks(svg, "bands_marks")
+      .flat()
+      .map(({ attributes }) => attributes.d ?? "")
+    expect(areas.join("")).not.toContain("NaN")
+    expect(marks(svg, "layer_1_marks").flat()).toHaveLength(1)
+  })
+})
+
+describe("figure 4", () => {
+  test("one line a step in each panel, through the ranks of its run", async () => {
+    const figure = rankDuringFigure(small)
+    const svg = await draw(figure)
+    const lines = marks(svg, "steps_marks")
+    expect(lines).toHaveLength(6 * 14)
+    const rows = rowsOf(figure)
+    expect(rows).toHaveLength(6 * 14 * 3)
+    const lowest = Math.floor(Math.min(...rows.map((row) => number(row.normalised_erank))) * 10) / 10
+    const [, height] = panelSize(svg)
+    for (const [i, line] of lines.entries()) {
+      const expected = rows.slice(3 * i, 3 * i + 3).map((row) => number(row.normalised_erank))
+      expectPixels(
+        outline(line[0]!).map(([, y]) => y),
+        expected.map((value) => (height * (1 - value)) / (1 - lowest)),
+      )
+    }
+  })
+
+  test("what the observations say of the end of a run counts before its record", () => {
+    const observed = small.during.map((record) => ({ ...record, failed: record.lr === 1e-5 }))
+    const rows = rowsOf(rankDuringFigure({ ...small, during: observed }))
+    expect(rows.every((row) => row.run_failed === (row.lr === 1e-5))).toBe(true)
+    const unsaid = small.during.map((record) => ({ ...record, failed: null }))
+    expect(rankDuringFigure({ ...small, during: unsaid }).data).toEqual(rankDuringFigure(small).data)
+    const unknown = rankDuringFigure({ ...small, during: unsaid, runs: [] })
+    expect(unknown.caption.join(" ")).toContain("The outcome of 6 runs shown is not known.")
+  })
+})

@@ -1,0 +1,35 @@
+import type { RankRecord, RunRecord, Study } from "../../../../plugins/report/study-page/study.ts"
+
+/** A study of two arms in which only the given parts are there. */
+export const studyOf = (parts: Partial<Study>): Study => ({
+  title: "a study",
+  provenance: {},
+  runs: [],
+  before: [],
+  during: [],
+  trajectory: [],
+  arms: ["vanilla", "SimCSE"],
+  ...parts,
+})
+
+/** A run on RTE's 277 dev examples, of which the majority baseline gets 146. */
+export const done = (arm: string, lr: number, seed: number, correct: number): RunRecord => ({
+  arm,
+  lr,
+  seed,
+  correct,
+  status: "done",
+  total: 277,
+  majority: 146,
+  finalLoss: 0.1,
+})
+
+export const rank = (arm: string, seed: number, layer: number, erank: number, n = 16): RankRecord => ({
+  arm,
+  seed,
+  layer,
+  n,
+  erank,
+  normalised: erank / n,
+  eigenvalues: [2, 1],
+})

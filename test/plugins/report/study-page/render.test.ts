@@ -1,0 +1,263 @@
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import { renderStudy } from "../../../../plugins/report/study-page/render.ts"
+import type { RunRecord, Study } from "../../../../plugins/report/study-page/study.ts"
+import { done, rank, studyOf } from "./fragments.ts"
+import { syntheticStudy } from "./synthetic-study.ts"
+
+const render = (study: Study) => Effect.runPromise(renderStudy(study))
+
+const file = (files: ReadonlyMap<string, string>, name: string): string => {
+  const content = files.get(name)
+  if (content === undefined) throw new Error(`there is no ${name}, only ${[...files.keys()].join(", ")}`)
+  return content
+}
+
+/** Without printing a whole page where it fails. */
+const expectContains = (content: string, part: string) =>
+  expect([part, content.includes(part)]).toEqual([part, true])
+
+/** Fields of a CSV file whose fields need no quotes. */
+const rowsOf = (csv: string): readonly Readonly<Record<string, string>>[] => {
+  const [head, ...rows] = csv
+    .split("\r\n")
+    .slice(0, -1)
+    .map((line) => line.split(","))
+  return rows.map((row) => Object.fromEntries(head!.map((name, i) => [name, row[i]!])))
+}
+
+const small = syntheticStudy({ arms: ["vanilla", "SimCSE(0.1)"], rates: [1e-5, 2e-5], seeds: 3, layers: 2 })
+
+const tables = ["table-1.csv", "comparisons.csv", "table-2.csv"]
+const drawings = [1, 2, 3, 4].flatMap((n) => [`figure-${n}.svg`, `figure-${n}.vl.json`])
+const data = [
+  ...[1, 2, 3, 4].map((n) => `figure-${n}.csv`),
+  ...["runs.csv", "ranks-before.csv", "ranks-during.csv", "trajectory.csv"],
+]
+
+/** Nothing that a person reads may show that a number was missing where one was expected. */
+const expectSound = (files: ReadonlyMap<string, string>) => {
+  for (const [name, content] of files) {
+    if (name.endsWith(".json")) continue
+    expect([name, /\b(NaN|undefined|Infinity|null)\b/.exec(content)?.[0]]).toEqual([name, undefined])
+  }
+}
+
+describe("a whole study", () => {
+  test("gives every file, and the same bytes again", async () => {
+    const files = await render(small)
+    expect([...files.keys()].sort()).toEqual(
+      [...tables, ...drawings, ...data, "index.html", "summary.md"].sort(),
+    )
+    expectSound(files)
+    expect(await render(small)).toEqual(files)
+  })
+
+  test("the order of records does not matter", async () => {
+    const { runs, before, during, trajectory } = small
+    const reversed = {
+      runs: runs.toReversed(),
+      before: before.toReversed(),
+      during: during.toReversed(),
+      trajectory: trajectory.toReversed(),
+    }
+    const [files, again] = [await render(small), await render({ ...small, ...reversed })]
+    for (const name of ["index.html", "summary.md", "table-1.csv", "table-2.csv", "comparisons.csv"]) {
+      expect([name, again.get(name) === files.get(name)]).toEqual([name, true])
+    }
+  })
+
+  test("the page stands alone: no script, nothing loaded, figures named and described, ids unique", async () => {
+    const page = file(await render(small), "index.html")
+    expect(/<script|<link|<img|<iframe|@import|url\((?!#)| src=| on\w+=/i.exec(page)?.[0]).toBeUndefined()
+    const addresses = [...page.matchAll(/https?:[^"' )<]*/g)].map(([address]) => address)
+    expect(new Set(addresses)).toEqual(
+      new Set(["http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"]),
+    )
+    for (const n of [1, 2, 3, 4]) {
+      expectContains(page, `role="img" aria-labelledby="figure-${n}-title figure-${n}-desc"`)
+    }
+    const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id!)
+    expect(new Set(ids).size).toBe(ids.length)
+    for (const [, id] of page.matchAll(/url\(#([^)]+)\)/g)) expect(ids).toContain(id!)
+    expectContains(page, "prefers-color-scheme: dark")
+  })
+
+  test("a figure as a file of its own is dark on white, inside the page it takes the page's colours", async () => {
+    const files = await render(small)
+    expectContains(
+      file(files, "figure-1.svg"),
+      'color="#1b1f24"><rect width="100%" height="100%" fill="#ffffff"/>',
+    )
+    expect(file(files, "index.html").includes('fill="#ffffff"')).toBe(false)
+  })
+
+  test("the specification of a figure holds its values", async () => {
+    const spec = JSON.parse(file(await render(small), "figure-1.vl.json"))
+    expect(spec.$schema).toBe("https://vega.github.io/schema/vega-lite/v6.json")
+    expect(spec.layer[1].data.values).toHaveLength(12)
+  })
+})
+
+describe("numbers", () => {
+  test("the paper's first cell: 7 of 30, 64.6 on average is told from counts", async () => {
+    const runs = Array.from({ length: 30 }, (_, i) => done("vanilla", 1e-5, i + 1, i < 7 ? 146 : 147 + i))
+    const files = await render(studyOf({ runs }))
+    const [row] = rowsOf(file(files, "table-1.csv"))
+    expect(row).toMatchObject({ arm: "vanilla", lr: "0.00001", runs: "30", failures: "7", diverged: "0" })
+    const mean = runs.reduce((sum, run) => sum + (run.status === "done" ? run.correct : 0), 0) / 30 / 2.77
+    expect(Number(row!.mean)).toBeCloseTo(mean, 9)
+    expectContains(file(files, "summary.md"), "| 7 of 30 |")
+    expectContains(file(files, "index.html"), ">7 of 30<")
+  })
+
+  test("Table 2 sums the layers", async () => {
+    const before = [1, 2].flatMap((seed) => [
+      rank("vanilla", seed, 1, 16),
+      rank("vanilla", seed, 2, 4 * seed),
+    ])
+    const files = await render(studyOf({ before }))
+    const [row] = rowsOf(file(files, "table-2.csv"))
+    expectContains(file(files, "summary.md"), "divided by its maximum (N = 16 examples)")
+    expect(row).toMatchObject({
+      arm: "vanilla",
+      sum: "1.375",
+      maximum: "2",
+      seeds: "2",
+      incomplete_seeds: "0",
+    })
+  })
+
+  test("raw observations come out as they went in", async () => {
+    const files = await render(small)
+    expect(rowsOf(file(files, "runs.csv"))).toHaveLength(small.runs.length)
+    expect(rowsOf(file(files, "trajectory.csv")).map(({ r }) => Number(r))).toEqual(
+      small.trajectory.map(({ r }) => expect.closeTo(r, 10)),
+    )
+    expect(rowsOf(file(files, "ranks-during.csv")).map(({ erank }) => Number(erank))).toEqual(
+      small.during.map(({ erank }) => erank),
+    )
+  })
+})
+
+describe("a study that is not complete", () => {
+  const place = { arm: "vanilla", lr: 1e-5 }
+  const divergedRun: RunRecord = {
+    ...place,
+    seed: 2,
+    status: "diverged",
+    reason: "the loss was not a number",
+    step: 12,
+  }
+  const lostRun: RunRecord = { ...place, seed: 3, status: "failed", reason: "the worker was killed" }
+
+  test("nothing at all: sentences instead of charts", async () => {
+    const files = await render(studyOf({}))
+    expect([...files.keys()].sort()).toEqual([...tables, ...data, "index.html", "summary.md"].sort())
+    expectSound(files)
+    expect(file(files, "index.html").includes("<svg")).toBe(false)
+    for (const sentence of ["No fine-tuning run is recorded.", "No trajectory was recorded."]) {
+      expectContains(file(files, "index.html"), sentence)
+      expectContains(file(files, "summary.md"), sentence)
+    }
+  })
+
+  test("one run: its accuracy, and no interval", async () => {
+    const files = await render(studyOf({ runs: [done("vanilla", 1e-5, 1, 200)] }))
+    expectSound(files)
+    expect(rowsOf(file(files, "table-1.csv"))[0]).toMatchObject({
+      s_ddof0: "",
+      mean_t_low: "",
+      mean: "72.202166065",
+    })
+    expectContains(file(files, "summary.md"), "| one run |")
+    expectContains(file(files, "summary.md"), "No second model has fine-tuning runs")
+  })
+
+  test("all failed, one diverged, one unit lost: counted apart, with reasons", async () => {
+    const files = await render(studyOf({ runs: [done("vanilla", 1e-5, 1, 131), divergedRun, lostRun] }))
+    expectSound(files)
+    expect(rowsOf(file(files, "table-1.csv"))[0]).toMatchObject({
+      runs: "2",
+      failures: "2",
+      diverged: "1",
+      units_without_run: "1",
+    })
+    expect(rowsOf(file(files, "unfinished.csv"))).toEqual([
+      {
+        arm: "vanilla",
+        lr: "0.00001",
+        seed: "2",
+        status: "diverged",
+        step: "12",
+        reason: "the loss was not a number",
+      },
+      {
+        arm: "vanilla",
+        lr: "0.00001",
+        seed: "3",
+        status: "failed",
+        step: "",
+        reason: "the worker was killed",
+      },
+    ])
+    const summary = file(files, "summary.md")
+    expectContains(
+      summary,
+      "2 fine-tuning runs ended, 1 of them by diverging; 1 unit gave no run; 2 of 2 runs failed",
+    )
+    expectContains(summary, "diverged at step 12")
+  })
+
+  test("every run diverged: no accuracy is drawn, failures are told", async () => {
+    const files = await render(studyOf({ runs: [divergedRun, { ...divergedRun, seed: 4 }] }))
+    expectSound(files)
+    expect(files.has("figure-1.svg")).toBe(false)
+    expectContains(file(files, "summary.md"), "vanilla: 2 of 2 runs failed; no run has an accuracy.")
+    expectContains(file(files, "summary.md"), "| all diverged |")
+  })
+
+  test("numbers that are not finite are left out and named", async () => {
+    const [first, ...others] = small.during
+    const study: Study = {
+      ...small,
+      during: [{ ...first!, normalised: Number.NaN }, ...others],
+      trajectory: small.trajectory.map((point, i) => ({
+        ...point,
+        ...(i < 2 ? { r: Number.NaN } : {}),
+        ...(i === 2 ? { loss: Number.NaN } : {}),
+      })),
+    }
+    const files = await render(study)
+    expectSound(files)
+    const summary = file(files, "summary.md")
+    expectContains(summary, `1 of ${small.during.length} effective ranks while fine-tuning are not finite`)
+    expectContains(summary, `2 of ${small.trajectory.length} trajectory points are not finite`)
+  })
+})
+
+test("text from outside stays text, in the page, its figures and Markdown", async () => {
+  const hostile = `<b onclick="x">&'|\`*\\[a](b)`
+  const study = studyOf({
+    title: hostile,
+    provenance: { [hostile]: hostile },
+    arms: [hostile],
+    runs: [1, 2, 3].map((seed) => done(hostile, 1e-5, seed, 150 + seed)),
+    before: [rank(hostile, 1, 1, 3)],
+    during: [{ ...rank(hostile, 1, 1, 3), lr: 1e-5, step: 1, failed: false }],
+    trajectory: [{ arm: hostile, lr: 1e-5, seed: 1, step: 1, r: 1, phi: 0, loss: 0.7 }],
+  })
+  const files = await render({
+    ...study,
+    runs: [
+      ...study.runs,
+      { arm: hostile, lr: 1e-5, seed: 9, status: "failed", reason: `${hostile}\n# heading` },
+    ],
+  })
+  const page = file(files, "index.html")
+  expect(/<b[ >]/.exec(page)?.[0]).toBeUndefined()
+  const summary = file(files, "summary.md")
+  expectContains(summary, `# \\<b onclick="x"\\>\\&'\\|\\\`\\*\\\\\\[a\\](b)`)
+  expect(summary).not.toContain("\n# heading")
+  expectContains(file(files, "table-1.csv"), `"<b onclick=""x"">&'|\`*\\[a](b)"`)
+})

@@ -1,0 +1,119 @@
+import { describe, expect, test } from "bun:test"
+import { cohortsOf } from "../../../../../plugins/report/study-page/statistics/stability.ts"
+import { isFailed, type RunRecord } from "../../../../../plugins/report/study-page/study.ts"
+import { done, studyOf } from "../fragments.ts"
+
+const cohortOf = (...runs: readonly RunRecord[]) => {
+  const [cohort, ...others] = cohortsOf(studyOf({ runs }))
+  expect(others).toEqual([])
+  return cohort!
+}
+
+const diverged = (seed: number): RunRecord => ({
+  arm: "vanilla",
+  lr: 1e-5,
+  seed,
+  status: "diverged",
+  reason: "the loss is NaN",
+  step: 3,
+})
+const lost = (seed: number): RunRecord => ({ ...diverged(seed), status: "failed", reason: "killed" })
+
+describe("failure", () => {
+  test("146 of 277 fails, 147 does not: counts, not 0.527 or 0.53", () => {
+    expect(isFailed(done("vanilla", 1e-5, 1, 146))).toBe(true)
+    expect(isFailed(done("vanilla", 1e-5, 1, 147))).toBe(false)
+    expect(isFailed(done("vanilla", 1e-5, 1, 131))).toBe(true)
+  })
+
+  test("a diverged run failed; of a unit that gave no run nothing is known", () => {
+    expect(isFailed(diverged(1))).toBe(true)
+    expect(isFailed(lost(1))).toBeNull()
+  })
+})
+
+describe("cohort", () => {
+  test("S, mean and max of accuracies in %, failures out of the runs that ended", () => {
+    const cohort = cohortOf(
+      done("vanilla", 1e-5, 2, 146),
+      done("vanilla", 1e-5, 1, 201),
+      done("vanilla", 1e-5, 3, 190),
+      diverged(4),
+      lost(5),
+    )
+    const [a, b, c] = [201, 146, 190].map((correct) => (100 * correct) / 277) as [number, number, number]
+    const centre = (a + b + c) / 3
+    const squares = (a - centre) ** 2 + (b - centre) ** 2 + (c - centre) ** 2
+    expect(cohort.accuracies).toEqual([a, b, c])
+    expect(cohort).toMatchObject({ ended: 4, failures: 2, diverged: 1, max: a })
+    expect(cohort.runs.map(({ seed }) => seed)).toEqual([1, 2, 3, 4, 5])
+    expect(cohort.mean).toBeCloseTo(centre, 12)
+    expect(cohort.deviation).toBeCloseTo(Math.sqrt(squares / 3), 12)
+    expect(cohort.sampleDeviation).toBeCloseTo(Math.sqrt(squares / 2), 12)
+  })
+
+  test("the paper's 7 of 30 stays an exact count", () => {
+    const runs = Array.from({ length: 30 }, (_, i) => done("vanilla", 1e-5, i, i < 7 ? 146 : 147))
+    expect(cohortOf(...runs)).toMatchObject({ failures: 7, ended: 30 })
+  })
+
+  test("one run has a mean and no S", () => {
+    const none = { kind: "none", why: "single" } as const
+    expect(cohortOf(done("vanilla", 1e-5, 1, 200))).toMatchObject({
+      mean: (100 * 200) / 277,
+      max: (100 * 200) / 277,
+      deviation: null,
+      sampleDeviation: null,
+      meanStudent: none,
+      meanBootstrap: none,
+      deviationBootstrap: none,
+    })
+  })
+
+  test("equal runs have S = 0 exactly and no interval", () => {
+    const runs = [1, 2, 3, 4].map((seed) => done("vanilla", 1e-5, seed, 146))
+    expect(cohortOf(...runs)).toMatchObject({
+      deviation: 0,
+      sampleDeviation: 0,
+      failures: 4,
+      mean: (100 * 146) / 277,
+      meanStudent: { kind: "none", why: "equal" },
+    })
+  })
+
+  test("all diverged: failures are counted, nothing else", () => {
+    expect(cohortOf(diverged(1), diverged(2))).toMatchObject({
+      ended: 2,
+      failures: 2,
+      diverged: 2,
+      mean: null,
+      max: null,
+      deviation: null,
+    })
+  })
+
+  test("cohorts come by arm as shown, unnamed arms last, then by rate", () => {
+    const runs = [
+      done("other", 1e-5, 1, 150),
+      done("SimCSE", 2e-5, 1, 150),
+      done("SimCSE", 5e-6, 1, 150),
+      done("vanilla", 1e-5, 1, 150),
+    ]
+    const cohorts = cohortsOf(studyOf({ runs }))
+    expect(cohorts.map(({ arm, lr }) => [arm, lr])).toEqual([
+      ["vanilla", 1e-5],
+      ["SimCSE", 5e-6],
+      ["SimCSE", 2e-5],
+      ["other", 1e-5],
+    ])
+  })
+
+  test("the interval of a cohort depends neither on others nor on the order of runs", () => {
+    const runs = [1, 2, 3, 4, 5].map((seed) => done("vanilla", 1e-5, seed, 140 + 13 * seed))
+    const others = [1, 2, 3].map((seed) => done("SimCSE", 1e-5, seed, 150 + seed))
+    const alone = cohortsOf(studyOf({ runs }))[0]!
+    const among = cohortsOf(studyOf({ runs: [...others, ...runs.toReversed()] }))[0]!
+    expect(among.deviationBootstrap).toEqual(alone.deviationBootstrap)
+    expect(among.meanBootstrap).toEqual(alone.meanBootstrap)
+  })
+})
