@@ -18,7 +18,7 @@ import { glue } from "../plugins/data/glue.ts"
 import { sentences } from "../plugins/data/sentences.ts"
 import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
-import { released } from "../plugins/pretrain/pretrained.ts"
+import { pretrained } from "../plugins/pretrain/pretrained.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { study, watchedOf } from "./shared/study.ts"
 
@@ -57,7 +57,7 @@ export default pipeline({
     const corpus = sentences({ source: p.corpus, limit: p.sentences, maxLength: 32, vocabulary: words })
     const dev = sts({ benchmark: "STS-B/dev", source: p.sts, vocabulary: words })
 
-    const vanilla = released({ source: p.model, size: p.size })
+    const vanilla = pretrained({ source: p.model, size: p.size })
     const furtherTrained = p.dropout.map((dropout) => ({
       name: `SimCSE(${dropout})`,
       checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, epochs: 1 }),

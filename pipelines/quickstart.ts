@@ -53,7 +53,7 @@ export default pipeline({
       steps: p.mlmSteps,
       batchSize: 64,
       lr: p.mlmLr,
-      warmup: 0.1,
+      warmupRatio: 0.1,
       dropout: 0,
     })
     const furtherTrained = p.dropout.map((dropout) => ({

@@ -1,6 +1,6 @@
 import { type } from "arktype"
 import type { Effect } from "effect"
-import type { AnyKind, Forecast, Given, Kind, Taken } from "../artifacts/kind.ts"
+import type { AnyArtifactKind, ArtifactKind, Estimate, Given, Taken } from "../artifacts/kind.ts"
 import type { Row } from "../artifacts/observations.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
@@ -17,19 +17,21 @@ export type PluginError = FileError | InvalidInput | UnitFailure
 // --- what a plugin takes -----------------------------------------------------------------------------------
 
 /** An input that may be left out. */
-export interface Optional<K extends AnyKind> {
+export interface Optional<K extends AnyArtifactKind> {
   readonly optional: K
 }
 
 /** An input of many artifacts: cohorts of the same kind, failed members included. */
-export interface Cohorts<K extends AnyKind> {
+export interface Cohorts<K extends AnyArtifactKind> {
   readonly cohorts: K
 }
 
-export const optional = <K extends AnyKind>(kind: K): Optional<K> => ({ optional: kind })
-export const cohorts = <K extends AnyKind>(kind: K): Cohorts<K> => ({ cohorts: kind })
+export const optional = <K extends AnyArtifactKind>(kind: K): Optional<K> => ({ optional: kind })
+export const cohorts = <K extends AnyArtifactKind>(kind: K): Cohorts<K> => ({ cohorts: kind })
 
-export type Takes = Readonly<Record<string, AnyKind | Optional<AnyKind> | Cohorts<AnyKind>>>
+export type Takes = Readonly<
+  Record<string, AnyArtifactKind | Optional<AnyArtifactKind> | Cohorts<AnyArtifactKind>>
+>
 
 /** Labels that tell a cohort from the others in a grid: `{ arm: "vanilla", lr: 1e-5 }`. */
 export type Labels = Readonly<Record<string, string | number>>
@@ -55,15 +57,15 @@ type InputTaken<T> =
       ? readonly CohortTaken<Taken<K>>[]
       : Taken<T>
 
-type InputForecast<T> =
+type InputEstimate<T> =
   T extends Optional<infer K>
-    ? Forecast<K> | undefined
+    ? Estimate<K> | undefined
     : T extends Cohorts<infer K>
-      ? readonly Forecast<K>[]
-      : Forecast<T>
+      ? readonly Estimate<K>[]
+      : Estimate<T>
 
 export type InputsTaken<I extends Takes> = { readonly [N in keyof I]: InputTaken<I[N]> }
-export type InputsForecast<I extends Takes> = { readonly [N in keyof I]: InputForecast<I[N]> }
+export type InputsEstimate<I extends Takes> = { readonly [N in keyof I]: InputEstimate<I[N]> }
 
 // --- nodes: plugins applied to inputs and options ----------------------------------------------------------
 
@@ -73,7 +75,7 @@ export type InputsForecast<I extends Takes> = { readonly [N in keyof I]: InputFo
  * @typeParam K the kind of artifact that it gives
  * @typeParam View what a probe that watches it sees; `unknown` where it cannot be watched
  */
-export interface Node<out K extends AnyKind = AnyKind, out View = unknown> {
+export interface Node<out K extends AnyArtifactKind = AnyArtifactKind, out View = unknown> {
   readonly plugin: AnyPlugin
   /** The options as the pipeline file gave them. */
   readonly given: Readonly<Record<string, unknown>>
@@ -95,12 +97,14 @@ export interface Cohort<out N extends Node = Node> {
 }
 
 type InputNode<T> =
-  T extends Cohorts<infer K> ? readonly Cohort<Node<K>>[] : T extends AnyKind ? Node<T> : never
+  T extends Cohorts<infer K> ? readonly Cohort<Node<K>>[] : T extends AnyArtifactKind ? Node<T> : never
 
 type InputNodes<I extends Takes> = {
-  readonly [N in keyof I as I[N] extends Optional<AnyKind> ? never : N]: InputNode<I[N]>
+  readonly [N in keyof I as I[N] extends Optional<AnyArtifactKind> ? never : N]: InputNode<I[N]>
 } & {
-  readonly [N in keyof I as I[N] extends Optional<AnyKind> ? N : never]?: I[N] extends Optional<infer K>
+  readonly [N in keyof I as I[N] extends Optional<AnyArtifactKind> ? N : never]?: I[N] extends Optional<
+    infer K
+  >
     ? Node<K> | undefined
     : never
 }
@@ -126,7 +130,7 @@ export interface RunContext<O, I extends Takes, View> {
   readonly inputs: InputsTaken<I>
   /** A folder of the unit's own that outlives a stop: state to go on from. Freed when the unit is finished. */
   readonly scratch: string
-  /** The tensor backend of the pipeline, by name; started where the plugin `computes`. */
+  /** The tensor backend of the pipeline, by name; started where the plugin `usesBackend`. */
   readonly backend: string
   /** The probes that watch; a plugin that declares no `View` has none. */
   readonly watch: Watch<View>
@@ -137,52 +141,58 @@ export interface AnyPlugin extends Identity {
   readonly stage: Stage
   readonly options: type.Any
   readonly takes: Takes
-  readonly gives: AnyKind
+  readonly gives: AnyArtifactKind
   /** Whether it works on tensors: it then runs with a backend started, and its key names the backend. */
-  readonly computes: boolean
+  readonly usesBackend: boolean
   readonly reads?: (options: never) => readonly string[]
   /** The name of the input that it watches instead of taking; only of probes. */
   readonly watches?: string
-  readonly forecast: (options: never, inputs: never) => { readonly artifact: unknown; readonly cost: Cost }
+  readonly estimate: (options: never, inputs: never) => { readonly artifact: unknown; readonly cost: Cost }
   readonly run?: (context: never) => Effect.Effect<unknown, PluginError, Progress>
-  readonly observe?: AnyObserve
+  readonly probe?: AnyProbe
 }
 
-export interface AnyObserve {
+export interface AnyProbe {
   readonly steps: (options: never, run: RunLength) => Iterable<number>
-  readonly look: (view: never, context: never) => Observed
+  readonly observe: (view: never, context: never) => Observed
   readonly finish?: (view: never, context: never) => Observed
 }
 
 /** Rows, at once or as an effect. */
 export type Observed<R extends Row = Row> = readonly R[] | Effect.Effect<readonly R[], PluginError>
 
-type PluginNode<O extends type.Any, I extends Takes, K extends AnyKind, View> = (
+type PluginNode<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View> = (
   settings: InputNodes<I> & O["inferIn"],
 ) => Node<K, View>
 
-interface GivingPlugin<K extends AnyKind> extends AnyPlugin {
+interface GivingPlugin<K extends AnyArtifactKind> extends AnyPlugin {
   readonly gives: K
 }
 
 /** A plugin is a function from its inputs and options to a node, with its declaration as properties. */
-export type Plugin<O extends type.Any, I extends Takes, K extends AnyKind, View> = PluginNode<O, I, K, View> &
+export type Plugin<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View> = PluginNode<
+  O,
+  I,
+  K,
+  View
+> &
   GivingPlugin<K>
 
-interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyKind, View> extends Identity {
+interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View>
+  extends Identity {
   readonly stage: Exclude<Stage, "probe">
   /** An arktype of an object that rejects unknown keys. */
   readonly options: O
   readonly takes: I
   readonly gives: K
-  readonly computes: boolean
+  readonly usesBackend: boolean
   /** Local files and folders that it reads: their content is part of the key of what it makes. */
   readonly reads?: (options: O["infer"]) => readonly string[]
   /** What is known of the artifact and its cost before anything runs. Pure and quick. */
-  readonly forecast: (
+  readonly estimate: (
     options: O["infer"],
-    inputs: InputsForecast<I>,
-  ) => { readonly artifact: Forecast<K>; readonly cost: Cost }
+    inputs: InputsEstimate<I>,
+  ) => { readonly artifact: Estimate<K>; readonly cost: Cost }
   readonly run: (context: RunContext<O["infer"], I, View>) => Effect.Effect<Given<K>, PluginError, Progress>
 }
 
@@ -212,7 +222,7 @@ const build =
   }
 
 /** Functions have a read-only `name`, so the declaration's properties are defined, not assigned. */
-const callable = <F, K extends AnyKind>(declaration: AnyPlugin): F & GivingPlugin<K> => {
+const callable = <F, K extends AnyArtifactKind>(declaration: AnyPlugin): F & GivingPlugin<K> => {
   const call = build(declaration)
   for (const [name, value] of Object.entries(declaration)) {
     Object.defineProperty(call, name, { value, enumerable: true })
@@ -227,36 +237,36 @@ const callable = <F, K extends AnyKind>(declaration: AnyPlugin): F & GivingPlugi
  * export const lines = plugin({
  *   name: "lines", stage: "data", version: 1, module: import.meta.url, summary: "Text, one sentence a line",
  *   options: type({ "+": "reject", path: "string" }), takes: { vocabulary: Vocabulary }, gives: Corpus,
- *   computes: false, forecast: () => …, run: Effect.fn("lines")(function* ({ options, inputs }) { … }),
+ *   usesBackend: false, estimate: () => …, run: Effect.fn("lines")(function* ({ options, inputs }) { … }),
  * })
  * ```
  */
-export const plugin = <O extends type.Any, const I extends Takes, K extends AnyKind, View = unknown>(
+export const plugin = <O extends type.Any, const I extends Takes, K extends AnyArtifactKind, View = unknown>(
   definition: PluginDefinition<O, I, K, View>,
 ): Plugin<O, I, K, View> => callable<PluginNode<O, I, K, View>, K>(definition as unknown as AnyPlugin)
 
 // --- probes ------------------------------------------------------------------------------------------------
 
-export interface LookContext<O> {
+export interface ObserveContext<O> {
   readonly options: O
   readonly run: RunLength
   /** A folder of the probe's own that outlives a stop and is freed when the probe is finished. */
   readonly scratch: string
 }
 
-interface ProbeDefinition<V, O extends type.Any, R extends Row, HostForecast> extends Identity {
+interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate> extends Identity {
   readonly options: O
   /** The kind of its observations: `observationsOf(rowType)`. */
-  readonly gives: Kind<"observations", readonly R[], readonly R[], { readonly rows: number }>
+  readonly gives: ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }>
   /** At which steps it looks; step t is the model after t updates, step 0 before the first. */
   readonly steps: (options: O["infer"], run: RunLength) => Iterable<number>
   /** Rows for this step. Leaves the model, its gradients and the number of tensors as it found them. */
-  readonly look: (view: V, context: LookContext<O["infer"]>) => Observed<R>
+  readonly observe: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
   /** Rows that need the end of the run; `view` is the run's last step. Its steps must include the last one. */
-  readonly finish?: (view: V, context: LookContext<O["infer"]>) => Observed<R>
-  readonly forecast: (
+  readonly finish?: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
+  readonly estimate: (
     options: O["infer"],
-    run: HostForecast,
+    run: WatchedEstimate,
   ) => { readonly rows: number; readonly cost: Cost }
 }
 
@@ -269,22 +279,22 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, HostForecast> ex
  * @typeParam V what the run that it watches shows, such as `ClassifierView` of `plugins/model`
  */
 export const probe =
-  <V, HostForecast>() =>
-  <O extends type.Any, R extends Row>(definition: ProbeDefinition<V, O, R, HostForecast>) => {
-    const { steps, look, finish, forecast, ...identity } = definition
+  <V, WatchedEstimate>() =>
+  <O extends type.Any, R extends Row>(definition: ProbeDefinition<V, O, R, WatchedEstimate>) => {
+    const { steps, observe, finish, estimate, ...identity } = definition
     const declaration = {
       ...identity,
       stage: "probe",
       takes: {},
       watches: "run",
-      computes: true,
-      observe: { steps, look, ...(finish === undefined ? {} : { finish }) },
-      forecast: (options: O["infer"], { run }: { run: HostForecast }) => {
-        const { rows, cost } = forecast(options, run)
+      usesBackend: true,
+      probe: { steps, observe, ...(finish === undefined ? {} : { finish }) },
+      estimate: (options: O["infer"], { run }: { run: WatchedEstimate }) => {
+        const { rows, cost } = estimate(options, run)
         return { artifact: { rows }, cost }
       },
     }
-    type Settings = { readonly run: Node<AnyKind, V> } & O["inferIn"]
+    type Settings = { readonly run: Node<AnyArtifactKind, V> } & O["inferIn"]
     return callable<(settings: Settings) => Node<typeof definition.gives>, typeof definition.gives>(
       declaration as unknown as AnyPlugin,
     )

@@ -12,7 +12,7 @@ export interface Quantity {
 }
 
 /** One number of a quantity. */
-export interface Comparison {
+export interface ComparedNumber {
   readonly at: string
   readonly expected: number
   readonly found: number
@@ -21,7 +21,11 @@ export interface Comparison {
 }
 
 /** The worst of several comparisons. A number that is not finite is worse than any. */
-export const quantity = (name: string, tolerance: number, comparisons: Iterable<Comparison>): Quantity => {
+export const quantity = (
+  name: string,
+  tolerance: number,
+  comparisons: Iterable<ComparedNumber>,
+): Quantity => {
   let worst: Quantity | undefined
   for (const { at, expected, found, scale = 1 } of comparisons) {
     const distance = Math.abs(found - expected) / scale

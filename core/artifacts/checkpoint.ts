@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { type FileError, readJson } from "../io/files.ts"
-import type { Kind } from "./kind.ts"
+import type { ArtifactKind } from "./kind.ts"
 
 /**
  * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` and whatever else
@@ -19,7 +19,7 @@ export interface CheckpointTaken {
 }
 
 /** The sizes that a transformer encoder's arithmetic and memory follow from. */
-export interface CheckpointForecast {
+export interface CheckpointEstimate {
   readonly layers: number
   readonly hidden: number
   readonly heads: number
@@ -30,8 +30,8 @@ export interface CheckpointForecast {
 
 const Config = type("Record<string, unknown>")
 
-export const Checkpoint: Kind<"checkpoint", CheckpointGiven, CheckpointTaken, CheckpointForecast> = {
-  kind: "checkpoint",
+export const Checkpoint: ArtifactKind<"checkpoint", CheckpointGiven, CheckpointTaken, CheckpointEstimate> = {
+  name: "checkpoint",
   write: (folder, given) => given.write(folder),
   read: Effect.fnUntraced(function* (folder) {
     return { folder, config: yield* readJson(join(folder, "config.json"), Config) }

@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { readJson, writeJson } from "../io/files.ts"
-import type { Kind } from "./kind.ts"
+import type { ArtifactKind } from "./kind.ts"
 import { readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 
@@ -14,7 +14,7 @@ export interface Corpus {
 }
 
 /** Counts that are known, or estimated, before the text is read. */
-export interface CorpusForecast {
+export interface CorpusEstimate {
   readonly sentences: number
   readonly tokensPerSentence: number
   readonly vocabularySize: number
@@ -27,8 +27,8 @@ const CorpusFile = type({
   vocabularySize: "number.integer > 0",
 })
 
-export const Corpus: Kind<"corpus", Corpus, Corpus, CorpusForecast> = {
-  kind: "corpus",
+export const Corpus: ArtifactKind<"corpus", Corpus, Corpus, CorpusEstimate> = {
+  name: "corpus",
   write: Effect.fnUntraced(function* (folder, given) {
     const sequences = yield* writeSequences(folder, "sentences", given.sequences)
     yield* writeJson(join(folder, "corpus.json"), { ...given, sequences })

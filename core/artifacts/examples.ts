@@ -3,14 +3,14 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
-import type { Kind } from "./kind.ts"
+import type { ArtifactKind } from "./kind.ts"
 import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 
 /** Labelled sequences: what a classifier is trained and measured on. */
 export interface Split {
   readonly sequences: Sequences
-  /** [N], places in `labelNames` */
+  /** [N], indices into `labelNames` */
   readonly labels: Int32Array
 }
 
@@ -22,7 +22,7 @@ export interface Examples {
   readonly vocabularySize: number
 }
 
-export interface ExamplesForecast {
+export interface ExamplesEstimate {
   readonly train: number
   readonly dev: number
   readonly tokensPerExample: number
@@ -61,8 +61,8 @@ const readSplit = Effect.fnUntraced(function* (
   return { sequences, labels }
 })
 
-export const Examples: Kind<"examples", Examples, Examples, ExamplesForecast> = {
-  kind: "examples",
+export const Examples: ArtifactKind<"examples", Examples, Examples, ExamplesEstimate> = {
+  name: "examples",
   write: Effect.fnUntraced(function* (folder, given) {
     const train = yield* writeSplit(folder, "train", given.train)
     const dev = yield* writeSplit(folder, "dev", given.dev)

@@ -7,18 +7,18 @@ import type { FileError } from "../io/files.ts"
  *
  * @typeParam Given what a plugin's `run` returns; `write` puts it into the (empty) folder of the artifact
  * @typeParam Taken what a plugin that takes the artifact receives; `read` makes it from that folder
- * @typeParam Forecast what is known of the artifact before it is made: plain JSON data (sizes, counts), from
- *   which the plugins that take it foretell their own cost
+ * @typeParam Estimate what is known of the artifact before it is made: plain JSON data (sizes, counts), from
+ *   which the plugins that take it estimate their own cost
  */
-export interface Kind<Name extends string, Given, Taken, Forecast> {
-  readonly kind: Name
+export interface ArtifactKind<Name extends string, Given, Taken, Estimate> {
+  readonly name: Name
   readonly write: (folder: string, given: Given) => Effect.Effect<void, FileError>
   readonly read: (folder: string) => Effect.Effect<Taken, FileError | InvalidInput>
-  /** Type only: keeps `Forecast` in the signature, so that wrong wiring does not type-check. */
-  readonly forecast?: Forecast
+  /** Type only: keeps `Estimate` in the signature, so that wrong wiring does not type-check. */
+  readonly estimate?: Estimate
 }
 
-export type AnyKind = Kind<string, never, unknown, unknown>
-export type Given<K> = K extends Kind<string, infer G, infer _T, infer _F> ? G : never
-export type Taken<K> = K extends Kind<string, infer _G, infer T, infer _F> ? T : never
-export type Forecast<K> = K extends Kind<string, infer _G, infer _T, infer F> ? F : never
+export type AnyArtifactKind = ArtifactKind<string, never, unknown, unknown>
+export type Given<K> = K extends ArtifactKind<string, infer G, infer _T, infer _F> ? G : never
+export type Taken<K> = K extends ArtifactKind<string, infer _G, infer T, infer _F> ? T : never
+export type Estimate<K> = K extends ArtifactKind<string, infer _G, infer _T, infer F> ? F : never

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { decode } from "../io/decode.ts"
 import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
-import type { Kind } from "./kind.ts"
+import type { ArtifactKind } from "./kind.ts"
 
 /** What a probe saw: one row a thing seen. A cell is a plain value or an array of float64 (a Gram matrix). */
 export type Cell = number | string | boolean | null | Float64Array
@@ -16,14 +16,14 @@ const ObservationsFile = type({ "+": "reject", rows: "number.integer >= 0", arra
 
 /**
  * The kind of artifact that holds rows of type `R`. On disk: `rows.jsonl`, one row a line, where an array stands
- * as `{"$array": [start, length]}`, its place in the one float64 file beside it.
+ * as `{"$array": [start, length]}`, its range in the one float64 file beside it.
  *
  * @param row the arktype that every row is checked against when it is read
  */
 export const observationsOf = <R extends Row>(
   row: type<R>,
-): Kind<"observations", readonly R[], readonly R[], { readonly rows: number }> => ({
-  kind: "observations",
+): ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }> => ({
+  name: "observations",
   write: Effect.fnUntraced(function* (folder, rows) {
     const arrays: Float64Array[] = []
     let length = 0
@@ -81,7 +81,7 @@ export const observationsOf = <R extends Row>(
 })
 
 /** Rows of any probe, whatever their cells: for those that show or keep observations without knowing the probe. */
-export const anyObservations: Kind<
+export const anyObservations: ArtifactKind<
   "observations",
   readonly Row[],
   readonly Row[],

@@ -1,8 +1,7 @@
-import * as fs from "node:fs/promises"
-import { join, relative, sep } from "node:path"
+import { join } from "node:path"
 import { Effect } from "effect"
-import { attempt, writeFile } from "../io/files.ts"
-import type { Kind } from "./kind.ts"
+import { listFiles, writeFile } from "../io/files.ts"
+import type { ArtifactKind } from "./kind.ts"
 
 /** A report: files by their path inside the report's folder (`index.html`, `figures/figure-1.svg`). */
 export type PageGiven = ReadonlyMap<string, string | Uint8Array>
@@ -12,17 +11,11 @@ export interface PageTaken {
   readonly files: readonly string[]
 }
 
-export const Page: Kind<"page", PageGiven, PageTaken, Record<never, never>> = {
-  kind: "page",
+export const Page: ArtifactKind<"page", PageGiven, PageTaken, Record<never, never>> = {
+  name: "page",
   write: (folder, given) =>
     Effect.forEach(given, ([path, content]) => writeFile(join(folder, path), content), { discard: true }),
   read: Effect.fnUntraced(function* (folder) {
-    const entries = yield* attempt("list", folder, () =>
-      fs.readdir(folder, { recursive: true, withFileTypes: true }),
-    )
-    const files = entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
-    return { folder, files: files.sort() }
+    return { folder, files: yield* listFiles(folder) }
   }),
 }

@@ -3,7 +3,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
-import type { Kind } from "./kind.ts"
+import type { ArtifactKind } from "./kind.ts"
 
 /** What one fine-tuning run leaves behind. Update s (0-based) used `learningRate[s]` and saw `loss[s]`. */
 export interface Run {
@@ -34,7 +34,7 @@ export interface RunTaken extends Run {
   readonly modelFolder: string | null
 }
 
-export interface RunForecast {
+export interface RunEstimate {
   readonly steps: number
   readonly warmupSteps: number
   readonly batchSize: number
@@ -60,8 +60,8 @@ const RunFile = type({
   model: "boolean",
 })
 
-export const Run: Kind<"run", RunGiven, RunTaken, RunForecast> = {
-  kind: "run",
+export const Run: ArtifactKind<"run", RunGiven, RunTaken, RunEstimate> = {
+  name: "run",
   write: Effect.fnUntraced(function* (folder, { saveModel, ...run }) {
     if (saveModel !== undefined) yield* saveModel(join(folder, "model"))
     yield* writeJson(join(folder, "run.json"), {

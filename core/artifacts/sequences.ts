@@ -6,13 +6,13 @@ import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 
 /**
  * Token sequences packed end to end, without padding.
- * Sequence i is `ids[offsets[i] .. offsets[i + 1]]`; `types` are the segment ids (0 or 1), in step with `ids`.
+ * Sequence i is `ids[offsets[i] .. offsets[i + 1]]`; `tokenTypeIds` are the token type (segment) ids (0 or 1), in step with `ids`.
  */
 export interface Sequences {
   /** [ΣT] */
   readonly ids: Int32Array
   /** [ΣT] */
-  readonly types: Int32Array
+  readonly tokenTypeIds: Int32Array
   /** [N + 1], first 0, last ΣT, never falling */
   readonly offsets: Int32Array
 }
@@ -29,7 +29,7 @@ export const longest = ({ offsets }: Sequences): number => {
 /** One sequence that is not packed yet. */
 export interface Sequence {
   readonly ids: ArrayLike<number>
-  readonly types: ArrayLike<number>
+  readonly tokenTypeIds: ArrayLike<number>
 }
 
 /** Packs sequences that are all at hand. */
@@ -39,18 +39,18 @@ export const packSequences = (items: readonly Sequence[]): Sequences => {
     offsets[i + 1] = offsets[i]! + item.ids.length
   })
   const ids = new Int32Array(offsets[items.length]!)
-  const types = new Int32Array(ids.length)
+  const tokenTypeIds = new Int32Array(ids.length)
   items.forEach((item, i) => {
     ids.set(item.ids, offsets[i]!)
-    types.set(item.types, offsets[i]!)
+    tokenTypeIds.set(item.tokenTypeIds, offsets[i]!)
   })
-  return { ids, types, offsets }
+  return { ids, tokenTypeIds, offsets }
 }
 
 /** Packs sequences as they come, so that a corpus is not held as a million small arrays first. */
 export class SequencePacker {
   private ids = new Int32Array(1024)
-  private types = new Int32Array(1024)
+  private tokenTypeIds = new Int32Array(1024)
   private offsets = new Int32Array(64)
   /** How many sequences have been added. */
   count = 0
@@ -60,14 +60,14 @@ export class SequencePacker {
     return this.offsets[this.count]!
   }
 
-  add({ ids, types }: Sequence): void {
+  add({ ids, tokenTypeIds }: Sequence): void {
     const start = this.tokens
     const end = start + ids.length
     this.ids = withRoom(this.ids, end)
-    this.types = withRoom(this.types, end)
+    this.tokenTypeIds = withRoom(this.tokenTypeIds, end)
     this.offsets = withRoom(this.offsets, this.count + 2)
     this.ids.set(ids, start)
-    this.types.set(types, start)
+    this.tokenTypeIds.set(tokenTypeIds, start)
     this.count++
     this.offsets[this.count] = end
   }
@@ -76,7 +76,7 @@ export class SequencePacker {
   packed(): Sequences {
     return {
       ids: this.ids.slice(0, this.tokens),
-      types: this.types.slice(0, this.tokens),
+      tokenTypeIds: this.tokenTypeIds.slice(0, this.tokens),
       offsets: this.offsets.slice(0, this.count + 1),
     }
   }
@@ -95,17 +95,25 @@ export const selectSequences = (sequences: Sequences, indices: ArrayLike<number>
     Array.from(indices, (i) => {
       const start = sequences.offsets[i]!
       const end = sequences.offsets[i + 1]!
-      return { ids: sequences.ids.subarray(start, end), types: sequences.types.subarray(start, end) }
+      return {
+        ids: sequences.ids.subarray(start, end),
+        tokenTypeIds: sequences.tokenTypeIds.subarray(start, end),
+      }
     }),
   )
 
 /** How {@link Sequences} stand in an artifact's JSON. */
-export const SequencesFile = type({ "+": "reject", ids: ArrayFile, types: ArrayFile, offsets: ArrayFile })
+export const SequencesFile = type({
+  "+": "reject",
+  ids: ArrayFile,
+  tokenTypeIds: ArrayFile,
+  offsets: ArrayFile,
+})
 
 export const writeSequences = (folder: string, name: string, sequences: Sequences) =>
   Effect.all({
     ids: writeArray(folder, `${name}.ids`, sequences.ids),
-    types: writeArray(folder, `${name}.types`, sequences.types),
+    tokenTypeIds: writeArray(folder, `${name}.token-type-ids`, sequences.tokenTypeIds),
     offsets: writeArray(folder, `${name}.offsets`, sequences.offsets),
   })
 
@@ -121,12 +129,12 @@ export const readSequences = Effect.fnUntraced(function* (
   vocabularySize: number,
 ) {
   const ids = yield* readArray(folder, where.ids, "i32")
-  const types = yield* readArray(folder, where.types, "i32")
+  const tokenTypeIds = yield* readArray(folder, where.tokenTypeIds, "i32")
   const offsets = yield* readArray(folder, where.offsets, "i32")
   const refuse = (file: string, found: string) =>
     new FileError({ path: join(folder, file), doing: "read", found })
   const rising = offsets.every((offset, i) => offset >= (i === 0 ? 0 : offsets[i - 1]!))
-  if (offsets[0] !== 0 || !rising || offsets.at(-1) !== ids.length || types.length !== ids.length) {
+  if (offsets[0] !== 0 || !rising || offsets.at(-1) !== ids.length || tokenTypeIds.length !== ids.length) {
     return yield* refuse(where.offsets.file, "the offsets do not fit the token ids")
   }
   const outside = ids.findIndex((id) => id < 0 || id >= vocabularySize)
@@ -134,12 +142,12 @@ export const readSequences = Effect.fnUntraced(function* (
     const expected = `0 to ${vocabularySize - 1} was expected`
     return yield* refuse(where.ids.file, `token ${outside} has the id ${ids[outside]!}, ${expected}`)
   }
-  const segment = types.findIndex((type) => type !== 0 && type !== 1)
+  const segment = tokenTypeIds.findIndex((type) => type !== 0 && type !== 1)
   if (segment >= 0) {
     return yield* refuse(
-      where.types.file,
-      `token ${segment} has the segment ${types[segment]!}, 0 or 1 was expected`,
+      where.tokenTypeIds.file,
+      `token ${segment} has the segment ${tokenTypeIds[segment]!}, 0 or 1 was expected`,
     )
   }
-  return { ids, types, offsets } satisfies Sequences
+  return { ids, tokenTypeIds, offsets } satisfies Sequences
 })

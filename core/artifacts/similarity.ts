@@ -3,7 +3,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
-import type { Kind } from "./kind.ts"
+import type { ArtifactKind } from "./kind.ts"
 import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 
 /** Sentence pairs with a gold similarity, in named sets (the dev set of STS-B; STS14's six subsets). */
@@ -20,7 +20,7 @@ export interface Similarity {
   readonly vocabularySize: number
 }
 
-export interface SimilarityForecast {
+export interface SimilarityEstimate {
   readonly pairs: number
   readonly tokensPerSentence: number
   readonly vocabularySize: number
@@ -40,8 +40,8 @@ const SimilarityFile = type({
   vocabularySize: "number.integer > 0",
 })
 
-export const Similarity: Kind<"similarity", Similarity, Similarity, SimilarityForecast> = {
-  kind: "similarity",
+export const Similarity: ArtifactKind<"similarity", Similarity, Similarity, SimilarityEstimate> = {
+  name: "similarity",
   write: Effect.fnUntraced(function* (folder, given) {
     const sets = yield* Effect.forEach(given.sets, (set, i) =>
       Effect.all({

@@ -2,27 +2,27 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
-import type { Kind } from "./kind.ts"
+import type { ArtifactKind } from "./kind.ts"
 
 /** The ids of the tokens that have a role of their own. */
 export const SpecialTokens = type({
   "+": "reject",
   pad: "number.integer >= 0",
   unknown: "number.integer >= 0",
-  first: "number.integer >= 0",
+  cls: "number.integer >= 0",
   separator: "number.integer >= 0",
   mask: "number.integer >= 0",
 })
 export type SpecialTokens = typeof SpecialTokens.infer
 
-/** A vocabulary: a token's id is its place in the list. */
+/** A vocabulary: a token's id is its index in the list. */
 export interface Vocabulary {
   readonly tokens: readonly string[]
   readonly special: SpecialTokens
 }
 
-export const Vocabulary: Kind<"vocabulary", Vocabulary, Vocabulary, { readonly size: number }> = {
-  kind: "vocabulary",
+export const Vocabulary: ArtifactKind<"vocabulary", Vocabulary, Vocabulary, { readonly size: number }> = {
+  name: "vocabulary",
   write: Effect.fnUntraced(function* (folder, given) {
     const broken = given.tokens.find((token) => /[\r\n]/.test(token))
     if (broken !== undefined) {

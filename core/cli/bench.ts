@@ -5,8 +5,8 @@ import type { Bench, BenchJob } from "../api/bench.ts"
 import { Progress } from "../api/progress.ts"
 import { backendNamed, benches } from "../engine/discover.ts"
 import { decode } from "../io/decode.ts"
-import { type Computing, startBackend } from "../tensor/backend.ts"
-import { computingFlags, computingOf } from "./compute-flags.ts"
+import { type ComputeSettings, startBackend } from "../tensor/backend.ts"
+import { computeFlags, computeSettingsOf } from "./compute-flags.ts"
 
 const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
 
@@ -29,7 +29,7 @@ const commandOf = (bench: Bench) =>
   Command.make(
     bench.bench,
     {
-      ...computingFlags,
+      ...computeFlags,
       json: Flag.Boolean("json").pipe(
         Flag.withDescription("Print one line of JSON"),
         Flag.withDefault(false),
@@ -47,7 +47,7 @@ const commandOf = (bench: Bench) =>
       )
       const decoded: unknown = yield* decode("bench", bench.options)(Object.fromEntries(given))
       const backend = yield* backendNamed(wanted.backend)
-      const computing = (yield* computingOf(wanted))(1)
+      const computing = (yield* computeSettingsOf(wanted))(1)
       yield* startBackend(backend, computing)
       const measured = yield* Effect.scoped(
         Effect.flatMap(bench.prepare(decoded), (job) => measure(job)),
@@ -102,7 +102,11 @@ const productPeak = async (): Promise<number> => {
 
 const rounded = (value: number, digits: number): number => Number(value.toPrecision(digits))
 
-const reportOf = ({ job, seconds, peak }: Measured, backend: string, { threads, precision }: Computing) => {
+const reportOf = (
+  { job, seconds, peak }: Measured,
+  backend: string,
+  { threads, precision }: ComputeSettings,
+) => {
   const half = Math.floor(seconds.length / 2)
   const median = seconds.length % 2 === 1 ? seconds[half]! : (seconds[half - 1]! + seconds[half]!) / 2
   const rate = job.flopsPerStep / (median * 1e9)

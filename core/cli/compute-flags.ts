@@ -2,10 +2,10 @@
 import { availableParallelism } from "node:os"
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
-import { type Computing, precisions } from "../tensor/backend.ts"
+import { type ComputeSettings, precisions } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
 
-export const computingFlags = {
+export const computeFlags = {
   backend: Flag.String("backend").pipe(
     Flag.withDescription("The tensor backend: auto, or a name that `bun run doctor` lists"),
     Flag.withDefault("auto"),
@@ -22,18 +22,18 @@ export const computingFlags = {
 }
 
 /**
- * How each of so many processes side by side computes: with the threads that were asked for, else its share of the
+ * How each of so many processes side by side usesBackend: with the threads that were asked for, else its share of the
  * cores.
  */
-export const computingOf = Effect.fnUntraced(function* (wanted: {
+export const computeSettingsOf = Effect.fnUntraced(function* (wanted: {
   readonly threads: Option.Option<number>
-  readonly precision: Computing["precision"]
+  readonly precision: ComputeSettings["precision"]
 }) {
   const asked = Option.getOrUndefined(wanted.threads)
   if (asked !== undefined && (asked < 1 || asked > 1024)) {
     return yield* exitWith(2, `--threads ${asked}: a number from 1 to 1024 was expected`)
   }
-  return (processes: number): Computing => ({
+  return (processes: number): ComputeSettings => ({
     threads: asked ?? Math.max(1, Math.floor(availableParallelism() / processes)),
     precision: wanted.precision,
   })

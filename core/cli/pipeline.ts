@@ -16,7 +16,7 @@ import { attempt, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
-import { computingFlags, computingOf } from "./compute-flags.ts"
+import { computeFlags, computeSettingsOf } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
@@ -36,7 +36,7 @@ const flags = {
     ),
     Flag.atLeast(0),
   ),
-  ...computingFlags,
+  ...computeFlags,
   jobs: Flag.Int("jobs").pipe(
     Flag.withMetavar("N"),
     Flag.withDescription("Jobs side by side (default: the cores, as far as memory reaches)"),
@@ -70,7 +70,7 @@ export const pipelineCommand = Command.make(
     if (Option.isSome(jobs) && (jobs.value < 1 || jobs.value > 1024)) {
       return yield* exitWith(2, `--jobs ${jobs.value}: a number from 1 to 1024 was expected`)
     }
-    const computing = yield* computingOf({ threads, precision })
+    const computing = yield* computeSettingsOf({ threads, precision })
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
     const { definition, parameters, backend, graph } = yield* showing(
@@ -97,9 +97,9 @@ export const pipelineCommand = Command.make(
       const plan = yield* planOf(graph, {
         backend: arithmetic,
         processes,
-        rate: (side) => {
+        flopsPerSecond: (side) => {
           const { threads } = computing(side)
-          return backend.rate(threads) * Math.min(1, availableParallelism() / (side * threads))
+          return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
         },
       })
       if (planOnly) {
@@ -188,7 +188,7 @@ const publish = Effect.fnUntraced(function* (folder: string, plan: Plan, summary
   const pages: string[] = []
   for (const [name, units] of Object.entries(plan.graph.targets)) {
     for (const unit of units) {
-      if (unit.plugin.gives.kind !== Page.kind || missing.has(unit.key)) continue
+      if (unit.plugin.gives.name !== Page.name || missing.has(unit.key)) continue
       const from = yield* store.open(unit)
       const to = join(folder, name)
       yield* replaceFolder(to, (temporary) =>

@@ -40,14 +40,14 @@ export const planLines = (name: string, plan: Plan): readonly string[] => {
   })
   const table = columns([["stage", "units", "", "state", "arithmetic"], ...rows])
   const { estimate } = plan
-  const basis = estimate.rateMeasured ? "measured on finished units" : "assumed"
+  const basis = estimate.measured ? "measured on finished units" : "assumed"
   return [
     `${name}: ${plural(plan.graph.units.length, "unit")}, ${todo.size} to do in ${plural(plan.jobs.length, "job")}`,
     "",
     ...table,
     "",
     `arithmetic  ${formatFlops(estimate.flops)}`,
-    `time        about ${formatSeconds(estimate.seconds)} on ${estimate.processes === 1 ? "1 process" : `${estimate.processes} processes`} with backend ${plan.backend} (${formatFlops(estimate.rate)}/s in each, ${basis})`,
+    `time        about ${formatSeconds(estimate.seconds)} on ${estimate.processes === 1 ? "1 process" : `${estimate.processes} processes`} with backend ${plan.backend} (${formatFlops(estimate.flopsPerSecond)}/s in each, ${basis})`,
     `memory      about ${formatBytes(estimate.memory)}`,
     `disk        ${formatBytes(estimate.disk)} kept, up to ${formatBytes(estimate.scratch)} more while it runs`,
   ]

@@ -35,12 +35,12 @@ const describe = (plugin: AnyPlugin) => ({
   summary: plugin.summary,
   takes: [
     ...Object.entries(plugin.takes).map(([name, take]) => {
-      if ("optional" in take) return `${name}?: ${take.optional.kind}`
-      return "cohorts" in take ? `${name}: cohorts of ${take.cohorts.kind}` : `${name}: ${take.kind}`
+      if ("optional" in take) return `${name}?: ${take.optional.name}`
+      return "cohorts" in take ? `${name}: cohorts of ${take.cohorts.name}` : `${name}: ${take.name}`
     }),
     ...(plugin.watches === undefined ? [] : [`${plugin.watches}: a run that it watches`]),
   ],
-  gives: plugin.gives.kind,
+  gives: plugin.gives.name,
   options: describeOptions(plugin.options),
 })
 

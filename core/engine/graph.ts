@@ -13,7 +13,7 @@ import { contentDigest } from "./content-digest.ts"
 import { sourceDigest } from "./source-digest.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
-/** Cohorts of something: of units, of artifacts, of forecasts. */
+/** Cohorts of something: of units, of artifacts, of estimates. */
 export type CohortsOf<T> = readonly {
   readonly labels: Labels
   readonly members: readonly { readonly seed: number; readonly value: T }[]
@@ -31,11 +31,11 @@ export interface Unit {
   readonly options: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, UnitInput>>
   /** The run that a probe watches: it looks in the run's process, while the run is trained. */
-  readonly host: Unit | null
+  readonly watched: Unit | null
   /** For a person: the plugin's name, with the cohort and seed, or the options, that tell it from others. */
   readonly label: string
   /** What is known of the artifact before it is made. */
-  readonly foretold: unknown
+  readonly estimate: unknown
   readonly cost: Cost
 }
 
@@ -69,16 +69,16 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
             })),
           }
 
-    /** A forecast, which refuses what the options alone do not show: steps beyond the end of the run. */
-    const foretell = (body: () => ReturnType<typeof forecast>, { name }: AnyPlugin) => {
+    /** A estimate, which refuses what the options alone do not show: steps beyond the end of the run. */
+    const estimated = (body: () => ReturnType<typeof estimateOf>, { name }: AnyPlugin) => {
       // Refused options would mislead it; the problems are reported instead.
-      if (problems.size > 0) return nothingForetold
+      if (problems.size > 0) return noEstimate
       try {
         return body()
       } catch (cause) {
         if (!(cause instanceof InvalidInput)) throw cause
         for (const problem of cause.problems) problems.add(`${name}: ${cause.what}: ${problem}`)
-        return nothingForetold
+        return noEstimate
       }
     }
 
@@ -103,7 +103,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       for (const problem of [...node.problems, ...missingInputs(node)])
         problems.add(`${plugin.name}: ${problem}`)
       const inputs: Record<string, UnitInput> = {}
-      let host: Unit | null = null
+      let watched: Unit | null = null
       for (const [name, input] of Object.entries(node.inputs)) {
         const problem = inputProblem(plugin, name, input)
         if (problem !== undefined) {
@@ -111,15 +111,18 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
           continue
         }
         const resolved = resolveInput(input)
-        if (name === plugin.watches && "one" in resolved) host = resolved.one
+        if (name === plugin.watches && "one" in resolved) watched = resolved.one
         else inputs[name] = resolved
       }
       // Refused options name no files that could be read.
       const read = node.problems.length > 0 ? [] : digestsOfRead(plugin, options)
-      const key = keyOf(plugin, options, read, inputs, host, backend)
+      const key = keyOf(plugin, options, read, inputs, watched, backend)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
-      const { artifact: foretold, cost } = foretell(() => forecast(plugin, options, inputs, host), plugin)
-      const unit = units.get(key) ?? { key, plugin, options, inputs, host, label, foretold, cost }
+      const { artifact: estimate, cost } = estimated(
+        () => estimateOf(plugin, options, inputs, watched),
+        plugin,
+      )
+      const unit = units.get(key) ?? { key, plugin, options, inputs, watched, label, estimate, cost }
       byNode.set(node, unit)
       units.set(key, unit)
       return unit
@@ -160,7 +163,7 @@ const keyOf = (
   options: unknown,
   read: readonly string[],
   inputs: Readonly<Record<string, UnitInput>>,
-  host: Unit | null,
+  watched: Unit | null,
   backend: string,
 ): string => {
   const taken = Object.entries(inputs).map(([name, input]) => [
@@ -178,28 +181,28 @@ const keyOf = (
       options,
       read,
       inputs: Object.fromEntries(taken),
-      host: host?.key ?? null,
-      backend: plugin.computes ? backend : null,
+      watched: watched?.key ?? null,
+      backend: plugin.usesBackend ? backend : null,
     }),
   )
 }
 
-const nothingForetold = { artifact: undefined, cost: { flops: 0, memory: 0, disk: 0, scratch: 0 } }
+const noEstimate = { artifact: undefined, cost: { flops: 0, memory: 0, disk: 0, scratch: 0 } }
 
-const forecast = (
+const estimateOf = (
   plugin: AnyPlugin,
   options: unknown,
   inputs: Readonly<Record<string, UnitInput>>,
-  host: Unit | null,
+  watched: Unit | null,
 ): { readonly artifact: unknown; readonly cost: Cost } => {
-  const foretold: Record<string, unknown> = {}
+  const estimates: Record<string, unknown> = {}
   for (const [name, input] of Object.entries(inputs)) {
-    foretold[name] = "one" in input ? input.one.foretold : unitsOf(input).map((unit) => unit.foretold)
+    estimates[name] = "one" in input ? input.one.estimate : unitsOf(input).map((unit) => unit.estimate)
   }
-  if (plugin.watches !== undefined && host !== null) foretold[plugin.watches] = host.foretold
-  // The inputs were wired by typed nodes, so their forecasts are those that the plugin declares to take.
-  return (plugin.forecast as (options: unknown, inputs: unknown) => ReturnType<typeof plugin.forecast>)(
+  if (plugin.watches !== undefined && watched !== null) estimates[plugin.watches] = watched.estimate
+  // The inputs were wired by typed nodes, so their estimates are those that the plugin declares to take.
+  return (plugin.estimate as (options: unknown, inputs: unknown) => ReturnType<typeof plugin.estimate>)(
     options,
-    foretold,
+    estimates,
   )
 }

@@ -4,7 +4,7 @@ import { Cause, Clock, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin.ts"
 import type { Progress } from "../api/progress.ts"
-import type { AnyKind } from "../artifacts/kind.ts"
+import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import { sha256 } from "../io/digest.ts"
 import type { FileError } from "../io/files.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./graph.ts"
@@ -62,7 +62,7 @@ export const runJob = Effect.fn("runJob")(function* (
   const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
   const making = (key: Unit, share: number) =>
     Effect.map(Clock.currentTimeMillis, (now) => ({
-      backend: key.plugin.computes ? backend : null,
+      backend: key.plugin.usesBackend ? backend : null,
       missing: missingOf(key, missing),
       seconds: ((now - started) / 1000) * share,
     }))
@@ -78,14 +78,14 @@ export const runJob = Effect.fn("runJob")(function* (
       observers.map(
         ({ key, plugin, options }): Observer => ({
           key,
-          observe: plugin.observe!,
+          probe: plugin.probe!,
           options,
           scratch: join(scratch, `observer-${key.slice(0, 20)}`),
         }),
       ),
     )
     const run = unit.plugin.run as unknown as OpenRun
-    const hosted = yield* takeInputs(unit, missing).pipe(
+    const ran = yield* takeInputs(unit, missing).pipe(
       Effect.flatMap((inputs) =>
         run({ options: unit.options, inputs, scratch: join(scratch, "unit"), backend, watch: watched.watch }),
       ),
@@ -93,8 +93,8 @@ export const runJob = Effect.fn("runJob")(function* (
       asResult,
     )
     const outcomes: UnitOutcome[] = []
-    if (wanted) outcomes.push(yield* finish(unit, hosted, yield* making(unit, share(unit))))
-    const ended = Result.isFailure(hosted) ? hosted.failure : undefined
+    if (wanted) outcomes.push(yield* finish(unit, ran, yield* making(unit, share(unit))))
+    const ended = Result.isFailure(ran) ? ran.failure : undefined
     for (const [key, rows] of yield* watched.observations(ended)) {
       const observer = observers.find((candidate) => candidate.key === key)!
       outcomes.push(yield* finish(observer, rows, yield* making(observer, share(observer))))
@@ -168,7 +168,7 @@ const takeInputs = Effect.fnUntraced(function* (unit: Unit, missing: Missing) {
 const read = Effect.fnUntraced(function* (unit: Unit) {
   const store = yield* Store
   const folder = yield* store.open(unit)
-  return yield* (unit.plugin.gives as AnyKind).read(folder)
+  return yield* (unit.plugin.gives as AnyArtifactKind).read(folder)
 })
 
 const readCohorts = (given: CohortsOf<Unit>, missing: Missing) =>
@@ -189,5 +189,5 @@ const readCohorts = (given: CohortsOf<Unit>, missing: Missing) =>
   )
 
 /** The plugins that need a tensor backend started before they run. */
-export const computes = (job: Job): boolean =>
-  [job.unit, ...job.observers].some(({ plugin }: { readonly plugin: AnyPlugin }) => plugin.computes)
+export const usesBackend = (job: Job): boolean =>
+  [job.unit, ...job.observers].some(({ plugin }: { readonly plugin: AnyPlugin }) => plugin.usesBackend)

@@ -1,7 +1,7 @@
 /** One of a set of tasks. */
 export interface Task {
   readonly seconds: number
-  /** The places of the tasks that must have ended before it starts. */
+  /** The indices of the tasks that must have ended before it starts. */
   readonly after: readonly number[]
 }
 
@@ -14,17 +14,17 @@ export const makespan = (tasks: readonly Task[], processes: number): number => {
   const left = tasks.map(({ after }) => after.length)
   const readyAt = tasks.map(() => 0)
   const next = tasks.map((): number[] => [])
-  for (const [place, { after }] of tasks.entries()) for (const before of after) next[before]!.push(place)
+  for (const [index, { after }] of tasks.entries()) for (const before of after) next[before]!.push(index)
 
-  const ready = new Set([...left.keys()].filter((place) => left[place] === 0))
+  const ready = new Set([...left.keys()].filter((index) => left[index] === 0))
   while (ready.size > 0) {
     // What gets ready later does so at the end of a task that is ready now: the earliest of these is the earliest of all.
-    const place = [...ready].reduce((first, other) => (readyAt[other]! < readyAt[first]! ? other : first))
-    ready.delete(place)
+    const index = [...ready].reduce((first, other) => (readyAt[other]! < readyAt[first]! ? other : first))
+    ready.delete(index)
     const process = free.indexOf(Math.min(...free))
-    const end = Math.max(readyAt[place]!, free[process]!) + tasks[place]!.seconds
+    const end = Math.max(readyAt[index]!, free[process]!) + tasks[index]!.seconds
     free[process] = end
-    for (const follower of next[place]!) {
+    for (const follower of next[index]!) {
       readyAt[follower] = Math.max(readyAt[follower]!, end)
       left[follower]!--
       if (left[follower] === 0) ready.add(follower)

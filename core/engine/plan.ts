@@ -32,9 +32,9 @@ export interface Plan {
 export interface Estimate {
   readonly flops: number
   /** Floating-point operations a second that one process is expected to reach. */
-  readonly rate: number
-  /** Whether `rate` was measured on finished units of this store, or is what the backend is known for. */
-  readonly rateMeasured: boolean
+  readonly flopsPerSecond: number
+  /** Whether `flopsPerSecond` was measured on finished units of this store, or is what the backend is known for. */
+  readonly measured: boolean
   /** How many jobs run side by side. */
   readonly processes: number
   /** Wall-clock seconds on that many processes. */
@@ -65,7 +65,7 @@ export const takes = (job: Job): readonly string[] =>
 /**
  * Makes the plan. Reads the manifests in the store and nothing else.
  *
- * @param rate what the backend is known to reach in one of so many processes side by side, flop/s
+ * @param flopsPerSecond what one of so many processes side by side is known to reach on the backend
  * @param processes how many jobs run side by side at the most
  */
 export const planOf = Effect.fn("planOf")(function* (
@@ -86,7 +86,7 @@ export const planOf = Effect.fn("planOf")(function* (
 
 interface EstimateSettings {
   readonly backend: string
-  readonly rate: (processes: number) => number
+  readonly flopsPerSecond: (processes: number) => number
   readonly processes: number
 }
 
@@ -101,53 +101,53 @@ const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job
   const need = (unit: Unit): void => {
     if (needed.has(unit) || stored.get(unit.key)?.status !== "absent") return
     needed.add(unit)
-    for (const input of Object.values(unit.host?.inputs ?? unit.inputs)) unitsOf(input).forEach(need)
+    for (const input of Object.values(unit.watched?.inputs ?? unit.inputs)) unitsOf(input).forEach(need)
   }
   for (const units of Object.values(graph.targets)) units.forEach(need)
 
   const observers = Map.groupBy(
-    [...needed].filter((unit) => unit.host !== null),
-    (unit) => unit.host,
+    [...needed].filter((unit) => unit.watched !== null),
+    (unit) => unit.watched,
   )
   return graph.units
-    .filter((unit) => unit.host === null && (needed.has(unit) || observers.has(unit)))
+    .filter((unit) => unit.watched === null && (needed.has(unit) || observers.has(unit)))
     .map((unit) => jobFor(unit, needed.has(unit), observers.get(unit) ?? []))
 }
 
 const estimateOf = (
   jobs: readonly Job[],
   stored: ReadonlyMap<string, Stored>,
-  { backend, rate: known, processes: most }: EstimateSettings,
+  { backend, flopsPerSecond: known, processes: most }: EstimateSettings,
 ): Estimate => {
   const processes = Math.max(1, Math.min(most, jobs.length))
-  const measured = [...stored.values()].flatMap((held) =>
+  const timed = [...stored.values()].flatMap((held) =>
     held.status === "done" && held.manifest.backend === backend && held.manifest.seconds > 1
       ? [held.manifest]
       : [],
   )
-  const measuredSeconds = measured.reduce((sum, { seconds }) => sum + seconds, 0)
-  const measuredFlops = measured.reduce((sum, { flops }) => sum + flops, 0)
-  const rateMeasured = measuredSeconds > 0 && measuredFlops > 0
-  const rate = rateMeasured ? measuredFlops / measuredSeconds : known(processes)
+  const measuredSeconds = timed.reduce((sum, { seconds }) => sum + seconds, 0)
+  const measuredFlops = timed.reduce((sum, { flops }) => sum + flops, 0)
+  const measured = measuredSeconds > 0 && measuredFlops > 0
+  const flopsPerSecond = measured ? measuredFlops / measuredSeconds : known(processes)
 
   const sum = (part: (cost: Cost) => number) => jobs.reduce((total, job) => total + part(job.cost), 0)
   const largest = (part: (cost: Cost) => number) => Math.max(0, ...jobs.map((job) => part(job.cost)))
   return {
     flops: sum((cost) => cost.flops),
-    rate,
-    rateMeasured,
+    flopsPerSecond,
+    measured,
     processes,
-    seconds: makespan(tasksOf(jobs, rate), processes),
+    seconds: makespan(tasksOf(jobs, flopsPerSecond), processes),
     memory: largest((cost) => cost.memory) * processes,
     disk: sum((cost) => cost.disk),
     scratch: largest((cost) => cost.scratch) * processes,
   }
 }
 
-const tasksOf = (jobs: readonly Job[], rate: number): readonly Task[] => {
-  const makers = new Map(jobs.flatMap((job, place) => gives(job).map((key) => [key, place] as const)))
+const tasksOf = (jobs: readonly Job[], flopsPerSecond: number): readonly Task[] => {
+  const makers = new Map(jobs.flatMap((job, index) => gives(job).map((key) => [key, index] as const)))
   return jobs.map((job) => ({
-    seconds: job.cost.flops / rate,
+    seconds: job.cost.flops / flopsPerSecond,
     after: [...new Set(takes(job).flatMap((key) => makers.get(key) ?? []))],
   }))
 }

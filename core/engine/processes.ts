@@ -5,7 +5,7 @@ import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Data, Effect, Pool } from "effect"
 import { projectFolder } from "../io/project.ts"
-import type { Computing } from "../tensor/backend.ts"
+import type { ComputeSettings } from "../tensor/backend.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
 import { gives, type Job } from "./plan.ts"
@@ -44,7 +44,7 @@ export interface WorkerSettings {
   readonly parameters: object
   readonly backend: string
   /** How each of them computes. */
-  readonly computing: Computing
+  readonly computing: ComputeSettings
   readonly out: string
   readonly processes: number
   /** What a worker prints beside its replies, a line at a time. */

@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import * as fs from "node:fs/promises"
-import { join, relative, sep } from "node:path"
+import { join, relative } from "node:path"
 import { type } from "arktype"
 import { Context, Effect, Layer } from "effect"
 import { UnitFailure } from "../api/failure.ts"
@@ -24,6 +24,7 @@ import {
   exists,
   FileError,
   isTemporary,
+  listFiles,
   readJson,
   remove,
   replaceFolder,
@@ -126,7 +127,7 @@ const storeAt = (root: string): Store["Service"] => {
         const data = join(temporary, "data")
         yield* attempt("make", data, () => fs.mkdir(data))
         yield* fill(data)
-        const files = yield* listFiles(data)
+        const files = yield* describeFiles(data)
         const manifest: Manifest = {
           key: unit.key,
           plugin: unit.plugin.name,
@@ -218,16 +219,10 @@ const digestOf = (path: string): Effect.Effect<string, FileError> =>
     return hash.digest("hex")
   })
 
-const listFiles = Effect.fnUntraced(function* (folder: string) {
-  const entries = yield* attempt("list", folder, () =>
-    fs.readdir(folder, { recursive: true, withFileTypes: true }),
-  )
-  const paths = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
-    .sort()
+/** The files of an artifact with their sizes and digests. */
+const describeFiles = Effect.fnUntraced(function* (folder: string) {
   return yield* Effect.forEach(
-    paths,
+    yield* listFiles(folder),
     Effect.fnUntraced(function* (path) {
       const { size } = yield* attempt("read", join(folder, path), () => fs.stat(join(folder, path)))
       return { path, bytes: size, sha256: yield* digestOf(join(folder, path)) }

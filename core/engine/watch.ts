@@ -1,14 +1,14 @@
 /**
- * How probes look at a run while it is trained: the host calls `at` after every step, and each observer that
- * wants that step is shown the model in the same process.
+ * How probes observe a run while it is trained: the run calls `at` after every update, and each observer that wants
+ * that step is shown the model in the same process.
  *
- * What an observer saw at a step is written to its scratch folder at once, one folder a look, so a run that was
- * stopped and resumed, or killed and started again, never looks twice and gives the same rows.
+ * What an observer saw at a step is written to its scratch folder at once, one folder an observation, so a run that
+ * was stopped and resumed, or killed and started again, never observes a step twice and gives the same rows.
  */
 import { join } from "node:path"
 import { Cause, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
-import type { AnyObserve, Observed, PluginError } from "../api/plugin.ts"
+import type { AnyProbe, Observed, PluginError } from "../api/plugin.ts"
 import type { RunLength, Watch } from "../api/watch.ts"
 import { anyObservations, type Row } from "../artifacts/observations.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -17,7 +17,7 @@ import { exists, writeFolder } from "../io/files.ts"
 /** A probe at work on a run. */
 export interface Observer {
   readonly key: string
-  readonly observe: AnyObserve
+  readonly probe: AnyProbe
   readonly options: Readonly<Record<string, unknown>>
   /** The observer's own folder, kept when the run is stopped. */
   readonly scratch: string
@@ -26,30 +26,30 @@ export interface Observer {
 /** What the observers gave, by key: their rows, or why there are none. */
 export type Observations = ReadonlyMap<string, Result.Result<readonly Row[], PluginError>>
 
-/** An `AnyObserve` has lost its types; whoever made the graph has checked that the run shows this view. */
-interface OpenObserve {
+/** An `AnyProbe` has lost its types; whoever made the graph has checked that the run shows this view. */
+interface OpenProbe {
   readonly steps: (options: unknown, run: RunLength) => Iterable<number>
-  readonly look: (view: unknown, context: unknown) => Observed
+  readonly observe: (view: unknown, context: unknown) => Observed
   readonly finish?: (view: unknown, context: unknown) => Observed
 }
 
-class Looking {
+class Watching {
   private steps: ReadonlySet<number> = new Set()
   private readonly seen = new Set<number>()
   private run: RunLength = { steps: 0, warmupSteps: 0 }
   private failure: PluginError | undefined
   private finished: readonly Row[] = []
-  private readonly observe: OpenObserve
+  private readonly probe: OpenProbe
 
   constructor(readonly observer: Observer) {
-    this.observe = observer.observe as unknown as OpenObserve
+    this.probe = observer.probe as unknown as OpenProbe
   }
 
-  readonly start = Effect.fnUntraced({ self: this }, function* (this: Looking, run: RunLength) {
+  readonly start = Effect.fnUntraced({ self: this }, function* (this: Watching, run: RunLength) {
     this.run = run
     const steps = yield* this.guard(
       Effect.try({
-        try: () => [...this.observe.steps(this.observer.options, run)].sort((a, b) => a - b),
+        try: () => [...this.probe.steps(this.observer.options, run)].sort((a, b) => a - b),
         catch: (cause) =>
           cause instanceof InvalidInput
             ? cause
@@ -59,7 +59,7 @@ class Looking {
     if (steps === undefined) return
     const outside = steps.filter((step) => !Number.isInteger(step) || step < 0 || step > run.steps)
     if (outside.length > 0) {
-      const reason = `it asks to look at step ${outside.join(", ")} of a run of ${run.steps} steps (0 to ${run.steps} were expected)`
+      const reason = `it asks to observe step ${outside.join(", ")} of a run of ${run.steps} steps (0 to ${run.steps} were expected)`
       this.failure = new UnitFailure({ outcome: "failed", reason })
       return
     }
@@ -70,7 +70,7 @@ class Looking {
   /** The last step that it needs to see: the run's last one where it has something to finish. */
   get last(): number {
     if (this.failure !== undefined) return -1
-    if (this.observe.finish !== undefined) return this.run.steps
+    if (this.probe.finish !== undefined) return this.run.steps
     return Math.max(-1, ...[...this.steps].filter((step) => !this.seen.has(step)))
   }
 
@@ -78,16 +78,16 @@ class Looking {
     return this.failure === undefined && this.steps.has(step) && !this.seen.has(step)
   }
 
-  readonly at = Effect.fnUntraced({ self: this }, function* (this: Looking, step: number, view: unknown) {
+  readonly at = Effect.fnUntraced({ self: this }, function* (this: Watching, step: number, view: unknown) {
     if (!this.wants(step)) return
-    const rows = yield* this.guard(this.effect(() => this.observe.look(view, this.context())))
+    const rows = yield* this.guard(this.effect(() => this.probe.observe(view, this.context())))
     if (rows === undefined) return
     yield* this.guard(writeFolder(this.folder(step), (folder) => anyObservations.write(folder, rows)))
     this.seen.add(step)
   })
 
-  readonly end = Effect.fnUntraced({ self: this }, function* (this: Looking, view: unknown) {
-    const finish = this.observe.finish
+  readonly end = Effect.fnUntraced({ self: this }, function* (this: Watching, view: unknown) {
+    const finish = this.probe.finish
     if (finish === undefined || this.failure !== undefined) return
     this.finished = (yield* this.guard(this.effect(() => finish(view, this.context())))) ?? []
   })
@@ -95,20 +95,20 @@ class Looking {
   /** All rows in the order of their steps, once the run is over. `ended`: why it ended early, where it did. */
   readonly rows = Effect.fnUntraced(
     { self: this },
-    function* (this: Looking, ended: PluginError | undefined) {
+    function* (this: Watching, ended: PluginError | undefined) {
       const unseen = [...this.steps].some((step) => !this.seen.has(step))
       if (
         this.failure === undefined &&
-        (unseen || (ended !== undefined && this.observe.finish !== undefined))
+        (unseen || (ended !== undefined && this.probe.finish !== undefined))
       ) {
         this.failure =
           ended ?? new UnitFailure({ outcome: "failed", reason: "the run did not show it every step" })
       }
       const rows: Row[] = []
       for (const step of this.steps) {
-        const looked =
+        const observed =
           this.failure === undefined ? yield* this.guard(anyObservations.read(this.folder(step))) : undefined
-        rows.push(...(looked ?? []))
+        rows.push(...(observed ?? []))
       }
       return this.failure === undefined
         ? Result.succeed([...rows, ...this.finished])
@@ -117,7 +117,7 @@ class Looking {
   )
 
   private folder(step: number): string {
-    return join(this.observer.scratch, `look-${String(step).padStart(7, "0")}`)
+    return join(this.observer.scratch, `observation-${String(step).padStart(7, "0")}`)
   }
 
   private context() {
@@ -146,22 +146,22 @@ class Looking {
   }
 }
 
-/** Lets `observers` look at one run. `wanted`: whether the run's own artifact is wanted as well. */
+/** Lets `observers` watch one run. `wanted`: whether the run's own artifact is wanted as well. */
 export const watching = (wanted: boolean, observers: readonly Observer[]) => {
-  const lookings = observers.map((observer) => new Looking(observer))
+  const watching = observers.map((observer) => new Watching(observer))
   const watch: Watch<unknown> = {
     wanted,
-    start: (run) => Effect.forEach(lookings, (looking) => looking.start(run), { discard: true }),
-    last: () => Math.max(-1, ...lookings.map((looking) => looking.last)),
-    wants: (step) => lookings.some((looking) => looking.wants(step)),
-    at: (step, view) => Effect.forEach(lookings, (looking) => looking.at(step, view), { discard: true }),
-    end: (view) => Effect.forEach(lookings, (looking) => looking.end(view), { discard: true }),
+    start: (run) => Effect.forEach(watching, (each) => each.start(run), { discard: true }),
+    last: () => Math.max(-1, ...watching.map((each) => each.last)),
+    wants: (step) => watching.some((each) => each.wants(step)),
+    at: (step, view) => Effect.forEach(watching, (each) => each.at(step, view), { discard: true }),
+    end: (view) => Effect.forEach(watching, (each) => each.end(view), { discard: true }),
   }
   /** @param ended why the run ended early, where it did: an observer that had seen all it wanted has its rows */
   const observations = (ended: PluginError | undefined): Effect.Effect<Observations> =>
     Effect.map(
-      Effect.forEach(lookings, (looking) =>
-        Effect.map(looking.rows(ended), (rows) => [looking.observer.key, rows] as const),
+      Effect.forEach(watching, (each) =>
+        Effect.map(each.rows(ended), (rows) => [each.observer.key, rows] as const),
       ),
       (entries) => new Map(entries),
     )

@@ -7,9 +7,9 @@ const nodeProblem = (value: unknown, kind: string | undefined): string | undefin
   const expected = kind === undefined ? "a plugin's result" : `a plugin's result of kind ${kind}`
   if (!isNode(value)) return `${expected} was expected, found ${describe(value)}`
   const { name, gives } = value.plugin
-  return kind === undefined || gives.kind === kind
+  return kind === undefined || gives.name === kind
     ? undefined
-    : `${expected} was expected, found ${name}, which gives ${gives.kind}`
+    : `${expected} was expected, found ${name}, which gives ${gives.name}`
 }
 
 const cohortsProblem = (value: unknown, kind: string | undefined): string | undefined => {
@@ -33,8 +33,8 @@ export const targetProblem = (value: unknown): string | undefined =>
 export const inputProblem = (plugin: AnyPlugin, name: string, value: unknown): string | undefined => {
   const take = plugin.takes[name]
   if (take === undefined) return nodeProblem(value, undefined)
-  if ("cohorts" in take) return cohortsProblem(value, take.cohorts.kind)
-  return nodeProblem(value, "optional" in take ? take.optional.kind : take.kind)
+  if ("cohorts" in take) return cohortsProblem(value, take.cohorts.name)
+  return nodeProblem(value, "optional" in take ? take.optional.name : take.name)
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -9,10 +9,10 @@ import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Effect, Fiber, Layer } from "effect"
 import { Progress } from "../api/progress.ts"
-import { arithmeticOf, type Computing, startBackend } from "../tensor/backend.ts"
+import { arithmeticOf, type ComputeSettings, startBackend } from "../tensor/backend.ts"
 import { backendNamed } from "./discover.ts"
 import type { Unit } from "./graph.ts"
-import { computes, type Missing, runJob } from "./job.ts"
+import { type Missing, runJob, usesBackend } from "./job.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { type Reply, Request } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
@@ -48,7 +48,7 @@ class Session {
   private constructor(
     private readonly units: ReadonlyMap<string, Unit>,
     private readonly backend: string,
-    private readonly computing: Computing,
+    private readonly computing: ComputeSettings,
     private readonly services: Layer.Layer<Store | Progress>,
   ) {}
 
@@ -72,7 +72,7 @@ class Session {
             "the pipeline file, a plugin or a file that one reads was edited after the start; start again to use the new one",
         })
       }
-      if (computes(job) && !this.started) {
+      if (usesBackend(job) && !this.started) {
         yield* startBackend(yield* backendNamed(this.backend), this.computing)
         this.started = true
       }

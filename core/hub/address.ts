@@ -12,7 +12,7 @@ export interface Repository {
   readonly revision: string
 }
 
-export interface HubReference {
+export interface HubAddress {
   readonly repository: Repository
   /** The path of a file in the repository; null where the repository itself is meant. */
   readonly path: string | null
@@ -26,8 +26,8 @@ const pattern = new RegExp(
 )
 const scheme = "hf://"
 
-/** @returns what is wrong with the reference where it is none */
-const parse = (text: string): HubReference | string => {
+/** @returns what is wrong with the address where it is none */
+const parse = (text: string): HubAddress | string => {
   const match = pattern.exec(text)
   if (match === null)
     return `${scheme}owner/name, ${scheme}datasets/owner/name, or either with @revision and /path`
@@ -35,13 +35,13 @@ const parse = (text: string): HubReference | string => {
   return { repository: { type: datasets === undefined ? "model" : "dataset", id: id!, revision }, path }
 }
 
-/** The reference that a {@link Source} is; null where it is a local path. */
-export const hubReference = (source: string): HubReference | null => {
+/** The address that a {@link Source} is; null where it is a local path. */
+export const hubAddress = (source: string): HubAddress | null => {
   const parsed = source.startsWith(scheme) ? parse(source) : null
   return typeof parsed === "string" ? null : parsed
 }
 
-/** Where data come from: a local path, or a reference into the hub, which is checked. */
+/** Where data come from: a local path, or an address on the hub, which is checked. */
 export const Source = type("string > 0").narrow((source, context) => {
   const parsed = source.startsWith(scheme) ? parse(source) : null
   return typeof parsed === "string" ? context.mustBe(parsed) : true
@@ -53,4 +53,4 @@ export const describeRepository = ({ type, id, revision }: Repository, path?: st
 
 /** The local paths among sources, for a plugin's `reads`: what lies on the hub is known by its revision. */
 export const localSources = (...sources: readonly string[]): readonly string[] =>
-  sources.filter((source) => hubReference(source) === null)
+  sources.filter((source) => hubAddress(source) === null)

@@ -19,7 +19,7 @@ import { attempt, exists, FileError, readJson, remove, writeJson } from "../io/f
 import { describeRepository, type Repository } from "./address.ts"
 import { type HubEnvironment, hubEnvironment } from "./environment.ts"
 import { claimPartial, releasePartial, sizeOfPartial } from "./partial.ts"
-import { addressOf, contentFrom, type FileFacts, factsOf, RequestError } from "./request.ts"
+import { contentFrom, type FileFacts, factsOf, RequestError, urlOf } from "./request.ts"
 
 const Origin = type({
   "+": "reject",
@@ -41,7 +41,7 @@ export type Candidate = readonly [path: string, limit: number]
  * A file of a repository on the local disk, fetched if it is not there yet. A branch such as `main` is fetched
  * once: what it stood at then is used from then on. Offline, files that are there already are still found.
  *
- * @param path inside the repository; must have passed {@link hubReference} or be a constant
+ * @param path inside the repository; must have passed {@link hubAddress} or be a constant
  * @param limit the largest size in bytes that is accepted
  * @returns the path of the local file
  * @throws FileError where there is no connection, no such file, no permission, or the content is not what the hub
@@ -82,7 +82,7 @@ export const downloadFirst: (
     }
     // The content of a commit does not change between the facts and the transfer, nor when it is resumed.
     const pinned = { ...repository, revision: commitOf(facts) ?? repository.revision }
-    const url = addressOf(environment, pinned, path)
+    const url = urlOf(environment, pinned, path)
     const partial = yield* claimPartial(target, facts.etag)
     yield* withRetries(fetchAll(environment, url, partial, facts, basename(path))).pipe(
       Effect.catchTag("RequestError", (error) => refuse(name, error)),
@@ -102,7 +102,7 @@ const firstThere = Effect.fnUntraced(function* (
 ) {
   for (const [index, [path, limit]] of candidates.entries()) {
     const asked = yield* Effect.result(
-      withRetries(factsOf(environment, addressOf(environment, repository, path))),
+      withRetries(factsOf(environment, urlOf(environment, repository, path))),
     )
     if (Result.isSuccess(asked)) return { path, limit, facts: asked.success }
     const absent = asked.failure.noSuchFile === true

@@ -28,7 +28,7 @@ const answerWithin = "30 seconds"
 const localAdvice = "Give a local file or folder instead, or set HF_ENDPOINT to a mirror that can be reached"
 
 /** Where a file's content is, at a commit or another revision. */
-export const addressOf = (
+export const urlOf = (
   { endpoint }: HubEnvironment,
   { type, id, revision }: Repository,
   path: string,

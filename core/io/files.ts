@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto"
 import { constants } from "node:fs"
 import * as fs from "node:fs/promises"
-import { dirname } from "node:path"
+import { dirname, join, relative, sep } from "node:path"
 import type { type } from "arktype"
 import { Data, Effect } from "effect"
 import { decode, type InvalidInput } from "./decode.ts"
@@ -187,16 +187,26 @@ type Fill<E, R> = (folder: string) => Effect.Effect<void, E, R>
 const filled = <E, R>(
   path: string,
   fill: Fill<E, R>,
-  place: (temporary: string) => Promise<void>,
+  publish: (temporary: string) => Promise<void>,
 ): Effect.Effect<void, E | FileError, R> => {
   const temporary = temporaryName(path)
   return Effect.gen(function* () {
     yield* attempt("make", temporary, () => fs.mkdir(temporary, { recursive: true }))
     yield* fill(temporary)
-    yield* attempt("write", path, () => place(temporary))
+    yield* attempt("write", path, () => publish(temporary))
   }).pipe(Effect.ensuring(remove(temporary)))
 }
 
 /** Removes a file or a folder with all that is in it; one that is not there is no error. */
 export const remove = (path: string): Effect.Effect<void> =>
   Effect.promise(() => fs.rm(path, { recursive: true, force: true }).catch(() => undefined))
+
+/** The paths of all files in a folder and those below it, relative to it, with forward slashes, sorted. */
+export const listFiles = (folder: string): Effect.Effect<readonly string[], FileError> =>
+  attempt("list", folder, async () => {
+    const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true })
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
+      .sort()
+  })

@@ -29,11 +29,16 @@ export const linkFolder = (source: string, target: string): Effect.Effect<void, 
   )
 
 /** Links or copies those of the named files that are there. */
-export const placeExisting = (place: typeof link, source: string, names: readonly string[], target: string) =>
+export const transferExisting = (
+  transfer: typeof link,
+  source: string,
+  names: readonly string[],
+  target: string,
+) =>
   Effect.forEach(
     names,
     Effect.fnUntraced(function* (name: string) {
-      if (yield* exists(join(source, name))) yield* place(join(source, name), join(target, name))
+      if (yield* exists(join(source, name))) yield* transfer(join(source, name), join(target, name))
     }),
     { discard: true },
   )

@@ -17,7 +17,7 @@ export const precisions = ["fp32", "bf16"] as const
 export type Precision = (typeof precisions)[number]
 
 /** How a process computes. */
-export interface Computing {
+export interface ComputeSettings {
   /** Threads that a backend may keep busy. */
   readonly threads: number
   readonly precision: Precision
@@ -35,14 +35,14 @@ export interface Backend {
   /** `auto` takes the backend of the highest rank that can run. */
   readonly rank: number
   /** What one process is known to reach in training a small encoder, flop/s: for plans, until units were timed. */
-  readonly rate: (threads: number) => number
+  readonly flopsPerSecond: (threads: number) => number
   readonly precisions: readonly Precision[]
   /** Whether it needs what few machines have: `auto` passes over it in silence. */
   readonly optional?: true
   /** Whether it can run here, without starting it. */
   readonly check: Effect.Effect<void, BackendUnavailable>
   /** Loads the library and registers it in tfjs, with its fused kernels; asked again, only computes differently. */
-  readonly register: (computing: Computing) => Effect.Effect<void, BackendUnavailable>
+  readonly register: (computing: ComputeSettings) => Effect.Effect<void, BackendUnavailable>
 }
 
 /** @throws BackendUnavailable where the backend does not compute in that precision */
@@ -71,7 +71,7 @@ export const arithmeticOf = (backend: string, precision: Precision): string =>
  */
 export const startBackend = Effect.fn("startBackend")(function* (
   backend: Backend,
-  { threads = availableParallelism(), precision = "fp32" }: Partial<Computing> = {},
+  { threads = availableParallelism(), precision = "fp32" }: Partial<ComputeSettings> = {},
 ) {
   yield* checkPrecision(backend, precision)
   // Only the package of the whole registers gradients in every runtime; tfjs-core's own bundle has none.

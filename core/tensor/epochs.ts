@@ -9,19 +9,19 @@ export const batchesPerEpoch = (examples: number, batchSize: number): number =>
  * alone, so any update's batch can be had without those before it.
  *
  * @param order by custom the stream of the name `order`
- * @returns the places of the examples of update `step` (from 0); the last batch of an epoch may be short
+ * @returns the indices of the examples of update `update` (from 0); the last batch of an epoch may be short
  */
 export const shuffledBatches = (
   order: Stream,
   examples: number,
   batchSize: number,
-): ((step: number) => Int32Array) => {
+): ((update: number) => Int32Array) => {
   const perEpoch = batchesPerEpoch(examples, batchSize)
-  let current: { epoch: number; places: Int32Array } = { epoch: -1, places: new Int32Array() }
-  return (step) => {
-    const epoch = Math.floor(step / perEpoch)
-    if (epoch !== current.epoch) current = { epoch, places: permutation(order, examples, epoch) }
-    const start = (step % perEpoch) * batchSize
-    return current.places.subarray(start, start + batchSize)
+  let current: { epoch: number; indices: Int32Array } = { epoch: -1, indices: new Int32Array() }
+  return (update) => {
+    const epoch = Math.floor(update / perEpoch)
+    if (epoch !== current.epoch) current = { epoch, indices: permutation(order, examples, epoch) }
+    const start = (update % perEpoch) * batchSize
+    return current.indices.subarray(start, start + batchSize)
   }
 }

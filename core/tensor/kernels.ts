@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core"
-import type { Dropout } from "./ops/dropout.ts"
+import type { Dropout } from "./stream.ts"
 
 /**
  * The fused kernels that a backend may have for the ops in `ops/`: functions over tensors of that backend, outside
@@ -8,7 +8,7 @@ import type { Dropout } from "./ops/dropout.ts"
  * rows, I inputs and O outputs of a linear layer.
  */
 export interface Kernels {
-  /** Normalised rows x̂ = (x − mean) · (variance + ε)^−½, their scale and shift, and the inverse deviations. */
+  /** Normalised rows x̂ = (x − mean) · (variance + ε)^−½, their scale and shift, and the reciprocal standard deviations (rstd). */
   readonly layerNorm: (
     x_TH: tf.Tensor2D,
     gamma_H: tf.Tensor1D,
@@ -17,12 +17,12 @@ export interface Kernels {
   ) => {
     readonly y_TH: tf.Tensor2D
     readonly normalised_TH: tf.Tensor2D
-    readonly inverseDeviation_T: tf.Tensor1D
+    readonly rstd_T: tf.Tensor1D
   }
   readonly layerNormInputGradient: (
     dy_TH: tf.Tensor2D,
     normalised_TH: tf.Tensor2D,
-    inverseDeviation_T: tf.Tensor1D,
+    rstd_T: tf.Tensor1D,
     gamma_H: tf.Tensor1D,
   ) => tf.Tensor2D
   /** Σ_t dy · x̂ and Σ_t dy, each [H]. */
@@ -37,7 +37,7 @@ export interface Kernels {
     x_TI: tf.Tensor2D,
     weight_OI: tf.Tensor2D,
     bias_O: tf.Tensor1D,
-  ) => { readonly y_TO: tf.Tensor2D; readonly slope_TO: tf.Tensor2D }
+  ) => { readonly y_TO: tf.Tensor2D; readonly derivative_TO: tf.Tensor2D }
   /** dy W. */
   readonly linearInputGradient: (dy_TO: tf.Tensor2D, weight_OI: tf.Tensor2D) => tf.Tensor2D
   /** dyᵀ x and Σ_t dy. */
@@ -46,23 +46,23 @@ export interface Kernels {
     x_TI: tf.Tensor2D,
   ) => { readonly dWeight_OI: tf.Tensor2D; readonly dBias_O: tf.Tensor1D }
   /** x Φ(x) and its derivative. */
-  readonly gelu: (x: tf.Tensor) => { readonly y: tf.Tensor; readonly slope: tf.Tensor }
+  readonly gelu: (x: tf.Tensor) => { readonly y: tf.Tensor; readonly derivative: tf.Tensor }
   /**
    * Inverted dropout, and the mask, where it is not made anew for the gradient.
    *
-   * @param places row n of x is row places[n] of the matrix that the draw's elements are numbered by; where left out,
+   * @param indices row n of x is row indices[n] of the matrix that the draw's elements are numbered by; where left out,
    *   x is that matrix
    */
   readonly dropout: (
     x: tf.Tensor,
     dropout: Dropout,
-    places?: Int32Array,
+    indices?: Int32Array,
   ) => { readonly y: tf.Tensor; readonly mask: tf.Tensor | undefined }
   readonly dropoutGradient: (
     dy: tf.Tensor,
     mask: tf.Tensor | undefined,
     dropout: Dropout,
-    places?: Int32Array,
+    indices?: Int32Array,
   ) => tf.Tensor
   /** `layerNorm` of residual + dropout(x). */
   readonly residualNorm: (
@@ -72,7 +72,7 @@ export interface Kernels {
     beta_H: tf.Tensor1D,
     epsilon: number,
     dropout?: Dropout,
-    places?: Int32Array,
+    indices?: Int32Array,
   ) => ReturnType<Kernels["layerNorm"]> & { readonly mask: tf.Tensor | undefined }
   /** [H] from [T, H]. */
   readonly sumRows: (x_TH: tf.Tensor2D) => tf.Tensor1D
@@ -89,7 +89,7 @@ export interface Kernels {
   readonly infoNCE: (
     z1_ND: tf.Tensor2D,
     z2_ND: tf.Tensor2D,
-    tau: number,
+    temperature: number,
   ) => { readonly loss: tf.Scalar; readonly dz1_ND: tf.Tensor2D; readonly dz2_ND: tf.Tensor2D }
   /**
    * Attention of R queries inside each sequence. `saved` is what the same backend's gradient wants besides the inputs:
@@ -131,7 +131,7 @@ export interface Kernels {
     input_TI: tf.Tensor2D,
     outputGradient_TO: tf.Tensor2D,
     offsets: Int32Array,
-    way: "token" | "direct",
+    method: "token" | "direct",
   ) => Float64Array
   /**
    * The values of a float32 tensor, to be read at once and not to be written: where the backend keeps them on the host,
@@ -149,15 +149,15 @@ export interface AttentionSaved {
 
 /**
  * Sequences side by side in one [T, H] matrix, and the tokens of them that ask, R queries. Scores are flat, [P]:
- * sequence after sequence, in each heads x queries x L, so that an element's place does not depend on how it is
+ * sequence after sequence, in each heads x queries x L, so that an element's index does not depend on how it is
  * computed.
  */
 export interface Packing {
   readonly heads: number
   /** Where the sequences begin, and at last T. */
   readonly offsets: Int32Array
-  /** [R], rising: the tokens that ask. */
-  readonly places: Int32Array
+  /** [R], ascending: the tokens that ask. */
+  readonly queryIndices: Int32Array
   readonly sequences: readonly PackedSequence[]
   /** P = heads · Σ queries · L. */
   readonly scores: number

@@ -2,10 +2,10 @@ import { fillPhilox, wordsPerBlock } from "./philox.ts"
 
 /**
  * Random numbers that are named, not drawn: every number is a pure function of a stream (a seed and a name), a site
- * (which random thing of the model: a layer's dropout, a head's weights), a step and the element's index. Nothing
+ * (which random thing of the model: a layer's dropout, a head's weights), an iteration and the element's index. Nothing
  * has a state, so a run resumed at step t continues bit for bit, and all backends and runtimes see the same numbers.
  *
- * Philox counter: [block, site, step low 32 bits, step high 21 bits]; element i is word i mod 4 of block ⌊i / 4⌋.
+ * Philox counter: [block, site, iteration low 32 bits, iteration high 21 bits]; element i is word i mod 4 of block ⌊i / 4⌋.
  * Philox key: [seed, FNV-1a hash of the name].
  */
 export interface Stream {
@@ -13,13 +13,19 @@ export interface Stream {
   readonly nameHash: number
 }
 
-/** Where in a stream numbers are taken from. Two draws with the same stream, site and step are the same numbers. */
+/** Where in a stream numbers are taken from. Two draws with the same stream, site and iteration are the same numbers. */
 export interface Draw {
   readonly stream: Stream
   /** Integer in [0, 2³²). */
   readonly site: number
-  /** Integer in [0, 2⁵³): a training step, an epoch. */
-  readonly step: number
+  /** Integer in [0, 2⁵³): the update, epoch or item that they are drawn for. */
+  readonly iteration: number
+}
+
+/** Dropout at one site of the model: the probability that an element is dropped, and where the masks are drawn from. */
+export interface Dropout extends Draw {
+  /** In [0, 1). */
+  readonly rate: number
 }
 
 const word = 2 ** 32
@@ -43,8 +49,10 @@ export const stream = (seed: number, name: string): Stream => {
 }
 
 /** The words of a draw from element `first` (of a whole block) on. */
-const fillWords = (out: Uint32Array, { stream, site, step }: Draw, first = 0): void => {
-  if (!Number.isSafeInteger(step) || step < 0) throw new RangeError(`a step is a natural number, not ${step}`)
+const fillWords = (out: Uint32Array, { stream, site, iteration }: Draw, first = 0): void => {
+  if (!Number.isSafeInteger(iteration) || iteration < 0) {
+    throw new RangeError(`an iteration is a natural number, not ${iteration}`)
+  }
   if (!Number.isInteger(site) || site < 0 || site >= word) {
     throw new RangeError(`a site is an integer from 0 to 4294967295, not ${site}`)
   }
@@ -52,8 +60,8 @@ const fillWords = (out: Uint32Array, { stream, site, step }: Draw, first = 0): v
     out,
     first / wordsPerBlock,
     site,
-    step >>> 0,
-    Math.floor(step / word),
+    iteration >>> 0,
+    Math.floor(iteration / word),
     stream.seed,
     stream.nameHash,
   )
@@ -76,11 +84,11 @@ export const integers = (draw: Draw, count: number, bound: number): Int32Array =
   return Int32Array.from(words, (bits) => Math.floor((bits / word) * bound))
 }
 
-/** A permutation of 0 … n − 1 for an epoch (site 0, step = epoch), by Fisher and Yates. */
+/** A permutation of 0 … n − 1 for an epoch (site 0, iteration = epoch), by Fisher and Yates. */
 export const permutation = (stream: Stream, n: number, epoch: number): Int32Array => {
   const order = Int32Array.from({ length: n }, (_, index) => index)
   const words = new Uint32Array(n)
-  fillWords(words, { stream, site: 0, step: epoch })
+  fillWords(words, { stream, site: 0, iteration: epoch })
   for (let last = n - 1; last > 0; last--) {
     const other = Math.floor((words[last]! / word) * (last + 1))
     const kept = order[last]!
@@ -98,7 +106,8 @@ const blockLength = 4096
  *
  * @throws RangeError unless 0 ≤ rate < 1
  */
-export const fillDropoutMask = (out: Float32Array, rate: number, draw: Draw, first = 0): void => {
+export const fillDropoutMask = (out: Float32Array, dropout: Dropout, first = 0): void => {
+  const { rate } = dropout
   if (!(rate >= 0 && rate < 1)) throw new RangeError(`a dropout rate is in [0, 1), not ${rate}`)
   const threshold = Math.round(rate * word)
   const scale = 1 / (1 - rate)
@@ -108,7 +117,7 @@ export const fillDropoutMask = (out: Float32Array, rate: number, draw: Draw, fir
   const words = new Uint32Array(Math.min(blockLength, end))
   for (let start = 0; start < end; start += blockLength) {
     const length = Math.min(blockLength, end - start)
-    fillWords(length === words.length ? words : words.subarray(0, length), draw, first - skipped + start)
+    fillWords(length === words.length ? words : words.subarray(0, length), dropout, first - skipped + start)
     for (let index = start === 0 ? skipped : 0; index < length; index++) {
       out[start + index - skipped] = words[index]! < threshold ? 0 : scale
     }

@@ -1,6 +1,6 @@
 /**
- * A training's state on disk, so that it can be stopped and gone on with: one folder a save, named by the number of
- * updates, written whole or not at all. Tensors are written and read one at a time: a large model has gigabytes.
+ * A training's state on disk, so that it can be stopped and gone on with: one folder a save, named by its step,
+ * written whole or not at all. Tensors are written and read one at a time: a large model has gigabytes.
  */
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
@@ -19,14 +19,14 @@ import { openSafetensors, writeSafetensors } from "./safetensors.ts"
 export interface TrainingState {
   readonly parameters: Parameters
   readonly optimiser: AdamWState
-  /** [updates of the whole training], filled as far as `optimiser.updates` */
+  /** [steps of the whole training], filled as far as `optimiser.step` */
   readonly loss: Float64Array
   readonly gradientNorm: Float64Array
 }
 
 const StateFile = type({
   "+": "reject",
-  updates: "number.integer >= 0",
+  step: "number.integer >= 0",
   loss: ArrayFile,
   gradientNorm: ArrayFile,
 })
@@ -44,8 +44,8 @@ const savedIn = (scratch: string): Effect.Effect<readonly string[], FileError> =
   attempt("list", scratch, async () => {
     await fs.mkdir(scratch, { recursive: true })
     const names = await fs.readdir(scratch)
-    const updates = names.flatMap((name) => /^training-(\d{1,15})$/.exec(name)?.[1] ?? [])
-    return updates.sort((a, b) => Number(b) - Number(a)).map((count) => `training-${count}`)
+    const steps = names.flatMap((name) => /^training-(\d{1,15})$/.exec(name)?.[1] ?? [])
+    return steps.sort((a, b) => Number(b) - Number(a)).map((step) => `training-${step}`)
   })
 
 /**
@@ -57,15 +57,15 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
   scratch: string,
   state: TrainingState,
 ): Effect.fn.Return<void, FileError> {
-  const { updates } = state.optimiser
-  const name = `training-${updates}`
+  const { step } = state.optimiser
+  const name = `training-${step}`
   yield* writeFolder(
     join(scratch, name),
     Effect.fnUntraced(function* (folder) {
       const sources = tensorsOf(state).map(({ key, set, name }) => sourceOf(key, set.get(name)))
       yield* writeSafetensors(join(folder, tensorsFile), sources)
       yield* writeJson(join(folder, "state.json"), {
-        updates,
+        step,
         loss: yield* writeArray(folder, "loss", state.loss),
         gradientNorm: yield* writeArray(folder, "gradient-norm", state.gradientNorm),
       })
@@ -90,14 +90,14 @@ const openState = Effect.fnUntraced(function* (folder: string, state: TrainingSt
     const names = misfits.map(({ key }) => key).join(", ")
     return yield* new InvalidInput({ what: tensors.path, problems: [`it is of another model (${names})`] })
   }
-  if (lengths.some((length) => length !== state.loss.length) || file.updates > until) {
-    const found = `it has ${file.updates} of ${lengths.join(" and ")} updates, at most ${until} of ${state.loss.length} were expected`
+  if (lengths.some((length) => length !== state.loss.length) || file.step > until) {
+    const found = `it is at step ${file.step} of ${lengths.join(" and ")}, at most ${until} of ${state.loss.length} were expected`
     return yield* new InvalidInput({ what: folder, problems: [found] })
   }
-  return { updates: file.updates, loss, gradientNorm, tensors }
+  return { step: file.step, loss, gradientNorm, tensors }
 })
 
-/** Reads a saved state into `state`; gives the number of updates, or undefined where it cannot be used. */
+/** Reads a saved state into `state`; gives its step, or undefined where it cannot be used. */
 const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, until: number) {
   const saved = yield* Effect.catch(openState(folder, state, until), (error) =>
     Effect.as(Effect.logWarning(`a saved state cannot be used: ${error.message}`), undefined),
@@ -108,14 +108,14 @@ const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, 
   }
   state.loss.set(saved.loss)
   state.gradientNorm.set(saved.gradientNorm)
-  return saved.updates
+  return saved.step
 })
 
 /**
  * Puts the state that is saved in `scratch`, if there is one, into `state`. One that cannot be used (damaged in a power
  * cut, or of another training) is removed with a warning, and the training starts over: it gives the same bits.
  *
- * @param until the largest number of updates to go on from
+ * @param until the last step to go on from
  * @returns the optimiser's state to go on from
  * @throws FileError or InvalidInput where the disk fails, or the file changes, while tensors are read
  */
@@ -126,8 +126,8 @@ export const loadTraining = Effect.fn("loadTraining")(function* (
 ): Effect.fn.Return<AdamWState, FileError | InvalidInput> {
   for (const name of yield* savedIn(scratch)) {
     const folder = join(scratch, name)
-    const updates = yield* Effect.scoped(fill(folder, state, until))
-    if (updates !== undefined) return { ...state.optimiser, updates }
+    const step = yield* Effect.scoped(fill(folder, state, until))
+    if (step !== undefined) return { ...state.optimiser, step }
     yield* remove(folder)
   }
   return state.optimiser

@@ -14,7 +14,7 @@ import { loadTraining, saveTraining, type TrainingState } from "./training-state
 export type Optimiser = Omit<AdamWOptions, "learningRate" | "gradientScale">
 
 /** What was measured in an update. */
-export interface Update {
+export interface UpdateMetrics {
   /** Before the update, with dropout. */
   readonly loss: number
   readonly learningRate: number
@@ -22,43 +22,43 @@ export interface Update {
   readonly gradientNorm: number
 }
 
-/** The same for all updates, [updates] each; update s (from 0) saw the model after s updates. */
-export type Metrics = { readonly [M in keyof Update]: Float64Array }
+/** The same for all updates, [steps] each: update u (from 0) saw the model after u updates, at step u. */
+export type Metrics = { readonly [M in keyof UpdateMetrics]: Float64Array }
 
-/** The update that led to the model after `steps` updates; undefined at 0. */
-export const lastUpdate = (metrics: Metrics, steps: number): Update | undefined =>
-  steps === 0
+/** The metrics of the update that led to a step; undefined at step 0. */
+export const metricsBefore = (metrics: Metrics, step: number): UpdateMetrics | undefined =>
+  step === 0
     ? undefined
     : {
-        loss: metrics.loss[steps - 1]!,
-        learningRate: metrics.learningRate[steps - 1]!,
-        gradientNorm: metrics.gradientNorm[steps - 1]!,
+        loss: metrics.loss[step - 1]!,
+        learningRate: metrics.learningRate[step - 1]!,
+        gradientNorm: metrics.gradientNorm[step - 1]!,
       }
 
 export interface Training<E, R> {
   /** Updated in place; they stay the caller's. */
   readonly parameters: Parameters
-  /** [updates]: their number is the length of the training. */
+  /** [steps], one an update: their number is the length of the training. */
   readonly learningRates: Float64Array
   readonly optimiser: Optimiser
   /** Gradients whose norm exceeds this are scaled down to it; Infinity: never. */
   readonly clip: number
   /**
-   * The loss of update `step` (from 0), built under the tape, with dropout. Follows from the parameters and the step
-   * alone, so that a resumed training gives the same bits.
+   * The loss of update `update` (from 0), built under the tape, with dropout. Follows from the parameters and the index
+   * of the update alone, so that a resumed training gives the same bits.
    */
-  readonly loss: (step: number) => tf.Scalar
+  readonly loss: (update: number) => tf.Scalar
   /** A folder where the state is kept while the training is stopped. */
   readonly scratch: string
-  /** Stops after so many updates; all of them where left out. */
+  /** Stops at this step; after all updates where left out. */
   readonly until?: number
   /**
-   * Called with the model after `steps` updates: before the first one (0), after each, and on resuming once more for
-   * the step resumed from, so doing it twice must do no harm. May look at the model, and must not change it.
+   * Called with the model at each step (the number of updates done), 0 included, and on resuming once more for the step
+   * resumed from, so doing it twice must do no harm. May read the model, and must not change it.
    *
-   * @param last the update that led here; undefined at 0
+   * @param last the metrics of the update that led here; undefined at step 0
    */
-  readonly at?: (steps: number, last: Update | undefined) => Effect.Effect<void, E, R>
+  readonly at?: (step: number, last: UpdateMetrics | undefined) => Effect.Effect<void, E, R>
 }
 
 /** A state is saved this often (milliseconds), but saving takes at most a twentieth of the time. */
@@ -73,8 +73,8 @@ const saveShare = 20
  * one there goes on from it and gives the same bits as one that was never stopped.
  *
  * @returns the metrics of the updates that were made, those before a stop included
- * @throws UnitFailure with the outcome `diverged` and the step of the update (from 0), as soon as its loss or gradient
- *   norm is not finite; that update is not made
+ * @throws UnitFailure with the outcome `diverged` and the step that was reached, as soon as the loss or the gradient norm
+ *   of the next update is not finite; that update is not made
  */
 export const train = Effect.fnUntraced(function* <E = never, R = never>(
   training: Training<E, R>,
@@ -92,8 +92,8 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
 
   const save = Effect.suspend(() => saveTraining(scratch, state))
   const visit = Effect.suspend(() => {
-    const steps = state.optimiser.updates
-    return at?.(steps, lastUpdate({ ...state, learningRate: learningRates }, steps)) ?? Effect.void
+    const { step } = state.optimiser
+    return at?.(step, metricsBefore({ ...state, learningRate: learningRates }, step)) ?? Effect.void
   })
 
   const load = Effect.map(loadTraining(scratch, state, until), (optimiser) => {
@@ -103,17 +103,17 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
   const loop = Effect.gen(function* () {
     yield* visit
     let nextSave = (yield* Clock.currentTimeMillis) + savePeriod
-    while (state.optimiser.updates < until) {
-      const step = state.optimiser.updates
-      const { loss, gradientNorm, next } = update(training, state.optimiser)
+    while (state.optimiser.step < until) {
+      const update = state.optimiser.step
+      const { loss, gradientNorm, next } = makeUpdate(training, state.optimiser)
       if (next === undefined) {
         const reason = Number.isFinite(loss) ? `the gradient norm is ${gradientNorm}` : `the loss is ${loss}`
-        return yield* new UnitFailure({ outcome: "diverged", reason, step })
+        return yield* new UnitFailure({ outcome: "diverged", reason, step: update })
       }
-      state.loss[step] = loss
-      state.gradientNorm[step] = gradientNorm
+      state.loss[update] = loss
+      state.gradientNorm[update] = gradientNorm
       state = { ...state, optimiser: next }
-      yield* progress.report(step + 1, until, `loss ${loss.toFixed(4)}`)
+      yield* progress.report(update + 1, until, `loss ${loss.toFixed(4)}`)
       yield* Effect.yieldNow
       yield* visit
       const now = yield* Clock.currentTimeMillis
@@ -148,12 +148,12 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
 })
 
 /** One update; there is no `next` state where the loss or the gradient norm is not finite. */
-const update = <E, R>(
+const makeUpdate = <E, R>(
   { parameters, learningRates, optimiser, clip, loss }: Training<E, R>,
   state: AdamWState,
 ): { readonly loss: number; readonly gradientNorm: number; readonly next: AdamWState | undefined } => {
-  const step = state.updates
-  const { value, gradients } = valueAndGradients(() => loss(step), parameters)
+  const update = state.step
+  const { value, gradients } = valueAndGradients(() => loss(update), parameters)
   const measured = value.dataSync()[0]!
   value.dispose()
   const gradientNorm = globalNorm(gradients)
@@ -161,7 +161,7 @@ const update = <E, R>(
   const next = finite
     ? adamwStep(parameters, gradients, state, {
         ...optimiser,
-        learningRate: learningRates[step]!,
+        learningRate: learningRates[update]!,
         gradientScale: clippingScale(gradientNorm, clip),
       })
     : undefined

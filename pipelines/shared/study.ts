@@ -102,11 +102,11 @@ export const study = (settings: StudySettings) => {
     }))
   const during = looked.map((of) =>
     mapCohort(of, (run) =>
-      fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warm-up", last: true } }),
+      fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
     ),
   )
   const trajectories = looked.map((of) =>
-    mapCohort(of, (run) => trajectory({ run, steps: { at: [1], every: "warm-up", last: true } })),
+    mapCohort(of, (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } })),
   )
   const report = studyPage({
     title,

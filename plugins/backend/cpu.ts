@@ -6,7 +6,7 @@ export const cpu: Backend = {
   name: "cpu",
   summary: "plain JavaScript, runs everywhere, slow",
   rank: 0,
-  rate: () => 0.8e9,
+  flopsPerSecond: () => 0.8e9,
   precisions: ["fp32"],
   check: Effect.void,
   register: () =>

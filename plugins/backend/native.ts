@@ -19,7 +19,7 @@ export const native: Backend = {
   name,
   summary: "C++ on the processor's cores and vectors, built on first use",
   rank: 30,
-  rate: (threads) => 100e9 * threads,
+  flopsPerSecond: (threads) => 100e9 * threads,
   precisions: ["fp32", "bf16"],
   check: Effect.asVoid(Effect.catch(addonPath(), unavailable)),
   register: Effect.fnUntraced(function* ({ threads, precision }) {

@@ -23,7 +23,7 @@ export const tensorflow: Backend = {
   name: "tensorflow",
   summary: "TensorFlow on an NVIDIA GPU (CUDA 11.2)",
   rank: 20,
-  rate: () => 500e9,
+  flopsPerSecond: () => 500e9,
   precisions: ["fp32"],
   optional: true,
   // Only loading tells: the native binding may be missing or not fit the machine.

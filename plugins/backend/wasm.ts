@@ -41,7 +41,7 @@ export const wasm: Backend = {
   name: "wasm",
   summary: "WebAssembly with SIMD on one thread, runs everywhere",
   rank: 10,
-  rate: () => 12e9,
+  flopsPerSecond: () => 12e9,
   precisions: ["fp32"],
   check: Effect.asVoid(binaries),
   register: Effect.fnUntraced(function* () {

@@ -34,16 +34,19 @@ export const finetune = bench({
     const material = yield* pairs(rte, { count, maxLength, tokenizer })
     const { sequences, labels, data } = material
     const model = yield* freshModel(size, material.vocabularySize, ["pooler", "classifier"])
-    const places = (step: number) => Int32Array.from({ length: batch }, (_, n) => step * batch + n)
+    const dropout = { rate: model.config.hiddenDropout, stream: stream(0, "dropout") }
+    const indicesOf = (update: number) => Int32Array.from({ length: batch }, (_, n) => update * batch + n)
     return yield* trainingJob(
       {
         model,
         heads: ["pooler", "classifier"],
-        batches: Array.from({ length: steps + 1 }, (_, step) => selectSequences(sequences, places(step))),
+        batches: Array.from({ length: steps + 1 }, (_, update) =>
+          selectSequences(sequences, indicesOf(update)),
+        ),
         predictions: 0,
         optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
-        loss: (step) =>
-          lossOf(model, { sequences, labels }, places(step), { stream: stream(0, "dropout"), step }),
+        loss: (update) =>
+          lossOf(model, { sequences, labels }, indicesOf(update), { ...dropout, iteration: update }),
       },
       { model: size, facts: { batch, data } },
     )

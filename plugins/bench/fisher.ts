@@ -1,9 +1,9 @@
 import { type } from "arktype"
 import { Effect } from "effect"
 import { bench } from "../../core/api/bench.ts"
-import { blocksOf, parametersOf } from "../model/parameters.ts"
-import { blockGrams, layerOf, parameterGrams } from "../probe/fisher/block-grams.ts"
-import { lookCost } from "../probe/fisher/cost.ts"
+import { blocksOf, layerOf, parametersOf } from "../model/parameters.ts"
+import { blockGrams, parameterGrams } from "../probe/fisher/block-grams.ts"
+import { observationCost } from "../probe/fisher/cost.ts"
 import { effectiveRank } from "../probe/fisher/rank.ts"
 import { eigenvalues } from "../probe/fisher/spectrum.ts"
 import { freshModel } from "./shared/model.ts"
@@ -48,7 +48,7 @@ export const fisher = bench({
       ([block]) => layerOf(block) !== undefined,
     )
     const tokens = sequences.ids.length
-    const cost = lookCost(
+    const cost = observationCost(
       {
         ...config,
         parameters: parameters.size,

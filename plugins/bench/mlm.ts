@@ -24,12 +24,13 @@ export const mlm = bench({
     const material = yield* sentences(corpus, { count: batch * (steps + 1), maxLength, tokenizer })
     const { sequences, special, vocabularySize, data } = material
     const model = yield* freshModel(size, vocabularySize, ["pooler", "maskedLanguageModel"])
+    const dropout = { rate: model.config.hiddenDropout, stream: stream(0, "dropout") }
     const mask = masker(special, vocabularySize, 0)
-    const masked = Array.from({ length: steps + 1 }, (_, step) => {
-      const places = Int32Array.from({ length: batch }, (_, n) => step * batch + n)
-      return mask(selectSequences(sequences, places), places, 0)
+    const masked = Array.from({ length: steps + 1 }, (_, update) => {
+      const indices = Int32Array.from({ length: batch }, (_, n) => update * batch + n)
+      return mask(selectSequences(sequences, indices), indices, 0)
     })
-    const predictions = masked.reduce((sum, { positions }) => sum + positions.length, 0) / masked.length
+    const predictions = masked.reduce((sum, { indices }) => sum + indices.length, 0) / masked.length
     return yield* trainingJob(
       {
         model,
@@ -37,7 +38,7 @@ export const mlm = bench({
         batches: masked.map(({ sequences }) => sequences),
         predictions,
         optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01, biasCorrection: true },
-        loss: (step) => maskedLoss(model, masked[step]!, { stream: stream(0, "dropout"), step }),
+        loss: (update) => maskedLoss(model, masked[update]!, { ...dropout, iteration: update }),
       },
       { model: size, facts: { batch, data, predictions: Math.round(predictions) } },
     )

@@ -23,18 +23,19 @@ export const simcse = bench({
     const material = yield* sentences(corpus, { count: batch * (steps + 1), maxLength, tokenizer })
     const { sequences, data } = material
     const model = yield* freshModel(size, material.vocabularySize, ["pooler"])
-    const places = (step: number) => Int32Array.from({ length: batch }, (_, n) => step * batch + n)
+    const dropout = { rate: model.config.hiddenDropout, stream: stream(0, "dropout") }
+    const indicesOf = (update: number) => Int32Array.from({ length: batch }, (_, n) => update * batch + n)
     return yield* trainingJob(
       {
         model,
         heads: ["pooler"],
-        batches: Array.from({ length: steps + 1 }, (_, step) =>
-          selectSequences(sequences, [...places(step), ...places(step)]),
+        batches: Array.from({ length: steps + 1 }, (_, update) =>
+          selectSequences(sequences, [...indicesOf(update), ...indicesOf(update)]),
         ),
         predictions: 0,
         optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, biasCorrection: true },
-        loss: (step) =>
-          contrastiveLoss(model, sequences, places(step), { stream: stream(0, "dropout"), step }, 0.05),
+        loss: (update) =>
+          contrastiveLoss(model, sequences, indicesOf(update), { ...dropout, iteration: update }, 0.05),
       },
       { model: size, facts: { batch, data } },
     )

@@ -7,7 +7,7 @@ import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Progress } from "../../core/api/progress.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubReference, localSources, Source } from "../../core/hub/address.ts"
+import { hubAddress, localSources, Source } from "../../core/hub/address.ts"
 import { download } from "../../core/hub/download.ts"
 import { attempt, FileError } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
@@ -50,9 +50,9 @@ export const glue = plugin({
   options: Options,
   takes,
   gives: Examples,
-  computes: false,
+  usesBackend: false,
   reads: ({ source }) => localSources(source),
-  forecast: ({ task, maxLength }, inputs) => {
+  estimate: ({ task, maxLength }, inputs) => {
     const { train, dev, labelNames, lengths } = glueTasks[task]
     const tokensPerExample = meanLength(lengths, maxLength)
     // Two int32 a token, offset and label an example; in memory the text and what the tokenizer makes of it besides.
@@ -95,9 +95,9 @@ export const glue = plugin({
 })
 
 const filesOf = Effect.fnUntraced(function* (task: GlueTask, source: string) {
-  const reference = hubReference(source)
-  if (reference !== null) {
-    const { repository, path } = reference
+  const address = hubAddress(source)
+  if (address !== null) {
+    const { repository, path } = address
     const [train, dev] = yield* Effect.forEach(["train", "dev"] as const, (split) =>
       download(repository, `${path ?? task.config}/${names.parquet[split][0]}`, largestFile),
     )

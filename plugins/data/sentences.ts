@@ -47,9 +47,9 @@ export const sentences = plugin({
   options: Options,
   takes,
   gives: Corpus,
-  computes: false,
+  usesBackend: false,
   reads: ({ source }) => localSources(source),
-  forecast: ({ source, maxLength, limit = Number.POSITIVE_INFINITY }, inputs) => {
+  estimate: ({ source, maxLength, limit = Number.POSITIVE_INFINITY }, inputs) => {
     const bytes = statSync(source, { throwIfNoEntry: false })?.size
     const each = source.endsWith(".gz") ? bytesPerSentenceCompressed : bytesPerSentence
     const count = Math.min(limit, bytes === undefined ? usualCount : Math.ceil(bytes / each))

@@ -5,7 +5,7 @@ import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Similarity } from "../../core/artifacts/similarity.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubReference, localSources, Source } from "../../core/hub/address.ts"
+import { hubAddress, localSources, Source } from "../../core/hub/address.ts"
 import { download } from "../../core/hub/download.ts"
 import { exists, FileError } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
@@ -28,7 +28,7 @@ const Options = type({
   maxLength: "3 <= number.integer <= 512 = 128",
 }).narrow(
   ({ benchmark, source }, context) =>
-    hubReference(source) === null ||
+    hubAddress(source) === null ||
     benchmarks[benchmark].hub !== undefined ||
     context.reject({
       path: ["source"],
@@ -50,9 +50,9 @@ export const sts = plugin({
   options: Options,
   takes,
   gives: Similarity,
-  computes: false,
+  usesBackend: false,
   reads: ({ source }) => localSources(source),
-  forecast: ({ benchmark, maxLength }, inputs) => {
+  estimate: ({ benchmark, maxLength }, inputs) => {
     const { pairs } = benchmarks[benchmark]
     const tokensPerSentence = meanLength(lengths, maxLength)
     const disk = pairs * (16 * tokensPerSentence + 16)
@@ -100,9 +100,9 @@ const setsOf = Effect.fnUntraced(function* ({ benchmark, source }: Options) {
       Effect.map(pairsOfSubset(source, name), (pairs): NamedPairs => ({ name, pairs })),
     )
   }
-  const reference = hubReference(source)
-  if (reference !== null && hub !== undefined) {
-    const path = yield* download(reference.repository, `${reference.path ?? "stsb"}/${hub}`, largestFile)
+  const address = hubAddress(source)
+  if (address !== null && hub !== undefined) {
+    const path = yield* download(address.repository, `${address.path ?? "stsb"}/${hub}`, largestFile)
     return [{ name: benchmark, pairs: yield* pairsOfParquet(path) }]
   }
   for (const file of files) {

@@ -44,13 +44,13 @@ export const toyVocabulary = plugin({
   options: type({ "+": "reject" }),
   takes: none,
   gives: Vocabulary,
-  computes: false,
-  forecast: () => ({ artifact: { size: tokens.length }, cost: costOf(0) }),
+  usesBackend: false,
+  estimate: () => ({ artifact: { size: tokens.length }, cost: costOf(0) }),
   run: () => {
-    const [pad, unknown, first, separator, mask] = specialTokens.map((token) => tokens.indexOf(token))
+    const [pad, unknown, cls, separator, mask] = specialTokens.map((token) => tokens.indexOf(token))
     return Effect.succeed({
       tokens,
-      special: { pad: pad!, unknown: unknown!, first: first!, separator: separator!, mask: mask! },
+      special: { pad: pad!, unknown: unknown!, cls: cls!, separator: separator!, mask: mask! },
     })
   },
 })
@@ -88,8 +88,8 @@ export const toyCorpus = plugin({
   options: CorpusOptions,
   takes,
   gives: Corpus,
-  computes: false,
-  forecast: ({ sentences, restated }, inputs) => {
+  usesBackend: false,
+  estimate: ({ sentences, restated }, inputs) => {
     const tokensPerSentence = restated ? pairLength : sentenceLength
     return {
       artifact: { sentences, tokensPerSentence, vocabularySize: inputs.vocabulary.size },
@@ -150,8 +150,8 @@ export const toyEntailment = plugin({
   options: EntailmentOptions,
   takes,
   gives: Examples,
-  computes: false,
-  forecast: ({ train, dev }, inputs) => ({
+  usesBackend: false,
+  estimate: ({ train, dev }, inputs) => ({
     artifact: { train, dev, tokensPerExample: pairLength, labels: 2, vocabularySize: inputs.vocabulary.size },
     cost: costOf(diskOf(train + dev, pairLength)),
   }),
@@ -188,8 +188,8 @@ export const toySimilarity = plugin({
   options: SimilarityOptions,
   takes,
   gives: Similarity,
-  computes: false,
-  forecast: ({ pairs }, inputs) => ({
+  usesBackend: false,
+  estimate: ({ pairs }, inputs) => ({
     artifact: { pairs, tokensPerSentence: sentenceLength, vocabularySize: inputs.vocabulary.size },
     cost: costOf(diskOf(2 * pairs, sentenceLength)),
   }),

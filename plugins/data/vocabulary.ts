@@ -30,9 +30,9 @@ export const vocabulary = plugin({
   options: Options,
   takes,
   gives: Vocabulary,
-  computes: false,
+  usesBackend: false,
   reads: ({ source }) => localSources(source),
-  forecast: () => ({ artifact: { size: usualSize }, cost: cost({ memory: 2e8, disk: 2.4e5 }) }),
+  estimate: () => ({ artifact: { size: usualSize }, cost: cost({ memory: 2e8, disk: 2.4e5 }) }),
   run: Effect.fn("vocabulary")(function* ({ options: { source } }: RunContext<Options, typeof takes, never>) {
     const path = yield* localFile(source, largestFile)
     const found = yield* readVocabulary(path)

@@ -4,7 +4,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
-import { Checkpoint, type CheckpointForecast, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
+import { Checkpoint, type CheckpointEstimate, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
 import { Run, type RunGiven } from "../../core/artifacts/run.ts"
 import { countOf } from "../../core/artifacts/sequences.ts"
@@ -13,13 +13,13 @@ import { attempt, type FileError } from "../../core/io/files.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
 import { linearSchedule, stepsInEpochs } from "../../core/tensor/schedule.ts"
 import { stream } from "../../core/tensor/stream.ts"
-import { lastUpdate, train, type Update } from "../../core/tensor/training.ts"
+import { metricsBefore, train, type UpdateMetrics } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
-import { configOf } from "../model/config.ts"
+import { configOf, withDropout } from "../model/config.ts"
 import { forwardFlops, trainingFlops, type Workload } from "../model/cost.ts"
 import { loadModel, saveModel } from "../model/hugging-face.ts"
-import { blocksOf, countParameters, type Head, parametersOf } from "../model/parameters.ts"
+import { blocksOf, countParameters, type OutputHead, parametersOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classification/classifier.ts"
 
@@ -60,7 +60,7 @@ const Options = type({
 type Options = typeof Options.infer
 
 const takes = { data: Examples, checkpoint: Checkpoint }
-const heads: readonly Head[] = ["pooler", "classifier"]
+const heads: readonly OutputHead[] = ["pooler", "classifier"]
 
 const lengthOf = (options: Options, examples: number) => {
   const perEpoch = batchesPerEpoch(examples, options.batchSize)
@@ -101,7 +101,7 @@ const run = Effect.fn("classification")(function* (
 ) {
   const { options, inputs, scratch, watch } = context
   const { data, checkpoint } = inputs
-  const { seed, dropout } = options
+  const { seed } = options
   const head = stream(seed, "head")
   const loaded = yield* Effect.acquireRelease(
     loadModel(checkpoint.folder, {
@@ -110,8 +110,7 @@ const run = Effect.fn("classification")(function* (
     }),
     ({ parameters }) => Effect.sync(() => parameters.dispose()),
   )
-  const rates = { hiddenDropout: dropout, attentionDropout: dropout, classifierDropout: dropout }
-  const model: BertModel = { ...loaded, config: { ...loaded.config, ...rates } }
+  const model: BertModel = { ...loaded, config: withDropout(loaded.config, options.dropout) }
   const limits = limitsOfCheckpoint(checkpoint, model.config)
   const problems = (["train", "dev"] as const).flatMap((split) =>
     sequenceProblems(`the ${split} split`, data[split].sequences, data.vocabularySize, limits),
@@ -121,9 +120,9 @@ const run = Effect.fn("classification")(function* (
   const length = lengthOf(options, countOf(data.train.sequences))
   const { steps, warmupSteps } = length
   const batchOf = shuffledBatches(stream(seed, "order"), countOf(data.train.sequences), options.batchSize)
-  const masks = stream(seed, "dropout")
+  const dropout = { rate: options.dropout, stream: stream(seed, "dropout") }
   const blocks = blocksOf(parametersOf(model.config, heads))
-  const view = (step: number, last: Update | undefined): ClassifierView => ({
+  const view = (step: number, last: UpdateMetrics | undefined): ClassifierView => ({
     step,
     totalSteps: steps,
     warmupSteps,
@@ -145,12 +144,12 @@ const run = Effect.fn("classification")(function* (
     learningRates: linearSchedule(options.lr, steps, warmupSteps),
     optimiser: options,
     clip: options.clip,
-    loss: (step) => lossOf(model, data.train, batchOf(step), { stream: masks, step }),
+    loss: (update) => lossOf(model, data.train, batchOf(update), { ...dropout, iteration: update }),
     scratch,
     until,
     at: (step, last) => (watch.wants(step) ? watch.at(step, view(step, last)) : Effect.void),
   })
-  yield* watch.end(view(until, lastUpdate(metrics, until)))
+  yield* watch.end(view(until, metricsBefore(metrics, until)))
   const { wanted } = watch
   const given: RunGiven = {
     ...metrics,
@@ -172,7 +171,7 @@ const float = 4
  * token: 14 times the hidden width and 3 times that of the feed-forward network; each pair of tokens and head: the
  * probability and its mask. The embeddings keep 5 hidden widths.
  */
-const activations = (sizes: CheckpointForecast, { tokens, attended }: Workload): number => {
+const activations = (sizes: CheckpointEstimate, { tokens, attended }: Workload): number => {
   const { layers, hidden, intermediate, heads } = sizes
   return layers * (tokens * (14 * hidden + 3 * intermediate) + 2 * heads * attended) + tokens * 5 * hidden
 }
@@ -193,8 +192,8 @@ export const classification = plugin({
   options: Options,
   takes,
   gives: Run,
-  computes: true,
-  forecast: (options, { data, checkpoint }) => {
+  usesBackend: true,
+  estimate: (options, { data, checkpoint }) => {
     const { batchSize, keepModel } = options
     const { steps, warmupSteps } = lengthOf(options, data.train)
     const { layers, hidden, intermediate } = checkpoint

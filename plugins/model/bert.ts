@@ -5,13 +5,13 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../core/artifacts/sequences.ts"
 import { attention } from "../../core/tensor/ops/attention.ts"
-import { type Dropout, dropout } from "../../core/tensor/ops/dropout.ts"
+import { dropout } from "../../core/tensor/ops/dropout.ts"
 import { embedding } from "../../core/tensor/ops/embedding.ts"
 import { layerNorm, residualNorm } from "../../core/tensor/ops/layer-norm.ts"
 import { linear, linearGelu } from "../../core/tensor/ops/linear.ts"
 import { rows } from "../../core/tensor/ops/rows.ts"
 import type { Parameters } from "../../core/tensor/parameters.ts"
-import type { Stream } from "../../core/tensor/stream.ts"
+import type { Dropout } from "../../core/tensor/stream.ts"
 import type { BertConfig } from "./config.ts"
 
 /** A model: its configuration and parameters, under Hugging Face's names. */
@@ -20,10 +20,18 @@ export interface BertModel {
   readonly parameters: Parameters
 }
 
-/** In training: where the dropout masks of this step are drawn from. Without it nothing is dropped. */
-export interface DropoutSource {
-  readonly stream: Stream
-  readonly step: number
+/** Dropout throughout a model in one update (`iteration`): each site draws masks of its own from the stream. */
+export type ModelDropout = Omit<Dropout, "site">
+
+/** What a forward pass is told beside the model and its input. */
+export interface Forward {
+  /** In training; nothing is dropped without it. */
+  readonly dropout?: ModelDropout | undefined
+  /**
+   * The tokens whose hidden states are read, ascending, [R]: no others are computed, and no gradient flows back to
+   * them. The numbers are the same as if all were computed. All of them where left out.
+   */
+  readonly indices?: Int32Array | undefined
 }
 
 /** Every dropout of the model has a site of its own in the stream, so no two share a mask. */
@@ -52,25 +60,25 @@ export const normalise = ({ parameters, config }: BertModel, prefix: string, x_T
     prefix,
   )
 
-const dropoutAt = (rate: number, site: number, source: DropoutSource): Dropout => ({
-  rate,
-  draw: { ...source, site },
-})
+/** Drops elements of x at a site of the model, in training. */
+export const drop = (x_TH: tf.Tensor2D, site: number, modelDropout: ModelDropout | undefined): tf.Tensor2D =>
+  modelDropout === undefined ? x_TH : dropout(x_TH, { ...modelDropout, site })
 
-export const drop = (x_TH: tf.Tensor2D, rate: number, site: number, source: DropoutSource | undefined) => {
-  if (source === undefined) return x_TH
-  return dropout(x_TH, dropoutAt(rate, site, source))
+/** One layer in one forward pass. */
+interface LayerPass extends Forward {
+  readonly model: BertModel
+  /** From 0. */
+  readonly layer: number
+  /** [N + 1], sequence n has the rows offsets[n] … offsets[n + 1] − 1. */
+  readonly offsets: Int32Array
 }
 
 /** LayerNorm(residual + dropout(x)), which ends each half of a layer. */
 const addAndNormalise = (
-  { parameters, config }: BertModel,
-  prefix: string,
+  { model: { parameters, config }, dropout, indices }: LayerPass,
+  { prefix, site }: { readonly prefix: string; readonly site: number },
   x_RH: tf.Tensor2D,
   residual_RH: tf.Tensor2D,
-  site: number,
-  source: DropoutSource | undefined,
-  places: Int32Array | undefined,
 ): tf.Tensor2D =>
   residualNorm(
     x_RH,
@@ -78,14 +86,10 @@ const addAndNormalise = (
     parameters.get(`${prefix}.weight`),
     parameters.get(`${prefix}.bias`),
     config.layerNormEpsilon,
-    {
-      name: prefix,
-      ...(source && { dropout: dropoutAt(config.hiddenDropout, site, source) }),
-      ...(places && { places }),
-    },
+    { name: prefix, ...(dropout && { dropout: { ...dropout, site } }), ...(indices && { indices }) },
   )
 
-/** Each token's place in its own sequence. */
+/** Each token's position in its own sequence. */
 const positionsOf = ({ ids, offsets }: Sequences): Int32Array => {
   const positions_T = new Int32Array(ids.length)
   for (let n = 0; n + 1 < offsets.length; n++) {
@@ -94,65 +98,42 @@ const positionsOf = ({ ids, offsets }: Sequences): Int32Array => {
   return positions_T
 }
 
-/** The sum of a token's three embeddings, normalised: what the first layer sees, [ΣT, H]. */
-export const embed = (model: BertModel, batch: Sequences, source?: DropoutSource): tf.Tensor2D => {
+/** The sum of a token's three embeddings, normalised: the input of the first layer, [ΣT, H]. */
+export const embed = (model: BertModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D => {
   const lookUp = (name: string, ids_T: Int32Array) =>
     embedding(model.parameters.get(`${name}.weight`), ids_T, name)
   const words_TH = lookUp("bert.embeddings.word_embeddings", batch.ids)
   const positions_TH = lookUp("bert.embeddings.position_embeddings", positionsOf(batch))
-  const segments_TH = lookUp("bert.embeddings.token_type_embeddings", batch.types)
+  const segments_TH = lookUp("bert.embeddings.token_type_embeddings", batch.tokenTypeIds)
   const sum_TH: tf.Tensor2D = tf.add(tf.add(words_TH, segments_TH), positions_TH)
-  const x_TH = normalise(model, "bert.embeddings.LayerNorm", sum_TH)
-  return drop(x_TH, model.config.hiddenDropout, dropoutSite.embeddings, source)
+  return drop(normalise(model, "bert.embeddings.LayerNorm", sum_TH), dropoutSite.embeddings, dropout)
 }
 
-const selfAttention = (
-  model: BertModel,
-  layer: number,
-  x_TH: tf.Tensor2D,
-  offsets: Int32Array,
-  source: DropoutSource | undefined,
-  places: Int32Array | undefined,
-): tf.Tensor2D => {
-  const { heads, attentionDropout } = model.config
+const selfAttention = (pass: LayerPass, x_TH: tf.Tensor2D): tf.Tensor2D => {
+  const { model, layer, offsets, dropout, indices } = pass
   const prefix = `bert.encoder.layer.${layer}.attention`
-  const x_RH = places === undefined ? x_TH : rows(x_TH, places)
+  const x_RH = indices === undefined ? x_TH : rows(x_TH, indices)
   const q_RH = dense(model, `${prefix}.self.query`, x_RH)
   const k_TH = dense(model, `${prefix}.self.key`, x_TH)
   const v_TH = dense(model, `${prefix}.self.value`, x_TH)
   const context_RH = attention(q_RH, k_TH, v_TH, {
-    heads,
+    heads: model.config.heads,
     offsets,
-    ...(places && { places }),
-    ...(source && { dropout: dropoutAt(attentionDropout, dropoutSite.attention(layer), source) }),
+    ...(indices && { queryIndices: indices }),
+    ...(dropout && { dropout: { ...dropout, site: dropoutSite.attention(layer) } }),
   })
   const output_RH = dense(model, `${prefix}.output.dense`, context_RH)
-  const site = dropoutSite.attentionOutput(layer)
-  return addAndNormalise(model, `${prefix}.output.LayerNorm`, output_RH, x_RH, site, source, places)
+  const end = { prefix: `${prefix}.output.LayerNorm`, site: dropoutSite.attentionOutput(layer) }
+  return addAndNormalise(pass, end, output_RH, x_RH)
 }
 
-const feedForward = (
-  model: BertModel,
-  layer: number,
-  x_RH: tf.Tensor2D,
-  source: DropoutSource | undefined,
-  places: Int32Array | undefined,
-): tf.Tensor2D => {
+const feedForward = (pass: LayerPass, x_RH: tf.Tensor2D): tf.Tensor2D => {
+  const { model, layer } = pass
   const prefix = `bert.encoder.layer.${layer}`
   const inner_RF = denseGelu(model, `${prefix}.intermediate.dense`, x_RH)
   const output_RH = dense(model, `${prefix}.output.dense`, inner_RF)
-  const site = dropoutSite.output(layer)
-  return addAndNormalise(model, `${prefix}.output.LayerNorm`, output_RH, x_RH, site, source, places)
-}
-
-export interface LayerOptions {
-  /** In training; nothing is dropped without it. */
-  readonly source?: DropoutSource | undefined
-  /**
-   * The tokens whose hidden states are read, rising, [R]: no others are computed, and no gradient comes back to them.
-   * The numbers are the same as if all were computed. All of them where left out.
-   */
-  readonly places?: Int32Array | undefined
+  const end = { prefix: `${prefix}.output.LayerNorm`, site: dropoutSite.output(layer) }
+  return addAndNormalise(pass, end, output_RH, x_RH)
 }
 
 /** One layer of the encoder, numbered from 0: from [ΣT, H] to [R, H]. */
@@ -161,31 +142,27 @@ export const encoderLayer = (
   layer: number,
   x_TH: tf.Tensor2D,
   offsets: Int32Array,
-  { source, places }: LayerOptions = {},
+  forward: Forward = {},
 ): tf.Tensor2D =>
   tf.tidy(() => {
-    const attended_RH = selfAttention(model, layer, x_TH, offsets, source, places)
-    return feedForward(model, layer, attended_RH, source, places)
+    const pass = { model, layer, offsets, ...forward }
+    return feedForward(pass, selfAttention(pass, x_TH))
   })
 
 /**
- * The last layer's hidden states at the places that are read, [R, H].
+ * The last layer's hidden states at the indices that are read, [R, H].
  *
  * @returns a tensor that is the caller's to free
- * @throws RangeError where an id, a segment, a position or a place has no row in its table, or a sequence is empty
+ * @throws RangeError where an id, a token type, a position or an index has no row in its table, or a sequence is empty
  */
-export const encode = (
-  model: BertModel,
-  batch: Sequences,
-  { source, places }: LayerOptions = {},
-): tf.Tensor2D =>
+export const encode = (model: BertModel, batch: Sequences, { dropout, indices }: Forward = {}): tf.Tensor2D =>
   tf.tidy(() => {
-    let x_TH = embed(model, batch, source)
+    let x_TH = embed(model, batch, dropout)
     const last = model.config.layers - 1
     for (let layer = 0; layer <= last; layer++) {
       const input_TH = x_TH
-      const options = { source, places: layer === last ? places : undefined }
-      x_TH = encoderLayer(model, layer, input_TH, batch.offsets, options)
+      const forward = { dropout, indices: layer === last ? indices : undefined }
+      x_TH = encoderLayer(model, layer, input_TH, batch.offsets, forward)
       // In training the tape keeps what the backward pass needs of it.
       input_TH.dispose()
     }

@@ -47,7 +47,7 @@ export const sequenceProblems = (
       `${what} has a sequence of ${length} tokens, the model takes at most ${limits.positions} (${limits.positionsFrom}); shorten the sequences of ${what}`,
     )
   }
-  const { ids, types, offsets } = sequences
+  const { ids, tokenTypeIds, offsets } = sequences
   if (countOf(sequences) === 0) problems.push(`${what} is empty, at least one sequence was expected`)
   const empty = offsets.findIndex((offset, n) => n > 0 && offset === offsets[n - 1])
   if (empty > 0) problems.push(`${what} has an empty sequence (number ${empty - 1}, counted from 0)`)
@@ -57,7 +57,7 @@ export const sequenceProblems = (
       `${what} has the token id ${ids[stranger]}, ids from 0 to ${vocabularySize - 1} were expected; make it again`,
     )
   }
-  const segment = types.find((type) => type < 0 || type >= limits.segments)
+  const segment = tokenTypeIds.find((type) => type < 0 || type >= limits.segments)
   if (segment !== undefined) {
     problems.push(`${what} has the segment id ${segment}, the model knows ${limits.segments} segments`)
   }

@@ -58,6 +58,14 @@ export const configOf = (size: Size, vocabularySize: number, padTokenId: number)
   padTokenId,
 })
 
+/** The configuration with one dropout rate throughout the model. */
+export const withDropout = (config: BertConfig, rate: number): BertConfig => ({
+  ...config,
+  hiddenDropout: rate,
+  attentionDropout: rate,
+  classifierDropout: rate,
+})
+
 const rate = type("0 <= number < 1")
 const labelNames = type("Record<string, string>").narrow((names, context) => {
   const ids = Object.keys(names)

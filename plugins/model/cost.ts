@@ -1,6 +1,6 @@
 /** How much arithmetic a pass over packed sequences takes, for plans: products of matrices, everything else left out. */
 import type { BertConfig } from "./config.ts"
-import type { Head } from "./parameters.ts"
+import type { OutputHead } from "./parameters.ts"
 
 type Sizes = Pick<BertConfig, "layers" | "hidden" | "intermediate" | "vocabularySize">
 
@@ -20,7 +20,7 @@ export interface Workload {
  * and values are computed for all tokens, the rest for those that the heads read. A classifier's own product is too
  * small to count.
  */
-export const forwardFlops = (sizes: Sizes, heads: readonly Head[], workload: Workload): number => {
+export const forwardFlops = (sizes: Sizes, heads: readonly OutputHead[], workload: Workload): number => {
   const { layers, hidden, intermediate, vocabularySize } = sizes
   const { sequences, tokens, attended, predictions } = workload
   const layer = (queries: number, pairs: number) =>
@@ -30,7 +30,7 @@ export const forwardFlops = (sizes: Sizes, heads: readonly Head[], workload: Wor
     : heads.length > 0
       ? layer(sequences, tokens)
       : layer(tokens, attended)
-  const ofHead: Record<Head, number> = {
+  const ofHead: Record<OutputHead, number> = {
     pooler: sequences * 2 * hidden * hidden,
     maskedLanguageModel: predictions * 2 * hidden * (hidden + vocabularySize),
     classifier: 0,
@@ -42,5 +42,5 @@ export const forwardFlops = (sizes: Sizes, heads: readonly Head[], workload: Wor
 }
 
 /** A training step: the backward pass multiplies by each weight twice more, for its input's gradient and its own. */
-export const trainingFlops = (sizes: Sizes, heads: readonly Head[], workload: Workload): number =>
+export const trainingFlops = (sizes: Sizes, heads: readonly OutputHead[], workload: Workload): number =>
   3 * forwardFlops(sizes, heads, workload)

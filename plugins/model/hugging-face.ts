@@ -11,25 +11,25 @@ import type { Stream } from "../../core/tensor/stream.ts"
 import type { BertModel } from "./bert.ts"
 import { type Architecture, BertConfig, configJson } from "./config.ts"
 import { initialise } from "./initialise.ts"
-import { describeDimensions, type Head, heads, type ParameterSpec, parametersOf } from "./parameters.ts"
+import { describeDimensions, heads, type OutputHead, type ParameterSpec, parametersOf } from "./parameters.ts"
 import { firstOf, openWeights, type StoredTensor, type StoredTensors } from "./weights.ts"
 
 /**
  * Where a head's parameters come from: the checkpoint; a stream, whatever the checkpoint has; or a stream where the
  * checkpoint has no such head.
  */
-export type HeadSource = "read" | { readonly draw: Stream } | { readonly readOrDraw: Stream }
+export type OutputHeadSource = "read" | { readonly draw: Stream } | { readonly readOrDraw: Stream }
 
 export interface ModelWanted {
   /** Heads that are not named are left out, whether the checkpoint has them or not. */
-  readonly heads: Readonly<Partial<Record<Head, HeadSource>>>
+  readonly heads: Readonly<Partial<Record<OutputHead, OutputHeadSource>>>
   /** The classes of a classifier that is drawn; where left out, those of `config.json`. */
   readonly labels?: readonly string[]
 }
 
 export interface LoadedModel extends BertModel {
   /** Heads that were drawn. */
-  readonly drawn: readonly Head[]
+  readonly drawn: readonly OutputHead[]
   /** Names of tensors in the checkpoint that were not asked for. */
   readonly ignored: readonly string[]
 }
@@ -39,7 +39,7 @@ const maximumConfigBytes = 2 ** 20
 /** Constants that older versions saved among the weights. */
 const constants = /^bert\.embeddings\.(position_ids|token_type_ids)$/
 
-const prefixOf: Record<Head, string> = {
+const prefixOf: Record<OutputHead, string> = {
   pooler: "bert.pooler.",
   maskedLanguageModel: "cls.",
   classifier: "classifier.",
@@ -105,7 +105,7 @@ export const loadModel: (
 export interface CheckedModel {
   readonly config: BertConfig
   /** The heads that are there, whole. */
-  readonly heads: readonly Head[]
+  readonly heads: readonly OutputHead[]
   /** The files of the weights. */
   readonly weights: readonly string[]
 }
@@ -140,7 +140,7 @@ const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): Readon
 }
 
 const isForeign = (name: string) => foreignPrefixes.some((prefix) => name.startsWith(prefix))
-const isOf = (head: Head, name: string) => name.startsWith(prefixOf[head]) && !isForeign(name)
+const isOf = (head: OutputHead, name: string) => name.startsWith(prefixOf[head]) && !isForeign(name)
 
 /** A stored tensor by its name, or by the second name that it may stand under. */
 const find = (stored: StoredTensors, name: string): StoredTensor | undefined =>
@@ -171,8 +171,8 @@ const checkTensors = Effect.fnUntraced(function* (
       const layers = spec.block.startsWith("layer.") ? ` and num_hidden_layers ${config.layers}` : ""
       problems.push(`${spec.name} is missing; ${asked}${layers}`)
     } else if (tensor.shape.join() !== spec.shape.join()) {
-      const place = `${tensor.nameInFile} in ${basename(tensor.file.path)}`
-      problems.push(`${place} has the shape [${tensor.shape.join(", ")}]; ${asked}`)
+      const stands = `${tensor.nameInFile} in ${basename(tensor.file.path)}`
+      problems.push(`${stands} has the shape [${tensor.shape.join(", ")}]; ${asked}`)
     }
   }
   const read = new Set(specs.map(({ name }) => name))
@@ -212,7 +212,7 @@ const sameBits = Effect.fnUntraced(function* (a: StoredTensor | undefined, b: St
 })
 
 /** The heads that transformers' classes have. */
-const headsOf: Record<Architecture, readonly Head[]> = {
+const headsOf: Record<Architecture, readonly OutputHead[]> = {
   BertModel: ["pooler"],
   BertForMaskedLM: ["maskedLanguageModel"],
   BertForSequenceClassification: ["pooler", "classifier"],

@@ -22,7 +22,7 @@ export function* initialise(
     if (site === undefined) throw new RangeError(`${name} is no parameter of BERT`)
     const values =
       role === "weight"
-        ? normal({ stream, site, step: 0 }, size, config.initializerRange)
+        ? normal({ stream, site, iteration: 0 }, size, config.initializerRange)
         : new Float32Array(size).fill(role === "scale" ? 1 : 0)
     yield [name, { shape, values }]
   }

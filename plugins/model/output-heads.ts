@@ -1,29 +1,27 @@
-/** What is put on top of the encoder. Shapes: T tokens, N sequences, H hidden width, C classes, P positions, V pieces. */
+/** What is put on top of the encoder. Shapes: T tokens, N sequences, H hidden width, C classes, P masked tokens, V pieces. */
 import * as tf from "@tensorflow/tfjs-core"
 import { linear } from "../../core/tensor/ops/linear.ts"
-import { type BertModel, type DropoutSource, dense, denseGelu, drop, dropoutSite, normalise } from "./bert.ts"
+import { type BertModel, dense, denseGelu, drop, dropoutSite, type ModelDropout, normalise } from "./bert.ts"
 
-/** Where the sequences' first tokens are, `[CLS]`: their hidden states are SimCSE's embeddings of sentences. */
-export const firstPlaces = (offsets: Int32Array): Int32Array => offsets.subarray(0, -1)
+/** The indices of the sequences' first tokens, `[CLS]`, [N]: their hidden states are SimCSE's embeddings of sentences. */
+export const clsIndices = (offsets: Int32Array): Int32Array => offsets.subarray(0, -1)
 
 /**
  * The pooler: tanh(W h_CLS + b), [N, H]. It is SimCSE's projection head as well, so that what further training made of
  * the head is the pooler that fine-tuning starts from.
  */
-export const pool = (model: BertModel, first_NH: tf.Tensor2D): tf.Tensor2D =>
-  tf.tidy(() => tf.tanh(dense(model, "bert.pooler.dense", first_NH)))
+export const pool = (model: BertModel, cls_NH: tf.Tensor2D): tf.Tensor2D =>
+  tf.tidy(() => tf.tanh(dense(model, "bert.pooler.dense", cls_NH)))
 
 /** The classifier on the pooled sequences: logits, [N, C]. */
-export const classify = (model: BertModel, first_NH: tf.Tensor2D, source?: DropoutSource): tf.Tensor2D =>
+export const classify = (model: BertModel, cls_NH: tf.Tensor2D, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() => {
-    const { config } = model
-    const rate = config.classifierDropout ?? config.hiddenDropout
-    const pooled_NH = pool(model, first_NH)
-    return dense(model, "classifier", drop(pooled_NH, rate, dropoutSite.classifier(config), source))
+    const pooled_NH = pool(model, cls_NH)
+    return dense(model, "classifier", drop(pooled_NH, dropoutSite.classifier(model.config), dropout))
   })
 
 /**
- * The masked language model: logits over the vocabulary for hidden states at P places, [P, V]. The decoder's weight is
+ * The masked language model: logits over the vocabulary for hidden states of P masked tokens, [P, V]. The decoder's weight is
  * the table of the word embeddings.
  */
 export const predictTokens = (model: BertModel, hidden_PH: tf.Tensor2D): tf.Tensor2D =>

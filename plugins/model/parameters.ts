@@ -3,7 +3,7 @@ import type { BertConfig } from "./config.ts"
 
 /** What a model may have beside its encoder, in the order in which the parameters stand. */
 export const heads = ["pooler", "maskedLanguageModel", "classifier"] as const
-export type Head = (typeof heads)[number]
+export type OutputHead = (typeof heads)[number]
 
 /** The keys of `config.json` that a parameter's shape follows from. */
 const sizeOf = {
@@ -22,13 +22,13 @@ export interface ParameterSpec {
   readonly shape: readonly number[]
   readonly dimensions: readonly Dimension[]
   /** `embeddings`, `layer.0` … or the head's name. */
-  readonly block: "embeddings" | `layer.${number}` | Head
+  readonly block: "embeddings" | `layer.${number}` | OutputHead
   /** Weights are drawn at random; biases start at 0; scales (LayerNorm's gains) start at 1. */
   readonly role: "weight" | "bias" | "scale"
 }
 
 /** The parameters of a model with the given heads, in the order in which they stand in files and sets. */
-export const parametersOf = (config: BertConfig, wanted: readonly Head[]): readonly ParameterSpec[] => {
+export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]): readonly ParameterSpec[] => {
   const specs: ParameterSpec[] = []
   const add = (
     block: ParameterSpec["block"],
@@ -104,4 +104,12 @@ export const blocksOf = (specs: readonly ParameterSpec[]): ReadonlyMap<string, r
     else names.push(name)
   }
   return blocks
+}
+
+const layerPattern = /^layer\.(\d+)$/
+
+/** The layer that a block is, numbered from 0; undefined where it is none. */
+export const layerOf = (block: string): number | undefined => {
+  const number = layerPattern.exec(block)?.[1]
+  return number === undefined ? undefined : Number(number)
 }

@@ -6,7 +6,7 @@ import { specialPieces } from "./vocabulary.ts"
 /** A sequence as the model takes it: ids, and the segment (0 or 1) of each. */
 export interface Encoded {
   readonly ids: Int32Array
-  readonly types: Int32Array
+  readonly tokenTypeIds: Int32Array
 }
 
 export interface WordPieceTokenizer {
@@ -60,10 +60,10 @@ export const tokenizerOf = ({ tokens, special }: Vocabulary): WordPieceTokenizer
     }
     const [keptA, keptB] =
       b === undefined ? [Math.min(a.length, room), 0] : longestFirst(a.length, b.length, room)
-    const ids = [special.first, ...a.slice(0, keptA), special.separator]
-    const types = new Int32Array(ids.length + (b === undefined ? 0 : keptB + 1)).fill(1, ids.length)
+    const ids = [special.cls, ...a.slice(0, keptA), special.separator]
+    const tokenTypeIds = new Int32Array(ids.length + (b === undefined ? 0 : keptB + 1)).fill(1, ids.length)
     if (b !== undefined) ids.push(...b.slice(0, keptB), special.separator)
-    return { ids: Int32Array.from(ids), types }
+    return { ids: Int32Array.from(ids), tokenTypeIds }
   }
   return { encode }
 }

@@ -14,11 +14,11 @@ import type { BertConfig } from "./config.ts"
  *
  * ```ts
  * // The mean log-likelihood of 16 training examples, the same ones at every step and in every arm:
- * look: (view) => {
- *   const places = permutation(view.stream, view.train.labels.length, 0).subarray(0, 16)
- *   const labels = Int32Array.from(places, (place) => view.train.labels[place]!)
+ * observe: (view) => {
+ *   const indices = permutation(view.stream, view.train.labels.length, 0).subarray(0, 16)
+ *   const labels = Int32Array.from(indices, (index) => view.train.labels[index]!)
  *   const loss = tf.tidy(() =>
- *     softmaxCrossEntropy(view.logits(selectSequences(view.train.sequences, places)), labels).dataSync()[0]!,
+ *     softmaxCrossEntropy(view.logits(selectSequences(view.train.sequences, indices)), labels).dataSync()[0]!,
  *   )
  *   return [{ step: view.step, logLikelihood: -loss }]
  * }

@@ -11,7 +11,7 @@ const maximumBytes = 2 ** 26
 export const specialPieces: Readonly<Record<keyof SpecialTokens, string>> = {
   pad: "[PAD]",
   unknown: "[UNK]",
-  first: "[CLS]",
+  cls: "[CLS]",
   separator: "[SEP]",
   mask: "[MASK]",
 }
@@ -66,7 +66,7 @@ export const readVocabulary: (path: string) => Effect.Effect<Vocabulary, Invalid
     const special: SpecialTokens = {
       pad: idOf.get(specialPieces.pad)!,
       unknown: idOf.get(specialPieces.unknown)!,
-      first: idOf.get(specialPieces.first)!,
+      cls: idOf.get(specialPieces.cls)!,
       separator: idOf.get(specialPieces.separator)!,
       mask: idOf.get(specialPieces.mask)!,
     }

@@ -7,13 +7,13 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { optional, plugin, type RunContext } from "../../core/api/plugin.ts"
-import { Checkpoint, type CheckpointForecast, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
+import { Checkpoint, type CheckpointEstimate, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
 import { Corpus } from "../../core/artifacts/corpus.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode } from "../../core/io/decode.ts"
 import { writeFile, writeFolder } from "../../core/io/files.ts"
-import { link, linkFolder, placeExisting } from "../../core/io/link.ts"
+import { link, linkFolder, transferExisting } from "../../core/io/link.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
 import { linearSchedule } from "../../core/tensor/schedule.ts"
@@ -24,7 +24,7 @@ import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { BertConfig, configOf } from "../model/config.ts"
 import { loadModel } from "../model/hugging-face.ts"
 import { initialise } from "../model/initialise.ts"
-import { type Head, parametersOf } from "../model/parameters.ts"
+import { type OutputHead, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
 import { maskedLoss } from "./mlm/masked-loss.ts"
 import { chosenShare, maskable, masker } from "./mlm/masking.ts"
@@ -33,7 +33,7 @@ import { durationOptions, saidOnce, stepsOf } from "./shared/duration.ts"
 import { saveExport, tokenizerFiles, writeRecord } from "./shared/export.ts"
 import { batchProblems, refuse, vocabularyProblems } from "./shared/requirements.ts"
 
-const options = type({
+const Options = type({
   "+": "reject",
   ...durationOptions,
   /** Of a new model; a checkpoint has its own. */
@@ -45,7 +45,7 @@ const options = type({
   /** The largest learning rate. */
   lr: "0 < number < 1 = 0.0001",
   /** Part of the updates over which the learning rate rises. */
-  warmup: "0 <= number <= 1 = 0.01",
+  warmupRatio: "0 <= number <= 1 = 0.01",
   weightDecay: "0 <= number < 1 = 0.01",
   /** Largest norm of the gradient. */
   clip: "number > 0 = 1",
@@ -53,9 +53,9 @@ const options = type({
   dropout: "0 <= number < 1 = 0.1",
   seed: "0 <= number.integer <= 4294967295 = 42",
 }).narrow(saidOnce)
-type Options = typeof options.infer
+type Options = typeof Options.infer
 
-const heads: readonly Head[] = ["pooler", "maskedLanguageModel"]
+const heads: readonly OutputHead[] = ["pooler", "maskedLanguageModel"]
 const defaultPositions = 512
 
 /** Whether there is one model to train, and one alone. */
@@ -100,19 +100,15 @@ const run = Effect.fn("mlm")(function* ({
 
   const steps = stepsOf(options, usable.length, options.batchSize)
   const perEpoch = batchesPerEpoch(usable.length, options.batchSize)
-  const batchAt = shuffledBatches(stream(options.seed, "order"), usable.length, options.batchSize)
+  const batchOf = shuffledBatches(stream(options.seed, "order"), usable.length, options.batchSize)
   const mask = masker(special, vocabularySize, options.seed)
-  const dropout = stream(options.seed, "dropout")
+  const dropout = { rate: options.dropout, stream: stream(options.seed, "dropout") }
   const final = join(scratch, "final")
 
-  const training = Effect.fnUntraced(function* (loaded: BertModel) {
-    const model: BertModel = {
-      parameters: loaded.parameters,
-      config: { ...loaded.config, hiddenDropout: options.dropout, attentionDropout: options.dropout },
-    }
+  const training = Effect.fnUntraced(function* (model: BertModel) {
     const metrics = yield* train({
       parameters: model.parameters,
-      learningRates: linearSchedule(options.lr, steps, Math.round(options.warmup * steps)),
+      learningRates: linearSchedule(options.lr, steps, Math.round(options.warmupRatio * steps)),
       optimiser: {
         beta1: 0.9,
         beta2: 0.999,
@@ -121,13 +117,10 @@ const run = Effect.fn("mlm")(function* ({
         biasCorrection: true,
       },
       clip: options.clip,
-      loss: (step) => {
-        const sentences = batchAt(step).map((place) => usable[place]!)
-        const batch = selectSequences(sequences, sentences)
-        return maskedLoss(model, mask(batch, sentences, Math.floor(step / perEpoch)), {
-          stream: dropout,
-          step,
-        })
+      loss: (update) => {
+        const sentences = batchOf(update).map((index) => usable[index]!)
+        const masked = mask(selectSequences(sequences, sentences), sentences, Math.floor(update / perEpoch))
+        return maskedLoss(model, masked, { ...dropout, iteration: update })
       },
       scratch,
     })
@@ -146,7 +139,7 @@ const run = Effect.fn("mlm")(function* ({
       if (checkpoint === undefined) {
         const lines = vocabulary.tokens.map((token) => `${token}\n`).join("")
         yield* writeFile(join(folder, "vocab.txt"), lines)
-      } else yield* placeExisting(link, checkpoint.folder, tokenizerFiles, folder)
+      } else yield* transferExisting(link, checkpoint.folder, tokenizerFiles, folder)
       yield* writeRecord(folder, {
         method: "mlm",
         options,
@@ -170,12 +163,12 @@ export const mlm = plugin({
   version: 1,
   module: import.meta.url,
   summary: "Masked-language-model training, from scratch or from a checkpoint",
-  options,
+  options: Options,
   takes,
   gives: Checkpoint,
-  computes: true,
-  forecast: (options, { corpus, vocabulary, checkpoint }) => {
-    const model: CheckpointForecast = checkpoint ?? {
+  usesBackend: true,
+  estimate: (options, { corpus, vocabulary, checkpoint }) => {
+    const model: CheckpointEstimate = checkpoint ?? {
       ...encoderSize(options.size ?? "base"),
       vocabularySize: vocabulary.size,
       positions: options.positions ?? defaultPositions,

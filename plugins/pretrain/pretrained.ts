@@ -1,14 +1,14 @@
-/** Checkpoints that others trained and released, in the Hugging Face layout. */
+/** Checkpoints that others trained and pretrained, in the Hugging Face layout. */
 import { basename, dirname, join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
-import { hubReference, localSources, type Repository, Source } from "../../core/hub/address.ts"
+import { hubAddress, localSources, type Repository, Source } from "../../core/hub/address.ts"
 import { download, downloadFirst } from "../../core/hub/download.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
-import { copy, link, placeExisting } from "../../core/io/link.ts"
+import { copy, link, transferExisting } from "../../core/io/link.ts"
 import { type BertConfig, configOf } from "../model/config.ts"
 import { checkModel } from "../model/hugging-face.ts"
 import { countParameters, parametersOf } from "../model/parameters.ts"
@@ -16,12 +16,12 @@ import { encoderSize, sizeOption } from "../model/size.ts"
 import { indexFile, maximumIndexBytes, readIndex, singleFile } from "../model/weights.ts"
 import { tokenizerFiles } from "./shared/export.ts"
 
-const options = type({
+const Options = type({
   "+": "reject",
   /** A folder with `config.json` and the weights, or `hf://owner/name`, with `@revision` behind it where not `main`. */
   source: Source.narrow((source, context) => {
-    const reference = hubReference(source)
-    const model = reference === null || (reference.repository.type === "model" && reference.path === null)
+    const address = hubAddress(source)
+    const model = address === null || (address.repository.type === "model" && address.path === null)
     return (
       model ||
       context.mustBe("a folder or a model's repository: hf://owner/name, or hf://owner/name@revision")
@@ -32,7 +32,7 @@ const options = type({
   vocabularySize: "1 <= number.integer <= 4194304 = 30522",
   positions: "1 <= number.integer <= 65536 = 512",
 })
-type Options = typeof options.infer
+type Options = typeof Options.infer
 
 /** Limits in bytes; BERT-large has 1.4e9 of weights. */
 const largestConfig = 2 ** 20
@@ -77,13 +77,13 @@ const sizeProblems = (given: Options, config: BertConfig): readonly string[] => 
   )
 }
 
-const run = Effect.fn("released")(function* ({
+const run = Effect.fn("pretrained")(function* ({
   options,
 }: RunContext<Options, Record<never, never>, unknown>) {
-  const reference = hubReference(options.source)
-  const folder = reference === null ? options.source : yield* fetchRepository(reference.repository)
+  const address = hubAddress(options.source)
+  const folder = address === null ? options.source : yield* fetchRepository(address.repository)
   // Files in the hub's cache never change; those in a person's folder may.
-  const place = reference === null ? copy : link
+  const transfer = address === null ? copy : link
   const { config, weights } = yield* checkModel(folder)
   const problems = sizeProblems(options, config)
   if (problems.length > 0) {
@@ -92,9 +92,9 @@ const run = Effect.fn("released")(function* ({
   return {
     write: Effect.fnUntraced(function* (target: string) {
       for (const path of [join(folder, "config.json"), ...weights]) {
-        yield* place(path, join(target, basename(path)))
+        yield* transfer(path, join(target, basename(path)))
       }
-      yield* placeExisting(place, folder, [indexFile, ...tokenizerFiles], target)
+      yield* transferExisting(transfer, folder, [indexFile, ...tokenizerFiles], target)
     }),
   }
 })
@@ -103,18 +103,18 @@ const run = Effect.fn("released")(function* ({
  * Takes a released BERT: `config.json` and weights are checked against each other and against the options before
  * anything is kept. From the hub a branch is fetched once; a study that names a commit as `@revision` says which one.
  */
-export const released = plugin({
-  name: "released",
+export const pretrained = plugin({
+  name: "pretrained",
   stage: "pretrain",
   version: 1,
   module: import.meta.url,
   summary: "A checkpoint that others trained, from a folder or from the Hugging Face hub",
-  options,
+  options: Options,
   takes: {},
   gives: Checkpoint,
-  computes: false,
+  usesBackend: false,
   reads: ({ source }) => localSources(source),
-  forecast: ({ size, vocabularySize, positions }) => {
+  estimate: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }
     const weights = 4 * countParameters(parametersOf(config, ["pooler", "maskedLanguageModel"]))

@@ -13,7 +13,7 @@ import { countOf } from "../../core/artifacts/sequences.ts"
 import { Similarity } from "../../core/artifacts/similarity.ts"
 import { decode } from "../../core/io/decode.ts"
 import { writeFolder } from "../../core/io/files.ts"
-import { link, linkFolder, placeExisting } from "../../core/io/link.ts"
+import { link, linkFolder, transferExisting } from "../../core/io/link.ts"
 import { shuffledBatches } from "../../core/tensor/epochs.ts"
 import { linearSchedule } from "../../core/tensor/schedule.ts"
 import { stream } from "../../core/tensor/stream.ts"
@@ -31,7 +31,7 @@ import { selection } from "./simcse/selection.ts"
 import { similarityScore } from "./simcse/sentence-similarity.ts"
 import { truncate } from "./simcse/truncation.ts"
 
-const options = type({
+const Options = type({
   "+": "reject",
   ...durationOptions,
   /** Sentences in an update; each is told from the others, so a batch of one teaches nothing. */
@@ -49,7 +49,7 @@ const options = type({
   evalEvery: "number.integer >= 1 = 125",
   seed: "0 <= number.integer <= 4294967295 = 42",
 }).narrow(saidOnce)
-type Options = typeof options.infer
+type Options = typeof Options.infer
 
 const takes = { corpus: Corpus, checkpoint: Checkpoint, dev: optional(Similarity) }
 
@@ -69,24 +69,26 @@ const run = Effect.fn("simcse")(function* ({
   ])
 
   const steps = stepsOf(options, count, options.batchSize)
-  const batchAt = shuffledBatches(stream(options.seed, "order"), count, options.batchSize)
-  const dropout = stream(options.seed, "dropout")
+  const batchOf = shuffledBatches(stream(options.seed, "order"), count, options.batchSize)
+  const dropout = { rate: options.dropout, stream: stream(options.seed, "dropout") }
   const chosen = yield* selection(join(scratch, "selection"))
   const last = join(scratch, "last")
 
-  const training = Effect.fnUntraced(function* (loaded: BertModel) {
-    const model: BertModel = {
-      parameters: loaded.parameters,
-      config: { ...loaded.config, hiddenDropout: options.dropout, attentionDropout: options.dropout },
-    }
+  const training = Effect.fnUntraced(function* (model: BertModel) {
     const save = (folder: string) => saveExport(folder, model, ["pooler"])
     const metrics = yield* train({
       parameters: model.parameters,
       learningRates: linearSchedule(options.lr, steps, 0),
       optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, biasCorrection: true },
       clip: options.clip,
-      loss: (step) =>
-        contrastiveLoss(model, sentences, batchAt(step), { stream: dropout, step }, options.temperature),
+      loss: (update) =>
+        contrastiveLoss(
+          model,
+          sentences,
+          batchOf(update),
+          { ...dropout, iteration: update },
+          options.temperature,
+        ),
       scratch,
       at: Effect.fnUntraced(function* (step: number) {
         const due = step > 0 && (step % options.evalEvery === 0 || step === steps)
@@ -114,7 +116,7 @@ const run = Effect.fn("simcse")(function* ({
   return {
     write: Effect.fnUntraced(function* (folder: string) {
       yield* linkFolder(exported.model, folder)
-      yield* placeExisting(link, checkpoint.folder, tokenizerFiles, folder)
+      yield* transferExisting(link, checkpoint.folder, tokenizerFiles, folder)
       yield* writeRecord(folder, {
         method: "simcse",
         options,
@@ -140,11 +142,11 @@ export const simcse = plugin({
   version: 1,
   module: import.meta.url,
   summary: "Unsupervised SimCSE: contrastive further training on sentences",
-  options,
+  options: Options,
   takes,
   gives: Checkpoint,
-  computes: true,
-  forecast: (options, { corpus, checkpoint, dev }) => {
+  usesBackend: true,
+  estimate: (options, { corpus, checkpoint, dev }) => {
     const steps = stepsOf(options, corpus.sentences, options.batchSize)
     const sentences = 2 * (dev?.pairs ?? 0) * Math.ceil(steps / options.evalEvery)
     return {

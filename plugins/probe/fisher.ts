@@ -2,16 +2,17 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { UnitFailure } from "../../core/api/failure.ts"
-import { type LookContext, probe } from "../../core/api/plugin.ts"
+import { type ObserveContext, probe } from "../../core/api/plugin.ts"
 import type { RunLength } from "../../core/api/watch.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
-import type { RunForecast } from "../../core/artifacts/run.ts"
+import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { permutation } from "../../core/tensor/stream.ts"
+import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import type { Labelled } from "./fisher/backward.ts"
-import { type Blocks, blockGrams, layerOf, parameterGrams } from "./fisher/block-grams.ts"
-import { lookCost } from "./fisher/cost.ts"
+import { type Blocks, blockGrams, parameterGrams } from "./fisher/block-grams.ts"
+import { observationCost } from "./fisher/cost.ts"
 import { effectiveRank, entropyRank, spectralRank } from "./fisher/rank.ts"
 import { selfCheck } from "./fisher/self-check.ts"
 import { eigenvalues } from "./fisher/spectrum.ts"
@@ -38,7 +39,7 @@ const FisherRow = type({
   step: "number.integer >= 0",
   /** layer.0 and so on, as the model names its blocks; embeddings, pooler, classifier; encoder: all layers */
   block: "string",
-  layer: "number.integer >= 1 | null",
+  layer: "number.integer >= 0 | null",
   samples: "number.integer >= 1",
   gram: type.instanceOf(Float64Array),
   trace: "number >= 0",
@@ -51,7 +52,7 @@ const FisherRow = type({
 /**
  * The empirical Fisher of a block at a step, by the Gram matrix of its per-sample gradients.
  *
- * `layer` counts from 1, as the figures do; null where the block is no layer. `gram` is [samples, samples], row-major:
+ * `layer` counts from 0; null where the block is no layer. `gram` is [samples, samples], row-major:
  * the eigenvalues of F̂ that are not zero are its eigenvalues divided by `samples`, so every other rank or threshold can
  * be had from it. `trace` is its own. `erank` is the effective rank at 0.99 and `normalised` that divided by `samples`;
  * `srank` is that of Kumar et al. 2021 at 0.99, `entropyRank` that of Roy and Vetterli 2007. Of gradients that are all
@@ -66,10 +67,10 @@ const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps,
 
 /** One training batch of the seed, without replacement: the same at every step and in every arm. */
 const drawBatch = ({ train, stream }: ClassifierView, samples: number): Labelled => {
-  const places = permutation(stream, train.labels.length, 0).subarray(0, samples)
+  const indices = permutation(stream, train.labels.length, 0).subarray(0, samples)
   return {
-    sequences: selectSequences(train.sequences, places),
-    labels: Int32Array.from(places, (place) => train.labels[place]!),
+    sequences: selectSequences(train.sequences, indices),
+    labels: Int32Array.from(indices, (index) => train.labels[index]!),
   }
 }
 
@@ -80,7 +81,7 @@ const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
     ),
   )
 
-const look = Effect.fn("fisher")(function* (view: ClassifierView, { options }: LookContext<Options>) {
+const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }: ObserveContext<Options>) {
   const { step, config, parameters, logits, train } = view
   const { samples } = options
   const fail = (outcome: UnitFailure["outcome"], reason: string) => new UnitFailure({ outcome, reason, step })
@@ -100,13 +101,12 @@ const look = Effect.fn("fisher")(function* (view: ClassifierView, { options }: L
   }
   const checked = options.selfCheck ? selfCheck(model, blocks, batch) : undefined
   return [...grams].map(([block, gram]): FisherRow => {
-    const layer = layerOf(block)
     const spectrum = eigenvalues(gram, samples)
     const erank = effectiveRank(spectrum, threshold)
     return {
       step,
       block,
-      layer: layer === undefined ? null : layer + 1,
+      layer: layerOf(block) ?? null,
       samples,
       gram: gram.slice(),
       trace: Array.from({ length: samples }, (_, i) => gram[i * samples + i]!).reduce((sum, x) => sum + x, 0),
@@ -126,7 +126,7 @@ const rowBytes = 300
  * Effective ranks of the block-diagonal empirical Fisher F̂ = (1/N) Σ gᵢgᵢᵀ, gᵢ = ∇ log p(yᵢ | xᵢ; θ) with the true
  * labels and without dropout (Takenaka and Taki 2025, table 2, figures 3 and 4): of each layer, all 16 tensors of it.
  */
-export const fisher = probe<ClassifierView, RunForecast>()({
+export const fisher = probe<ClassifierView, RunEstimate>()({
   name: "fisher",
   version: 1,
   module: import.meta.url,
@@ -134,21 +134,21 @@ export const fisher = probe<ClassifierView, RunForecast>()({
   options: Options,
   gives: observationsOf<FisherRow>(FisherRow),
   steps: stepsOf,
-  look,
-  forecast: (options, run) => {
-    const looks = stepsOf(options, run).length
+  observe,
+  estimate: (options, run) => {
+    const observations = stepsOf(options, run).length
     const layers = options.blocks.includes("layers")
     const heads = new Set(options.blocks).size - (layers ? 1 : 0)
     const blocks = heads + (layers ? run.layers : 0)
-    const rows = looks * (blocks + (layers ? 1 : 0))
-    const { flops, memory } = lookCost(run, { ...options, layers, blocks })
+    const rows = observations * (blocks + (layers ? 1 : 0))
+    const { flops, memory } = observationCost(run, { ...options, layers, blocks })
     return {
       rows,
       cost: cost({
-        flops: looks * flops,
+        flops: observations * flops,
         memory,
         disk: rows * (rowBytes + 8 * options.samples ** 2),
-        // Each look's rows are kept until the run ends.
+        // Each observation's rows are kept until the run ends.
         scratch: rows * (rowBytes + 8 * options.samples ** 2),
       }),
     }

@@ -2,11 +2,12 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { UnitFailure } from "../../core/api/failure.ts"
-import { type LookContext, type Observed, probe } from "../../core/api/plugin.ts"
+import { type ObserveContext, type Observed, probe } from "../../core/api/plugin.ts"
 import type { RunLength } from "../../core/api/watch.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
-import type { RunForecast } from "../../core/artifacts/run.ts"
+import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { borrow } from "../../core/tensor/borrow.ts"
+import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 import { addProducts, type Products, polarOf, productsOf } from "./trajectory/polar.ts"
@@ -15,7 +16,7 @@ import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory/snapsho
 const Options = type({
   "+": "reject",
   /** Beside the start and the end of the run, which are always looked at. */
-  steps: Steps.default(() => ({ at: [1], every: "warm-up" as const })),
+  steps: Steps.default(() => ({ at: [1], every: "warmup" as const })),
   /** Over which parameters: all that are trained, the encoder's layers together, each layer on its own. */
   scopes: type("'all' | 'encoder' | 'layers'")
     .array()
@@ -54,15 +55,15 @@ interface Scope {
 }
 
 const scopesOf = (options: Options, blocks: readonly string[]): readonly Scope[] => {
-  const layers = blocks.filter((block) => block.startsWith("layer."))
+  const layers = blocks.filter((block) => layerOf(block) !== undefined)
   return options.scopes.flatMap((scope): readonly Scope[] =>
     scope === "layers"
-      ? layers.map((block, layer) => ({ scope: `layer.${layer}`, layer, blocks: [block] }))
+      ? layers.map((block) => ({ scope: block, layer: layerOf(block)!, blocks: [block] }))
       : [{ scope, layer: null, blocks: scope === "all" ? blocks : layers }],
   )
 }
 
-const look = (view: ClassifierView, { run, scratch }: LookContext<Options>): Observed<TrajectoryRow> =>
+const observe = (view: ClassifierView, { run, scratch }: ObserveContext<Options>): Observed<TrajectoryRow> =>
   // The end of the run need not be kept: `finish` sees it.
   view.step === run.steps ? [] : Effect.as(writeSnapshot(scratch, view), [])
 
@@ -92,7 +93,7 @@ const productsByBlock = Effect.fnUntraced(function* (
  */
 export const trajectoryRows = Effect.fn("trajectory")(function* (
   view: Pick<ClassifierView, "blocks" | "parameters" | "loss">,
-  { options, run, scratch }: LookContext<Options>,
+  { options, run, scratch }: ObserveContext<Options>,
 ) {
   const rows: TrajectoryRow[] = []
   const start = yield* openSnapshot(scratch, 0)
@@ -124,7 +125,7 @@ const rowBytes = 150
  * Snapshots lie on disk until the run ends; r and φ are then computed in float64, tensor by tensor. They are freed
  * with the scratch folder and not before, so that a probe which is stopped while it finishes can do it again.
  */
-export const trajectory = probe<ClassifierView, RunForecast>()({
+export const trajectory = probe<ClassifierView, RunEstimate>()({
   name: "trajectory",
   version: 1,
   module: import.meta.url,
@@ -132,9 +133,9 @@ export const trajectory = probe<ClassifierView, RunForecast>()({
   options: Options,
   gives: observationsOf<TrajectoryRow>(TrajectoryRow),
   steps: stepsOf,
-  look,
+  observe,
   finish: trajectoryRows,
-  forecast: (options, run) => {
+  estimate: (options, run) => {
     const { parameters, layers, hidden, intermediate } = run
     const points = stepsOf(options, run).length
     const scopes = options.scopes.reduce((sum, scope) => sum + (scope === "layers" ? layers : 1), 0)

@@ -2,14 +2,15 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { cohorts, plugin } from "../../core/api/plugin.ts"
-import type { Kind } from "../../core/artifacts/kind.ts"
+import type { ArtifactKind } from "../../core/artifacts/kind.ts"
 import { anyObservations, type Cell, type Row } from "../../core/artifacts/observations.ts"
 import { Page } from "../../core/artifacts/page.ts"
 import { escapeHtml } from "./shared/html.ts"
 import { type Field, toCsv } from "./shared/records.ts"
 
 /** That of every probe: what its rows are made of is of no concern here. */
-const Observed: Kind<"observations", never, readonly Row[], { readonly rows: number }> = anyObservations
+const Observed: ArtifactKind<"observations", never, readonly Row[], { readonly rows: number }> =
+  anyObservations
 
 /** As many rows stand in the page; all are in the CSV. */
 const shownRows = 1000
@@ -30,8 +31,8 @@ export const observationsTable = plugin({
   options: type({ "+": "reject", title: "string > 0 = 'Observations'" }),
   takes: { observations: cohorts(Observed) },
   gives: Page,
-  computes: false,
-  forecast: (_options, { observations }) => {
+  usesBackend: false,
+  estimate: (_options, { observations }) => {
     const rows = observations.reduce((sum, each) => sum + each.rows, 0)
     return { artifact: {}, cost: cost({ memory: 10 * bytesPerRow * rows, disk: 2 * bytesPerRow * rows }) }
   },

@@ -10,7 +10,7 @@ import { eigenvalues } from "../probe/fisher/spectrum.ts"
 import { fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
 import { renderStudy } from "./study-page/render.ts"
-import type { RunPlace, RunRecord, StepRankRecord, Study, TrajectoryRecord } from "./study-page/study.ts"
+import type { RunKey, RunRecord, StepRankRecord, Study, TrajectoryRecord } from "./study-page/study.ts"
 
 const Options = type({
   "+": "reject",
@@ -41,8 +41,8 @@ export const studyPage = plugin({
   options: Options,
   takes,
   gives: Page,
-  computes: false,
-  forecast: () => ({ artifact: {}, cost: cost({ memory: 5e8, disk: 3e6 }) }),
+  usesBackend: false,
+  estimate: () => ({ artifact: {}, cost: cost({ memory: 5e8, disk: 3e6 }) }),
   run: Effect.fn("study-page")(function* ({
     options,
     inputs,
@@ -114,7 +114,7 @@ const scoreOf = (run: RunTaken) => ({
   finalLoss: run.loss.at(-1) ?? Number.NaN,
 })
 
-const keyOf = ({ arm, lr, seed }: RunPlace) => JSON.stringify([arm, lr, seed])
+const keyOf = ({ arm, lr, seed }: RunKey) => JSON.stringify([arm, lr, seed])
 
 const Labels = type({ arm: "string", lr: "number" })
 

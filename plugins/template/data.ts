@@ -25,7 +25,7 @@ const Sentence = type("string.json.parse").to({ text: "string > 0" })
 
 /** The file is read in one piece. */
 const largestFile = 2 ** 28
-/** For the forecast, which does not read it. */
+/** For the estimate, which does not read it. */
 const bytesPerSentence = 150
 
 /** A corpus from JSON Lines. */
@@ -38,10 +38,10 @@ export const templateData = plugin({
   options: Options,
   takes,
   gives: Corpus,
-  computes: false,
+  usesBackend: false,
   // The content of the file is part of the key: an edited file is another corpus.
   reads: ({ source }) => [source],
-  forecast: ({ source, maxLength }, { vocabulary }) => {
+  estimate: ({ source, maxLength }, { vocabulary }) => {
     const bytes = statSync(source, { throwIfNoEntry: false })?.size ?? 0
     const sentences = Math.ceil(bytes / bytesPerSentence)
     const artifact = { sentences, tokensPerSentence: maxLength, vocabularySize: vocabulary.size }

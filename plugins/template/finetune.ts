@@ -19,8 +19,8 @@ export const templateFinetune = plugin({
   options: Options,
   takes,
   gives: Run,
-  computes: false,
-  forecast: (_options, { data }) => ({
+  usesBackend: false,
+  estimate: (_options, { data }) => ({
     artifact: {
       steps: 0,
       warmupSteps: 0,

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
-import { copy, placeExisting } from "../../core/io/link.ts"
+import { copy, transferExisting } from "../../core/io/link.ts"
 import { openSafetensors, type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import { normal, stream } from "../../core/tensor/stream.ts"
 import { tokenizerFiles } from "../pretrain/shared/export.ts"
@@ -33,8 +33,8 @@ export const templatePretrain = plugin({
   options: Options,
   takes,
   gives: Checkpoint,
-  computes: false,
-  forecast: (_options, { checkpoint }) => {
+  usesBackend: false,
+  estimate: (_options, { checkpoint }) => {
     const { layers, hidden, intermediate, vocabularySize, positions } = checkpoint
     const perLayer = 4 * hidden ** 2 + 2 * hidden * intermediate
     const parameters = (vocabularySize + positions) * hidden + layers * perLayer
@@ -51,7 +51,7 @@ export const templatePretrain = plugin({
     for (const [name, { shape }] of weights.entries) {
       const values = yield* weights.read(name)
       // Each tensor draws from a site of its own, so the numbers do not depend on the other tensors.
-      const added = { stream: noise, site: tensors.length, step: 0 }
+      const added = { stream: noise, site: tensors.length, iteration: 0 }
       const moved = () => {
         const drawn = normal(added, values.length, perturb)
         return values.map((value, i) => shrink * value + drawn[i]!)
@@ -61,7 +61,7 @@ export const templatePretrain = plugin({
     return {
       write: Effect.fnUntraced(function* (folder: string) {
         yield* writeSafetensors(join(folder, "model.safetensors"), tensors)
-        yield* placeExisting(copy, checkpoint.folder, ["config.json", ...tokenizerFiles], folder)
+        yield* transferExisting(copy, checkpoint.folder, ["config.json", ...tokenizerFiles], folder)
       }),
     }
   }, Effect.scoped),

@@ -23,8 +23,8 @@ export const templateReport = plugin({
   options: type({ "+": "reject", title: "string > 0 = 'Right answers'" }),
   takes: { runs: cohorts(Run) },
   gives: Page,
-  computes: false,
-  forecast: (_options, { runs }) => ({ artifact: {}, cost: cost({ disk: 1000 + 100 * runs.length }) }),
+  usesBackend: false,
+  estimate: (_options, { runs }) => ({ artifact: {}, cost: cost({ disk: 1000 + 100 * runs.length }) }),
   run: ({ options, inputs }) =>
     Effect.sync(() => {
       const names = [...new Set(inputs.runs.flatMap(({ labels }) => Object.keys(labels)))]

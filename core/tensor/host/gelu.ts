@@ -35,16 +35,16 @@ const table = (() => {
  * at most 2e-10 and Φ by 1e-12, far below float32's rounding.
  */
 export const gelu: Kernels["gelu"] = (input) => {
-  const output = { y: allocate(input.shape), slope: allocate(input.shape) }
+  const output = { y: allocate(input.shape), derivative: allocate(input.shape) }
   const x = view(input)
   const y = view(output.y)
-  const slope = view(output.slope)
+  const derivative = view(output.derivative)
   for (let index = 0; index < x.length; index++) {
     const value = x[index]!
     if (value >= limit || value <= -limit) {
       const inside = value > 0 ? 1 : 0
       y[index] = inside === 1 ? value : 0
-      slope[index] = inside
+      derivative[index] = inside
       continue
     }
     const node = (value * nodesPerUnit + (limit * nodesPerUnit + 0.5)) | 0
@@ -57,7 +57,7 @@ export const gelu: Kernels["gelu"] = (input) => {
     const phi = phi0 * (1 + s * (c1 + s * (c2 + s * c3)))
     const cumulative = table[2 * node]! + phi0 * s * (1 + s * (c1 * 0.5 + s * (c2 * (1 / 3) + s * c3 * 0.25)))
     y[index] = value * cumulative
-    slope[index] = cumulative + value * phi
+    derivative[index] = cumulative + value * phi
   }
   return output
 }

@@ -9,14 +9,14 @@ export const layerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) 
   const result = {
     y_TH: allocate<tf.Tensor2D>([tokens, hidden]),
     normalised_TH: allocate<tf.Tensor2D>([tokens, hidden]),
-    inverseDeviation_T: allocate<tf.Tensor1D>([tokens]),
+    rstd_T: allocate<tf.Tensor1D>([tokens]),
   }
   const x = view(x_TH)
   const gamma = view(gamma_H)
   const beta = view(beta_H)
   const y = view(result.y_TH)
   const normalised = view(result.normalised_TH)
-  const inverseDeviation = view(result.inverseDeviation_T)
+  const rstd = view(result.rstd_T)
   for (let t = 0; t < tokens; t++) {
     const start = t * hidden
     const end = start + hidden
@@ -39,7 +39,7 @@ export const layerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) 
     }
     if (index < end) even += (x[index]! - mean) ** 2
     const inverse = 1 / Math.sqrt((even + odd) / hidden + epsilon)
-    inverseDeviation[t] = inverse
+    rstd[t] = inverse
     for (let h = 0; h < hidden; h++) {
       const value = (x[start + h]! - mean) * inverse
       normalised[start + h] = value
@@ -52,14 +52,14 @@ export const layerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) 
 export const layerNormInputGradient: Kernels["layerNormInputGradient"] = (
   dy_TH,
   normalised_TH,
-  inverseDeviation_T,
+  rstd_T,
   gamma_H,
 ) => {
   const [tokens, hidden] = dy_TH.shape
   const dx_TH = allocate<tf.Tensor2D>([tokens, hidden])
   const dy = view(dy_TH)
   const normalised = view(normalised_TH)
-  const inverseDeviation = view(inverseDeviation_T)
+  const rstd = view(rstd_T)
   const gamma = view(gamma_H)
   const dx = view(dx_TH)
   for (let t = 0; t < tokens; t++) {
@@ -73,7 +73,7 @@ export const layerNormInputGradient: Kernels["layerNormInputGradient"] = (
     }
     const mean = sum / hidden
     const meanAlong = along / hidden
-    const inverse = inverseDeviation[t]!
+    const inverse = rstd[t]!
     for (let h = 0; h < hidden; h++) {
       const index = start + h
       dx[index] = (dy[index]! * gamma[h]! - mean - normalised[index]! * meanAlong) * inverse

@@ -13,11 +13,12 @@ export const referenceAdamW: Kernels["adamw"] = (theta, gradient, m, v, coeffici
   })
 }
 
-/** The moments by parameter name, and the number of updates done. */
+/** The moments by parameter name. */
 export interface AdamWState {
   readonly m: Parameters
   readonly v: Parameters
-  readonly updates: number
+  /** The number of updates done. */
+  readonly step: number
 }
 
 export interface AdamWOptions {
@@ -36,7 +37,7 @@ export interface AdamWOptions {
 export const adamwInit = (parameters: Parameters): AdamWState => ({
   m: parameters.zeros(),
   v: parameters.zeros(),
-  updates: 0,
+  step: 0,
 })
 
 /**
@@ -56,8 +57,8 @@ export const adamwStep = (
   options: AdamWOptions,
 ): AdamWState => {
   const { learningRate, beta1, beta2, epsilon, weightDecay, biasCorrection, gradientScale } = options
-  const updates = state.updates + 1
-  const correction = biasCorrection ? Math.sqrt(1 - beta2 ** updates) / (1 - beta1 ** updates) : 1
+  const step = state.step + 1
+  const correction = biasCorrection ? Math.sqrt(1 - beta2 ** step) / (1 - beta1 ** step) : 1
   const coefficients: AdamWCoefficients = {
     gradientScale,
     beta1,
@@ -73,5 +74,5 @@ export const adamwStep = (
     state.m.set(name, next.m)
     state.v.set(name, next.v)
   }
-  return { ...state, updates }
+  return { ...state, step }
 }

@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { type AttentionSaved, type Kernels, kernel, type PackedSequence, type Packing } from "../kernels.ts"
-import { fillDropoutMask } from "../stream.ts"
-import type { Dropout } from "./dropout.ts"
+import { type Dropout, fillDropoutMask } from "../stream.ts"
 
 interface Run extends PackedSequence {
   readonly count: number
@@ -60,22 +59,17 @@ const transposeInner = (x_BLM: tf.Tensor3D): tf.Tensor3D => tf.transpose(x_BLM, 
  * The dropout mask of the probabilities, [P]. Where only some tokens ask, each has the elements of its row among those
  * of all: the same is dropped as if all asked.
  */
-export const attentionMask = (packing: Packing, { rate, draw }: Dropout): tf.Tensor1D => {
-  const { heads, places, sequences } = packing
+export const attentionMask = (packing: Packing, dropout: Dropout): tf.Tensor1D => {
+  const { heads, queryIndices, sequences } = packing
   const mask_P = new Float32Array(packing.scores)
-  if (sequences.every(({ length, queries }) => length === queries)) fillDropoutMask(mask_P, rate, draw)
+  if (sequences.every(({ length, queries }) => length === queries)) fillDropoutMask(mask_P, dropout)
   else {
     for (const { length, token, queries, query, score, element } of sequences) {
       for (let row = 0; row < heads * queries; row++) {
         const head = Math.floor(row / queries)
-        const place = places[query + (row % queries)]! - token
+        const index = queryIndices[query + (row % queries)]! - token
         const to = score + row * length
-        fillDropoutMask(
-          mask_P.subarray(to, to + length),
-          rate,
-          draw,
-          element + (head * length + place) * length,
-        )
+        fillDropoutMask(mask_P.subarray(to, to + length), dropout, element + (head * length + index) * length)
       }
     }
   }
@@ -143,15 +137,15 @@ export const referenceAttentionGradient: Kernels["attentionGradient"] = (
 
 /**
  * @param offsets [N + 1], sequence n is the rows offsets[n] … offsets[n + 1] − 1; no sequence is empty
- * @param places [R], rising: the rows that ask
- * @throws RangeError where the offsets do not cover the rows, the heads do not divide the features, or the places are
+ * @param queryIndices [R], rising: the rows that ask
+ * @throws RangeError where the offsets do not cover the rows, the heads do not divide the features, or the query indices are
  *   no rows
  */
 const packingOf = (
   k_TH: tf.Tensor2D,
   heads: number,
   offsets: Int32Array,
-  places: Int32Array = Int32Array.from({ length: k_TH.shape[0] }, (_, t) => t),
+  queryIndices: Int32Array = Int32Array.from({ length: k_TH.shape[0] }, (_, t) => t),
 ): Packing => {
   const [tokens, hidden] = k_TH.shape
   if (!(heads > 0) || hidden % heads !== 0)
@@ -168,18 +162,19 @@ const packingOf = (
     const length = offsets[n + 1]! - token
     if (length <= 0) throw new RangeError(`sequence ${n} has ${length} tokens`)
     let queries = 0
-    for (let last = token - 1; places[query + queries]! < offsets[n + 1]!; queries++) {
-      const place = places[query + queries]!
-      if (place <= last) throw new RangeError(`place ${place} after ${last}`)
-      last = place
+    for (let last = token - 1; queryIndices[query + queries]! < offsets[n + 1]!; queries++) {
+      const index = queryIndices[query + queries]!
+      if (index <= last) throw new RangeError(`query index ${index} after ${last}`)
+      last = index
     }
     sequences.push({ length, token, queries, query, score, element })
     element += heads * length * length
     score += heads * queries * length
     query += queries
   }
-  if (query !== places.length) throw new RangeError(`place ${places[query]} of ${tokens} tokens`)
-  return { heads, offsets, places, sequences, scores: score }
+  if (query !== queryIndices.length)
+    throw new RangeError(`query index ${queryIndices[query]} of ${tokens} tokens`)
+  return { heads, offsets, queryIndices, sequences, scores: score }
 }
 
 export interface AttentionOptions {
@@ -187,7 +182,7 @@ export interface AttentionOptions {
   /** Where the packed sequences begin, and at last the number of tokens: [N + 1]. */
   readonly offsets: Int32Array
   /** The tokens that ask, rising, [R]: q has a row for each. All of them where left out. */
-  readonly places?: Int32Array
+  readonly queryIndices?: Int32Array
   /** Dropout of the probabilities. */
   readonly dropout?: Dropout
 }
@@ -199,17 +194,17 @@ export interface AttentionOptions {
  * Element i of the dropout draw belongs to element i of all probabilities, sequence after sequence, in each
  * [heads, L, L], whether all tokens ask or some.
  *
- * @throws RangeError where offsets, places or heads do not fit
+ * @throws RangeError where offsets, queryIndices or heads do not fit
  */
 export const attention = (
   q_RH: tf.Tensor2D,
   k_TH: tf.Tensor2D,
   v_TH: tf.Tensor2D,
-  { heads, offsets, places, dropout }: AttentionOptions,
+  { heads, offsets, queryIndices, dropout }: AttentionOptions,
 ): tf.Tensor2D => {
-  const packing = packingOf(k_TH, heads, offsets, places)
-  if (q_RH.shape[0] !== packing.places.length) {
-    throw new RangeError(`${q_RH.shape[0]} queries for ${packing.places.length} places`)
+  const packing = packingOf(k_TH, heads, offsets, queryIndices)
+  if (q_RH.shape[0] !== packing.queryIndices.length) {
+    throw new RangeError(`${q_RH.shape[0]} queries for ${packing.queryIndices.length} query indices`)
   }
   const active = dropout !== undefined && dropout.rate > 0 ? dropout : undefined
   return differentiable<tf.Tensor2D, { [name: string]: tf.Tensor | undefined } & Saved>(

@@ -8,5 +8,5 @@ import type { Kernels } from "../kernels.ts"
 export const referenceGelu: Kernels["gelu"] = (x) => {
   const distribution = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5)
   const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
-  return { y: tf.mul(x, distribution), slope: tf.add(distribution, tf.mul(x, density)) }
+  return { y: tf.mul(x, distribution), derivative: tf.add(distribution, tf.mul(x, density)) }
 }

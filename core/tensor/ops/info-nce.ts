@@ -24,13 +24,16 @@ const throughNorm = (
   return tf.div(tf.sub(dUnit_ND, tf.mul(unit_ND, along_N1)), norm_N1)
 }
 
-export const referenceInfoNCE: Kernels["infoNCE"] = (z1_ND, z2_ND, tau) => {
+export const referenceInfoNCE: Kernels["infoNCE"] = (z1_ND, z2_ND, temperature) => {
   const [first, second] = [normaliseRows(z1_ND), normaliseRows(z2_ND)]
-  const similarities_NN: tf.Tensor2D = tf.mul(tf.matMul(first.unit_ND, transpose(second.unit_ND)), 1 / tau)
+  const similarities_NN: tf.Tensor2D = tf.mul(
+    tf.matMul(first.unit_ND, transpose(second.unit_ND)),
+    1 / temperature,
+  )
   const diagonal = Int32Array.from({ length: z1_ND.shape[0] }, (_, index) => index)
   const crossEntropy = kernel("softmaxCrossEntropy", referenceSoftmaxCrossEntropy)
   const { loss, gradient_NC } = crossEntropy(similarities_NN, diagonal)
-  const gradient_NN: tf.Tensor2D = tf.mul(gradient_NC, 1 / tau)
+  const gradient_NN: tf.Tensor2D = tf.mul(gradient_NC, 1 / temperature)
   return {
     loss,
     dz1_ND: throughNorm(tf.matMul(gradient_NN, second.unit_ND), first),
@@ -42,17 +45,17 @@ export const referenceInfoNCE: Kernels["infoNCE"] = (z1_ND, z2_ND, tau) => {
  * InfoNCE in one direction, as SimCSE uses it (Gao, Yao and Chen 2021, equation 1): the mean over i of
  * −log softmax_j(cos(z1ᵢ, z2ⱼ) / τ)[i].
  *
- * @param tau temperature, > 0
+ * @param temperature temperature, > 0
  * @throws RangeError without rows (whose mean is not a number)
  */
-export const infoNCE = (z1_ND: tf.Tensor2D, z2_ND: tf.Tensor2D, tau: number): tf.Scalar => {
+export const infoNCE = (z1_ND: tf.Tensor2D, z2_ND: tf.Tensor2D, temperature: number): tf.Scalar => {
   if (z1_ND.shape[0] === 0 || !tf.util.arraysEqual(z1_ND.shape, z2_ND.shape)) {
     throw new RangeError(`the two views are [${z1_ND.shape}] and [${z2_ND.shape}]`)
   }
   return differentiable(
     [z1_ND, z2_ND],
     () => {
-      const { loss, ...saved } = kernel("infoNCE", referenceInfoNCE)(z1_ND, z2_ND, tau)
+      const { loss, ...saved } = kernel("infoNCE", referenceInfoNCE)(z1_ND, z2_ND, temperature)
       return { y: loss, saved }
     },
     (dy, { dz1_ND, dz2_ND }) => [tf.mul(dz1_ND, dy), tf.mul(dz2_ND, dy)],

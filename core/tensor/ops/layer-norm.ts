@@ -1,17 +1,18 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { type Kernels, kernel } from "../kernels.ts"
+import type { Dropout } from "../stream.ts"
 import { currentTap, differentiatedBy, gradientsOf, type Tap } from "../tap.ts"
-import { type Dropout, referenceDropout, referenceDropoutGradient } from "./dropout.ts"
+import { referenceDropout, referenceDropoutGradient } from "./dropout.ts"
 
 export const referenceLayerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) => {
   const centred_TH = tf.sub(x_TH, tf.mean(x_TH, 1, true))
-  const inverseDeviation_T1 = tf.rsqrt(tf.add(tf.mean(tf.square(centred_TH), 1, true), epsilon))
-  const normalised_TH: tf.Tensor2D = tf.mul(centred_TH, inverseDeviation_T1)
+  const rstd_T1 = tf.rsqrt(tf.add(tf.mean(tf.square(centred_TH), 1, true), epsilon))
+  const normalised_TH: tf.Tensor2D = tf.mul(centred_TH, rstd_T1)
   return {
     y_TH: tf.add(tf.mul(normalised_TH, gamma_H), beta_H),
     normalised_TH,
-    inverseDeviation_T: tf.reshape(inverseDeviation_T1, [x_TH.shape[0]]),
+    rstd_T: tf.reshape(rstd_T1, [x_TH.shape[0]]),
   }
 }
 
@@ -19,13 +20,13 @@ export const referenceLayerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, 
 export const referenceLayerNormInputGradient: Kernels["layerNormInputGradient"] = (
   dy_TH,
   normalised_TH,
-  inverseDeviation_T,
+  rstd_T,
   gamma_H,
 ) => {
   const g_TH = tf.mul(dy_TH, gamma_H)
   const along_T1 = tf.mean(tf.mul(g_TH, normalised_TH), 1, true)
   const inner_TH = tf.sub(tf.sub(g_TH, tf.mean(g_TH, 1, true)), tf.mul(normalised_TH, along_T1))
-  return tf.mul(inner_TH, tf.expandDims(inverseDeviation_T, 1))
+  return tf.mul(inner_TH, tf.expandDims(rstd_T, 1))
 }
 
 export const referenceLayerNormParameterGradients: Kernels["layerNormParameterGradients"] = (
@@ -40,9 +41,9 @@ export const referenceResidualNorm: Kernels["residualNorm"] = (
   beta_H,
   epsilon,
   dropout,
-  places,
+  indices,
 ) => {
-  const dropped = dropout && kernel("dropout", referenceDropout)(x_TH, dropout, places)
+  const dropped = dropout && kernel("dropout", referenceDropout)(x_TH, dropout, indices)
   const sum_TH: tf.Tensor2D = tf.add(residual_TH, dropped?.y ?? x_TH)
   const normalised = kernel("layerNorm", referenceLayerNorm)(sum_TH, gamma_H, beta_H, epsilon)
   return { ...normalised, mask: dropped?.mask }
@@ -51,7 +52,7 @@ export const referenceResidualNorm: Kernels["residualNorm"] = (
 interface Saved {
   readonly [name: string]: tf.Tensor | undefined
   readonly normalised_TH: tf.Tensor2D
-  readonly inverseDeviation_T: tf.Tensor1D
+  readonly rstd_T: tf.Tensor1D
   readonly gamma_H: tf.Tensor1D
 }
 
@@ -60,14 +61,14 @@ const backward = (
   tap: Tap | undefined,
   name: string | undefined,
   dy_TH: tf.Tensor2D,
-  { normalised_TH, inverseDeviation_T, gamma_H }: Saved,
+  { normalised_TH, rstd_T, gamma_H }: Saved,
   partsOf: (dx_TH: tf.Tensor2D) => readonly tf.Tensor[],
 ): tf.Tensor[] => {
   if (tap !== undefined && name !== undefined) {
     tap.receive({ op: "layerNorm", name, normalised_TH, outputGradient_TH: dy_TH })
   }
   const inputGradient = kernel("layerNormInputGradient", referenceLayerNormInputGradient)
-  return gradientsOf(tap, partsOf(inputGradient(dy_TH, normalised_TH, inverseDeviation_T, gamma_H)), () => {
+  return gradientsOf(tap, partsOf(inputGradient(dy_TH, normalised_TH, rstd_T, gamma_H)), () => {
     const parameterGradients = kernel("layerNormParameterGradients", referenceLayerNormParameterGradients)
     const { dGamma_H, dBeta_H } = parameterGradients(dy_TH, normalised_TH)
     return [dGamma_H, dBeta_H]
@@ -101,7 +102,7 @@ export const layerNorm = (
  * Layer normalisation of residual + dropout(x), as it ends each half of a BERT layer.
  *
  * @param dropout of x; nothing is dropped without it, or at a rate of 0
- * @param places as of `dropout`
+ * @param indices as of `dropout`
  * @param name under which a tap hears of the normalisation
  */
 export const residualNorm = (
@@ -112,9 +113,9 @@ export const residualNorm = (
   epsilon: number,
   {
     dropout,
-    places,
+    indices,
     name,
-  }: { readonly dropout?: Dropout; readonly places?: Int32Array; readonly name?: string } = {},
+  }: { readonly dropout?: Dropout; readonly indices?: Int32Array; readonly name?: string } = {},
 ): tf.Tensor2D => {
   const tap = currentTap()
   const active = dropout !== undefined && dropout.rate > 0 ? dropout : undefined
@@ -122,13 +123,13 @@ export const residualNorm = (
     differentiatedBy(tap, [x_TH, residual_TH], [gamma_H, beta_H]),
     () => {
       const run = kernel("residualNorm", referenceResidualNorm)
-      const { y_TH, ...saved } = run(x_TH, residual_TH, gamma_H, beta_H, epsilon, active, places)
+      const { y_TH, ...saved } = run(x_TH, residual_TH, gamma_H, beta_H, epsilon, active, indices)
       return { y: y_TH, saved: { ...saved, gamma_H } }
     },
     (dy_TH, saved) =>
       backward(tap, name, dy_TH, saved, (dSum_TH) => {
         const drop = kernel("dropoutGradient", referenceDropoutGradient)
-        const dx_TH = active === undefined ? dSum_TH.clone() : drop(dSum_TH, saved.mask, active, places)
+        const dx_TH = active === undefined ? dSum_TH.clone() : drop(dSum_TH, saved.mask, active, indices)
         return [dx_TH, dSum_TH]
       }),
   )

@@ -14,8 +14,8 @@ export const referenceLinear: Kernels["linear"] = (x_TI, weight_OI, bias_O) => {
 }
 
 export const referenceLinearGelu: Kernels["linearGelu"] = (x_TI, weight_OI, bias_O) => {
-  const { y, slope } = kernel("gelu", referenceGelu)(referenceLinear(x_TI, weight_OI, bias_O))
-  return { y_TO: y as tf.Tensor2D, slope_TO: slope as tf.Tensor2D }
+  const { y, derivative } = kernel("gelu", referenceGelu)(referenceLinear(x_TI, weight_OI, bias_O))
+  return { y_TO: y as tf.Tensor2D, derivative_TO: derivative as tf.Tensor2D }
 }
 
 export const referenceLinearInputGradient: Kernels["linearInputGradient"] = (dy_TO, weight_OI) =>
@@ -82,10 +82,10 @@ export const linearGelu = (
   return differentiable(
     differentiatedBy(tap, [x_TI], [weight_OI, bias_O]),
     () => {
-      const { y_TO, slope_TO } = kernel("linearGelu", referenceLinearGelu)(x_TI, weight_OI, bias_O)
-      return { y: y_TO, saved: { x_TI, weight_OI, slope_TO } }
+      const { y_TO, derivative_TO } = kernel("linearGelu", referenceLinearGelu)(x_TI, weight_OI, bias_O)
+      return { y: y_TO, saved: { x_TI, weight_OI, derivative_TO } }
     },
-    (dy_TO: tf.Tensor2D, { x_TI, weight_OI, slope_TO }) =>
-      backward(tap, name, tf.mul(dy_TO, slope_TO), x_TI, weight_OI),
+    (dy_TO: tf.Tensor2D, { x_TI, weight_OI, derivative_TO }) =>
+      backward(tap, name, tf.mul(dy_TO, derivative_TO), x_TI, weight_OI),
   )
 }

@@ -35,7 +35,7 @@ export interface DeviceKernels {
     bfloat16: boolean,
   ): void
   linear(x: Handle, weight: Handle, bias: Handle, y: Handle, bfloat16: boolean): void
-  linearGelu(x: Handle, weight: Handle, bias: Handle, y: Handle, slope: Handle, bfloat16: boolean): void
+  linearGelu(x: Handle, weight: Handle, bias: Handle, y: Handle, derivative: Handle, bfloat16: boolean): void
   linearInputGradient(dy: Handle, weight: Handle, dx: Handle, tokens: number, bfloat16: boolean): void
   linearParameterGradients(
     dy: Handle,
@@ -60,7 +60,7 @@ export interface DeviceKernels {
     epsilon: number,
     y: Handle,
     normalised: Handle,
-    inverseDeviation: Handle,
+    rstd: Handle,
   ): void
   residualNorm(
     x: Handle,
@@ -72,15 +72,9 @@ export interface DeviceKernels {
     rows: Int32Array,
     y: Handle,
     normalised: Handle,
-    inverseDeviation: Handle,
+    rstd: Handle,
   ): void
-  layerNormInputGradient(
-    dy: Handle,
-    normalised: Handle,
-    inverseDeviation: Handle,
-    gamma: Handle,
-    dx: Handle,
-  ): void
+  layerNormInputGradient(dy: Handle, normalised: Handle, rstd: Handle, gamma: Handle, dx: Handle): void
   layerNormParameterGradients(dy: Handle, normalised: Handle, gamma: Handle, beta: Handle): void
   /** @param statistics [heads, R, 2], for the gradient */
   attention(
@@ -89,7 +83,7 @@ export interface DeviceKernels {
     v: Handle,
     heads: number,
     offsets: Int32Array,
-    places: Int32Array,
+    queryIndices: Int32Array,
     dropout: DropoutList,
     y: Handle,
     statistics: Handle,
@@ -102,7 +96,7 @@ export interface DeviceKernels {
     statistics: Handle,
     heads: number,
     offsets: Int32Array,
-    places: Int32Array,
+    queryIndices: Int32Array,
     dropout: DropoutList,
     dq: Handle,
     dk: Handle,

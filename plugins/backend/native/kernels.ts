@@ -1,21 +1,22 @@
 /** The fused kernels of `core/tensor/kernels.ts` on a device. */
 import * as tf from "@tensorflow/tfjs-core"
 import type { AdamWCoefficients, Kernels } from "../../../core/tensor/kernels.ts"
-import type { Dropout } from "../../../core/tensor/ops/dropout.ts"
+import type { Dropout } from "../../../core/tensor/stream.ts"
 import type { DeviceBackend } from "./backend.ts"
 
 const noDropout = new Float64Array()
 const allRows = new Int32Array()
 
+/** As `source/dropout.h` reads it. */
 const dropoutList = (dropout: Dropout | undefined): Float64Array =>
   dropout === undefined
     ? noDropout
     : Float64Array.of(
         dropout.rate,
-        dropout.draw.stream.seed,
-        dropout.draw.stream.nameHash,
-        dropout.draw.site,
-        dropout.draw.step,
+        dropout.stream.seed,
+        dropout.stream.nameHash,
+        dropout.site,
+        dropout.iteration,
       )
 
 const coefficientList = (coefficients: AdamWCoefficients): Float64Array => {
@@ -23,7 +24,7 @@ const coefficientList = (coefficients: AdamWCoefficients): Float64Array => {
   return Float64Array.of(gradientScale, beta1, beta2, epsilon, stepSize, decay)
 }
 
-/** The different ids, rising, and the place of each id among them. */
+/** The different ids, rising, and the index of each id among them. */
 const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots: Int32Array } => {
   const sorted = ids_N.slice().sort()
   const ids = sorted.filter((id, n) => n === 0 || id !== sorted[n - 1])
@@ -42,11 +43,11 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
   const norm = (x_TH: tf.Tensor2D) => ({
     y_TH: like(x_TH),
     normalised_TH: like(x_TH),
-    inverseDeviation_T: allocate<tf.Tensor1D>([x_TH.shape[0]]),
+    rstd_T: allocate<tf.Tensor1D>([x_TH.shape[0]]),
   })
-  const drop = (x: tf.Tensor, dropout: Dropout, places?: Int32Array) => {
+  const drop = (x: tf.Tensor, dropout: Dropout, indices?: Int32Array) => {
     const y = like(x)
-    device.dropout(of(x), of(y), dropoutList(dropout), places ?? allRows)
+    device.dropout(of(x), of(y), dropoutList(dropout), indices ?? allRows)
     return y
   }
   const noNumbers = () => tf.tidy(() => tf.keep(allocate<tf.Tensor1D>([0])))
@@ -59,9 +60,9 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
     },
     linearGelu: (x_TI, weight_OI, bias_O) => {
       const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
-      const slope_TO = like(y_TO)
-      device.linearGelu(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), of(slope_TO), backend.bfloat16)
-      return { y_TO, slope_TO }
+      const derivative_TO = like(y_TO)
+      device.linearGelu(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), of(derivative_TO), backend.bfloat16)
+      return { y_TO, derivative_TO }
     },
     linearInputGradient: (dy_TO, weight_OI) => {
       const tokens = dy_TO.shape[0]
@@ -83,9 +84,9 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
       )
       return { dWeight_OI, dBias_O }
     },
-    dropout: (x, dropout, places) => ({ y: drop(x, dropout, places), mask: undefined }),
-    dropoutGradient: (dy, _mask, dropout, places) => drop(dy, dropout, places),
-    residualNorm: (x_TH, residual_TH, gamma_H, beta_H, epsilon, dropout, places) => {
+    dropout: (x, dropout, indices) => ({ y: drop(x, dropout, indices), mask: undefined }),
+    dropoutGradient: (dy, _mask, dropout, indices) => drop(dy, dropout, indices),
+    residualNorm: (x_TH, residual_TH, gamma_H, beta_H, epsilon, dropout, indices) => {
       const result = norm(x_TH)
       device.residualNorm(
         of(x_TH),
@@ -94,10 +95,10 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         of(beta_H),
         epsilon,
         dropoutList(dropout),
-        places ?? allRows,
+        indices ?? allRows,
         of(result.y_TH),
         of(result.normalised_TH),
-        of(result.inverseDeviation_T),
+        of(result.rstd_T),
       )
       return { ...result, mask: undefined }
     },
@@ -110,19 +111,13 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         epsilon,
         of(result.y_TH),
         of(result.normalised_TH),
-        of(result.inverseDeviation_T),
+        of(result.rstd_T),
       )
       return result
     },
-    layerNormInputGradient: (dy_TH, normalised_TH, inverseDeviation_T, gamma_H) => {
+    layerNormInputGradient: (dy_TH, normalised_TH, rstd_T, gamma_H) => {
       const dx_TH = like(dy_TH)
-      device.layerNormInputGradient(
-        of(dy_TH),
-        of(normalised_TH),
-        of(inverseDeviation_T),
-        of(gamma_H),
-        of(dx_TH),
-      )
+      device.layerNormInputGradient(of(dy_TH), of(normalised_TH), of(rstd_T), of(gamma_H), of(dx_TH))
       return dx_TH
     },
     layerNormParameterGradients: (dy_TH, normalised_TH) => {
@@ -158,21 +153,39 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
       device.softmaxCrossEntropy(of(logits_NC), labels_N, of(result.loss), of(result.gradient_NC))
       return result
     },
-    infoNCE: (z1_ND, z2_ND, tau) => {
+    infoNCE: (z1_ND, z2_ND, temperature) => {
       const result = { loss: allocate<tf.Scalar>([]), dz1_ND: like(z1_ND), dz2_ND: like(z2_ND) }
       const rows = z1_ND.shape[0]
-      device.infoNCE(of(z1_ND), of(z2_ND), tau, rows, of(result.loss), of(result.dz1_ND), of(result.dz2_ND))
+      device.infoNCE(
+        of(z1_ND),
+        of(z2_ND),
+        temperature,
+        rows,
+        of(result.loss),
+        of(result.dz1_ND),
+        of(result.dz2_ND),
+      )
       return result
     },
     /** Keeps two numbers for each row of probabilities, from which the gradient makes them once more. */
-    attention: (q_RH, k_TH, v_TH, { heads, offsets, places }, dropout) => {
+    attention: (q_RH, k_TH, v_TH, { heads, offsets, queryIndices }, dropout) => {
       const y_RH = like(q_RH)
-      const statistics = allocate<tf.Tensor1D>([2 * heads * places.length])
+      const statistics = allocate<tf.Tensor1D>([2 * heads * queryIndices.length])
       const list = dropoutList(dropout)
-      device.attention(of(q_RH), of(k_TH), of(v_TH), heads, offsets, places, list, of(y_RH), of(statistics))
+      device.attention(
+        of(q_RH),
+        of(k_TH),
+        of(v_TH),
+        heads,
+        offsets,
+        queryIndices,
+        list,
+        of(y_RH),
+        of(statistics),
+      )
       return { y_RH, saved: { probabilities: statistics, mask: undefined } }
     },
-    attentionGradient: (dy_RH, q_RH, k_TH, v_TH, saved, { heads, offsets, places }, dropout) => {
+    attentionGradient: (dy_RH, q_RH, k_TH, v_TH, saved, { heads, offsets, queryIndices }, dropout) => {
       const result = { dq_RH: like(q_RH), dk_TH: like(k_TH), dv_TH: like(v_TH) }
       device.attentionGradient(
         of(dy_RH),
@@ -182,7 +195,7 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         of(saved.probabilities),
         heads,
         offsets,
-        places,
+        queryIndices,
         dropoutList(dropout),
         of(result.dq_RH),
         of(result.dk_TH),
@@ -220,9 +233,9 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
       device.adamwRows(of(next), sparse.rows, sparse.ids, of(m), of(v), moment.activeRows, list)
       return { theta: next, m, v }
     },
-    linearGram: (input_TI, outputGradient_TO, offsets, way) => {
+    linearGram: (input_TI, outputGradient_TO, offsets, method) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
-      if (way === "token") device.gramByTokens(of(input_TI), of(outputGradient_TO), offsets, gram)
+      if (method === "token") device.gramByTokens(of(input_TI), of(outputGradient_TO), offsets, gram)
       else device.gramDirectly(of(input_TI), of(outputGradient_TO), offsets, gram)
       return gram
     },

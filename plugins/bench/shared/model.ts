@@ -4,10 +4,10 @@ import { stream } from "../../../core/tensor/stream.ts"
 import type { BertModel } from "../../model/bert.ts"
 import { configOf, type Size } from "../../model/config.ts"
 import { initialise } from "../../model/initialise.ts"
-import { type Head, parametersOf } from "../../model/parameters.ts"
+import { type OutputHead, parametersOf } from "../../model/parameters.ts"
 
 /** A fresh model of a published size, which the scope disposes of. */
-export const freshModel = (size: Size, vocabularySize: number, heads: readonly Head[]) =>
+export const freshModel = (size: Size, vocabularySize: number, heads: readonly OutputHead[]) =>
   Effect.acquireRelease(
     Effect.sync((): BertModel => {
       const config = configOf(size, vocabularySize, 0)

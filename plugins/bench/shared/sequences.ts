@@ -33,21 +33,21 @@ interface Wanted {
 /** Of bert-base-uncased. */
 const usualVocabulary = {
   size: 30_522,
-  special: { pad: 0, unknown: 100, first: 101, separator: 102, mask: 103 },
+  special: { pad: 0, unknown: 100, cls: 101, separator: 102, mask: 103 },
 }
 
 const randomMaterial = (lengths: Lengths, { count, maxLength }: Wanted): Material => {
   const draws = stream(0, "bench")
   const { size, special } = usualVocabulary
-  const tenths = integers({ stream: draws, site: 0, step: 0 }, count, lengths.length)
+  const tenths = integers({ stream: draws, site: 0, iteration: 0 }, count, lengths.length)
   const items = Array.from(tenths, (tenth, n) => {
     const length = Math.max(3, Math.min(maxLength, Math.round(lengths[tenth]!)))
-    const ids = integers({ stream: draws, site: 1, step: n }, length, size - 1000).map((id) => id + 1000)
-    ids[0] = special.first
+    const ids = integers({ stream: draws, site: 1, iteration: n }, length, size - 1000).map((id) => id + 1000)
+    ids[0] = special.cls
     ids[length - 1] = special.separator
-    return { ids, types: new Int32Array(length) }
+    return { ids, tokenTypeIds: new Int32Array(length) }
   })
-  const labels = integers({ stream: draws, site: 2, step: 0 }, count, 2)
+  const labels = integers({ stream: draws, site: 2, iteration: 0 }, count, 2)
   return { sequences: packSequences(items), labels, vocabularySize: size, special, data: "random" }
 }
 

@@ -11,11 +11,11 @@ import { linearSchedule } from "../../../core/tensor/schedule.ts"
 import { type Optimiser, train } from "../../../core/tensor/training.ts"
 import type { BertModel } from "../../model/bert.ts"
 import { trainingFlops } from "../../model/cost.ts"
-import type { Head } from "../../model/parameters.ts"
+import type { OutputHead } from "../../model/parameters.ts"
 
 interface Measured {
   readonly model: BertModel
-  readonly heads: readonly Head[]
+  readonly heads: readonly OutputHead[]
   /** What a step's encoder sees, for each step. */
   readonly batches: readonly Sequences[]
   readonly predictions: number

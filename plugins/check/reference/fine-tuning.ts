@@ -6,7 +6,7 @@ import { type } from "arktype"
 import { Effect, type Scope } from "effect"
 import type { UnitFailure } from "../../../core/api/failure.ts"
 import { Progress } from "../../../core/api/progress.ts"
-import { type Comparison, type Quantity, quantity } from "../../../core/api/quantity.ts"
+import { type ComparedNumber, type Quantity, quantity } from "../../../core/api/quantity.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { attempt, type FileError, readJson, remove } from "../../../core/io/files.ts"
 import { linearSchedule } from "../../../core/tensor/schedule.ts"
@@ -74,14 +74,14 @@ export const compareFineTuning: (
   )
   const scratch = yield* temporaryFolder
   const split = { sequences: batch, labels }
-  const places = Int32Array.from(labels, (_, n) => n)
+  const indices = Int32Array.from(labels, (_, n) => n)
   const { lr, steps, warmup: warmupSteps } = expected
   const metrics = yield* train({
     parameters: model.parameters,
     learningRates: linearSchedule(lr, steps, warmupSteps),
     optimiser,
     clip,
-    loss: () => lossOf(model, split, places),
+    loss: () => lossOf(model, split, indices),
     scratch: join(scratch, "training"),
     at: (step, last) =>
       step === steps
@@ -138,7 +138,7 @@ const misfits = (
 const compareMetrics = (expected: Expected, metrics: Metrics): readonly Quantity[] => {
   const bySteps = (values: readonly number[], found: Float64Array, scale: (value: number) => number) =>
     values.map(
-      (value, s): Comparison => ({
+      (value, s): ComparedNumber => ({
         at: `update ${s}`,
         expected: value,
         found: found[s]!,
@@ -178,13 +178,15 @@ const compareModel = (
       "logits after the fine-tuning",
       valueTolerance,
       final_logits.flatMap((row, n) =>
-        row.map((value, i): Comparison => ({ at: `[${n}][${i}]`, expected: value, found: logits[n]![i]! })),
+        row.map(
+          (value, i): ComparedNumber => ({ at: `[${n}][${i}]`, expected: value, found: logits[n]![i]! }),
+        ),
       ),
     ),
     quantity(
       "norms of the parameters after the fine-tuning",
       valueTolerance,
-      parameters.names.map((name): Comparison => {
+      parameters.names.map((name): ComparedNumber => {
         const value = final_param_norm[name]!
         const squares = parameters
           .get(name)
@@ -197,11 +199,11 @@ const compareModel = (
 }
 
 const compareTrajectory = ({ trajectory }: Expected, rows: readonly TrajectoryRow[]): readonly Quantity[] => {
-  const angles = trajectory.flatMap(({ step, phi }): readonly Comparison[] =>
+  const angles = trajectory.flatMap(({ step, phi }): readonly ComparedNumber[] =>
     phi === null ? [] : [{ at: `step ${step}`, expected: phi, found: rows[step]?.phi ?? Number.NaN }],
   )
   const distances = trajectory.map(
-    ({ step, r }): Comparison => ({
+    ({ step, r }): ComparedNumber => ({
       at: `step ${step}`,
       expected: r,
       found: rows[step]?.r ?? Number.NaN,

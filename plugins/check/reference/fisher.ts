@@ -2,11 +2,11 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { type Comparison, type Quantity, quantity } from "../../../core/api/quantity.ts"
+import { type ComparedNumber, type Quantity, quantity } from "../../../core/api/quantity.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { type FileError, readJson } from "../../../core/io/files.ts"
-import { blocksOf, parametersOf } from "../../model/parameters.ts"
-import { type Blocks, blockGrams, encoder, layerOf, parameterGrams } from "../../probe/fisher/block-grams.ts"
+import { blocksOf, layerOf, parametersOf } from "../../model/parameters.ts"
+import { type Blocks, blockGrams, encoder, parameterGrams } from "../../probe/fisher/block-grams.ts"
 import { effectiveRank, entropyRank, spectralRank } from "../../probe/fisher/rank.ts"
 import { eigenvalues } from "../../probe/fisher/spectrum.ts"
 import type { Reference } from "./passes.ts"
@@ -67,12 +67,12 @@ export const compareFisher: (
   })
   if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
 
-  const entries: Comparison[] = []
-  const spectra: Comparison[] = []
-  const eranks: Comparison[] = []
-  const sranks: Comparison[] = []
-  const entropyRanks: Comparison[] = []
-  const normalised: Comparison[] = []
+  const entries: ComparedNumber[] = []
+  const spectra: ComparedNumber[] = []
+  const eranks: ComparedNumber[] = []
+  const sranks: ComparedNumber[] = []
+  const entropyRanks: ComparedNumber[] = []
+  const normalised: ComparedNumber[] = []
   let sum = 0
   for (const { block, gram, figures } of found) {
     const spectrum = eigenvalues(gram, labels.length)
@@ -106,7 +106,11 @@ export const compareFisher: (
 })
 
 /** Entry by entry, relative to the largest expected one. */
-const relative = (block: string, expected: readonly number[], found: Float64Array): readonly Comparison[] => {
+const relative = (
+  block: string,
+  expected: readonly number[],
+  found: Float64Array,
+): readonly ComparedNumber[] => {
   const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0)
   return expected.map((value, i) => ({ at: `${block}[${i}]`, expected: value, found: found[i]!, scale }))
 }

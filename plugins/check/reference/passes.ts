@@ -7,7 +7,7 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Effect, type Scope } from "effect"
-import { type Comparison, type Quantity, quantity } from "../../../core/api/quantity.ts"
+import { type ComparedNumber, type Quantity, quantity } from "../../../core/api/quantity.ts"
 import { packSequences, type Sequences } from "../../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { type FileError, readJson } from "../../../core/io/files.ts"
@@ -16,7 +16,7 @@ import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entr
 import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
 import { type BertModel, encode } from "../../model/bert.ts"
 import { loadModel } from "../../model/hugging-face.ts"
-import { classify, firstPlaces } from "../../model/output-heads.ts"
+import { classify, clsIndices } from "../../model/output-heads.ts"
 
 /** Absolute, of logits, hidden states and losses. */
 const valueTolerance = 1e-4
@@ -106,7 +106,7 @@ export const openReference: (
     ),
   ]
   if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
-  const batch = packSequences(input_ids.map((row, n) => ({ ids: row, types: token_type_ids[n]! })))
+  const batch = packSequences(input_ids.map((row, n) => ({ ids: row, tokenTypeIds: token_type_ids[n]! })))
   return { folder, model, batch, labels: Int32Array.from(labels) }
 })
 
@@ -169,7 +169,7 @@ function* elementwise(
   expected: readonly (readonly number[])[],
   found: tf.Tensor2D,
   scale = 1,
-): Generator<Comparison> {
+): Generator<ComparedNumber> {
   const values = found.dataSync()
   const width = found.shape[1]
   for (const [n, row] of expected.entries()) {
@@ -180,7 +180,7 @@ function* elementwise(
 }
 
 const compareForward = (expected: Expected, model: BertModel, batch: Sequences): readonly Quantity[] => {
-  const first_NH = encode(model, batch, { places: firstPlaces(batch.offsets) })
+  const first_NH = encode(model, batch, { indices: clsIndices(batch.offsets) })
   const logits_NC = classify(model, first_NH)
   const quantities = [
     quantity("logits", valueTolerance, elementwise(expected.logits, logits_NC)),
@@ -197,13 +197,13 @@ const compareBackward = (
   labels: Int32Array,
 ): readonly Quantity[] => {
   const { value, gradients } = valueAndGradients(() => {
-    const first_NH = encode(model, batch, { places: firstPlaces(batch.offsets) })
+    const first_NH = encode(model, batch, { indices: clsIndices(batch.offsets) })
     return softmaxCrossEntropy(classify(model, first_NH), labels)
   }, model.parameters)
   const loss = { at: "the batch", expected: expected.mean_ce, found: value.dataSync()[0]! }
   const whole = Math.hypot(...model.parameters.names.map((name) => expected.grad_norm[name]!))
-  const norms: Comparison[] = []
-  const sums: Comparison[] = []
+  const norms: ComparedNumber[] = []
+  const sums: ComparedNumber[] = []
   for (const name of model.parameters.names) {
     const expectedNorm = expected.grad_norm[name]!
     const scale = Math.max(expectedNorm, negligible * whole)

@@ -8,7 +8,7 @@ import type { GlueTask } from "./tasks.ts"
 export interface GlueExample {
   readonly first: string
   readonly second: string | undefined
-  /** A place in the task's label names. */
+  /** An index into the task's label names. */
   readonly label: number
 }
 
@@ -46,7 +46,7 @@ export const examplesOfParquet = Effect.fnUntraced(function* (task: GlueTask, pa
 const example = Effect.fnUntraced(function* (
   task: GlueTask,
   path: string,
-  place: string,
+  where: string,
   sentences: readonly unknown[],
   label: number,
   written: string,
@@ -55,10 +55,10 @@ const example = Effect.fnUntraced(function* (
   for (const [i, sentence] of sentences.entries()) {
     if (typeof sentence === "string" && sentence.trim() !== "") continue
     const found = `has ${sentence === "" ? "nothing" : quoted(String(sentence))} as ${task.sentences[i]!}`
-    return yield* badLine(path, place, found, "text was")
+    return yield* badLine(path, where, found, "text was")
   }
   if (task.labelNames[label] === undefined) {
-    return yield* badLine(path, place, `has the label ${written}`, `one of ${expected.join(", ")} was`)
+    return yield* badLine(path, where, `has the label ${written}`, `one of ${expected.join(", ")} was`)
   }
   const [first, second] = sentences as readonly string[]
   return { first: first!, second, label } satisfies GlueExample

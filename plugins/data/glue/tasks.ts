@@ -3,7 +3,7 @@ import type { TsvLayout } from "../shared/tsv.ts"
 
 /** A task of GLUE (Wang et al. 2019) with one or two sentences to an example and a label. */
 export interface GlueTask {
-  /** The names of the labels; a label's number is its place. */
+  /** The names of the labels; a label's id is its index. */
   readonly labelNames: readonly string[]
   /** How the labels are written in the task's own files, in the same order. */
   readonly written: readonly string[]

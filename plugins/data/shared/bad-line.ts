@@ -1,9 +1,9 @@
 import { FileError } from "../../../core/io/files.ts"
 
-/** What stands at a place of a file that cannot be used. */
+/** What stands somewhere in a file that cannot be used. */
 export const badLine = (
   path: string,
-  place: string,
+  where: string,
   found: string,
   expected: string,
   advice?: string,
@@ -11,7 +11,7 @@ export const badLine = (
   new FileError({
     path,
     doing: "read",
-    found: `${place} ${found}, ${expected} expected`,
+    found: `${where} ${found}, ${expected} expected`,
     ...(advice === undefined ? {} : { advice }),
   })
 

@@ -1,6 +1,6 @@
 /**
  * How long the sequences of a data set are, in BERT's uncased word pieces with the special tokens: the mean of each
- * tenth of them, shortest first. Known beforehand, so that costs can be foretold without reading the data.
+ * tenth of them, shortest first. Known beforehand, so that costs can be estimate without reading the data.
  */
 export type Lengths = readonly number[]
 

@@ -1,10 +1,10 @@
 import { Effect } from "effect"
-import { hubReference, Source } from "../../../core/hub/address.ts"
+import { hubAddress, Source } from "../../../core/hub/address.ts"
 import { download } from "../../../core/hub/download.ts"
 
 /** A file: a local path, or `hf://owner/name/path`. */
 export const FileSource = Source.narrow(
-  (source, context) => hubReference(source)?.path !== null || context.mustBe("a file: hf://owner/name/file"),
+  (source, context) => hubAddress(source)?.path !== null || context.mustBe("a file: hf://owner/name/file"),
 )
 
 /**
@@ -13,8 +13,6 @@ export const FileSource = Source.narrow(
  * @param limit the largest size in bytes that is fetched
  */
 export const localFile = (source: string, limit: number) => {
-  const reference = hubReference(source)
-  return reference?.path == null
-    ? Effect.succeed(source)
-    : download(reference.repository, reference.path, limit)
+  const address = hubAddress(source)
+  return address?.path == null ? Effect.succeed(source) : download(address.repository, address.path, limit)
 }

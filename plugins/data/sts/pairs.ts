@@ -42,10 +42,10 @@ const layouts: Readonly<Record<string, TsvLayout>> = {
 /** The pairs of one file of STS-B or SICK-R. */
 export const pairsOfTable = Effect.fnUntraced(function* (path: string) {
   const layout = layouts[basename(path).split(".").at(-1)!]!
-  const place = (start: string) => layout.columns.findIndex((column) => column.startsWith(start))
+  const indexOf = (start: string) => layout.columns.findIndex((column) => column.startsWith(start))
   const [first, second, score] = [
-    place("sentence"),
-    place("sentence") + 1,
+    indexOf("sentence"),
+    indexOf("sentence") + 1,
     layout.columns.findIndex((column) => column.endsWith("score")),
   ]
   return yield* Effect.forEach(yield* readTsv(path, layout), ({ line, cells }) =>
@@ -82,30 +82,30 @@ export const pairsOfSubset = Effect.fnUntraced(function* (folder: string, name: 
 
 const scored = Effect.fnUntraced(function* (
   path: string,
-  place: string,
+  where: string,
   first: unknown,
   second: unknown,
   score: string,
 ) {
-  return yield* pair(path, place, first, second, yield* numberOf(path, place, score))
+  return yield* pair(path, where, first, second, yield* numberOf(path, where, score))
 })
 
 const pair = Effect.fnUntraced(function* (
   path: string,
-  place: string,
+  where: string,
   first: unknown,
   second: unknown,
   score: number,
 ) {
   if (isText(first) && isText(second)) return { first, second, score } satisfies ScoredPair
   const which = isText(first) ? "second" : "first"
-  return yield* badLine(path, place, `has nothing as its ${which} sentence`, "text was")
+  return yield* badLine(path, where, `has nothing as its ${which} sentence`, "text was")
 })
 
 const isText = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
 
-const numberOf = Effect.fnUntraced(function* (path: string, place: string, text: string) {
+const numberOf = Effect.fnUntraced(function* (path: string, where: string, text: string) {
   const score = /^\s*(\d+\.?\d*|\.\d+)\s*$/.test(text) ? Number(text) : Number.NaN
   if (score <= 5) return score
-  return yield* badLine(path, place, `has the score ${quoted(text)}`, "a number from 0 to 5 was")
+  return yield* badLine(path, where, `has the score ${quoted(text)}`, "a number from 0 to 5 was")
 })

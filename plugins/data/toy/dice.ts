@@ -23,7 +23,7 @@ export const dice = (stream: Stream, site: number): Dice => {
   let used = 0
   const below = (bound: number): number => {
     if (used === block.length) {
-      block = Int32Array.from(integers({ stream, site, step: blocks }, blockLength, range))
+      block = Int32Array.from(integers({ stream, site, iteration: blocks }, blockLength, range))
       blocks += 1
       used = 0
     }

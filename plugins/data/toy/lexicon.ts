@@ -93,12 +93,6 @@ export const parent = (word: string): string | undefined => parentOf.get(word)
 /** The next more specific words; none at the leaves. */
 export const children = (word: string): readonly string[] => childrenOf.get(word) ?? []
 
-/** Words with the same parent, without the word itself. */
-export const siblings = (word: string): readonly string[] => {
-  const above = parentOf.get(word)
-  return above === undefined ? [] : children(above).filter((other) => other !== word)
-}
-
 /** The word and all that are more general, from the word on. */
 export const lineage = (word: string): readonly string[] => {
   const above = parentOf.get(word)
@@ -165,7 +159,7 @@ const functionWords = list("a an the every no never and but were by in")
 /** In front of the words; the order of BERT's own special tokens. */
 export const specialTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const
 
-/** Special tokens and all words: a token's id is its place. */
+/** Special tokens and all words: a token's id is its index. */
 export const tokens: readonly string[] = [
   ...specialTokens,
   ...new Set([

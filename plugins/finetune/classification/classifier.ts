@@ -5,28 +5,30 @@ import { UnitFailure } from "../../../core/api/failure.ts"
 import type { Split } from "../../../core/artifacts/examples.ts"
 import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
-import { type BertModel, type DropoutSource, encode } from "../../model/bert.ts"
-import { classify, firstPlaces } from "../../model/output-heads.ts"
+import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
+import { classify, clsIndices } from "../../model/output-heads.ts"
 
 /**
  * Logits, [N, classes]: the caller's to free.
  *
- * @param source where dropout is drawn from, in training; nothing is dropped without it
+ * @param dropout in training; nothing is dropped without it
  */
-export const logitsOf = (model: BertModel, batch: Sequences, source?: DropoutSource): tf.Tensor2D =>
-  tf.tidy(() => classify(model, encode(model, batch, { source, places: firstPlaces(batch.offsets) }), source))
+export const logitsOf = (model: BertModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D =>
+  tf.tidy(() =>
+    classify(model, encode(model, batch, { dropout, indices: clsIndices(batch.offsets) }), dropout),
+  )
 
-/** The mean cross-entropy of the examples at `places`. */
+/** The mean cross-entropy of the examples of those indices. */
 export const lossOf = (
   model: BertModel,
   split: Split,
-  places: Int32Array,
-  source?: DropoutSource,
+  indices: Int32Array,
+  dropout?: ModelDropout,
 ): tf.Scalar =>
   tf.tidy(() =>
     softmaxCrossEntropy(
-      logitsOf(model, selectSequences(split.sequences, places), source),
-      Int32Array.from(places, (place) => split.labels[place]!),
+      logitsOf(model, selectSequences(split.sequences, indices), dropout),
+      Int32Array.from(indices, (index) => split.labels[index]!),
     ),
   )
 
@@ -44,8 +46,8 @@ export const predict = Effect.fnUntraced(function* (model: BertModel, sequences:
   const classes = model.config.labels.length
   for (let start = 0; start < predictions.length; start += batchSize) {
     const length = Math.min(batchSize, predictions.length - start)
-    const places = Int32Array.from({ length }, (_, n) => start + n)
-    const logits = tf.tidy(() => logitsOf(model, selectSequences(sequences, places)).dataSync().slice())
+    const indices = Int32Array.from({ length }, (_, n) => start + n)
+    const logits = tf.tidy(() => logitsOf(model, selectSequences(sequences, indices)).dataSync().slice())
     if (!logits.every(Number.isFinite)) {
       const reason = "the fine-tuned model's logits are not finite"
       return yield* new UnitFailure({ outcome: "diverged", reason, step })

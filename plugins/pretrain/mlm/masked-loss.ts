@@ -1,11 +1,11 @@
 import type * as tf from "@tensorflow/tfjs-core"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
-import { type BertModel, type DropoutSource, encode } from "../../model/bert.ts"
+import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
 import { predictTokens } from "../../model/output-heads.ts"
 import type { Masked } from "./masking.ts"
 
 /** The loss of a masked-language model: the mean cross-entropy of the tokens that it is asked for. */
-export const maskedLoss = (model: BertModel, masked: Masked, source: DropoutSource): tf.Scalar => {
-  const hidden_PH = encode(model, masked.sequences, { source, places: masked.positions })
+export const maskedLoss = (model: BertModel, masked: Masked, dropout: ModelDropout): tf.Scalar => {
+  const hidden_PH = encode(model, masked.sequences, { dropout, indices: masked.indices })
   return softmaxCrossEntropy(predictTokens(model, hidden_PH), masked.labels)
 }

@@ -2,11 +2,11 @@ import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
 import { integers, stream, uniform } from "../../../core/tensor/stream.ts"
 
-/** What a masked-language model is shown, and what it is asked: the token that stood at each chosen position. */
+/** What a masked-language model is shown, and what it is asked: the token that stood at each chosen index. */
 export interface Masked {
   readonly sequences: Sequences
   /** [M], rows of the packed tokens, rising */
-  readonly positions: Int32Array
+  readonly indices: Int32Array
   /** [M], the token that stood there */
   readonly labels: Int32Array
 }
@@ -49,7 +49,7 @@ export const masker = (special: SpecialTokens, vocabularySize: number, seed: num
   /** @param sentences the number of each sequence of the batch in its corpus */
   return (batch: Sequences, sentences: ArrayLike<number>, epoch: number): Masked => {
     const ids = batch.ids.slice()
-    const positions: number[] = []
+    const indices: number[] = []
     for (let n = 0; n + 1 < batch.offsets.length; n++) {
       const candidates: number[] = []
       for (let t = batch.offsets[n]!; t < batch.offsets[n + 1]!; t++) {
@@ -59,24 +59,24 @@ export const masker = (special: SpecialTokens, vocabularySize: number, seed: num
       const site = sentences[n]!
       const expected = chosenShare * candidates.length
       // Element 0 rounds the count, the next ones choose the tokens, the last ones say what becomes of them.
-      const u = uniform({ stream: choices, site, step: epoch }, 1 + 2 * Math.ceil(expected))
+      const u = uniform({ stream: choices, site, iteration: epoch }, 1 + 2 * Math.ceil(expected))
       const count = Math.max(1, Math.floor(expected + u[0]!))
       const fates = u.subarray(1 + count)
-      const tokens = integers({ stream: replacements, site, step: epoch }, count, ordinary.length)
+      const tokens = integers({ stream: replacements, site, iteration: epoch }, count, ordinary.length)
       for (let i = 0; i < count; i++) {
         const other = i + Math.floor(u[1 + i]! * (candidates.length - i))
-        const position = candidates[other]!
+        const index = candidates[other]!
         candidates[other] = candidates[i]!
-        positions.push(position)
-        if (fates[i]! < maskedShare) ids[position] = special.mask
-        else if (fates[i]! < maskedShare + replacedShare) ids[position] = ordinary[tokens[i]!]!
+        indices.push(index)
+        if (fates[i]! < maskedShare) ids[index] = special.mask
+        else if (fates[i]! < maskedShare + replacedShare) ids[index] = ordinary[tokens[i]!]!
       }
     }
-    const chosen = Int32Array.from(positions).sort()
+    const chosen = Int32Array.from(indices).sort()
     return {
       sequences: { ...batch, ids },
-      positions: chosen,
-      labels: chosen.map((position) => batch.ids[position]!),
+      indices: chosen,
+      labels: chosen.map((index) => batch.ids[index]!),
     }
   }
 }

@@ -1,10 +1,10 @@
 /** What a training is expected to spend, from the sizes of the model and of the data. */
 
 import { type Cost, cost } from "../../../core/api/cost.ts"
-import type { CheckpointForecast } from "../../../core/artifacts/checkpoint.ts"
+import type { CheckpointEstimate } from "../../../core/artifacts/checkpoint.ts"
 import { configOf } from "../../model/config.ts"
 import { forwardFlops, trainingFlops } from "../../model/cost.ts"
-import { countParameters, type Head, parametersOf } from "../../model/parameters.ts"
+import { countParameters, type OutputHead, parametersOf } from "../../model/parameters.ts"
 
 const bytesPerNumber = 4
 
@@ -16,7 +16,7 @@ export interface Workload {
 }
 
 /** The number of scalars of a model with the given heads. */
-const parameterCount = (sizes: CheckpointForecast, heads: readonly Head[]): number =>
+const parameterCount = (sizes: CheckpointEstimate, heads: readonly OutputHead[]): number =>
   countParameters(parametersOf({ ...configOf("base", sizes.vocabularySize, 0), ...sizes }, heads))
 
 const inPasses = ({ sequences, tokensPerSequence, predictions }: Workload) => ({
@@ -32,7 +32,7 @@ const inPasses = ({ sequences, tokensPerSequence, predictions }: Workload) => ({
  * (probabilities and mask); the embeddings 5 hidden widths. Logits of a masked-language model are there about 4 times.
  */
 const activationBytes = (
-  { layers, hidden, intermediate, heads, vocabularySize }: CheckpointForecast,
+  { layers, hidden, intermediate, heads, vocabularySize }: CheckpointEstimate,
   { sequences, tokensPerSequence, predictions }: Workload,
 ) => {
   const layer = 14 * hidden + 3 * intermediate + 2 * heads * tokensPerSequence
@@ -41,8 +41,8 @@ const activationBytes = (
 }
 
 export interface TrainingPlan {
-  readonly model: CheckpointForecast
-  readonly heads: readonly Head[]
+  readonly model: CheckpointEstimate
+  readonly heads: readonly OutputHead[]
   readonly steps: number
   /** One update. */
   readonly step: Workload

@@ -7,7 +7,7 @@ import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import type { Metrics } from "../../../core/tensor/training.ts"
 import type { BertModel } from "../../model/bert.ts"
 import { configJson } from "../../model/config.ts"
-import { type Head, parametersOf } from "../../model/parameters.ts"
+import { type OutputHead, parametersOf } from "../../model/parameters.ts"
 import type { Evaluation } from "../simcse/selection.ts"
 
 /** BERT's own rate (Devlin et al. 2019). */
@@ -26,7 +26,7 @@ const standardDropout = 0.1
 export const saveExport = Effect.fnUntraced(function* (
   folder: string,
   { config, parameters }: BertModel,
-  heads: readonly Head[],
+  heads: readonly OutputHead[],
 ) {
   const sources = parametersOf(config, heads).map(({ name }) => sourceOf(name, parameters.get(name)))
   const standard = { ...config, hiddenDropout: standardDropout, attentionDropout: standardDropout }

@@ -29,7 +29,7 @@ export const vocabularyProblems = Effect.fnUntraced(function* (
   checkpoint: CheckpointTaken | undefined,
 ) {
   const problems: string[] = []
-  for (const role of ["pad", "unknown", "first", "separator", "mask"] as const) {
+  for (const role of ["pad", "unknown", "cls", "separator", "mask"] as const) {
     const [expected, found] = [vocabulary.special[role], ofCorpus[role]]
     if (found !== expected) {
       problems.push(

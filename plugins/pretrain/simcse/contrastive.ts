@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { infoNCE } from "../../../core/tensor/ops/info-nce.ts"
-import { type BertModel, type DropoutSource, encode } from "../../model/bert.ts"
-import { firstPlaces, pool } from "../../model/output-heads.ts"
+import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
+import { clsIndices, pool } from "../../model/output-heads.ts"
 
 /**
  * Two views of each of N sentences, [N, H] each: one forward pass over 2N rows, in which every row has dropout masks
@@ -12,11 +12,11 @@ export const twoViews = (
   model: BertModel,
   sentences: Sequences,
   chosen_N: Int32Array,
-  source: DropoutSource | undefined,
+  dropout: ModelDropout | undefined,
 ): [first_NH: tf.Tensor2D, second_NH: tf.Tensor2D] => {
   const count = chosen_N.length
   const batch = selectSequences(sentences, [...chosen_N, ...chosen_N])
-  const views_2NH = pool(model, encode(model, batch, { source, places: firstPlaces(batch.offsets) }))
+  const views_2NH = pool(model, encode(model, batch, { dropout, indices: clsIndices(batch.offsets) }))
   const hidden = model.config.hidden
   return [tf.slice(views_2NH, [0, 0], [count, hidden]), tf.slice(views_2NH, [count, 0], [count, hidden])]
 }
@@ -26,16 +26,16 @@ export const contrastiveLoss = (
   model: BertModel,
   sentences: Sequences,
   chosen_N: Int32Array,
-  source: DropoutSource,
+  dropout: ModelDropout,
   temperature: number,
 ): tf.Scalar => {
-  const [first_NH, second_NH] = twoViews(model, sentences, chosen_N, source)
+  const [first_NH, second_NH] = twoViews(model, sentences, chosen_N, dropout)
   return infoNCE(first_NH, second_NH, temperature)
 }
 
 /** The embeddings of sentences as they are compared: the last layer's [CLS], without dropout and head, [N · H]. */
 export const embed = (model: BertModel, sentences: Sequences): Float32Array => {
-  const embeddings_NH = encode(model, sentences, { places: firstPlaces(sentences.offsets) })
+  const embeddings_NH = encode(model, sentences, { indices: clsIndices(sentences.offsets) })
   // A backend may hand out its own memory, which goes with the tensor.
   const values = embeddings_NH.dataSync<"float32">().slice()
   embeddings_NH.dispose()

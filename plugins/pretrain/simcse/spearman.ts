@@ -1,4 +1,4 @@
-/** The place of each value in ascending order, from 1; equal values share the mean of their places. */
+/** The rank of each value in ascending order, from 1; equal values share the mean of their ranks. */
 export const averageRanks = (values: ArrayLike<number>): Float64Array => {
   const order = Int32Array.from({ length: values.length }, (_, i) => i).sort(
     (a, b) => values[a]! - values[b]!,

@@ -1,7 +1,7 @@
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 
 /** Cuts sequences to `maxLength` tokens: what is too long loses its end, but for the final separator. */
-export const truncate = ({ ids, types, offsets }: Sequences, maxLength: number): Sequences => {
+export const truncate = ({ ids, tokenTypeIds, offsets }: Sequences, maxLength: number): Sequences => {
   const kept = new Int32Array(offsets.length)
   for (let n = 1; n < offsets.length; n++) {
     kept[n] = kept[n - 1]! + Math.min(maxLength, offsets[n]! - offsets[n - 1]!)
@@ -16,5 +16,5 @@ export const truncate = ({ ids, types, offsets }: Sequences, maxLength: number):
     }
     return out
   }
-  return { ids: cut(ids), types: cut(types), offsets: kept }
+  return { ids: cut(ids), tokenTypeIds: cut(tokenTypeIds), offsets: kept }
 }

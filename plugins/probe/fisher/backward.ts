@@ -1,14 +1,14 @@
 /**
  * The backward pass of Σᵢ log p(yᵢ | xᵢ) over BERT, for a tap alone, in pieces: the tape of a piece is there only while
- * the pass is in it, and what lies below the lowest block of interest has none. Blocks by place: 0 the embeddings,
- * l + 1 layer l (from 0), layers + 1 the heads.
+ * the pass is in it, and what lies below the lowest block of interest has none. Levels of the model, from the bottom: −1
+ * the embeddings, l layer l (from 0), and after the last layer the output heads.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { backwardThroughTap, type Receive } from "../../../core/tensor/tap.ts"
 import { type BertModel, embed, encoderLayer } from "../../model/bert.ts"
-import { classify, firstPlaces } from "../../model/output-heads.ts"
+import { classify, clsIndices } from "../../model/output-heads.ts"
 
 export interface Labelled {
   readonly sequences: Sequences
@@ -16,11 +16,14 @@ export interface Labelled {
   readonly labels: Int32Array
 }
 
+/** The level of the embeddings, below layer 0. */
+export const embeddingsLevel = -1
+
 export interface Extent {
-  /** The place of the lowest block that the tap hears of. */
+  /** The lowest level that the tap hears of. */
   readonly lowest: number
-  /** Blocks to a piece. More than one piece costs a second forward pass, and changes no bit. */
-  readonly blocksAtATime: number
+  /** Levels to a piece. More than one piece costs a second forward pass, and changes no bit. */
+  readonly levelsAtATime: number
 }
 
 /**
@@ -30,24 +33,25 @@ export interface Extent {
 export const logLikelihood = (logits_NC: tf.Tensor2D, labels: Int32Array): tf.Scalar =>
   tf.mul(softmaxCrossEntropy(logits_NC, labels), -labels.length)
 
-/** @param receive as a tap's; hears of every op from the lowest block on */
+/** @param receive as a tap's; hears of every op from the lowest level on */
 export const backwardInPieces = (
   model: BertModel,
   batch: Labelled,
-  { lowest, blocksAtATime }: Extent,
+  { lowest, levelsAtATime }: Extent,
   receive: Receive,
 ): void => {
-  const heads = model.config.layers + 1
+  const heads = model.config.layers
   const firstOf: number[] = [lowest]
-  for (let first = lowest + blocksAtATime; first < heads; first += blocksAtATime) firstOf.push(first)
+  for (let first = lowest + levelsAtATime; first < heads; first += levelsAtATime) firstOf.push(first)
 
   // Forward without a tape, keeping what each piece begins with.
   const inputs: (tf.Tensor2D | undefined)[] = []
   let below: tf.Tensor2D | undefined
   for (const [piece, first] of firstOf.entries()) {
-    const from = firstOf[piece - 1] ?? 0
+    const from = firstOf[piece - 1] ?? embeddingsLevel
     const input = below
-    below = first === 0 ? undefined : tf.tidy(() => hiddenAfter(model, batch, from, first, input))
+    below =
+      first === embeddingsLevel ? undefined : tf.tidy(() => hiddenAfter(model, batch, from, first, input))
     inputs.push(below)
   }
 
@@ -70,8 +74,8 @@ export const backwardInPieces = (
 }
 
 /**
- * The hidden states after the blocks from … end − 1, given those before them; none are before the embeddings. After the
- * last layer, those that the heads read.
+ * The hidden states after the levels from … end − 1, given those before them; none are before the embeddings. After the
+ * last layer, those that the output heads read.
  */
 const hiddenAfter = (
   model: BertModel,
@@ -81,9 +85,9 @@ const hiddenAfter = (
   input: tf.Tensor2D | undefined,
 ): tf.Tensor2D => {
   let hidden_TH = input ?? embed(model, sequences)
-  for (let place = Math.max(1, from); place < end; place++) {
-    const places = place === model.config.layers ? firstPlaces(sequences.offsets) : undefined
-    hidden_TH = encoderLayer(model, place - 1, hidden_TH, sequences.offsets, { places })
+  for (let layer = Math.max(0, from); layer < end; layer++) {
+    const indices = layer === model.config.layers - 1 ? clsIndices(sequences.offsets) : undefined
+    hidden_TH = encoderLayer(model, layer, hidden_TH, sequences.offsets, { indices })
   }
   return hidden_TH
 }

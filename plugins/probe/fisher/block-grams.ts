@@ -1,9 +1,10 @@
 /** The Gram matrices of per-sample gradients from one batched pass, by parameter and by block. */
 import type { BertModel } from "../../model/bert.ts"
-import { backwardInPieces, type Labelled } from "./backward.ts"
+import { layerOf } from "../../model/parameters.ts"
+import { backwardInPieces, embeddingsLevel, type Labelled } from "./backward.ts"
 import { contributionsOf } from "./contribution.ts"
 import { addTo } from "./gram.ts"
-import type { Way } from "./gram-method.ts"
+import type { GramMethod } from "./gram-method.ts"
 import { layersAtATime } from "./memory.ts"
 
 /** The names of a block's parameters, by block, in the model's order: see `ClassifierView.blocks`. */
@@ -11,7 +12,7 @@ export type Blocks = ReadonlyMap<string, readonly string[]>
 
 /**
  * @param blocks those that are wanted
- * @param way in which weights of linear layers are computed
+ * @param method in which weights of linear layers are computed
  * @returns [N, N], row-major, for every parameter of the blocks
  * @throws Error where the model has a parameter in them that no tapped op tells of, or one that two ops share
  */
@@ -19,7 +20,7 @@ export const parameterGrams = (
   model: BertModel,
   blocks: Blocks,
   batch: Labelled,
-  way: Way | "cheaper" = "cheaper",
+  method: GramMethod | "cheaper" = "cheaper",
 ): ReadonlyMap<string, Float64Array> => {
   const { offsets } = batch.sequences
   const wanted = new Set([...blocks.values()].flat())
@@ -30,13 +31,13 @@ export const parameterGrams = (
   const lengths = Array.from(batch.labels, (_, n) => offsets[n + 1]! - offsets[n]!)
   const extent = {
     lowest: lowestOf(model, blocks),
-    blocksAtATime: layersAtATime(model.config, lengths),
+    levelsAtATime: layersAtATime(model.config, lengths),
   }
   backwardInPieces(model, batch, extent, (tapped) => {
     if (!wanted.has(`${tapped.name}.weight`)) return
     const gradient = tapped.op === "linear" ? tapped.outputGradient_TO : tapped.outputGradient_TH
     const ofTokens = gradient.shape[0] === offsets.at(-1)
-    for (const { parameter, gram } of contributionsOf(tapped, ofTokens ? offsets : rowEach, way)) {
+    for (const { parameter, gram } of contributionsOf(tapped, ofTokens ? offsets : rowEach, method)) {
       if (grams.has(parameter)) shared.push(parameter)
       grams.set(parameter, gram)
     }
@@ -50,14 +51,6 @@ export const parameterGrams = (
 
 /** All layers together: not a block of the model, but reported as one. */
 export const encoder = "encoder"
-
-const layerPattern = /^layer\.(\d+)$/
-
-/** The layer that a block is, numbered from 0; undefined where it is none. */
-export const layerOf = (block: string): number | undefined => {
-  const number = layerPattern.exec(block)?.[1]
-  return number === undefined ? undefined : Number(number)
-}
 
 /**
  * The Gram matrix of each block: gradients laid end to end have the sum of their Gram matrices. Where layers are
@@ -82,9 +75,7 @@ const sumOf = ([first, ...others]: readonly Float64Array[]): Float64Array => {
 
 const lowestOf = ({ config }: BertModel, blocks: Blocks): number =>
   Math.min(
-    ...[...blocks.keys()].map((block) => {
-      if (block === "embeddings") return 0
-      const layer = layerOf(block)
-      return layer === undefined ? config.layers + 1 : layer + 1
-    }),
+    ...[...blocks.keys()].map((block) =>
+      block === "embeddings" ? embeddingsLevel : (layerOf(block) ?? config.layers),
+    ),
   )

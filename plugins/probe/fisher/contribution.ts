@@ -2,7 +2,7 @@
 import type { Tapped } from "../../../core/tensor/tap.ts"
 import { embeddingGram } from "./embedding.ts"
 import { sumsGram } from "./gram.ts"
-import type { Way } from "./gram-method.ts"
+import type { GramMethod } from "./gram-method.ts"
 import { linearGram } from "./linear.ts"
 
 /** The Gram matrix of one parameter's per-sample gradients, [N, N]. */
@@ -13,12 +13,12 @@ export interface Contribution {
 
 /**
  * @param offsets [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1 of the tapped tensors
- * @param way for the weights of linear layers
+ * @param method for the weights of linear layers
  */
 export const contributionsOf = (
   tapped: Tapped,
   offsets: Int32Array,
-  way: Way | "cheaper",
+  method: GramMethod | "cheaper",
 ): readonly Contribution[] => {
   const weight = `${tapped.name}.weight`
   const bias = `${tapped.name}.bias`
@@ -26,7 +26,7 @@ export const contributionsOf = (
     case "linear": {
       const { input_TI, outputGradient_TO } = tapped
       return [
-        { parameter: weight, gram: linearGram({ input_TI, outputGradient_TO, offsets }, way) },
+        { parameter: weight, gram: linearGram({ input_TI, outputGradient_TO, offsets }, method) },
         { parameter: bias, gram: sumsGram(outputGradient_TO, offsets) },
       ]
     }

@@ -1,9 +1,9 @@
 /**
  * What the Gram matrix of a linear layer's weight costs, by its tokens or by its gradients, from shapes alone: the
- * same shapes are always computed in the same way, so the bits do not depend on the machine.
+ * same shapes are always computed in the same method, so the bits do not depend on the machine.
  */
 
-export type Way = "token" | "direct"
+export type GramMethod = "token" | "direct"
 
 /** A linear layer seen by N samples: how many tokens each has that a gradient comes back to. */
 export interface LinearShape {
@@ -109,6 +109,6 @@ const flopsPerByte = 4
 
 const effort = ({ flops, bytes }: Work): number => flops + flopsPerByte * bytes
 
-/** The way that costs less; bytes aside, by tokens while (ΣT)² (I + O) < 2 I O (ΣT + N²). */
-export const cheaper = (shape: LinearShape): Way =>
+/** The method that costs less; bytes aside, by tokens while (ΣT)² (I + O) < 2 I O (ΣT + N²). */
+export const cheaper = (shape: LinearShape): GramMethod =>
   effort(tokenWork(shape)) <= effort(directWork(shape)) ? "token" : "direct"

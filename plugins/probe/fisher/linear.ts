@@ -7,9 +7,9 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { type Kernels, kernel } from "../../../core/tensor/kernels.ts"
 import { gatherRows } from "../../../core/tensor/ops/rows.ts"
-import { transpose } from "../../../core/tensor/ops/transpose.ts"
+import { transpose as transposeDefinition } from "../../../core/tensor/ops/transpose.ts"
 import { addTo, mirror, slice } from "./gram.ts"
-import { cheaper, rowsAtATime, rowsInASum, tilesOf, type Way } from "./gram-method.ts"
+import { cheaper, type GramMethod, rowsAtATime, rowsInASum, tilesOf } from "./gram-method.ts"
 
 export interface Factors {
   readonly input_TI: tf.Tensor2D
@@ -18,18 +18,18 @@ export interface Factors {
   readonly offsets: Int32Array
 }
 
-/** In the given way, or in the cheaper one. */
-export const linearGram = (factors: Factors, way: Way | "cheaper"): Float64Array => {
+/** By the given method, or by the cheaper one. */
+export const linearGram = (factors: Factors, method: GramMethod | "cheaper"): Float64Array => {
   const { input_TI, outputGradient_TO, offsets } = factors
-  const chosen = way === "cheaper" ? cheaper(shapeOf(factors)) : way
+  const chosen = method === "cheaper" ? cheaper(shapeOf(factors)) : method
   return kernel("linearGram", referenceLinearGram)(input_TI, outputGradient_TO, offsets, chosen)
 }
 
-export const referenceLinearGram: Kernels["linearGram"] = (input_TI, outputGradient_TO, offsets, way) => {
+export const referenceLinearGram: Kernels["linearGram"] = (input_TI, outputGradient_TO, offsets, method) => {
   const n = offsets.length - 1
   const gram = new Float64Array(n * n)
   tf.tidy(() => {
-    const add = way === "token" ? addByTokens : addDirectly
+    const add = method === "token" ? addByTokens : addDirectly
     add(gram, { input_TI, outputGradient_TO, offsets })
   })
   return mirror(gram)
@@ -56,7 +56,7 @@ const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors) => ({
   lengths: lengthsOf(offsets),
 })
 
-const turn = (x: tf.Tensor2D): tf.Tensor2D => kernel("transpose", transpose)(x)
+const transpose = (x: tf.Tensor2D): tf.Tensor2D => kernel("transpose", transposeDefinition)(x)
 
 /**
  * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ), without ever forming a gradient: tile by tile, a number for each pair of tokens,
@@ -67,20 +67,20 @@ const addByTokens = (gram: Float64Array, { input_TI, outputGradient_TO, offsets 
   const tiles = tilesOf(lengthsOf(offsets))
     .filter(({ tokens }) => tokens > 0)
     .map(({ first, end }) => ({ first, end, from: offsets[first]!, to: offsets[end]! }))
-  const turned = tiles.map(({ first, end, from, to }) => ({
-    input: turn(slice(input_TI, from, to)),
-    gradient: turn(slice(outputGradient_TO, from, to)),
-    member: turn(membership(offsets.subarray(first, end + 1))),
+  const transposed = tiles.map(({ first, end, from, to }) => ({
+    input: transpose(slice(input_TI, from, to)),
+    gradient: transpose(slice(outputGradient_TO, from, to)),
+    member: transpose(membership(offsets.subarray(first, end + 1))),
   }))
-  for (const [place, one] of tiles.entries()) {
+  for (const [index, one] of tiles.entries()) {
     const input = slice(input_TI, one.from, one.to)
     const gradient = slice(outputGradient_TO, one.from, one.to)
-    for (let at = place; at < tiles.length; at++) {
+    for (let at = index; at < tiles.length; at++) {
       const other = tiles[at]!
       const sums = tf.tidy(() => {
-        const inputs = tf.matMul(input, turned[at]!.input)
-        const gradients = tf.matMul(gradient, turned[at]!.gradient)
-        return tf.matMul(tf.mul(inputs, gradients), turned[at]!.member).dataSync()
+        const inputs = tf.matMul(input, transposed[at]!.input)
+        const gradients = tf.matMul(gradient, transposed[at]!.gradient)
+        return tf.matMul(tf.mul(inputs, gradients), transposed[at]!.member).dataSync()
       })
       const width = other.end - other.first
       for (let i = one.first; i < one.end; i++) {
@@ -105,7 +105,7 @@ const addDirectly = (gram: Float64Array, factors: Factors): void => {
   const samples = shape.lengths.map((length, i) => ({
     length,
     input_LI: slice(input_TI, offsets[i]!, offsets[i + 1]!),
-    gradient_OL: tf.tidy(() => turn(slice(outputGradient_TO, offsets[i]!, offsets[i + 1]!))),
+    gradient_OL: tf.tidy(() => transpose(slice(outputGradient_TO, offsets[i]!, offsets[i + 1]!))),
   }))
   const atATime = rowsAtATime(shape)
   const inASum = rowsInASum(shape)
@@ -139,6 +139,6 @@ const productsOfRows = (gradients: tf.Tensor2D, n: number, first: number, count:
         (_, at) => Math.floor(at / count) * (all / n) + first + (at % count),
       )
       const rows_NK: tf.Tensor2D = tf.reshape(gatherRows(gradients, ids), [n, count * inputs])
-      return tf.matMul(rows_NK, turn(rows_NK))
+      return tf.matMul(rows_NK, transpose(rows_NK))
     })
     .dataSync<"float32">()

@@ -15,8 +15,8 @@ export const selfCheck = (
   batch: Labelled,
 ): ReadonlyMap<string, number> => {
   const defined = blockGrams(blocks, gramsByDefinition(model, blocks, batch))
-  const batched = (["token", "direct"] as const).map((way) =>
-    blockGrams(blocks, parameterGrams(model, blocks, batch, way)),
+  const batched = (["token", "direct"] as const).map((method) =>
+    blockGrams(blocks, parameterGrams(model, blocks, batch, method)),
   )
   return new Map(
     [...defined].map(([block, expected]) => [

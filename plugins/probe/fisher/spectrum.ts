@@ -36,7 +36,7 @@ const symmetrised = (matrix: Float64Array, n: number): Float64Array => {
   return a
 }
 
-/** Turns rows and columns p and q of `a` so that a[p, q] vanishes. */
+/** Rotates rows and columns p and q of `a` so that a[p, q] vanishes. */
 const rotate = (a: Float64Array, n: number, p: number, q: number): void => {
   const apq = a[p * n + q]!
   const theta = (a[q * n + q]! - a[p * n + p]!) / (2 * apq)
@@ -52,11 +52,11 @@ const rotate = (a: Float64Array, n: number, p: number, q: number): void => {
     if (k === p || k === q) continue
     const akp = a[p * n + k]!
     const akq = a[q * n + k]!
-    const turnedP = cosine * akp - sine * akq
-    const turnedQ = sine * akp + cosine * akq
-    a[p * n + k] = turnedP
-    a[k * n + p] = turnedP
-    a[q * n + k] = turnedQ
-    a[k * n + q] = turnedQ
+    const rotatedP = cosine * akp - sine * akq
+    const rotatedQ = sine * akp + cosine * akq
+    a[p * n + k] = rotatedP
+    a[k * n + p] = rotatedP
+    a[q * n + k] = rotatedQ
+    a[k * n + q] = rotatedQ
   }
 }

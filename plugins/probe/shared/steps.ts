@@ -8,8 +8,8 @@ import { InvalidInput } from "../../../core/io/decode.ts"
  * | what                              | options                                         |
  * |-----------------------------------|-------------------------------------------------|
  * | before fine-tuning                | `{ at: [0] }`                                   |
- * | 1, 47, 94, …, 423, 468 of 468     | `{ at: [1], every: "warm-up", last: true }`     |
- * | the same with 2, 3 and 4          | `{ at: [1, 2, 3, 4], every: "warm-up", last: true }` |
+ * | 1, 47, 94, …, 423, 468 of 468     | `{ at: [1], every: "warmup", last: true }`     |
+ * | the same with 2, 3 and 4          | `{ at: [1, 2, 3, 4], every: "warmup", last: true }` |
  */
 export const Steps = type({
   "+": "reject",
@@ -18,7 +18,7 @@ export const Steps = type({
     .array()
     .default(() => []),
   /** Multiples of this number, or of the number of warm-up steps; 0 is not among them. */
-  "every?": "number.integer > 0 | 'warm-up'",
+  "every?": "number.integer > 0 | 'warmup'",
   /** The end of the run. */
   last: "boolean = false",
 })
@@ -38,8 +38,8 @@ export const chooseSteps = ({ at, every, last }: Steps, run: RunLength): readonl
   }
   const steps = new Set(at)
   if (every !== undefined) {
-    const period = every === "warm-up" ? run.warmupSteps : every
-    if (period === 0) throw refuse('every: must be a number, since the run has no warm-up (was "warm-up")')
+    const period = every === "warmup" ? run.warmupSteps : every
+    if (period === 0) throw refuse('every: must be a number, since the run has no warm-up (was "warmup")')
     for (let step = period; step <= run.steps; step += period) steps.add(step)
   }
   if (last) steps.add(run.steps)

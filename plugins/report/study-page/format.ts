@@ -23,8 +23,6 @@ export const interval = (of: Interval, digits: number, noun: string): string =>
 
 export const pValue = (p: number): string => (p < 0.0001 ? "< 0.0001" : decimal(p, 4))
 
-export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
-
 /** The lower and upper end for two columns of a CSV file. */
 export const ends = (of: Interval): readonly [number | null, number | null] =>
   of.kind === "interval" ? [of.low, of.high] : [null, null]

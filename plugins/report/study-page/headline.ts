@@ -1,9 +1,13 @@
-import { decimal, plural, rate } from "./format.ts"
+import { plural } from "../../../core/io/format.ts"
+import { decimal, rate } from "./format.ts"
 import type { ModelRank } from "./statistics/rank.ts"
-import type { Cohort } from "./statistics/stability.ts"
+import type { CohortStability } from "./statistics/stability.ts"
 
 /** What the study found so far, one sentence each, without judging it. */
-export const headline = (cohorts: readonly Cohort[], models: readonly ModelRank[]): readonly string[] => [
+export const headline = (
+  cohorts: readonly CohortStability[],
+  models: readonly ModelRank[],
+): readonly string[] => [
   ...(cohorts.length === 0 ? ["No fine-tuning run is recorded."] : [runsSentence(cohorts)]),
   ...[...new Set(cohorts.map(({ arm }) => arm))].map((arm) =>
     armSentence(
@@ -14,10 +18,10 @@ export const headline = (cohorts: readonly Cohort[], models: readonly ModelRank[
   ...rankSentence(models),
 ]
 
-const total = (cohorts: readonly Cohort[], of: (cohort: Cohort) => number): number =>
+const total = (cohorts: readonly CohortStability[], of: (cohort: CohortStability) => number): number =>
   cohorts.reduce((sum, cohort) => sum + of(cohort), 0)
 
-const runsSentence = (cohorts: readonly Cohort[]): string => {
+const runsSentence = (cohorts: readonly CohortStability[]): string => {
   const units = total(cohorts, ({ runs }) => runs.length)
   const ended = total(cohorts, (cohort) => cohort.ended)
   const diverged = total(cohorts, (cohort) => cohort.diverged)
@@ -30,12 +34,12 @@ const runsSentence = (cohorts: readonly Cohort[]): string => {
   ].join("")
 }
 
-const armSentence = (arm: string, cohorts: readonly Cohort[]): string => {
+const armSentence = (arm: string, cohorts: readonly CohortStability[]): string => {
   const failures = `${total(cohorts, (cohort) => cohort.failures)} of ${plural(
     total(cohorts, (cohort) => cohort.ended),
     "run",
   )} failed`
-  const best = cohorts.reduce<Cohort | null>(
+  const best = cohorts.reduce<CohortStability | null>(
     (highest, cohort) => ((cohort.mean ?? -1) > (highest?.mean ?? -1) ? cohort : highest),
     null,
   )

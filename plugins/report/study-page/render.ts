@@ -11,7 +11,7 @@ import { observationRecords } from "./observation-records.ts"
 import { type Section, toHtml } from "./page.ts"
 import { comparisonsOf } from "./statistics/paired.ts"
 import { layerRanksOf, modelRanksOf } from "./statistics/rank.ts"
-import { cohortsOf } from "./statistics/stability.ts"
+import { stabilityOf } from "./statistics/stability.ts"
 import { armsOf, finitePart, type Study } from "./study.ts"
 import { drawSvg, standalone } from "./svg.ts"
 import { comparisonTable } from "./tables/comparison.ts"
@@ -30,7 +30,7 @@ import { unfinishedTable } from "./tables/unfinished.ts"
 export const renderStudy = Effect.fn("renderStudy")(function* (given: Study) {
   const { study, leftOut } = finitePart(given)
   const arms = armsOf(study)
-  const cohorts = cohortsOf(study)
+  const cohorts = stabilityOf(study)
   const models = modelRanksOf(study)
   const unfinished = unfinishedTable(study)
 

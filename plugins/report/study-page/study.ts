@@ -4,9 +4,9 @@
  */
 
 /** One fine-tuning run of an arm (a model as it was before fine-tuning) at a peak learning rate. */
-export type RunRecord = RunPlace & RunOutcome
+export type RunRecord = RunKey & RunOutcome
 
-export interface RunPlace {
+export interface RunKey {
   readonly arm: string
   /** peak learning rate */
   readonly lr: number
@@ -34,7 +34,7 @@ export type RunOutcome =
 export interface RankRecord {
   readonly arm: string
   readonly seed: number
-  /** 1-based, from the embeddings up */
+  /** from 0, from the embeddings up */
   readonly layer: number
   /** the maximum rank N: the number of examples */
   readonly n: number
@@ -53,7 +53,7 @@ export interface StepRankRecord extends RankRecord {
 }
 
 /** One point of a run's path towards its own end, in polar coordinates. */
-export interface TrajectoryRecord extends RunPlace {
+export interface TrajectoryRecord extends RunKey {
   readonly step: number
   /** ‖θ_t − θ_end‖ / ‖θ_start − θ_end‖ */
   readonly r: number
@@ -99,12 +99,12 @@ export const isFailed = (run: RunRecord): boolean | null => {
 }
 
 /** Whether the run at a place failed; null where no record of it tells. */
-export const outcomeLookup = (study: Study): ((place: RunPlace) => boolean | null) => {
-  const outcomes = new Map(study.runs.map((run) => [placeKey(run), isFailed(run)]))
-  return (place) => outcomes.get(placeKey(place)) ?? null
+export const outcomeLookup = (study: Study): ((place: RunKey) => boolean | null) => {
+  const outcomes = new Map(study.runs.map((run) => [keyOfRun(run), isFailed(run)]))
+  return (place) => outcomes.get(keyOfRun(place)) ?? null
 }
 
-export const placeKey = ({ arm, lr, seed }: RunPlace): string => JSON.stringify([arm, lr, seed])
+export const keyOfRun = ({ arm, lr, seed }: RunKey): string => JSON.stringify([arm, lr, seed])
 
 /**
  * The study with every number finite, and what was left out for that, one sentence each. A run that diverges may

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { Checkpoint } from "../../../core/artifacts/checkpoint.ts"
 import { Corpus } from "../../../core/artifacts/corpus.ts"
 import { Examples } from "../../../core/artifacts/examples.ts"
-import type { Kind } from "../../../core/artifacts/kind.ts"
+import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { Page } from "../../../core/artifacts/page.ts"
 import { Run } from "../../../core/artifacts/run.ts"
@@ -22,10 +22,10 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-const write = <G>(kind: Kind<string, G, unknown, unknown>, given: G) =>
+const write = <G>(kind: ArtifactKind<string, G, unknown, unknown>, given: G) =>
   Effect.runPromise(kind.write(folder, given))
-const read = <T>(kind: Kind<string, never, T, unknown>) => Effect.runPromise(kind.read(folder))
-const refusal = async (kind: Kind<string, never, unknown, unknown>) =>
+const read = <T>(kind: ArtifactKind<string, never, T, unknown>) => Effect.runPromise(kind.read(folder))
+const refusal = async (kind: ArtifactKind<string, never, unknown, unknown>) =>
   (await Effect.runPromise(Effect.flip(kind.read(folder)))).message.replaceAll(folder, "F")
 /** Changes a JSON file of the artifact. */
 const edit = (name: string, change: (json: Record<string, unknown>) => void) => {
@@ -37,11 +37,11 @@ const edit = (name: string, change: (json: Record<string, unknown>) => void) => 
 const overwrite = (name: string, array: Int32Array | Float64Array) =>
   writeFileSync(join(folder, name), new Uint8Array(array.buffer))
 
-const special = { pad: 0, unknown: 1, first: 2, separator: 3, mask: 4 }
+const special = { pad: 0, unknown: 1, cls: 2, separator: 3, mask: 4 }
 const sequences = packSequences([
-  { ids: [2, 5, 6, 3, 7, 3], types: [0, 0, 0, 0, 1, 1] },
-  { ids: [2, 3], types: [0, 0] },
-  { ids: [2, 9, 3], types: [0, 0, 0] },
+  { ids: [2, 5, 6, 3, 7, 3], tokenTypeIds: [0, 0, 0, 0, 1, 1] },
+  { ids: [2, 3], tokenTypeIds: [0, 0] },
+  { ids: [2, 9, 3], tokenTypeIds: [0, 0, 0] },
 ])
 const corpus = { sequences, special, vocabularySize: 10 }
 
@@ -93,8 +93,8 @@ describe("a corpus", () => {
     ],
     [
       "a segment is neither 0 nor 1",
-      () => overwrite("sentences.types.i32", new Int32Array(11).fill(2, 10)),
-      "sentences.types.i32: token 10 has the segment 2, 0 or 1 was expected",
+      () => overwrite("sentences.token-type-ids.i32", new Int32Array(11).fill(2, 10)),
+      "sentences.token-type-ids.i32: token 10 has the segment 2, 0 or 1 was expected",
     ],
     [
       "an element type is another",
@@ -136,7 +136,7 @@ describe("examples", () => {
   const examples = {
     labelNames: ["yes", "no"],
     train: { sequences, labels: Int32Array.of(0, 1, 0) },
-    dev: { sequences: packSequences([{ ids: [2, 3], types: [0, 0] }]), labels: Int32Array.of(1) },
+    dev: { sequences: packSequences([{ ids: [2, 3], tokenTypeIds: [0, 0] }]), labels: Int32Array.of(1) },
     special,
     vocabularySize: 10,
   }

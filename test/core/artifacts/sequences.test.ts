@@ -10,13 +10,13 @@ import {
 /** Sequences of 0, 1, … tokens. */
 const items = Array.from({ length: 60 }, (_, n) => ({
   ids: Array.from({ length: n }, (_, i) => 100 * n + i),
-  types: Array.from({ length: n }, (_, i) => (2 * i < n ? 0 : 1)),
+  tokenTypeIds: Array.from({ length: n }, (_, i) => (2 * i < n ? 0 : 1)),
 }))
 
-const unpacked = ({ ids, types, offsets }: ReturnType<typeof packSequences>) =>
+const unpacked = ({ ids, tokenTypeIds, offsets }: ReturnType<typeof packSequences>) =>
   Array.from({ length: offsets.length - 1 }, (_, n) => ({
     ids: [...ids.subarray(offsets[n], offsets[n + 1])],
-    types: [...types.subarray(offsets[n], offsets[n + 1])],
+    tokenTypeIds: [...tokenTypeIds.subarray(offsets[n], offsets[n + 1])],
   }))
 
 describe("packed sequences", () => {

@@ -63,7 +63,7 @@ describe("a whole run", () => {
 
   test("tells how it gets on in plain lines where there is no terminal, what plugins print among them", async () => {
     const { stderr } = await command(
-      sample(freshOut(), ["lr=1", "seeds=1", "count=2", "look=2", "aloud=true"]),
+      sample(freshOut(), ["lr=1", "seeds=1", "count=2", "observe=2", "aloud=true"]),
     )
     const lines = stderr.replaceAll(/ [\d.]+ s\b/g, " …").split("\n")
     expect(lines).toEqual([

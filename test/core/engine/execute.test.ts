@@ -52,7 +52,7 @@ test("only what is new is run: another rate, then a probe at other steps of runs
     "sample-walk lr=2 seed=2",
     "sample-listing title=sums",
   ])
-  const elsewhere = await inStore(out, planSample("lr=1", "look=2"))
+  const elsewhere = await inStore(out, planSample("lr=1", "observe=2"))
   expect(elsewhere.jobs.map(({ unit, wanted, observers }) => [unit.label, wanted, observers.length])).toEqual(
     [
       ["sample-walk lr=1 seed=1", false, 1],
@@ -61,7 +61,7 @@ test("only what is new is run: another rate, then a probe at other steps of runs
     ],
   )
   await inStore(out, carryOut(elsewhere))
-  expect(await inStore(out, page("lr=1", "look=2"))).toContain('[1,[{"step":2,"sum":4}]]')
+  expect(await inStore(out, page("lr=1", "observe=2"))).toContain('[1,[{"step":2,"sum":4}]]')
 })
 
 test("a run that diverges is a result: told to the report, not tried again", async () => {
@@ -83,7 +83,7 @@ test("a run that diverges is a result: told to the report, not tried again", asy
 })
 
 test("a probe that saw all it wanted before the run diverged has its rows", async () => {
-  const summary = await inStore(out, Effect.flatMap(planSample("divergeAt=2", "look=0,2"), carryOut))
+  const summary = await inStore(out, Effect.flatMap(planSample("divergeAt=2", "observe=0,2"), carryOut))
   expect(summary.failures.map(({ unit }) => unit.plugin.name)).toEqual(["sample-walk", "sample-walk"])
 })
 
@@ -99,7 +99,7 @@ test("a unit that fails is tried again at the next start, and then the report is
 })
 
 test("a probe that asks for a step past the run's end fails alone", async () => {
-  const summary = await inStore(out, Effect.flatMap(planSample("look=9"), carryOut))
+  const summary = await inStore(out, Effect.flatMap(planSample("observe=9"), carryOut))
   expect(summary.failures.map(({ unit }) => unit.plugin.name)).toEqual(new Array(4).fill("sample-watch"))
   expect(summary.failures[0]!.reason).toContain("step 9 of a run of 5 steps")
 })
@@ -130,7 +130,7 @@ test("the estimate follows the costs: two processes take half as long where jobs
   // 4 runs of 5 MFLOP with a probe of 1 MFLOP each, on two processes of 1 GFLOP/s
   expect(plan.estimate.flops).toBeCloseTo(24e6)
   expect(plan.estimate.seconds).toBeCloseTo(0.012)
-  expect(plan.estimate.rateMeasured).toBe(false)
+  expect(plan.estimate.measured).toBe(false)
 })
 
 test("what a failed unit should have given is told once: those that need it are not begun", async () => {

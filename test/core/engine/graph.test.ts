@@ -67,9 +67,9 @@ test("a file that a plugin reads and that is not there is told with the other pr
     options: type({ "+": "reject", path: "string" }),
     takes: {},
     gives: Vocabulary,
-    computes: false,
+    usesBackend: false,
     reads: ({ path }) => [path],
-    forecast: () => ({ artifact: { size: 0 }, cost: cost({}) }),
+    estimate: () => ({ artifact: { size: 0 }, cost: cost({}) }),
     run: () => Effect.die("never run"),
   })
   const within = `${import.meta.path}/x`

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { describeRepository, hubReference, Source } from "../../../core/hub/address.ts"
+import { describeRepository, hubAddress, Source } from "../../../core/hub/address.ts"
 
 describe("a reference into the hub", () => {
   test.each([
@@ -14,12 +14,12 @@ describe("a reference into the hub", () => {
       "rte/train-00000-of-00001.parquet",
     ],
   ] as const)("%s", (text, type, id, revision, path) => {
-    expect(hubReference(text)).toEqual({ repository: { type, id, revision }, path })
+    expect(hubAddress(text)).toEqual({ repository: { type, id, revision }, path })
     expect(Source.allows(text)).toBe(true)
   })
 
   test("is told in full", () => {
-    const { repository, path } = hubReference("hf://datasets/nyu-mll/glue/rte/train.parquet")!
+    const { repository, path } = hubAddress("hf://datasets/nyu-mll/glue/rte/train.parquet")!
     expect(describeRepository(repository, path!)).toBe("hf://datasets/nyu-mll/glue@main/rte/train.parquet")
   })
 
@@ -38,14 +38,14 @@ describe("a reference into the hub", () => {
     "hf://a/b/c%2e%2e",
     `hf://a/${"b".repeat(97)}`,
   ])("%s is refused", (text) => {
-    expect(hubReference(text)).toBeNull()
+    expect(hubAddress(text)).toBeNull()
     expect(String(Source(text))).toContain(
       "must be hf://owner/name, hf://datasets/owner/name, or either with",
     )
   })
 
   test("a local path is none, and is a source", () => {
-    expect(hubReference("data/glue/RTE")).toBeNull()
+    expect(hubAddress("data/glue/RTE")).toBeNull()
     expect(Source("data/glue/RTE")).toBe("data/glue/RTE")
     expect(String(Source(""))).toContain("non-empty")
   })

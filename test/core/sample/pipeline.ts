@@ -20,11 +20,11 @@ export default pipeline({
     divergeAt: "number = -1",
     failAt: "number = -1",
     crashAt: "number = -1",
-    look: type("number[]").default(() => [0, 3]),
+    observe: type("number[]").default(() => [0, 3]),
     broken: "boolean = false",
     title: "string = 'sums'",
   }),
-  build: ({ count, lr, seeds, slow, aloud, divergeAt, failAt, crashAt, look, broken, title }) => {
+  build: ({ count, lr, seeds, slow, aloud, divergeAt, failAt, crashAt, observe, broken, title }) => {
     const data = source({ count, broken })
     // Only the largest rate meets with the accident that a test asks for.
     const accident = (rate: number) => (rate === Math.max(...lr) ? { divergeAt, failAt, crashAt } : {})
@@ -33,7 +33,7 @@ export default pipeline({
         walk({ data, seed, slow, aloud, lr: point.lr, ...accident(point.lr) }),
       ),
     )
-    const seen = runs.map((runs) => mapCohort(runs, (run) => watchSum({ run, steps: look })))
+    const seen = runs.map((runs) => mapCohort(runs, (run) => watchSum({ run, steps: observe })))
     return { report: listing({ runs, seen, title }) }
   },
 })

@@ -6,7 +6,7 @@ import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { cohorts, plugin, probe, type RunContext } from "../../../core/api/plugin.ts"
 import { Progress } from "../../../core/api/progress.ts"
-import type { Kind } from "../../../core/artifacts/kind.ts"
+import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { Page } from "../../../core/artifacts/page.ts"
 import { exists, readJson, writeJson } from "../../../core/io/files.ts"
@@ -14,8 +14,8 @@ import { exists, readJson, writeJson } from "../../../core/io/files.ts"
 const Numbers = type("number[]")
 const numbersKind = <N extends string>(
   name: N,
-): Kind<N, readonly number[], readonly number[], { count: number }> => ({
-  kind: name,
+): ArtifactKind<N, readonly number[], readonly number[], { count: number }> => ({
+  name,
   write: (folder, numbers) => writeJson(join(folder, "numbers.json"), numbers),
   read: (folder) => readJson(join(folder, "numbers.json"), Numbers),
 })
@@ -31,8 +31,8 @@ export const source = plugin({
   options: type({ "+": "reject", count: "1 <= number.integer <= 1000", broken: "boolean = false" }),
   takes: {},
   gives: Source,
-  computes: false,
-  forecast: ({ count }) => ({ artifact: { count }, cost: cost({ disk: 8 * count }) }),
+  usesBackend: false,
+  estimate: ({ count }) => ({ artifact: { count }, cost: cost({ disk: 8 * count }) }),
   run: ({ options }) =>
     options.broken
       ? Effect.fail(new UnitFailure({ outcome: "failed", reason: "the source is broken" }))
@@ -104,8 +104,8 @@ export const walk = plugin({
   options: WalkOptions,
   takes,
   gives: Walk,
-  computes: false,
-  forecast: (_options, { data }) => ({
+  usesBackend: false,
+  estimate: (_options, { data }) => ({
     artifact: data,
     cost: cost({ flops: data.count * 1e6, memory: 1e6 }),
   }),
@@ -122,8 +122,8 @@ export const watchSum = probe<WalkView, { count: number }>()({
   options: type({ "+": "reject", steps: "number[]" }),
   gives: observationsOf(row),
   steps: ({ steps }) => steps,
-  look: ({ step, sum }) => [{ step, sum }],
-  forecast: ({ steps }) => ({ rows: steps.length, cost: cost({ flops: 1e6 }) }),
+  observe: ({ step, sum }) => [{ step, sum }],
+  estimate: ({ steps }) => ({ rows: steps.length, cost: cost({ flops: 1e6 }) }),
 })
 
 /** A page that lists what it was given. */
@@ -139,8 +139,8 @@ export const listing = plugin({
     seen: cohorts(watchSum.gives),
   },
   gives: Page,
-  computes: false,
-  forecast: () => ({ artifact: {}, cost: cost({}) }),
+  usesBackend: false,
+  estimate: () => ({ artifact: {}, cost: cost({}) }),
   run: ({ options, inputs }) =>
     Effect.sync(() => {
       const lines = inputs.runs.flatMap(({ labels, members }) =>

@@ -18,7 +18,7 @@ export const planSample = Effect.fnUntraced(function* (...settings: readonly str
   const definition = yield* loadPipeline(sampleFile)
   const parameters = yield* parametersOf(definition, settings)
   const graph = yield* openPipeline(sampleFile, definition, parameters, "cpu")
-  return yield* planOf(graph, { backend: "cpu", rate: () => 1e9, processes: 2 })
+  return yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 })
 })
 
 export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[] = []) {

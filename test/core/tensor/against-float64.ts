@@ -46,7 +46,7 @@ export const softmaxRows = (a: Matrix): Matrix => {
 
 /** Normal numbers, the same for the same site. */
 export const noise = (site: number, count: number, scale = 1): Float32Array =>
-  normal({ stream: stream(2025, "test"), site, step: 0 }, count, scale)
+  normal({ stream: stream(2025, "test"), site, iteration: 0 }, count, scale)
 
 export interface Case {
   /** [rows, columns] of each input; a vector has one row and is given to the op with rank 1. */

@@ -8,7 +8,11 @@ import {
   uniform,
 } from "../../../core/tensor/stream.ts"
 
-const draw = (seed: number, name: string, site = 0, step = 0) => ({ stream: stream(seed, name), site, step })
+const draw = (seed: number, name: string, site = 0, iteration = 0) => ({
+  stream: stream(seed, name),
+  site,
+  iteration,
+})
 
 const mean = (values: ArrayLike<number>) => {
   let sum = 0
@@ -43,13 +47,13 @@ describe("stream", () => {
   })
 
   test.each([
-    { site: -1, step: 0 },
-    { site: 2 ** 32, step: 0 },
-    { site: 0, step: -1 },
-    { site: 0, step: 2 ** 53 },
-    { site: 0, step: 0.5 },
-  ])("refuses the place $site, $step", ({ site, step }) => {
-    expect(() => uniform(draw(1, "head", site, step), 1)).toThrow(RangeError)
+    { site: -1, iteration: 0 },
+    { site: 2 ** 32, iteration: 0 },
+    { site: 0, iteration: -1 },
+    { site: 0, iteration: 2 ** 53 },
+    { site: 0, iteration: 0.5 },
+  ])("refuses site $site, iteration $iteration", ({ site, iteration }) => {
+    expect(() => uniform(draw(1, "head", site, iteration), 1)).toThrow(RangeError)
   })
 })
 
@@ -132,7 +136,7 @@ describe("dropout mask", () => {
   test("drops exactly the elements whose number is below the rate, over the pieces it is filled in", () => {
     const length = 2 * 4096 + 17
     const mask = new Float32Array(length)
-    fillDropoutMask(mask, 0.25, draw(1, "dropout", 4, 9))
+    fillDropoutMask(mask, { ...draw(1, "dropout", 4, 9), rate: 0.25 })
     const numbers = uniform(draw(1, "dropout", 4, 9), length)
     expect([...mask]).toEqual([...numbers].map((number) => (number < 0.25 ? 0 : Math.fround(1 / 0.75))))
   })
@@ -140,14 +144,14 @@ describe("dropout mask", () => {
   test("has mean 1", () => {
     for (const rate of [0.05, 0.1, 0.5]) {
       const mask = new Float32Array(200_000)
-      fillDropoutMask(mask, rate, draw(8, "dropout"))
+      fillDropoutMask(mask, { ...draw(8, "dropout"), rate })
       expect(Math.abs(mean(mask) - 1)).toBeLessThan(4 * Math.sqrt(rate / (1 - rate) / mask.length))
     }
   })
 
   test("refuses rates outside [0, 1)", () => {
     for (const rate of [-0.1, 1, Number.NaN]) {
-      expect(() => fillDropoutMask(new Float32Array(1), rate, draw(1, "dropout"))).toThrow(RangeError)
+      expect(() => fillDropoutMask(new Float32Array(1), { ...draw(1, "dropout"), rate })).toThrow(RangeError)
     }
   })
 })

@@ -37,8 +37,8 @@ const freshParameters = () =>
   ])
 
 /** What a step adds to the gradient: different at every step, the same whenever it is asked for. */
-const noiseOf = (step: number, size: number) =>
-  normal({ stream: stream(5, "test"), site: size, step }, size, 2)
+const noiseOf = (iteration: number, size: number) =>
+  normal({ stream: stream(5, "test"), site: size, iteration }, size, 2)
 
 /** ½ Σ w² + Σ noise · w: its gradient is w + noise. */
 const noisyLoss =
@@ -379,7 +379,7 @@ describe("a training that diverges", () => {
   })
 
   test("fails at the update whose gradient is not finite, though its loss is", async () => {
-    // The slope of the square root at 0 is infinite.
+    // The derivative of the square root at 0 is infinite.
     const failure = await after(2, (parameters) =>
       tf.sum(
         tf.sqrt(tf.mul(parameters.get("weight"), parameters.get("weight").sub(parameters.get("weight")))),

@@ -16,12 +16,12 @@ describe("startBackend", () => {
     await Effect.runPromise(backend.check)
     await Effect.runPromise(startBackend(backend))
     expect(tf.getBackend()).toBe(backend.name)
-    const slope = tf.tidy(() =>
+    const derivative = tf.tidy(() =>
       tf
         .grad((x) => tf.sum(tf.square(x)))(tf.tensor1d([1, -2]))
         .dataSync(),
     )
-    expect([...slope]).toEqual([2, -4])
+    expect([...derivative]).toEqual([2, -4])
   })
 
   test("a backend that tfjs cannot initialise is an error of its name", async () => {

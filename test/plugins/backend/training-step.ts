@@ -14,15 +14,16 @@ const { softmaxCrossEntropy } = await import("../../../core/tensor/ops/softmax-c
 const { disposeGradients, Parameters, valueAndGradients } = await import("../../../core/tensor/parameters.ts")
 const { normal, stream } = await import("../../../core/tensor/stream.ts")
 
-const values = (site: number, count: number) => normal({ stream: stream(1, "head"), site, step: 0 }, count)
+const values = (site: number, count: number) =>
+  normal({ stream: stream(1, "head"), site, iteration: 0 }, count)
 const parameters = Parameters.fromHost([
   ["x", { shape: [3, 8], values: values(0, 24) }],
   ["weight", { shape: [5, 8], values: values(1, 40) }],
   ["bias", { shape: [5], values: values(2, 5) }],
 ])
-const draw = { stream: stream(1, "dropout"), site: 0, step: 1 }
+const draw = { stream: stream(1, "dropout"), site: 0, iteration: 1 }
 const loss = () => {
-  const x = dropout(parameters.get<tf.Tensor2D>("x"), { rate: 0.1, draw })
+  const x = dropout(parameters.get<tf.Tensor2D>("x"), { ...draw, rate: 0.1 })
   const logits = linearGelu(x, parameters.get("weight"), parameters.get("bias"))
   return softmaxCrossEntropy(logits, new Int32Array([0, 4, 2]))
 }

@@ -5,8 +5,8 @@ import { countOf } from "../../../core/artifacts/sequences.ts"
 import { glue } from "../../../plugins/data/glue.ts"
 import {
   digestOf,
+  estimate,
   fixture,
-  foretold,
   haveShared,
   refusal,
   run,
@@ -64,7 +64,7 @@ describe("RTE", () => {
   })
 
   test("what it will be is known before it is read", () => {
-    const { artifact, cost } = foretold(of("RTE", "nowhere"))
+    const { artifact, cost } = estimate(of("RTE", "nowhere"))
     const tokens = { tokensPerExample: 66.4, labels: 2, vocabularySize: 30522 }
     expect(artifact).toEqual({ train: 2490, dev: 277, ...tokens })
     expect(cost.disk).toBeCloseTo(2767 * (66.4 * 8 + 8), 0)
@@ -87,9 +87,9 @@ describe.skipIf(!haveShared)("the real data", () => {
     expect(digestOf(shorter.train.sequences)).toBe(reference["rte-train-64"].sha256)
   })
 
-  test.each(["RTE", "WNLI", "CoLA"] as const)("%s is what was foretold", async (task) => {
+  test.each(["RTE", "WNLI", "CoLA"] as const)("%s is what was estimate", async (task) => {
     const { train, dev } = await run(of(task, shared("data", "glue", task)))
-    const { artifact, cost } = foretold(of(task, "nowhere"))
+    const { artifact, cost } = estimate(of(task, "nowhere"))
     const examples = train.labels.length + dev.labels.length
     const tokens = train.sequences.ids.length + dev.sequences.ids.length
     expect(artifact).toMatchObject({ train: countOf(train.sequences), dev: dev.labels.length })
@@ -119,7 +119,7 @@ describe("the other tasks", () => {
       const { dev, labelNames } = await run(of("CoLA", folder))
       expect([...dev.labels].map((label) => labelNames[label])).toEqual(["acceptable", "unacceptable"])
       expect(wordsOf(dev.sequences)[1]).toBe("[CLS] dog the it saw . [SEP]")
-      expect(dev.sequences.types.every((type) => type === 0)).toBe(true)
+      expect(dev.sequences.tokenTypeIds.every((type) => type === 0)).toBe(true)
     })
   })
 

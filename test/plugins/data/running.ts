@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import type { Node, PluginError } from "../../../core/api/plugin.ts"
 import { Progress } from "../../../core/api/progress.ts"
-import type { AnyKind, Given } from "../../../core/artifacts/kind.ts"
+import type { AnyArtifactKind, Given } from "../../../core/artifacts/kind.ts"
 import { countOf, type Sequences } from "../../../core/artifacts/sequences.ts"
 import type { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { vocabulary } from "../../../plugins/data/vocabulary.ts"
@@ -36,7 +36,7 @@ const effectOf = (node: Node, taken: Vocabulary, report: (done: number, total: n
 }
 
 /** What the plugin gives. */
-export const run = async <K extends AnyKind>(
+export const run = async <K extends AnyArtifactKind>(
   node: Node<K>,
   taken = bertVocabulary,
   report: (done: number, total: number) => void = () => {},
@@ -47,20 +47,20 @@ export const refusal = async (node: Node, taken = bertVocabulary): Promise<strin
   (await Effect.runPromise(Effect.flip(effectOf(node, taken, () => {})))).message
 
 /** What the plugin foretells. */
-export const foretold = (node: Node) =>
+export const estimate = (node: Node) =>
   (
-    node.plugin.forecast as unknown as (
+    node.plugin.estimate as unknown as (
       options: unknown,
       inputs: unknown,
     ) => { artifact: unknown; cost: { disk: number; memory: number } }
   )(node.options, { vocabulary: { size: bertVocabulary.tokens.length } })
 
-/** SHA-256 over one line a sequence: `ids|types`. */
-export const digestOf = ({ ids, types, offsets }: Sequences): string => {
+/** SHA-256 over one line a sequence: `ids|tokenTypeIds`. */
+export const digestOf = ({ ids, tokenTypeIds, offsets }: Sequences): string => {
   const hash = createHash("sha256")
   for (let i = 0; i + 1 < offsets.length; i++) {
     const part = (array: Int32Array) => array.subarray(offsets[i]!, offsets[i + 1]!).join(" ")
-    hash.update(`${part(ids)}|${part(types)}\n`)
+    hash.update(`${part(ids)}|${part(tokenTypeIds)}\n`)
   }
   return hash.digest("hex")
 }

@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib"
 import { sentences } from "../../../plugins/data/sentences.ts"
 import {
   digestOf,
-  foretold,
+  estimate,
   haveShared,
   refusal,
   run,
@@ -29,7 +29,7 @@ describe("a corpus", () => {
     await withFiles({ "c.txt": text }, async (folder) => {
       const { sequences, special, vocabularySize } = await run(of(join(folder, "c.txt")))
       expect(wordsOf(sequences)).toEqual(words)
-      expect(sequences.types.every((type) => type === 0)).toBe(true)
+      expect(sequences.tokenTypeIds.every((type) => type === 0)).toBe(true)
       expect([special.mask, vocabularySize]).toEqual([103, 30522])
     })
   })
@@ -83,13 +83,13 @@ describe("a corpus", () => {
   })
 
   test.skipIf(!haveShared)(
-    "the real one, at 32, as Hugging Face's tokenizers have it, and as foretold",
+    "the real one, at 32, as Hugging Face's tokenizers have it, and as estimate",
     async () => {
       const reference = JSON.parse(readFileSync(shared("fixtures", "tokenization.json"), "utf8"))
       const node = of(shared("data", "corpus", "wiki-20k.txt"))
       const { sequences } = await run(node)
       expect(digestOf(sequences)).toBe(reference["wiki-20k-32"].sha256)
-      const { artifact, cost } = foretold(node)
+      const { artifact, cost } = estimate(node)
       const { sentences: count, tokensPerSentence } = artifact as {
         sentences: number
         tokensPerSentence: number
@@ -100,10 +100,10 @@ describe("a corpus", () => {
     },
   )
 
-  test("its size is foretold from the file's, or from the limit", async () => {
+  test("its size is estimate from the file's, or from the limit", async () => {
     await withFiles({ "c.txt": "x".repeat(14_000), "c.gz": "x".repeat(5900) }, async (folder) => {
       const count = (node: ReturnType<typeof of>) =>
-        (foretold(node).artifact as { sentences: number }).sentences
+        (estimate(node).artifact as { sentences: number }).sentences
       expect(count(of(join(folder, "c.txt")))).toBe(100)
       expect(count(of(join(folder, "c.gz")))).toBe(100)
       expect(count(of(join(folder, "c.txt"), { limit: 7 }))).toBe(7)

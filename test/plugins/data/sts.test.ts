@@ -5,8 +5,8 @@ import { countOf } from "../../../core/artifacts/sequences.ts"
 import type { Similarity } from "../../../core/artifacts/similarity.ts"
 import { sts } from "../../../plugins/data/sts.ts"
 import {
+  estimate,
   fixture,
-  foretold,
   haveShared,
   refusal,
   run,
@@ -125,7 +125,7 @@ describe.skipIf(!haveShared)("the real data", () => {
   const counted = async (benchmark: Benchmark, ...path: readonly string[]) => {
     const node = of(benchmark, shared("data", ...path))
     const { sets } = await run(node)
-    const { pairs } = foretold(node).artifact as { pairs: number }
+    const { pairs } = estimate(node).artifact as { pairs: number }
     expect(sets.reduce((sum, { scores }) => sum + scores.length, 0)).toBe(pairs)
     return sets.map(({ name, first, second, scores }) => {
       expect([countOf(first), countOf(second)]).toEqual([scores.length, scores.length])

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { Node } from "../../../core/api/plugin.ts"
-import type { AnyKind } from "../../../core/artifacts/kind.ts"
+import type { AnyArtifactKind } from "../../../core/artifacts/kind.ts"
 import { countOf, type Sequences } from "../../../core/artifacts/sequences.ts"
 import { likeness } from "../../../plugins/data/toy/likeness.ts"
 import type { Clause } from "../../../plugins/data/toy/meaning.ts"
@@ -10,14 +10,14 @@ import { run } from "./running.ts"
 
 const vocabulary = toyVocabulary({})
 const words = await run(vocabulary)
-const give = <K extends AnyKind>(node: Node<K>) => run(node, words)
+const give = <K extends AnyArtifactKind>(node: Node<K>) => run(node, words)
 
-const sentencesOf = ({ ids, types, offsets }: Sequences) =>
+const sentencesOf = ({ ids, tokenTypeIds, offsets }: Sequences) =>
   Array.from({ length: offsets.length - 1 }, (_, i) => {
     const [start, end] = [offsets[i]!, offsets[i + 1]!]
     const text = (segment: number) =>
       [...ids.subarray(start, end)]
-        .filter((_, at) => types[start + at] === segment)
+        .filter((_, at) => tokenTypeIds[start + at] === segment)
         .map((id) => words.tokens[id]!)
         .filter((token) => token !== "[CLS]" && token !== "[SEP]")
         .join(" ")

@@ -10,7 +10,7 @@ describe("a vocabulary", () => {
     const found = await run(vocabulary({ source: fixture("vocab.txt") }))
     expect(found).toEqual(bertVocabulary)
     expect(found.tokens.length).toBe(30522)
-    expect(found.special).toEqual({ pad: 0, unknown: 100, first: 101, separator: 102, mask: 103 })
+    expect(found.special).toEqual({ pad: 0, unknown: 100, cls: 101, separator: 102, mask: 103 })
   })
 
   test("is fetched from the hub", async () => {

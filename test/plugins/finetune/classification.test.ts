@@ -44,9 +44,9 @@ const run = (setting: Partial<Setting> = {}): Promise<Ended> =>
 const refusal = (setting: Partial<Setting>) =>
   Effect.runPromise(Effect.flip(fineTuning({ checkpoint, scratch: freshScratch(), ...setting })))
 
-/** What `look` gives at step 0, before anything is trained. */
-const atStart = async (look: (view: ClassifierView) => Row, setting: Partial<Setting> = {}) => {
-  const { rows } = await run({ ...setting, wanted: false, observers: [observer("start", [0], look)] })
+/** What `observe` gives at step 0, before anything is trained. */
+const atStart = async (observe: (view: ClassifierView) => Row, setting: Partial<Setting> = {}) => {
+  const { rows } = await run({ ...setting, wanted: false, observers: [observer("start", [0], observe)] })
   return (rows.get("start") as readonly Row[])[0]!
 }
 
@@ -121,8 +121,8 @@ describe("a run", () => {
 
 describe("stopped and gone on with", () => {
   test.each([1, 5, 6, 17, 18])("after %p updates: the same bits", async (step) => {
-    const look = (view: ClassifierView): Row => ({ step: view.step, loss: view.loss })
-    const observers = [observer("loss", [0, 5, 6, 18], look)]
+    const observe = (view: ClassifierView): Row => ({ step: view.step, loss: view.loss })
+    const observers = [observer("loss", [0, 5, 6, 18], observe)]
     const whole = await run({ observers })
     const scratch = freshScratch()
     const setting: Setting = { checkpoint, scratch, observers }
@@ -193,7 +193,7 @@ describe("random numbers", () => {
 describe("whoever watches", () => {
   test("sees the steps that it asked for, with what led there", async () => {
     const rows: Row[] = []
-    const look = (view: ClassifierView): Row => {
+    const observe = (view: ClassifierView): Row => {
       const { step, totalSteps, warmupSteps, loss, learningRate, seed } = view
       const bias = Math.hypot(...valuesOf(view, "classifier.bias"))
       const row = { step, totalSteps, warmupSteps, loss, learningRate, seed, moved: bias > 0 }
@@ -201,7 +201,7 @@ describe("whoever watches", () => {
       return row
     }
     const { run: done, rows: given } = await run({
-      observers: [observer("a", [18, 0, 1, 2, 7], look), observer("b", [7], look)],
+      observers: [observer("a", [18, 0, 1, 2, 7], observe), observer("b", [7], observe)],
     })
     const seen = (step: number, moved: boolean) => ({
       ...{ step, totalSteps: 18, warmupSteps: 2, seed: 1, moved },
@@ -242,17 +242,17 @@ describe("whoever watches", () => {
 
   test("does not change the run", async () => {
     const alone = await run()
-    const look = (view: ClassifierView): Row => ({ sum: valuesOf(view, "classifier.weight")[0]! })
-    const watched = await run({ observers: [observer("all", [0, 3, 9, 18], look)] })
+    const observe = (view: ClassifierView): Row => ({ sum: valuesOf(view, "classifier.weight")[0]! })
+    const watched = await run({ observers: [observer("all", [0, 3, 9, 18], observe)] })
     expect(watched.run).toEqual(alone.run)
   })
 
   test("has the run stop after its last step, where nobody wants the run itself", async () => {
     const reported: number[] = []
-    const look = (view: ClassifierView): Row => ({ step: view.step, total: view.totalSteps })
+    const observe = (view: ClassifierView): Row => ({ step: view.step, total: view.totalSteps })
     const { run: part, rows } = await run({
       wanted: false,
-      observers: [observer("early", [0, 4], look)],
+      observers: [observer("early", [0, 4], observe)],
       report: (done) => Effect.sync(() => reported.push(done)),
     })
     expect(reported).toEqual([1, 2, 3, 4])
@@ -264,10 +264,10 @@ describe("whoever watches", () => {
   })
 
   test("fails alone", async () => {
-    const look = (): Row => {
+    const observe = (): Row => {
       throw new Error("this probe is broken")
     }
-    const { run: done, rows } = await run({ observers: [observer("broken", [3], look)] })
+    const { run: done, rows } = await run({ observers: [observer("broken", [3], observe)] })
     expect(done.predictions).toHaveLength(12)
     expect(String(rows.get("broken"))).toContain("this probe is broken")
   })
@@ -289,10 +289,10 @@ describe("a run that fails", () => {
 
   const vocabularySize = tinyConfig.vocabularySize + 1
   const long = Array.from({ length: 17 }, () => 5)
-  const splitWith = (ids: readonly number[], types = ids.map(() => 0)) => ({
+  const splitWith = (ids: readonly number[], tokenTypeIds = ids.map(() => 0)) => ({
     sequences: packSequences([
-      { ids: [2, 5, 3], types: [0, 0, 0] },
-      { ids, types },
+      { ids: [2, 5, 3], tokenTypeIds: [0, 0, 0] },
+      { ids, tokenTypeIds },
     ]),
     labels: Int32Array.of(0, 1),
   })
@@ -325,7 +325,7 @@ describe("a run that fails", () => {
   })
 
   test("hears of all that is wrong at once, of each kind once", async () => {
-    const empty = Array.from({ length: 30 }, () => ({ ids: [], types: [] }))
+    const empty = Array.from({ length: 30 }, () => ({ ids: [], tokenTypeIds: [] }))
     const train = { sequences: packSequences(empty), labels: new Int32Array(30) }
     const { message } = await refusal({ data: { ...data, vocabularySize, train } })
     expect(message).toContain("a vocabulary of 21")
@@ -393,12 +393,12 @@ test("a model that is kept is written with its tokeniser, and gives the run's an
   model.parameters.dispose()
 })
 
-test("the forecast of BERT-large on RTE", () => {
-  const forecast = classification.forecast as unknown as (
+test("the estimate of BERT-large on RTE", () => {
+  const estimate = classification.estimate as unknown as (
     options: unknown,
     inputs: unknown,
   ) => { artifact: object; cost: Record<"flops" | "memory" | "disk" | "scratch", number> }
-  const { artifact, cost } = forecast(classification.options({ lr: 1e-5, seed: 1 }), {
+  const { artifact, cost } = estimate(classification.options({ lr: 1e-5, seed: 1 }), {
     data: { train: 2490, dev: 277, tokensPerExample: 70, labels: 2, vocabularySize: 30522 },
     checkpoint: {
       ...{ layers: 24, hidden: 1024, heads: 16, intermediate: 4096, vocabularySize: 30522 },

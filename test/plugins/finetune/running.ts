@@ -16,20 +16,20 @@ import { saveModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
 import { tinyConfig, tinyModel } from "../model/tiny-model.ts"
 
-export const special = { pad: 0, unknown: 1, first: 2, separator: 3, mask: 4 }
+export const special = { pad: 0, unknown: 1, cls: 2, separator: 3, mask: 4 }
 
 /** Sequences of several lengths, in two segments; the label says whether the last word is 5 or 6. */
 export const splitOf = (count: number, seed: number): Split => {
   const draw = (site: number, bound: number) =>
-    integers({ stream: stream(seed, "test"), site, step: 0 }, count, bound)
+    integers({ stream: stream(seed, "test"), site, iteration: 0 }, count, bound)
   const labels = draw(0, 2)
   const lengths = draw(1, 4)
   const words = draw(2, 12)
   const sequences = Array.from(labels, (label, n) => {
     const length = 1 + lengths[n]!
     const text = Array.from({ length }, (_, i) => 7 + ((words[n]! + 5 * i) % 12))
-    const ids = [special.first, ...text, special.separator, 5 + label, special.separator]
-    return { ids, types: ids.map((_, i) => (i > length + 1 ? 1 : 0)) }
+    const ids = [special.cls, ...text, special.separator, 5 + label, special.separator]
+    return { ids, tokenTypeIds: ids.map((_, i) => (i > length + 1 ? 1 : 0)) }
   })
   return { sequences: packSequences(sequences), labels }
 }
@@ -104,12 +104,12 @@ export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> 
 export const observer = (
   key: string,
   steps: readonly number[],
-  look: (view: ClassifierView) => Row,
+  observe: (view: ClassifierView) => Row,
 ): Omit<Observer, "scratch"> => ({
   key,
   options: {},
-  observe: {
+  probe: {
     steps: () => steps,
-    look: ((view: ClassifierView) => [look(view)]) as (view: never, context: never) => readonly Row[],
+    observe: ((view: ClassifierView) => [observe(view)]) as (view: never, context: never) => readonly Row[],
   },
 })

@@ -1,13 +1,18 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { packSequences, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import { hostKernels } from "../../../core/tensor/host/kernels.ts"
+import { registerKernels } from "../../../core/tensor/kernels.ts"
+import { referenceAttention } from "../../../core/tensor/ops/attention.ts"
+import { referenceDropout } from "../../../core/tensor/ops/dropout.ts"
+import { referenceResidualNorm } from "../../../core/tensor/ops/layer-norm.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
-import { stream } from "../../../core/tensor/stream.ts"
+import { type Dropout, stream } from "../../../core/tensor/stream.ts"
 import { backwardThroughTap } from "../../../core/tensor/tap.ts"
-import { type BertModel, type DropoutSource, dropoutSite, encode } from "../../../plugins/model/bert.ts"
+import { type BertModel, dropoutSite, encode, type ModelDropout } from "../../../plugins/model/bert.ts"
 import { configOf } from "../../../plugins/model/config.ts"
-import { classify, firstPlaces, pool, predictTokens } from "../../../plugins/model/output-heads.ts"
+import { classify, clsIndices, pool, predictTokens } from "../../../plugins/model/output-heads.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { onCpu, tinyConfig, tinyModel } from "./tiny-model.ts"
 
@@ -25,12 +30,16 @@ afterEach(() => {
 })
 
 const batch = packSequences([
-  { ids: [1, 5, 6, 2, 7, 2], types: [0, 0, 0, 0, 1, 1] },
-  { ids: [1, 9, 2], types: [0, 0, 0] },
-  { ids: [1, 9, 9, 8, 2], types: [0, 0, 0, 0, 0] },
+  { ids: [1, 5, 6, 2, 7, 2], tokenTypeIds: [0, 0, 0, 0, 1, 1] },
+  { ids: [1, 9, 2], tokenTypeIds: [0, 0, 0] },
+  { ids: [1, 9, 9, 8, 2], tokenTypeIds: [0, 0, 0, 0, 0] },
 ])
 const labels = Int32Array.from([0, 2, 1])
-const training = (step: number): DropoutSource => ({ stream: stream(11, "dropout"), step })
+const training = (update: number, rate = 0.1): ModelDropout => ({
+  rate,
+  stream: stream(11, "dropout"),
+  iteration: update,
+})
 
 const valuesOf = (run: () => tf.Tensor): number[] => {
   const tensor = run()
@@ -38,10 +47,10 @@ const valuesOf = (run: () => tf.Tensor): number[] => {
   tensor.dispose()
   return values
 }
-const logitsOf = (of: BertModel, sequences: Sequences, source?: DropoutSource) =>
+const logitsOf = (of: BertModel, sequences: Sequences, dropout?: ModelDropout) =>
   valuesOf(() =>
     tf.tidy(() =>
-      classify(of, encode(of, sequences, { source, places: firstPlaces(sequences.offsets) }), source),
+      classify(of, encode(of, sequences, { dropout, indices: clsIndices(sequences.offsets) }), dropout),
     ),
   )
 const largestDifference = (left: readonly number[], right: readonly number[]) => {
@@ -57,8 +66,8 @@ describe("the encoder", () => {
   })
 
   test("sees order, segments and the other tokens of a sequence", () => {
-    const encodeOne = (ids: number[], types: number[]) =>
-      valuesOf(() => encode(model, packSequences([{ ids, types }]))).slice(0, 8)
+    const encodeOne = (ids: number[], tokenTypeIds: number[]) =>
+      valuesOf(() => encode(model, packSequences([{ ids, tokenTypeIds }]))).slice(0, 8)
     const first = encodeOne([1, 5, 6, 2], [0, 0, 0, 0])
     for (const other of [
       encodeOne([1, 6, 5, 2], [0, 0, 0, 0]),
@@ -82,7 +91,8 @@ describe("the encoder", () => {
   })
 
   test("refuses ids, segments and positions that have no row", () => {
-    const one = (ids: number[], types: number[]) => () => encode(model, packSequences([{ ids, types }]))
+    const one = (ids: number[], tokenTypeIds: number[]) => () =>
+      encode(model, packSequences([{ ids, tokenTypeIds }]))
     expect(one([1, 20], [0, 0])).toThrow("row 20 of a table of 20 rows")
     expect(one([1, -1], [0, 0])).toThrow("row -1")
     expect(one([1, 2], [0, 2])).toThrow("row 2 of a table of 2 rows")
@@ -92,37 +102,47 @@ describe("the encoder", () => {
 })
 
 describe("dropout", () => {
-  test("is the same at the same step and seed, and another at another", () => {
+  test("is the same at the same update and seed, and another at another", () => {
     expect(logitsOf(model, batch, training(5))).toEqual(logitsOf(model, batch, training(5)))
     expect(logitsOf(model, batch, training(5))).not.toEqual(logitsOf(model, batch, training(6)))
-    const otherSeed = { stream: stream(12, "dropout"), step: 5 }
+    const otherSeed = { ...training(5), stream: stream(12, "dropout") }
     expect(logitsOf(model, batch, training(5))).not.toEqual(logitsOf(model, batch, otherSeed))
   })
 
   test("is there in training only", () => {
     expect(logitsOf(model, batch)).not.toEqual(logitsOf(model, batch, training(5)))
-    const rateless = { hiddenDropout: 0, attentionDropout: 0 }
-    const plain = { ...model, config: { ...model.config, ...rateless } }
-    expect(logitsOf(plain, batch, training(5))).toEqual(logitsOf(model, batch))
+    expect(logitsOf(model, batch, training(5, 0))).toEqual(logitsOf(model, batch))
   })
 
-  test("acts at each of the three rates of the config", () => {
-    const none = { hiddenDropout: 0, attentionDropout: 0, classifierDropout: 0 }
-    const eval_ = logitsOf(model, batch)
-    for (const only of ["hiddenDropout", "attentionDropout", "classifierDropout"]) {
-      const one = { ...model, config: { ...model.config, ...none, [only]: 0.3 } }
-      expect(logitsOf(one, batch, training(5))).not.toEqual(eval_)
+  test("acts once at every site of the model, each by its own draws of the stream, all at one rate", () => {
+    const seen: Dropout[] = []
+    const noting =
+      <A extends readonly unknown[], B>(body: (...args: A) => B) =>
+      (...args: A): B => {
+        seen.push(...args.filter((value): value is Dropout => Object.hasOwn(Object(value), "rate")))
+        return body(...args)
+      }
+    registerKernels("cpu", {
+      ...hostKernels,
+      attention: noting(referenceAttention),
+      dropout: noting(referenceDropout),
+      residualNorm: (x, residual, gamma, beta, epsilon, dropout, indices) => {
+        if (dropout !== undefined) seen.push(dropout)
+        return referenceResidualNorm(x, residual, gamma, beta, epsilon, undefined, indices)
+      },
+    })
+    try {
+      logitsOf(model, batch, training(5, 0.3))
+    } finally {
+      registerKernels("cpu", hostKernels)
     }
-    // With dropout before the classifier alone, the encoder is untouched.
-    const last = { ...model, config: { ...model.config, ...none, classifierDropout: 0.3 } }
-    expect(valuesOf(() => encode(last, batch, { source: training(5) }))).toEqual(
-      valuesOf(() => encode(model, batch)),
-    )
+    expect(seen.map(({ site }) => site)).toEqual([0, 1, 2, 3, 4, 5, 6, dropoutSite.classifier(model.config)])
+    for (const { site, ...rest } of seen) expect(rest).toEqual(training(5, 0.3))
   })
 
-  test("drops hidden values at the configured rate and scales up the rest", () => {
+  test("drops hidden values at the rate that it is given and scales up the rest", () => {
     // Seen at the classifier's dropout: pooled values of tanh(0 · h + 1), and the identity as classifier.
-    const config = { ...tinyConfig, hidden: 8, labels: [..."abcdefgh"], classifierDropout: 0.25 }
+    const config = { ...tinyConfig, hidden: 8, labels: [..."abcdefgh"] }
     const constant = tinyModel(config)
     constant.parameters.set("bert.pooler.dense.weight", tf.zeros([8, 8]))
     constant.parameters.set("bert.pooler.dense.bias", tf.ones([8]))
@@ -131,8 +151,8 @@ describe("dropout", () => {
     const kept = Math.tanh(1) / 0.75
     let dropped = 0
     const draws = 60
-    for (let step = 0; step < draws; step++) {
-      for (const value of logitsOf(constant, batch, training(step))) {
+    for (let update = 0; update < draws; update++) {
+      for (const value of logitsOf(constant, batch, training(update, 0.25))) {
         if (value === 0) dropped++
         else expect(value).toBeCloseTo(kept, 6)
       }
@@ -144,8 +164,8 @@ describe("dropout", () => {
 
   test("gives the same sentence in one batch two different embeddings, and in evaluation one", () => {
     const twice = selectSequences(batch, [0, 0])
-    const embeddings = (source?: DropoutSource) => {
-      const values = valuesOf(() => encode(model, twice, { source, places: firstPlaces(twice.offsets) }))
+    const embeddings = (dropout?: ModelDropout) => {
+      const values = valuesOf(() => encode(model, twice, { dropout, indices: clsIndices(twice.offsets) }))
       return [values.slice(0, 8), values.slice(8)] as const
     }
     const [first, second] = embeddings(training(1))
@@ -170,9 +190,9 @@ describe("dropout", () => {
 })
 
 describe("gradients", () => {
-  const lossOf = (of: BertModel, source?: DropoutSource) =>
+  const lossOf = (of: BertModel, dropout?: ModelDropout) =>
     softmaxCrossEntropy(
-      classify(of, encode(of, batch, { source, places: firstPlaces(batch.offsets) }), source),
+      classify(of, encode(of, batch, { dropout, indices: clsIndices(batch.offsets) }), dropout),
       labels,
     )
 
@@ -189,7 +209,7 @@ describe("gradients", () => {
         expect(norm).toBeLessThan(1e-6)
         continue
       }
-      // Along the gradient itself the slope is its norm.
+      // Along the gradient itself the derivative is its norm.
       const original = model.parameters.get(name).clone()
       const width = 0.02
       const at = (steps: number) => {
@@ -200,8 +220,8 @@ describe("gradients", () => {
         return valuesOf(() => tf.tidy(() => lossOf(model, training(3))))[0]!
       }
       // Five points: what is left of the error is of fourth order in the width.
-      const slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * width)
-      expect({ name, agree: Math.abs(slope / norm - 1) < 5e-3 }).toEqual({ name, agree: true })
+      const derivative = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * width)
+      expect({ name, agree: Math.abs(derivative / norm - 1) < 5e-3 }).toEqual({ name, agree: true })
       model.parameters.set(name, original)
     }
     disposeGradients(gradients)
@@ -224,7 +244,7 @@ describe("heads", () => {
   test("the pooler is tanh of a product with the first token's state", () => {
     const hidden = valuesOf(() => encode(model, batch))
     const pooled = valuesOf(() =>
-      tf.tidy(() => pool(model, encode(model, batch, { places: firstPlaces(batch.offsets) }))),
+      tf.tidy(() => pool(model, encode(model, batch, { indices: clsIndices(batch.offsets) }))),
     )
     const weight = model.parameters.get("bert.pooler.dense.weight").arraySync() as number[][]
     const bias = model.parameters.get("bert.pooler.dense.bias").arraySync() as number[]
@@ -240,7 +260,7 @@ describe("heads", () => {
     const positions = Int32Array.of(1, 7, 10)
     const hidden = valuesOf(() => encode(model, batch))
     const logits = valuesOf(() =>
-      tf.tidy(() => predictTokens(model, encode(model, batch, { places: positions }))),
+      tf.tidy(() => predictTokens(model, encode(model, batch, { indices: positions }))),
     )
     const vector = (name: string) => model.parameters.get(name).arraySync() as number[]
     const matrix = (name: string) => model.parameters.get(name).arraySync() as number[][]
@@ -280,7 +300,7 @@ describe("heads", () => {
     const word = "bert.embeddings.word_embeddings.weight"
     const loss = () =>
       softmaxCrossEntropy(
-        predictTokens(model, encode(model, batch, { places: Int32Array.of(1, 7) })),
+        predictTokens(model, encode(model, batch, { indices: Int32Array.of(1, 7) })),
         Int32Array.from([4, 13]),
       )
     const { value, gradients } = valueAndGradients(loss, model.parameters, [word])
@@ -294,8 +314,8 @@ describe("heads", () => {
         model.parameters.set(word, tf.tensor2d(shifted))
         return valuesOf(() => tf.tidy(loss))[0]!
       }
-      const slope = (at(1e-2) - at(-1e-2)) / 2e-2
-      expect(Math.abs(slope - gradient[id]![3]!)).toBeLessThan(2e-3 * Math.max(1, Math.abs(slope)))
+      const derivative = (at(1e-2) - at(-1e-2)) / 2e-2
+      expect(Math.abs(derivative - gradient[id]![3]!)).toBeLessThan(2e-3 * Math.max(1, Math.abs(derivative)))
       model.parameters.set(word, original)
     }
     value.dispose()

@@ -9,7 +9,7 @@ import { normal, stream } from "../../../core/tensor/stream.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import type { BertModel } from "../../../plugins/model/bert.ts"
 import type { BertConfig } from "../../../plugins/model/config.ts"
-import { type Head, heads, parametersOf } from "../../../plugins/model/parameters.ts"
+import { heads, type OutputHead, parametersOf } from "../../../plugins/model/parameters.ts"
 
 export const onCpu = () => Effect.runPromise(startBackend(cpu))
 
@@ -33,13 +33,13 @@ export const tinyConfig: BertConfig = {
 /** A model whose every parameter, biases and scales too, is random and large enough to matter. */
 export const tinyModel = (
   config: BertConfig = tinyConfig,
-  wanted: readonly Head[] = heads,
+  wanted: readonly OutputHead[] = heads,
   seed = 7,
 ): BertModel => {
   const parameters = new Parameters()
   for (const [site, { name, shape, role }] of parametersOf(config, wanted).entries()) {
     const size = tf.util.sizeFromShape([...shape])
-    const noise = normal({ stream: stream(seed, "test"), site, step: 0 }, size, 0.3)
+    const noise = normal({ stream: stream(seed, "test"), site, iteration: 0 }, size, 0.3)
     parameters.set(name, tf.tensor(role === "scale" ? noise.map((value) => 1 + value) : noise, [...shape]))
   }
   return { config, parameters }

@@ -14,6 +14,7 @@ const shared = new URL("../../../../shared/", import.meta.url).pathname
 interface Example {
   readonly texts: readonly [string, string?]
   readonly ids: readonly number[]
+  /** Its token type ids. */
   readonly types: readonly number[]
 }
 const copied: Record<string, { max_len: number; first: Example[] }> = JSON.parse(
@@ -30,7 +31,7 @@ describe("BERT's uncased vocabulary", () => {
     for (const { texts, ids, types } of first) {
       const encoded = tokenizer.encode(texts[0], texts[1], max_len)
       expect([...encoded.ids]).toEqual([...ids])
-      expect([...encoded.types]).toEqual([...types])
+      expect([...encoded.tokenTypeIds]).toEqual([...types])
     }
   })
 
@@ -53,8 +54,8 @@ describe("BERT's uncased vocabulary", () => {
       const digest = createHash("sha256")
       let count = 0
       for (const [first, second] of texts) {
-        const { ids, types } = tokenizer.encode(first!, second, max_len)
-        digest.update(`${ids.join(" ")}|${types.join(" ")}\n`)
+        const { ids, tokenTypeIds } = tokenizer.encode(first!, second, max_len)
+        digest.update(`${ids.join(" ")}|${tokenTypeIds.join(" ")}\n`)
         count += ids.length
       }
       expect([texts.length, count, digest.digest("hex")]).toEqual([examples, tokens, sha256])
@@ -72,7 +73,7 @@ describe("BERT's uncased vocabulary", () => {
     expect(() => tokenizer.encode("a", undefined, 2)).toThrow("maximum length of 2")
     expect(() => tokenizer.encode("a", "b", 4)).toThrow("maximum length of 4")
     expect(() => tokenizer.encode("a", "b", Number.NaN)).toThrow(RangeError)
-    expect([...tokenizer.encode("a a", "b b", 5).types]).toEqual([0, 0, 0, 1, 1])
+    expect([...tokenizer.encode("a a", "b b", 5).tokenTypeIds]).toEqual([0, 0, 0, 1, 1])
   })
 })
 
@@ -123,7 +124,7 @@ describe("vocabularies", () => {
 
   test("special pieces are found by name, wherever they stand", async () => {
     const tokens = ["hello", "[SEP]", "[MASK]", "##s", "[PAD]", "[CLS]", "0", "[UNK]"]
-    const expected = { tokens, special: { pad: 4, unknown: 7, first: 5, separator: 1, mask: 2 } }
+    const expected = { tokens, special: { pad: 4, unknown: 7, cls: 5, separator: 1, mask: 2 } }
     expect(await read("vocab.txt", tokens.map((token) => `${token}\n`).join(""))).toEqual(expected)
     expect(await read("vocab.txt", tokens.join("\r\n"))).toEqual(expected)
     expect(await read("tokenizer.json", json(tokens))).toEqual(expected)
@@ -138,7 +139,7 @@ describe("vocabularies", () => {
       [join(fixtures, "vocab.txt"), path].map((file) => Effect.runPromise(readVocabulary(file))),
     )
     expect(pieces).toEqual(lines!)
-    expect(lines?.special).toEqual({ pad: 0, unknown: 100, first: 101, separator: 102, mask: 103 })
+    expect(lines?.special).toEqual({ pad: 0, unknown: 100, cls: 101, separator: 102, mask: 103 })
   })
 
   test.each<[string, string, string | Uint8Array, string]>([

@@ -32,7 +32,7 @@ afterEach(() => expect(tf.memory().numTensors).toBe(before))
 
 const corpus = corpusOf(200)
 const size = { layers: 1, hidden: 32, heads: 2, intermediate: 64 }
-const small = { size, positions: 16, batchSize: 16, lr: 0.01, warmup: 0.1 }
+const small = { size, positions: 16, batchSize: 16, lr: 0.01, warmupRatio: 0.1 }
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
 
 describe("training from scratch", () => {
@@ -127,7 +127,7 @@ describe("training from scratch", () => {
 
   test("leaves out sentences in which there is nothing to predict", () =>
     withFolder(async (folder) => {
-      const nothing = { ids: [special.first, special.unknown, special.separator], types: [0, 0, 0] }
+      const nothing = { ids: [special.cls, special.unknown, special.separator], tokenTypeIds: [0, 0, 0] }
       const sequences = packSequences([nothing, sentence(0, 4), nothing, sentence(3, 5), sentence(9, 6)])
       const options = { ...small, batchSize: 2, epochs: 3 }
       const inputs = { corpus: { ...corpus, sequences }, vocabulary }
@@ -150,7 +150,7 @@ describe("what cannot be trained", () => {
   })
 
   test("sequences longer than the positions, and ids outside the vocabulary, all told at once", async () => {
-    const sequences = packSequences([sentence(0, 9), { ids: [2, 99, 3], types: [0, 4, 0] }])
+    const sequences = packSequences([sentence(0, 9), { ids: [2, 99, 3], tokenTypeIds: [0, 4, 0] }])
     const message = await refused(
       { ...small, batchSize: 2, positions: 8 },
       { corpus: { ...corpus, sequences } },
@@ -188,16 +188,16 @@ describe("what cannot be trained", () => {
   })
 })
 
-describe("the forecast", () => {
-  test("foretells the checkpoint's shape and size", () =>
+describe("the estimate", () => {
+  test("gives the checkpoint's shape and size", () =>
     withFolder(async (folder) => {
       const options = { ...small, batchSize: 256, epochs: 2, weightDecay: 0, clip: 1, dropout: 0, seed: 1 }
-      const forecast = mlm.forecast as (options: object, inputs: object) => ReturnType<typeof mlm.forecast>
-      const foretold = forecast(options, {
+      const estimateOf = mlm.estimate as (options: object, inputs: object) => ReturnType<typeof mlm.estimate>
+      const estimate = estimateOf(options, {
         corpus: { sentences: 1000, tokensPerSentence: 20, vocabularySize: 25 },
         vocabulary: { size: 25 },
       })
-      expect(foretold.artifact).toEqual({ ...size, vocabularySize: 25, positions: 16 })
+      expect(estimate.artifact).toEqual({ ...size, vocabularySize: 25, positions: 16 })
       const setting = {
         options: { ...small, steps: 1 },
         inputs: { corpus, vocabulary },
@@ -205,11 +205,11 @@ describe("the forecast", () => {
       }
       await Effect.runPromise(checkpointBy(mlm, join(folder, "out"), setting))
       const { size: bytes } = statSync(join(folder, "out", "model.safetensors"))
-      expect(Math.abs(foretold.cost.disk / bytes - 1)).toBeLessThan(0.1)
+      expect(Math.abs(estimate.cost.disk / bytes - 1)).toBeLessThan(0.1)
       // Two epochs of four updates, each of 5,120 tokens in sentences of 20, and 768 predictions. The one layer is the
       // last: of all tokens it makes keys and values, the rest of those that are predicted.
       const layer = 5120 * 4 * 32 * 32 + 768 * (4 * 32 * 32 + 4 * 32 * 64) + 768 * 20 * 4 * 32
       const heads = 768 * 2 * 32 * (32 + 25) + 256 * 2 * 32 * 32
-      expect(foretold.cost.flops).toBe(8 * 3 * (layer + heads))
+      expect(estimate.cost.flops).toBe(8 * 3 * (layer + heads))
     }))
 })

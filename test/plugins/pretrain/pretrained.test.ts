@@ -17,7 +17,7 @@ import { Effect } from "effect"
 import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
-import { released } from "../../../plugins/pretrain/pretrained.ts"
+import { pretrained } from "../../../plugins/pretrain/pretrained.ts"
 import { checkpointBy, corpusOf, onWasm, refusal, vocabulary, withFolder } from "./running.ts"
 
 const size = { layers: 2, hidden: 16, heads: 2, intermediate: 24 }
@@ -70,14 +70,14 @@ const shard = async (folder: string) => {
 
 const taken = (folder: string, options: object) =>
   Effect.runPromise(
-    checkpointBy(released, join(folder, "out"), {
+    checkpointBy(pretrained, join(folder, "out"), {
       options: { ...expected, ...options },
       inputs: {},
       scratch: folder,
     }),
   )
 const refused = (options: object) =>
-  withFolder((scratch) => refusal(released, { options: { ...expected, ...options }, inputs: {}, scratch }))
+  withFolder((scratch) => refusal(pretrained, { options: { ...expected, ...options }, inputs: {}, scratch }))
 const digest = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex")
 
 /** A copy of the source with a change. */
@@ -245,16 +245,16 @@ describe("from the hub", () => {
   test.each(["hf://someone", "hf://datasets/someone/words", "hf://someone/tiny-bert/model.safetensors"])(
     "refuses %s as a source before anything runs",
     (wrong) => {
-      expect(released({ ...expected, source: wrong }).problems.join()).toContain("hf://owner/name")
+      expect(pretrained({ ...expected, source: wrong }).problems.join()).toContain("hf://owner/name")
     },
   )
 })
 
-test("the forecast needs nothing but the options", () => {
-  const node = released({ source: "hf://google-bert/bert-large-uncased", size: "large" })
+test("the estimate needs nothing but the options", () => {
+  const node = pretrained({ source: "hf://google-bert/bert-large-uncased", size: "large" })
   expect(node.problems).toEqual([])
-  const forecast = released.forecast as (options: object) => ReturnType<typeof released.forecast>
-  const { artifact, cost } = forecast(node.options)
+  const estimate = pretrained.estimate as (options: object) => ReturnType<typeof pretrained.estimate>
+  const { artifact, cost } = estimate(node.options)
   expect(artifact).toEqual({
     layers: 24,
     hidden: 1024,

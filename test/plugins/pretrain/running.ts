@@ -26,7 +26,7 @@ export const withFolder = async <A>(body: (folder: string) => Promise<A>): Promi
   }
 }
 
-export const special = { pad: 0, unknown: 1, first: 2, separator: 3, mask: 4 }
+export const special = { pad: 0, unknown: 1, cls: 2, separator: 3, mask: 4 }
 const specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 /** 20 words that always follow one another in the same circle. */
@@ -38,17 +38,13 @@ export const vocabulary: Vocabulary = {
 
 /** A sentence of `length` words from word `start` on: each follows from its neighbours, and all are as frequent. */
 export const sentence = (start: number, length: number) => {
-  const ids = [
-    special.first,
-    ...Array.from({ length }, (_, i) => 5 + ((start + i) % words)),
-    special.separator,
-  ]
-  return { ids, types: ids.map(() => 0) }
+  const ids = [special.cls, ...Array.from({ length }, (_, i) => 5 + ((start + i) % words)), special.separator]
+  return { ids, tokenTypeIds: ids.map(() => 0) }
 }
 
 export const corpusOf = (count: number, seed = 0): Corpus => {
-  const starts = integers({ stream: stream(seed, "test"), site: 0, step: 0 }, count, words)
-  const lengths = integers({ stream: stream(seed, "test"), site: 1, step: 0 }, count, 4)
+  const starts = integers({ stream: stream(seed, "test"), site: 0, iteration: 0 }, count, words)
+  const lengths = integers({ stream: stream(seed, "test"), site: 1, iteration: 0 }, count, 4)
   return {
     sequences: packSequences(Array.from(starts, (start, i) => sentence(start, 5 + lengths[i]!))),
     special,

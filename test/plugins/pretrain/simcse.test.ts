@@ -263,8 +263,8 @@ test("a dev set on which every embedding is the same fails with the reason, not 
     expect(message).toContain("score on dev was not a number at any of 1 evaluations")
   }))
 
-test("the forecast of the study's own setting", () => {
-  const forecast = simcse.forecast as (options: object, inputs: object) => ReturnType<typeof simcse.forecast>
+test("the estimate of the study's own setting", () => {
+  const estimate = simcse.estimate as (options: object, inputs: object) => ReturnType<typeof simcse.estimate>
   const large = {
     layers: 24,
     hidden: 1024,
@@ -278,7 +278,7 @@ test("the forecast of the study's own setting", () => {
     checkpoint: large,
     dev: { pairs: 1500, tokensPerSentence: 14, vocabularySize: 30522 },
   }
-  const { artifact, cost } = forecast(simcse.options({}) as object, inputs)
+  const { artifact, cost } = estimate(simcse.options({}) as object, inputs)
   expect(artifact).toEqual(large)
   // Encoder with pooler: study §2.
   expect(cost.disk).toBe(4 * 335_141_888)

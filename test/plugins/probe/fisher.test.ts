@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { Cost } from "../../../core/api/cost.ts"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
-import type { RunForecast } from "../../../core/artifacts/run.ts"
+import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { selectSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
@@ -47,7 +47,7 @@ const freshScratch = () => join(root, `scratch-${++scratches}`)
 const watching = (options: Readonly<Record<string, unknown>> = {}) => ({
   key: "fisher",
   options: completed(fisher, { samples: 5, ...options }),
-  observe: fisher.observe!,
+  probe: fisher.probe!,
 })
 
 const ended = (setting: Partial<Setting>) =>
@@ -66,11 +66,11 @@ const rowsOf = async (
 describe("of a fine-tuning run", () => {
   test("is the Fisher of the training examples that the seed draws, at each step", async () => {
     const defined = new Map<number, ReadonlyMap<string, Float64Array>>()
-    const look = (view: ClassifierView) => {
-      const places = permutation(stream(1, "probe"), 21, 0).subarray(0, 5)
-      expect(new Set(places).size).toBe(5)
-      const sequences = selectSequences(view.train.sequences, places)
-      const labels = Int32Array.from(places, (place) => view.train.labels[place]!)
+    const observe = (view: ClassifierView) => {
+      const indices = permutation(stream(1, "probe"), 21, 0).subarray(0, 5)
+      expect(new Set(indices).size).toBe(5)
+      const sequences = selectSequences(view.train.sequences, indices)
+      const labels = Int32Array.from(indices, (index) => view.train.labels[index]!)
       const grams = gramsByDefinition(view, view.blocks, { sequences, labels })
       defined.set(view.step, blockGrams(view.blocks, grams))
       return { step: view.step }
@@ -80,14 +80,16 @@ describe("of a fine-tuning run", () => {
       steps: { at: [0, 2], last: true },
       blocks: ["classifier", "layers", "pooler", "embeddings"],
     }
-    const rows = await rowsOf(options, { observers: [watching(options), observer("defined", steps, look)] })
+    const rows = await rowsOf(options, {
+      observers: [watching(options), observer("defined", steps, observe)],
+    })
     const blocks = ["embeddings", "layer.0", "layer.1", "pooler", "classifier", "encoder"]
     expect(rows.map(({ step, block }) => [step, block])).toEqual(
       steps.flatMap((step) => blocks.map((block) => [step, block])),
     )
     for (const { step, block, layer, samples, gram, trace } of rows) {
       expect(samples).toBe(5)
-      expect(layer).toBe(block === "layer.0" ? 1 : block === "layer.1" ? 2 : null)
+      expect(layer).toBe(block === "layer.0" ? 0 : block === "layer.1" ? 1 : null)
       expect(deviation(gram, defined.get(step)!.get(block)!)).toBeLessThan(1e-5)
       expect(trace).toBeCloseTo(gram[0]! + gram[6]! + gram[12]! + gram[18]! + gram[24]!, 8)
     }
@@ -176,8 +178,8 @@ describe("fails alone, and says why", () => {
       view.parameters.set("bert.encoder.layer.1.output.LayerNorm.weight", tf.fill([8], Number.NaN))
       return { step: 1 }
     })
-    const look = watching({ steps: { at: [1] }, blocks: ["layers", "pooler"] })
-    const { rows } = await ended({ wanted: false, observers: [broken, look] })
+    const observe = watching({ steps: { at: [1] }, blocks: ["layers", "pooler"] })
+    const { rows } = await ended({ wanted: false, observers: [broken, observe] })
     expect(rows.get("fisher")).toMatchObject({
       outcome: "diverged",
       message: "step 1: the gradients of layer.0, layer.1, pooler, encoder are not finite",
@@ -198,8 +200,8 @@ describe("options", () => {
   })
 })
 
-describe("the forecast", () => {
-  const base: RunForecast = {
+describe("the estimate", () => {
+  const base: RunEstimate = {
     steps: 468,
     warmupSteps: 47,
     batchSize: 16,
@@ -210,34 +212,34 @@ describe("the forecast", () => {
     intermediate: 3072,
     heads: 12,
   }
-  const forecast = (options: Readonly<Record<string, unknown>>, run = base) => {
-    const foretell = fisher.forecast as unknown as (
+  const estimate = (options: Readonly<Record<string, unknown>>, run = base) => {
+    const estimate = fisher.estimate as unknown as (
       options: unknown,
-      inputs: { readonly run: RunForecast },
+      inputs: { readonly run: RunEstimate },
     ) => { readonly artifact: { readonly rows: number }; readonly cost: Cost }
-    return foretell(completed(fisher, options), { run })
+    return estimate(completed(fisher, options), { run })
   }
 
   test("knows the rows", async () => {
     const options = { steps: { at: [0, 3] }, samples: 5, blocks: ["layers", "layers", "pooler"] }
     const rows = await rowsOf(options)
-    expect(forecast(options, { ...base, layers: 2 }).artifact.rows).toBe(rows.length)
-    expect(forecast({ blocks: ["classifier"] }).artifact.rows).toBe(1)
+    expect(estimate(options, { ...base, layers: 2 }).artifact.rows).toBe(rows.length)
+    expect(estimate({ blocks: ["classifier"] }).artifact.rows).toBe(1)
   })
 
   test("counts the arithmetic of each look", () => {
-    const one = forecast({}).cost.flops
+    const one = estimate({}).cost.flops
     // 85 M parameters in layers: two passes over 1120 tokens, gradients of every token, products of 256 pairs.
     const products = 85e6 * (2 * 2 * 1120 + 2 * 1120 + 2 * 256)
     expect(one).toBeGreaterThan(0.8 * products)
     expect(one).toBeLessThan(1.2 * products)
-    expect(forecast({ steps: { at: [0], every: "warm-up" } }).cost.flops).toBeCloseTo(10 * one, -6)
-    expect(forecast({ selfCheck: true }).cost.flops).toBeGreaterThan(5 * one)
-    expect(forecast({ blocks: ["classifier"] }).cost.flops).toBeLessThan(one / 3)
+    expect(estimate({ steps: { at: [0], every: "warmup" } }).cost.flops).toBeCloseTo(10 * one, -6)
+    expect(estimate({ selfCheck: true }).cost.flops).toBeGreaterThan(5 * one)
+    expect(estimate({ blocks: ["classifier"] }).cost.flops).toBeLessThan(one / 3)
   })
 
   test("stays within a few GB however many samples there are", () => {
-    const ofSamples = (samples: number) => forecast({ samples }).cost.memory
+    const ofSamples = (samples: number) => estimate({ samples }).cost.memory
     expect(ofSamples(16)).toBeGreaterThan(12 * base.parameters)
     expect(ofSamples(128)).toBeLessThan(5e9)
     expect(ofSamples(256)).toBeLessThan(6e9)

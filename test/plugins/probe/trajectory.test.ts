@@ -37,7 +37,7 @@ const freshScratch = () => join(root, `scratch-${++scratches}`)
 const watching = (options: Readonly<Record<string, unknown>> = {}) => ({
   key: "trajectory",
   options: completed(trajectory, options),
-  observe: trajectory.observe!,
+  probe: trajectory.probe!,
 })
 
 const rowsOf = async (setting: Partial<Setting>): Promise<readonly TrajectoryRow[]> => {
@@ -143,7 +143,7 @@ describe("geometry", () => {
     const scratch = freshScratch()
     const steps = positions.length - 1
     const parameters = new Parameters()
-    const look = Effect.gen(function* () {
+    const observe = Effect.gen(function* () {
       for (const [step, position] of positions.entries()) {
         parameters.set("w", tf.tensor(position.slice()))
         if (step < steps) yield* writeSnapshot(scratch, { step, loss: step, parameters })
@@ -161,7 +161,7 @@ describe("geometry", () => {
     })
     return Effect.runPromise(
       Effect.ensuring(
-        look,
+        observe,
         Effect.sync(() => parameters.dispose()),
       ),
     )
@@ -171,7 +171,7 @@ describe("geometry", () => {
     const size = 40_000
     const positions = [new Float32Array(size)]
     for (let step = 1; step <= 12; step++) {
-      const stride = normal({ stream: stream(3, "walk"), site: 0, step }, size, 1e-3)
+      const stride = normal({ stream: stream(3, "walk"), site: 0, iteration: step }, size, 1e-3)
       positions.push(positions[step - 1]!.map((value, i) => value + stride[i]!))
     }
     const rows = await walked(positions)
@@ -221,14 +221,14 @@ describe("geometry", () => {
   })
 })
 
-test("the forecast knows the disk that the snapshots take", () => {
-  const forecast = trajectory.forecast as unknown as (
+test("the estimate knows the disk that the snapshots take", () => {
+  const estimate = trajectory.estimate as unknown as (
     options: unknown,
     inputs: unknown,
   ) => { artifact: { rows: number }; cost: { scratch: number; memory: number } }
   const parameters = 335_143_938
   const run = { steps: 468, warmupSteps: 47, parameters, layers: 24, hidden: 1024, intermediate: 4096 }
-  const { artifact, cost } = forecast(completed(trajectory, { scopes: ["all", "layers"] }), { run })
+  const { artifact, cost } = estimate(completed(trajectory, { scopes: ["all", "layers"] }), { run })
   // 0, 1, nine multiples of 47 and the end, which needs no snapshot.
   expect(artifact.rows).toBe(12 * 25)
   expect(cost.scratch).toBe(11 * 4 * parameters)

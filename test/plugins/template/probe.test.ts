@@ -21,7 +21,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 /** What it saw of a run of 6 steps, and the norms of the same layers as tfjs computes them. */
 const watched = async (scratch: string, at: readonly number[]) => {
   const options = completed(templateProbe, { steps: { at } })
-  const probe = { key: "seen", options, observe: templateProbe.observe! }
+  const probe = { key: "seen", options, probe: templateProbe.probe! }
   const norms = observer("norms", at, ({ step, blocks, parameters }) => {
     const layers = ["layer.0", "layer.1"].map((block) =>
       tf.tidy(() => {
@@ -47,10 +47,10 @@ test("gives the norm of each layer at each step, and leaves no tensor", async ()
   const { seen, norms } = await watched("run", [0, 3])
   if (!Array.isArray(seen) || !Array.isArray(norms)) throw new Error(String(seen))
   expect(seen.map(({ step, layer }) => [step, layer])).toEqual([
+    [0, 0],
     [0, 1],
-    [0, 2],
+    [3, 0],
     [3, 1],
-    [3, 2],
   ])
   const expected = norms.flatMap((row) => [...(row["norms"] as Float64Array)])
   for (const [i, { norm }] of seen.entries()) expect(norm).toBeCloseTo(expected[i]!, 4)

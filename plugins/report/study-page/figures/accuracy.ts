@@ -1,12 +1,13 @@
+import { plural } from "../../../../core/io/format.ts"
 import { rounded } from "../../shared/records.ts"
 import type { Figure } from "../figure.ts"
-import { decimal, ends, plural } from "../format.ts"
-import { accuracy, type Cohort } from "../statistics/stability.ts"
+import { decimal, ends } from "../format.ts"
+import { accuracy, type CohortStability } from "../statistics/stability.ts"
 import { distinct } from "../study.ts"
 import { armScales, CONFIG, INK } from "../style.ts"
 
 /** Figure 1: accuracy against peak learning rate. */
-export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort[]): Figure => {
+export const accuracyFigure = (arms: readonly string[], cohorts: readonly CohortStability[]): Figure => {
   const shown = cohorts.filter(({ accuracies }) => accuracies.length > 0)
   const name = "figure-1"
   const title = "Figure 1. Accuracy after fine-tuning against peak learning rate"
@@ -137,18 +138,22 @@ const placing = (rates: readonly number[], arms: readonly string[]) => {
     rates,
     scale: logarithmic ? { type: "log" as const } : { type: "linear" as const, zero: false },
     domain: [back(onto(first) - gap / 2), back(onto(last) + gap / 2)],
-    at: ({ arm, lr }: Cohort): number => back(onto(lr) + (arms.indexOf(arm) - (arms.length - 1) / 2) * step),
+    at: ({ arm, lr }: CohortStability): number =>
+      back(onto(lr) + (arms.indexOf(arm) - (arms.length - 1) / 2) * step),
   }
 }
 
-const majorities = (cohorts: readonly Cohort[]) => {
+const majorities = (cohorts: readonly CohortStability[]) => {
   const found = cohorts.flatMap(({ runs }) =>
     runs.flatMap((run) => (run.status === "done" ? [(100 * run.majority) / run.total] : [])),
   )
   return [...new Set(found)].map((each) => ({ accuracy: each, label: `majority ${decimal(each, 1)} %` }))
 }
 
-const caption = (shown: readonly Cohort[], cohorts: readonly Cohort[]): readonly string[] => {
+const caption = (
+  shown: readonly CohortStability[],
+  cohorts: readonly CohortStability[],
+): readonly string[] => {
   const sizes = shown.map(({ accuracies }) => accuracies.length)
   const least = Math.min(...sizes)
   const most = Math.max(...sizes)

@@ -1,12 +1,15 @@
 import { distinct } from "../study.ts"
 
-/** Position by layer, counted from 1; every layer observed is inside. */
+/** Where a layer, counted from 0 as everywhere in the data, stands on an axis, which counts from 1 as the paper does. */
+export const onLayerAxis = (layer: number): number => layer + 1
+
+/** Position by layer, the field `axisLayer`; every layer observed is inside. */
 export const layerAxis = (records: readonly { readonly layer: number }[]) => {
-  const layers = distinct(records, ({ layer }) => layer)
+  const layers = distinct(records, ({ layer }) => onLayerAxis(layer))
   const first = layers[0]!
   const last = layers[layers.length - 1]!
   return {
-    field: "layer",
+    field: "axisLayer",
     type: "quantitative" as const,
     scale: { domain: [first - 0.5, last + 0.5], nice: false, zero: false },
     axis: { title: "layer", format: "d", tickMinStep: 1, grid: false },

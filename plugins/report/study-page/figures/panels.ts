@@ -1,5 +1,6 @@
-import { plural, rate } from "../format.ts"
-import { distinct, type RunPlace } from "../study.ts"
+import { plural } from "../../../../core/io/format.ts"
+import { rate } from "../format.ts"
+import { distinct, type RunKey } from "../study.ts"
 import { FAILED_GROUND, INK } from "../style.ts"
 
 /** A panel of a figure that shows one run for each arm and learning rate. */
@@ -15,8 +16,8 @@ export interface Panel {
 /** Rows are the arms that were observed, in the order of `arms`; columns are the learning rates, ascending. */
 export const panelsOf = (
   arms: readonly string[],
-  records: readonly RunPlace[],
-  isFailed: (place: RunPlace) => boolean | null,
+  records: readonly RunKey[],
+  isFailed: (place: RunKey) => boolean | null,
 ): readonly Panel[] => {
   const rates = distinct(records, ({ lr }) => lr)
   const rows = arms.filter((arm) => records.some((record) => record.arm === arm))
@@ -36,7 +37,7 @@ export const panelsOf = (
 }
 
 /** Whether a record belongs to the run that its panel shows. */
-export const shownBy = (panels: readonly Panel[]): ((record: RunPlace) => boolean) => {
+export const shownBy = (panels: readonly Panel[]): ((record: RunKey) => boolean) => {
   const seeds = new Map(panels.map(({ arm, lr, seed }) => [JSON.stringify([arm, lr]), seed]))
   return ({ arm, lr, seed }) => seeds.get(JSON.stringify([arm, lr])) === seed
 }
@@ -99,7 +100,7 @@ export const panelNote = {
 export const PANEL_SPACING = { row: 20, column: 10 }
 
 /** Which runs are shown, of how many; how failures are marked. */
-export const panelCaption = (panels: readonly Panel[], records: readonly RunPlace[]): readonly string[] => {
+export const panelCaption = (panels: readonly Panel[], records: readonly RunKey[]): readonly string[] => {
   const observed = panels.filter(({ seed }) => seed !== null)
   const runs = new Set(records.map(({ arm, lr, seed }) => JSON.stringify([arm, rate(lr), seed]))).size
   const absent = panels.length - observed.length

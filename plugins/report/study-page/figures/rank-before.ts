@@ -1,9 +1,10 @@
+import { plural } from "../../../../core/io/format.ts"
 import { rounded } from "../../shared/records.ts"
 import type { Figure } from "../figure.ts"
-import { ends, plural } from "../format.ts"
+import { ends } from "../format.ts"
 import type { LayerRank } from "../statistics/rank.ts"
 import { armScales, CONFIG } from "../style.ts"
-import { layerAxis, rankAxis } from "./layers.ts"
+import { layerAxis, onLayerAxis, rankAxis } from "./layers.ts"
 
 /** Figure 3: normalised effective rank by layer before fine-tuning. */
 export const rankBeforeFigure = (arms: readonly string[], ranks: readonly LayerRank[]): Figure => {
@@ -27,7 +28,7 @@ export const rankBeforeFigure = (arms: readonly string[], ranks: readonly LayerR
     const banded = [ranks[i - 1], ranks[i + 1]].some(
       (next) => next?.arm === arm && next.meanStudent.kind === "interval",
     )
-    return { arm, layer, mean, low, high, alone: low !== null && !banded }
+    return { arm, axisLayer: onLayerAxis(layer), mean, low, high, alone: low !== null && !banded }
   })
   const scales = armScales(arms)
   const drawn = [...new Set(ranks.map(({ arm }) => arm))]

@@ -1,8 +1,8 @@
 import { rounded } from "../../shared/records.ts"
 import type { Figure } from "../figure.ts"
-import { armsOf, distinct, outcomeLookup, placeKey, type RunPlace, type Study } from "../study.ts"
+import { armsOf, distinct, keyOfRun, outcomeLookup, type RunKey, type Study } from "../study.ts"
 import { CONFIG, INK, SEQUENTIAL } from "../style.ts"
-import { layerAxis, rankAxis } from "./layers.ts"
+import { layerAxis, onLayerAxis, rankAxis } from "./layers.ts"
 import {
   facetOf,
   failedGround,
@@ -56,7 +56,7 @@ export const rankDuringFigure = (study: Study): Figure => {
     arm,
     lr,
     step,
-    layer,
+    axisLayer: onLayerAxis(layer),
     normalised,
   }))
   return {
@@ -109,8 +109,8 @@ export const rankDuringFigure = (study: Study): Figure => {
 }
 
 /** What the observations themselves say of a run's end, or else its record. */
-const outcomeOf = (study: Study): ((place: RunPlace) => boolean | null) => {
+const outcomeOf = (study: Study): ((place: RunKey) => boolean | null) => {
   const recorded = outcomeLookup(study)
-  const observed = new Map(study.during.map((record) => [placeKey(record), record.failed]))
-  return (place) => observed.get(placeKey(place)) ?? recorded(place)
+  const observed = new Map(study.during.map((record) => [keyOfRun(record), record.failed]))
+  return (place) => observed.get(keyOfRun(place)) ?? recorded(place)
 }

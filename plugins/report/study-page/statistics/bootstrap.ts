@@ -22,7 +22,7 @@ export const bcaInterval = (
   if (values.length === 2) return { kind: "none", why: "two" }
 
   const n = values.length
-  const chosen = integers({ stream: draws, site: 0, step: 0 }, RESAMPLES * n, n)
+  const chosen = integers({ stream: draws, site: 0, iteration: 0 }, RESAMPLES * n, n)
   const sample = new Float64Array(n)
   const replicates = Float64Array.from({ length: RESAMPLES }, (_, b) => {
     for (let i = 0; i < n; i++) sample[i] = values[chosen[b * n + i]!]!

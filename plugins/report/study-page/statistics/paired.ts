@@ -1,6 +1,6 @@
 import { type Interval, meanInterval } from "./interval.ts"
 import { mean } from "./moments.ts"
-import type { Cohort } from "./stability.ts"
+import type { CohortStability } from "./stability.ts"
 
 /**
  * Exact two-sided p value of Wilcoxon's signed-rank test: under the null hypothesis each difference is as likely
@@ -54,9 +54,9 @@ export const holm = (pValues: readonly number[]): readonly number[] => {
 /** Two cohorts at one learning rate, run by run: the same seed gave the same head, order and dropout streams. */
 export interface Comparison {
   readonly lr: number
-  readonly reference: string
+  readonly baseline: string
   readonly arm: string
-  /** accuracy(arm) − accuracy(reference) in percentage points, of each seed with both, ascending by seed */
+  /** accuracy(arm) − accuracy(baseline) in percentage points, of each seed with both, ascending by seed */
   readonly differences: readonly number[]
   readonly mean: number | null
   readonly meanStudent: Interval
@@ -64,14 +64,14 @@ export interface Comparison {
 }
 
 /** Every later arm against the first that has cohorts, at every learning rate that both have. */
-export const comparisonsOf = (cohorts: readonly Cohort[]): readonly Comparison[] =>
+export const comparisonsOf = (cohorts: readonly CohortStability[]): readonly Comparison[] =>
   cohorts.flatMap((cohort) => {
-    const reference = cohorts.find(({ arm, lr }) => arm === cohorts[0]?.arm && lr === cohort.lr)
-    return reference === undefined || reference.arm === cohort.arm ? [] : [compare(reference, cohort)]
+    const baseline = cohorts.find(({ arm, lr }) => arm === cohorts[0]?.arm && lr === cohort.lr)
+    return baseline === undefined || baseline.arm === cohort.arm ? [] : [compare(baseline, cohort)]
   })
 
-const compare = (reference: Cohort, cohort: Cohort): Comparison => {
-  const bySeed = new Map(reference.runs.map((run) => [run.seed, run]))
+const compare = (baseline: CohortStability, cohort: CohortStability): Comparison => {
+  const bySeed = new Map(baseline.runs.map((run) => [run.seed, run]))
   const differences = cohort.runs.flatMap((run) => {
     const other = bySeed.get(run.seed)
     if (run.status !== "done" || other?.status !== "done") return []
@@ -81,7 +81,7 @@ const compare = (reference: Cohort, cohort: Cohort): Comparison => {
   })
   return {
     lr: cohort.lr,
-    reference: reference.arm,
+    baseline: baseline.arm,
     arm: cohort.arm,
     differences,
     mean: differences.length === 0 ? null : mean(differences),

@@ -4,7 +4,7 @@ import { type Interval, meanInterval } from "./interval.ts"
 import { mean, standardDeviation } from "./moments.ts"
 
 /** The runs of one arm at one peak learning rate, over seeds, and how stable they are. Accuracies are in %. */
-export interface Cohort {
+export interface CohortStability {
   readonly arm: string
   readonly lr: number
   /** ascending by seed; units that gave no run included */
@@ -35,7 +35,7 @@ export const accuracy = ({ correct, total }: { readonly correct: number; readonl
 const deviation = (accuracies: ArrayLike<number>): number => standardDeviation(accuracies, 0)
 
 /** The cohorts of a study that have any record, by arm as shown, then by learning rate. */
-export const cohortsOf = (study: Study): readonly Cohort[] =>
+export const stabilityOf = (study: Study): readonly CohortStability[] =>
   armsOf(study).flatMap((arm) => {
     const ofArm = study.runs.filter((run) => run.arm === arm)
     return distinct(ofArm, ({ lr }) => lr).map((lr) =>
@@ -47,7 +47,7 @@ export const cohortsOf = (study: Study): readonly Cohort[] =>
     )
   })
 
-const cohort = (arm: string, lr: number, records: readonly RunRecord[]): Cohort => {
+const cohort = (arm: string, lr: number, records: readonly RunRecord[]): CohortStability => {
   const runs = [...records].sort((a, b) => a.seed - b.seed)
   const accuracies = runs.flatMap((run) => (run.status === "done" ? [accuracy(run)] : []))
   const spread = accuracies.length > 1

@@ -6,10 +6,10 @@ import { left, right, type Table } from "../table.ts"
 /** Arms against the first one, seed by seed, at equal learning rate. */
 export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
   const adjusted = holmOf(comparisons)
-  const reference = comparisons[0]?.reference
+  const baseline = comparisons[0]?.baseline
   return {
     name: "comparisons",
-    title: `Same-seed comparison${reference === undefined ? "" : ` with ${reference}`} (percentage points)`,
+    title: `Same-seed comparison${baseline === undefined ? "" : ` with ${baseline}`} (percentage points)`,
     columns: [
       left("model"),
       right("peak lr"),
@@ -29,16 +29,16 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
       adjusted[i] === null ? untested(comparison) : pValue(adjusted[i]!),
     ]),
     notes:
-      reference === undefined
+      baseline === undefined
         ? ["No second model has fine-tuning runs at a learning rate of the first."]
         : [
-            `Accuracy minus that of ${reference} at the same learning rate and seed: runs of a seed share their head, order and dropout streams. Runs that diverged have no accuracy and are left out with their partner.`,
+            `Accuracy minus that of ${baseline} at the same learning rate and seed: runs of a seed share their head, order and dropout streams. Runs that diverged have no accuracy and are left out with their partner.`,
             "p: exact two-sided Wilcoxon signed-rank test, zeros left out, ties at their mean rank; Holm: adjusted for the number of tests in this table.",
           ],
     data: {
       columns: [
         "arm",
-        "reference",
+        "baseline",
         "lr",
         "common_seeds",
         "mean_difference",
@@ -50,7 +50,7 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
       ],
       rows: comparisons.map((comparison, i) => [
         comparison.arm,
-        comparison.reference,
+        comparison.baseline,
         comparison.lr,
         comparison.differences.length,
         ...[comparison.mean, ...ends(comparison.meanStudent)].map(rounded),

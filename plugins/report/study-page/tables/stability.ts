@@ -2,11 +2,11 @@ import { rounded } from "../../shared/records.ts"
 import { decimal, ends, interval, rate } from "../format.ts"
 import { RESAMPLES } from "../statistics/bootstrap.ts"
 import type { Interval } from "../statistics/interval.ts"
-import type { Cohort } from "../statistics/stability.ts"
+import type { CohortStability } from "../statistics/stability.ts"
 import { left, right, type Table } from "../table.ts"
 
 /** Table 1: stability of fine-tuning, by arm and peak learning rate. */
-export const stabilityTable = (cohorts: readonly Cohort[]): Table => ({
+export const stabilityTable = (cohorts: readonly CohortStability[]): Table => ({
   name: "table-1",
   title: "Table 1. Accuracy of fine-tuning over seeds (%)",
   columns: [
@@ -77,15 +77,15 @@ export const stabilityTable = (cohorts: readonly Cohort[]): Table => ({
   },
 })
 
-const few = ({ accuracies, diverged }: Cohort): string => {
+const few = ({ accuracies, diverged }: CohortStability): string => {
   if (accuracies.length === 1) return "one run"
   return diverged > 0 ? "all diverged" : "no run"
 }
 
-const spread = (cohort: Cohort, of: Interval): string =>
+const spread = (cohort: CohortStability, of: Interval): string =>
   cohort.accuracies.length === 0 ? few(cohort) : interval(of, 1, "run")
 
-const notes = (cohorts: readonly Cohort[]): readonly string[] => [
+const notes = (cohorts: readonly CohortStability[]): readonly string[] => [
   "S is the standard deviation of the accuracy over seeds (ddof 0, as S(f) = √Var[accuracy]).",
   `A run fails when it answers no more dev examples rightly than the majority baseline (${baselines(cohorts)}); the counts are compared.`,
   "A run that diverged (its loss was not a number) counts as failed; it has no accuracy, so it is in none of S, mean and max.",
@@ -93,7 +93,7 @@ const notes = (cohorts: readonly Cohort[]): readonly string[] => [
 ]
 
 /** "146 of 277 examples" */
-const baselines = (cohorts: readonly Cohort[]): string => {
+const baselines = (cohorts: readonly CohortStability[]): string => {
   const runs = cohorts.flatMap((cohort) => cohort.runs)
   const found = runs.flatMap((run) => (run.status === "done" ? [`${run.majority} of ${run.total}`] : []))
   return found.length === 0 ? "of which no run tells" : [...new Set(found)].join(", ")

@@ -42,7 +42,7 @@ onEveryDefinition("adamw", () => {
     expect(speed[47]).toBeCloseTo(4.633, 3)
     expect(speed[468]).toBeCloseTo(1.635, 3)
     expect(Math.max(...speed.slice(1))).toBe(speed[12]!)
-    expect(state.updates).toBe(468)
+    expect(state.step).toBe(468)
     disposeGradients(gradients)
     for (const set of [parameters, state.m, state.v]) set.dispose()
     expect(tf.memory().numTensors).toBe(before)

@@ -16,7 +16,7 @@ import {
 import { onEveryDefinition } from "../every-definition.ts"
 
 const as2D = (tensor: tf.Tensor) => tensor as tf.Tensor2D
-const dropout = { rate: 0.3, draw: { stream: stream(4, "dropout"), site: 5, step: 6 } }
+const dropout = { rate: 0.3, stream: stream(4, "dropout"), site: 5, iteration: 6 }
 
 const offsetsOf = (lengths: readonly number[]) => {
   const offsets = [0]
@@ -70,7 +70,7 @@ onEveryDefinition("attention", () => {
     for (const options of [{}, { dropout }]) {
       test(`lengths ${lengths}, ${heads} heads of ${hidden / heads}${options.dropout ? ", with dropout" : ""}`, () => {
         const mask = new Float32Array(heads * sum(lengths.map((length) => length ** 2)))
-        fillDropoutMask(mask, options.dropout ? dropout.rate : 0, dropout.draw)
+        fillDropoutMask(mask, { ...dropout, rate: options.dropout ? dropout.rate : 0 })
         const shape = { rows: sum(lengths), columns: hidden }
         holdAgainstFloat64({
           inputs: { q: shape, k: shape, v: shape },

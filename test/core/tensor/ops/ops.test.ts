@@ -140,21 +140,21 @@ onEveryDefinition("rows and embedding", () => {
 })
 
 onEveryDefinition("dropout", () => {
-  const draw = { stream: stream(3, "dropout"), site: 2, step: 11 }
+  const draw = { stream: stream(3, "dropout"), site: 2, iteration: 11 }
 
   test.each([1, 15, 33])("%i numbers by the mask of the draw, forwards and backwards", (count) => {
     const mask = new Float32Array(count)
-    fillDropoutMask(mask, 0.4, draw)
+    fillDropoutMask(mask, { ...draw, rate: 0.4 })
     holdAgainstFloat64({
       inputs: { x: { rows: 1, columns: count } },
-      op: (get) => dropout(get("x"), { rate: 0.4, draw }),
+      op: (get) => dropout(get("x"), { ...draw, rate: 0.4 }),
       exact: (get) => get("x").values.map((x, index) => x * mask[index]!),
     })
   })
 
   test("a rate of 0 passes everything on, in a tensor of its own", () => {
     const x = tf.tensor1d([1, 2])
-    const y = dropout(x, { rate: 0, draw })
+    const y = dropout(x, { ...draw, rate: 0 })
     x.dispose()
     expect([...y.dataSync()]).toEqual([1, 2])
     y.dispose()

@@ -94,7 +94,7 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
     for (const handle of [one, two, three]) device.release(handle)
   })
 
-  test("handles that are released, never given out or no handles at all are refused", () => {
+  test("handles that are pretrained, never given out or no handles at all are refused", () => {
     const [live, gone] = [device.allocate("float32", 2), device.allocate("float32", 2)]
     device.release(gone)
     // Its place in the table is taken again: the old handle stays dead.

@@ -23,7 +23,7 @@ import { deviation, devices } from "./devices.ts"
 const random = <T extends tf.Tensor>(site: number, shape: number[]): T =>
   tf.tensor(noise(site, tf.util.sizeFromShape(shape)), shape) as T
 
-const draw = { stream: stream(5, "dropout"), site: 3, step: 2 ** 33 + 1 }
+const draw = { stream: stream(5, "dropout"), site: 3, iteration: 2 ** 33 + 1 }
 
 const offsetsOf = (lengths: readonly number[]): Int32Array => {
   const offsets = new Int32Array(lengths.length + 1)
@@ -75,9 +75,9 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     const tokens = offsets.at(-1)!
     const width = heads * d
     const some = Int32Array.from({ length: tokens }, (_, t) => t).filter((t) => t % 7 === 0)
-    for (const places of [undefined, offsets.slice(0, -1), some]) {
+    for (const queryIndices of [undefined, offsets.slice(0, -1), some]) {
       for (const rate of [0, 0.3]) {
-        const queries = places?.length ?? tokens
+        const queries = queryIndices?.length ?? tokens
         agree(
           [
             [queries, width],
@@ -88,8 +88,8 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
             attention(q!.as2D(queries, width), k!.as2D(tokens, width), v!.as2D(tokens, width), {
               heads,
               offsets,
-              ...(places && { places }),
-              dropout: { rate, draw },
+              ...(queryIndices && { queryIndices }),
+              dropout: { ...draw, rate },
             }),
         )
       }
@@ -105,18 +105,22 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
         tf.Tensor2D,
       ]
       const offsets = Int32Array.of(0, 23, 40)
-      const places = Int32Array.of(0, 5, 23, 39)
-      const options = { heads: 2, offsets, dropout: { rate: 0.2, draw } }
-      const all = tf.gather(attention(q, k, v, options), tf.tensor1d(places, "int32"))
-      const asked = tf.gather(q, tf.tensor1d(places, "int32"))
-      expect(attention(asked, k, v, { ...options, places }).dataSync()).toEqual(all.dataSync())
+      const queryIndices = Int32Array.of(0, 5, 23, 39)
+      const options = { heads: 2, offsets, dropout: { ...draw, rate: 0.2 } }
+      const all = tf.gather(attention(q, k, v, options), tf.tensor1d(queryIndices, "int32"))
+      const asked = tf.gather(q, tf.tensor1d(queryIndices, "int32"))
+      expect(attention(asked, k, v, { ...options, queryIndices }).dataSync()).toEqual(all.dataSync())
     })
   })
 
   test.each([1, 15, 17, 33, 300])("a residual sum with dropout, normalised, of %i tokens", (tokens) => {
     const hidden = 31
-    const places = Int32Array.from({ length: tokens }, (_, t) => 3 * t + 1)
-    for (const options of [{}, { dropout: { rate: 0.4, draw } }, { dropout: { rate: 0.4, draw }, places }]) {
+    const indices = Int32Array.from({ length: tokens }, (_, t) => 3 * t + 1)
+    for (const options of [
+      {},
+      { dropout: { ...draw, rate: 0.4 } },
+      { dropout: { ...draw, rate: 0.4 }, indices },
+    ]) {
       agree([[tokens, hidden], [tokens, hidden], [hidden], [hidden]], ([x, residual, gamma, beta]) =>
         residualNorm(
           x!.as2D(tokens, hidden),
@@ -144,13 +148,15 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     const mask = new Float32Array(count)
     tf.setBackend("native")
     for (const rate of [0.1, 0.999]) {
-      fillDropoutMask(mask, rate, draw)
-      tf.tidy(() => expect(dropout(tf.ones([count]), { rate, draw }).dataSync()).toEqual(mask))
+      fillDropoutMask(mask, { ...draw, rate })
+      tf.tidy(() => expect(dropout(tf.ones([count]), { ...draw, rate }).dataSync()).toEqual(mask))
       for (const first of [1, 2, 3, 4, 77]) {
         const part = new Float32Array(count)
-        fillDropoutMask(part, rate, draw, first * count)
-        const places = Int32Array.of(first)
-        tf.tidy(() => expect(dropout(tf.ones([1, count]), { rate, draw }, places).dataSync()).toEqual(part))
+        fillDropoutMask(part, { ...draw, rate }, first * count)
+        const indices = Int32Array.of(first)
+        tf.tidy(() =>
+          expect(dropout(tf.ones([1, count]), { ...draw, rate }, indices).dataSync()).toEqual(part),
+        )
       }
     }
   })
@@ -197,8 +203,8 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     const offsets = Int32Array.of(0, 50, 120, 300)
     const compute = ([x, w, b]: tf.Tensor[]) => {
       const h = linearGelu(x!.as2D(300, 64), w!.as2D(64, 64), b!.as1D())
-      const a = attention(h, h, h, { heads: 4, offsets, dropout: { rate: 0.1, draw } })
-      return residualNorm(a, h, b!.as1D(), b!.as1D(), 1e-5, { dropout: { rate: 0.1, draw } })
+      const a = attention(h, h, h, { heads: 4, offsets, dropout: { ...draw, rate: 0.1 } })
+      return residualNorm(a, h, b!.as1D(), b!.as1D(), 1e-5, { dropout: { ...draw, rate: 0.1 } })
     }
     const [one, three, again] = [1, 3, 3].map((threads) => {
       device.setThreads(threads)

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import { Progress } from "../../../../core/api/progress.ts"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
-import { type Backend, type Computing, startBackend } from "../../../../core/tensor/backend.ts"
+import { type Backend, type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
 import { Parameters } from "../../../../core/tensor/parameters.ts"
 import { linearSchedule } from "../../../../core/tensor/schedule.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
@@ -15,8 +15,8 @@ import { wasm } from "../../../../plugins/backend/wasm.ts"
 import { lossOf } from "../../../../plugins/finetune/classification/classifier.ts"
 import { configOf } from "../../../../plugins/model/config.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
-import { blocksOf, parametersOf } from "../../../../plugins/model/parameters.ts"
-import { blockGrams, layerOf, parameterGrams } from "../../../../plugins/probe/fisher/block-grams.ts"
+import { blocksOf, layerOf, parametersOf } from "../../../../plugins/model/parameters.ts"
+import { blockGrams, parameterGrams } from "../../../../plugins/probe/fisher/block-grams.ts"
 import { effectiveRank } from "../../../../plugins/probe/fisher/rank.ts"
 import { eigenvalues } from "../../../../plugins/probe/fisher/spectrum.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
@@ -35,8 +35,8 @@ const [count, batchSize, steps] = [96, 12, 40]
 /** The label is whether a sequence begins with a low piece: there is something to learn. */
 const draws = stream(1, "test")
 const items = Array.from({ length: count }, (_, n) => {
-  const ids = integers({ stream: draws, site: n, step: 0 }, 4 + (n % 23), config.vocabularySize)
-  return { ids, types: new Int32Array(ids.length) }
+  const ids = integers({ stream: draws, site: n, iteration: 0 }, 4 + (n % 23), config.vocabularySize)
+  return { ids, tokenTypeIds: new Int32Array(ids.length) }
 })
 const split = {
   sequences: packSequences(items),
@@ -53,7 +53,7 @@ beforeAll(async () => {
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
 /** The losses of a training, its last parameters, and the effective ranks of its layers at the end. */
-const trained = async (backend: Backend, computing: Partial<Computing>, seed: number) => {
+const trained = async (backend: Backend, computing: Partial<ComputeSettings>, seed: number) => {
   await Effect.runPromise(startBackend(backend, computing))
   const specs = parametersOf(config, heads)
   const parameters = Parameters.fromHost(initialise(config, specs, stream(seed, "head")))
@@ -64,9 +64,13 @@ const trained = async (backend: Backend, computing: Partial<Computing>, seed: nu
       learningRates: linearSchedule(2e-3, steps, 4),
       optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
       clip: 1,
-      loss: (step) => {
-        const places = Int32Array.from({ length: batchSize }, (_, n) => (step * batchSize + n) % count)
-        return lossOf(model, split, places, { stream: stream(seed, "dropout"), step })
+      loss: (update) => {
+        const indices = Int32Array.from({ length: batchSize }, (_, n) => (update * batchSize + n) % count)
+        return lossOf(model, split, indices, {
+          rate: 0.1,
+          stream: stream(seed, "dropout"),
+          iteration: update,
+        })
       },
       scratch: join(scratch, `${runs++}`),
     }).pipe(Effect.provide(silent)),

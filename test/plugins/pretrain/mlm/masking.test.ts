@@ -2,14 +2,14 @@ import { describe, expect, test } from "bun:test"
 import { packSequences } from "../../../../core/artifacts/sequences.ts"
 import { maskable, masker } from "../../../../plugins/pretrain/mlm/masking.ts"
 
-const special = { pad: 0, unknown: 1, first: 2, separator: 3, mask: 4 }
+const special = { pad: 0, unknown: 1, cls: 2, separator: 3, mask: 4 }
 const specialIds = new Set(Object.values(special))
 const vocabularySize = 30
 
 /** A sentence of `n` ordinary tokens between the special ones. */
 const sentence = (n: number, seed = 0) => {
   const ids = [2, ...Array.from({ length: n }, (_, i) => 5 + ((i * 7 + seed) % 25)), 3]
-  return { ids, types: ids.map(() => 0) }
+  return { ids, tokenTypeIds: ids.map(() => 0) }
 }
 const countOfEpochs = (batch: ReturnType<typeof packSequences>, epochs: number, seed = 1) => {
   const mask = masker(special, vocabularySize, seed)
@@ -26,11 +26,11 @@ describe("masker", () => {
     const epochs = 4000
     const hits = new Int32Array(n + 2)
     let total = 0
-    for (const { positions } of countOfEpochs(packSequences([sentence(n)]), epochs)) {
-      expect(positions.length === 4 || positions.length === 5).toBe(true)
-      expect(new Set(positions).size).toBe(positions.length)
-      for (const position of positions) hits[position] = hits[position]! + 1
-      total += positions.length
+    for (const { indices } of countOfEpochs(packSequences([sentence(n)]), epochs)) {
+      expect(indices.length === 4 || indices.length === 5).toBe(true)
+      expect(new Set(indices).size).toBe(indices.length)
+      for (const index of indices) hits[index] = hits[index]! + 1
+      total += indices.length
     }
     expect(hits[0]! + hits[n + 1]!).toBe(0)
     expectShare(total - 4 * epochs, epochs, 0.95)
@@ -43,12 +43,12 @@ describe("masker", () => {
     let masked = 0
     let unchanged = 0
     const replacements = new Map<number, number>()
-    for (const { sequences, positions, labels } of countOfEpochs(batch, 1500)) {
-      const touched = new Set(positions)
+    for (const { sequences, indices, labels } of countOfEpochs(batch, 1500)) {
+      const touched = new Set(indices)
       batch.ids.forEach((id, t) => {
         if (!touched.has(t)) expect(sequences.ids[t]).toBe(id)
       })
-      positions.forEach((t, i) => {
+      indices.forEach((t, i) => {
         const now = sequences.ids[t]!
         expect(labels[i]).toBe(batch.ids[t]!)
         chosen++
@@ -72,11 +72,11 @@ describe("masker", () => {
   test("predicts at least one token, and never a special one", () => {
     const batch = packSequences([
       sentence(1),
-      { ids: [2, 1, 5, 0, 4, 3], types: [0, 0, 0, 0, 0, 0] },
-      { ids: [2, 1, 3], types: [0, 0, 0] },
+      { ids: [2, 1, 5, 0, 4, 3], tokenTypeIds: [0, 0, 0, 0, 0, 0] },
+      { ids: [2, 1, 3], tokenTypeIds: [0, 0, 0] },
     ])
-    for (const { sequences, positions, labels } of countOfEpochs(batch, 50)) {
-      expect([...positions]).toEqual([1, 5])
+    for (const { sequences, indices, labels } of countOfEpochs(batch, 50)) {
+      expect([...indices]).toEqual([1, 5])
       expect([...labels]).toEqual([5, 5])
       expect([...sequences.ids.subarray(9)]).toEqual([2, 1, 3])
     }

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { Parameters } from "../../../../core/tensor/parameters.ts"
 import { stream } from "../../../../core/tensor/stream.ts"
-import type { BertModel } from "../../../../plugins/model/bert.ts"
+import { type BertModel, encode } from "../../../../plugins/model/bert.ts"
 import { configOf } from "../../../../plugins/model/config.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../../plugins/model/parameters.ts"
@@ -12,7 +12,7 @@ import { onWasm, sentence } from "../running.ts"
 
 const sentences = packSequences([sentence(0, 4), sentence(7, 6), sentence(3, 5), sentence(12, 4)])
 const chosen = Int32Array.from([3, 0, 2])
-const source = { stream: stream(9, "dropout"), step: 4 }
+const dropout = { rate: 0.2, stream: stream(9, "dropout"), iteration: 4 }
 const temperature = 0.05
 
 let model: BertModel
@@ -31,14 +31,9 @@ beforeEach(() => {
 })
 afterEach(() => expect(tf.memory().numTensors).toBe(before))
 
-const withDropout = (hiddenDropout: number, attentionDropout: number): BertModel => ({
-  ...model,
-  config: { ...model.config, hiddenDropout, attentionDropout },
-})
-
 /** The two views as lists of rows. */
-const views = (of: BertModel, step = source.step) => {
-  const both = tf.tidy(() => twoViews(of, sentences, chosen, { ...source, step }))
+const views = (rate: number, iteration = dropout.iteration) => {
+  const both = tf.tidy(() => twoViews(model, sentences, chosen, { ...dropout, rate, iteration }))
   const lists = both.map((view) => view.arraySync())
   tf.dispose(both)
   return lists as [number[][], number[][]]
@@ -47,7 +42,7 @@ const distance = (a: readonly number[], b: readonly number[]) => Math.hypot(...a
 
 describe("two views of a batch", () => {
   test("are the same without dropout", () => {
-    const [first, second] = views(withDropout(0, 0))
+    const [first, second] = views(0)
     expect(first.length).toBe(3)
     expect(second).toEqual(first)
     // Row i of both is sentence chosen[i].
@@ -56,33 +51,27 @@ describe("two views of a batch", () => {
     alone.dispose()
   })
 
-  test.each([
-    ["hidden states", 0.1, 0],
-    ["attention", 0, 0.1],
-    ["both", 0.1, 0.1],
-  ])("differ in every row under dropout of %s", (_, hidden, attention) => {
-    const [first, second] = views(withDropout(hidden, attention))
+  test.each([0.05, 0.1, 0.4])("differ in every row under dropout of %p", (rate) => {
+    const [first, second] = views(rate)
     for (const [i, row] of first.entries()) expect(distance(row, second[i]!)).toBeGreaterThan(1e-3)
   })
 
-  test("have other masks in each step, and the same ones in the same step", () => {
-    const dropped = withDropout(0.1, 0.1)
-    expect(views(dropped, 5)).not.toEqual(views(dropped, 6))
-    expect(views(dropped, 5)).toEqual(views(dropped, 5))
+  test("have other masks in each update, and the same ones in the same update", () => {
+    expect(views(0.1, 5)).not.toEqual(views(0.1, 6))
+    expect(views(0.1, 5)).toEqual(views(0.1, 5))
   })
 })
 
 describe("the contrastive loss", () => {
   test("is InfoNCE between the two views, in one direction", () => {
-    const dropped = withDropout(0.2, 0.2)
-    const [first, second] = views(dropped)
+    const [first, second] = views(dropout.rate)
     const cosine = (a: number[], b: number[]) =>
       a.reduce((sum, x, i) => sum + x * b[i]!, 0) / (Math.hypot(...a) * Math.hypot(...b))
     const terms = first.map((row, i) => {
       const similarities = second.map((other) => Math.exp(cosine(row, other) / temperature))
       return -Math.log(similarities[i]! / similarities.reduce((a, b) => a + b, 0))
     })
-    const loss = tf.tidy(() => contrastiveLoss(dropped, sentences, chosen, source, temperature))
+    const loss = tf.tidy(() => contrastiveLoss(model, sentences, chosen, dropout, temperature))
     expect(loss.dataSync()[0]!).toBeCloseTo(terms.reduce((a, b) => a + b, 0) / 3, 4)
     loss.dispose()
   })
@@ -91,9 +80,14 @@ describe("the contrastive loss", () => {
 describe("embeddings", () => {
   test("are the last hidden states of [CLS], without dropout and head", () => {
     const batch = selectSequences(sentences, chosen)
-    const embeddings = embed(withDropout(0.5, 0.5), batch)
+    const embeddings = embed(model, batch)
     expect(embeddings.length).toBe(3 * 16)
-    expect(embed(model, batch)).toEqual(embeddings)
+    const cls_NH = encode(model, batch, { indices: batch.offsets.subarray(0, -1) })
+    expect(embeddings).toEqual(cls_NH.dataSync<"float32">())
+    cls_NH.dispose()
+    const dropped_NH = encode(model, batch, { dropout, indices: batch.offsets.subarray(0, -1) })
+    expect(embeddings).not.toEqual(dropped_NH.dataSync<"float32">())
+    dropped_NH.dispose()
     const headless = new Parameters()
     for (const name of model.parameters.names) {
       if (!name.startsWith("bert.pooler")) headless.set(name, model.parameters.get(name).clone())

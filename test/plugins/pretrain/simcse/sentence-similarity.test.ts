@@ -7,7 +7,7 @@ import { spearman } from "../../../../plugins/pretrain/simcse/spearman.ts"
 
 /** A "sentence" of one token that stands for an angle in degrees; its embedding is the direction, of any length. */
 const angles = (degrees: readonly number[]) =>
-  packSequences(degrees.map((ids) => ({ ids: [ids], types: [0] })))
+  packSequences(degrees.map((ids) => ({ ids: [ids], tokenTypeIds: [0] })))
 const embed = ({ ids }: Sequences) =>
   Float32Array.from(
     [...ids].flatMap((degrees, i) => {

@@ -3,16 +3,16 @@ import { packSequences } from "../../../../core/artifacts/sequences.ts"
 import { truncate } from "../../../../plugins/pretrain/simcse/truncation.ts"
 
 const sequences = packSequences([
-  { ids: [101, 7, 8, 9, 10, 102], types: [0, 0, 0, 1, 1, 1] },
-  { ids: [101, 7, 8, 102], types: [0, 0, 0, 0] },
-  { ids: [101, 102], types: [0, 0] },
+  { ids: [101, 7, 8, 9, 10, 102], tokenTypeIds: [0, 0, 0, 1, 1, 1] },
+  { ids: [101, 7, 8, 102], tokenTypeIds: [0, 0, 0, 0] },
+  { ids: [101, 102], tokenTypeIds: [0, 0] },
 ])
 
 test("what is too long loses its end, but for the separator", () => {
-  const { ids, types, offsets } = truncate(sequences, 4)
+  const { ids, tokenTypeIds, offsets } = truncate(sequences, 4)
   expect([...offsets]).toEqual([0, 4, 8, 10])
   expect([...ids]).toEqual([101, 7, 8, 102, 101, 7, 8, 102, 101, 102])
-  expect([...types]).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+  expect([...tokenTypeIds]).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 0])
 })
 
 test("what fits stays as it is", () => {

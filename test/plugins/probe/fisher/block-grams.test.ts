@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { type BertModel, encode } from "../../../../plugins/model/bert.ts"
-import { classify, firstPlaces } from "../../../../plugins/model/output-heads.ts"
+import { classify, clsIndices } from "../../../../plugins/model/output-heads.ts"
 import { blocksOf, parametersOf } from "../../../../plugins/model/parameters.ts"
 import { backwardInPieces, type Labelled } from "../../../../plugins/probe/fisher/backward.ts"
 import { type Blocks, blockGrams, parameterGrams } from "../../../../plugins/probe/fisher/block-grams.ts"
@@ -18,12 +18,12 @@ const blocks: Blocks = blocksOf(parametersOf(config, ["pooler", "classifier"]))
 
 const batchOf = (lengths: readonly number[]): Labelled => {
   const draw = (site: number, count: number, bound: number) =>
-    integers({ stream: stream(5, "test"), site, step: 0 }, count, bound)
+    integers({ stream: stream(5, "test"), site, iteration: 0 }, count, bound)
   return {
     sequences: packSequences(
       lengths.map((length, n) => ({
         ids: draw(2 * n + 1, length, config.vocabularySize),
-        types: Array.from({ length }, (_, t) => (2 * t > length ? 1 : 0)),
+        tokenTypeIds: Array.from({ length }, (_, t) => (2 * t > length ? 1 : 0)),
       })),
     ),
     labels: draw(0, lengths.length, config.labels.length),
@@ -40,7 +40,7 @@ const batches: Record<string, Labelled> = {
 const classifierOf = (model: BertModel) => ({
   ...model,
   logits: (batch: Labelled["sequences"]) =>
-    tf.tidy(() => classify(model, encode(model, batch, { places: firstPlaces(batch.offsets) }))),
+    tf.tidy(() => classify(model, encode(model, batch, { indices: clsIndices(batch.offsets) }))),
 })
 
 const trace = (gram: Float64Array): number => {
@@ -61,10 +61,10 @@ onEveryDefinition("per-sample Gram matrices", () => {
   })
 
   describe.each(Object.entries(batches))("%s", (_, batch) => {
-    test("are of every parameter what they are by definition, both ways", () => {
+    test("are of every parameter what they are by definition, both methods", () => {
       const defined = gramsByDefinition(classifierOf(model), blocks, batch)
-      for (const way of ["token", "direct", "cheaper"] as const) {
-        const found = parameterGrams(model, blocks, batch, way)
+      for (const method of ["token", "direct", "cheaper"] as const) {
+        const found = parameterGrams(model, blocks, batch, method)
         expect(new Set(found.keys())).toEqual(new Set(model.parameters.names))
         for (const [name, gram] of found) {
           const expected = defined.get(name)!
@@ -72,7 +72,7 @@ onEveryDefinition("per-sample Gram matrices", () => {
           if (name.endsWith("key.bias")) expect(trace(gram)).toBeLessThan(1e-9)
           else expect(deviation(gram, expected)).toBeLessThan(1e-4)
         }
-        expect(found).toEqual(parameterGrams(model, blocks, batch, way))
+        expect(found).toEqual(parameterGrams(model, blocks, batch, method))
       }
     })
   })
@@ -151,26 +151,26 @@ onEveryDefinition("per-sample Gram matrices", () => {
     )
   })
 
-  const heard = (lowest: number, blocksAtATime: number) => {
+  const heard = (lowest: number, levelsAtATime: number) => {
     const gradients: [name: string, gradient: Float32Array][] = []
     const batch = batches["sequences of different lengths"]!
-    backwardInPieces(model, batch, { lowest, blocksAtATime }, (tapped) => {
+    backwardInPieces(model, batch, { lowest, levelsAtATime }, (tapped) => {
       const gradient = tapped.op === "linear" ? tapped.outputGradient_TO : tapped.outputGradient_TH
       gradients.push([tapped.name, Float32Array.from(gradient.dataSync())])
     })
     return gradients
   }
 
-  test.each([1, 2, 3])("have the same bits from pieces of %p blocks", (blocksAtATime) => {
-    for (const lowest of [0, 1, 3, 4]) expect(heard(lowest, blocksAtATime)).toEqual(heard(lowest, 99))
+  test.each([1, 2, 3])("have the same bits from pieces of %p levels", (levelsAtATime) => {
+    for (const lowest of [-1, 0, 2, 3]) expect(heard(lowest, levelsAtATime)).toEqual(heard(lowest, 99))
   })
 
-  test("need nothing from below the lowest block", () => {
+  test("need nothing from below the lowest level", () => {
     const names = (lowest: number) => heard(lowest, 99).map(([name]) => name)
-    expect(names(4)).toEqual(["classifier", "bert.pooler.dense"])
-    expect(names(3).filter((name) => !name.startsWith("bert.encoder.layer.2."))).toEqual(names(4))
-    expect(names(3)).toHaveLength(2 + 8)
-    expect(names(1)).toHaveLength(2 + 3 * 8)
-    expect(names(0)).toHaveLength(2 + 3 * 8 + 4)
+    expect(names(3)).toEqual(["classifier", "bert.pooler.dense"])
+    expect(names(2).filter((name) => !name.startsWith("bert.encoder.layer.2."))).toEqual(names(3))
+    expect(names(2)).toHaveLength(2 + 8)
+    expect(names(0)).toHaveLength(2 + 3 * 8)
+    expect(names(-1)).toHaveLength(2 + 3 * 8 + 4)
   })
 })

@@ -25,22 +25,22 @@ describe("work", () => {
   })
 })
 
-describe("the cheaper way", () => {
+describe("the cheaper method", () => {
   test.each([
     ["the pooler, which sees one token of each sample", shape(1024, 1024, 16, 1), "token"],
     ["BERT-mini at RTE's lengths", shape(256, 1024, 16, 70), "direct"],
     ["BERT-large's inner network at RTE's lengths", shape(1024, 4096, 16, 70), "token"],
     ["the same with many samples", shape(1024, 4096, 128, 70), "direct"],
     ["one short sample", shape(768, 768, 1, 20), "token"],
-  ] as const)("for %s is %p", (_, given, way) => {
-    expect(cheaper(given)).toBe(way)
+  ] as const)("for %s is %p", (_, given, method) => {
+    expect(cheaper(given)).toBe(method)
   })
 
   test("changes once as tokens are added", () => {
-    const ways = Array.from({ length: 60 }, (_, k) => cheaper(shape(512, 512, 16, 4 * (k + 1))))
-    expect(ways[0]).toBe("token")
-    expect(ways.at(-1)).toBe("direct")
-    expect(ways.filter((way, k) => k > 0 && way !== ways[k - 1])).toHaveLength(1)
+    const methods = Array.from({ length: 60 }, (_, k) => cheaper(shape(512, 512, 16, 4 * (k + 1))))
+    expect(methods[0]).toBe("token")
+    expect(methods.at(-1)).toBe("direct")
+    expect(methods.filter((method, k) => k > 0 && method !== methods[k - 1])).toHaveLength(1)
   })
 })
 

@@ -9,7 +9,7 @@ import { onEveryDefinition } from "../../../core/tensor/every-definition.ts"
 import { matrixOf } from "./matrices.ts"
 
 const random = (site: number, rows: number, columns: number): Float32Array =>
-  normal({ stream: stream(1, "test"), site, step: 0 }, rows * columns)
+  normal({ stream: stream(1, "test"), site, iteration: 0 }, rows * columns)
 
 const offsetsOf = (lengths: readonly number[]): Int32Array => {
   const offsets = new Int32Array(lengths.length + 1)
@@ -90,17 +90,17 @@ test("the cases have more tiles, and more pieces, than one", () => {
 
 onEveryDefinition("the Gram matrix of a linear layer", () => {
   describe.each(Object.entries(cases))("%s", (_, given) => {
-    test("is that of the gradients, both ways", () => {
+    test("is that of the gradients, both methods", () => {
       const { offsets, a, b } = factorsOf(given)
       const tokens = offsets.at(-1)!
       const before = tf.memory().numTensors
       const input_TI = tf.tensor2d(a, [tokens, given.inputs])
       const outputGradient_TO = tf.tensor2d(b, [tokens, given.outputs])
       const expected = expectedGram(given)
-      for (const way of ["token", "direct", "cheaper"] as const) {
-        const found = linearGram({ input_TI, outputGradient_TO, offsets }, way)
+      for (const method of ["token", "direct", "cheaper"] as const) {
+        const found = linearGram({ input_TI, outputGradient_TO, offsets }, method)
         expect(deviation(found, expected)).toBeLessThan(5e-6)
-        expect(found).toEqual(linearGram({ input_TI, outputGradient_TO, offsets }, way))
+        expect(found).toEqual(linearGram({ input_TI, outputGradient_TO, offsets }, method))
         const n = given.lengths.length
         expect(found).toEqual(matrixOf(n, (i, j) => found[j * n + i]!))
       }
@@ -112,8 +112,8 @@ onEveryDefinition("the Gram matrix of a linear layer", () => {
   test("is not a number where a gradient is not", () => {
     const input_TI = tf.ones<tf.Rank.R2>([2, 2])
     const outputGradient_TO = tf.tensor2d([1, 2, Number.NaN, 3], [2, 2])
-    for (const way of ["token", "direct"] as const) {
-      const found = linearGram({ input_TI, outputGradient_TO, offsets: Int32Array.of(0, 1, 2) }, way)
+    for (const method of ["token", "direct"] as const) {
+      const found = linearGram({ input_TI, outputGradient_TO, offsets: Int32Array.of(0, 1, 2) }, method)
       expect([found[1], found[3]].map(Number.isFinite)).toEqual([false, false])
     }
     tf.dispose([input_TI, outputGradient_TO])

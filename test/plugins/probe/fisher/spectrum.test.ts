@@ -56,7 +56,7 @@ describe("eigenvalues", () => {
     // Two reflections I − 2 v vᵀ make a matrix without any structure.
     let matrix = matrixOf(n, (i, j) => (i === j ? expected[(i * 37) % n]! : 0))
     for (const site of [0, 1]) {
-      const v = normal({ stream: stream(3, "test"), site, step: 0 }, n)
+      const v = normal({ stream: stream(3, "test"), site, iteration: 0 }, n)
       const squares = v.reduce((sum, x) => sum + x * x, 0)
       const av = Float64Array.from({ length: n }, (_, i) =>
         v.reduce((sum, x, j) => sum + matrix[i * n + j]! * x, 0),

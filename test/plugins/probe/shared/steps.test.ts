@@ -16,18 +16,18 @@ describe("the study's", () => {
 
   test("figure 2: 1, and every 47", () => {
     const expected = [1, 47, 94, 141, 188, 235, 282, 329, 376, 423, 468]
-    expect(chosen({ at: [1], every: "warm-up", last: true })).toEqual(expected)
+    expect(chosen({ at: [1], every: "warmup", last: true })).toEqual(expected)
   })
 
   test("figure 4: the first four, and every 47", () => {
     const expected = [1, 2, 3, 4, 47, 94, 141, 188, 235, 282, 329, 376, 423, 468]
-    expect(chosen({ at: [1, 2, 3, 4], every: "warm-up", last: true })).toEqual(expected)
+    expect(chosen({ at: [1, 2, 3, 4], every: "warmup", last: true })).toEqual(expected)
   })
 })
 
 test("the same settings at another length", () => {
   const run = { steps: 20, warmupSteps: 5 }
-  expect(chosen({ at: [1, 2, 3, 4], every: "warm-up", last: true }, run)).toEqual([1, 2, 3, 4, 5, 10, 15, 20])
+  expect(chosen({ at: [1, 2, 3, 4], every: "warmup", last: true }, run)).toEqual([1, 2, 3, 4, 5, 10, 15, 20])
   expect(chosen({ every: 7 }, run)).toEqual([7, 14])
   expect(chosen({ every: 50 }, run)).toEqual([])
   expect(chosen({ at: [20, 3, 3, 0] }, run)).toEqual([0, 3, 20])
@@ -39,7 +39,7 @@ test("a step beyond the end, or multiples of no warm-up, are refused", () => {
   expect(() => chosen({ at: [1, 4, 5] }, run)).toThrow(
     "at: must be from 0 to 3, the end of the run (was 4, 5)",
   )
-  expect(() => chosen({ every: "warm-up" }, run)).toThrow(
+  expect(() => chosen({ every: "warmup" }, run)).toThrow(
     "every: must be a number, since the run has no warm-up",
   )
 })

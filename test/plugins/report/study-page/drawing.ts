@@ -26,8 +26,8 @@ export const axisScale = (svg: string, axis: 0 | 1): ((value: number) => number)
   const along = axis === 0 ? "x" : "y"
   const ticks = marks(svg, "role-axis-tick")[axis]!.map((tick) => tick[along])
   const values = marks(svg, "role-axis-label")[axis]!.map(({ text }) => Number(text))
-  const slope = (ticks[ticks.length - 1]! - ticks[0]!) / (values[values.length - 1]! - values[0]!)
-  return (value) => ticks[0]! + slope * (value - values[0]!)
+  const derivative = (ticks[ticks.length - 1]! - ticks[0]!) / (values[values.length - 1]! - values[0]!)
+  return (value) => ticks[0]! + derivative * (value - values[0]!)
 }
 
 /** Width and height of the first panel in pixels. */

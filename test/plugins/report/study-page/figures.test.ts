@@ -7,7 +7,7 @@ import { rankBeforeFigure } from "../../../../plugins/report/study-page/figures/
 import { rankDuringFigure } from "../../../../plugins/report/study-page/figures/rank-during.ts"
 import { trajectoryFigure } from "../../../../plugins/report/study-page/figures/trajectory.ts"
 import { layerRanksOf } from "../../../../plugins/report/study-page/statistics/rank.ts"
-import { cohortsOf } from "../../../../plugins/report/study-page/statistics/stability.ts"
+import { stabilityOf } from "../../../../plugins/report/study-page/statistics/stability.ts"
 import { armsOf, isFailed, type Study } from "../../../../plugins/report/study-page/study.ts"
 import { drawSvg } from "../../../../plugins/report/study-page/svg.ts"
 import { axisScale, type Mark, marks, panelSize } from "./drawing.ts"
@@ -45,7 +45,7 @@ const small = syntheticStudy({
 })
 
 describe("figure 1", () => {
-  const figure = accuracyFigure(armsOf(small), cohortsOf(small))
+  const figure = accuracyFigure(armsOf(small), stabilityOf(small))
   let svg: string
   beforeAll(async () => {
     svg = await draw(figure)
@@ -91,7 +91,7 @@ describe("figure 1", () => {
 
   test("an arm keeps its colour when the first arm has no runs", async () => {
     const study = { ...small, runs: small.runs.filter(({ arm }) => arm !== "vanilla") }
-    const alone = await draw(accuracyFigure(armsOf(study), cohortsOf(study)))
+    const alone = await draw(accuracyFigure(armsOf(study), stabilityOf(study)))
     const colours = (drawn: string) =>
       new Set(
         marks(drawn, "means_marks")
@@ -104,7 +104,7 @@ describe("figure 1", () => {
 
   test("one run at one rate: a point, no interval, and the caption says so", async () => {
     const study = studyOf({ runs: [done("vanilla", 1e-5, 1, 200)] })
-    const one = accuracyFigure(armsOf(study), cohortsOf(study))
+    const one = accuracyFigure(armsOf(study), stabilityOf(study))
     const drawn = await draw(one)
     expect(marks(drawn, "means_marks").flat()).toHaveLength(1)
     expect(marks(drawn, "intervals_marks").flat()).toHaveLength(0)
@@ -114,13 +114,16 @@ describe("figure 1", () => {
   test("rates over more than a decade stand on a logarithmic axis", async () => {
     const rates = [1e-6, 1e-5, 1e-4]
     const study = studyOf({ runs: rates.map((lr) => done("vanilla", lr, 1, 200)) })
-    const [a, b, c] = marks(await draw(accuracyFigure(armsOf(study), cohortsOf(study))), "means_marks").flat()
+    const [a, b, c] = marks(
+      await draw(accuracyFigure(armsOf(study), stabilityOf(study))),
+      "means_marks",
+    ).flat()
     expect(b!.x - a!.x).toBeCloseTo(c!.x - b!.x, 6)
   })
 
   test("no accuracy: no chart", () => {
     const runs = [{ arm: "vanilla", lr: 1e-5, seed: 1, status: "diverged", reason: "NaN" } as const]
-    const figure = accuracyFigure(["vanilla"], cohortsOf(studyOf({ runs })))
+    const figure = accuracyFigure(["vanilla"], stabilityOf(studyOf({ runs })))
     expect(figure).toMatchObject({ spec: null, caption: ["No run has an accuracy yet."] })
     expect(figure.data.rows).toEqual([])
   })
@@ -199,7 +202,7 @@ describe("figure 3", () => {
   test("means and bands stand where the axis says", async () => {
     const seen = ["vanilla", "SimCSE"].flatMap((arm) =>
       [1, 2, 3].flatMap((seed) =>
-        [1, 2, 3].map((layer) => rank(arm, seed, layer, arm.length + 2 * layer - seed)),
+        [0, 1, 2].map((layer) => rank(arm, seed, layer, arm.length + 2 * layer + 2 - seed)),
       ),
     )
     const study = studyOf({ before: seen })
@@ -210,7 +213,7 @@ describe("figure 3", () => {
     const means = marks(svg, "means_marks").flat()
     expectPixels(
       means.flatMap(({ x, y }) => [x, y]),
-      rows.flatMap(({ layer, mean }) => [pixelX(number(layer)), pixelY(number(mean))]),
+      rows.flatMap(({ layer, mean }) => [pixelX(number(layer) + 1), pixelY(number(mean))]),
     )
     const vanilla = rows.filter(({ arm }) => arm === "vanilla")
     // The outline of a band: its lower edge forwards, its upper edge backwards.
@@ -219,7 +222,7 @@ describe("figure 3", () => {
       [
         ...vanilla.map((row) => [row.layer, row.t_low]),
         ...vanilla.map((row) => [row.layer, row.t_high]).reverse(),
-      ].flatMap(([layer, end]) => [pixelX(number(layer)), pixelY(number(end))]),
+      ].flatMap(([layer, end]) => [pixelX(number(layer) + 1), pixelY(number(end))]),
     )
   })
 

@@ -16,9 +16,10 @@ export const syntheticStudy = ({
   probed = 1,
 } = {}): Study => {
   let site = 0
-  const noise = (count: number) => normal({ stream: source, site: site++, step: 0 }, count)
-  const chance = (count: number) => uniform({ stream: source, site: site++, step: 0 }, count)
+  const noise = (count: number) => normal({ stream: source, site: site++, iteration: 0 }, count)
+  const chance = (count: number) => uniform({ stream: source, site: site++, iteration: 0 }, count)
   const range = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
+  const everyLayer = Array.from({ length: layers }, (_, layer) => layer)
   const cells = arms.flatMap((arm, a) => rates.map((lr) => ({ arm, lr, a })))
 
   const runs: RunRecord[] = cells.flatMap(({ arm, lr, a }) => {
@@ -46,7 +47,11 @@ export const syntheticStudy = ({
     return { arm, seed, layer, n, erank, normalised: erank / n, eigenvalues }
   }
   const level = (a: number, layer: number) =>
-    a === 5 ? 0.2 + 0.3 * (layer / layers) : a === 0 ? 0.95 - 0.3 * (layer / layers) ** 2 : 0.98 - 0.02 * a
+    a === 5
+      ? 0.2 + 0.3 * ((layer + 1) / layers)
+      : a === 0
+        ? 0.95 - 0.3 * ((layer + 1) / layers) ** 2
+        : 0.98 - 0.02 * a
 
   const watched = runs.filter(({ seed }) => seed <= probed)
   return {
@@ -55,11 +60,11 @@ export const syntheticStudy = ({
     runs,
     arms,
     before: arms.flatMap((arm, a) =>
-      range(seeds).flatMap((seed) => range(layers).map((layer) => rank(arm, seed, layer, level(a, layer)))),
+      range(seeds).flatMap((seed) => everyLayer.map((layer) => rank(arm, seed, layer, level(a, layer)))),
     ),
     during: watched.flatMap((run) =>
       STEPS.flatMap((step, s) =>
-        range(layers).map((layer) => ({
+        everyLayer.map((layer) => ({
           ...rank(
             run.arm,
             run.seed,

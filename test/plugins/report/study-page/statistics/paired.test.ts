@@ -4,7 +4,7 @@ import {
   holm,
   signedRank,
 } from "../../../../../plugins/report/study-page/statistics/paired.ts"
-import { cohortsOf } from "../../../../../plugins/report/study-page/statistics/stability.ts"
+import { stabilityOf } from "../../../../../plugins/report/study-page/statistics/stability.ts"
 import { done, studyOf } from "../fragments.ts"
 
 describe("signed-rank test", () => {
@@ -66,9 +66,9 @@ describe("comparison of cohorts", () => {
         done("SimCSE", 2e-5, 1, 277),
       ],
     })
-    const [comparison, ...others] = comparisonsOf(cohortsOf(study))
+    const [comparison, ...others] = comparisonsOf(stabilityOf(study))
     expect(others).toEqual([])
-    expect(comparison).toMatchObject({ arm: "SimCSE", reference: "vanilla", lr: 1e-5 })
+    expect(comparison).toMatchObject({ arm: "SimCSE", baseline: "vanilla", lr: 1e-5 })
     expect(comparison!.differences).toEqual(
       [(100 * 54) / 277, 0, (100 * -10) / 277].map((x) => expect.closeTo(x, 12)),
     )
@@ -79,7 +79,7 @@ describe("comparison of cohorts", () => {
 
   test("no common seed gives no mean", () => {
     const study = studyOf({ runs: [done("vanilla", 1e-5, 1, 150), done("SimCSE", 1e-5, 2, 150)] })
-    const [comparison] = comparisonsOf(cohortsOf(study))
+    const [comparison] = comparisonsOf(stabilityOf(study))
     expect(comparison).toMatchObject({ differences: [], mean: null, signedRank: null })
     expect(comparison!.meanStudent).toEqual({ kind: "none", why: "empty" })
   })

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test"
-import { cohortsOf } from "../../../../../plugins/report/study-page/statistics/stability.ts"
+import { stabilityOf } from "../../../../../plugins/report/study-page/statistics/stability.ts"
 import { isFailed, type RunRecord } from "../../../../../plugins/report/study-page/study.ts"
 import { done, studyOf } from "../fragments.ts"
 
 const cohortOf = (...runs: readonly RunRecord[]) => {
-  const [cohort, ...others] = cohortsOf(studyOf({ runs }))
+  const [cohort, ...others] = stabilityOf(studyOf({ runs }))
   expect(others).toEqual([])
   return cohort!
 }
@@ -99,7 +99,7 @@ describe("cohort", () => {
       done("SimCSE", 5e-6, 1, 150),
       done("vanilla", 1e-5, 1, 150),
     ]
-    const cohorts = cohortsOf(studyOf({ runs }))
+    const cohorts = stabilityOf(studyOf({ runs }))
     expect(cohorts.map(({ arm, lr }) => [arm, lr])).toEqual([
       ["vanilla", 1e-5],
       ["SimCSE", 5e-6],
@@ -111,8 +111,8 @@ describe("cohort", () => {
   test("the interval of a cohort depends neither on others nor on the order of runs", () => {
     const runs = [1, 2, 3, 4, 5].map((seed) => done("vanilla", 1e-5, seed, 140 + 13 * seed))
     const others = [1, 2, 3].map((seed) => done("SimCSE", 1e-5, seed, 150 + seed))
-    const alone = cohortsOf(studyOf({ runs }))[0]!
-    const among = cohortsOf(studyOf({ runs: [...others, ...runs.toReversed()] }))[0]!
+    const alone = stabilityOf(studyOf({ runs }))[0]!
+    const among = stabilityOf(studyOf({ runs: [...others, ...runs.toReversed()] }))[0]!
     expect(among.deviationBootstrap).toEqual(alone.deviationBootstrap)
     expect(among.meanBootstrap).toEqual(alone.meanBootstrap)
   })
