@@ -94,13 +94,23 @@ export const Run: ArtifactKind<"run", RunGiven, RunTaken, RunEstimate> = {
   }),
 }
 
-/** Dev examples answered rightly: an integer, so that it compares exactly with {@link majorityCorrect}. */
-export const correct = (run: Run): number =>
-  run.predictions.reduce((count, prediction, i) => count + (prediction === run.labels[i] ? 1 : 0), 0)
+/** How many dev examples were answered rightly: integers, so that they compare exactly. */
+export interface Score {
+  /** By the run. */
+  readonly correct: number
+  /** By the majority baseline (146 of 277 on RTE). */
+  readonly majority: number
+  readonly total: number
+}
 
-/** Dev examples that the majority baseline answers rightly (146 of 277 on RTE). */
-export const majorityCorrect = (run: Run): number =>
-  run.labels.reduce((count, label) => count + (label === run.majorityLabel ? 1 : 0), 0)
+export const scoreOf = ({ predictions, labels, majorityLabel }: Run): Score => ({
+  correct: predictions.reduce((count, prediction, i) => count + (prediction === labels[i] ? 1 : 0), 0),
+  majority: labels.reduce((count, label) => count + (label === majorityLabel ? 1 : 0), 0),
+  total: labels.length,
+})
 
-/** A run fails when it does not beat the majority baseline. */
-export const isFailedRun = (run: Run): boolean => correct(run) <= majorityCorrect(run)
+/**
+ * Whether a run failed: it answered no more dev examples rightly than the majority baseline does. Counts are compared,
+ * not fractions: 146 of 277 fails, 147 does not.
+ */
+export const isFailure = ({ correct, majority }: Score): boolean => correct <= majority

@@ -39,7 +39,7 @@ export const finetune = bench({
     return yield* trainingJob(
       {
         model,
-        heads: ["pooler", "classifier"],
+        outputHeads: ["pooler", "classifier"],
         batches: Array.from({ length: steps + 1 }, (_, update) =>
           selectSequences(sequences, indicesOf(update)),
         ),

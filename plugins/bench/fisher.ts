@@ -10,7 +10,7 @@ import { freshModel } from "./shared/model.ts"
 import { fields, flagTexts } from "./shared/options.ts"
 import { pairs } from "./shared/sequences.ts"
 
-const heads = ["pooler", "classifier"] as const
+const outputHeads = ["pooler", "classifier"] as const
 
 export const fisher = bench({
   bench: "fisher",
@@ -42,9 +42,9 @@ export const fisher = bench({
   }) {
     const material = yield* pairs(rte, { count: samples, maxLength, tokenizer })
     const { sequences, labels, data } = material
-    const model = yield* freshModel(size, material.vocabularySize, heads)
+    const model = yield* freshModel(size, material.vocabularySize, outputHeads)
     const { config, parameters } = model
-    const layers = [...blocksOf(parametersOf(config, heads))].filter(
+    const layers = [...blocksOf(parametersOf(config, outputHeads))].filter(
       ([block]) => layerOf(block) !== undefined,
     )
     const tokens = sequences.ids.length

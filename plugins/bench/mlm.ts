@@ -34,7 +34,7 @@ export const mlm = bench({
     return yield* trainingJob(
       {
         model,
-        heads: ["pooler", "maskedLanguageModel"],
+        outputHeads: ["pooler", "maskedLanguageModel"],
         batches: masked.map(({ sequences }) => sequences),
         predictions,
         optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01, biasCorrection: true },

@@ -28,7 +28,7 @@ export const simcse = bench({
     return yield* trainingJob(
       {
         model,
-        heads: ["pooler"],
+        outputHeads: ["pooler"],
         batches: Array.from({ length: steps + 1 }, (_, update) =>
           selectSequences(sequences, [...indicesOf(update), ...indicesOf(update)]),
         ),

@@ -4,12 +4,13 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
-import { Checkpoint, type CheckpointEstimate, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
+import { Checkpoint, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
 import { Run, type RunGiven } from "../../core/artifacts/run.ts"
 import { countOf } from "../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { attempt, type FileError } from "../../core/io/files.ts"
+import { copy, transferExisting } from "../../core/io/link.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
 import { linearSchedule, stepsInEpochs } from "../../core/tensor/schedule.ts"
 import { stream } from "../../core/tensor/stream.ts"
@@ -17,9 +18,10 @@ import { metricsBefore, train, type UpdateMetrics } from "../../core/tensor/trai
 import type { BertModel } from "../model/bert.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { configOf, withDropout } from "../model/config.ts"
-import { forwardFlops, trainingFlops, type Workload } from "../model/cost.ts"
+import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../model/cost.ts"
 import { loadModel, saveModel } from "../model/hugging-face.ts"
 import { blocksOf, countParameters, type OutputHead, parametersOf } from "../model/parameters.ts"
+import { tokenizerFiles } from "../model/tokenizer.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classification/classifier.ts"
 
@@ -60,7 +62,7 @@ const Options = type({
 type Options = typeof Options.infer
 
 const takes = { data: Examples, checkpoint: Checkpoint }
-const heads: readonly OutputHead[] = ["pooler", "classifier"]
+const outputHeads: readonly OutputHead[] = ["pooler", "classifier"]
 
 const lengthOf = (options: Options, examples: number) => {
   const perEpoch = batchesPerEpoch(examples, options.batchSize)
@@ -77,21 +79,13 @@ const majorityOf = (labels: Int32Array, classes: number): number => {
   return counts.indexOf(Math.max(...counts))
 }
 
-/** What goes with a model besides its weights: whoever opens the fine-tuned one needs the same tokeniser. */
-const companions = ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
-
 /**
  * Puts the model into a folder. It is written when the run ends, since its tensors do not outlive it, and copied into
  * the artifact when that is written.
  */
 const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
   yield* saveModel(folder, model, "BertForSequenceClassification")
-  yield* attempt("copy", checkpoint.folder, async () => {
-    const present = new Set(await fs.readdir(checkpoint.folder))
-    for (const name of companions) {
-      if (present.has(name)) await fs.copyFile(join(checkpoint.folder, name), join(folder, name))
-    }
-  })
+  yield* transferExisting(copy, checkpoint.folder, tokenizerFiles, folder)
   return (target: string): Effect.Effect<void, FileError> =>
     attempt("write", target, () => fs.cp(folder, target, { recursive: true }))
 })
@@ -105,7 +99,7 @@ const run = Effect.fn("classification")(function* (
   const head = stream(seed, "head")
   const loaded = yield* Effect.acquireRelease(
     loadModel(checkpoint.folder, {
-      heads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
+      outputHeads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
       labels: data.labelNames,
     }),
     ({ parameters }) => Effect.sync(() => parameters.dispose()),
@@ -121,7 +115,7 @@ const run = Effect.fn("classification")(function* (
   const { steps, warmupSteps } = length
   const batchOf = shuffledBatches(stream(seed, "order"), countOf(data.train.sequences), options.batchSize)
   const dropout = { rate: options.dropout, stream: stream(seed, "dropout") }
-  const blocks = blocksOf(parametersOf(model.config, heads))
+  const blocks = blocksOf(parametersOf(model.config, outputHeads))
   const view = (step: number, last: UpdateMetrics | undefined): ClassifierView => ({
     step,
     totalSteps: steps,
@@ -163,19 +157,6 @@ const run = Effect.fn("classification")(function* (
   return given
 }, Effect.scoped)
 
-/** Bytes of a float32. */
-const float = 4
-
-/**
- * Numbers that the forward pass of a batch keeps for the backward pass, as measured with the wasm backend. A layer, each
- * token: 14 times the hidden width and 3 times that of the feed-forward network; each pair of tokens and head: the
- * probability and its mask. The embeddings keep 5 hidden widths.
- */
-const activations = (sizes: CheckpointEstimate, { tokens, attended }: Workload): number => {
-  const { layers, hidden, intermediate, heads } = sizes
-  return layers * (tokens * (14 * hidden + 3 * intermediate) + 2 * heads * attended) + tokens * 5 * hidden
-}
-
 /**
  * Fine-tunes a BERT with a fresh classifier on labelled examples (Devlin et al. 2019, section 4): AdamW, by default
  * without bias correction, linear warm-up and decay, the model after the last update.
@@ -199,22 +180,15 @@ export const classification = plugin({
     const { layers, hidden, intermediate } = checkpoint
     const labels = Array.from({ length: data.labels }, (_, label) => `${label}`)
     const config = { ...configOf("tiny", checkpoint.vocabularySize, 0), ...checkpoint, labels }
-    const parameters = countParameters(parametersOf(config, heads))
-    const tokens = data.tokensPerExample
-    const workload = (sequences: number): Workload => ({
-      sequences,
-      tokens: sequences * tokens,
-      attended: sequences * tokens ** 2,
-      predictions: 0,
-    })
-    const batch = float * activations(checkpoint, workload(batchSize))
-    const model = float * parameters
+    const parameters = countParameters(parametersOf(config, outputHeads))
+    const workload = (sequences: number) => workloadOf(sequences, data.tokensPerExample)
+    const model = Float32Array.BYTES_PER_ELEMENT * parameters
     return {
       artifact: {
         steps,
         warmupSteps,
         batchSize,
-        tokensPerExample: tokens,
+        tokensPerExample: data.tokensPerExample,
         parameters,
         layers,
         hidden,
@@ -223,11 +197,12 @@ export const classification = plugin({
       },
       cost: cost({
         flops:
-          options.epochs * trainingFlops(config, heads, workload(data.train)) +
-          forwardFlops(config, heads, workload(data.dev)),
+          options.epochs * trainingFlops(config, outputHeads, workload(data.train)) +
+          forwardFlops(config, outputHeads, workload(data.dev)),
         // Parameters, their gradients and AdamW's two moments.
-        memory: 4 * model + batch,
-        disk: 3 * 8 * steps + 2 * float * data.dev + (keepModel ? model : 0),
+        memory: 4 * model + activationBytes(checkpoint, workload(batchSize)),
+        // Losses, learning rates and gradient norms in float64; predictions and labels in int32.
+        disk: 3 * 8 * steps + 2 * 4 * data.dev + (keepModel ? model : 0),
         // The old and the new state of the training side by side: parameters and moments.
         scratch: 2 * 3 * model + (keepModel ? model : 0),
       }),

@@ -10,24 +10,36 @@ export interface Workload {
   readonly tokens: number
   /** ΣT², the pairs that attention looks at. */
   readonly attended: number
-  /** Positions at which the masked language model predicts. */
+  /** Tokens that the masked language model predicts. */
   readonly predictions: number
 }
+
+/** Sequences of about the same length. */
+export const workloadOf = (sequences: number, tokensPerSequence: number, predictions = 0): Workload => ({
+  sequences,
+  tokens: sequences * tokensPerSequence,
+  attended: sequences * tokensPerSequence ** 2,
+  predictions,
+})
 
 /**
  * Floating-point operations (a multiplication and an addition count as two) of a forward pass. A layer: four h × h
  * and two h × f products a token, and q·k and p·v, h multiplications each a pair of tokens. Of the last layer only keys
- * and values are computed for all tokens, the rest for those that the heads read. A classifier's own product is too
+ * and values are computed for all tokens, the rest for those that the output heads read. A classifier's own product is too
  * small to count.
  */
-export const forwardFlops = (sizes: Sizes, heads: readonly OutputHead[], workload: Workload): number => {
+export const forwardFlops = (
+  sizes: Sizes,
+  outputHeads: readonly OutputHead[],
+  workload: Workload,
+): number => {
   const { layers, hidden, intermediate, vocabularySize } = sizes
   const { sequences, tokens, attended, predictions } = workload
   const layer = (queries: number, pairs: number) =>
     (tokens + queries) * 4 * hidden * hidden + queries * 4 * hidden * intermediate + pairs * 4 * hidden
-  const lastLayer = heads.includes("maskedLanguageModel")
+  const lastLayer = outputHeads.includes("maskedLanguageModel")
     ? layer(predictions, (predictions * attended) / Math.max(1, tokens))
-    : heads.length > 0
+    : outputHeads.length > 0
       ? layer(sequences, tokens)
       : layer(tokens, attended)
   const ofHead: Record<OutputHead, number> = {
@@ -35,12 +47,27 @@ export const forwardFlops = (sizes: Sizes, heads: readonly OutputHead[], workloa
     maskedLanguageModel: predictions * 2 * hidden * (hidden + vocabularySize),
     classifier: 0,
   }
-  return heads.reduce(
+  return outputHeads.reduce(
     (flops, head) => flops + ofHead[head],
     (layers - 1) * layer(tokens, attended) + lastLayer,
   )
 }
 
 /** A training step: the backward pass multiplies by each weight twice more, for its input's gradient and its own. */
-export const trainingFlops = (sizes: Sizes, heads: readonly OutputHead[], workload: Workload): number =>
-  3 * forwardFlops(sizes, heads, workload)
+export const trainingFlops = (sizes: Sizes, outputHeads: readonly OutputHead[], workload: Workload): number =>
+  3 * forwardFlops(sizes, outputHeads, workload)
+
+/**
+ * Bytes that the forward pass of one update keeps for the backward pass, as measured with the wasm backend. A layer,
+ * each token: 14 times the hidden width and 3 times that of the feed-forward network; each pair of tokens and head: the
+ * probability and its mask. The embeddings keep 5 hidden widths, and logits of a masked-language model are there about
+ * 4 times.
+ */
+export const activationBytes = (
+  { layers, hidden, intermediate, heads, vocabularySize }: Sizes & Pick<BertConfig, "heads">,
+  { tokens, attended, predictions }: Workload,
+): number =>
+  Float32Array.BYTES_PER_ELEMENT *
+  (layers * (tokens * (14 * hidden + 3 * intermediate) + 2 * heads * attended) +
+    tokens * 5 * hidden +
+    4 * predictions * vocabularySize)

@@ -11,7 +11,13 @@ import type { Stream } from "../../core/tensor/stream.ts"
 import type { BertModel } from "./bert.ts"
 import { type Architecture, BertConfig, configJson } from "./config.ts"
 import { initialise } from "./initialise.ts"
-import { describeDimensions, heads, type OutputHead, type ParameterSpec, parametersOf } from "./parameters.ts"
+import {
+  describeDimensions,
+  type OutputHead,
+  outputHeads,
+  type ParameterSpec,
+  parametersOf,
+} from "./parameters.ts"
 import { firstOf, openWeights, type StoredTensor, type StoredTensors } from "./weights.ts"
 
 /**
@@ -22,7 +28,7 @@ export type OutputHeadSource = "read" | { readonly draw: Stream } | { readonly r
 
 export interface ModelWanted {
   /** Heads that are not named are left out, whether the checkpoint has them or not. */
-  readonly heads: Readonly<Partial<Record<OutputHead, OutputHeadSource>>>
+  readonly outputHeads: Readonly<Partial<Record<OutputHead, OutputHeadSource>>>
   /** The classes of a classifier that is drawn; where left out, those of `config.json`. */
   readonly labels?: readonly string[]
 }
@@ -74,7 +80,7 @@ export const loadModel: (
   const config: BertConfig = { ...stated, labels }
   const specs = parametersOf(
     config,
-    heads.filter((head) => wanted.heads[head] !== undefined),
+    outputHeads.filter((head) => wanted.outputHeads[head] !== undefined),
   )
   const ignored = yield* checkTensors(
     folder,
@@ -98,14 +104,14 @@ export const loadModel: (
     }
   })
   yield* fill.pipe(Effect.onError(() => Effect.sync(() => parameters.dispose())))
-  return { config, parameters, drawn: heads.filter((head) => streams.has(head)), ignored }
+  return { config, parameters, drawn: outputHeads.filter((head) => streams.has(head)), ignored }
 }, Effect.scoped)
 
 /** What a folder holds, found without reading its weights. */
 export interface CheckedModel {
   readonly config: BertConfig
-  /** The heads that are there, whole. */
-  readonly heads: readonly OutputHead[]
+  /** The output heads that are there, whole. */
+  readonly outputHeads: readonly OutputHead[]
   /** The files of the weights. */
   readonly weights: readonly string[]
 }
@@ -121,16 +127,20 @@ export const checkModel: (folder: string) => Effect.Effect<CheckedModel, Invalid
   Effect.fn("checkModel")(function* (folder: string) {
     const config = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
     const stored = yield* openWeights(folder)
-    const present = heads.filter((head) => stored.keys().some((name) => isOf(head, name)))
+    const present = outputHeads.filter((head) => stored.keys().some((name) => isOf(head, name)))
     yield* checkTensors(folder, config, parametersOf(config, present), stored)
-    return { config, heads: present, weights: [...new Set(stored.values().map(({ file }) => file.path))] }
+    return {
+      config,
+      outputHeads: present,
+      weights: [...new Set(stored.values().map(({ file }) => file.path))],
+    }
   }, Effect.scoped)
 
-/** The heads that are drawn, by name, with their streams. */
+/** The output heads that are drawn, by name, with their streams. */
 const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): ReadonlyMap<string, Stream> => {
   const streams = new Map<string, Stream>()
-  for (const head of heads) {
-    const source = wanted.heads[head]
+  for (const head of outputHeads) {
+    const source = wanted.outputHeads[head]
     if (source === undefined || source === "read") continue
     if ("draw" in source) streams.set(head, source.draw)
     // Part of a head counts as a head: what is missing of it is then an error.
@@ -176,11 +186,11 @@ const checkTensors = Effect.fnUntraced(function* (
     }
   }
   const read = new Set(specs.map(({ name }) => name))
-  const readHeads = heads.filter((head) => specs.some(({ block }) => block === head))
+  const readHeads = outputHeads.filter((head) => specs.some(({ block }) => block === head))
   const ignored: string[] = []
   for (const [name, { nameInFile, file }] of stored) {
     if (read.has(name)) continue
-    const unasked = heads.some((head) => !readHeads.includes(head) && isOf(head, name))
+    const unasked = outputHeads.some((head) => !readHeads.includes(head) && isOf(head, name))
     if (constants.test(name) || isForeign(name) || secondNames.has(name) || unasked) {
       ignored.push(nameInFile)
       continue
@@ -211,7 +221,7 @@ const sameBits = Effect.fnUntraced(function* (a: StoredTensor | undefined, b: St
   return left.length === right.length && left.every((value, i) => Object.is(value, right[i]))
 })
 
-/** The heads that transformers' classes have. */
+/** The output heads that transformers' classes have. */
 const headsOf: Record<Architecture, readonly OutputHead[]> = {
   BertModel: ["pooler"],
   BertForMaskedLM: ["maskedLanguageModel"],
@@ -219,7 +229,7 @@ const headsOf: Record<Architecture, readonly OutputHead[]> = {
 }
 
 /**
- * Writes a model so that transformers opens it as the given class; of its heads, those that the class has. The
+ * Writes a model so that transformers opens it as the given class; of its output heads, those that the class has. The
  * vocabulary is the caller's to put beside it.
  *
  * @throws FileError

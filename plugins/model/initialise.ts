@@ -2,7 +2,7 @@
 import type { HostTensor } from "../../core/tensor/parameters.ts"
 import { normal, type Stream } from "../../core/tensor/stream.ts"
 import type { BertConfig } from "./config.ts"
-import { heads, type ParameterSpec, parametersOf } from "./parameters.ts"
+import { outputHeads, type ParameterSpec, parametersOf } from "./parameters.ts"
 
 /**
  * Draws the values of parameters one by one. A parameter's numbers are those of its own place in the model with every
@@ -15,7 +15,7 @@ export function* initialise(
   specs: readonly ParameterSpec[],
   stream: Stream,
 ): Generator<[name: string, HostTensor]> {
-  const sites = new Map(parametersOf(config, heads).map(({ name }, site) => [name, site]))
+  const sites = new Map(parametersOf(config, outputHeads).map(({ name }, site) => [name, site]))
   for (const { name, shape, role } of specs) {
     const size = shape.reduce((product, length) => product * length, 1)
     const site = sites.get(name)

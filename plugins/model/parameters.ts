@@ -2,8 +2,8 @@
 import type { BertConfig } from "./config.ts"
 
 /** What a model may have beside its encoder, in the order in which the parameters stand. */
-export const heads = ["pooler", "maskedLanguageModel", "classifier"] as const
-export type OutputHead = (typeof heads)[number]
+export const outputHeads = ["pooler", "maskedLanguageModel", "classifier"] as const
+export type OutputHead = (typeof outputHeads)[number]
 
 /** The keys of `config.json` that a parameter's shape follows from. */
 const sizeOf = {
@@ -21,13 +21,13 @@ export interface ParameterSpec {
   readonly name: string
   readonly shape: readonly number[]
   readonly dimensions: readonly Dimension[]
-  /** `embeddings`, `layer.0` … or the head's name. */
+  /** `embeddings`, `layer.0` … or the output head's name. */
   readonly block: "embeddings" | `layer.${number}` | OutputHead
   /** Weights are drawn at random; biases start at 0; scales (LayerNorm's gains) start at 1. */
   readonly role: "weight" | "bias" | "scale"
 }
 
-/** The parameters of a model with the given heads, in the order in which they stand in files and sets. */
+/** The parameters of a model with the given output heads, in the order in which they stand in files and sets. */
 export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]): readonly ParameterSpec[] => {
   const specs: ParameterSpec[] = []
   const add = (

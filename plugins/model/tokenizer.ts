@@ -3,6 +3,14 @@ import { Tokenizer } from "@huggingface/tokenizers"
 import type { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { specialPieces } from "./vocabulary.ts"
 
+/** The files of a checkpoint that its tokenizer is made of: whoever opens a model made from it needs the same ones. */
+export const tokenizerFiles = [
+  "vocab.txt",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+]
+
 /** A sequence as the model takes it: ids, and the segment (0 or 1) of each. */
 export interface Encoded {
   readonly ids: Int32Array

@@ -22,15 +22,17 @@ import { train } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { BertConfig, configOf } from "../model/config.ts"
+import { workloadOf } from "../model/cost.ts"
 import { loadModel } from "../model/hugging-face.ts"
 import { initialise } from "../model/initialise.ts"
 import { type OutputHead, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
+import { tokenizerFiles } from "../model/tokenizer.ts"
 import { maskedLoss } from "./mlm/masked-loss.ts"
 import { chosenShare, maskable, masker } from "./mlm/masking.ts"
 import { trainingCost } from "./shared/cost.ts"
 import { durationOptions, saidOnce, stepsOf } from "./shared/duration.ts"
-import { saveExport, tokenizerFiles, writeRecord } from "./shared/export.ts"
+import { saveExport, writeRecord } from "./shared/export.ts"
 import { batchProblems, refuse, vocabularyProblems } from "./shared/requirements.ts"
 
 const Options = type({
@@ -55,7 +57,7 @@ const Options = type({
 }).narrow(saidOnce)
 type Options = typeof Options.infer
 
-const heads: readonly OutputHead[] = ["pooler", "maskedLanguageModel"]
+const outputHeads: readonly OutputHead[] = ["pooler", "maskedLanguageModel"]
 const defaultPositions = 512
 
 /** Whether there is one model to train, and one alone. */
@@ -124,7 +126,7 @@ const run = Effect.fn("mlm")(function* ({
       },
       scratch,
     })
-    yield* writeFolder(final, (folder) => saveExport(folder, model, heads))
+    yield* writeFolder(final, (folder) => saveExport(folder, model, outputHeads))
     return metrics
   })
   const metrics = yield* Effect.acquireUseRelease(
@@ -178,13 +180,9 @@ export const mlm = plugin({
       artifact: model,
       cost: trainingCost({
         model,
-        heads,
+        outputHeads,
         steps: stepsOf(options, corpus.sentences, options.batchSize),
-        step: {
-          sequences: options.batchSize,
-          tokensPerSequence: corpus.tokensPerSentence,
-          predictions: Math.ceil(chosenShare * tokens),
-        },
+        update: workloadOf(options.batchSize, corpus.tokensPerSentence, Math.ceil(chosenShare * tokens)),
         corpusTokens: corpus.sentences * corpus.tokensPerSentence,
         kept: 1,
       }),
@@ -193,14 +191,16 @@ export const mlm = plugin({
   run,
 })
 
-/** The checkpoint's model, its missing heads drawn, or a new one. */
+/** The checkpoint's model, its missing output heads drawn, or a new one. */
 const startingPoint = (config: BertConfig, checkpoint: CheckpointTaken | undefined, weights: Stream) => {
   if (checkpoint !== undefined) {
     const readOrDraw = { readOrDraw: weights }
-    return loadModel(checkpoint.folder, { heads: { pooler: readOrDraw, maskedLanguageModel: readOrDraw } })
+    return loadModel(checkpoint.folder, {
+      outputHeads: { pooler: readOrDraw, maskedLanguageModel: readOrDraw },
+    })
   }
   return Effect.sync((): BertModel => {
-    const specs = parametersOf(config, heads)
+    const specs = parametersOf(config, outputHeads)
     return { config, parameters: Parameters.fromHost(initialise(config, specs, weights)) }
   })
 }

@@ -13,8 +13,8 @@ import { type BertConfig, configOf } from "../model/config.ts"
 import { checkModel } from "../model/hugging-face.ts"
 import { countParameters, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
+import { tokenizerFiles } from "../model/tokenizer.ts"
 import { indexFile, maximumIndexBytes, readIndex, singleFile } from "../model/weights.ts"
-import { tokenizerFiles } from "./shared/export.ts"
 
 const Options = type({
   "+": "reject",

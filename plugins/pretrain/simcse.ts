@@ -21,10 +21,12 @@ import { train } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
 import { type Limits, limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { BertConfig } from "../model/config.ts"
+import { workloadOf } from "../model/cost.ts"
 import { loadModel } from "../model/hugging-face.ts"
+import { tokenizerFiles } from "../model/tokenizer.ts"
 import { trainingCost } from "./shared/cost.ts"
 import { durationOptions, saidOnce, stepsOf } from "./shared/duration.ts"
-import { saveExport, tokenizerFiles, writeRecord } from "./shared/export.ts"
+import { saveExport, writeRecord } from "./shared/export.ts"
 import { batchProblems, refuse } from "./shared/requirements.ts"
 import { contrastiveLoss, embed } from "./simcse/contrastive.ts"
 import { selection } from "./simcse/selection.ts"
@@ -101,7 +103,7 @@ const run = Effect.fn("simcse")(function* ({
     return metrics
   })
   const metrics = yield* Effect.acquireUseRelease(
-    loadModel(checkpoint.folder, { heads: { pooler: { draw: stream(options.seed, "head") } } }),
+    loadModel(checkpoint.folder, { outputHeads: { pooler: { draw: stream(options.seed, "head") } } }),
     training,
     ({ parameters }) => Effect.sync(() => parameters.dispose()),
   )
@@ -153,18 +155,10 @@ export const simcse = plugin({
       artifact: checkpoint,
       cost: trainingCost({
         model: checkpoint,
-        heads: ["pooler"],
+        outputHeads: ["pooler"],
         steps,
-        step: {
-          sequences: 2 * options.batchSize,
-          tokensPerSequence: Math.min(corpus.tokensPerSentence, options.maxLength),
-          predictions: 0,
-        },
-        evaluation: {
-          sequences: sentences,
-          tokensPerSequence: dev?.tokensPerSentence ?? 0,
-          predictions: 0,
-        },
+        update: workloadOf(2 * options.batchSize, Math.min(corpus.tokensPerSentence, options.maxLength)),
+        evaluation: workloadOf(sentences, dev?.tokensPerSentence ?? 0),
         corpusTokens: corpus.sentences * corpus.tokensPerSentence,
         kept: dev === undefined ? 1 : 2,
       }),

@@ -138,8 +138,8 @@ export const fisher = probe<ClassifierView, RunEstimate>()({
   estimate: (options, run) => {
     const observations = stepsOf(options, run).length
     const layers = options.blocks.includes("layers")
-    const heads = new Set(options.blocks).size - (layers ? 1 : 0)
-    const blocks = heads + (layers ? run.layers : 0)
+    const others = new Set(options.blocks).size - (layers ? 1 : 0)
+    const blocks = others + (layers ? run.layers : 0)
     const rows = observations * (blocks + (layers ? 1 : 0))
     const { flops, memory } = observationCost(run, { ...options, layers, blocks })
     return {

@@ -3,14 +3,21 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { type CohortTaken, cohorts, plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Page } from "../../core/artifacts/page.ts"
-import { correct, majorityCorrect, Run, type RunTaken } from "../../core/artifacts/run.ts"
+import { Run, scoreOf } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { version } from "../../core/io/project.ts"
 import { eigenvalues } from "../probe/fisher/spectrum.ts"
 import { fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
 import { renderStudy } from "./study-page/render.ts"
-import type { RunKey, RunRecord, StepRankRecord, Study, TrajectoryRecord } from "./study-page/study.ts"
+import {
+  keyOfRun,
+  outcomeLookup,
+  type RunRecord,
+  type StepRankRecord,
+  type Study,
+  type TrajectoryRecord,
+} from "./study-page/study.ts"
 
 const Options = type({
   "+": "reject",
@@ -58,41 +65,37 @@ export const studyPage = plugin({
 })
 
 const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inputs: Inputs) {
-  const runs = (yield* placed("runs", inputs.runs)).map(({ place, outcome }): RunRecord => {
-    if (outcome.status !== "done") return { ...place, ...outcome }
-    return { ...place, status: "done", ...scoreOf(outcome.value) }
+  const runs = (yield* keyed("runs", inputs.runs)).map(({ key, outcome }): RunRecord => {
+    if (outcome.status !== "done") return { ...key, ...outcome }
+    const finalLoss = outcome.value.loss.at(-1) ?? Number.NaN
+    return { ...key, status: "done", ...scoreOf(outcome.value), finalLoss }
   })
-  const failedAt = new Map(
-    runs.map((run) => [
-      keyOf(run),
-      run.status === "done" ? run.correct <= run.majority : run.status === "diverged",
-    ]),
-  )
-  const ranks = (yield* placed("ranks", inputs.ranks)).flatMap(
-    ({ place, outcome }): readonly StepRankRecord[] =>
+  const failed = outcomeLookup(runs)
+  const ranks = (yield* keyed("ranks", inputs.ranks)).flatMap(
+    ({ key, outcome }): readonly StepRankRecord[] =>
       outcome.status !== "done"
         ? []
         : outcome.value.flatMap((row) =>
             row.layer === null
               ? []
               : {
-                  ...place,
+                  ...key,
                   step: row.step,
                   layer: row.layer,
                   n: row.samples,
                   erank: row.erank,
                   normalised: row.normalised,
                   eigenvalues: [...eigenvalues(row.gram, row.samples)],
-                  failed: failedAt.get(keyOf(place)) ?? null,
+                  failed: failed(key),
                 },
           ),
   )
-  const paths = (yield* placed("trajectories", inputs.trajectories)).flatMap(
-    ({ place, outcome }): readonly TrajectoryRecord[] =>
+  const paths = (yield* keyed("trajectories", inputs.trajectories)).flatMap(
+    ({ key, outcome }): readonly TrajectoryRecord[] =>
       outcome.status !== "done"
         ? []
         : outcome.value.flatMap(({ scope, step, r, phi, loss }) =>
-            scope === "all" ? { ...place, step, r, phi, loss } : [],
+            scope === "all" ? { ...key, step, r, phi, loss } : [],
           ),
   )
   const study: Study = {
@@ -107,27 +110,18 @@ const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inpu
   return study
 })
 
-const scoreOf = (run: RunTaken) => ({
-  correct: correct(run),
-  total: run.labels.length,
-  majority: majorityCorrect(run),
-  finalLoss: run.loss.at(-1) ?? Number.NaN,
-})
-
-const keyOf = ({ arm, lr, seed }: RunKey) => JSON.stringify([arm, lr, seed])
-
 const Labels = type({ arm: "string", lr: "number" })
 
-/** The members of all cohorts, each with its place in the grid. */
-const placed = <T>(name: string, given: readonly CohortTaken<T>[]) =>
+/** The members of all cohorts, each with the key of its run. */
+const keyed = <T>(name: string, given: readonly CohortTaken<T>[]) =>
   Effect.map(
     Effect.forEach(given, ({ labels, members }) => {
-      const place = Labels(labels)
-      return place instanceof type.errors
+      const cell = Labels(labels)
+      return cell instanceof type.errors
         ? Effect.fail(
-            new InvalidInput({ what: `study-page: the labels of ${name}`, problems: [place.summary] }),
+            new InvalidInput({ what: `study-page: the labels of ${name}`, problems: [cell.summary] }),
           )
-        : Effect.succeed(members.map(({ seed, outcome }) => ({ place: { ...place, seed }, outcome })))
+        : Effect.succeed(members.map(({ seed, outcome }) => ({ key: { ...cell, seed }, outcome })))
     }),
     (nested) => nested.flat(),
   )
@@ -145,6 +139,6 @@ const beforeFineTuning = (ranks: readonly StepRankRecord[]): Study["before"] => 
 
 /** Runs that were looked at only before the first update have nothing to show of the time after it. */
 const duringFineTuning = (ranks: readonly StepRankRecord[]): Study["during"] => {
-  const watched = new Set(ranks.flatMap((rank) => (rank.step > 0 ? [keyOf(rank)] : [])))
-  return ranks.filter((rank) => watched.has(keyOf(rank)))
+  const watched = new Set(ranks.flatMap((rank) => (rank.step > 0 ? [keyOfRun(rank)] : [])))
+  return ranks.filter((rank) => watched.has(keyOfRun(rank)))
 }

@@ -7,7 +7,7 @@ import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import { copy, transferExisting } from "../../core/io/link.ts"
 import { openSafetensors, type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import { normal, stream } from "../../core/tensor/stream.ts"
-import { tokenizerFiles } from "../pretrain/shared/export.ts"
+import { tokenizerFiles } from "../model/tokenizer.ts"
 
 const Options = type({
   "+": "reject",

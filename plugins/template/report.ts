@@ -3,15 +3,16 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { cohorts, type Outcome, plugin } from "../../core/api/plugin.ts"
 import { Page } from "../../core/artifacts/page.ts"
-import { correct, majorityCorrect, Run, type RunTaken } from "../../core/artifacts/run.ts"
+import { Run, type RunTaken, scoreOf } from "../../core/artifacts/run.ts"
 import { escapeHtml } from "../report/shared/html.ts"
 import { type Field, toCsv } from "../report/shared/records.ts"
 
 /** A member of a cohort that has no run stands in the table as well, with its status. */
-const fieldsOf = (outcome: Outcome<RunTaken>): readonly Field[] =>
-  outcome.status === "done"
-    ? [outcome.status, correct(outcome.value), majorityCorrect(outcome.value), outcome.value.labels.length]
-    : [outcome.status, null, null, null]
+const fieldsOf = (outcome: Outcome<RunTaken>): readonly Field[] => {
+  if (outcome.status !== "done") return [outcome.status, null, null, null]
+  const { correct, majority, total } = scoreOf(outcome.value)
+  return [outcome.status, correct, majority, total]
+}
 
 /** How many dev examples each run answered rightly, as `correct.csv`. */
 export const templateReport = plugin({

@@ -7,11 +7,11 @@ import { initialise } from "../../model/initialise.ts"
 import { type OutputHead, parametersOf } from "../../model/parameters.ts"
 
 /** A fresh model of a published size, which the scope disposes of. */
-export const freshModel = (size: Size, vocabularySize: number, heads: readonly OutputHead[]) =>
+export const freshModel = (size: Size, vocabularySize: number, outputHeads: readonly OutputHead[]) =>
   Effect.acquireRelease(
     Effect.sync((): BertModel => {
       const config = configOf(size, vocabularySize, 0)
-      const values = initialise(config, parametersOf(config, heads), stream(0, "head"))
+      const values = initialise(config, parametersOf(config, outputHeads), stream(0, "head"))
       return { config, parameters: Parameters.fromHost(values) }
     }),
     ({ parameters }) => Effect.sync(() => parameters.dispose()),

@@ -15,7 +15,7 @@ import type { OutputHead } from "../../model/parameters.ts"
 
 interface Measured {
   readonly model: BertModel
-  readonly heads: readonly OutputHead[]
+  readonly outputHeads: readonly OutputHead[]
   /** What a step's encoder sees, for each step. */
   readonly batches: readonly Sequences[]
   readonly predictions: number
@@ -26,7 +26,7 @@ interface Measured {
 const lr = 1e-5
 
 export const trainingJob = Effect.fnUntraced(function* (
-  { model, heads, batches, predictions, optimiser, loss }: Measured,
+  { model, outputHeads, batches, predictions, optimiser, loss }: Measured,
   about: Pick<BenchJob, "model" | "facts">,
 ) {
   const steps = batches.length
@@ -43,7 +43,7 @@ export const trainingJob = Effect.fnUntraced(function* (
   return {
     ...about,
     tokensPerStep: tokens,
-    flopsPerStep: trainingFlops(model.config, heads, workload),
+    flopsPerStep: trainingFlops(model.config, outputHeads, workload),
     run: (lap) =>
       Effect.asVoid(
         train({

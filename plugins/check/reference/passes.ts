@@ -90,7 +90,7 @@ export const openReference: (
   const path = join(folder, "batch.json")
   const { input_ids, token_type_ids, labels } = yield* readJson(path, BatchJson, maximumBytes)
   const model = yield* Effect.acquireRelease(
-    loadModel(folder, { heads: { pooler: "read", classifier: "read" } }),
+    loadModel(folder, { outputHeads: { pooler: "read", classifier: "read" } }),
     ({ parameters }) => Effect.sync(() => parameters.dispose()),
   )
   const { vocabularySize, segments, positions, labels: classes } = model.config

@@ -14,7 +14,7 @@ import type { Evaluation } from "../simcse/selection.ts"
 const standardDropout = 0.1
 
 /**
- * Writes the encoder and the given heads, so that transformers opens them: as BertForMaskedLM with that head, else as
+ * Writes the encoder and the given output heads, so that transformers opens them: as BertForMaskedLM with that head, else as
  * BertModel. A pooler is written in both cases, since fine-tuning starts from it: where one arm of a study had none,
  * fine-tuning would draw one afresh, and in that arm alone.
  *
@@ -26,22 +26,14 @@ const standardDropout = 0.1
 export const saveExport = Effect.fnUntraced(function* (
   folder: string,
   { config, parameters }: BertModel,
-  heads: readonly OutputHead[],
+  outputHeads: readonly OutputHead[],
 ) {
-  const sources = parametersOf(config, heads).map(({ name }) => sourceOf(name, parameters.get(name)))
+  const sources = parametersOf(config, outputHeads).map(({ name }) => sourceOf(name, parameters.get(name)))
   const standard = { ...config, hiddenDropout: standardDropout, attentionDropout: standardDropout }
-  const architecture = heads.includes("maskedLanguageModel") ? "BertForMaskedLM" : "BertModel"
+  const architecture = outputHeads.includes("maskedLanguageModel") ? "BertForMaskedLM" : "BertModel"
   yield* writeSafetensors(join(folder, "model.safetensors"), sources)
   yield* writeJson(join(folder, "config.json"), configJson(standard, architecture))
 })
-
-/** The files of a checkpoint that belong to its tokenizer. */
-export const tokenizerFiles = [
-  "vocab.txt",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-]
 
 /** How a checkpoint came about. */
 export interface TrainingRecord {

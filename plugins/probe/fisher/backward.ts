@@ -40,9 +40,9 @@ export const backwardInPieces = (
   { lowest, levelsAtATime }: Extent,
   receive: Receive,
 ): void => {
-  const heads = model.config.layers
+  const top = model.config.layers
   const firstOf: number[] = [lowest]
-  for (let first = lowest + levelsAtATime; first < heads; first += levelsAtATime) firstOf.push(first)
+  for (let first = lowest + levelsAtATime; first < top; first += levelsAtATime) firstOf.push(first)
 
   // Forward without a tape, keeping what each piece begins with.
   const inputs: (tf.Tensor2D | undefined)[] = []
@@ -60,7 +60,7 @@ export const backwardInPieces = (
     const input = inputs[piece]
     const end = firstOf[piece + 1]
     const output = (): tf.Tensor => {
-      const hidden_TH = hiddenAfter(model, batch, firstOf[piece]!, end ?? heads, input)
+      const hidden_TH = hiddenAfter(model, batch, firstOf[piece]!, end ?? top, input)
       if (end !== undefined) return hidden_TH
       return logLikelihood(classify(model, hidden_TH), batch.labels)
     }

@@ -26,7 +26,7 @@ export const parameterGrams = (
   const wanted = new Set([...blocks.values()].flat())
   const grams = new Map<string, Float64Array>()
   const shared: string[] = []
-  // The heads see a row of each sample, everything below them a row of each token.
+  // The output heads see a row of each sample, everything below them a row of each token.
   const rowEach = Int32Array.from(offsets, (_, n) => n)
   const lengths = Array.from(batch.labels, (_, n) => offsets[n + 1]! - offsets[n]!)
   const extent = {

@@ -1,6 +1,6 @@
 /** What an observation costs, for plans, from the sizes that are known before anything runs. */
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
-import { forwardFlops } from "../../model/cost.ts"
+import { forwardFlops, workloadOf } from "../../model/cost.ts"
 import { cheaper, directWork, type GramMethod, type LinearShape, tokenWork } from "./gram-method.ts"
 import { layersAtATime, layerTapeBytes } from "./memory.ts"
 
@@ -12,8 +12,7 @@ export interface Observation {
   readonly blocks: number
 }
 
-/** Bytes of a float32. */
-const float = 4
+const float = Float32Array.BYTES_PER_ELEMENT
 
 /** For the gradients and products that are there at a time while a weight's Gram matrix is computed. */
 const working = 2 ** 26
@@ -28,12 +27,7 @@ export const observationCost = (
   const { layers, hidden, intermediate, parameters, tokensPerExample } = run
   const lengths = Array.from({ length: observation.samples }, () => tokensPerExample)
   const tokens = observation.samples * tokensPerExample
-  const workload = {
-    sequences: observation.samples,
-    tokens,
-    attended: tokens * tokensPerExample,
-    predictions: 0,
-  }
+  const workload = workloadOf(observation.samples, tokensPerExample)
   const forward = forwardFlops({ ...run, vocabularySize: 0 }, ["pooler"], workload)
   const square: LinearShape = { inputs: hidden, outputs: hidden, lengths }
   const wide: LinearShape = { inputs: hidden, outputs: intermediate, lengths }

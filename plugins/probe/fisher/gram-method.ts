@@ -19,8 +19,6 @@ export interface Work {
   readonly bytes: number
 }
 
-const bytesPerNumber = 4
-
 /**
  * Neighbouring samples whose tokens are multiplied together. A product of this size runs at full speed, what lies below
  * the diagonal is hardly computed, and the memory, a number for each pair of tokens, stays small.
@@ -83,7 +81,7 @@ export const tokenWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
     numbers += 7 * pairs + 2 * (tokens - before) * (inputs + outputs)
     before += tile.tokens
   }
-  return { flops, bytes: bytesPerNumber * numbers }
+  return { flops, bytes: Float32Array.BYTES_PER_ELEMENT * numbers }
 }
 
 /**
@@ -97,7 +95,7 @@ export const directWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
   const tokens = sumOf(lengths)
   return {
     flops: 2 * size * (tokens + n * n),
-    bytes: bytesPerNumber * (9 * n * size + 2 * tokens * (inputs + outputs)),
+    bytes: Float32Array.BYTES_PER_ELEMENT * (9 * n * size + 2 * tokens * (inputs + outputs)),
   }
 }
 

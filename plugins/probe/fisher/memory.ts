@@ -6,16 +6,13 @@ interface Sizes {
   readonly heads: number
 }
 
-/** Bytes of a float32. */
-const float = 4
-
 /**
  * What a layer's forward and backward pass leave until the tape is freed. A layer saves for each token its input, q, k,
  * v, the context and the like, 11 H, and the inner network's input, output and derivative, 3 F; nearly as much comes back
  * as gradients, which tfjs keeps to the end; attention's probabilities come on top. Measured: 48 H for each token where F = 4 H.
  */
 export const layerTapeBytes = ({ hidden, intermediate, heads }: Sizes, lengths: readonly number[]): number =>
-  float *
+  Float32Array.BYTES_PER_ELEMENT *
   lengths.reduce(
     (sum, length) => sum + length * (24 * hidden + 6 * intermediate) + 3 * heads * length ** 2,
     0,

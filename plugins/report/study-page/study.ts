@@ -1,3 +1,5 @@
+import { isFailure, type Score } from "../../../core/artifacts/run.ts"
+
 /**
  * What the report draws: plain data of a study, complete or not. A missing arm, rate, seed or probe is the normal
  * case of a study under way: every function that reads this takes what is there.
@@ -14,15 +16,7 @@ export interface RunKey {
 }
 
 export type RunOutcome =
-  | {
-      readonly status: "done"
-      /** dev examples answered rightly, of `total` */
-      readonly correct: number
-      readonly total: number
-      /** dev examples that the majority baseline answers rightly (146 of 277 on RTE) */
-      readonly majority: number
-      readonly finalLoss: number
-    }
+  | ({ readonly status: "done"; readonly finalLoss: number } & Score)
   | {
       /** `diverged`: the loss was not a number. `failed`: the unit of work gave no run at all. */
       readonly status: "diverged" | "failed"
@@ -89,19 +83,16 @@ export const armsOf = (study: Study): readonly string[] => [
   ]),
 ]
 
-/**
- * Whether a run failed: it diverged, or it answered no more dev examples rightly than the majority baseline does.
- * Counts are compared, not fractions: 146 of 277 fails, 147 does not. Null for a unit that gave no run.
- */
+/** Whether a run failed: it diverged, or its score is a failure. Null for a unit that gave no run. */
 export const isFailed = (run: RunRecord): boolean | null => {
-  if (run.status === "done") return run.correct <= run.majority
+  if (run.status === "done") return isFailure(run)
   return run.status === "diverged" ? true : null
 }
 
-/** Whether the run at a place failed; null where no record of it tells. */
-export const outcomeLookup = (study: Study): ((place: RunKey) => boolean | null) => {
-  const outcomes = new Map(study.runs.map((run) => [keyOfRun(run), isFailed(run)]))
-  return (place) => outcomes.get(keyOfRun(place)) ?? null
+/** Whether the run of a key failed; null where no record of it tells. */
+export const outcomeLookup = (runs: readonly RunRecord[]): ((run: RunKey) => boolean | null) => {
+  const outcomes = new Map(runs.map((run) => [keyOfRun(run), isFailed(run)]))
+  return (run) => outcomes.get(keyOfRun(run)) ?? null
 }
 
 export const keyOfRun = ({ arm, lr, seed }: RunKey): string => JSON.stringify([arm, lr, seed])

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { correct, isFailedRun, majorityCorrect, Run } from "../../../core/artifacts/run.ts"
+import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
 
 const root = mkdtempSync(join(tmpdir(), "run-"))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -33,15 +33,15 @@ describe("on RTE's dev split", () => {
     [147, false],
     [277, false],
   ])("a run with %p of 277 right has failed: %p", (right, failed) => {
-    expect(correct(runWith(right))).toBe(right)
-    expect(isFailedRun(runWith(right))).toBe(failed)
+    expect(scoreOf(runWith(right)).correct).toBe(right)
+    expect(isFailure(scoreOf(runWith(right)))).toBe(failed)
   })
 
   test("the majority baseline, which always answers the train split's majority, fails", () => {
     const baseline = { ...runWith(0), predictions: new Int32Array(277) }
-    expect(correct(baseline)).toBe(146)
-    expect(majorityCorrect(baseline)).toBe(146)
-    expect(isFailedRun(baseline)).toBe(true)
+    expect(scoreOf(baseline).correct).toBe(146)
+    expect(scoreOf(baseline).majority).toBe(146)
+    expect(isFailure(scoreOf(baseline))).toBe(true)
     // 0.53 as a threshold would let 147 of 277 fail, and 0.527 would let 146 pass.
     expect(147 / 277).toBeGreaterThan(0.53)
     expect(146 / 277).toBeGreaterThan(0.527)
@@ -49,8 +49,8 @@ describe("on RTE's dev split", () => {
 
   test("the majority is the train split's, even where it is the minority of dev", () => {
     const run = { ...runWith(140), majorityLabel: 1 }
-    expect(majorityCorrect(run)).toBe(131)
-    expect(isFailedRun(run)).toBe(false)
+    expect(scoreOf(run).majority).toBe(131)
+    expect(isFailure(scoreOf(run))).toBe(false)
   })
 })
 

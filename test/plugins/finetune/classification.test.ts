@@ -9,7 +9,7 @@ import { Deferred, Effect, Fiber } from "effect"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
-import { isFailedRun, Run } from "../../../core/artifacts/run.ts"
+import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
 import { packSequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
@@ -74,7 +74,7 @@ describe("a run", () => {
     })
     expect(done.loss.at(-1)!).toBeLessThan(0.1)
     expect(done.predictions).toEqual(done.labels)
-    expect(isFailedRun(done)).toBe(false)
+    expect(isFailure(scoreOf(done))).toBe(false)
   })
 
   test("of the same seed has the same bits; of another seed other ones", async () => {
@@ -174,7 +174,7 @@ describe("random numbers", () => {
     expect(deviation).toBeGreaterThan(0.017)
     expect(deviation).toBeLessThan(0.023)
     expect([...(bias as Float64Array)]).toEqual([0, 0])
-    const stored = await Effect.runPromise(loadModel(wide.folder, { heads: { pooler: "read" } }))
+    const stored = await Effect.runPromise(loadModel(wide.folder, { outputHeads: { pooler: "read" } }))
     expect(pooler).toEqual(Float64Array.from(stored.parameters.get("bert.pooler.dense.weight").dataSync()))
     stored.parameters.dispose()
   })
@@ -385,8 +385,8 @@ test("a model that is kept is written with its tokeniser, and gives the run's an
     "model.safetensors",
     "vocab.txt",
   ])
-  const heads = { pooler: "read", classifier: "read" } as const
-  const model = await Effect.runPromise(loadModel(taken.modelFolder!, { heads }))
+  const outputHeads = { pooler: "read", classifier: "read" } as const
+  const model = await Effect.runPromise(loadModel(taken.modelFolder!, { outputHeads }))
   expect(model.config.labels).toEqual(data.labelNames)
   const answers = await Effect.runPromise(predict(model, data.dev.sequences, 18))
   expect([...answers]).toEqual([...done.predictions])

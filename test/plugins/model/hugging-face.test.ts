@@ -44,13 +44,15 @@ const refusal = async (folder: string, wanted: ModelWanted) =>
 
 type Weights = Map<string, HostTensor>
 const weightsOf = (architecture: Architecture): Weights => {
-  const heads = {
+  const outputHeads = {
     BertModel: ["pooler"],
     BertForMaskedLM: ["maskedLanguageModel"],
     BertForSequenceClassification: ["pooler", "classifier"],
   } as const
   const host = model.parameters.toHost()
-  return new Map(parametersOf(model.config, heads[architecture]).map(({ name }) => [name, host.get(name)!]))
+  return new Map(
+    parametersOf(model.config, outputHeads[architecture]).map(({ name }) => [name, host.get(name)!]),
+  )
 }
 const writeWeights = (path: string, weights: Iterable<readonly [string, HostTensor]>) =>
   Effect.runPromise(
@@ -70,14 +72,14 @@ const zeros = (...shape: number[]): HostTensor => ({
   values: new Float32Array(shape.reduce((product, size) => product * size, 1)),
 })
 
-const everything: ModelWanted = { heads: { pooler: "read", classifier: "read" } }
-const encoderOnly: ModelWanted = { heads: {} }
+const everything: ModelWanted = { outputHeads: { pooler: "read", classifier: "read" } }
+const encoderOnly: ModelWanted = { outputHeads: {} }
 
 describe("a model that is written", () => {
   test.each<[Architecture, ModelWanted]>([
     ["BertForSequenceClassification", everything],
-    ["BertModel", { heads: { pooler: "read" } }],
-    ["BertForMaskedLM", { heads: { maskedLanguageModel: "read" } }],
+    ["BertModel", { outputHeads: { pooler: "read" } }],
+    ["BertForMaskedLM", { outputHeads: { maskedLanguageModel: "read" } }],
   ])("as %s is the same, bit for bit, when it is read", (architecture, wanted) =>
     withFolder(async (folder) => {
       await save(folder, architecture)
@@ -142,7 +144,7 @@ describe("other layouts of the same weights", () => {
       length.writeBigUInt64LE(BigInt(json.length))
       await write(folder, [])
       await writeFile(join(folder, "model.safetensors"), Buffer.concat([length, json, ...chunks]))
-      expect((await load(folder, { heads: { pooler: "read" } })).bits).toEqual(bitsOf(weights))
+      expect((await load(folder, { outputHeads: { pooler: "read" } })).bits).toEqual(bitsOf(weights))
     }))
 
   test("in several files", () =>
@@ -152,7 +154,7 @@ describe("other layouts of the same weights", () => {
       expect((await load(folder, everything)).bits).toEqual(bitsOf(weights))
     }))
 
-  test("the tied decoder saved again, and heads and constants beside what is asked for", () =>
+  test("the tied decoder saved again, and outputHeads and constants beside what is asked for", () =>
     withFolder(async (folder) => {
       const weights = weightsOf("BertForMaskedLM")
       const word = weights.get("bert.embeddings.word_embeddings.weight")!
@@ -169,7 +171,7 @@ describe("other layouts of the same weights", () => {
         ["classifier.bias", zeros(5)],
         ["qa_outputs.weight", zeros(2, 8)],
       ])
-      const masked = await load(folder, { heads: { maskedLanguageModel: "read" } })
+      const masked = await load(folder, { outputHeads: { maskedLanguageModel: "read" } })
       expect(masked.bits).toEqual(bitsOf(weights))
       expect(masked.ignored).toHaveLength(10)
       const encoder = await load(folder, encoderOnly)
@@ -184,7 +186,7 @@ describe("other layouts of the same weights", () => {
         ([name, tensor]) => [name.replace("predictions.bias", "predictions.decoder.bias"), tensor] as const,
       )
       await write(folder, renamed)
-      const read = await load(folder, { heads: { maskedLanguageModel: "read" } })
+      const read = await load(folder, { outputHeads: { maskedLanguageModel: "read" } })
       expect(read.bits.get("cls.predictions.bias")).toEqual(bitsOf(weights).get("cls.predictions.bias")!)
     }))
 })
@@ -206,7 +208,7 @@ const writeShards = async (folder: string, weights: (readonly [string, HostTenso
   await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index))
 }
 
-describe("heads", () => {
+describe("outputHeads", () => {
   const head = stream(5, "head")
 
   test("are drawn where the checkpoint has none, or whatever it has, and the caller is told", () =>
@@ -214,7 +216,7 @@ describe("heads", () => {
       await save(folder, "BertForMaskedLM")
       const labels = ["entailment", "not_entailment"]
       const read = await load(folder, {
-        heads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
+        outputHeads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
         labels,
       })
       expect(read.drawn).toEqual(["pooler", "classifier"])
@@ -231,7 +233,9 @@ describe("heads", () => {
   test("are read where they are there", () =>
     withFolder(async (folder) => {
       await save(folder, "BertForSequenceClassification")
-      const wanted: ModelWanted = { heads: { pooler: { readOrDraw: head }, classifier: { draw: head } } }
+      const wanted: ModelWanted = {
+        outputHeads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
+      }
       const read = await load(folder, wanted)
       const own = bitsOf(weightsOf("BertForSequenceClassification"))
       expect(read.drawn).toEqual(["classifier"])
@@ -245,7 +249,7 @@ describe("heads", () => {
       const weights = weightsOf("BertModel")
       weights.delete("bert.pooler.dense.bias")
       await write(folder, weights)
-      const wanted: ModelWanted = { heads: { pooler: { readOrDraw: head } } }
+      const wanted: ModelWanted = { outputHeads: { pooler: { readOrDraw: head } } }
       expect(await refusal(folder, wanted)).toContain("bert.pooler.dense.bias is missing")
     }))
 
@@ -325,7 +329,7 @@ describe("refused", () => {
       const weights = weightsOf("BertForMaskedLM")
       weights.set("cls.predictions.decoder.weight", zeros(20, 8))
       await write(folder, weights)
-      expect(await refusal(folder, { heads: { maskedLanguageModel: "read" } })).toContain(
+      expect(await refusal(folder, { outputHeads: { maskedLanguageModel: "read" } })).toContain(
         "cls.predictions.decoder.weight differs from bert.embeddings.word_embeddings.weight",
       )
     }))

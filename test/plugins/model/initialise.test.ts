@@ -2,10 +2,10 @@ import { expect, test } from "bun:test"
 import { stream } from "../../../core/tensor/stream.ts"
 import { configOf } from "../../../plugins/model/config.ts"
 import { initialise } from "../../../plugins/model/initialise.ts"
-import { heads, parametersOf } from "../../../plugins/model/parameters.ts"
+import { outputHeads, parametersOf } from "../../../plugins/model/parameters.ts"
 
 const config = configOf("tiny", 500, 0)
-const specs = parametersOf(config, heads)
+const specs = parametersOf(config, outputHeads)
 
 test("weights are N(0, 0.02²), biases 0, scales 1", () => {
   for (const [name, { shape, values }] of initialise(config, specs, stream(1, "head"))) {

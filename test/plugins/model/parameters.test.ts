@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { configOf } from "../../../plugins/model/config.ts"
 import { forwardFlops, trainingFlops, type Workload } from "../../../plugins/model/cost.ts"
-import { blocksOf, countParameters, heads, parametersOf } from "../../../plugins/model/parameters.ts"
+import { blocksOf, countParameters, outputHeads, parametersOf } from "../../../plugins/model/parameters.ts"
 
 const large = configOf("large", 30522, 0)
 
@@ -31,13 +31,13 @@ describe("BERT-large", () => {
   })
 
   test("adds h² + 4h + V parameters for the masked language model, whose decoder is tied", () => {
-    const with_ = countParameters(parametersOf(large, heads))
+    const with_ = countParameters(parametersOf(large, outputHeads))
     expect(with_ - countParameters(specs)).toBe(1024 ** 2 + 3 * 1024 + 30522)
   })
 })
 
 test("every name is there once", () => {
-  const names = parametersOf(configOf("base", 30522, 0), heads).map(({ name }) => name)
+  const names = parametersOf(configOf("base", 30522, 0), outputHeads).map(({ name }) => name)
   expect(new Set(names).size).toBe(names.length)
 })
 
@@ -55,7 +55,7 @@ describe("flops", () => {
       ...Array.from({ length: 4 }, () => [5, 6, 6]),
       [5, 6, 10],
       [5, 10, 6],
-      // Scores and contexts of two heads of three features.
+      // Scores and contexts of two outputHeads of three features.
       [5, 3, 5],
       [5, 3, 5],
       [5, 5, 3],
@@ -65,7 +65,7 @@ describe("flops", () => {
     expect(forwardFlops(sizes, [], workloadOf([5]))).toBe(expected)
   })
 
-  test("add up over sequences, layers and heads", () => {
+  test("add up over sequences, layers and outputHeads", () => {
     const sizes = { layers: 3, hidden: 6, intermediate: 10, vocabularySize: 50 }
     const one = (length: number) => forwardFlops(sizes, ["pooler"], workloadOf([length]))
     expect(forwardFlops(sizes, ["pooler"], workloadOf([5, 9]))).toBe(one(5) + one(9))

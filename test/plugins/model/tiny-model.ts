@@ -9,7 +9,7 @@ import { normal, stream } from "../../../core/tensor/stream.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import type { BertModel } from "../../../plugins/model/bert.ts"
 import type { BertConfig } from "../../../plugins/model/config.ts"
-import { heads, type OutputHead, parametersOf } from "../../../plugins/model/parameters.ts"
+import { type OutputHead, outputHeads, parametersOf } from "../../../plugins/model/parameters.ts"
 
 export const onCpu = () => Effect.runPromise(startBackend(cpu))
 
@@ -33,7 +33,7 @@ export const tinyConfig: BertConfig = {
 /** A model whose every parameter, biases and scales too, is random and large enough to matter. */
 export const tinyModel = (
   config: BertConfig = tinyConfig,
-  wanted: readonly OutputHead[] = heads,
+  wanted: readonly OutputHead[] = outputHeads,
   seed = 7,
 ): BertModel => {
   const parameters = new Parameters()

@@ -61,7 +61,7 @@ describe("training from scratch", () => {
       expect(again.config).toEqual(checkpoint.config)
       const poolers = await Effect.runPromise(
         Effect.forEach([checkpoint.folder, again.folder], (from) =>
-          Effect.map(loadModel(from, { heads: { pooler: "read" } }), ({ parameters }) => {
+          Effect.map(loadModel(from, { outputHeads: { pooler: "read" } }), ({ parameters }) => {
             const values = [...parameters.get("bert.pooler.dense.weight").dataSync()]
             parameters.dispose()
             return values
@@ -88,7 +88,7 @@ describe("training from scratch", () => {
         ...vocabulary.tokens,
       ])
       const { config, parameters, ignored } = await Effect.runPromise(
-        loadModel(checkpoint.folder, { heads: { pooler: "read", maskedLanguageModel: "read" } }),
+        loadModel(checkpoint.folder, { outputHeads: { pooler: "read", maskedLanguageModel: "read" } }),
       )
       expect(ignored).toEqual([])
       const pooler = parametersOf(config, ["pooler"]).filter(({ block }) => block === "pooler")

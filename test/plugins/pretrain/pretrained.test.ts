@@ -103,7 +103,7 @@ describe("from a folder", () => {
       expect(readdirSync(out).sort()).toEqual(files)
       writeFileSync(join(original, "model.safetensors"), "edited in place")
       for (const file of files) expect(digest(join(out, file))).toBe(digest(join(source, file)))
-      const model = await Effect.runPromise(loadModel(out, { heads: { pooler: "read" } }))
+      const model = await Effect.runPromise(loadModel(out, { outputHeads: { pooler: "read" } }))
       model.parameters.dispose()
     }))
 
@@ -205,7 +205,9 @@ describe("from the hub", () => {
         const { folder: out } = await taken(folder, { source: "hf://someone/tiny-bert" })
         expect(readdirSync(out).sort()).toEqual(readdirSync(sharded).sort())
         const [whole, parts] = await Promise.all(
-          [source, out].map((path) => Effect.runPromise(loadModel(path, { heads: { pooler: "read" } }))),
+          [source, out].map((path) =>
+            Effect.runPromise(loadModel(path, { outputHeads: { pooler: "read" } })),
+          ),
         )
         for (const name of whole!.parameters.names) {
           expect(await parts!.parameters.get(name).data()).toEqual(await whole!.parameters.get(name).data())

@@ -76,7 +76,7 @@ const trainedIn = (folder: string, options: object, inputs: object = {}) =>
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
 const poolerOf = (of: CheckpointTaken) =>
   Effect.runPromise(
-    Effect.map(loadModel(of.folder, { heads: { pooler: "read" } }), ({ config, parameters }) => {
+    Effect.map(loadModel(of.folder, { outputHeads: { pooler: "read" } }), ({ config, parameters }) => {
       const values = [...parameters.get("bert.pooler.dense.weight").dataSync()]
       parameters.dispose()
       return { config, values }
@@ -159,7 +159,7 @@ describe("selection on the dev set", () => {
       const best = bestOf(evaluations)!
       expect(exportedStep).toBe(best.step)
       expect(new Set(evaluations.map(({ score }) => score)).size).toBe(3)
-      const model = await Effect.runPromise(loadModel(trained.folder, { heads: {} }))
+      const model = await Effect.runPromise(loadModel(trained.folder, { outputHeads: {} }))
       const score = await Effect.runPromise(similarityScore(dev, (sequences) => embed(model, sequences)))
       model.parameters.dispose()
       expect(score).toBe(best.score!)

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
 import type { PluginError } from "../../../core/api/plugin.ts"
-import { correct, isFailedRun, majorityCorrect, type RunGiven } from "../../../core/artifacts/run.ts"
+import { isFailure, type RunGiven, scoreOf } from "../../../core/artifacts/run.ts"
 import { templateFinetune } from "../../../plugins/template/finetune.ts"
 import { completed, examplesOf } from "../finetune/running.ts"
 
@@ -22,7 +22,8 @@ test("answers every dev example with the training split's most frequent label", 
   expect([...given.predictions]).toEqual([1, 1, 1])
   expect([...given.labels]).toEqual([1, 0, 1])
   expect([given.steps, given.loss.length, given.seed]).toEqual([0, 0, 0])
-  expect([correct(given), majorityCorrect(given), isFailedRun(given)]).toEqual([2, 2, true])
+  const score = scoreOf(given)
+  expect([score.correct, score.majority, isFailure(score)]).toEqual([2, 2, true])
 })
 
 test("of equally frequent labels it takes the first", async () => {

@@ -18,7 +18,7 @@ const moved = (folder: string, checkpoint: CheckpointTaken, options: Readonly<Re
 
 /** The values of all parameters, one after the other. */
 const valuesOf = async ({ folder }: CheckpointTaken): Promise<readonly number[]> => {
-  const model = await Effect.runPromise(loadModel(folder, { heads: { pooler: "read" } }))
+  const model = await Effect.runPromise(loadModel(folder, { outputHeads: { pooler: "read" } }))
   const host = model.parameters.toHost()
   model.parameters.dispose()
   return [...host.values()].flatMap(({ values }) => [...values])

@@ -17,7 +17,7 @@ export interface Panel {
 export const panelsOf = (
   arms: readonly string[],
   records: readonly RunKey[],
-  isFailed: (place: RunKey) => boolean | null,
+  isFailed: (run: RunKey) => boolean | null,
 ): readonly Panel[] => {
   const rates = distinct(records, ({ lr }) => lr)
   const rows = arms.filter((arm) => records.some((record) => record.arm === arm))

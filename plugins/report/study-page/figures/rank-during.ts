@@ -109,8 +109,8 @@ export const rankDuringFigure = (study: Study): Figure => {
 }
 
 /** What the observations themselves say of a run's end, or else its record. */
-const outcomeOf = (study: Study): ((place: RunKey) => boolean | null) => {
-  const recorded = outcomeLookup(study)
+const outcomeOf = (study: Study): ((run: RunKey) => boolean | null) => {
+  const recorded = outcomeLookup(study.runs)
   const observed = new Map(study.during.map((record) => [keyOfRun(record), record.failed]))
-  return (place) => observed.get(keyOfRun(place)) ?? recorded(place)
+  return (run) => observed.get(keyOfRun(run)) ?? recorded(run)
 }

@@ -19,7 +19,7 @@ const DEGREE = Math.PI / 180
 export const trajectoryFigure = (study: Study): Figure => {
   const name = "figure-2"
   const title = "Figure 2. Optimisation trajectory in polar coordinates"
-  const panels = panelsOf(armsOf(study), study.trajectory, outcomeLookup(study))
+  const panels = panelsOf(armsOf(study), study.trajectory, outcomeLookup(study.runs))
   const shown = study.trajectory.filter(shownBy(panels)).sort((a, b) => a.step - b.step)
   const points = panels.flatMap((panel) =>
     shown
