@@ -10,7 +10,10 @@
  */
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
-import { toyCorpus, toyEntailment, toySimilarity, toyVocabulary } from "../plugins/data/toy.ts"
+import { toyCorpus } from "../plugins/data/toy-corpus.ts"
+import { toyEntailment } from "../plugins/data/toy-entailment.ts"
+import { toySimilarity } from "../plugins/data/toy-similarity.ts"
+import { toyVocabulary } from "../plugins/data/toy-vocabulary.ts"
 import { mlm } from "../plugins/pretrain/mlm.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { study } from "./shared/study.ts"

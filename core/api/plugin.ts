@@ -258,7 +258,7 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
   readonly options: O
   /** The kind of its observations: `observationsOf(rowType)`. */
   readonly gives: ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }>
-  /** At which steps it looks; step t is the model after t updates, step 0 before the first. */
+  /** The steps that it observes; step t is the model after t updates, step 0 before the first. */
   readonly steps: (options: O["infer"], run: RunLength) => Iterable<number>
   /** Rows for this step. Leaves the model, its gradients and the number of tensors as it found them. */
   readonly observe: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
@@ -271,9 +271,9 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
 }
 
 /**
- * Declares a probe: it looks at a model while it is trained, and gives rows.
+ * Declares a probe: it observes a model while it is trained, and gives rows.
  *
- * A probe keeps nothing in memory from one look to the next: what it needs later goes into `scratch`, so that a
+ * A probe keeps nothing in memory from one observation to the next: what it needs later goes into `scratch`, so that a
  * run which was stopped and resumed gives the same observations.
  *
  * @typeParam V what the run that it watches shows, such as `ClassifierView` of `plugins/model`

@@ -13,7 +13,7 @@ export interface RunLength {
  * @typeParam View what the run shows
  */
 export interface Watch<in View> {
-  /** Whether the run's own artifact is wanted; if not, the host may stop after step `last()`. */
+  /** Whether the run's own artifact is wanted; if not, the run may stop after step `last()`. */
   readonly wanted: boolean
   /** Called once, before the first step: tells the observers how long the run is. */
   readonly start: (run: RunLength) => Effect.Effect<void>
@@ -21,7 +21,7 @@ export interface Watch<in View> {
   readonly last: () => number
   /** Whether an observer wants to see the model at `step` and has not yet. Cheap. */
   readonly wants: (step: number) => boolean
-  /** Shows the model to the observers that want `step`. An observer that fails stops looking; the run goes on. */
+  /** Shows the model to the observers that want `step`. An observer that fails stops observing; the run goes on. */
   readonly at: (step: number, view: View) => Effect.Effect<void>
   /** Shows the model at the end of the run to the observers that have something to finish. */
   readonly end: (view: View) => Effect.Effect<void>

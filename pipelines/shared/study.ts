@@ -1,6 +1,6 @@
 /**
  * The study that all pipelines here share: the same fine-tuning from several checkpoints, over learning rates and
- * seeds, with probes that look at some of the runs, and one report.
+ * seeds, with probes that watch some of the runs, and one report.
  */
 
 import { cohort, grid, mapCohort, shortNumber } from "../../core/api/pipeline.ts"
@@ -32,7 +32,7 @@ export interface StudySettings {
   readonly epochs?: number
   /** Examples of which the Fisher matrix is made: its largest possible rank. */
   readonly samples: number
-  /** The runs that are looked at while they are trained: these arms and rates, these seeds; all of them are run. */
+  /** The runs that probes watch: these arms, learning rates and seeds, all of which must be among those that are run. */
   readonly watched: {
     readonly arms: readonly string[]
     readonly lr: readonly number[]
@@ -40,15 +40,13 @@ export interface StudySettings {
   }
 }
 
-/**
- * What of `run` is looked at when a pipeline is not told: what of `usual` is run, or else the first that is.
- */
+/** What to watch by default: those of `usual` that are run, or else the first that is. */
 export const watchedOf = <T>(usual: readonly T[], run: readonly T[]): readonly T[] => {
   const both = usual.filter((value) => run.includes(value))
   return both.length > 0 ? both : run.slice(0, 1)
 }
 
-/** @throws InvalidInput where runs are to be looked at that are not run: a figure would be missing without a word */
+/** @throws InvalidInput for watched runs that are not run: a figure would go missing without a word */
 const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   type Values = readonly (string | number)[]
   const list = (values: Values) =>
@@ -65,7 +63,7 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
     ...problemsOf("seeds", watched.seeds, seeds),
   ]
   if (problems.length > 0)
-    throw new InvalidInput({ what: "the runs that are looked at while they are trained", problems })
+    throw new InvalidInput({ what: "the runs that probes watch", problems })
 }
 
 /** The paper's 0.3 of 3 epochs. */
@@ -91,7 +89,7 @@ export const study = (settings: StudySettings) => {
     .filter(({ labels }) => labels["lr"] === settings.lr[0])
     .map((of) => mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0] } })))
 
-  const looked = runs
+  const watchedRuns = runs
     .filter(
       ({ labels: { arm, lr } }) =>
         watched.arms.some((name) => name === arm) && watched.lr.some((rate) => rate === lr),
@@ -100,12 +98,12 @@ export const study = (settings: StudySettings) => {
       labels,
       members: members.filter(({ seed }) => watched.seeds.includes(seed)),
     }))
-  const during = looked.map((of) =>
+  const during = watchedRuns.map((of) =>
     mapCohort(of, (run) =>
       fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
     ),
   )
-  const trajectories = looked.map((of) =>
+  const trajectories = watchedRuns.map((of) =>
     mapCohort(of, (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } })),
   )
   const report = studyPage({

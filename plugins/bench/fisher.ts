@@ -66,7 +66,7 @@ export const fisher = bench({
       facts: { samples, data },
       run: Effect.fnUntraced(function* (lap) {
         yield* lap
-        for (let look = 0; look <= steps; look++) {
+        for (let observation = 0; observation <= steps; observation++) {
           const blocks = new Map(layers)
           const grams = blockGrams(blocks, parameterGrams(model, blocks, { sequences, labels }))
           for (const gram of grams.values()) effectiveRank(eigenvalues(gram, samples), 0.99)

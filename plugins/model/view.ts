@@ -6,7 +6,7 @@ import type { Stream } from "../../core/tensor/stream.ts"
 import type { BertConfig } from "./config.ts"
 
 /**
- * What a probe sees of a classifier that is being fine-tuned. It is there during one look only: what is needed later
+ * What a probe sees of a classifier that is being fine-tuned. It is there during one observation only: what is needed later
  * goes into the probe's scratch folder.
  *
  * A probe may read everything and must change nothing: parameters are not replaced or disposed of, tensors that it

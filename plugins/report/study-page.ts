@@ -37,7 +37,7 @@ const takes = {
 
 type Inputs = RunContext<typeof Options.infer, typeof takes, unknown>["inputs"]
 
-/** The study's figures and tables, from whatever arms, rates and seeds were run. */
+/** The study's figures and tables, from whatever arms, learning rates and seeds were run. */
 export const studyPage = plugin({
   name: "study-page",
   stage: "report",

@@ -11,7 +11,7 @@ test("rates or arms that stand twice are refused: their runs would count twice",
   expect(() => quickstart.build({ ...small, dropout: [0.1, 0.1] })).toThrow("arm has SimCSE(0.1) twice")
 })
 
-/** What of the paper's runs is looked at while it is trained: its labels, and its seeds. */
+/** The runs of the paper that probes watch: their labels and seeds. */
 const watched = (given: Readonly<Record<string, unknown>>) => {
   const report = paper.build(paper.parameters.assert(given))["report"]
   if (report === undefined || !("inputs" in report)) throw new Error("the report is one node")
@@ -20,7 +20,7 @@ const watched = (given: Readonly<Record<string, unknown>>) => {
   )
 }
 
-test("a part of the paper's study is looked at where the paper looks, or else at its first runs", () => {
+test("in a part of the paper's study probes watch the runs that the paper watches, or else the first", () => {
   expect(watched({ lr: [1e-5, 2e-5], dropout: [0.1, 0.3], seeds: [1, 2] })).toEqual([
     "vanilla 0.00001 1",
     "vanilla 0.00002 1",
@@ -33,11 +33,11 @@ test("a part of the paper's study is looked at where the paper looks, or else at
   ])
 })
 
-test("runs to look at that are not run are refused, all at once", () => {
+test("watched runs that are not run are refused, all at once", () => {
   const given = { lr: [1e-5], seeds: [1, 2], watchedArms: ["SimCSE"], watchedLr: [], watchedSeeds: [1, 3] }
   expect(() => watched(given)).toThrow(
     [
-      "the runs that are looked at while they are trained:",
+      "the runs that probes watch:",
       "  arms: found SimCSE, some of those that are run were expected: vanilla, SimCSE(0.05), SimCSE(0.1), SimCSE(0.3), SimCSE(0.4), SimCSE(0.5)",
       "  learning rates: found none, some of those that are run were expected: 1e-5",
       "  seeds: found 3, some of those that are run were expected: 1, 2",

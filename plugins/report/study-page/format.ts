@@ -7,7 +7,7 @@ export const decimal = (value: number, digits: number): string => {
 }
 
 /** The shortest form: 1e-5, 1.5e-5; a product that is off in its last bits reads as what it was meant to be. */
-export const rate = (lr: number): string => Number(lr.toPrecision(12)).toExponential()
+export const learningRate = (lr: number): string => Number(lr.toPrecision(12)).toExponential()
 
 /** What stands in a cell where a number cannot: `noun` is what was counted. */
 const reasons = {

@@ -1,5 +1,5 @@
 import { plural } from "../../../core/io/format.ts"
-import { decimal, rate } from "./format.ts"
+import { decimal, learningRate } from "./format.ts"
 import type { ModelRank } from "./statistics/rank.ts"
 import type { CohortStability } from "./statistics/stability.ts"
 
@@ -45,7 +45,7 @@ const armSentence = (arm: string, cohorts: readonly CohortStability[]): string =
   )
   if (best === null || best.mean === null) return `${arm}: ${failures}; no run has an accuracy.`
   const stability = best.deviation === null ? "one run" : `S ${decimal(best.deviation, 1)}`
-  return `${arm}: ${failures}; highest mean accuracy ${decimal(best.mean, 1)} % at peak learning rate ${rate(best.lr)} (${stability}, ${best.failures} of ${best.ended} failed).`
+  return `${arm}: ${failures}; highest mean accuracy ${decimal(best.mean, 1)} % at peak learning rate ${learningRate(best.lr)} (${stability}, ${best.failures} of ${best.ended} failed).`
 }
 
 const rankSentence = (models: readonly ModelRank[]): readonly string[] => {

@@ -23,18 +23,18 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
   if (shown.length === 0) return { name, title, caption: ["No run has an accuracy yet."], data, spec: null }
 
   const drawn = [...new Set(shown.map(({ arm }) => arm))]
-  const place = placing(
+  const positions = positionsOf(
     distinct(shown, ({ lr }) => lr),
     arms.filter((arm) => drawn.includes(arm)),
   )
   const points = shown.map((cohort) => {
     const [low, high] = ends(cohort.meanStudent)
-    return { arm: cohort.arm, lr: cohort.lr, x: place.at(cohort), mean: cohort.mean, low, high }
+    return { arm: cohort.arm, lr: cohort.lr, x: positions.at(cohort), mean: cohort.mean, low, high }
   })
   const runs = shown.flatMap((cohort) =>
     cohort.runs.flatMap((run) =>
       run.status === "done"
-        ? [{ arm: run.arm, lr: run.lr, seed: run.seed, x: place.at(cohort), accuracy: accuracy(run) }]
+        ? [{ arm: run.arm, lr: run.lr, seed: run.seed, x: positions.at(cohort), accuracy: accuracy(run) }]
         : [],
     ),
   )
@@ -49,8 +49,8 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
   const x = {
     field: "x",
     type: "quantitative" as const,
-    scale: { domain: place.domain, ...place.scale, nice: false },
-    axis: { title: "peak learning rate", values: [...place.rates], format: "~e", grid: false },
+    scale: { domain: positions.domain, ...positions.scale, nice: false },
+    axis: { title: "peak learning rate", values: [...positions.learningRates], format: "~e", grid: false },
   }
   const y = (field: string) => ({
     field,
@@ -123,19 +123,19 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
   }
 }
 
-/** Where an arm stands at a learning rate: arms stand side by side, so that their intervals do not hide each other. */
-const placing = (rates: readonly number[], arms: readonly string[]) => {
-  const first = rates[0]!
-  const last = rates[rates.length - 1]!
+/** The position of an arm at a learning rate: arms stand side by side, so that their intervals do not hide each other. */
+const positionsOf = (learningRates: readonly number[], arms: readonly string[]) => {
+  const first = learningRates[0]!
+  const last = learningRates[learningRates.length - 1]!
   // Rates over more than a decade are read on a logarithmic axis.
   const logarithmic = last > 10 * first
   const onto = (lr: number): number => (logarithmic ? Math.log(lr) : lr)
-  const back = (place: number): number => (logarithmic ? Math.exp(place) : place)
-  const gaps = rates.slice(1).map((lr, i) => onto(lr) - onto(rates[i]!))
+  const back = (position: number): number => (logarithmic ? Math.exp(position) : position)
+  const gaps = learningRates.slice(1).map((lr, i) => onto(lr) - onto(learningRates[i]!))
   const gap = gaps.length === 0 ? first / 2 : Math.min(...gaps)
   const step = (0.6 * gap) / Math.max(arms.length, 4)
   return {
-    rates,
+    learningRates,
     scale: logarithmic ? { type: "log" as const } : { type: "linear" as const, zero: false },
     domain: [back(onto(first) - gap / 2), back(onto(last) + gap / 2)],
     at: ({ arm, lr }: CohortStability): number =>

@@ -1,5 +1,5 @@
 import { plural } from "../../../../core/io/format.ts"
-import { rate } from "../format.ts"
+import { learningRate } from "../format.ts"
 import { distinct, type RunKey } from "../study.ts"
 import { FAILED_GROUND, INK } from "../style.ts"
 
@@ -19,10 +19,10 @@ export const panelsOf = (
   records: readonly RunKey[],
   isFailed: (run: RunKey) => boolean | null,
 ): readonly Panel[] => {
-  const rates = distinct(records, ({ lr }) => lr)
+  const learningRates = distinct(records, ({ lr }) => lr)
   const rows = arms.filter((arm) => records.some((record) => record.arm === arm))
   return rows.flatMap((arm) =>
-    rates.map((lr) => {
+    learningRates.map((lr) => {
       const seeds = distinct(
         records.filter((record) => record.arm === arm && record.lr === lr),
         ({ seed }) => seed,
@@ -102,7 +102,7 @@ export const PANEL_SPACING = { row: 20, column: 10 }
 /** Which runs are shown, of how many; how failures are marked. */
 export const panelCaption = (panels: readonly Panel[], records: readonly RunKey[]): readonly string[] => {
   const observed = panels.filter(({ seed }) => seed !== null)
-  const runs = new Set(records.map(({ arm, lr, seed }) => JSON.stringify([arm, rate(lr), seed]))).size
+  const runs = new Set(records.map(({ arm, lr, seed }) => JSON.stringify([arm, learningRate(lr), seed]))).size
   const absent = panels.length - observed.length
   const unknown = observed.filter(({ failed }) => failed === null).length
   return [

@@ -74,9 +74,9 @@ const accelerationOf = (jackknife: readonly number[], tolerance: number): number
 }
 
 const percentile = (sorted: Float64Array, p: number): number => {
-  const place = p * (sorted.length - 1)
-  const below = Math.floor(place)
+  const position = p * (sorted.length - 1)
+  const below = Math.floor(position)
   const low = sorted[below]!
   const high = sorted[Math.min(below + 1, sorted.length - 1)]!
-  return low + (place - below) * (high - low)
+  return low + (position - below) * (high - low)
 }

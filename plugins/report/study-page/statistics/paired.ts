@@ -44,8 +44,8 @@ export const holm = (pValues: readonly number[]): readonly number[] => {
   const order = pValues.map((_, i) => i).sort((a, b) => pValues[a]! - pValues[b]!)
   const adjusted = new Array<number>(pValues.length)
   let largest = 0
-  order.forEach((index, place) => {
-    largest = Math.max(largest, Math.min(1, (pValues.length - place) * pValues[index]!))
+  order.forEach((index, position) => {
+    largest = Math.max(largest, Math.min(1, (pValues.length - position) * pValues[index]!))
     adjusted[index] = largest
   })
   return adjusted

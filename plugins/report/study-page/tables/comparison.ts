@@ -1,5 +1,5 @@
 import { rounded } from "../../shared/records.ts"
-import { decimal, ends, interval, pValue, rate } from "../format.ts"
+import { decimal, ends, interval, learningRate, pValue } from "../format.ts"
 import { type Comparison, holm } from "../statistics/paired.ts"
 import { left, right, type Table } from "../table.ts"
 
@@ -21,7 +21,7 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
     ],
     rows: comparisons.map((comparison, i) => [
       comparison.arm,
-      rate(comparison.lr),
+      learningRate(comparison.lr),
       String(comparison.differences.length),
       comparison.mean === null ? "no common seed" : signed(comparison.mean),
       interval(comparison.meanStudent, 1, "common seed"),

@@ -1,5 +1,5 @@
 import { rounded } from "../../shared/records.ts"
-import { decimal, ends, interval, rate } from "../format.ts"
+import { decimal, ends, interval, learningRate } from "../format.ts"
 import { RESAMPLES } from "../statistics/bootstrap.ts"
 import type { Interval } from "../statistics/interval.ts"
 import type { CohortStability } from "../statistics/stability.ts"
@@ -25,7 +25,7 @@ export const stabilityTable = (cohorts: readonly CohortStability[]): Table => ({
   ],
   rows: cohorts.map((cohort) => [
     cohort.arm,
-    rate(cohort.lr),
+    learningRate(cohort.lr),
     String(cohort.ended),
     cohort.deviation === null ? few(cohort) : decimal(cohort.deviation, 1),
     spread(cohort, cohort.deviationBootstrap),

@@ -1,4 +1,4 @@
-import { rate } from "../format.ts"
+import { learningRate } from "../format.ts"
 import type { RunRecord, Study } from "../study.ts"
 import { left, right, type Table } from "../table.ts"
 
@@ -11,7 +11,13 @@ export const unfinishedTable = ({ runs }: Study): Table | null => {
         name: "unfinished",
         title: "Runs without an accuracy",
         columns: [left("model"), right("peak lr"), right("seed"), left("what happened"), left("reason")],
-        rows: unfinished.map((run) => [run.arm, rate(run.lr), String(run.seed), happened(run), run.reason]),
+        rows: unfinished.map((run) => [
+          run.arm,
+          learningRate(run.lr),
+          String(run.seed),
+          happened(run),
+          run.reason,
+        ]),
         notes: [
           "A run that diverged counts as a failure of fine-tuning. A unit of work that failed gave no run: it is counted nowhere else.",
         ],

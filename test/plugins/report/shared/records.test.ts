@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { rounded, toCsv } from "../../../../plugins/report/shared/records.ts"
-import { decimal, interval, pValue, rate } from "../../../../plugins/report/study-page/format.ts"
+import { decimal, interval, learningRate, pValue } from "../../../../plugins/report/study-page/format.ts"
 
 describe("CSV", () => {
   test("RFC 4180: CRLF, quotes where needed and doubled inside", () => {
@@ -24,7 +24,7 @@ describe("CSV", () => {
 
 describe("texts of numbers", () => {
   test("rates are short, negative numbers have a true minus, and there is no minus zero", () => {
-    expect([5e-6, 1e-5, 1.5e-5, 3 * 1e-5].map(rate)).toEqual(["5e-6", "1e-5", "1.5e-5", "3e-5"])
+    expect([5e-6, 1e-5, 1.5e-5, 3 * 1e-5].map(learningRate)).toEqual(["5e-6", "1e-5", "1.5e-5", "3e-5"])
     expect([-1.26, 1.26, -0.04].map((value) => decimal(value, 1))).toEqual(["−1.3", "1.3", "0.0"])
     expect([0.03125, 1, 0.00001].map(pValue)).toEqual(["0.0313", "1.0000", "< 0.0001"])
   })

@@ -1,4 +1,4 @@
-import { integers, type Stream } from "../../../core/tensor/stream.ts"
+import { integers, type Stream } from "../../../../core/tensor/stream.ts"
 
 /** Choices in a row, each from the next numbers of a stream. */
 export interface Dice {

@@ -2,7 +2,7 @@
  * What sentences of the toy language mean, another way: small worlds of events in which a meaning is true or false.
  * One meaning follows from another if it is true in all worlds where the other is.
  */
-import type { Dice } from "../../../../plugins/data/toy/dice.ts"
+import type { Dice } from "../../../../../plugins/data/shared/toy/dice.ts"
 import {
   adjectivesFor,
   isA,
@@ -11,8 +11,8 @@ import {
   places,
   presence,
   selectionOf,
-} from "../../../../plugins/data/toy/lexicon.ts"
-import type { Clause, Meaning, Phrase } from "../../../../plugins/data/toy/meaning.ts"
+} from "../../../../../plugins/data/shared/toy/lexicon.ts"
+import type { Clause, Meaning, Phrase } from "../../../../../plugins/data/shared/toy/meaning.ts"
 
 /** Heads, verbs and places are of the last level: an event is quite definite. Everything happens somewhere. */
 interface Event {

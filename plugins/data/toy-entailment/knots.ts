@@ -10,11 +10,11 @@
  * so that every sentence stands with both labels, once each: no single sentence tells the label. In half of the knots
  * the premises have something in common, so that sharing words does not tell it either.
  */
-import { drawConsequence } from "./consequences.ts"
-import type { Dice } from "./dice.ts"
-import { sayMeaning } from "./grammar.ts"
-import { follows } from "./meaning.ts"
-import { drawMeaning, drawRival } from "./scenes.ts"
+import { drawConsequence } from "../shared/toy/consequences.ts"
+import type { Dice } from "../shared/toy/dice.ts"
+import { sayMeaning } from "../shared/toy/grammar.ts"
+import { follows } from "../shared/toy/meaning.ts"
+import { drawMeaning, drawRival } from "../shared/toy/scenes.ts"
 
 export interface Pair {
   readonly premise: string

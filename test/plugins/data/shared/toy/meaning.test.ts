@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test"
-import { stream } from "../../../../core/tensor/stream.ts"
-import { drawConsequence } from "../../../../plugins/data/toy/consequences.ts"
-import { type Dice, dice } from "../../../../plugins/data/toy/dice.ts"
-import { sayMeaning } from "../../../../plugins/data/toy/grammar.ts"
-import { follows, isSensible, type Meaning } from "../../../../plugins/data/toy/meaning.ts"
-import { drawMeaning, drawRival } from "../../../../plugins/data/toy/scenes.ts"
+import { stream } from "../../../../../core/tensor/stream.ts"
+import { drawConsequence } from "../../../../../plugins/data/shared/toy/consequences.ts"
+import { type Dice, dice } from "../../../../../plugins/data/shared/toy/dice.ts"
+import { sayMeaning } from "../../../../../plugins/data/shared/toy/grammar.ts"
+import { follows, isSensible, type Meaning } from "../../../../../plugins/data/shared/toy/meaning.ts"
+import { drawMeaning, drawRival } from "../../../../../plugins/data/shared/toy/scenes.ts"
 import { drawWorld, isTrue } from "./worlds.ts"
 
 const tries = 60
