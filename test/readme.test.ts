@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { command } from "./core/cli/command-line.ts"
 import { copyProject } from "./project-copy.ts"
 
@@ -63,3 +63,20 @@ test("its first two commands are those of the continuous check, and its pipeline
   const { stdout } = await command(["pipeline", "--help"])
   for (const [, flag] of readme.matchAll(/`\s+(--\w+)/g)) expect(stdout).toContain(flag!)
 }, 20_000)
+
+const documents = ["README.md", ".github/CONTRIBUTING.md", "core/README.md", "plugins/README.md"]
+
+test.each(documents)(
+  "%s: the files and folders that it names exist, and its links lead somewhere",
+  (path) => {
+    const folder = join(root, dirname(path))
+    const text = readFileSync(join(root, path), "utf8").replaceAll(/```[\s\S]*?```/g, "")
+    const isThere = (name: string) => [folder, root].some((from) => existsSync(join(from, name)))
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link]) => link!)
+    // Files that a reader is to make are named after their examples.
+    const made = /NAME|my-method|weight-norm|^out\/|^~/
+    const named = [...text.matchAll(/`([\w.-]+(?:\/[\w.-]+)+\/?|[\w-]+\/)`/g)].map(([, name]) => name!)
+    expect([...links, ...named].filter((name) => !made.test(name) && !isThere(name))).toEqual([])
+    expect(links.length + named.length).toBeGreaterThan(0)
+  },
+)
