@@ -62,8 +62,7 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
     ...problemsOf("learning rates", watched.lr, lr),
     ...problemsOf("seeds", watched.seeds, seeds),
   ]
-  if (problems.length > 0)
-    throw new InvalidInput({ what: "the runs that probes watch", problems })
+  if (problems.length > 0) throw new InvalidInput({ what: "the runs that probes watch", problems })
 }
 
 /** The paper's 0.3 of 3 epochs. */

@@ -1,6 +1,7 @@
 /**
  * The BERT encoder (Devlin et al. 2019) over packed sequences, with layer normalisation after each residual sum as in
- * Vaswani et al. 2017. Shapes: T tokens of all sequences together, R of them that are read, N sequences, H hidden width.
+ * Vaswani et al. 2017. Shapes: T tokens of all sequences together, R of them that are read, N sequences, H hidden
+ * width, F width of the feed-forward networks.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../core/artifacts/sequences.ts"
@@ -20,21 +21,21 @@ export interface BertModel {
   readonly parameters: Parameters
 }
 
-/** Dropout throughout a model in one update (`iteration`): each site draws masks of its own from the stream. */
+/** Dropout throughout a model in one update (`iteration`): each site draws its own masks from the stream. */
 export type ModelDropout = Omit<Dropout, "site">
 
-/** What a forward pass is told beside the model and its input. */
+/** The options of a forward pass. */
 export interface Forward {
-  /** In training; nothing is dropped without it. */
+  /** For training; nothing is dropped if omitted. */
   readonly dropout?: ModelDropout | undefined
   /**
-   * The tokens whose hidden states are read, ascending, [R]: no others are computed, and no gradient flows back to
-   * them. The numbers are the same as if all were computed. All of them where left out.
+   * The tokens whose hidden states are read, ascending, [R]; all by default. No others are computed, and no gradient
+   * flows back to them. The values are the same as if all were computed.
    */
   readonly indices?: Int32Array | undefined
 }
 
-/** Every dropout of the model has a site of its own in the stream, so no two share a mask. */
+/** Each dropout of the model has its own site in the stream, so no two share a mask. */
 export const dropoutSite = {
   embeddings: 0,
   attention: (layer: number) => 3 * layer + 1,
@@ -43,11 +44,11 @@ export const dropoutSite = {
   classifier: (config: BertConfig) => 3 * config.layers + 1,
 }
 
-/** `linear` with the parameters of that prefix, by which a tap hears of it too. */
+/** `linear` with the parameters that have that prefix, under which a tap records it too. */
 export const dense = ({ parameters }: BertModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linear(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 
-/** `linearGelu` with the parameters of that prefix. */
+/** `linearGelu` with the parameters that have that prefix. */
 export const denseGelu = ({ parameters }: BertModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linearGelu(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 
@@ -69,7 +70,7 @@ interface LayerPass extends Forward {
   readonly model: BertModel
   /** From 0. */
   readonly layer: number
-  /** [N + 1], sequence n has the rows offsets[n] … offsets[n + 1] − 1. */
+  /** [N + 1]; sequence n has the rows offsets[n] … offsets[n + 1] − 1. */
   readonly offsets: Int32Array
 }
 
@@ -136,7 +137,7 @@ const feedForward = (pass: LayerPass, x_RH: tf.Tensor2D): tf.Tensor2D => {
   return addAndNormalise(pass, end, output_RH, x_RH)
 }
 
-/** One layer of the encoder, numbered from 0: from [ΣT, H] to [R, H]. */
+/** One layer of the encoder, from [ΣT, H] to [R, H]; `layer` counts from 0. */
 export const encoderLayer = (
   model: BertModel,
   layer: number,
@@ -152,8 +153,8 @@ export const encoderLayer = (
 /**
  * The last layer's hidden states at the indices that are read, [R, H].
  *
- * @returns a tensor that is the caller's to free
- * @throws RangeError where an id, a token type, a position or an index has no row in its table, or a sequence is empty
+ * @returns a tensor that the caller disposes of
+ * @throws RangeError if an id, a token type, a position or an index has no row in its table, or a sequence is empty
  */
 export const encode = (model: BertModel, batch: Sequences, { dropout, indices }: Forward = {}): tf.Tensor2D =>
   tf.tidy(() => {

@@ -1,9 +1,9 @@
-/** Whether data fit a model: each problem is a line for a person, and all are told at once. */
+/** Whether data fit a model. Each problem is one line for a person, and all are reported at once. */
 import { join } from "node:path"
 import type { CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
 import { countOf, longest, type Sequences } from "../../core/artifacts/sequences.ts"
 
-/** The sizes of a model that data must fit, with the place where a person finds each. */
+/** The sizes of a model that data must fit, and where each is set. */
 export interface Limits {
   readonly vocabularySize: number
   readonly vocabularyFrom: string
@@ -25,9 +25,9 @@ export const limitsOfCheckpoint = (
 }
 
 /**
- * What keeps sequences from going through a model.
+ * Why sequences do not fit a model; empty if they do.
  *
- * @param what the input that they came by
+ * @param what the input that the sequences came from, for the messages
  */
 export const sequenceProblems = (
   what: string,
@@ -38,28 +38,28 @@ export const sequenceProblems = (
   const problems: string[] = []
   if (vocabularySize !== limits.vocabularySize) {
     problems.push(
-      `${what} was tokenised with a vocabulary of ${vocabularySize} tokens, the model has ${limits.vocabularySize} (${limits.vocabularyFrom}); tokenise it with the model's vocabulary`,
+      `${what} was tokenised with a vocabulary of ${vocabularySize} tokens, but the model has ${limits.vocabularySize} (${limits.vocabularyFrom}); tokenise it with the model's vocabulary`,
     )
   }
   const length = longest(sequences)
   if (length > limits.positions) {
     problems.push(
-      `${what} has a sequence of ${length} tokens, the model takes at most ${limits.positions} (${limits.positionsFrom}); shorten the sequences of ${what}`,
+      `${what} has a sequence of ${length} tokens, but the model takes at most ${limits.positions} (${limits.positionsFrom}); truncate its sequences`,
     )
   }
   const { ids, tokenTypeIds, offsets } = sequences
-  if (countOf(sequences) === 0) problems.push(`${what} is empty, at least one sequence was expected`)
+  if (countOf(sequences) === 0) problems.push(`${what} is empty; expected at least one sequence`)
   const empty = offsets.findIndex((offset, n) => n > 0 && offset === offsets[n - 1])
   if (empty > 0) problems.push(`${what} has an empty sequence (number ${empty - 1}, counted from 0)`)
-  const stranger = ids.findIndex((id) => id < 0 || id >= vocabularySize)
-  if (stranger >= 0) {
+  const unknown = ids.findIndex((id) => id < 0 || id >= vocabularySize)
+  if (unknown >= 0) {
     problems.push(
-      `${what} has the token id ${ids[stranger]}, ids from 0 to ${vocabularySize - 1} were expected; make it again`,
+      `${what} has the token id ${ids[unknown]}; expected ids from 0 to ${vocabularySize - 1}; tokenise it again`,
     )
   }
   const segment = tokenTypeIds.find((type) => type < 0 || type >= limits.segments)
   if (segment !== undefined) {
-    problems.push(`${what} has the segment id ${segment}, the model knows ${limits.segments} segments`)
+    problems.push(`${what} has the segment id ${segment}; expected ids from 0 to ${limits.segments - 1}`)
   }
   return problems
 }

@@ -1,10 +1,10 @@
 /**
- * BERT's `config.json` (Devlin et al. 2019, in the keys of Hugging Face transformers): which models there are, and
- * which of them can be computed here.
+ * BERT's `config.json` (Devlin et al. 2019, in the keys of Hugging Face transformers): its meaning, and which models
+ * are supported.
  */
 import { type } from "arktype"
 
-/** The sizes and rates of a BERT encoder and its heads. */
+/** The sizes and dropout rates of a BERT encoder and its output heads. */
 export interface BertConfig {
   readonly layers: number
   /** Width of the residual stream; a multiple of `heads`. */
@@ -13,24 +13,24 @@ export interface BertConfig {
   /** Width of the feed-forward networks. */
   readonly intermediate: number
   readonly vocabularySize: number
-  /** The longest sequence. */
+  /** Length of the longest sequence, in tokens. */
   readonly positions: number
   /** Segment ids run from 0 to `segments` − 1. */
   readonly segments: number
   readonly layerNormEpsilon: number
   readonly hiddenDropout: number
   readonly attentionDropout: number
-  /** Before the classifier; null: as `hiddenDropout`. */
+  /** Before the classifier; null means `hiddenDropout`. */
   readonly classifierDropout: number | null
-  /** Standard deviation of freshly drawn weights. */
+  /** Standard deviation of newly drawn weights. */
   readonly initializerRange: number
   /** Names of the classes, in the order of the logits. */
   readonly labels: readonly string[]
-  /** Id of the padding token, kept for other readers: nothing is padded here. */
+  /** Id of the padding token. Kept for other programs: nothing is padded here. */
   readonly padTokenId: number
 }
 
-/** Layers, hidden width and heads of the published models (Devlin et al. 2019; Turc et al. 2019). */
+/** Layers, hidden width and attention heads of the published models (Devlin et al. 2019; Turc et al. 2019). */
 export const sizes = {
   tiny: { layers: 2, hidden: 128, heads: 2 },
   mini: { layers: 4, hidden: 256, heads: 4 },
@@ -42,7 +42,7 @@ export const sizes = {
 
 export type Size = keyof typeof sizes
 
-/** The configuration of a model of a published size, as it was published but for the vocabulary. */
+/** The configuration of a model of a published size, as published except for the vocabulary. */
 export const configOf = (size: Size, vocabularySize: number, padTokenId: number): BertConfig => ({
   ...sizes[size],
   intermediate: 4 * sizes[size].hidden,
@@ -58,7 +58,7 @@ export const configOf = (size: Size, vocabularySize: number, padTokenId: number)
   padTokenId,
 })
 
-/** The configuration with one dropout rate throughout the model. */
+/** The configuration with the same dropout rate throughout the model. */
 export const withDropout = (config: BertConfig, rate: number): BertConfig => ({
   ...config,
   hiddenDropout: rate,
@@ -74,8 +74,8 @@ const labelNames = type("Record<string, string>").narrow((names, context) => {
 })
 
 /**
- * The keys of `config.json` that matter. Hugging Face writes many more, which differ between its versions and change
- * nothing that is computed here; they pass. What would change the computation is refused.
+ * The keys of `config.json` that matter. Hugging Face writes many more, which differ between its versions and do not
+ * affect the computation; they are ignored. Values that would change the computation are refused.
  */
 const ConfigJson = type({
   model_type: "'bert'",
@@ -121,7 +121,7 @@ const ConfigJson = type({
   return true
 })
 
-/** What stands in a `config.json`, checked and in our words. */
+/** A `config.json`, checked and translated to our names. */
 export const BertConfig = ConfigJson.pipe(
   (json): BertConfig => ({
     layers: json.num_hidden_layers,
@@ -144,7 +144,7 @@ export const BertConfig = ConfigJson.pipe(
   }),
 )
 
-/** The classes of transformers that a checkpoint may be of. */
+/** The classes of transformers that a checkpoint can be saved for. */
 export type Architecture = "BertModel" | "BertForMaskedLM" | "BertForSequenceClassification"
 
 /** A `config.json` from which transformers builds the same model. */

@@ -1,4 +1,4 @@
-/** How much arithmetic a pass over packed sequences takes, for plans: products of matrices, everything else left out. */
+/** Arithmetic and memory of a pass over packed sequences, for plans. Only matrix products count as arithmetic. */
 import type { BertConfig } from "./config.ts"
 import type { OutputHead } from "./parameters.ts"
 
@@ -8,7 +8,7 @@ export interface Workload {
   readonly sequences: number
   /** ΣT, tokens of all sequences. */
   readonly tokens: number
-  /** ΣT², the pairs that attention looks at. */
+  /** ΣT², the pairs of tokens in attention. */
   readonly attended: number
   /** Tokens that the masked language model predicts. */
   readonly predictions: number
@@ -23,10 +23,10 @@ export const workloadOf = (sequences: number, tokensPerSequence: number, predict
 })
 
 /**
- * Floating-point operations (a multiplication and an addition count as two) of a forward pass. A layer: four h × h
- * and two h × f products a token, and q·k and p·v, h multiplications each a pair of tokens. Of the last layer only keys
- * and values are computed for all tokens, the rest for those that the output heads read. A classifier's own product is too
- * small to count.
+ * Floating-point operations of a forward pass; a multiplication and an addition count as two. A layer takes four
+ * h × h and two h × f products per token, and q·k and p·v, of h multiplications each, per pair of tokens. The last
+ * layer computes keys and values for all tokens, and the rest only for the tokens that the output heads read. The
+ * classifier's own product is too small to count.
  */
 export const forwardFlops = (
   sizes: Sizes,
@@ -53,15 +53,15 @@ export const forwardFlops = (
   )
 }
 
-/** A training step: the backward pass multiplies by each weight twice more, for its input's gradient and its own. */
+/** An update: for each product of the forward pass, the backward pass has two, for the gradients of both factors. */
 export const trainingFlops = (sizes: Sizes, outputHeads: readonly OutputHead[], workload: Workload): number =>
   3 * forwardFlops(sizes, outputHeads, workload)
 
 /**
- * Bytes that the forward pass of one update keeps for the backward pass, as measured with the wasm backend. A layer,
- * each token: 14 times the hidden width and 3 times that of the feed-forward network; each pair of tokens and head: the
- * probability and its mask. The embeddings keep 5 hidden widths, and logits of a masked-language model are there about
- * 4 times.
+ * Bytes that the forward pass of one update keeps for the backward pass, as measured with the wasm backend. Each layer
+ * keeps, per token, 14 times the hidden width and 3 times the width of the feed-forward network, and, per pair of
+ * tokens and head, the probability and its mask. The embeddings keep 5 hidden widths per token, and the masked language
+ * model about 4 copies of its logits.
  */
 export const activationBytes = (
   { layers, hidden, intermediate, heads, vocabularySize }: Sizes & Pick<BertConfig, "heads">,

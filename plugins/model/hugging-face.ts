@@ -21,28 +21,28 @@ import {
 import { firstOf, openWeights, type StoredTensor, type StoredTensors } from "./weights.ts"
 
 /**
- * Where a head's parameters come from: the checkpoint; a stream, whatever the checkpoint has; or a stream where the
- * checkpoint has no such head.
+ * Where a head's parameters come from: the checkpoint (`read`), a stream whatever the checkpoint has (`draw`), or a
+ * stream only if the checkpoint has no such head (`readOrDraw`).
  */
 export type OutputHeadSource = "read" | { readonly draw: Stream } | { readonly readOrDraw: Stream }
 
 export interface ModelWanted {
-  /** Heads that are not named are left out, whether the checkpoint has them or not. */
+  /** Heads that are not named are omitted, whether the checkpoint has them or not. */
   readonly outputHeads: Readonly<Partial<Record<OutputHead, OutputHeadSource>>>
-  /** The classes of a classifier that is drawn; where left out, those of `config.json`. */
+  /** The classes of a classifier that is drawn; by default those of `config.json`. */
   readonly labels?: readonly string[]
 }
 
 export interface LoadedModel extends BertModel {
   /** Heads that were drawn. */
   readonly drawn: readonly OutputHead[]
-  /** Names of tensors in the checkpoint that were not asked for. */
+  /** Names of the checkpoint's tensors that were not requested. */
   readonly ignored: readonly string[]
 }
 
 const maximumConfigBytes = 2 ** 20
 
-/** Constants that older versions saved among the weights. */
+/** Constants that older versions of transformers saved among the weights. */
 const constants = /^bert\.embeddings\.(position_ids|token_type_ids)$/
 
 const prefixOf: Record<OutputHead, string> = {
@@ -50,20 +50,20 @@ const prefixOf: Record<OutputHead, string> = {
   maskedLanguageModel: "cls.",
   classifier: "classifier.",
 }
-/** Heads of transformers that there is nothing like here: question answering, next sentence prediction. */
+/** Heads of transformers that are not supported here: question answering, next sentence prediction. */
 const foreignPrefixes = ["qa_outputs.", "cls.seq_relationship."]
 
-/** Second names under which some versions save tied parameters again. */
+/** Second names under which some versions of transformers save tied parameters again. */
 const secondNames: ReadonlyMap<string, string> = new Map([
   ["cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"],
   ["cls.predictions.decoder.bias", "cls.predictions.bias"],
 ])
 
 /**
- * Reads a model from a folder. Its parameters are tensors of the running backend, the caller's to dispose of.
+ * Reads a model from a folder. Its parameters are tensors of the running backend; the caller disposes of them.
  *
- * @throws InvalidInput where `config.json` is not that of a BERT which is computed here, or where a tensor is missing,
- *   misshapen or unknown; the message names each, and the keys of `config.json` that it contradicts
+ * @throws InvalidInput if `config.json` is not that of a supported BERT, or if a tensor is missing, of the wrong
+ *   shape or unknown; the message names each such tensor and the keys of `config.json` that it contradicts
  * @throws FileError
  */
 export const loadModel: (
@@ -107,18 +107,18 @@ export const loadModel: (
   return { config, parameters, drawn: outputHeads.filter((head) => streams.has(head)), ignored }
 }, Effect.scoped)
 
-/** What a folder holds, found without reading its weights. */
+/** What a folder contains, found without reading its weights. */
 export interface CheckedModel {
   readonly config: BertConfig
-  /** The output heads that are there, whole. */
+  /** The output heads that the folder has; each is complete. */
   readonly outputHeads: readonly OutputHead[]
   /** The files of the weights. */
   readonly weights: readonly string[]
 }
 
 /**
- * Checks that a folder holds a model as its `config.json` describes it: that `loadModel` would read it, with every head
- * that it has.
+ * Checks that a folder holds the model that its `config.json` describes: that `loadModel` would read it with every
+ * head that it has.
  *
  * @throws InvalidInput as `loadModel` does
  * @throws FileError
@@ -136,14 +136,14 @@ export const checkModel: (folder: string) => Effect.Effect<CheckedModel, Invalid
     }
   }, Effect.scoped)
 
-/** The output heads that are drawn, by name, with their streams. */
+/** The streams of the output heads that are drawn. */
 const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): ReadonlyMap<string, Stream> => {
   const streams = new Map<string, Stream>()
   for (const head of outputHeads) {
     const source = wanted.outputHeads[head]
     if (source === undefined || source === "read") continue
     if ("draw" in source) streams.set(head, source.draw)
-    // Part of a head counts as a head: what is missing of it is then an error.
+    // Part of a head counts as a head, so that what is missing of it is an error.
     else if (!stored.keys().some((name) => isOf(head, name))) streams.set(head, source.readOrDraw)
   }
   return streams
@@ -152,7 +152,7 @@ const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): Readon
 const isForeign = (name: string) => foreignPrefixes.some((prefix) => name.startsWith(prefix))
 const isOf = (head: OutputHead, name: string) => name.startsWith(prefixOf[head]) && !isForeign(name)
 
-/** A stored tensor by its name, or by the second name that it may stand under. */
+/** A stored tensor by its name, or by the second name under which it may be stored. */
 const find = (stored: StoredTensors, name: string): StoredTensor | undefined =>
   stored.get(name) ??
   secondNames
@@ -162,10 +162,11 @@ const find = (stored: StoredTensors, name: string): StoredTensor | undefined =>
     .find((tensor) => tensor !== undefined)
 
 /**
- * Holds what is stored against what is to be read.
+ * Checks the stored tensors against the parameters to be read.
  *
- * @param specs what is to be read
- * @returns the names of what is stored beside it
+ * @param specs the parameters to be read
+ * @returns the names, in the files, of all other stored tensors
+ * @throws InvalidInput if a tensor is missing, of the wrong shape, unknown, or differs from the one it is tied to
  */
 const checkTensors = Effect.fnUntraced(function* (
   folder: string,
@@ -176,13 +177,13 @@ const checkTensors = Effect.fnUntraced(function* (
   const problems: string[] = []
   for (const spec of specs) {
     const tensor = find(stored, spec.name)
-    const asked = `config.json asks for [${spec.shape.join(", ")}] (${describeDimensions(spec)})`
+    const expected = `config.json expects [${spec.shape.join(", ")}] (${describeDimensions(spec)})`
     if (tensor === undefined) {
       const layers = spec.block.startsWith("layer.") ? ` and num_hidden_layers ${config.layers}` : ""
-      problems.push(`${spec.name} is missing; ${asked}${layers}`)
+      problems.push(`${spec.name} is missing; ${expected}${layers}`)
     } else if (tensor.shape.join() !== spec.shape.join()) {
-      const stands = `${tensor.nameInFile} in ${basename(tensor.file.path)}`
-      problems.push(`${stands} has the shape [${tensor.shape.join(", ")}]; ${asked}`)
+      const found = `${tensor.nameInFile} in ${basename(tensor.file.path)}`
+      problems.push(`${found} has the shape [${tensor.shape.join(", ")}]; ${expected}`)
     }
   }
   const read = new Set(specs.map(({ name }) => name))
@@ -190,22 +191,22 @@ const checkTensors = Effect.fnUntraced(function* (
   const ignored: string[] = []
   for (const [name, { nameInFile, file }] of stored) {
     if (read.has(name)) continue
-    const unasked = outputHeads.some((head) => !readHeads.includes(head) && isOf(head, name))
-    if (constants.test(name) || isForeign(name) || secondNames.has(name) || unasked) {
+    const unwanted = outputHeads.some((head) => !readHeads.includes(head) && isOf(head, name))
+    if (constants.test(name) || isForeign(name) || secondNames.has(name) || unwanted) {
       ignored.push(nameInFile)
       continue
     }
     const layer = /^bert\.encoder\.layer\.(\d+)\./.exec(name)?.[1]
     const why =
       layer !== undefined && Number(layer) >= config.layers
-        ? `config.json says num_hidden_layers ${config.layers}`
+        ? `config.json has num_hidden_layers ${config.layers}`
         : "BERT has no parameter of that name"
     problems.push(`${nameInFile} is in ${basename(file.path)}, but ${why}`)
   }
   if (readHeads.includes("maskedLanguageModel")) {
     for (const [second, first] of secondNames) {
       if (!(yield* sameBits(stored.get(second), stored.get(first)))) {
-        problems.push(`${second} differs from ${first}; they are one parameter here (tie_word_embeddings)`)
+        problems.push(`${second} differs from ${first}; expected them equal (tie_word_embeddings)`)
       }
     }
   }
@@ -213,7 +214,7 @@ const checkTensors = Effect.fnUntraced(function* (
   return ignored
 })
 
-/** Whether two tensors have the same bits, or one of them is not there. */
+/** Whether two tensors have the same bits, or one of them is absent. */
 const sameBits = Effect.fnUntraced(function* (a: StoredTensor | undefined, b: StoredTensor | undefined) {
   if (a === undefined || b === undefined) return true
   const left = yield* a.file.read(a.nameInFile)
@@ -221,7 +222,7 @@ const sameBits = Effect.fnUntraced(function* (a: StoredTensor | undefined, b: St
   return left.length === right.length && left.every((value, i) => Object.is(value, right[i]))
 })
 
-/** The output heads that transformers' classes have. */
+/** The output heads of transformers' classes. */
 const headsOf: Record<Architecture, readonly OutputHead[]> = {
   BertModel: ["pooler"],
   BertForMaskedLM: ["maskedLanguageModel"],
@@ -229,11 +230,11 @@ const headsOf: Record<Architecture, readonly OutputHead[]> = {
 }
 
 /**
- * Writes a model so that transformers opens it as the given class; of its output heads, those that the class has. The
- * vocabulary is the caller's to put beside it.
+ * Writes a model so that transformers opens it as the given class, with only the output heads of that class. The
+ * caller adds the vocabulary.
  *
  * @throws FileError
- * @throws RangeError, a defect, where the model lacks a head of the class
+ * @throws RangeError, as a bug, if the model lacks a head of the class
  */
 export const saveModel: (
   folder: string,

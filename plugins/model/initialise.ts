@@ -1,14 +1,15 @@
-/** Fresh weights: N(0, `initializer_range`²), biases 0, LayerNorm's scales 1 (Devlin et al. 2019). */
+/** Initial parameters: weights N(0, `initializer_range`²), biases 0, LayerNorm's scales 1 (Devlin et al. 2019). */
 import type { HostTensor } from "../../core/tensor/parameters.ts"
 import { normal, type Stream } from "../../core/tensor/stream.ts"
 import type { BertConfig } from "./config.ts"
 import { outputHeads, type ParameterSpec, parametersOf } from "./parameters.ts"
 
 /**
- * Draws the values of parameters one by one. A parameter's numbers are those of its own place in the model with every
- * head, so they do not depend on what else is drawn.
+ * Draws the values of parameters one by one. The site of a parameter's draws is its index in the model with every
+ * output head, so its values do not depend on what else is drawn.
  *
- * @param stream by custom that of the name `head`
+ * @param stream conventionally the stream named `head`
+ * @throws RangeError if a parameter is not one of BERT's
  */
 export function* initialise(
   config: BertConfig,
@@ -19,7 +20,7 @@ export function* initialise(
   for (const { name, shape, role } of specs) {
     const size = shape.reduce((product, length) => product * length, 1)
     const site = sites.get(name)
-    if (site === undefined) throw new RangeError(`${name} is no parameter of BERT`)
+    if (site === undefined) throw new RangeError(`${name} is not a parameter of BERT`)
     const values =
       role === "weight"
         ? normal({ stream, site, iteration: 0 }, size, config.initializerRange)

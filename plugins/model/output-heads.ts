@@ -1,19 +1,22 @@
-/** What is put on top of the encoder. Shapes: T tokens, N sequences, H hidden width, C classes, P masked tokens, V pieces. */
+/**
+ * The output heads on top of the encoder. Shapes: T tokens, N sequences, H hidden width, C classes, P masked tokens,
+ * V tokens of the vocabulary.
+ */
 import * as tf from "@tensorflow/tfjs-core"
 import { linear } from "../../core/tensor/ops/linear.ts"
 import { type BertModel, dense, denseGelu, drop, dropoutSite, type ModelDropout, normalise } from "./bert.ts"
 
-/** The indices of the sequences' first tokens, `[CLS]`, [N]: their hidden states are SimCSE's embeddings of sentences. */
+/** The indices of the sequences' first tokens, `[CLS]`, [N]; their hidden states are SimCSE's sentence embeddings. */
 export const clsIndices = (offsets: Int32Array): Int32Array => offsets.subarray(0, -1)
 
 /**
- * The pooler: tanh(W h_CLS + b), [N, H]. It is SimCSE's projection head as well, so that what further training made of
- * the head is the pooler that fine-tuning starts from.
+ * The pooler: tanh(W h_CLS + b), [N, H]. It is also SimCSE's projection head, so fine-tuning starts from the pooler
+ * that further training produced.
  */
 export const pool = (model: BertModel, cls_NH: tf.Tensor2D): tf.Tensor2D =>
   tf.tidy(() => tf.tanh(dense(model, "bert.pooler.dense", cls_NH)))
 
-/** The classifier on the pooled sequences: logits, [N, C]. */
+/** The classifier on top of the pooler: logits, [N, C]. */
 export const classify = (model: BertModel, cls_NH: tf.Tensor2D, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() => {
     const pooled_NH = pool(model, cls_NH)
@@ -21,8 +24,8 @@ export const classify = (model: BertModel, cls_NH: tf.Tensor2D, dropout?: ModelD
   })
 
 /**
- * The masked language model: logits over the vocabulary for hidden states of P masked tokens, [P, V]. The decoder's weight is
- * the table of the word embeddings.
+ * The masked language model: logits over the vocabulary from the hidden states of P masked tokens, [P, V]. The
+ * decoder's weight is tied to the word embeddings.
  */
 export const predictTokens = (model: BertModel, hidden_PH: tf.Tensor2D): tf.Tensor2D =>
   tf.tidy(() => {

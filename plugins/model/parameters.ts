@@ -1,11 +1,11 @@
 /** The parameters of a BERT model: their names in Hugging Face's layout, shapes, blocks and counts. */
 import type { BertConfig } from "./config.ts"
 
-/** What a model may have beside its encoder, in the order in which the parameters stand. */
+/** What a model may have on top of its encoder, in the order of their parameters. */
 export const outputHeads = ["pooler", "maskedLanguageModel", "classifier"] as const
 export type OutputHead = (typeof outputHeads)[number]
 
-/** The keys of `config.json` that a parameter's shape follows from. */
+/** The keys of `config.json` that determine the shapes of parameters. */
 const sizeOf = {
   vocab_size: (config: BertConfig) => config.vocabularySize,
   max_position_embeddings: (config: BertConfig) => config.positions,
@@ -17,7 +17,7 @@ const sizeOf = {
 export type Dimension = keyof typeof sizeOf
 
 export interface ParameterSpec {
-  /** Hugging Face's name, with the prefix `bert.` of the models that have a head. */
+  /** Hugging Face's name, with the prefix `bert.` as in models that have a head. */
   readonly name: string
   readonly shape: readonly number[]
   readonly dimensions: readonly Dimension[]
@@ -27,7 +27,7 @@ export interface ParameterSpec {
   readonly role: "weight" | "bias" | "scale"
 }
 
-/** The parameters of a model with the given output heads, in the order in which they stand in files and sets. */
+/** The parameters of a model with the given output heads, in the order of files and of `Parameters`. */
 export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]): readonly ParameterSpec[] => {
   const specs: ParameterSpec[] = []
   const add = (
@@ -87,7 +87,7 @@ export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]):
   return specs
 }
 
-/** What the sizes of a parameter are called in `config.json`: `vocab_size 30522, hidden_size 768`. */
+/** A parameter's sizes with their keys in `config.json`: `vocab_size 30522, hidden_size 768`. */
 export const describeDimensions = ({ dimensions, shape }: ParameterSpec): string =>
   dimensions.map((dimension, axis) => `${dimension} ${shape[axis]}`).join(", ")
 
@@ -95,7 +95,7 @@ export const describeDimensions = ({ dimensions, shape }: ParameterSpec): string
 export const countParameters = (specs: readonly ParameterSpec[]): number =>
   specs.reduce((count, { shape }) => count + shape.reduce((product, size) => product * size, 1), 0)
 
-/** The names of each block's parameters, blocks in the order of the model. */
+/** The names of each block's parameters; blocks in the model's order. */
 export const blocksOf = (specs: readonly ParameterSpec[]): ReadonlyMap<string, readonly string[]> => {
   const blocks = new Map<string, string[]>()
   for (const { block, name } of specs) {
@@ -108,7 +108,7 @@ export const blocksOf = (specs: readonly ParameterSpec[]): ReadonlyMap<string, r
 
 const layerPattern = /^layer\.(\d+)$/
 
-/** The layer that a block is, numbered from 0; undefined where it is none. */
+/** The index of the layer that a block is, from 0; undefined if the block is not a layer. */
 export const layerOf = (block: string): number | undefined => {
   const number = layerPattern.exec(block)?.[1]
   return number === undefined ? undefined : Number(number)

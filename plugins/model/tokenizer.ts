@@ -3,7 +3,7 @@ import { Tokenizer } from "@huggingface/tokenizers"
 import type { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { specialPieces } from "./vocabulary.ts"
 
-/** The files of a checkpoint that its tokenizer is made of: whoever opens a model made from it needs the same ones. */
+/** The tokenizer's files in a checkpoint. Models trained from the checkpoint need copies of them. */
 export const tokenizerFiles = [
   "vocab.txt",
   "tokenizer.json",
@@ -11,7 +11,7 @@ export const tokenizerFiles = [
   "special_tokens_map.json",
 ]
 
-/** A sequence as the model takes it: ids, and the segment (0 or 1) of each. */
+/** A sequence as the model takes it: token ids, and the segment (0 or 1) of each token. */
 export interface Encoded {
   readonly ids: Int32Array
   readonly tokenTypeIds: Int32Array
@@ -19,14 +19,14 @@ export interface Encoded {
 
 export interface WordPieceTokenizer {
   /**
-   * `[CLS] first [SEP]`, or `[CLS] first [SEP] second [SEP]`, shortened to `maximumLength` ids, the longest first.
+   * `[CLS] first [SEP]`, or `[CLS] first [SEP] second [SEP]`, truncated to `maximumLength` ids, longest text first.
    *
-   * @throws RangeError where `maximumLength` leaves no room for the special tokens
+   * @throws RangeError if `maximumLength` leaves no room for text beside the special tokens
    */
   readonly encode: (first: string, second: string | undefined, maximumLength: number) => Encoded
 }
 
-/** Text is cleaned, lower-cased, stripped of accents, split at spaces and punctuation, then into pieces. */
+/** Cleans text, lower-cases it, strips accents, splits it at spaces and punctuation, then into word pieces. */
 export const tokenizerOf = ({ tokens, special }: Vocabulary): WordPieceTokenizer => {
   const added = Object.entries(specialPieces).map(([role, content]) => ({
     id: special[role as keyof typeof special],
@@ -77,9 +77,9 @@ export const tokenizerOf = ({ tokens, special }: Vocabulary): WordPieceTokenizer
 }
 
 /**
- * The lengths that are left of two sequences when the longer one loses tokens until both fit into `room`; of two
- * halves of an odd room the longer sequence has the larger, and the second where they were equally long. As
- * tokenizers/src/utils/truncation.rs of Hugging Face has it.
+ * The lengths of two sequences after the longer one has lost tokens until both fit into `room`. If an odd room is
+ * halved, the longer sequence gets the larger half, or the second if they were equally long. As in Hugging Face's
+ * tokenizers/src/utils/truncation.rs.
  */
 export const longestFirst = (first: number, second: number, room: number): [number, number] => {
   if (first + second <= room) return [first, second]

@@ -1,4 +1,4 @@
-/** BERT's vocabulary of word pieces, from `vocab.txt` or from the `tokenizer.json` of an uncased BERT. */
+/** BERT's WordPiece vocabulary, from the `vocab.txt` or the `tokenizer.json` of an uncased BERT. */
 import { type } from "arktype"
 import { Effect } from "effect"
 import type { SpecialTokens, Vocabulary } from "../../core/artifacts/vocabulary.ts"
@@ -7,7 +7,7 @@ import { type FileError, readText } from "../../core/io/files.ts"
 
 const maximumBytes = 2 ** 26
 
-/** How the pieces with a role of their own are written. */
+/** How the special tokens are written. */
 export const specialPieces: Readonly<Record<keyof SpecialTokens, string>> = {
   pad: "[PAD]",
   unknown: "[UNK]",
@@ -16,7 +16,7 @@ export const specialPieces: Readonly<Record<keyof SpecialTokens, string>> = {
   mask: "[MASK]",
 }
 
-/** What makes a `tokenizer.json` that of an uncased BERT; anything else would give other ids than it asks for. */
+/** The `tokenizer.json` of an uncased BERT; with other settings the ids would differ from those it specifies. */
 const TokenizerJson = type({
   model: {
     "type?": "'WordPiece'",
@@ -39,9 +39,9 @@ const TokenizerJson = type({
 /**
  * Reads a vocabulary.
  *
- * @param path a `vocab.txt`, one piece a line, or a `tokenizer.json`
- * @throws InvalidInput where a special piece is missing, a piece stands twice or an id has none
- * @throws FileError where the file is unreadable or not UTF-8
+ * @param path a `vocab.txt`, one token a line, or a `tokenizer.json`
+ * @throws InvalidInput if a special token is missing, a token appears twice or an id has no token
+ * @throws FileError if the file is unreadable or not UTF-8
  */
 export const readVocabulary: (path: string) => Effect.Effect<Vocabulary, InvalidInput | FileError> =
   Effect.fn("readVocabulary")(function* (path: string) {
@@ -51,7 +51,7 @@ export const readVocabulary: (path: string) => Effect.Effect<Vocabulary, Invalid
     for (const [id, token] of tokens.entries()) {
       const other = idOf.get(token)
       if (other !== undefined) {
-        const problem = `the piece ${JSON.stringify(token)} stands at ${other} and at ${id}; expected it once`
+        const problem = `the token ${JSON.stringify(token)} appears twice, with ids ${other} and ${id}; expected it once`
         return yield* new InvalidInput({ what: path, problems: [problem] })
       }
       idOf.set(token, id)
@@ -87,14 +87,14 @@ const tokensOfJson = Effect.fnUntraced(function* (path: string, text: string) {
   const pieces = new Map(Object.entries(model.vocab))
   for (const { id, content } of added_tokens ?? []) {
     if (pieces.get(content) !== id) {
-      const problem = `the added token ${JSON.stringify(content)} has id ${id}; expected ${pieces.get(content) ?? "no token that is not in the vocabulary"}`
+      const problem = `the added token ${JSON.stringify(content)} has id ${id}; expected ${pieces.get(content) ?? "only tokens that are in the vocabulary"}`
       return yield* new InvalidInput({ what: path, problems: [problem] })
     }
   }
   const tokens: (string | undefined)[] = new Array(pieces.size)
   for (const [piece, id] of pieces) {
     if (id >= tokens.length || tokens[id] !== undefined) {
-      const problem = `the id ${id} of ${JSON.stringify(piece)} is taken or too large; expected 0 to ${tokens.length - 1}, each once`
+      const problem = `the id ${id} of ${JSON.stringify(piece)} is taken or too large; expected each id from 0 to ${tokens.length - 1} once`
       return yield* new InvalidInput({ what: path, problems: [problem] })
     }
     tokens[id] = piece

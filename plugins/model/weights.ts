@@ -1,6 +1,6 @@
 /**
  * The weights of a folder in Hugging Face's layout, under the names of `parameters.ts`: one `model.safetensors`, or
- * several with an index; names with `bert.` in front or not; LayerNorm's old names `gamma` and `beta`.
+ * shards with an index; names with or without the prefix `bert.`; LayerNorm's old names `gamma` and `beta`.
  */
 import { basename, join } from "node:path"
 import { type } from "arktype"
@@ -9,18 +9,18 @@ import { InvalidInput } from "../../core/io/decode.ts"
 import { exists, FileError, readJson } from "../../core/io/files.ts"
 import { openSafetensors, type SafetensorsFile } from "../../core/tensor/safetensors.ts"
 
-/** A tensor of a checkpoint: where it lies and what it is called there. */
+/** A tensor of a checkpoint: its file and its name in that file. */
 export interface StoredTensor {
   readonly file: SafetensorsFile
   readonly nameInFile: string
   readonly shape: readonly number[]
 }
 
-/** What a checkpoint's files hold, by canonical name. */
+/** The tensors of a checkpoint's files, by canonical name. */
 export type StoredTensors = ReadonlyMap<string, StoredTensor>
 
 export const singleFile = "model.safetensors"
-/** Where the weights are in several files: which tensor is in which. */
+/** For sharded weights: which tensor is in which file. */
 export const indexFile = "model.safetensors.index.json"
 export const maximumIndexBytes = 2 ** 26
 
@@ -29,7 +29,7 @@ const Index = type({
   weight_map: "Record<string, string>",
 })
 
-/** A name as it would stand in a model with a head: `bert.` in front, LayerNorm's parameters `weight` and `bias`. */
+/** The name in a model with a head: with the prefix `bert.`, and LayerNorm's parameters `weight` and `bias`. */
 const canonicalName = (name: string): string =>
   name
     .replace(/^(?=(embeddings|encoder|pooler)\.)/, "bert.")
@@ -39,8 +39,8 @@ const canonicalName = (name: string): string =>
 /**
  * Opens a folder's weights; the files stay open until the scope closes.
  *
- * @throws FileError where there are no weights in a format that is read here
- * @throws InvalidInput where a file, or the index over the files, contradicts itself
+ * @throws FileError if there are no weights in a supported format
+ * @throws InvalidInput if the files, or the files and their index, contradict each other
  */
 export const openWeights: (
   folder: string,
@@ -55,7 +55,7 @@ export const openWeights: (
           const names = `${name} in ${basename(file.path)} and ${other.nameInFile} in ${basename(other.file.path)}`
           return yield* new InvalidInput({
             what: folder,
-            problems: [`found ${names}, which are names of the same parameter; expected one of them`],
+            problems: [`found ${names}, which are names of the same parameter; expected only one of them`],
           })
         }
         stored.set(canonical, { file, nameInFile: name, shape })
@@ -75,15 +75,15 @@ const openFiles = Effect.fnUntraced(function* (folder: string) {
     found: `there is neither ${singleFile} nor ${indexFile}`,
     ...(pickled && {
       advice:
-        "pytorch_model.bin may run code when it is opened and is not read: load it in transformers and save_pretrained",
+        "pytorch_model.bin is not read, since opening it may run code: load it in transformers and call save_pretrained",
     }),
   })
 })
 
 /**
- * The files that an index names, each with the names of its tensors. All lie in the index's own folder.
+ * The files that an index names, each with the names of its tensors. All are in the folder of the index.
  *
- * @throws InvalidInput where one would not
+ * @throws InvalidInput if a file would lie elsewhere
  * @throws FileError
  */
 export const readIndex: (
@@ -97,7 +97,7 @@ export const readIndex: (
     )
     if (strange.length > 0) {
       const problems = strange.map(
-        (shard) => `found the file ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`,
+        (shard) => `found the file ${JSON.stringify(shard)}; expected a .safetensors file in the same folder`,
       )
       return yield* new InvalidInput({ what: path, problems: firstOf(problems) })
     }
@@ -115,7 +115,8 @@ const openShards = Effect.fnUntraced(function* (folder: string) {
     const listed = new Set(names)
     for (const name of listed) if (!file.entries.has(name)) problems.push(`${name} is not in ${shard}`)
     for (const name of file.entries.keys()) {
-      if (!listed.has(name)) problems.push(`${name} in ${shard} is not listed, or listed as in another file`)
+      if (!listed.has(name))
+        problems.push(`${name} in ${shard} is not listed, or is listed under another file`)
     }
   }
   if (problems.length > 0) return yield* new InvalidInput({ what: path, problems: firstOf(problems) })
@@ -124,7 +125,7 @@ const openShards = Effect.fnUntraced(function* (folder: string) {
 
 const maximumProblems = 8
 
-/** The first few problems: one wrong size makes hundreds. */
+/** The first few problems, since one wrong size causes hundreds. */
 export const firstOf = (problems: readonly string[]): readonly string[] =>
   problems.length <= maximumProblems
     ? problems

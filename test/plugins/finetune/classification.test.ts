@@ -298,18 +298,18 @@ describe("a run that fails", () => {
   })
   const data = examplesOf(4)
   test.each<[string, typeof data, string]>([
-    ["another vocabulary", { ...data, vocabularySize }, "a vocabulary of 21 tokens, the model has 20"],
+    ["another vocabulary", { ...data, vocabularySize }, "a vocabulary of 21 tokens, but the model has 20"],
     [
-      "a longer example",
+      "an example that is too long",
       { ...data, dev: splitWith(long) },
-      "the dev split has a sequence of 17 tokens, the model takes at most 16",
+      "the dev split has a sequence of 17 tokens, but the model takes at most 16",
     ],
     [
       "a third segment",
       { ...data, train: splitWith([2, 5], [0, 2]) },
-      "the train split has the segment id 2, the model knows 2 segments",
+      "the train split has the segment id 2; expected ids from 0 to 1",
     ],
-    ["a token outside its own vocabulary", { ...data, train: splitWith([20]) }, "the token id 20"],
+    ["a token outside their own vocabulary", { ...data, train: splitWith([20]) }, "the token id 20"],
     ["an empty example", { ...data, dev: splitWith([]) }, "the dev split has an empty sequence (number 1"],
     [
       "no example",

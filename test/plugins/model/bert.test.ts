@@ -59,13 +59,13 @@ const largestDifference = (left: readonly number[], right: readonly number[]) =>
 }
 
 describe("the encoder", () => {
-  test("gives each packed sequence what it gives it alone", () => {
+  test("gives the same for a sequence in a pack as for the sequence alone", () => {
     const together = valuesOf(() => encode(model, batch))
     const alone = [0, 1, 2].flatMap((n) => valuesOf(() => encode(model, selectSequences(batch, [n]))))
     expect(largestDifference(together, alone)).toBeLessThan(1e-6)
   })
 
-  test("sees order, segments and the other tokens of a sequence", () => {
+  test("depends on the order, the segments and the other tokens of a sequence", () => {
     const encodeOne = (ids: number[], tokenTypeIds: number[]) =>
       valuesOf(() => encode(model, packSequences([{ ids, tokenTypeIds }]))).slice(0, 8)
     const first = encodeOne([1, 5, 6, 2], [0, 0, 0, 0])
@@ -78,7 +78,7 @@ describe("the encoder", () => {
     }
   })
 
-  test("ends in a layer normalisation: with scale 1 and shift 0 each token has mean 0 and variance 1", () => {
+  test("ends with a layer normalisation: with scale 1 and shift 0 each token has mean 0 and variance 1", () => {
     const last = "bert.encoder.layer.1.output.LayerNorm"
     model.parameters.set(`${last}.weight`, tf.ones([8]))
     model.parameters.set(`${last}.bias`, tf.zeros([8]))
@@ -90,7 +90,7 @@ describe("the encoder", () => {
     }
   })
 
-  test("refuses ids, segments and positions that have no row", () => {
+  test("refuses ids, segments and positions that have no row in their table", () => {
     const one = (ids: number[], tokenTypeIds: number[]) => () =>
       encode(model, packSequences([{ ids, tokenTypeIds }]))
     expect(one([1, 20], [0, 0])).toThrow("row 20 of a table of 20 rows")
@@ -102,21 +102,21 @@ describe("the encoder", () => {
 })
 
 describe("dropout", () => {
-  test("is the same at the same update and seed, and another at another", () => {
+  test("is the same for the same update and seed, and differs for another update or seed", () => {
     expect(logitsOf(model, batch, training(5))).toEqual(logitsOf(model, batch, training(5)))
     expect(logitsOf(model, batch, training(5))).not.toEqual(logitsOf(model, batch, training(6)))
     const otherSeed = { ...training(5), stream: stream(12, "dropout") }
     expect(logitsOf(model, batch, training(5))).not.toEqual(logitsOf(model, batch, otherSeed))
   })
 
-  test("is there in training only", () => {
+  test("acts in training only", () => {
     expect(logitsOf(model, batch)).not.toEqual(logitsOf(model, batch, training(5)))
     expect(logitsOf(model, batch, training(5, 0))).toEqual(logitsOf(model, batch))
   })
 
-  test("acts once at every site of the model, each by its own draws of the stream, all at one rate", () => {
+  test("acts once at every site of the model, each with its own draws from the stream, all at one rate", () => {
     const seen: Dropout[] = []
-    const noting =
+    const recording =
       <A extends readonly unknown[], B>(body: (...args: A) => B) =>
       (...args: A): B => {
         seen.push(...args.filter((value): value is Dropout => Object.hasOwn(Object(value), "rate")))
@@ -124,8 +124,8 @@ describe("dropout", () => {
       }
     registerKernels("cpu", {
       ...hostKernels,
-      attention: noting(referenceAttention),
-      dropout: noting(referenceDropout),
+      attention: recording(referenceAttention),
+      dropout: recording(referenceDropout),
       residualNorm: (x, residual, gamma, beta, epsilon, dropout, indices) => {
         if (dropout !== undefined) seen.push(dropout)
         return referenceResidualNorm(x, residual, gamma, beta, epsilon, undefined, indices)
@@ -140,8 +140,8 @@ describe("dropout", () => {
     for (const { site, ...rest } of seen) expect(rest).toEqual(training(5, 0.3))
   })
 
-  test("drops hidden values at the rate that it is given and scales up the rest", () => {
-    // Seen at the classifier's dropout: pooled values of tanh(0 · h + 1), and the identity as classifier.
+  test("drops hidden values at the given rate and scales up the rest", () => {
+    // Visible at the classifier's dropout: pooled values of tanh(0 · h + 1), and the identity as classifier.
     const config = { ...tinyConfig, hidden: 8, labels: [..."abcdefgh"] }
     const constant = tinyModel(config)
     constant.parameters.set("bert.pooler.dense.weight", tf.zeros([8, 8]))
@@ -162,7 +162,7 @@ describe("dropout", () => {
     constant.parameters.dispose()
   })
 
-  test("gives the same sentence in one batch two different embeddings, and in evaluation one", () => {
+  test("gives a sentence that is twice in a batch two different embeddings, and equal ones in evaluation", () => {
     const twice = selectSequences(batch, [0, 0])
     const embeddings = (dropout?: ModelDropout) => {
       const values = valuesOf(() => encode(model, twice, { dropout, indices: clsIndices(twice.offsets) }))
@@ -174,7 +174,7 @@ describe("dropout", () => {
     expect(largestDifference(same, again)).toBeLessThan(1e-6)
   })
 
-  test("has a site of its own at every place", () => {
+  test("has a different site everywhere in the model", () => {
     const layers = Array.from({ length: 24 }, (_, layer) => layer)
     const sites = [
       dropoutSite.embeddings,
@@ -196,7 +196,7 @@ describe("gradients", () => {
       labels,
     )
 
-  test("with dropout agree with differences of the loss", () => {
+  test("with dropout agree with finite differences of the loss", () => {
     const names = model.parameters.names.filter((name) => !name.startsWith("cls."))
     const { value, gradients } = valueAndGradients(() => lossOf(model, training(3)), model.parameters, names)
     value.dispose()
@@ -204,7 +204,7 @@ describe("gradients", () => {
     for (const name of names) {
       const gradient = gradients.get(name)!
       const norm = Math.hypot(...gradient.dataSync())
-      // The keys' biases have none: a constant added to all scores of a query changes nothing.
+      // The keys' biases have no gradient: a constant added to all scores of a query changes nothing.
       if (name.endsWith("key.bias")) {
         expect(norm).toBeLessThan(1e-6)
         continue
@@ -219,7 +219,7 @@ describe("gradients", () => {
         )
         return valuesOf(() => tf.tidy(() => lossOf(model, training(3))))[0]!
       }
-      // Five points: what is left of the error is of fourth order in the width.
+      // Five-point stencil: the error is of fourth order in the width.
       const derivative = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * width)
       expect({ name, agree: Math.abs(derivative / norm - 1) < 5e-3 }).toEqual({ name, agree: true })
       model.parameters.set(name, original)
@@ -227,21 +227,21 @@ describe("gradients", () => {
     disposeGradients(gradients)
   })
 
-  test("a tap hears of every product, normalisation and table, by the parameters' prefix", () => {
+  test("a tap records every product, normalisation and table, under the parameters' prefix", () => {
     const prefixesOf = (names: readonly string[]) =>
       [...new Set(names.map((name) => name.replace(/\.(weight|bias)$/, "")))].sort()
-    const heard: string[] = []
+    const recorded: string[] = []
     backwardThroughTap(
       () => lossOf(model),
-      ({ name }) => heard.push(name),
+      ({ name }) => recorded.push(name),
     )
     const specs = parametersOf(tinyConfig, ["pooler", "classifier"])
-    expect(heard.sort()).toEqual(prefixesOf(specs.map(({ name }) => name)))
+    expect(recorded.sort()).toEqual(prefixesOf(specs.map(({ name }) => name)))
   })
 })
 
-describe("heads", () => {
-  test("the pooler is tanh of a product with the first token's state", () => {
+describe("output heads", () => {
+  test("the pooler is tanh of a product with the first token's hidden state", () => {
     const hidden = valuesOf(() => encode(model, batch))
     const pooled = valuesOf(() =>
       tf.tidy(() => pool(model, encode(model, batch, { indices: clsIndices(batch.offsets) }))),
@@ -256,7 +256,7 @@ describe("heads", () => {
     expect(largestDifference(pooled, expected)).toBeLessThan(1e-6)
   })
 
-  test("the masked language model, written out in float64", () => {
+  test("the masked language model agrees with its formula in float64", () => {
     const positions = Int32Array.of(1, 7, 10)
     const hidden = valuesOf(() => encode(model, batch))
     const logits = valuesOf(() =>
@@ -265,7 +265,7 @@ describe("heads", () => {
     const vector = (name: string) => model.parameters.get(name).arraySync() as number[]
     const matrix = (name: string) => model.parameters.get(name).arraySync() as number[][]
     const prefix = "cls.predictions.transform"
-    // x Φ(x) with Φ by Simpson's rule: a way of its own to the error function.
+    // x Φ(x) with Φ by Simpson's rule, independent of the implementation's error function.
     const gelu = (x: number) => {
       const n = 2000
       let area = 0
@@ -296,7 +296,7 @@ describe("heads", () => {
     expect(largestDifference(logits, expected)).toBeLessThan(1e-5)
   })
 
-  test("the word embeddings learn from both of their uses", () => {
+  test("the word embeddings get gradients from both of their uses", () => {
     const word = "bert.embeddings.word_embeddings.weight"
     const loss = () =>
       softmaxCrossEntropy(
@@ -305,7 +305,7 @@ describe("heads", () => {
       )
     const { value, gradients } = valueAndGradients(loss, model.parameters, [word])
     const gradient = gradients.get(word)!.arraySync() as number[][]
-    // 15 is not in the batch and no label: it hears of the loss through the decoder alone. 5 is in the batch.
+    // 15 is neither in the batch nor a label: its gradient comes from the decoder alone. 5 is in the batch.
     for (const id of [15, 5]) {
       const original = model.parameters.get(word).clone()
       const at = (epsilon: number) => {

@@ -12,7 +12,7 @@ const problemsOf = (changes: Record<string, unknown>): string => {
   return out instanceof type.errors ? out.summary : "accepted"
 }
 
-test("what transformers writes is understood, unknown keys and all", () => {
+test("a config.json of transformers is read, and its unknown keys are ignored", () => {
   expect(BertConfig(fixture)).toEqual({
     layers: 2,
     hidden: 32,
@@ -31,7 +31,7 @@ test("what transformers writes is understood, unknown keys and all", () => {
   })
 })
 
-test("a config that is written says the same when it is read", () => {
+test("a config survives writing and reading", () => {
   const config = {
     ...configOf("mini", 1000, 3),
     hiddenDropout: 0.4,
@@ -61,34 +61,34 @@ test.each<[string, Record<string, unknown>, string]>([
   ["no model type", { model_type: undefined }, "model_type"],
   ["an approximate activation", { hidden_act: "gelu_new" }, "hidden_act"],
   [
-    "heads that do not divide",
+    "heads that do not divide the hidden width",
     { num_attention_heads: 5 },
     "hidden_size must be a multiple of num_attention_heads (5)",
   ],
   ["no layers", { num_hidden_layers: 0 }, "num_hidden_layers"],
   ["a negative size", { hidden_size: -32 }, "hidden_size"],
-  ["half a size", { intermediate_size: 1.5 }, "intermediate_size"],
+  ["a fractional size", { intermediate_size: 1.5 }, "intermediate_size"],
   ["an absurd size", { vocab_size: 1e12 }, "vocab_size"],
   ["a size as text", { hidden_size: "32" }, "hidden_size"],
-  ["relative positions", { position_embedding_type: "relative_key" }, "position_embedding_type"],
+  ["relative position embeddings", { position_embedding_type: "relative_key" }, "position_embedding_type"],
   ["a decoder", { is_decoder: true }, "is_decoder"],
   ["cross-attention", { add_cross_attention: true }, "add_cross_attention"],
   ["an untied decoder", { tie_word_embeddings: false }, "tie_word_embeddings"],
   ["pruned heads", { pruned_heads: { 1: [0] } }, "pruned_heads"],
-  ["everything dropped", { hidden_dropout_prob: 1 }, "hidden_dropout_prob"],
-  ["labels with a hole", { id2label: { 0: "a", 2: "c" } }, "id2label"],
-  ["two numbers of labels", { id2label: { 0: "a", 1: "b" }, num_labels: 3 }, "num_labels"],
+  ["a dropout rate of 1", { hidden_dropout_prob: 1 }, "hidden_dropout_prob"],
+  ["labels with a gap", { id2label: { 0: "a", 2: "c" } }, "id2label"],
+  ["contradicting numbers of labels", { id2label: { 0: "a", 1: "b" }, num_labels: 3 }, "num_labels"],
 ])("refused: %s", (_, changes, key) => {
   expect(problemsOf(changes)).toContain(key)
 })
 
-test("pruned_heads that are empty, and a number of labels alone, are fine", () => {
+test("empty pruned_heads, and num_labels without id2label, are accepted", () => {
   expect(problemsOf({ pruned_heads: {} })).toBe("accepted")
   expect(BertConfig({ ...fixture, num_labels: 3 })).toMatchObject({
     labels: ["LABEL_0", "LABEL_1", "LABEL_2"],
   })
 })
 
-test("published sizes have heads of 64 features", () => {
+test("the attention heads of the published sizes have 64 features", () => {
   for (const { hidden, heads } of Object.values(sizes)) expect(hidden / heads).toBe(64)
 })

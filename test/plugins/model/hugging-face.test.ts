@@ -29,7 +29,7 @@ afterEach(() => {
 const save = (folder: string, architecture: Architecture) =>
   Effect.runPromise(saveModel(folder, model, architecture))
 
-/** What is loaded, as bits, its tensors freed. */
+/** The loaded model with its parameters as bits; its tensors are disposed of. */
 const load = async (folder: string, wanted: ModelWanted) => {
   const { parameters, ...rest } = await Effect.runPromise(loadModel(folder, wanted))
   const host = parameters.toHost()
@@ -75,12 +75,12 @@ const zeros = (...shape: number[]): HostTensor => ({
 const everything: ModelWanted = { outputHeads: { pooler: "read", classifier: "read" } }
 const encoderOnly: ModelWanted = { outputHeads: {} }
 
-describe("a model that is written", () => {
+describe("a written model", () => {
   test.each<[Architecture, ModelWanted]>([
     ["BertForSequenceClassification", everything],
     ["BertModel", { outputHeads: { pooler: "read" } }],
     ["BertForMaskedLM", { outputHeads: { maskedLanguageModel: "read" } }],
-  ])("as %s is the same, bit for bit, when it is read", (architecture, wanted) =>
+  ])("as %s is read back bit for bit", (architecture, wanted) =>
     withFolder(async (folder) => {
       await save(folder, architecture)
       expect((await readdir(folder)).sort()).toEqual(["config.json", "model.safetensors"])
@@ -125,7 +125,7 @@ describe("other layouts of the same weights", () => {
 
   test("float16, widened without rounding", () =>
     withFolder(async (folder) => {
-      // Rounded to float16 beforehand, so that nothing is lost by writing them so.
+      // Rounded to float16 beforehand, so that writing them as float16 loses nothing.
       const weights = [...weightsOf("BertModel")].map(
         ([name, { shape, values }]) =>
           [name, { shape, values: Float32Array.from(new Float16Array(values)) }] as const,
@@ -147,14 +147,14 @@ describe("other layouts of the same weights", () => {
       expect((await load(folder, { outputHeads: { pooler: "read" } })).bits).toEqual(bitsOf(weights))
     }))
 
-  test("in several files", () =>
+  test("in shards", () =>
     withFolder(async (folder) => {
       const weights = weightsOf("BertForSequenceClassification")
       await writeShards(folder, [...weights])
       expect((await load(folder, everything)).bits).toEqual(bitsOf(weights))
     }))
 
-  test("the tied decoder saved again, and outputHeads and constants beside what is asked for", () =>
+  test("with the tied decoder saved again, and with output heads and constants that are not requested", () =>
     withFolder(async (folder) => {
       const weights = weightsOf("BertForMaskedLM")
       const word = weights.get("bert.embeddings.word_embeddings.weight")!
@@ -179,7 +179,7 @@ describe("other layouts of the same weights", () => {
       expect(encoder.ignored).toHaveLength(15)
     }))
 
-  test("the bias of predictions under the decoder's name alone", () =>
+  test("with the bias of the predictions only under the decoder's name", () =>
     withFolder(async (folder) => {
       const weights = weightsOf("BertForMaskedLM")
       const renamed = [...weights].map(
@@ -208,10 +208,10 @@ const writeShards = async (folder: string, weights: (readonly [string, HostTenso
   await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index))
 }
 
-describe("outputHeads", () => {
+describe("output heads", () => {
   const head = stream(5, "head")
 
-  test("are drawn where the checkpoint has none, or whatever it has, and the caller is told", () =>
+  test("are drawn if the checkpoint lacks them, or always on request, and are reported as drawn", () =>
     withFolder(async (folder) => {
       await save(folder, "BertForMaskedLM")
       const labels = ["entailment", "not_entailment"]
@@ -230,7 +230,7 @@ describe("outputHeads", () => {
       }
     }))
 
-  test("are read where they are there", () =>
+  test("are read if the checkpoint has them", () =>
     withFolder(async (folder) => {
       await save(folder, "BertForSequenceClassification")
       const wanted: ModelWanted = {
@@ -244,7 +244,7 @@ describe("outputHeads", () => {
       expect(read.config.labels).toEqual(model.config.labels)
     }))
 
-  test("of which a part is missing are not drawn", () =>
+  test("that are incomplete are refused, not drawn", () =>
     withFolder(async (folder) => {
       const weights = weightsOf("BertModel")
       weights.delete("bert.pooler.dense.bias")
@@ -253,12 +253,12 @@ describe("outputHeads", () => {
       expect(await refusal(folder, wanted)).toContain("bert.pooler.dense.bias is missing")
     }))
 
-  test("that must be read are missed", () =>
+  test("that must be read are refused if they are missing", () =>
     withFolder(async (folder) => {
       await save(folder, "BertModel")
       const message = await refusal(folder, everything)
       expect(message).toContain(
-        "classifier.weight is missing; config.json asks for [3, 8] (num_labels 3, hidden_size 8)",
+        "classifier.weight is missing; config.json expects [3, 8] (num_labels 3, hidden_size 8)",
       )
     }))
 })
@@ -284,11 +284,11 @@ describe("refused", () => {
     ))
   test("an unknown part of a head that is read", () =>
     refused((w) => w.set("classifier.dense.weight", zeros(2)), {}, "classifier.dense.weight is in"))
-  test("a misshapen tensor", () =>
+  test("a tensor of the wrong shape", () =>
     refused(
       (w) => w.set(query, zeros(8, 4)),
       {},
-      `${query} in model.safetensors has the shape [8, 4]; config.json asks for [8, 8] (hidden_size 8, hidden_size 8)`,
+      `${query} in model.safetensors has the shape [8, 4]; config.json expects [8, 8] (hidden_size 8, hidden_size 8)`,
     ))
   test("a transposed tensor of the same size", () =>
     refused((w) => w.set("classifier.weight", zeros(8, 3)), {}, "has the shape [8, 3]"))
@@ -296,7 +296,7 @@ describe("refused", () => {
     refused(
       nothing,
       { vocab_size: 21 },
-      "[20, 8]; config.json asks for [21, 8] (vocab_size 21, hidden_size 8)",
+      "[20, 8]; config.json expects [21, 8] (vocab_size 21, hidden_size 8)",
     ))
   test("a config with another width", () =>
     refused(nothing, { hidden_size: 16 }, "hidden_size 16", "more like"))
@@ -304,7 +304,7 @@ describe("refused", () => {
     refused(
       nothing,
       { num_hidden_layers: 1 },
-      `${query} is in model.safetensors, but config.json says num_hidden_layers 1`,
+      `${query} is in model.safetensors, but config.json has num_hidden_layers 1`,
     ))
   test("a config with more layers", () =>
     refused(
@@ -322,7 +322,8 @@ describe("refused", () => {
       {},
       "are names of the same parameter",
     ))
-  test("no BERT", () => refused(nothing, { model_type: "gpt2" }, "config.json", "model_type"))
+  test("a model that is not a BERT", () =>
+    refused(nothing, { model_type: "gpt2" }, "config.json", "model_type"))
 
   test("a decoder that is not tied", () =>
     withFolder(async (folder) => {
@@ -339,13 +340,13 @@ describe("refused", () => {
       await save(folder, "BertForSequenceClassification")
       const path = join(folder, "model.safetensors")
       const bytes = await readFile(path)
-      const place = bytes.indexOf('"F32"', bytes.indexOf("layer.1.output"))
-      bytes.write('"I32"', place)
+      const offset = bytes.indexOf('"F32"', bytes.indexOf("layer.1.output"))
+      bytes.write('"I32"', offset)
       await writeFile(path, bytes)
       expect(await refusal(folder, everything)).toContain("found dtype I32; expected F32, F16 or BF16")
     }))
 
-  test("a folder without weights, or with a pickle", () =>
+  test("a folder without weights, or with pickled weights only", () =>
     withFolder(async (folder) => {
       await writeFile(join(folder, "config.json"), JSON.stringify(configJson(tinyConfig, "BertModel")))
       expect(await refusal(folder, encoderOnly)).toContain("there is neither model.safetensors nor")
@@ -355,23 +356,31 @@ describe("refused", () => {
     }))
 
   test.each<[string, Record<string, string>, string]>([
-    ["above", { "classifier.bias": "../model.safetensors" }, 'found the file "../model.safetensors"'],
-    ["absolute", { "classifier.bias": "/etc/model.safetensors" }, 'found the file "/etc/model.safetensors"'],
     [
-      "below",
-      { "classifier.bias": "sub/model.safetensors" },
-      "expected a .safetensors file of the same folder",
+      "in the parent folder",
+      { "classifier.bias": "../model.safetensors" },
+      'found the file "../model.safetensors"',
     ],
-    ["of Windows", { "classifier.bias": "..\\model.safetensors" }, "of the same folder"],
-    ["of another kind", { "classifier.bias": "config.json" }, "of the same folder"],
-    ["that is not there", { "classifier.bias": "model-3.safetensors" }, "there is no such file"],
     [
-      "that holds other tensors",
+      "by its absolute path",
+      { "classifier.bias": "/etc/model.safetensors" },
+      'found the file "/etc/model.safetensors"',
+    ],
+    [
+      "in a subfolder",
+      { "classifier.bias": "sub/model.safetensors" },
+      "expected a .safetensors file in the same folder",
+    ],
+    ["by a path of Windows", { "classifier.bias": "..\\model.safetensors" }, "in the same folder"],
+    ["of another type", { "classifier.bias": "config.json" }, "in the same folder"],
+    ["that is missing", { "classifier.bias": "model-3.safetensors" }, "there is no such file"],
+    [
+      "with other tensors",
       { "classifier.bias": "model-00001-of-00002.safetensors" },
       "classifier.bias is not in model-00001-of-00002",
     ],
     [
-      "that does not hold a tensor",
+      "without a tensor that it lists there",
       { "bert.extra": "model-00002-of-00002.safetensors" },
       "bert.extra is not in model-00002",
     ],

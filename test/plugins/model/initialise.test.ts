@@ -25,7 +25,7 @@ test("weights are N(0, 0.02²), biases 0, scales 1", () => {
   }
 })
 
-test("no two weights share their numbers; the same seed gives the same, another seed others", () => {
+test("no two weights have the same values; the same seed gives the same values, another seed others", () => {
   const firstNumbers = (seed: number) =>
     [...initialise(config, specs, stream(seed, "head"))]
       .filter(([name]) => name.endsWith("weight") && !name.endsWith("LayerNorm.weight"))
@@ -36,7 +36,7 @@ test("no two weights share their numbers; the same seed gives the same, another 
   expect(firstNumbers(2)).not.toEqual(numbers)
 })
 
-test("a head's numbers do not depend on what else is drawn", () => {
+test("an output head's values do not depend on what else is drawn", () => {
   const all = new Map(initialise(config, specs, stream(3, "head")))
   const alone = new Map(
     initialise(
@@ -49,7 +49,7 @@ test("a head's numbers do not depend on what else is drawn", () => {
   expect(alone.get("classifier.weight")).toEqual(all.get("classifier.weight")!)
 })
 
-test("what is no parameter of BERT is refused", () => {
+test("a parameter that is not one of BERT's is refused", () => {
   const foreign = [{ ...specs[0]!, name: "bert.lm_head.weight" }]
   expect(() => [...initialise(config, foreign, stream(1, "head"))]).toThrow("bert.lm_head.weight")
 })

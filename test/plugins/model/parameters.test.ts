@@ -36,7 +36,7 @@ describe("BERT-large", () => {
   })
 })
 
-test("every name is there once", () => {
+test("no two parameters have the same name", () => {
   const names = parametersOf(configOf("base", 30522, 0), outputHeads).map(({ name }) => name)
   expect(new Set(names).size).toBe(names.length)
 })
@@ -49,13 +49,13 @@ describe("flops", () => {
     predictions: 0,
   })
 
-  test("are those of the products, written out for a layer of one sequence", () => {
+  test("are those of the matrix products of a layer on one sequence, listed one by one", () => {
     const sizes = { layers: 1, hidden: 6, intermediate: 10, vocabularySize: 50 }
     const products = [
       ...Array.from({ length: 4 }, () => [5, 6, 6]),
       [5, 6, 10],
       [5, 10, 6],
-      // Scores and contexts of two outputHeads of three features.
+      // Scores and contexts of two attention heads of three features.
       [5, 3, 5],
       [5, 3, 5],
       [5, 5, 3],
@@ -65,7 +65,7 @@ describe("flops", () => {
     expect(forwardFlops(sizes, [], workloadOf([5]))).toBe(expected)
   })
 
-  test("add up over sequences, layers and outputHeads", () => {
+  test("add up over sequences, layers and output heads", () => {
     const sizes = { layers: 3, hidden: 6, intermediate: 10, vocabularySize: 50 }
     const one = (length: number) => forwardFlops(sizes, ["pooler"], workloadOf([length]))
     expect(forwardFlops(sizes, ["pooler"], workloadOf([5, 9]))).toBe(one(5) + one(9))
@@ -73,7 +73,7 @@ describe("flops", () => {
       3 * forwardFlops({ ...sizes, layers: 1 }, [], workloadOf([5])),
     )
     const predicting = { ...workloadOf([5]), predictions: 2 }
-    // Of five tokens two ask: two products of five rows and two of two, two of the inner network, and 2 x 5 pairs.
+    // Two of five tokens have queries: two products of five rows, two of two, two feed-forward ones, and 2 x 5 pairs.
     const lastLayer = 2 * (2 * 5 * 36 + 2 * 2 * 36 + 2 * 2 * 60 + 2 * 10 * 6)
     const head = 2 * (2 * 6 * 6 + 2 * 6 * 50)
     expect(forwardFlops(sizes, ["maskedLanguageModel"], predicting)).toBe(

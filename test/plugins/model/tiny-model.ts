@@ -30,7 +30,7 @@ export const tinyConfig: BertConfig = {
   padTokenId: 0,
 }
 
-/** A model whose every parameter, biases and scales too, is random and large enough to matter. */
+/** A model with parameters that are all random and large enough to matter, biases and scales included. */
 export const tinyModel = (
   config: BertConfig = tinyConfig,
   wanted: readonly OutputHead[] = outputHeads,
@@ -45,7 +45,7 @@ export const tinyModel = (
   return { config, parameters }
 }
 
-/** Runs `body` with a folder that is removed afterwards. */
+/** Runs `body` with a temporary folder, which is deleted afterwards. */
 export const withFolder = async <A>(body: (folder: string) => Promise<A>): Promise<A> => {
   const folder = await mkdtemp(join(tmpdir(), "model-"))
   try {

@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 
 describe("BERT's uncased vocabulary", () => {
-  test.each(Object.entries(copied))("%s: the first examples", (_, { max_len, first }) => {
+  test.each(Object.entries(copied))("%s: ids and types of the first examples", (_, { max_len, first }) => {
     for (const { texts, ids, types } of first) {
       const encoded = tokenizer.encode(texts[0], texts[1], max_len)
       expect([...encoded.ids]).toEqual([...ids])
@@ -36,7 +36,7 @@ describe("BERT's uncased vocabulary", () => {
   })
 
   const reference = join(shared, "fixtures/tokenization.json")
-  describe.skipIf(!existsSync(reference))("whole sets", () => {
+  describe.skipIf(!existsSync(reference))("on whole data sets", () => {
     const sets: [string, { max_len: number; examples: number; tokens: number; sha256: string }][] =
       existsSync(reference) ? Object.entries(JSON.parse(readFileSync(reference, "utf8"))) : []
     const textsOf = (name: string): string[][] => {
@@ -62,14 +62,14 @@ describe("BERT's uncased vocabulary", () => {
     })
   })
 
-  test("text without a word, and words that the vocabulary has no pieces for", () => {
+  test("text without words, and words that the vocabulary has no pieces for", () => {
     expect([...tokenizer.encode("", undefined, 8).ids]).toEqual([101, 102])
     expect([...tokenizer.encode("  \u200b ", "", 8).ids]).toEqual([101, 102, 102])
     expect([...tokenizer.encode("\u{1f9ea}", undefined, 8).ids]).toEqual([101, 100, 102])
     expect([...tokenizer.encode("a".repeat(101), undefined, 8).ids]).toEqual([101, 100, 102])
   })
 
-  test("a length that leaves no room is refused", () => {
+  test("a maximum length that leaves no room for text is refused", () => {
     expect(() => tokenizer.encode("a", undefined, 2)).toThrow("maximum length of 2")
     expect(() => tokenizer.encode("a", "b", 4)).toThrow("maximum length of 4")
     expect(() => tokenizer.encode("a", "b", Number.NaN)).toThrow(RangeError)
@@ -77,8 +77,8 @@ describe("BERT's uncased vocabulary", () => {
   })
 })
 
-test("longest first is what taking tokens away one by one gives", () => {
-  // From the longer one; from the first where they are equally long, so that the second keeps the odd token.
+test("longestFirst gives the same as removing tokens one by one", () => {
+  // From the longer one; on a tie from the first, unless it was the longer one at the start.
   const oneByOne = (first: number, second: number, room: number): [number, number] => {
     const start = { first, second }
     let [a, b] = [first, second]
@@ -122,7 +122,7 @@ describe("vocabularies", () => {
       ...changes,
     })
 
-  test("special pieces are found by name, wherever they stand", async () => {
+  test("special tokens are found by name, whatever their ids", async () => {
     const tokens = ["hello", "[SEP]", "[MASK]", "##s", "[PAD]", "[CLS]", "0", "[UNK]"]
     const expected = { tokens, special: { pad: 4, unknown: 7, cls: 5, separator: 1, mask: 2 } }
     expect(await read("vocab.txt", tokens.map((token) => `${token}\n`).join(""))).toEqual(expected)
@@ -132,7 +132,7 @@ describe("vocabularies", () => {
     expect([...own.encode("Hellos 0 [MASK] ?", undefined, 16).ids]).toEqual([5, 0, 3, 6, 2, 7, 1])
   })
 
-  test("the same file as vocab.txt and as tokenizer.json", async () => {
+  test("the vocab.txt and the tokenizer.json of a model are read alike", async () => {
     const path = join(shared, "data/vocab/bert-base-uncased.tokenizer.json")
     if (!existsSync(path)) return
     const [lines, pieces] = await Promise.all(
@@ -144,12 +144,17 @@ describe("vocabularies", () => {
 
   test.each<[string, string, string | Uint8Array, string]>([
     [
-      "a special piece is missing",
+      "a special token is missing",
       "vocab.txt",
       special.filter((p) => p !== "[MASK]").join("\n"),
       "[MASK] is not in this vocabulary of 4 pieces",
     ],
-    ["a piece twice", "vocab.txt", [...special, "a", "b", "a"].join("\n"), '"a" stands at 5 and at 7'],
+    [
+      "a token twice",
+      "vocab.txt",
+      [...special, "a", "b", "a"].join("\n"),
+      'the token "a" appears twice, with ids 5 and 7',
+    ],
     [
       "not UTF-8",
       "vocab.txt",
@@ -159,13 +164,13 @@ describe("vocabularies", () => {
     ["empty", "vocab.txt", "", "[PAD] is not in this vocabulary of 0 pieces"],
     ["not JSON", "tokenizer.json", "[PAD]", "it is not JSON"],
     [
-      "byte pairs",
+      "byte-pair encoding",
       "tokenizer.json",
       json(special, { model: { type: "BPE", vocab: {}, merges: [] } }),
       "model.type",
     ],
     [
-      "case kept",
+      "a cased vocabulary",
       "tokenizer.json",
       json(special, { normalizer: { type: "BertNormalizer", lowercase: false } }),
       "normalizer.lowercase",
@@ -177,7 +182,7 @@ describe("vocabularies", () => {
       "the id 7 of",
     ],
     [
-      "an added token beside the vocabulary",
+      "an added token outside the vocabulary",
       "tokenizer.json",
       json(special, { added_tokens: [{ id: 5, content: "[NEW]" }] }),
       '"[NEW]" has id 5',

@@ -155,7 +155,7 @@ describe("what cannot be trained", () => {
       { ...small, batchSize: 2, positions: 8 },
       { corpus: { ...corpus, sequences } },
     )
-    expect(message).toContain("a sequence of 11 tokens, the model takes at most 8 (the option positions)")
+    expect(message).toContain("a sequence of 11 tokens, but the model takes at most 8 (the option positions)")
     expect(message).toContain("token id 99")
     expect(message).toContain("segment id 4")
   })
@@ -163,7 +163,7 @@ describe("what cannot be trained", () => {
   test("a corpus of another vocabulary", async () => {
     const other = { ...corpus, vocabularySize: 30, special: { ...special, mask: 5 } }
     const message = await refused(small, { corpus: other })
-    expect(message).toContain("a vocabulary of 30 tokens, the model has 25")
+    expect(message).toContain("a vocabulary of 30 tokens, but the model has 25")
     expect(message).toContain("corpus has 5 as its mask token, vocabulary has 4")
   })
 

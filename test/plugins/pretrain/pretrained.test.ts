@@ -226,7 +226,7 @@ describe("from the hub", () => {
       try {
         await withHub(async (asked) => {
           const message = await refused({ source: "hf://someone/tiny-bert" })
-          expect(message).toContain("expected a .safetensors file of the same folder")
+          expect(message).toContain("expected a .safetensors file in the same folder")
           expect(asked.filter((line) => line.includes("-0000"))).toEqual([])
         }, sharded)
       } finally {

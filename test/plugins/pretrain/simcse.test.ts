@@ -221,7 +221,7 @@ describe("what cannot be trained", () => {
   test("sentences longer than the positions, unless they are cut", async () => {
     const sequences = packSequences([sentence(0, 18), sentence(3, 18)])
     const message = await refused({ batchSize: 2 }, { corpus: { ...corpus, sequences } })
-    expect(message).toContain("corpus has a sequence of 20 tokens, the model takes at most 16")
+    expect(message).toContain("corpus has a sequence of 20 tokens, but the model takes at most 16")
     expect(message).toContain(join(checkpoint.folder, "config.json"))
     await withFolder(async (folder) => {
       const options = { batchSize: 2, steps: 1, maxLength: 16 }
@@ -235,7 +235,7 @@ describe("what cannot be trained", () => {
       {},
       { corpus: { ...corpus, vocabularySize: 30 }, dev: { sets: [flat], vocabularySize: 24 } },
     )
-    expect(message).toContain("corpus was tokenised with a vocabulary of 30 tokens, the model has 25")
+    expect(message).toContain("corpus was tokenised with a vocabulary of 30 tokens, but the model has 25")
     expect(message).toContain("dev (circle) was tokenised with a vocabulary of 24 tokens")
     expect(message).toContain("dev has no two different scores")
   })
