@@ -46,7 +46,7 @@ const Options = type({
   weightDecay: "0 <= number <= 1 = 0",
   /** AdamW's bias correction. Without it the first updates are several times larger, and runs less stable. */
   biasCorrection: "boolean = false",
-  /** Everywhere in the model, whatever its checkpoint was trained with. */
+  /** The dropout rate throughout the model, whatever its checkpoint was trained with. */
   dropout: "0 <= number < 1 = 0.1",
   /** Whether the fine-tuned model is kept with the run. */
   keepModel: "boolean = false",
@@ -72,7 +72,7 @@ const lengthOf = (options: Options, examples: number) => {
   }
 }
 
-/** The most frequent label; the first one of equals. */
+/** The most frequent label; the first one in a tie. */
 const majorityOf = (labels: Int32Array, classes: number): number => {
   const counts = new Array<number>(classes).fill(0)
   for (const label of labels) counts[label]! += 1
@@ -80,8 +80,9 @@ const majorityOf = (labels: Int32Array, classes: number): number => {
 }
 
 /**
- * Puts the model into a folder. It is written when the run ends, since its tensors do not outlive it, and copied into
- * the artifact when that is written.
+ * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
+ *
+ * @returns copies that folder into the artifact when the artifact is written
  */
 const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
   yield* saveModel(folder, model, "BertForSequenceClassification")
@@ -158,11 +159,12 @@ const run = Effect.fn("classification")(function* (
 }, Effect.scoped)
 
 /**
- * Fine-tunes a BERT with a fresh classifier on labelled examples (Devlin et al. 2019, section 4): AdamW, by default
- * without bias correction, linear warm-up and decay, the model after the last update.
+ * Fine-tunes a BERT with a new classifier on labelled examples (Devlin et al. 2019, section 4): AdamW, by default
+ * without bias correction, with linear warm-up and decay. The model after the last update is evaluated on the dev
+ * split.
  *
- * The seed drives four streams, each on its own: `head` (the classifier's weights, and the pooler's where the
- * checkpoint has none), `order` (the batches), `dropout`, and `probe` (for the probes that watch).
+ * The seed drives four independent streams: `head` (the classifier's weights, and the pooler's if the checkpoint has
+ * none), `order` (the batches), `dropout`, and `probe` (for the probes that watch the run).
  */
 export const classification = plugin({
   name: "classification",
@@ -203,7 +205,7 @@ export const classification = plugin({
         memory: 4 * model + activationBytes(checkpoint, workload(batchSize)),
         // Losses, learning rates and gradient norms in float64; predictions and labels in int32.
         disk: 3 * 8 * steps + 2 * 4 * data.dev + (keepModel ? model : 0),
-        // The old and the new state of the training side by side: parameters and moments.
+        // The previous and the new saved state of the training, each with parameters and moments.
         scratch: 2 * 3 * model + (keepModel ? model : 0),
       }),
     }

@@ -1,4 +1,4 @@
-/** A BERT classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its answers. */
+/** A BERT classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its predictions. */
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { UnitFailure } from "../../../core/api/failure.ts"
@@ -9,16 +9,16 @@ import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
 
 /**
- * Logits, [N, classes]: the caller's to free.
+ * Logits, [N, classes]; the caller disposes of them.
  *
- * @param dropout in training; nothing is dropped without it
+ * @param dropout for training; nothing is dropped if omitted
  */
 export const logitsOf = (model: BertModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() =>
     classify(model, encode(model, batch, { dropout, indices: clsIndices(batch.offsets) }), dropout),
   )
 
-/** The mean cross-entropy of the examples of those indices. */
+/** The mean cross-entropy of the examples at the given indices. */
 export const lossOf = (
   model: BertModel,
   split: Split,
@@ -32,14 +32,14 @@ export const lossOf = (
     ),
   )
 
-/** Examples that are answered together: enough to fill a processor, and few beside what training holds. */
+/** Examples per batch in prediction: enough to keep the cores busy, and little memory beside that of training. */
 const batchSize = 32
 
 /**
- * The class of the largest logit for each sequence, without dropout; the first one of equals.
+ * The class with the largest logit for each sequence, without dropout; the first one in a tie.
  *
- * @param step the number of updates that made the model, for the failure
- * @throws UnitFailure `diverged` where a logit is not finite
+ * @param step the number of updates that the model has had, for the failure
+ * @throws UnitFailure `diverged` if a logit is not finite
  */
 export const predict = Effect.fnUntraced(function* (model: BertModel, sequences: Sequences, step: number) {
   const predictions = new Int32Array(countOf(sequences))

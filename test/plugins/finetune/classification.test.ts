@@ -44,7 +44,7 @@ const run = (setting: Partial<Setting> = {}): Promise<Ended> =>
 const refusal = (setting: Partial<Setting>) =>
   Effect.runPromise(Effect.flip(fineTuning({ checkpoint, scratch: freshScratch(), ...setting })))
 
-/** What `observe` gives at step 0, before anything is trained. */
+/** The row that `observe` gives at step 0, before the first update. */
 const atStart = async (observe: (view: ClassifierView) => Row, setting: Partial<Setting> = {}) => {
   const { rows } = await run({ ...setting, wanted: false, observers: [observer("start", [0], observe)] })
   return (rows.get("start") as readonly Row[])[0]!
@@ -54,9 +54,9 @@ const valuesOf = (view: ClassifierView, name: string): Float64Array =>
   Float64Array.from(view.parameters.get(name).dataSync())
 
 describe("a run", () => {
-  test("has metrics of every update and an answer for every dev example", async () => {
+  test("has metrics of every update and a prediction for every dev example", async () => {
     const { run: done } = await run()
-    // 21 examples in batches of 4: 6 updates an epoch, 18 in all, ⌈0.3 · 6⌉ = 2 of warm-up.
+    // 21 examples in batches of 4: 6 updates per epoch, 18 in all, ⌈0.3 · 6⌉ = 2 of them warm-up.
     expect(done).toMatchObject({ seed: 1, steps: 18, warmupSteps: 2 })
     expect([done.loss.length, done.gradientNorm.length]).toEqual([18, 18])
     expect([...done.learningRate.subarray(0, 4)]).toEqual([0, 5e-4, 1e-3, (1e-3 * 15) / 16])
@@ -67,7 +67,7 @@ describe("a run", () => {
     expect(done.majorityLabel).toBe(ones > 21 - ones ? 1 : 0)
   })
 
-  test("learns what can be learned", async () => {
+  test("fits data that can be learned", async () => {
     const { run: done } = await run({
       data: examplesOf(64, 40),
       options: { lr: 5e-3, epochs: 10, batchSize: 8, dropout: 0 },
@@ -77,23 +77,23 @@ describe("a run", () => {
     expect(isFailure(scoreOf(done))).toBe(false)
   })
 
-  test("of the same seed has the same bits; of another seed other ones", async () => {
+  test("has the same bits with the same seed, and others with another seed", async () => {
     const first = await run()
     expect(await run()).toEqual(first)
     expect((await run({ options: { seed: 2 } })).run.loss).not.toEqual(first.run.loss)
   })
 
-  test("sees each example once an epoch, the rest of them in a short last batch", async () => {
-    // So small a rate leaves the model as it was, and its loss on a batch can be asked for directly.
+  test("trains on each example once per epoch, with a shorter last batch", async () => {
+    // Such a small learning rate leaves the model as it was, so its loss on each batch can be computed directly.
     const data = examplesOf(21)
     const { run: done } = await run({ data, options: { lr: 1e-30, dropout: 0 } })
     const { loss: expected } = await atStart(
       (view) => {
         const losses = Array.from({ length: 18 }, (_, step) => {
           const order = permutation(stream(1, "order"), 21, Math.floor(step / 6))
-          const places = order.subarray((step % 6) * 4, (step % 6) * 4 + 4)
-          expect(places).toHaveLength(step % 6 === 5 ? 1 : 4)
-          const loss = lossOf(view, data.train, places)
+          const indices = order.subarray((step % 6) * 4, (step % 6) * 4 + 4)
+          expect(indices).toHaveLength(step % 6 === 5 ? 1 : 4)
+          const loss = lossOf(view, data.train, indices)
           const value = loss.dataSync()[0]!
           loss.dispose()
           return value
@@ -105,7 +105,7 @@ describe("a run", () => {
     expect(done.loss).toEqual(expected as Float64Array)
   })
 
-  test("is of the dropout that was asked for, whatever the checkpoint was trained with", async () => {
+  test("uses the dropout rate of its options, whatever the checkpoint was trained with", async () => {
     const trainedWith = (hiddenDropout: number) =>
       writeCheckpoint(join(root, `dropout-${hiddenDropout}`), {
         hiddenDropout,
@@ -119,8 +119,8 @@ describe("a run", () => {
   })
 })
 
-describe("stopped and gone on with", () => {
-  test.each([1, 5, 6, 17, 18])("after %p updates: the same bits", async (step) => {
+describe("a run that is stopped and resumed", () => {
+  test.each([1, 5, 6, 17, 18])("after %p updates has the same bits", async (step) => {
     const observe = (view: ClassifierView): Row => ({ step: view.step, loss: view.loss })
     const observers = [observer("loss", [0, 5, 6, 18], observe)]
     const whole = await run({ observers })
@@ -152,7 +152,7 @@ describe("random numbers", () => {
     probe: view.stream.nameHash,
   })
 
-  test("of head, order, dropout and probe do not depend on each other", async () => {
+  test("of head, order, dropout and probe are independent of each other", async () => {
     const first = await atStart(head)
     const other = await atStart(head, { data: examplesOf(9), options: { dropout: 0.4, batchSize: 3 } })
     expect(other).toEqual(first)
@@ -162,7 +162,7 @@ describe("random numbers", () => {
     expect(first.probe).toBe(hashes[3]!)
   })
 
-  test("of the head are N(0, 0.02²), and the pooler is the checkpoint's", async () => {
+  test("of the classifier are N(0, 0.02²), and the pooler is the checkpoint's", async () => {
     const wide = await writeCheckpoint(join(root, "wide"), { hidden: 96, intermediate: 8, layers: 1 })
     const { weight, bias, pooler } = await atStart(
       (view) => ({ ...head(view), bias: valuesOf(view, "classifier.bias") }),
@@ -179,7 +179,7 @@ describe("random numbers", () => {
     stored.parameters.dispose()
   })
 
-  test("draw the pooler of a checkpoint that has none, from the head's stream", async () => {
+  test("of the stream head give the pooler too if the checkpoint has none", async () => {
     const headless = await writeCheckpoint(join(root, "headless"), {}, "BertForMaskedLM")
     const first = await atStart(head, { checkpoint: headless })
     const deviation = Math.hypot(...(first.pooler as Float64Array)) / 8
@@ -190,8 +190,8 @@ describe("random numbers", () => {
   })
 })
 
-describe("whoever watches", () => {
-  test("sees the steps that it asked for, with what led there", async () => {
+describe("an observer", () => {
+  test("observes the steps that it requested, with the metrics of the update before each", async () => {
     const rows: Row[] = []
     const observe = (view: ClassifierView): Row => {
       const { step, totalSteps, warmupSteps, loss, learningRate, seed } = view
@@ -215,7 +215,7 @@ describe("whoever watches", () => {
     expect(rows.map(({ step }) => step)).toEqual([0, 1, 2, 7, 7, 18])
   })
 
-  test("sees the classifier as it answers, and the data that it is trained on", async () => {
+  test("sees the classifier's logits, its blocks and the data that it is trained on", async () => {
     const data = examplesOf(21)
     const { logits, direct, blocks, classes } = await atStart(
       (view) => {
@@ -247,7 +247,7 @@ describe("whoever watches", () => {
     expect(watched.run).toEqual(alone.run)
   })
 
-  test("has the run stop after its last step, where nobody wants the run itself", async () => {
+  test("has the run stop after its last step if the run itself is not needed", async () => {
     const reported: number[] = []
     const observe = (view: ClassifierView): Row => ({ step: view.step, total: view.totalSteps })
     const { run: part, rows } = await run({
@@ -274,14 +274,14 @@ describe("whoever watches", () => {
 })
 
 describe("a run that fails", () => {
-  test("diverges at the step whose loss is not finite", async () => {
+  test("diverges at the step at which the loss is not finite", async () => {
     const failure = await refusal({ options: { lr: 1e30, warmupEpochs: 0 } })
     expect(failure).toBeInstanceOf(UnitFailure)
     expect(failure).toMatchObject({ outcome: "diverged", step: 1 })
     expect(failure.message).toStartWith("step 1: the ")
   })
 
-  test("diverges at the end where its last update made it so", async () => {
+  test("diverges at the end if the last update made the logits not finite", async () => {
     const failure = await refusal({ options: { lr: 1e38, warmupEpochs: 0, epochs: 0.1 } })
     expect(failure).toMatchObject({ outcome: "diverged", step: 1 })
     expect(failure.message).toContain("the fine-tuned model's logits are not finite")
@@ -324,7 +324,7 @@ describe("a run that fails", () => {
     expect(started).toEqual([])
   })
 
-  test("hears of all that is wrong at once, of each kind once", async () => {
+  test("reports all problems at once, and each kind once", async () => {
     const empty = Array.from({ length: 30 }, () => ({ ids: [], tokenTypeIds: [] }))
     const train = { sequences: packSequences(empty), labels: new Int32Array(30) }
     const { message } = await refusal({ data: { ...data, vocabularySize, train } })
@@ -340,7 +340,7 @@ describe("options", () => {
     return out instanceof type.errors ? out.summary : JSON.stringify(out)
   }
 
-  test("default to the study's", () => {
+  test("default to those of the study", () => {
     expect(JSON.parse(check({}))).toEqual({
       ...{ lr: 1e-5, seed: 1, batchSize: 16, epochs: 3, warmupEpochs: 0.3, clip: 1, beta1: 0.9 },
       ...{ beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false, dropout: 0.1 },
@@ -365,13 +365,13 @@ describe("options", () => {
     [{ learningRate: 1e-5 }, "learningRate must be removed"],
   ])("refuse %j", (options, message) => expect(check(options)).toContain(message))
 
-  test("without a rate or a seed are refused", () => {
+  test("without a learning rate or a seed are refused", () => {
     expect(String(classification.options({}))).toContain("lr must be a number (was missing)")
     expect(String(classification.options({}))).toContain("seed must be a number (was missing)")
   })
 })
 
-test("a model that is kept is written with its tokeniser, and gives the run's answers", async () => {
+test("a kept model is written with its tokeniser, and gives the run's predictions", async () => {
   const source = await writeCheckpoint(join(root, "with-vocabulary"))
   await writeFile(join(source.folder, "vocab.txt"), "[PAD]\n")
   const data = examplesOf(21)
@@ -388,8 +388,8 @@ test("a model that is kept is written with its tokeniser, and gives the run's an
   const outputHeads = { pooler: "read", classifier: "read" } as const
   const model = await Effect.runPromise(loadModel(taken.modelFolder!, { outputHeads }))
   expect(model.config.labels).toEqual(data.labelNames)
-  const answers = await Effect.runPromise(predict(model, data.dev.sequences, 18))
-  expect([...answers]).toEqual([...done.predictions])
+  const predictions = await Effect.runPromise(predict(model, data.dev.sequences, 18))
+  expect([...predictions]).toEqual([...done.predictions])
   model.parameters.dispose()
 })
 
@@ -407,8 +407,8 @@ test("the estimate of BERT-large on RTE", () => {
   })
   const parameters = 335_141_888 + 2050
   expect(artifact).toMatchObject({ steps: 468, warmupSteps: 47, batchSize: 16, parameters, layers: 24 })
-  // Six operations for each of the encoder's 302 million parameters, each token, three epochs; attention is little.
-  // Of the last layer's 12 h² weights only those of keys and values meet every token.
+  // Six operations for each of the encoder's 302 million parameters, per token, in three epochs; attention adds
+  // little. Of the last layer's 12 h² weights only those of keys and values are applied to every token.
   const products = 6 * (302_309_376 - 10 * 1024 ** 2) * 3 * 2490 * 70
   expect(cost.flops / products).toBeGreaterThan(1)
   expect(cost.flops / products).toBeLessThan(1.1)

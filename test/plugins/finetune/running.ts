@@ -18,7 +18,7 @@ import { tinyConfig, tinyModel } from "../model/tiny-model.ts"
 
 export const special = { pad: 0, unknown: 1, cls: 2, separator: 3, mask: 4 }
 
-/** Sequences of several lengths, in two segments; the label says whether the last word is 5 or 6. */
+/** Sequences of several lengths, in two segments; the label is whether the last word is 5 or 6. */
 export const splitOf = (count: number, seed: number): Split => {
   const draw = (site: number, bound: number) =>
     integers({ stream: stream(seed, "test"), site, iteration: 0 }, count, bound)
@@ -61,7 +61,7 @@ export interface Setting {
   readonly scratch: string
   readonly wanted?: boolean
   readonly observers?: readonly Omit<Observer, "scratch">[]
-  /** Called with each report of progress. */
+  /** Called with the steps done at each report of progress. */
   readonly report?: (done: number) => Effect.Effect<void>
 }
 
@@ -70,7 +70,7 @@ export interface Ended {
   readonly rows: ReadonlyMap<string, readonly Row[] | PluginError>
 }
 
-/** Options as a pipeline file completes them. */
+/** Options completed by the plugin's defaults, as in a pipeline file. */
 export const completed = (plugin: AnyPlugin, options: Readonly<Record<string, unknown>>) => {
   const decoded: unknown = plugin.options(options)
   if (decoded instanceof type.errors) throw new Error(decoded.summary)
@@ -100,7 +100,7 @@ export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> 
     return { run, rows }
   })
 
-/** An observer that gives one row a step. */
+/** An observer that gives one row at each of the steps. */
 export const observer = (
   key: string,
   steps: readonly number[],
