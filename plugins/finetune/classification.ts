@@ -44,7 +44,7 @@ const Options = type({
   beta2: "0 <= number < 1 = 0.999",
   epsilon: positive.default(1e-6),
   weightDecay: "0 <= number <= 1 = 0",
-  /** AdamW's bias correction. Without it the first updates are several times larger, and runs less stable. */
+  /** AdamW's bias correction. Without it the first updates are several times larger, and runs are less stable. */
   biasCorrection: "boolean = false",
   /** The dropout rate throughout the model, whatever its checkpoint was trained with. */
   dropout: "0 <= number < 1 = 0.1",

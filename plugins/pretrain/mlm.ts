@@ -1,7 +1,7 @@
 /**
  * Masked-language-model training of BERT (Devlin et al. 2019) without next-sentence prediction, from scratch or from
  * a checkpoint. The learning rate rises linearly over the warm-up and then falls linearly to 0; the defaults are the
- * publication's. AdamW corrects its bias; weight decay is that of all parameters, biases and LayerNorms included.
+ * paper's. AdamW has bias correction; weight decay applies to all parameters, biases and LayerNorms included.
  */
 import { join } from "node:path"
 import { type } from "arktype"
@@ -38,20 +38,20 @@ import { batchProblems, refuse, vocabularyProblems } from "./shared/requirements
 const Options = type({
   "+": "reject",
   ...durationOptions,
-  /** Of a new model; a checkpoint has its own. */
+  /** The size of a new model; a checkpoint has its own. */
   "size?": sizeOption,
-  /** The longest sequence that a new model takes, 512 where left out; a checkpoint has its own. */
+  /** The longest sequence that a new model takes, by default 512; a checkpoint has its own. */
   "positions?": "2 <= number.integer <= 65536",
-  /** Sentences in an update. */
+  /** Sentences per update. */
   batchSize: "1 <= number.integer <= 65536 = 256",
-  /** The largest learning rate. */
+  /** The peak learning rate. */
   lr: "0 < number < 1 = 0.0001",
-  /** Part of the updates over which the learning rate rises. */
+  /** Fraction of the updates over which the learning rate rises. */
   warmupRatio: "0 <= number <= 1 = 0.01",
   weightDecay: "0 <= number < 1 = 0.01",
-  /** Largest norm of the gradient. */
+  /** Gradients whose norm exceeds this are scaled down to it. */
   clip: "number > 0 = 1",
-  /** Of hidden states and of attention probabilities. */
+  /** The dropout rate of hidden states and of attention probabilities. */
   dropout: "0 <= number < 1 = 0.1",
   seed: "0 <= number.integer <= 4294967295 = 42",
 }).narrow(saidOnce)
@@ -60,15 +60,15 @@ type Options = typeof Options.infer
 const outputHeads: readonly OutputHead[] = ["pooler", "maskedLanguageModel"]
 const defaultPositions = 512
 
-/** Whether there is one model to train, and one alone. */
+/** Whether exactly one model is given: a size for a new one, or a checkpoint. */
 const modelProblems = ({ size, positions }: Options, checkpoint: CheckpointTaken | undefined) => {
   if (checkpoint === undefined) {
     return size === undefined
-      ? ["size must be given (a new model's, such as mini), or a checkpoint to go on from"]
+      ? ["size must be given for a new model (such as mini), or else a checkpoint to start from"]
       : []
   }
   return Object.entries({ size, positions }).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name} is of a new model: leave it out, the checkpoint has its own`],
+    value === undefined ? [] : [`${name} is for a new model only; omit it, since the checkpoint has its own`],
   )
 }
 
@@ -154,10 +154,10 @@ const run = Effect.fn("mlm")(function* ({
 })
 
 /**
- * The exported checkpoint has the masked-language-model head and a pooler. No next-sentence prediction trains the
- * pooler: it stays as the checkpoint had it, or as it was drawn from the seed, in the place of the stream where
- * `simcse` draws its head. So a study's arms with and without SimCSE all bring a pooler to fine-tuning, and with equal
- * seeds SimCSE's started as the very one that the arm without it has.
+ * The exported checkpoint has the masked-language-model head and a pooler. Without next-sentence prediction nothing
+ * trains the pooler: it stays as in the checkpoint, or as drawn from the seed, at the site of the stream from which
+ * `simcse` draws its head. So the arms of a study with and without SimCSE all bring a pooler to fine-tuning, and with
+ * equal seeds SimCSE's head starts as the pooler of the arm without it.
  */
 export const mlm = plugin({
   name: "mlm",
@@ -191,7 +191,7 @@ export const mlm = plugin({
   run,
 })
 
-/** The checkpoint's model, its missing output heads drawn, or a new one. */
+/** The checkpoint's model, with missing output heads drawn, or a new model. */
 const startingPoint = (config: BertConfig, checkpoint: CheckpointTaken | undefined, weights: Stream) => {
   if (checkpoint !== undefined) {
     const readOrDraw = { readOrDraw: weights }

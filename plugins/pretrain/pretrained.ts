@@ -1,4 +1,4 @@
-/** Checkpoints that others trained and pretrained, in the Hugging Face layout. */
+/** Pretrained checkpoints, in the Hugging Face layout. */
 import { basename, dirname, join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
@@ -18,7 +18,7 @@ import { indexFile, maximumIndexBytes, readIndex, singleFile } from "../model/we
 
 const Options = type({
   "+": "reject",
-  /** A folder with `config.json` and the weights, or `hf://owner/name`, with `@revision` behind it where not `main`. */
+  /** A folder with `config.json` and the weights, or `hf://owner/name`, followed by `@revision` unless it is `main`. */
   source: Source.narrow((source, context) => {
     const address = hubAddress(source)
     const model = address === null || (address.repository.type === "model" && address.path === null)
@@ -27,7 +27,7 @@ const Options = type({
       context.mustBe("a folder or a model's repository: hf://owner/name, or hf://owner/name@revision")
     )
   }),
-  /** What is expected to be there; what differs is refused. */
+  /** The sizes that the checkpoint must have; others are refused. */
   size: sizeOption,
   vocabularySize: "1 <= number.integer <= 4194304 = 30522",
   positions: "1 <= number.integer <= 65536 = 512",
@@ -39,7 +39,7 @@ const largestConfig = 2 ** 20
 const largestTokenizer = 2 ** 26
 const largestWeights = 2 ** 36
 
-/** Fetches what is not there yet, and says where it lies. */
+/** Downloads the files that are not cached yet; returns their folder. */
 const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
   const config = yield* download(repository, "config.json", largestConfig)
   yield* downloadFirst(repository, [
@@ -56,7 +56,7 @@ const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
   return dirname(config)
 })
 
-/** What `config.json` says otherwise than the options, which the plan was made by. */
+/** Where `config.json` differs from the options, on which the plan is based. */
 const sizeProblems = (given: Options, config: BertConfig): readonly string[] => {
   const { layers, hidden, heads, intermediate } = encoderSize(given.size)
   const named = typeof given.size === "string" ? `size ${given.size}` : "size"
@@ -72,7 +72,7 @@ const sizeProblems = (given: Options, config: BertConfig): readonly string[] => 
     found === expected
       ? []
       : [
-          `${key} is ${found}, ${expected} was expected by the option ${option}; correct the option, or the source`,
+          `${key} is ${found}; expected ${expected}, by the option ${option}; correct the option or the source`,
         ],
   )
 }
@@ -82,7 +82,7 @@ const run = Effect.fn("pretrained")(function* ({
 }: RunContext<Options, Record<never, never>, unknown>) {
   const address = hubAddress(options.source)
   const folder = address === null ? options.source : yield* fetchRepository(address.repository)
-  // Files in the hub's cache never change; those in a person's folder may.
+  // Files in the hub's cache never change; those in a user's folder may.
   const transfer = address === null ? copy : link
   const { config, weights } = yield* checkModel(folder)
   const problems = sizeProblems(options, config)
@@ -100,15 +100,15 @@ const run = Effect.fn("pretrained")(function* ({
 })
 
 /**
- * Takes a released BERT: `config.json` and weights are checked against each other and against the options before
- * anything is kept. From the hub a branch is fetched once; a study that names a commit as `@revision` says which one.
+ * A pretrained BERT. `config.json` and the weights are checked against each other and against the options before
+ * anything is kept. A branch on the hub is fetched once; to fix which commit a study uses, give it as `@revision`.
  */
 export const pretrained = plugin({
   name: "pretrained",
   stage: "pretrain",
   version: 1,
   module: import.meta.url,
-  summary: "A checkpoint that others trained, from a folder or from the Hugging Face hub",
+  summary: "A pretrained checkpoint, from a folder or from the Hugging Face hub",
   options: Options,
   takes: {},
   gives: Checkpoint,

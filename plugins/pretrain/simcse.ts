@@ -1,6 +1,7 @@
 /**
- * Unsupervised SimCSE (Gao, Yao and Chen 2021): further training of an encoder by telling a sentence, seen twice under
- * different dropout, from the others of its batch. The defaults are those of the authors' code for BERT-large.
+ * Unsupervised SimCSE (Gao, Yao and Chen 2021): further training of an encoder, which learns to match two views of a
+ * sentence, made by different dropout, among all sentences of a batch. The defaults are those of the authors' code for
+ * BERT-large.
  */
 import { join } from "node:path"
 import { type } from "arktype"
@@ -36,16 +37,16 @@ import { truncate } from "./simcse/truncation.ts"
 const Options = type({
   "+": "reject",
   ...durationOptions,
-  /** Sentences in an update; each is told from the others, so a batch of one teaches nothing. */
+  /** Sentences per update; each is contrasted with the others, so a batch of one would teach nothing. */
   batchSize: "2 <= number.integer <= 65536 = 64",
-  /** Word pieces, special tokens included; longer sentences are cut. */
+  /** Tokens, special ones included; longer sentences are truncated. */
   maxLength: "3 <= number.integer <= 65536 = 32",
   /** The learning rate of the first update; it falls linearly to 0. */
   lr: "0 < number < 1 = 0.00001",
   temperature: "0 < number <= 100 = 0.05",
-  /** Of hidden states and of attention probabilities: what makes two views of a sentence differ. */
+  /** The dropout rate of hidden states and of attention probabilities; it makes two views of a sentence differ. */
   dropout: "0 <= number < 1 = 0.1",
-  /** Largest norm of the gradient. */
+  /** Gradients whose norm exceeds this are scaled down to it. */
   clip: "number > 0 = 1",
   /** Updates between two evaluations on the dev set. */
   evalEvery: "number.integer >= 1 = 125",
@@ -112,7 +113,7 @@ const run = Effect.fn("simcse")(function* ({
   if (exported === undefined) {
     return yield* new UnitFailure({
       outcome: "failed",
-      reason: `the score on dev was not a number at any of ${chosen.evaluations().length} evaluations: all embeddings have the same cosine`,
+      reason: `the score on dev was undefined at every evaluation (${chosen.evaluations().length} in all): all pairs have the same cosine`,
     })
   }
   return {
@@ -132,11 +133,11 @@ const run = Effect.fn("simcse")(function* ({
 })
 
 /**
- * Where there is a dev set, the exported model is the one with the best score (Spearman's correlation) among those
- * after every `evalEvery` updates and at the end, a later one only where strictly better; without, the last one.
+ * With a dev set, the model is evaluated after every `evalEvery` updates and at the end, and the one with the best
+ * score (Spearman's correlation) is exported: the first of them in a tie. Without a dev set, it is the last model.
  *
- * The head, a fresh dense layer with tanh on [CLS], is exported as the pooler that fine-tuning starts from, as the
- * authors' conversion script does. It is drawn like the pooler of `mlm`: with equal seeds all arms start from the same.
+ * The head, a new dense layer with tanh on [CLS], is exported as the pooler that fine-tuning starts from, as in the
+ * authors' conversion script. It is drawn like the pooler of `mlm`: with equal seeds all arms start from the same one.
  */
 export const simcse = plugin({
   name: "simcse",
@@ -167,11 +168,13 @@ export const simcse = plugin({
   run,
 })
 
-/** What keeps a similarity dev set from telling a better model from a worse one. */
+/** Why a similarity dev set does not fit the model, or cannot rank models. */
 const similarityProblems = ({ sets, vocabularySize }: Similarity, limits: Limits): readonly string[] => {
   const problems = sets.flatMap(({ name, first, second }) =>
     [first, second].flatMap((side) => sequenceProblems(`dev (${name})`, side, vocabularySize, limits)),
   )
   const distinct = new Set(sets.flatMap(({ scores }) => Array.from(scores)))
-  return distinct.size > 1 ? problems : [...problems, "dev has no two different scores, so it ranks nothing"]
+  return distinct.size > 1
+    ? problems
+    : [...problems, "dev has no two different scores; expected at least two, to rank models by"]
 }

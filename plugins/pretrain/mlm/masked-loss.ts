@@ -4,7 +4,7 @@ import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
 import { predictTokens } from "../../model/output-heads.ts"
 import type { Masked } from "./masking.ts"
 
-/** The loss of a masked-language model: the mean cross-entropy of the tokens that it is asked for. */
+/** The loss of a masked language model: the mean cross-entropy of the chosen tokens. */
 export const maskedLoss = (model: BertModel, masked: Masked, dropout: ModelDropout): tf.Scalar => {
   const hidden_PH = encode(model, masked.sequences, { dropout, indices: masked.indices })
   return softmaxCrossEntropy(predictTokens(model, hidden_PH), masked.labels)

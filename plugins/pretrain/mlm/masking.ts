@@ -2,18 +2,18 @@ import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
 import { integers, stream, uniform } from "../../../core/tensor/stream.ts"
 
-/** What a masked-language model is shown, and what it is asked: the token that stood at each chosen index. */
+/** The input of a masked language model, and what it must predict: the original token at each chosen index. */
 export interface Masked {
   readonly sequences: Sequences
-  /** [M], rows of the packed tokens, rising */
+  /** [M], rows of the packed tokens, ascending */
   readonly indices: Int32Array
-  /** [M], the token that stood there */
+  /** [M], the original tokens at `indices` */
   readonly labels: Int32Array
 }
 
 /** Share of the tokens that are predicted (Devlin et al. 2019, section 3.1). */
 export const chosenShare = 0.15
-/** Shares of these that become the mask token, and another one. */
+/** Shares of these that are replaced by the mask token, and by a random token. */
 const maskedShare = 0.8
 const replacedShare = 0.1
 
@@ -22,7 +22,7 @@ const isSpecial = (special: SpecialTokens): ((id: number) => boolean) => {
   return (id) => ids.has(id)
 }
 
-/** Sequences in which there is something to predict: at least one token that is not special. */
+/** The indices of the sequences with something to predict: at least one token that is not special. */
 export const maskable = ({ ids, offsets }: Sequences, special: SpecialTokens): Int32Array => {
   const skip = isSpecial(special)
   const found: number[] = []
@@ -33,12 +33,12 @@ export const maskable = ({ ids, offsets }: Sequences, special: SpecialTokens): I
 }
 
 /**
- * Masks batches for a masked-language model. Of each sequence's n tokens that are not special, 0.15 n are chosen (a
- * fraction is rounded up with its own probability, so that the share is exact in expectation), and at least one. Of
- * the chosen ones 80 % become the mask token, 10 % any token that is not special, and 10 % stay.
+ * Masks batches for a masked language model. Of each sequence's n tokens that are not special, 0.15 n are chosen (a
+ * fraction is rounded up with its own probability, so that the share is exact in expectation), but at least one. Of
+ * the chosen tokens 80 % become the mask token, 10 % become a random token that is not special, and 10 % stay.
  *
- * The choice depends on the seed, the epoch and the number of the sentence in its corpus, not on the batch that it
- * stands in: each epoch has masks of its own, and a run resumed anywhere sees the same ones.
+ * The choice depends on the seed, the epoch and the index of the sentence in its corpus, not on its batch: each epoch
+ * has its own masks, and resumed training has the same masks as training without a stop.
  */
 export const masker = (special: SpecialTokens, vocabularySize: number, seed: number) => {
   const skip = isSpecial(special)
@@ -46,7 +46,7 @@ export const masker = (special: SpecialTokens, vocabularySize: number, seed: num
   const replacements = stream(seed, "replacement")
   const ordinary = Int32Array.from({ length: vocabularySize }, (_, id) => id).filter((id) => !skip(id))
 
-  /** @param sentences the number of each sequence of the batch in its corpus */
+  /** @param sentences the index in the corpus of each sequence of the batch */
   return (batch: Sequences, sentences: ArrayLike<number>, epoch: number): Masked => {
     const ids = batch.ids.slice()
     const indices: number[] = []
@@ -58,7 +58,7 @@ export const masker = (special: SpecialTokens, vocabularySize: number, seed: num
       if (candidates.length === 0) continue
       const site = sentences[n]!
       const expected = chosenShare * candidates.length
-      // Element 0 rounds the count, the next ones choose the tokens, the last ones say what becomes of them.
+      // Element 0 rounds the count, the next ones choose the tokens, the rest decide what becomes of them.
       const u = uniform({ stream: choices, site, iteration: epoch }, 1 + 2 * Math.ceil(expected))
       const count = Math.max(1, Math.floor(expected + u[0]!))
       const fates = u.subarray(1 + count)

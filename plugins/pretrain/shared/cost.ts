@@ -1,4 +1,4 @@
-/** What a training is expected to spend, from the sizes of the model and of the data. */
+/** The estimated cost of training, from the sizes of the model and of the data. */
 
 import { type Cost, cost } from "../../../core/api/cost.ts"
 import type { CheckpointEstimate } from "../../../core/artifacts/checkpoint.ts"
@@ -14,17 +14,17 @@ export interface TrainingPlan {
   readonly model: CheckpointEstimate
   readonly outputHeads: readonly OutputHead[]
   readonly steps: number
-  /** Of one update. */
+  /** The workload of one update. */
   readonly update: Workload
-  /** What is evaluated without training, over the whole run. */
+  /** The workload of all evaluations together, which are forward passes only. */
   readonly evaluation?: Workload
   /** Tokens of the corpus, kept in memory. */
   readonly corpusTokens: number
-  /** Copies of the model's weights that are kept until the training's end. */
+  /** Copies of the model's weights that are kept until training ends. */
   readonly kept: number
 }
 
-/** The cost of a training with AdamW, whose state is three numbers a parameter beside its gradient. */
+/** The cost of training with AdamW, which keeps each parameter, its two moments and its gradient. */
 export const trainingCost = ({
   model,
   outputHeads,
@@ -40,7 +40,7 @@ export const trainingCost = ({
     flops: steps * trainingFlops(model, outputHeads, update) + evaluating,
     memory: 4 * weights + activationBytes(model, update) + 4 * Int32Array.BYTES_PER_ELEMENT * corpusTokens,
     disk: weights,
-    // Two saved states stand side by side while the newer one takes the place of the older one.
+    // Two saved states exist side by side while the newer one replaces the older one.
     scratch: 2 * 3 * weights + kept * weights,
   })
 }

@@ -1,7 +1,7 @@
 import type { Traversal } from "arktype"
 import { batchesPerEpoch } from "../../../core/tensor/epochs.ts"
 
-/** Options for how long a training is: whole epochs over the corpus, or a number of updates. */
+/** Options for the length of training: whole epochs over the corpus, or a number of updates. */
 export const durationOptions = {
   "epochs?": "1 <= number.integer <= 10000",
   "steps?": "1 <= number.integer <= 100000000",
@@ -12,10 +12,10 @@ interface Duration {
   readonly steps?: number
 }
 
-/** Narrows options to those that say it once. */
+/** Narrows options to those that give at most one of the two. */
 export const saidOnce = ({ epochs, steps }: Duration, context: Traversal): boolean =>
   epochs === undefined || steps === undefined || context.mustBe("given epochs or steps, not both")
 
-/** The number of updates; one epoch where nothing is said. */
+/** The number of updates; one epoch by default. */
 export const stepsOf = ({ epochs, steps }: Duration, sentences: number, batchSize: number): number =>
   steps ?? (epochs ?? 1) * batchesPerEpoch(sentences, batchSize)

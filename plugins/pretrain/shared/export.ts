@@ -1,4 +1,4 @@
-/** What a training leaves behind: a checkpoint that fine-tuning, or transformers, starts from. */
+/** The result of training: a checkpoint from which fine-tuning, or transformers, starts. */
 import { join } from "node:path"
 import { Effect } from "effect"
 import { writeJson } from "../../../core/io/files.ts"
@@ -10,16 +10,16 @@ import { configJson } from "../../model/config.ts"
 import { type OutputHead, parametersOf } from "../../model/parameters.ts"
 import type { Evaluation } from "../simcse/selection.ts"
 
-/** BERT's own rate (Devlin et al. 2019). */
+/** BERT's own dropout rate (Devlin et al. 2019). */
 const standardDropout = 0.1
 
 /**
- * Writes the encoder and the given output heads, so that transformers opens them: as BertForMaskedLM with that head, else as
- * BertModel. A pooler is written in both cases, since fine-tuning starts from it: where one arm of a study had none,
- * fine-tuning would draw one afresh, and in that arm alone.
+ * Writes the encoder and the given output heads so that transformers opens them, as BertForMaskedLM with that head or
+ * else as BertModel. A pooler is written in both cases, since fine-tuning starts from it: if one arm of a study had
+ * none, fine-tuning would draw a new one in that arm alone.
  *
- * The configuration gets BERT's own dropout rates, not those of the training: whoever fine-tunes by the configuration
- * would otherwise train each arm in another way.
+ * The configuration gets BERT's own dropout rates, not those of this training: programs that fine-tune by the
+ * configuration would otherwise train each arm differently.
  *
  * @throws FileError
  */
@@ -35,20 +35,20 @@ export const saveExport = Effect.fnUntraced(function* (
   yield* writeJson(join(folder, "config.json"), configJson(standard, architecture))
 })
 
-/** How a checkpoint came about. */
+/** How a checkpoint was trained. */
 export interface TrainingRecord {
   readonly method: string
   readonly options: Readonly<Record<string, unknown>>
   /** Sentences of the corpus that were trained on. */
   readonly sentences: number
   readonly metrics: Metrics
-  /** Scores on the dev set, where there is one. */
+  /** Scores on the dev set, if there is one. */
   readonly evaluations?: readonly Evaluation[]
   /** The checkpoint is the model after this many updates. */
   readonly exportedStep: number
 }
 
-/** Writes `training.json`: the loss curve and the dev scores, for whoever asks how the training went. */
+/** Writes `training.json`, the record of the training: options, loss curve and dev scores. */
 export const writeRecord = (folder: string, { metrics, ...record }: TrainingRecord) =>
   writeJson(join(folder, "training.json"), {
     ...record,

@@ -1,4 +1,4 @@
-/** What must hold before a training starts: each problem is a line for a person, and all are told at once. */
+/** What must hold before training starts. Each problem is one line for a person, and all are reported at once. */
 import { join } from "node:path"
 import { Effect } from "effect"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
@@ -8,7 +8,11 @@ import { InvalidInput } from "../../../core/io/decode.ts"
 import { exists } from "../../../core/io/files.ts"
 import { readVocabulary } from "../../model/vocabulary.ts"
 
-/** What keeps batches from being made of sequences, if there are any. `sentences`: those that can be trained on. */
+/**
+ * Whether sequences, if there are any, suffice for a batch.
+ *
+ * @param sentences the number of sequences that can be trained on
+ */
 export const batchProblems = (
   sequences: Sequences,
   sentences: number,
@@ -20,8 +24,8 @@ export const batchProblems = (
 }
 
 /**
- * What keeps a vocabulary from being that of the corpus, or of the checkpoint: its size (compared elsewhere) does not
- * tell one vocabulary from another, its tokens do.
+ * Whether a vocabulary is that of the corpus and of the checkpoint. Sizes are compared elsewhere; vocabularies of equal
+ * size may still differ in their tokens.
  */
 export const vocabularyProblems = Effect.fnUntraced(function* (
   vocabulary: Vocabulary,
@@ -33,7 +37,7 @@ export const vocabularyProblems = Effect.fnUntraced(function* (
     const [expected, found] = [vocabulary.special[role], ofCorpus[role]]
     if (found !== expected) {
       problems.push(
-        `corpus has ${found} as its ${role} token, vocabulary has ${expected}; tokenise the corpus with this vocabulary`,
+        `corpus has ${found} as its ${role} token, but vocabulary has ${expected}; tokenise the corpus with this vocabulary`,
       )
     }
   }
@@ -45,12 +49,12 @@ export const vocabularyProblems = Effect.fnUntraced(function* (
   if (other >= 0 || tokens.length !== vocabulary.tokens.length) {
     const at = other >= 0 ? other : tokens.length
     problems.push(
-      `vocabulary is not the checkpoint's: token ${at} is ${JSON.stringify(vocabulary.tokens[at])}, and ${JSON.stringify(tokens[at])} on line ${at + 1} of ${path}`,
+      `vocabulary is not the checkpoint's: token ${at} is ${JSON.stringify(vocabulary.tokens[at])}, but ${JSON.stringify(tokens[at])} on line ${at + 1} of ${path}`,
     )
   }
   return problems
 })
 
-/** @throws InvalidInput where there are problems */
+/** @throws InvalidInput if there are problems */
 export const refuse = (plugin: string, problems: readonly string[]): Effect.Effect<void, InvalidInput> =>
   problems.length === 0 ? Effect.void : Effect.fail(new InvalidInput({ what: plugin, problems }))

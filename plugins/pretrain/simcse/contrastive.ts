@@ -5,8 +5,8 @@ import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
 import { clsIndices, pool } from "../../model/output-heads.ts"
 
 /**
- * Two views of each of N sentences, [N, H] each: one forward pass over 2N rows, in which every row has dropout masks
- * of its own, and the head. N sentences without dropout have two equal views.
+ * Two views of each of N sentences, [N, H] each: one forward pass over 2N sequences, each with its own dropout masks,
+ * followed by the head. Without dropout the two views are equal.
  */
 export const twoViews = (
   model: BertModel,
@@ -33,10 +33,10 @@ export const contrastiveLoss = (
   return infoNCE(first_NH, second_NH, temperature)
 }
 
-/** The embeddings of sentences as they are compared: the last layer's [CLS], without dropout and head, [N · H]. */
+/** Sentence embeddings for evaluation: the last layer's hidden states of [CLS], without dropout and head, [N · H]. */
 export const embed = (model: BertModel, sentences: Sequences): Float32Array => {
   const embeddings_NH = encode(model, sentences, { indices: clsIndices(sentences.offsets) })
-  // A backend may hand out its own memory, which goes with the tensor.
+  // A backend may return a view of its own memory, which is freed with the tensor.
   const values = embeddings_NH.dataSync<"float32">().slice()
   embeddings_NH.dispose()
   return values

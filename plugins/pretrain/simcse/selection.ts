@@ -1,9 +1,9 @@
 /**
- * Keeping the best model of a training: what every evaluation on the dev set gave, and the model of the best one, in
+ * Keeps the best model of training: the score of every evaluation on the dev set and the model of the best one, in
  * files that outlive a stop.
  *
  * ```
- * FOLDER/evaluations.json   every evaluation so far; written last, so what it tells of is there
+ * FOLDER/evaluations.json   every evaluation so far; written after the model, so the best one's model exists
  * FOLDER/best-<step>/       the model
  * ```
  */
@@ -21,7 +21,7 @@ export interface Evaluation {
 
 const Evaluations = type({ "+": "reject", step: "number.integer >= 0", score: "number | null" }).array()
 
-/** The first of the evaluations with the highest score: a later one wins only where it is strictly better. */
+/** The first of the evaluations with the highest score: a later one wins only if it is strictly better. */
 export const bestOf = (evaluations: readonly Evaluation[]): Evaluation | undefined => {
   let best: Evaluation | undefined
   for (const evaluation of evaluations) {
@@ -31,7 +31,7 @@ export const bestOf = (evaluations: readonly Evaluation[]): Evaluation | undefin
   return best
 }
 
-/** The evaluations and the best model in `folder`, those of an earlier start of the same training included. */
+/** The evaluations and the best model in `folder`, including those from before the training was stopped. */
 export const selection = Effect.fnUntraced(function* (folder: string) {
   const path = join(folder, "evaluations.json")
   const modelOf = (evaluation: Evaluation) => join(folder, `best-${evaluation.step}`)
@@ -39,15 +39,15 @@ export const selection = Effect.fnUntraced(function* (folder: string) {
 
   return {
     evaluations: () => evaluations,
-    /** Whether an earlier start of the training, stopped and gone back to a step before, has evaluated this one. */
+    /** Whether this step has been evaluated, before training resumed from an earlier step. */
     knows: (step: number) => evaluations.some((evaluation) => evaluation.step === step),
-    /** The best evaluation so far with the folder of its model; undefined where no score was a number. */
+    /** The best evaluation so far, with the folder of its model; undefined if no score was a number. */
     best: () => {
       const best = bestOf(evaluations)
       return best && { ...best, model: modelOf(best) }
     },
     /**
-     * Notes an evaluation, and where it is strictly better than all before it, keeps its model in place of theirs.
+     * Records an evaluation and, if it is strictly better than all before it, keeps its model instead of theirs.
      *
      * @param save writes the model into a folder
      */

@@ -3,7 +3,7 @@ import { countOf, type Sequences, selectSequences } from "../../../core/artifact
 import type { Similarity } from "../../../core/artifacts/similarity.ts"
 import { spearman } from "./spearman.ts"
 
-/** Pairs whose two sentences go through the encoder together. */
+/** Pairs per batch: the encoder gets their first sentences together, then their second ones. */
 const pairsAtOnce = 32
 
 const cosine = (a_H: Float32Array, b_H: Float32Array): number => {
@@ -19,11 +19,12 @@ const cosine = (a_H: Float32Array, b_H: Float32Array): number => {
 }
 
 /**
- * How well embeddings tell similar sentences: Spearman's correlation between the gold scores and the cosines of the
- * embeddings, over the pairs of all sets as one list (the setting "all" of Gao, Yao and Chen 2021, appendix B).
+ * How well embeddings capture the similarity of sentences: Spearman's correlation between the gold scores and the
+ * cosines of the embeddings, over the pairs of all sets as one list (the setting "all" of Gao, Yao and Chen 2021,
+ * appendix B).
  *
- * @param embed [N · H] embeddings of N sequences, row after row
- * @returns in [−1, 1]; NaN where all cosines or all scores are equal
+ * @param embed returns the embeddings of N sequences, row after row, [N · H]
+ * @returns in [−1, 1]; NaN if all cosines or all scores are equal
  */
 export const similarityScore = Effect.fnUntraced(function* (
   { sets }: Similarity,
@@ -42,7 +43,7 @@ export const similarityScore = Effect.fnUntraced(function* (
         const row = (embeddings: Float32Array) => embeddings.subarray(i * hidden, (i + 1) * hidden)
         cosines.push(cosine(row(firstEmbeddings), row(secondEmbeddings)))
       }
-      // A long evaluation must not keep an interruption waiting.
+      // Lets an interruption through during a long evaluation.
       yield* Effect.yieldNow
     }
     for (const score of gold) scores.push(score)

@@ -1,4 +1,4 @@
-/** The rank of each value in ascending order, from 1; equal values share the mean of their ranks. */
+/** The rank of each value in ascending order, from 1; equal values get the mean of their ranks. */
 export const averageRanks = (values: ArrayLike<number>): Float64Array => {
   const order = Int32Array.from({ length: values.length }, (_, i) => i).sort(
     (a, b) => values[a]! - values[b]!,
@@ -14,18 +14,18 @@ export const averageRanks = (values: ArrayLike<number>): Float64Array => {
 }
 
 /**
- * Spearman's rank correlation with ties averaged: Pearson's correlation of the average ranks, as
+ * Spearman's rank correlation with average ranks for ties: Pearson's correlation of the ranks, as
  * `scipy.stats.spearmanr` computes it.
  *
- * @returns a number in [−1, 1]; NaN where either side is constant or holds a NaN, or below two pairs
- * @throws RangeError where the two differ in length
+ * @returns a number in [−1, 1]; NaN if either side is constant or has a NaN, or for fewer than two pairs
+ * @throws RangeError if the two differ in length
  */
 export const spearman = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
-  if (x.length !== y.length) throw new RangeError(`${x.length} values against ${y.length}`)
+  if (x.length !== y.length) throw new RangeError(`expected equal lengths, found ${x.length} and ${y.length}`)
   for (let i = 0; i < x.length; i++) if (Number.isNaN(x[i]!) || Number.isNaN(y[i]!)) return Number.NaN
   const a = averageRanks(x)
   const b = averageRanks(y)
-  // Average ranks always have this mean, so the sums below have no rounding but their own.
+  // Average ranks always have exactly this mean, so it adds no rounding error to the sums below.
   const mean = (x.length + 1) / 2
   let ab = 0
   let aa = 0

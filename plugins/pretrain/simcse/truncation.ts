@@ -1,6 +1,6 @@
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 
-/** Cuts sequences to `maxLength` tokens: what is too long loses its end, but for the final separator. */
+/** Truncates sequences to `maxLength` tokens: longer ones lose their last tokens except the final separator. */
 export const truncate = ({ ids, tokenTypeIds, offsets }: Sequences, maxLength: number): Sequences => {
   const kept = new Int32Array(offsets.length)
   for (let n = 1; n < offsets.length; n++) {

@@ -36,7 +36,7 @@ const small = { size, positions: 16, batchSize: 16, lr: 0.01, warmupRatio: 0.1 }
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
 
 describe("training from scratch", () => {
-  test("learns to predict words from their neighbours, and goes on from its own checkpoint", () =>
+  test("learns to predict words from their neighbours, and trains its own checkpoint further", () =>
     withFolder(async (folder) => {
       const inputs = { corpus, vocabulary }
       const options = { ...small, steps: 300, dropout: 0.05 }
@@ -46,7 +46,7 @@ describe("training from scratch", () => {
       const first = trainingOf(checkpoint)
       expect(first.loss.length).toBe(300)
       expect(first.loss[0]).toBeCloseTo(Math.log(25), 0)
-      // All 20 words are as frequent: who knew only that would stay at this entropy.
+      // All 20 words are equally frequent: a model that had only learned that would stay at this entropy.
       const unigramEntropy = Math.log(20)
       expect(mean(first.loss.slice(-30))).toBeLessThan(0.75 * unigramEntropy)
 
@@ -71,7 +71,7 @@ describe("training from scratch", () => {
       expect(poolers[1]).toEqual(poolers[0]!)
     }))
 
-  test("exports head, vocabulary, BERT's own dropout rates, and the pooler that its seed draws", () =>
+  test("exports the head, the vocabulary, BERT's own dropout rates and the pooler drawn from its seed", () =>
     withFolder(async (folder) => {
       const options = { ...small, steps: 2, dropout: 0.3, seed: 7 }
       const setting = { options, inputs: { corpus, vocabulary }, scratch: join(folder, "scratch") }
@@ -98,7 +98,7 @@ describe("training from scratch", () => {
       parameters.dispose()
     }))
 
-  test("stopped and resumed it gives the same bits", () =>
+  test("gives the same bits when it is stopped and resumed", () =>
     withFolder(async (folder) => {
       const options = { ...small, steps: 12 }
       const inputs = { corpus, vocabulary }
@@ -125,7 +125,7 @@ describe("training from scratch", () => {
       }
     }))
 
-  test("leaves out sentences in which there is nothing to predict", () =>
+  test("leaves out sentences with nothing to predict", () =>
     withFolder(async (folder) => {
       const nothing = { ids: [special.cls, special.unknown, special.separator], tokenTypeIds: [0, 0, 0] }
       const sequences = packSequences([nothing, sentence(0, 4), nothing, sentence(3, 5), sentence(9, 6)])
@@ -137,7 +137,7 @@ describe("training from scratch", () => {
     }))
 })
 
-describe("what cannot be trained", () => {
+describe("refused before training", () => {
   const refused = (options: object, inputs: object = {}) =>
     withFolder((scratch) =>
       refusal(mlm, { options: { ...options }, inputs: { corpus, vocabulary, ...inputs }, scratch }),
@@ -149,7 +149,7 @@ describe("what cannot be trained", () => {
     expect(await refused(small, { corpus: empty })).toContain("corpus is empty")
   })
 
-  test("sequences longer than the positions, and ids outside the vocabulary, all told at once", async () => {
+  test("sequences longer than the positions, and ids outside the vocabulary, all reported at once", async () => {
     const sequences = packSequences([sentence(0, 9), { ids: [2, 99, 3], tokenTypeIds: [0, 4, 0] }])
     const message = await refused(
       { ...small, batchSize: 2, positions: 8 },
@@ -164,20 +164,20 @@ describe("what cannot be trained", () => {
     const other = { ...corpus, vocabularySize: 30, special: { ...special, mask: 5 } }
     const message = await refused(small, { corpus: other })
     expect(message).toContain("a vocabulary of 30 tokens, but the model has 25")
-    expect(message).toContain("corpus has 5 as its mask token, vocabulary has 4")
+    expect(message).toContain("corpus has 5 as its mask token, but vocabulary has 4")
   })
 
-  test("neither a size nor a checkpoint, or both; a checkpoint of other tokens", () =>
+  test("neither a size nor a checkpoint, or both; a checkpoint with other tokens", () =>
     withFolder(async (folder) => {
       expect(await refused({ batchSize: 16 })).toContain("size must be given")
       const setting = { options: { ...small, steps: 1 }, inputs: { corpus, vocabulary }, scratch: folder }
       const checkpoint = await Effect.runPromise(checkpointBy(mlm, join(folder, "out"), setting))
       const tokens = vocabulary.tokens.map((token, id) => (id === 9 ? "else" : token))
       const message = await refused({ ...small, steps: 1 }, { checkpoint, vocabulary: { tokens, special } })
-      expect(message).toContain("size is of a new model")
-      expect(message).toContain("positions is of a new model")
+      expect(message).toContain("size is for a new model only")
+      expect(message).toContain("positions is for a new model only")
       expect(message).toContain(
-        `token 9 is "else", and "word4" on line 10 of ${join(folder, "out", "vocab.txt")}`,
+        `token 9 is "else", but "word4" on line 10 of ${join(folder, "out", "vocab.txt")}`,
       )
     }))
 
@@ -189,7 +189,7 @@ describe("what cannot be trained", () => {
 })
 
 describe("the estimate", () => {
-  test("gives the checkpoint's shape and size", () =>
+  test("gives the checkpoint's sizes, its bytes and the arithmetic", () =>
     withFolder(async (folder) => {
       const options = { ...small, batchSize: 256, epochs: 2, weightDecay: 0, clip: 1, dropout: 0, seed: 1 }
       const estimateOf = mlm.estimate as (options: object, inputs: object) => ReturnType<typeof mlm.estimate>
@@ -206,8 +206,8 @@ describe("the estimate", () => {
       await Effect.runPromise(checkpointBy(mlm, join(folder, "out"), setting))
       const { size: bytes } = statSync(join(folder, "out", "model.safetensors"))
       expect(Math.abs(estimate.cost.disk / bytes - 1)).toBeLessThan(0.1)
-      // Two epochs of four updates, each of 5,120 tokens in sentences of 20, and 768 predictions. The one layer is the
-      // last: of all tokens it makes keys and values, the rest of those that are predicted.
+      // Two epochs of four updates, each of 5,120 tokens in sentences of 20, with 768 predictions. The only layer is the
+      // last: it computes keys and values for all tokens, and the rest for those that are predicted.
       const layer = 5120 * 4 * 32 * 32 + 768 * (4 * 32 * 32 + 4 * 32 * 64) + 768 * 20 * 4 * 32
       const heads = 768 * 2 * 32 * (32 + 25) + 256 * 2 * 32 * 32
       expect(estimate.cost.flops).toBe(8 * 3 * (layer + heads))

@@ -41,7 +41,7 @@ beforeAll(async () => {
   await shard(sharded)
 })
 
-/** Writes the source again as the hub holds large models: two files of weights with an index, and a tokenizer.json. */
+/** Writes the source as the hub stores large models: two shards of weights with an index, and a tokenizer.json. */
 const shard = async (folder: string) => {
   mkdirSync(folder)
   cpSync(join(source, "config.json"), join(folder, "config.json"))
@@ -95,7 +95,7 @@ const withConfig = (name: string, keys: object) =>
   })
 
 describe("from a folder", () => {
-  test("takes what belongs to the model, byte for byte, and is independent of the folder afterwards", () =>
+  test("copies the model's files byte for byte, and is independent of the folder afterwards", () =>
     withFolder(async (folder) => {
       const original = changed("edited-later", () => {})
       const { folder: out } = await taken(folder, { source: original })
@@ -107,15 +107,15 @@ describe("from a folder", () => {
       model.parameters.dispose()
     }))
 
-  test("refuses a checkpoint of another size than was planned with, each difference by its option", async () => {
+  test("refuses a checkpoint whose sizes differ from the options, and names each option", async () => {
     const message = await refused({ source, size: "tiny", vocabularySize: 30522 })
-    expect(message).toContain("hidden_size is 16, 128 was expected by the option size tiny")
-    expect(message).toContain("vocab_size is 25, 30522 was expected by the option vocabularySize")
+    expect(message).toContain("hidden_size is 16; expected 128, by the option size tiny")
+    expect(message).toContain("vocab_size is 25; expected 30522, by the option vocabularySize")
     expect(message).not.toContain("num_hidden_layers")
     expect(message).toContain(join(source, "config.json"))
   })
 
-  test("refuses weights that are not what config.json says, that are cut off, or that are not there", async () => {
+  test("refuses weights that contradict config.json, are cut off, or are missing", async () => {
     const wider = withConfig("wider", { intermediate_size: 32 })
     expect(await refused({ source: wider, size: { ...size, intermediate: 32 } })).toContain(
       "intermediate_size",
@@ -132,7 +132,7 @@ describe("from a folder", () => {
     expect(await refused({ source: join(root, "nowhere") })).toContain("there is no such file or folder")
   })
 
-  test("refuses a model that is no BERT", async () => {
+  test("refuses a model that is not a BERT", async () => {
     expect(await refused({ source: withConfig("other", { model_type: "roberta" }) })).toContain("model_type")
   })
 })
@@ -148,7 +148,7 @@ describe("from the hub", () => {
   })
   const commit = "0123456789abcdef0123456789abcdef01234567"
 
-  /** A hub on this machine that has one repository: what is in the folder. */
+  /** A local hub with one repository, which has the files of the folder. */
   const withHub = async (body: (asked: string[]) => Promise<void>, folder = source) => {
     const asked: string[] = []
     const server = Bun.serve({
@@ -190,7 +190,7 @@ describe("from the hub", () => {
         expect(asked.filter((line) => line.startsWith("HEAD")).sort()).toEqual(
           files.map((file) => `HEAD /someone/tiny-bert/resolve/v1/${file}`),
         )
-        // A second name for the cache's file, not a second file.
+        // A hard link to the cache's file, not a copy.
         expect(statSync(join(out, "model.safetensors")).nlink).toBe(2)
         const requests = asked.length
         await taken(join(folder, "again"), { source: "hf://someone/tiny-bert@v1" })
@@ -198,7 +198,7 @@ describe("from the hub", () => {
       })
     }))
 
-  test("fetches weights in several files, and a tokenizer.json where there is no vocab.txt", () =>
+  test("fetches weights in shards, and a tokenizer.json if there is no vocab.txt", () =>
     withFolder(async (folder) => {
       process.env.XDG_CACHE_HOME = join(folder, "cache")
       await withHub(async () => {
@@ -217,7 +217,7 @@ describe("from the hub", () => {
       }, sharded)
     }))
 
-  test("asks the hub for no file that an index could lead astray to", () =>
+  test("requests no file outside the repository that an index names", () =>
     withFolder(async (folder) => {
       process.env.XDG_CACHE_HOME = join(folder, "cache")
       const path = join(sharded, "model.safetensors.index.json")
@@ -234,7 +234,7 @@ describe("from the hub", () => {
       }
     }))
 
-  test("tells a repository that is not there", () =>
+  test("names a repository that does not exist", () =>
     withFolder(async (folder) => {
       process.env.XDG_CACHE_HOME = join(folder, "cache")
       await withHub(async () => {
@@ -252,7 +252,7 @@ describe("from the hub", () => {
   )
 })
 
-test("the estimate needs nothing but the options", () => {
+test("the estimate follows from the options alone", () => {
   const node = pretrained({ source: "hf://google-bert/bert-large-uncased", size: "large" })
   expect(node.problems).toEqual([])
   const estimate = pretrained.estimate as (options: object) => ReturnType<typeof pretrained.estimate>
@@ -265,6 +265,6 @@ test("the estimate needs nothing but the options", () => {
     vocabularySize: 30522,
     positions: 512,
   })
-  // Encoder with pooler, and a head of the masked-language model: about 336 million parameters.
+  // Encoder, pooler and masked-language-model head: about 336 million parameters.
   expect(Math.abs(cost.disk / (4 * 336e6) - 1)).toBeLessThan(0.01)
 })

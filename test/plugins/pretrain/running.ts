@@ -16,7 +16,7 @@ import { wasm } from "../../../plugins/backend/wasm.ts"
 
 export const onWasm = () => Effect.runPromise(startBackend(wasm))
 
-/** Runs `body` with a folder that is removed afterwards. */
+/** Runs `body` with a temporary folder, which is deleted afterwards. */
 export const withFolder = async <A>(body: (folder: string) => Promise<A>): Promise<A> => {
   const folder = mkdtempSync(join(tmpdir(), "pretrain-"))
   try {
@@ -29,14 +29,14 @@ export const withFolder = async <A>(body: (folder: string) => Promise<A>): Promi
 export const special = { pad: 0, unknown: 1, cls: 2, separator: 3, mask: 4 }
 const specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
-/** 20 words that always follow one another in the same circle. */
+/** 20 words that always follow one another in the same cyclic order. */
 const words = 20
 export const vocabulary: Vocabulary = {
   tokens: [...specials, ...Array.from({ length: words }, (_, i) => `word${i}`)],
   special,
 }
 
-/** A sentence of `length` words from word `start` on: each follows from its neighbours, and all are as frequent. */
+/** A sentence of `length` words from word `start` on. Neighbours determine each word, and all are equally frequent. */
 export const sentence = (start: number, length: number) => {
   const ids = [special.cls, ...Array.from({ length }, (_, i) => 5 + ((start + i) % words)), special.separator]
   return { ids, tokenTypeIds: ids.map(() => 0) }
@@ -56,11 +56,11 @@ export interface Setting {
   readonly options: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, unknown>>
   readonly scratch: string
-  /** Called with each report of progress. */
+  /** Called with the steps done at each report of progress. */
   readonly report?: (done: number) => Effect.Effect<void>
 }
 
-/** Runs a plugin that gives a checkpoint, its options completed by its defaults. */
+/** Runs a plugin that gives a checkpoint, with its options completed by its defaults. */
 export const give = (plugin: AnyPlugin, { options, inputs, scratch, report }: Setting) => {
   const decoded: unknown = plugin.options(options)
   if (decoded instanceof type.errors) throw new Error(decoded.summary)
@@ -72,7 +72,7 @@ export const give = (plugin: AnyPlugin, { options, inputs, scratch, report }: Se
   )
 }
 
-/** Runs it and writes what it gives to `folder`, as it is taken. */
+/** Runs the plugin, writes its checkpoint to `folder` and reads it back. */
 export const checkpointBy = (
   plugin: AnyPlugin,
   folder: string,
@@ -85,7 +85,7 @@ export const checkpointBy = (
     return yield* Checkpoint.read(folder)
   })
 
-/** The message that a plugin refuses its inputs with. */
+/** The message with which a plugin refuses its inputs. */
 export const refusal = (plugin: AnyPlugin, setting: Setting): Promise<string> =>
   Effect.runPromise(Effect.map(Effect.flip(give(plugin, setting)), (error) => error.message))
 

@@ -29,7 +29,7 @@ import {
 } from "./running.ts"
 
 const corpus = corpusOf(120, 1)
-/** Sentences that start further apart on the circle of words are less alike. */
+/** Sentences that start further apart in the cyclic order of words are less similar. */
 const pairs = Array.from({ length: 30 }, (_, i) => ({ start: i * 3, apart: (i * 7) % 10 }))
 const dev: Similarity = {
   vocabularySize: 25,
@@ -84,7 +84,7 @@ const poolerOf = (of: CheckpointTaken) =>
   )
 
 describe("training", () => {
-  test("lowers its loss; without a dev set the last model is the one exported", () =>
+  test("lowers its loss, and exports the last model if there is no dev set", () =>
     withFolder(async (folder) => {
       const trained = await trainedIn(folder, { steps: 60, lr: 0.01 })
       const { loss, learningRate, exportedStep, evaluations, sentences } = trainingOf(trained)
@@ -104,7 +104,7 @@ describe("training", () => {
       ])
     }))
 
-  test("one epoch is the whole corpus once", () =>
+  test("is one epoch over the whole corpus by default", () =>
     withFolder(async (folder) => {
       const trained = await trainedIn(folder, { batchSize: 50 })
       expect(trainingOf(trained).loss.length).toBe(3)
@@ -125,7 +125,7 @@ describe("training", () => {
       expect(moved).toBeLessThan(1e-7)
     }))
 
-  test("the arm's dropout is recorded and does not leak into the configuration", () =>
+  test("records the arm's dropout, which does not leak into the configuration", () =>
     withFolder(async (folder) => {
       const trained = await trainedIn(folder, { steps: 1, dropout: 0.4 })
       expect(trained.config).toMatchObject({
@@ -136,7 +136,7 @@ describe("training", () => {
       expect(trainingOf(trained).options).toMatchObject({ dropout: 0.4, temperature: 0.05, seed: 42 })
     }))
 
-  test("dropout is all that tells the views apart: without it each sentence is its own best match", () =>
+  test("has a lower loss the less dropout makes the views differ", () =>
     withFolder(async (folder) => {
       const distinct = packSequences(Array.from({ length: 16 }, (_, i) => sentence(i, 6)))
       const firstLoss = async (dropout: number) => {
@@ -151,7 +151,7 @@ describe("training", () => {
 })
 
 describe("selection on the dev set", () => {
-  test("exports the model of the best score, evaluated every so often and at the end", () =>
+  test("exports the model with the best score, evaluated every evalEvery updates and at the end", () =>
     withFolder(async (folder) => {
       const trained = await trainedIn(folder, { steps: 25, evalEvery: 10, lr: 0.01 }, { dev })
       const { evaluations = [], exportedStep } = trainingOf(trained)
@@ -165,7 +165,7 @@ describe("selection on the dev set", () => {
       expect(score).toBe(best.score!)
     }))
 
-  test("stopped and resumed it gives the same bits, scores and choice", () =>
+  test("gives the same bits, scores and choice when it is stopped and resumed", () =>
     withFolder(async (folder) => {
       const options = { ...small, lr: 0.01, steps: 14, evalEvery: 4 }
       const whole = await trainedIn(join(folder, "whole"), options, { dev })
@@ -185,7 +185,7 @@ describe("selection on the dev set", () => {
       }
     }))
 
-  test("gone back to an earlier state, it takes the scores that it has and does not choose twice", () =>
+  test("keeps the scores that it has when it resumes from an earlier step, and does not score twice", () =>
     withFolder(async (folder) => {
       const options = { ...small, lr: 0.01, steps: 14, evalEvery: 4 }
       const whole = await trainedIn(join(folder, "whole"), options, { dev })
@@ -194,14 +194,14 @@ describe("selection on the dev set", () => {
       await Effect.runPromiseExit(
         give(simcse, { options, inputs: { corpus, checkpoint, dev }, scratch, report }),
       )
-      // As after a power cut: the evaluations at 4 and 8 are there, the training's state is not.
+      // As after a power cut: the evaluations at steps 4 and 8 are there, but the state of training is not.
       rmSync(join(scratch, "training-10"), { recursive: true })
       const resumed = await trainedIn(join(folder, "stopped"), options, { dev })
       expect(trainingOf(resumed)).toEqual(trainingOf(whole))
     }))
 })
 
-describe("what cannot be trained", () => {
+describe("refused before training", () => {
   const refused = (options: object, inputs: object = {}) =>
     withFolder((scratch) =>
       refusal(simcse, {
@@ -218,7 +218,7 @@ describe("what cannot be trained", () => {
     )
   })
 
-  test("sentences longer than the positions, unless they are cut", async () => {
+  test("sentences longer than the positions, unless they are truncated", async () => {
     const sequences = packSequences([sentence(0, 18), sentence(3, 18)])
     const message = await refused({ batchSize: 2 }, { corpus: { ...corpus, sequences } })
     expect(message).toContain("corpus has a sequence of 20 tokens, but the model takes at most 16")
@@ -229,7 +229,7 @@ describe("what cannot be trained", () => {
     })
   })
 
-  test("data of another vocabulary, and a dev set that ranks nothing, told at once", async () => {
+  test("data of another vocabulary and a dev set with equal scores, reported at once", async () => {
     const flat = { ...dev.sets[0]!, scores: new Float64Array(30).fill(2.5) }
     const message = await refused(
       {},
@@ -240,18 +240,18 @@ describe("what cannot be trained", () => {
     expect(message).toContain("dev has no two different scores")
   })
 
-  test("a checkpoint that is no BERT", async () => {
+  test("a checkpoint that is not a BERT", async () => {
     const other = { ...checkpoint, config: { ...checkpoint.config, model_type: "gpt2" } }
     expect(await refused({}, { checkpoint: other })).toContain("model_type")
   })
 
-  test("options out of range, each by its name", () => {
+  test("options out of range, each by name", () => {
     const message = simcse.options({ batchSize: 1, dropout: 1, temperature: 0, maxLength: 2 }).toString()
     for (const name of ["batchSize", "dropout", "temperature", "maxLength"]) expect(message).toContain(name)
   })
 })
 
-test("a dev set on which every embedding is the same fails with the reason, not with a random choice", () =>
+test("a dev set on which all cosines are equal fails the unit with the reason, and exports no arbitrary model", () =>
   withFolder(async (scratch) => {
     const same = packSequences(Array.from({ length: 4 }, () => sentence(0, 6)))
     const flat = { name: "same", first: same, second: same, scores: Float64Array.from([1, 2, 3, 4]) }
@@ -260,10 +260,10 @@ test("a dev set on which every embedding is the same fails with the reason, not 
       inputs: { corpus, checkpoint, dev: { sets: [flat], vocabularySize: 25 } },
       scratch,
     })
-    expect(message).toContain("score on dev was not a number at any of 1 evaluations")
+    expect(message).toContain("the score on dev was undefined at every evaluation (1 in all)")
   }))
 
-test("the estimate of the study's own setting", () => {
+test("the estimate for the study's own setting", () => {
   const estimate = simcse.estimate as (options: object, inputs: object) => ReturnType<typeof simcse.estimate>
   const large = {
     layers: 24,
@@ -282,13 +282,13 @@ test("the estimate of the study's own setting", () => {
   expect(artifact).toEqual(large)
   // Encoder with pooler: study §2.
   expect(cost.disk).toBe(4 * 335_141_888)
-  // 15,625 updates of 128 rows, forward and backward at 2 operations a weight, 125 evaluations of 3,000 sentences.
-  // Of the last layer's 12 h² weights only those of keys and values meet every token.
+  // 15,625 updates of 128 sequences, forward and backward at 2 operations per weight; 125 evaluations of 3,000
+  // sentences. Of the last layer's 12 h² weights only those of keys and values are applied to every token.
   const encoder = 2 * (23 * 12 + 2) * 1024 ** 2
   const products = 15_625 * 3 * 128 * 28 * encoder + 125 * 3000 * 14 * encoder
   expect(cost.flops / products).toBeGreaterThan(1)
   expect(cost.flops / products).toBeLessThan(1.02)
-  // Weights, gradients and two moments are 5.4e9 bytes.
+  // Weights, gradients and two moments take 5.4e9 bytes.
   expect(cost.memory).toBeGreaterThan(5.4e9)
   expect(cost.memory).toBeLessThan(5e10)
 })

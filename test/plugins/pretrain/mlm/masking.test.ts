@@ -16,13 +16,13 @@ const countOfEpochs = (batch: ReturnType<typeof packSequences>, epochs: number, 
   const sentences = Array.from({ length: batch.offsets.length - 1 }, (_, i) => i)
   return Array.from({ length: epochs }, (_, epoch) => mask(batch, sentences, epoch))
 }
-/** `share` of `n` trials within five standard deviations. */
+/** Expects `share` of `n` trials, within five standard deviations. */
 const expectShare = (count: number, n: number, share: number) =>
   expect(Math.abs(count - n * share)).toBeLessThan(5 * Math.sqrt(n * share * (1 - share)))
 
 describe("masker", () => {
-  test("chooses 15 % of the ordinary tokens on average, each as often, and never more than rounded up", () => {
-    const n = 33 // 4.95 of them
+  test("chooses 15 % of the ordinary tokens on average, all equally often, and at most 15 % rounded up", () => {
+    const n = 33 // 15 % are 4.95.
     const epochs = 4000
     const hits = new Int32Array(n + 2)
     let total = 0
@@ -61,7 +61,7 @@ describe("masker", () => {
       })
     }
     const replaced = [...replacements.values()].reduce((a, b) => a + b, 0)
-    // A replacement happens to be the same token once in 25.
+    // One random replacement in 25 is the original token.
     expectShare(masked, chosen, 0.8)
     expectShare(replaced, chosen, 0.1 * (24 / 25))
     expectShare(unchanged, chosen, 0.1 + 0.1 / 25)

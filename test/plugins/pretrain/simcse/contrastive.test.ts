@@ -56,7 +56,7 @@ describe("two views of a batch", () => {
     for (const [i, row] of first.entries()) expect(distance(row, second[i]!)).toBeGreaterThan(1e-3)
   })
 
-  test("have other masks in each update, and the same ones in the same update", () => {
+  test("have different masks in each update, and the same ones in the same update", () => {
     expect(views(0.1, 5)).not.toEqual(views(0.1, 6))
     expect(views(0.1, 5)).toEqual(views(0.1, 5))
   })

@@ -12,7 +12,7 @@ const folder = (name: string) => mkdtempSync(join(root, name))
 const save = (content: string) => (folder: string) => writeFile(join(folder, "model"), content)
 
 describe("bestOf", () => {
-  test("strictly better wins; what is not a number never does", () => {
+  test("a later score wins only if strictly better, and null never wins", () => {
     expect(bestOf([])).toBeUndefined()
     expect(bestOf([{ step: 1, score: null }])).toBeUndefined()
     const scores = [null, -0.5, 0.2, 0.2, null, 0.1]
@@ -21,7 +21,7 @@ describe("bestOf", () => {
 })
 
 describe("selection", () => {
-  test("keeps the model of the best evaluation alone, and finds them again after a stop", async () => {
+  test("keeps only the model of the best evaluation, and finds it and all scores after a stop", async () => {
     const path = folder("keep")
     await Effect.runPromise(
       Effect.gen(function* () {
@@ -46,7 +46,7 @@ describe("selection", () => {
     )
   })
 
-  test("an evaluation whose model could not be written is not noted, and the best one stays", async () => {
+  test("an evaluation whose model could not be written is not recorded, and the best one stays", async () => {
     const path = folder("full")
     const chosen = await Effect.runPromise(selection(path))
     await Effect.runPromise(chosen.record(1, 0.5, save("one")))
@@ -58,7 +58,7 @@ describe("selection", () => {
     expect(readFileSync(join(again.best()!.model, "model"), "utf8")).toBe("one")
   })
 
-  test("refuses a file of evaluations that is not one", async () => {
+  test("refuses a damaged file of evaluations", async () => {
     const path = folder("damaged")
     writeFileSync(join(path, "evaluations.json"), '[{"step": 1, "score": "high"}]')
     const error = await Effect.runPromise(Effect.flip(selection(path)))

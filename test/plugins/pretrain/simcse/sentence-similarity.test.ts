@@ -5,7 +5,7 @@ import type { SimilaritySet } from "../../../../core/artifacts/similarity.ts"
 import { similarityScore } from "../../../../plugins/pretrain/simcse/sentence-similarity.ts"
 import { spearman } from "../../../../plugins/pretrain/simcse/spearman.ts"
 
-/** A "sentence" of one token that stands for an angle in degrees; its embedding is the direction, of any length. */
+/** "Sentences" of one token that is an angle in degrees; `embed` gives vectors of that direction and any length. */
 const angles = (degrees: readonly number[]) =>
   packSequences(degrees.map((ids) => ({ ids: [ids], tokenTypeIds: [0] })))
 const embed = ({ ids }: Sequences) =>
@@ -25,15 +25,15 @@ const score = (sets: SimilaritySet[], by = embed) =>
   Effect.runPromise(similarityScore({ sets, vocabularySize: 360 }, by))
 
 describe("similarityScore", () => {
-  test("ranks pairs by the cosine of their embeddings, whatever their length", async () => {
+  test("ranks pairs by the cosine of their embeddings, whatever the embeddings' length", async () => {
     expect(await score([set("a", [0, 0, 0, 10], [5, 90, 40, 30], [5, 0, 2, 3])])).toBe(1)
     expect(await score([set("a", [0, 0, 0, 10], [5, 90, 40, 30], [0, 5, 3, 2])])).toBe(-1)
   })
 
-  test("takes the pairs of all sets as one list, in pieces", async () => {
+  test("takes the pairs of all sets as one list, in batches", async () => {
     const count = 75
     const first = Array.from({ length: count }, (_, i) => (i * 53) % 180)
-    // Every pair has an angle of its own between its sentences: rounding breaks no ties.
+    // No two pairs have the same angle between their sentences, so rounding cannot make or break ties.
     const second = first.map((angle, i) => angle + 1 + ((i * 31) % count))
     const gold = Array.from({ length: count }, (_, i) => (i * 17) % 6)
     const sets = [

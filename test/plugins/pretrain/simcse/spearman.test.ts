@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { averageRanks, spearman } from "../../../../plugins/pretrain/simcse/spearman.ts"
 
 describe("averageRanks", () => {
-  test("equal values share the mean of their places", () => {
+  test("equal values get the mean of their ranks", () => {
     expect([...averageRanks([10, 20, 20, 5, 20])]).toEqual([2, 4, 4, 1, 4])
     expect([...averageRanks([])]).toEqual([])
     expect([...averageRanks([0, -0])]).toEqual([1.5, 1.5])
@@ -39,7 +39,7 @@ describe("spearman", () => {
     expect(spearman(y, x)).toBeCloseTo(expected, 13)
   })
 
-  test("is 1 for any rising relation and −1 for any falling one, ties included", () => {
+  test("is 1 for any increasing relation and −1 for any decreasing one, ties included", () => {
     const x = [1, 2, 2, 7, 9]
     expect(
       spearman(
@@ -64,6 +64,6 @@ describe("spearman", () => {
   })
 
   test("refuses sides of different length", () => {
-    expect(() => spearman([1, 2], [1])).toThrow("2 values against 1")
+    expect(() => spearman([1, 2], [1])).toThrow("expected equal lengths, found 2 and 1")
   })
 })

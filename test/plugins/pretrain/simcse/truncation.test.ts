@@ -8,13 +8,13 @@ const sequences = packSequences([
   { ids: [101, 102], tokenTypeIds: [0, 0] },
 ])
 
-test("what is too long loses its end, but for the separator", () => {
+test("sequences that are too long lose their last tokens, except the separator", () => {
   const { ids, tokenTypeIds, offsets } = truncate(sequences, 4)
   expect([...offsets]).toEqual([0, 4, 8, 10])
   expect([...ids]).toEqual([101, 7, 8, 102, 101, 7, 8, 102, 101, 102])
   expect([...tokenTypeIds]).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 0])
 })
 
-test("what fits stays as it is", () => {
+test("sequences that fit stay as they are", () => {
   expect(truncate(sequences, 6)).toEqual(sequences)
 })
