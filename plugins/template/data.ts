@@ -12,20 +12,20 @@ import { tokenizerOf } from "../model/tokenizer.ts"
 
 const Options = type({
   "+": "reject",
-  /** JSON Lines: an object a line, with the sentence as its `text`. */
+  /** JSON Lines: one object a line, with the sentence as its `text`. */
   source: "string > 0",
-  /** Longer sentences lose their end. */
+  /** Tokens, special ones included; longer sentences are truncated. */
   maxLength: "3 <= number.integer <= 512 = 32",
 })
 
 const takes = { vocabulary: Vocabulary }
 
-/** What an object has beside its text is nobody's concern here. */
+/** Other keys of an object are ignored. */
 const Sentence = type("string.json.parse").to({ text: "string > 0" })
 
-/** The file is read in one piece. */
+/** In bytes: the whole file is read into memory. */
 const largestFile = 2 ** 28
-/** For the estimate, which does not read it. */
+/** For the estimate, which does not read the file. */
 const bytesPerSentence = 150
 
 /** A corpus from JSON Lines. */
@@ -34,12 +34,12 @@ export const templateData = plugin({
   stage: "data",
   version: 1,
   module: import.meta.url,
-  summary: "A corpus: JSON Lines with a text each",
+  summary: "A corpus from JSON Lines, one sentence a line",
   options: Options,
   takes,
   gives: Corpus,
   usesBackend: false,
-  // The content of the file is part of the key: an edited file is another corpus.
+  // The content of the file is part of the key, so an edited file gives a new corpus.
   reads: ({ source }) => [source],
   estimate: ({ source, maxLength }, { vocabulary }) => {
     const bytes = statSync(source, { throwIfNoEntry: false })?.size ?? 0

@@ -9,13 +9,13 @@ const Options = type({ "+": "reject", seed: "number.integer >= 0 = 0" })
 
 const takes = { data: Examples }
 
-/** The majority baseline: a run without a step that answers every dev example with the training split's usual label. */
+/** The majority baseline: a run without updates, which always predicts the train split's most frequent label. */
 export const templateFinetune = plugin({
   name: "template-finetune",
   stage: "finetune",
   version: 1,
   module: import.meta.url,
-  summary: "Answers everything with the most frequent label",
+  summary: "Predicts the most frequent label for every example",
   options: Options,
   takes,
   gives: Run,

@@ -11,9 +11,9 @@ import { tokenizerFiles } from "../model/tokenizer.ts"
 
 const Options = type({
   "+": "reject",
-  /** λ: what is left of every parameter. */
+  /** λ: the factor of every parameter. */
   shrink: "0 <= number <= 1",
-  /** σ: the standard deviation of what is added to it. */
+  /** σ: the standard deviation of the noise added to every parameter. */
   perturb: "0 <= number <= 1",
   seed: "0 <= number.integer <= 4294967295 = 0",
 })
@@ -21,8 +21,8 @@ const Options = type({
 const takes = { checkpoint: Checkpoint }
 
 /**
- * Shrink and perturb: θ ← λθ + N(0, σ²) for every parameter (Ash and Adams 2020, equation 1). Not a training: a control
- * that moves a checkpoint without teaching it anything.
+ * Shrink and perturb: θ ← λθ + N(0, σ²) for every parameter (Ash and Adams 2020, equation 1). It trains nothing: it is a
+ * control that changes a checkpoint without teaching it anything.
  */
 export const templatePretrain = plugin({
   name: "template-pretrain",
@@ -50,7 +50,7 @@ export const templatePretrain = plugin({
     const tensors: TensorSource[] = []
     for (const [name, { shape }] of weights.entries) {
       const values = yield* weights.read(name)
-      // Each tensor draws from a site of its own, so the numbers do not depend on the other tensors.
+      // Each tensor draws from its own site, so its noise does not depend on the sizes of the other tensors.
       const added = { stream: noise, site: tensors.length, iteration: 0 }
       const moved = () => {
         const drawn = normal(added, values.length, perturb)

@@ -7,21 +7,21 @@ import { Run, type RunTaken, scoreOf } from "../../core/artifacts/run.ts"
 import { escapeHtml } from "../report/shared/html.ts"
 import { type Field, toCsv } from "../report/shared/records.ts"
 
-/** A member of a cohort that has no run stands in the table as well, with its status. */
+/** Members of a cohort that have no run are listed too, with their status. */
 const fieldsOf = (outcome: Outcome<RunTaken>): readonly Field[] => {
   if (outcome.status !== "done") return [outcome.status, null, null, null]
   const { correct, majority, total } = scoreOf(outcome.value)
   return [outcome.status, correct, majority, total]
 }
 
-/** How many dev examples each run answered rightly, as `correct.csv`. */
+/** How many dev examples each run predicted correctly, as `correct.csv`. */
 export const templateReport = plugin({
   name: "template-report",
   stage: "report",
   version: 1,
   module: import.meta.url,
-  summary: "Right answers of every run, as CSV",
-  options: type({ "+": "reject", title: "string > 0 = 'Right answers'" }),
+  summary: "Correct predictions of every run, as CSV",
+  options: type({ "+": "reject", title: "string > 0 = 'Correct predictions'" }),
   takes: { runs: cohorts(Run) },
   gives: Page,
   usesBackend: false,

@@ -8,7 +8,7 @@ const node = (folder: string, options: { readonly maxLength?: number } = {}) => 
   return templateData({ source, vocabulary: vocabularyNode, ...options })
 }
 
-test("takes the text of every line, whatever stands beside it", () =>
+test("takes the text of every line and ignores other keys", () =>
   withFiles(
     { "text.jsonl": '{"text": "A cat sat.", "id": 1}\n\n{"text": "Two dogs ran away."}' },
     async (folder) => {
@@ -20,7 +20,7 @@ test("takes the text of every line, whatever stands beside it", () =>
     },
   ))
 
-test("a line that is not JSON, or has no text, is told with its number", async () => {
+test("a line that is not JSON or has no text is refused with its number", async () => {
   for (const line of ["{", '{"body": "a"}', '{"text": ""}', '"a"']) {
     await withFiles({ "text.jsonl": `{"text": "a"}\n${line}\n` }, async (folder) => {
       expect(await refusal(node(folder))).toContain("text.jsonl, line 2:")
@@ -28,7 +28,7 @@ test("a line that is not JSON, or has no text, is told with its number", async (
   }
 })
 
-test("a file that is missing or without a sentence is refused", async () => {
+test("a file that is missing or has no sentences is refused", async () => {
   await withFiles({}, async (folder) =>
     expect(await refusal(node(folder))).toContain("there is no such file"),
   )

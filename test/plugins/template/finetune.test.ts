@@ -8,7 +8,7 @@ import { completed, examplesOf } from "../finetune/running.ts"
 type Start = (context: object) => Effect.Effect<RunGiven, PluginError>
 const start = templateFinetune.run as unknown as Start
 
-test("answers every dev example with the training split's most frequent label", async () => {
+test("predicts the train split's most frequent label for every dev example", async () => {
   const data = examplesOf(0, 3)
   const labelled = (labels: readonly number[], split = data.train) => ({
     ...split,
@@ -26,7 +26,7 @@ test("answers every dev example with the training split's most frequent label", 
   expect([score.correct, score.majority, isFailure(score)]).toEqual([2, 2, true])
 })
 
-test("of equally frequent labels it takes the first", async () => {
+test("takes the first of equally frequent labels", async () => {
   const data = examplesOf(0, 2)
   const inputs = { data: { ...data, train: { ...data.train, labels: Int32Array.of(1, 0) } } }
   const options = completed(templateFinetune, { seed: 7 })

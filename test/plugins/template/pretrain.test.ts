@@ -16,7 +16,7 @@ const moved = (folder: string, checkpoint: CheckpointTaken, options: Readonly<Re
   return Effect.runPromise(checkpointBy(templatePretrain, folder, setting))
 }
 
-/** The values of all parameters, one after the other. */
+/** The values of all parameters in one list. */
 const valuesOf = async ({ folder }: CheckpointTaken): Promise<readonly number[]> => {
   const model = await Effect.runPromise(loadModel(folder, { outputHeads: { pooler: "read" } }))
   const host = model.parameters.toHost()
@@ -27,7 +27,7 @@ const valuesOf = async ({ folder }: CheckpointTaken): Promise<readonly number[]>
 const deviation = (values: readonly number[]): number =>
   Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length)
 
-test("every parameter is shrunk, and what is added has the standard deviation", () =>
+test("shrinks every parameter and adds noise of the given standard deviation", () =>
   withFolder(async (folder) => {
     const start = await writeCheckpoint(join(folder, "start"))
     const before = await valuesOf(start)
@@ -41,7 +41,7 @@ test("every parameter is shrunk, and what is added has the standard deviation", 
     expect(new Set(added).size).toBeGreaterThan(0.9 * added.length)
   }))
 
-test("the seed decides, to the bit", () =>
+test("the same seed gives the same bits, another seed others", () =>
   withFolder(async (folder) => {
     const start = await writeCheckpoint(join(folder, "start"))
     const weights = async (name: string, seed: number) => {

@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-/** What it saw of a run of 6 steps, and the norms of the same layers as tfjs computes them. */
+/** The probe's rows of a run of 6 steps, and the norms of the same layers computed by tfjs. */
 const watched = async (scratch: string, at: readonly number[]) => {
   const options = completed(templateProbe, { steps: { at } })
   const probe = { key: "seen", options, probe: templateProbe.probe! }
@@ -42,7 +42,7 @@ const watched = async (scratch: string, at: readonly number[]) => {
   return { seen: rows.get("seen"), norms: rows.get("norms") }
 }
 
-test("gives the norm of each layer at each step, and leaves no tensor", async () => {
+test("gives the norm of each layer at each step, and leaks no tensor", async () => {
   const before = tf.memory().numTensors
   const { seen, norms } = await watched("run", [0, 3])
   if (!Array.isArray(seen) || !Array.isArray(norms)) throw new Error(String(seen))

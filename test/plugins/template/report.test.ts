@@ -36,7 +36,7 @@ const cohorts: readonly CohortTaken<RunTaken>[] = [
   },
 ]
 
-test("lists every run once, those that failed too, and quotes what CSV and HTML would misread", async () => {
+test("lists every run once, including failed ones, and escapes special characters in CSV and HTML", async () => {
   const options = completed(templateReport, { title: "Runs & seeds" })
   const files = await Effect.runPromise(start({ options, inputs: { runs: cohorts } }))
   expect(files.get("correct.csv")).toBe(
