@@ -5,7 +5,7 @@ import { compareFineTuning } from "./reference/fine-tuning.ts"
 import { compareFisher } from "./reference/fisher.ts"
 import { comparePasses, openReference } from "./reference/passes.ts"
 
-/** Everything that a folder of reference figures holds, on the running backend. */
+/** All comparisons with a folder of reference figures, on the running backend. */
 export const reference: Check = {
   check: "reference figures",
   summary: "logits, loss, gradients, InfoNCE, effective ranks, and a short fine-tuning with its trajectory",
@@ -20,7 +20,7 @@ export const reference: Check = {
     }).pipe(
       Effect.scoped,
       Effect.catchTag("UnitFailure", (failure) =>
-        Effect.fail(new InvalidInput({ what: folder, problems: [`its fine-tuning ${failure.message}`] })),
+        Effect.fail(new InvalidInput({ what: folder, problems: [`fine-tuning failed: ${failure.message}`] })),
       ),
     ),
 }

@@ -1,4 +1,4 @@
-/** A short fine-tuning whose figures were computed elsewhere in float64 (`finetune` in `expected.json`). */
+/** A short fine-tuning against PyTorch's figures in float64 (`finetune` in `expected.json`). */
 import { mkdtemp } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -18,13 +18,13 @@ import { writeSnapshot } from "../../probe/trajectory/snapshot.ts"
 import { type TrajectoryRow, trajectoryRows } from "../../probe/trajectory.ts"
 import type { Reference } from "./passes.ts"
 
-/** Absolute, of losses and logits; relative, of the norms of parameters. */
+/** Absolute for losses and logits, relative for the norms of parameters. */
 const valueTolerance = 1e-4
 /** Relative. */
 const gradientTolerance = 1e-3
-/** Absolute, of r and of φ in radians. */
+/** Absolute, for r and for φ in radians. */
 const trajectoryTolerance = 2e-3
-/** Relative to the peak: the schedule is computed in float64. */
+/** Relative to the peak learning rate; the schedule is computed in float64. */
 const scheduleTolerance = 1e-12
 
 const maximumBytes = 2 ** 28
@@ -44,19 +44,19 @@ const ExpectedJson = type({
 })
 type Expected = (typeof ExpectedJson.infer)["finetune"]
 
-/** The settings of the reference figures; `expected.json` does not tell them. */
+/** The settings of the reference figures, which `expected.json` does not contain. */
 const optimiser = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false }
 const clip = 1
 
 const silent = { report: () => Effect.void }
 
 /**
- * Fine-tunes a copy of the reference's model on its one batch, and holds learning rates, losses, gradient norms, the
- * final model and its trajectory against the expected ones, on the running backend.
+ * Fine-tunes a copy of the reference's model on its one batch, on the running backend, and compares learning rates,
+ * losses, gradient norms, the final model and its trajectory with the expected ones.
  *
- * @throws InvalidInput where `expected.json` does not fit the batch or the model
+ * @throws InvalidInput if `expected.json` does not fit the batch or the model
  * @throws FileError
- * @throws UnitFailure where the training diverges
+ * @throws UnitFailure if the training diverges
  */
 export const compareFineTuning: (
   reference: Reference,
@@ -130,7 +130,7 @@ const misfits = (
     problems.push(`final_logits: expected [${count}, ${classes}]`)
   }
   for (const name of names) {
-    if (final_param_norm[name] === undefined) problems.push(`final_param_norm: nothing for ${name}`)
+    if (final_param_norm[name] === undefined) problems.push(`final_param_norm: ${name} is missing`)
   }
   return problems
 }
@@ -165,7 +165,7 @@ const compareMetrics = (expected: Expected, metrics: Metrics): readonly Quantity
   ]
 }
 
-/** @param logits_NC the fine-tuned model's; freed here */
+/** @param logits_NC the fine-tuned model's; disposed of here */
 const compareModel = (
   { final_logits, final_param_norm }: Expected,
   { parameters }: BertModel,

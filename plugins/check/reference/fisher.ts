@@ -1,4 +1,4 @@
-/** Gram matrices and ranks that were computed elsewhere in float64 (`fisher` in `expected.json`). */
+/** Gram matrices and ranks against PyTorch's figures in float64 (`fisher` in `expected.json`). */
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
@@ -11,11 +11,11 @@ import { effectiveRank, entropyRank, spectralRank } from "../../probe/fisher/ran
 import { eigenvalues } from "../../probe/fisher/spectrum.ts"
 import type { Reference } from "./passes.ts"
 
-/** Of a Gram matrix and its eigenvalues, relative to the largest; of the entropy rank, relative. */
+/** For a Gram matrix and its eigenvalues, relative to the largest expected value; for the entropy rank, relative. */
 const tolerance = 2e-3
-/** Ranks are counts: none of the references' sits so near its threshold that float32 could move it. */
+/** Ranks are counts. In the reference figures none is so close to its threshold that float32 could change it. */
 const exact = 0
-/** Of the sum of the normalised ranks, whose terms are exact up to rounding. */
+/** For the normalised ranks and their sum, which are exact up to rounding. */
 const rounding = 1e-12
 
 const maximumBytes = 2 ** 28
@@ -32,13 +32,14 @@ const ExpectedJson = type({
   fisher: type({ sum_normalised: "number", "[string]": "unknown" }),
 })
 
-/** The references' name of all layers together. */
+/** A block's name in `expected.json`, where all layers together have another name. */
 const fileName = (block: string): string => (block === encoder ? "encoder_full" : block)
 
 /**
- * Holds the Gram matrix, the eigenvalues and the ranks of every block against the expected ones, on the running backend.
+ * Compares the Gram matrix, the eigenvalues and the ranks of every block, computed on the running backend, with the
+ * expected ones.
  *
- * @throws InvalidInput where `expected.json` does not fit the batch or the model
+ * @throws InvalidInput if `expected.json` does not fit the batch or the model
  * @throws FileError
  */
 export const compareFisher: (
@@ -105,7 +106,7 @@ export const compareFisher: (
   ]
 })
 
-/** Entry by entry, relative to the largest expected one. */
+/** Compares entry by entry, relative to the largest expected entry. */
 const relative = (
   block: string,
   expected: readonly number[],

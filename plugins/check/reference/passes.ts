@@ -1,7 +1,7 @@
 /**
- * Reference figures of a small model, computed elsewhere in float64: a folder with `config.json` and
- * `model.safetensors`, the batch (`batch.json`) and what it gives (`expected.json`). They are held against what the
- * running backend gives in float32.
+ * PyTorch's figures for a small model, computed in float64: a folder with `config.json` and `model.safetensors`, a
+ * batch (`batch.json`) and the expected results (`expected.json`). They are compared with the float32 results of the
+ * running backend.
  */
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
@@ -18,13 +18,13 @@ import { type BertModel, encode } from "../../model/bert.ts"
 import { loadModel } from "../../model/hugging-face.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
 
-/** Absolute, of logits, hidden states and losses. */
+/** Absolute, for logits, hidden states and losses. */
 const valueTolerance = 1e-4
-/** Of gradients, relative to the norm of the tensor's gradient. */
+/** For gradients, relative to the norm of the parameter's gradient. */
 const gradientTolerance = 1e-3
 /**
- * A gradient that vanishes (softmax does not see a bias of the keys) is nothing but rounding in float32. Norms below
- * this part of the whole model's are measured as if they were that large.
+ * A gradient that vanishes (softmax does not depend on the keys' bias) is pure rounding error in float32. Norms below
+ * this fraction of the whole model's are treated as if they were that large.
  */
 const negligible = 1e-4
 
@@ -33,11 +33,11 @@ const maximumBytes = 2 ** 28
 const matrix = type("number[][]").narrow(
   (rows, context) =>
     (rows.length > 0 && rows.every((row) => row.length === rows[0]!.length && row.length > 0)) ||
-    context.mustBe("rows of the same length, and not empty"),
+    context.mustBe("rows of the same length, none empty"),
 )
 const ids = type("number.integer >= 0").array().atLeastLength(1).array().atLeastLength(1)
 
-/** `batch.json`: sequences without padding. `input_ids` are the ids of the fixture's own vocabulary. */
+/** `batch.json`: sequences without padding. `input_ids` are ids in the fixture's own vocabulary. */
 const BatchJson = type({
   input_ids: ids,
   token_type_ids: ids,
@@ -50,7 +50,7 @@ const BatchJson = type({
     context.mustBe("as many labels and token_type_ids as input_ids"),
 )
 
-/** The part of `expected.json` that forward and backward passes are held against. */
+/** The part of `expected.json` for forward and backward passes. */
 const ExpectedJson = type({
   logits: matrix,
   cls_last_hidden: matrix,
@@ -70,16 +70,16 @@ const ExpectedJson = type({
 /** A folder of reference figures, opened. */
 export interface Reference {
   readonly folder: string
-  /** With pooler and classifier; the scope's to dispose of. */
+  /** With pooler and classifier; the scope disposes of it. */
   readonly model: BertModel
   readonly batch: Sequences
   readonly labels: Int32Array
 }
 
 /**
- * Opens a folder of reference figures; its model is freed when the scope closes.
+ * Opens a folder of reference figures; its model is disposed of when the scope closes.
  *
- * @throws InvalidInput where a file is not what it should be, or the batch does not fit the model
+ * @throws InvalidInput if a file is invalid, or the batch does not fit the model
  * @throws FileError
  */
 export const openReference: (
@@ -118,10 +118,10 @@ const limit = (name: string, values: readonly number[], bound: number, key: stri
 }
 
 /**
- * Holds logits, hidden states, loss and gradients of the reference's batch, and InfoNCE with its gradients, against
- * the expected ones, on the running backend.
+ * Compares logits, hidden states, loss and gradients of the reference's batch, and InfoNCE with its gradients, computed
+ * on the running backend, with the expected ones.
  *
- * @throws InvalidInput where `expected.json` does not fit the batch or the model
+ * @throws InvalidInput if `expected.json` does not fit the batch or the model
  * @throws FileError
  */
 export const comparePasses: (
@@ -147,19 +147,19 @@ type Expected = typeof ExpectedJson.infer
 
 const misfits = (expected: Expected, { config, parameters }: BertModel, count: number): readonly string[] => {
   const problems: string[] = []
-  const hold = (name: string, rows: readonly (readonly number[])[], height: number, width: number) => {
+  const checkShape = (name: string, rows: readonly (readonly number[])[], height: number, width: number) => {
     if (rows.length === height && rows[0]!.length === width) return
     problems.push(`${name}: found [${rows.length}, ${rows[0]!.length}]; expected [${height}, ${width}]`)
   }
-  hold("logits", expected.logits, count, config.labels.length)
-  hold("cls_last_hidden", expected.cls_last_hidden, count, config.hidden)
+  checkShape("logits", expected.logits, count, config.labels.length)
+  checkShape("cls_last_hidden", expected.cls_last_hidden, count, config.hidden)
   const { z1, z2, grad_z1, grad_z2 } = expected.infonce
   for (const [name, rows] of Object.entries({ z2, grad_z1, grad_z2 })) {
-    hold(`infonce.${name}`, rows, z1.length, z1[0]!.length)
+    checkShape(`infonce.${name}`, rows, z1.length, z1[0]!.length)
   }
   for (const name of parameters.names) {
     for (const key of ["grad_norm", "grad_sum"] as const) {
-      if (expected[key][name] === undefined) problems.push(`${key}: nothing for ${name}`)
+      if (expected[key][name] === undefined) problems.push(`${key}: ${name} is missing`)
     }
   }
   return problems
@@ -220,7 +220,7 @@ const compareBackward = (
   ]
 }
 
-/** In float64: the sum of a float32 gradient may be a small difference of large numbers. */
+/** In float64, since the sum of a float32 gradient may be a small difference of large numbers. */
 const normAndSum = (values: ArrayLike<number>): { readonly norm: number; readonly sum: number } => {
   let squares = 0
   let sum = 0

@@ -18,21 +18,21 @@ const larger = new URL("../../../../../shared/fixtures/bert-3x48", import.meta.u
 const compare = (folder: string) =>
   Effect.runPromise(Effect.scoped(Effect.flatMap(openReference(folder), compareFineTuning)))
 
-/** A folder for temporary files that nobody else writes to. */
+/** A folder for the temporary files of this test alone. */
 const temporary = mkdtempSync(join(tmpdir(), "reference-"))
-const usual = process.env.TMPDIR
+const originalFolder = process.env.TMPDIR
 beforeAll(() => {
   process.env.TMPDIR = temporary
 })
 afterAll(async () => {
-  if (usual === undefined) delete process.env.TMPDIR
-  else process.env.TMPDIR = usual
+  if (originalFolder === undefined) delete process.env.TMPDIR
+  else process.env.TMPDIR = originalFolder
   rmSync(temporary, { recursive: true })
   await onCpu()
 })
 
 describe.each([cpu, wasm])("on $name", (backend) => {
-  // The larger one takes the plain backend ten seconds.
+  // The larger one would take ten seconds on the cpu backend.
   const folders = backend === cpu ? [fixture] : [fixture, larger]
   test.each(folders.filter(existsSync))(
     "%s",
@@ -56,7 +56,7 @@ describe.each([cpu, wasm])("on $name", (backend) => {
     60_000,
   )
 
-  test("the reference's own model stays as it was", async () => {
+  test("does not change the reference's own model", async () => {
     await Effect.runPromise(startBackend(backend))
     const changed = Effect.gen(function* () {
       const reference = yield* openReference(fixture)
@@ -80,7 +80,7 @@ interface FineTuning {
   trajectory: { step: number; r: number; phi: number | null }[]
 }
 
-describe("what does not agree", () => {
+describe("figures that do not agree", () => {
   const changed = async <A>(change: (json: FineTuning) => void, body: (folder: string) => Promise<A>) =>
     withFolder(async (folder) => {
       await Effect.runPromise(startBackend(wasm))
@@ -92,7 +92,7 @@ describe("what does not agree", () => {
       return body(folder)
     })
 
-  test("is named, with the place", () =>
+  test("are reported with their quantity and index", () =>
     changed(
       (json) => {
         json.lrs[3]! += 1e-9
@@ -113,7 +113,7 @@ describe("what does not agree", () => {
         ]),
     ))
 
-  test("another schedule is noticed in all that follows from it", () =>
+  test("because of another schedule show in learning rates, losses and trajectory", () =>
     changed(
       (json) => {
         json.warmup = 4
@@ -129,10 +129,14 @@ describe("what does not agree", () => {
   test.each<[string, (json: FineTuning) => void, string]>([
     ["too few losses", (json) => json.losses.pop(), "losses: found 11; expected 12"],
     ["too few logits", (json) => json.final_logits.pop(), "final_logits: expected [8, 2]"],
-    ["no norm of a parameter", (json) => delete json.final_param_norm["classifier.bias"], "classifier.bias"],
+    [
+      "a missing norm",
+      (json) => delete json.final_param_norm["classifier.bias"],
+      "classifier.bias is missing",
+    ],
     ["a trajectory with a gap", (json) => json.trajectory.splice(4, 1), "the steps from 0 to 12"],
     [
-      "steps beyond measure",
+      "too many steps",
       (json) => {
         json.steps = 1e9
       },

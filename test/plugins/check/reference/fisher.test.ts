@@ -33,13 +33,13 @@ describe.each([cpu, wasm])("on $name", (backend) => {
       "sranks",
       "entropy ranks",
     ])
-    // Far below what is tolerated: ranks may sit closer to their thresholds elsewhere.
+    // Far below the tolerance: in other data ranks may be closer to their thresholds.
     expect(quantities[0]!.worst).toBeLessThan(1e-5)
     expect(tf.memory().numTensors).toBe(before)
   })
 })
 
-describe("figures that do not fit", () => {
+describe("changed figures", () => {
   interface Figures {
     [block: string]: { gram: number[][]; erank99: unknown; eigenvalues: number[] }
   }
@@ -58,7 +58,7 @@ describe("figures that do not fit", () => {
     return result._tag === "Failure" ? result.failure.message : result.success
   }
 
-  test("are named", async () => {
+  test("are refused by name if they do not fit the batch or the model", async () => {
     expect(await problemsWith((fisher) => delete fisher["encoder_full"])).toContain("fisher.encoder_full: ")
     expect(
       await problemsWith((fisher) => {
@@ -70,7 +70,7 @@ describe("figures that do not fit", () => {
     )
   })
 
-  test("by one entry, or by one rank, are off", async () => {
+  test("are off if one entry or one rank differs", async () => {
     const result = await withFigures((fisher) => {
       fisher["layer.0"]!.gram[1]![2]! += 0.1
       fisher["layer.1"]!.erank99 = 6

@@ -49,7 +49,7 @@ interface Fixture {
   infonce: { z1: number[][]; grad_z2: number[][] }
 }
 
-describe("what does not agree", () => {
+describe("figures that do not agree", () => {
   /** The fixture with one of its JSON files changed. */
   const changed = <A>(file: string, change: (json: Fixture) => void, body: (folder: string) => Promise<A>) =>
     withFolder(async (folder) => {
@@ -74,7 +74,7 @@ describe("what does not agree", () => {
     return error.message
   }
 
-  test("is named, with the place", async () => {
+  test("are reported with their quantity and index", async () => {
     const name = "bert.encoder.layer.1.output.dense.bias"
     await changed(
       "expected.json",
@@ -92,7 +92,7 @@ describe("what does not agree", () => {
     )
   })
 
-  test("segments lost on the way are noticed", () =>
+  test("because of lost segments show in the logits", () =>
     changed(
       "batch.json",
       (json) => {
@@ -119,7 +119,12 @@ describe("what does not agree", () => {
       "labels: found 2",
     ],
     ["a missing label", "batch.json", (json) => json.labels.pop(), "as many labels"],
-    ["types of another length", "batch.json", (json) => json.token_type_ids[0]!.pop(), "token_type_ids"],
+    [
+      "token types of another length",
+      "batch.json",
+      (json) => json.token_type_ids[0]!.pop(),
+      "token_type_ids",
+    ],
     [
       "an empty sequence",
       "batch.json",
@@ -133,7 +138,7 @@ describe("what does not agree", () => {
       "a parameter without a gradient",
       "expected.json",
       (json) => delete json.grad_norm["classifier.bias"],
-      "grad_norm: nothing for classifier.bias",
+      "grad_norm: classifier.bias is missing",
     ],
     ["no loss", "expected.json", (json) => delete json.mean_ce, "mean_ce"],
     ["rows of different lengths", "expected.json", (json) => json.infonce.z1[0]!.pop(), "infonce.z1"],
@@ -141,14 +146,14 @@ describe("what does not agree", () => {
     changed(file, change, async (folder) => expect(await refusal(folder)).toContain(message)),
   )
 
-  test("no folder", async () => {
+  test("refused: a folder that does not exist", async () => {
     expect(await refusal("/nowhere/at/all")).toContain("cannot read /nowhere/at/all/batch.json")
   })
 })
 
-test("a quantity is its worst number; one that is not finite is never right", () => {
-  const at = (place: string, expected: number, found: number, scale?: number) => ({
-    at: place,
+test("a quantity reports its worst number, and is not ok if any number is not finite", () => {
+  const at = (index: string, expected: number, found: number, scale?: number) => ({
+    at: index,
     expected,
     found,
     ...(scale !== undefined && { scale }),
