@@ -14,14 +14,14 @@ const outputHeads = ["pooler", "classifier"] as const
 
 export const fisher = bench({
   bench: "fisher",
-  summary: "Looks of the Fisher probe: Gram matrices, their eigenvalues and effective ranks, layer by layer",
+  summary: "Observations of the Fisher probe: Gram matrices, their eigenvalues and effective ranks, by layer",
   flags: {
     model: flagTexts.model,
     rte: flagTexts.rte,
     tokenizer: flagTexts.tokenizer,
-    samples: "Examples whose gradients are compared (default: 16)",
+    samples: "Examples whose gradients make the Gram matrices (default: 16)",
     "max-len": `${flagTexts.length} (default: 128)`,
-    steps: "Looks that are timed, after one that is not (default: 3)",
+    steps: "Observations to time, after one for warm-up (default: 3)",
   },
   options: type({
     "+": "reject",

@@ -11,7 +11,7 @@ import { trainingJob } from "./shared/training.ts"
 
 export const mlm = bench({
   bench: "mlm",
-  summary: "Updates of a masked-language model over its whole vocabulary",
+  summary: "Updates of a masked language model over its whole vocabulary",
   ...onSentences("128"),
   prepare: Effect.fnUntraced(function* ({
     model: size,

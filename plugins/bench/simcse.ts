@@ -10,7 +10,7 @@ import { trainingJob } from "./shared/training.ts"
 
 export const simcse = bench({
   bench: "simcse",
-  summary: "Updates of unsupervised SimCSE: every sentence twice, InfoNCE at 0.05",
+  summary: "Updates of unsupervised SimCSE: every sentence twice, InfoNCE at temperature 0.05",
   ...onSentences("32"),
   prepare: Effect.fnUntraced(function* ({
     model: size,

@@ -6,7 +6,7 @@ import { configOf, type Size } from "../../model/config.ts"
 import { initialise } from "../../model/initialise.ts"
 import { type OutputHead, parametersOf } from "../../model/parameters.ts"
 
-/** A fresh model of a published size, which the scope disposes of. */
+/** A newly drawn model of a published size; the scope disposes of it. */
 export const freshModel = (size: Size, vocabularySize: number, outputHeads: readonly OutputHead[]) =>
   Effect.acquireRelease(
     Effect.sync((): BertModel => {

@@ -6,7 +6,7 @@ const count = (most: number) =>
     type("number.integer >= 1").narrow((n, context) => n <= most || context.mustBe(`at most ${most}`)),
   )
 
-/** Options that the measurements share, as texts from the command line. */
+/** Options that the benches share, as strings from the command line. */
 export const fields = {
   model: type.enumerated(...(Object.keys(sizes) as Size[])).default("mini"),
   file: type("string > 0"),
@@ -16,16 +16,20 @@ export const fields = {
 }
 
 export const flagTexts = {
-  model: `Its size: ${Object.keys(sizes).join(", ")} (default: mini)`,
-  rte: "RTE's train.tsv; random pieces where left out",
-  corpus: "Sentences, one a line, plain or .gz; random pieces where left out",
-  tokenizer: "The vocab.txt or tokenizer.json that the file's texts are cut up by",
-  batch: "Examples in a step",
-  length: "The longest sequence, special tokens included",
-  steps: "Steps that are timed, after one that is not (default: 12)",
+  model: `Size of the model: ${Object.keys(sizes).join(", ")} (default: mini)`,
+  rte: "RTE's train.tsv (default: random tokens)",
+  corpus: "Sentences, one a line, plain or .gz (default: random tokens)",
+  tokenizer: "The vocab.txt or tokenizer.json for tokenising the file; needed with a file",
+  batch: "Examples per update",
+  length: "The longest sequence in tokens, special ones included",
+  steps: "Updates to time, after one for warm-up (default: 12)",
 }
 
-/** What measurements on sentences are told. @param length the word pieces of a sentence where nothing is said */
+/**
+ * The flags and options of benches on sentences.
+ *
+ * @param length the default of `max-len`, in tokens
+ */
 export const onSentences = (length: string) => ({
   flags: {
     model: flagTexts.model,

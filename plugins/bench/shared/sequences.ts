@@ -1,4 +1,4 @@
-/** What is computed on: texts, or, without a file of them, random pieces in sequences of the lengths that texts have. */
+/** The data of benches: texts, or, without a file, random tokens in sequences of lengths that are usual for texts. */
 import { Effect } from "effect"
 import { packSequences, type Sequences } from "../../../core/artifacts/sequences.ts"
 import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
@@ -19,7 +19,7 @@ export interface Material {
   readonly labels: Int32Array
   readonly vocabularySize: number
   readonly special: SpecialTokens
-  /** Where it comes from, for the report. */
+  /** The source of the sequences, for the report. */
   readonly data: "file" | "random"
 }
 
@@ -30,7 +30,7 @@ interface Wanted {
   readonly tokenizer: string | undefined
 }
 
-/** Of bert-base-uncased. */
+/** That of bert-base-uncased. */
 const usualVocabulary = {
   size: 30_522,
   special: { pad: 0, unknown: 100, cls: 101, separator: 102, mask: 103 },
@@ -53,7 +53,7 @@ const randomMaterial = (lengths: Lengths, { count, maxLength }: Wanted): Materia
 
 const readTokenizer = Effect.fnUntraced(function* (path: string | undefined) {
   if (path === undefined) {
-    const problems = ["tokenizer must be given (a vocab.txt or tokenizer.json) with a file of texts"]
+    const problems = ["tokenizer must be given with a file of texts: a vocab.txt or a tokenizer.json"]
     return yield* new InvalidInput({ what: "bench", problems })
   }
   return yield* readVocabulary(path)
@@ -62,9 +62,9 @@ const readTokenizer = Effect.fnUntraced(function* (path: string | undefined) {
 const enough = (path: string, found: number, count: number) =>
   found >= count
     ? Effect.void
-    : new InvalidInput({ what: path, problems: [`found ${found} examples; expected ${count} at least`] })
+    : new InvalidInput({ what: path, problems: [`found ${found} examples; expected at least ${count}`] })
 
-/** The first examples of RTE, from its own `train.tsv`. */
+/** The first examples of RTE, from its `train.tsv`. */
 export const pairs = Effect.fnUntraced(function* (path: string | undefined, wanted: Wanted) {
   if (path === undefined) return randomMaterial(glueTasks.RTE.lengths, wanted)
   const { tokens, special } = yield* readTokenizer(wanted.tokenizer)

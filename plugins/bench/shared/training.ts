@@ -1,4 +1,4 @@
-/** Training measured: the product's own loop, from a fresh model. */
+/** Times training: the same loop as in the plugins, from a newly drawn model. */
 import { mkdtemp } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -16,7 +16,7 @@ import type { OutputHead } from "../../model/parameters.ts"
 interface Measured {
   readonly model: BertModel
   readonly outputHeads: readonly OutputHead[]
-  /** What a step's encoder sees, for each step. */
+  /** The encoder's input in each update. */
   readonly batches: readonly Sequences[]
   readonly predictions: number
   readonly optimiser: Optimiser
