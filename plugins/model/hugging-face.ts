@@ -143,7 +143,7 @@ const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): Readon
     const source = wanted.outputHeads[head]
     if (source === undefined || source === "read") continue
     if ("draw" in source) streams.set(head, source.draw)
-    // Part of a head counts as a head, so that what is missing of it is an error.
+    // Part of a head counts as a head, so that a missing tensor of it is an error.
     else if (!stored.keys().some((name) => isOf(head, name))) streams.set(head, source.readOrDraw)
   }
   return streams

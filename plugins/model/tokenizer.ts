@@ -21,7 +21,7 @@ export interface WordPieceTokenizer {
   /**
    * `[CLS] first [SEP]`, or `[CLS] first [SEP] second [SEP]`, truncated to `maximumLength` ids, longest text first.
    *
-   * @throws RangeError if `maximumLength` leaves no room for text beside the special tokens
+   * @throws RangeError if `maximumLength` leaves no room for text after the special tokens
    */
   readonly encode: (first: string, second: string | undefined, maximumLength: number) => Encoded
 }

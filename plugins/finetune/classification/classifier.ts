@@ -32,7 +32,7 @@ export const lossOf = (
     ),
   )
 
-/** Examples per batch in prediction: enough to keep the cores busy, and little memory beside that of training. */
+/** Examples per batch in prediction: enough to keep the cores busy, and little memory compared with training. */
 const batchSize = 32
 
 /**

@@ -149,14 +149,14 @@ describe("from the hub", () => {
   const commit = "0123456789abcdef0123456789abcdef01234567"
 
   /** A local hub with one repository, which has the files of the folder. */
-  const withHub = async (body: (asked: string[]) => Promise<void>, folder = source) => {
-    const asked: string[] = []
+  const withHub = async (body: (requested: string[]) => Promise<void>, folder = source) => {
+    const requested: string[] = []
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
       fetch(request) {
         const { pathname } = new URL(request.url)
-        asked.push(`${request.method} ${pathname}`)
+        requested.push(`${request.method} ${pathname}`)
         const file = /^\/someone\/tiny-bert\/resolve\/[^/]+\/([a-z0-9_.-]+)$/.exec(pathname)?.[1]
         const path = join(folder, file ?? "nothing")
         if (file === undefined || !readdirSync(folder).includes(file))
@@ -173,7 +173,7 @@ describe("from the hub", () => {
     try {
       process.env.HF_ENDPOINT = `http://127.0.0.1:${server.port}`
       delete process.env.HF_TOKEN
-      await body(asked)
+      await body(requested)
     } finally {
       await server.stop(true)
     }
@@ -182,19 +182,19 @@ describe("from the hub", () => {
   test("fetches configuration, vocabulary and weights once", () =>
     withFolder(async (folder) => {
       process.env.XDG_CACHE_HOME = join(folder, "cache")
-      await withHub(async (asked) => {
+      await withHub(async (requested) => {
         const { folder: out } = await taken(folder, { source: "hf://someone/tiny-bert@v1" })
         const files = ["config.json", "model.safetensors", "vocab.txt"]
         expect(readdirSync(out).sort()).toEqual(files)
         for (const file of files) expect(digest(join(out, file))).toBe(digest(join(source, file)))
-        expect(asked.filter((line) => line.startsWith("HEAD")).sort()).toEqual(
+        expect(requested.filter((line) => line.startsWith("HEAD")).sort()).toEqual(
           files.map((file) => `HEAD /someone/tiny-bert/resolve/v1/${file}`),
         )
         // A hard link to the cache's file, not a copy.
         expect(statSync(join(out, "model.safetensors")).nlink).toBe(2)
-        const requests = asked.length
+        const requests = requested.length
         await taken(join(folder, "again"), { source: "hf://someone/tiny-bert@v1" })
-        expect(asked.length).toBe(requests)
+        expect(requested.length).toBe(requests)
       })
     }))
 
@@ -224,10 +224,10 @@ describe("from the hub", () => {
       const kept = readFileSync(path, "utf8")
       writeFileSync(path, kept.replaceAll("model-00002", "../model-00002"))
       try {
-        await withHub(async (asked) => {
+        await withHub(async (requested) => {
           const message = await refused({ source: "hf://someone/tiny-bert" })
           expect(message).toContain("expected a .safetensors file in the same folder")
-          expect(asked.filter((line) => line.includes("-0000"))).toEqual([])
+          expect(requested.filter((line) => line.includes("-0000"))).toEqual([])
         }, sharded)
       } finally {
         writeFileSync(path, kept)
