@@ -17,7 +17,7 @@ import { encodeAll } from "./shared/encode.ts"
 import { meanLength } from "./shared/lengths.ts"
 
 const largestFile = 2 ** 28
-/** How the two files may be called. */
+/** Accepted names of the two files. */
 const names = {
   tsv: { train: ["train.tsv"], dev: ["dev.tsv"] },
   parquet: {
@@ -30,11 +30,11 @@ const Options = type({
   "+": "reject",
   task: type.enumerated(...glueTaskNames),
   /**
-   * The folder of the task with GLUE's `train.tsv` and `dev.tsv`, or with parquet files; or a copy of GLUE on the
-   * hub, such as `hf://datasets/nyu-mll/glue`.
+   * The task's folder, with GLUE's `train.tsv` and `dev.tsv` or with parquet files; or a copy of GLUE on the hub,
+   * such as `hf://datasets/nyu-mll/glue`.
    */
   source: Source,
-  /** Longer examples lose tokens from the end of the longer sentence. About 12 % of RTE's exceed 128. */
+  /** Maximum tokens per example; longer ones are cut from the end of the longer sentence: about 12 % of RTE at 128. */
   maxLength: "5 <= number.integer <= 512 = 128",
 })
 type Options = typeof Options.infer
@@ -46,7 +46,7 @@ export const glue = plugin({
   stage: "data",
   version: 1,
   module: import.meta.url,
-  summary: "RTE, WNLI, CoLA or SST-2 of GLUE, from files or from the Hugging Face hub",
+  summary: "RTE, WNLI, CoLA or SST-2 of GLUE, from files or the Hugging Face hub",
   options: Options,
   takes,
   gives: Examples,
@@ -55,7 +55,7 @@ export const glue = plugin({
   estimate: ({ task, maxLength }, inputs) => {
     const { train, dev, labelNames, lengths } = glueTasks[task]
     const tokensPerExample = meanLength(lengths, maxLength)
-    // Two int32 a token, offset and label an example; in memory the text and what the tokenizer makes of it besides.
+    // Two int32 per token, an offset and a label per example; in memory also the text and its tokens.
     const disk = (train + dev) * (8 * tokensPerExample + 8)
     return {
       artifact: {
@@ -115,7 +115,7 @@ const filesOf = Effect.fnUntraced(function* (task: GlueTask, source: string) {
   return yield* new FileError({
     path: source,
     doing: "find the data in",
-    found: `there is ${found}`,
-    advice: "Give the folder that has train.tsv and dev.tsv, or train.parquet and validation.parquet",
+    found: `it contains ${found}`,
+    advice: "Give the folder with train.tsv and dev.tsv, or with train.parquet and validation.parquet",
   })
 })

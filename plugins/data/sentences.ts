@@ -15,23 +15,23 @@ import { type Line, streamLines } from "./shared/lines.ts"
 import { FileSource, localFile } from "./shared/source.ts"
 
 const largestFile = 2 ** 33
-/** One array of an artifact is read in one piece, of less than 2³¹ bytes. */
+/** Each array of an artifact is read in one piece of less than 2³¹ bytes. */
 const mostTokens = 2 ** 29 - 1
 
-/** Sentences of the English Wikipedia, counted in a sample of 20,000. */
+/** Sentences of the English Wikipedia, measured on a sample of 20,000. */
 export const wikipediaLengths: Lengths = [13, 17, 21, 24, 27, 30, 34, 39, 45, 63]
 const bytesPerSentence = 140
 const bytesPerSentenceCompressed = 59
-/** The corpus of SimCSE; a file that is not there yet is taken for it. */
+/** Sentences in SimCSE's corpus: the estimate for a file that is not there yet. */
 const usualCount = 1_000_000
 
 const Options = type({
   "+": "reject",
-  /** Text, one sentence a line, compressed if it ends in `.gz`: a path, or `hf://datasets/owner/name/file`. */
+  /** Text, one sentence per line, gzipped if the name ends in `.gz`: a path, or `hf://datasets/owner/name/file`. */
   source: FileSource,
-  /** Longer sentences lose their end. SimCSE takes 32. */
+  /** Maximum tokens per sentence; longer sentences are truncated. SimCSE uses 32. */
   maxLength: "3 <= number.integer <= 512 = 32",
-  /** Only the first so many sentences. */
+  /** How many sentences to read from the start; all by default. */
   "limit?": "1 <= number.integer <= 100000000",
 })
 type Options = typeof Options.infer
@@ -43,7 +43,7 @@ export const sentences = plugin({
   stage: "data",
   version: 1,
   module: import.meta.url,
-  summary: "A corpus: text, one sentence a line, plain or compressed with gzip",
+  summary: "A text corpus, one sentence per line, plain or gzipped",
   options: Options,
   takes,
   gives: Corpus,
@@ -58,7 +58,7 @@ export const sentences = plugin({
     const disk = 8 * tokens + 4 * count
     return {
       artifact: { sentences: count, tokensPerSentence, vocabularySize: inputs.vocabulary.size },
-      // While it is packed the arrays double, and are copied at the end.
+      // The packer doubles its arrays as they grow and copies them at the end.
       cost: cost({ memory: 4e8 + 3 * disk, disk }),
     }
   },
@@ -83,10 +83,10 @@ export const sentences = plugin({
           if (done === true) break
           value.lines.forEach(add)
           if (packer.tokens > mostTokens) {
-            const found = `it has more than ${mostTokens} tokens in its first ${packer.count} sentences`
+            const found = `its first ${packer.count} sentences have more than ${mostTokens} tokens`
             return yield* new FileError({
               path,
-              doing: "hold",
+              doing: "read",
               found,
               advice: "Set limit to fewer sentences",
             })

@@ -20,11 +20,11 @@ const Options = type({
   "+": "reject",
   benchmark: type.enumerated(...benchmarkNames),
   /**
-   * The folder of the benchmark: SentEval's `STSBenchmark`, `STS12-en-test` …, `SICK`, or GLUE's `STS-B`; for STS-B
-   * also a copy of GLUE on the hub, such as `hf://datasets/nyu-mll/glue`.
+   * The benchmark's folder: SentEval's `STSBenchmark`, `STS12-en-test` …, `SICK`, or GLUE's `STS-B`; for STS-B also
+   * a copy of GLUE on the hub, such as `hf://datasets/nyu-mll/glue`.
    */
   source: Source,
-  /** Longer sentences lose their end. The default cuts none of them. */
+  /** Maximum tokens per sentence; longer sentences are truncated. None exceeds the default. */
   maxLength: "3 <= number.integer <= 512 = 128",
 }).narrow(
   ({ benchmark, source }, context) =>
@@ -40,7 +40,7 @@ type Options = typeof Options.infer
 
 const takes = { vocabulary: Vocabulary }
 
-/** One artifact is one benchmark: its sets are scored together. */
+/** Each artifact is one benchmark, because its sets are scored together. */
 export const sts = plugin({
   name: "sts",
   stage: "data",
@@ -112,7 +112,7 @@ const setsOf = Effect.fnUntraced(function* ({ benchmark, source }: Options) {
   return yield* new FileError({
     path: source,
     doing: `find ${benchmark} in`,
-    found: `there is no ${files.join(" and no ")}`,
-    advice: "Give the folder that has it",
+    found: `there is no ${files.join(" or ")}`,
+    advice: "Give the folder that contains it",
   })
 })

@@ -15,14 +15,14 @@ import { costOf, diskOf, longest, pairLength, sentenceLength } from "./shared/to
 const Options = type({
   "+": "reject",
   sentences: `${countOption} = 20000`,
-  /** A second segment beside each: something that follows from the sentence, or that it follows from. */
+  /** Adds a second segment to each sentence: one that follows from it, or one that it follows from. */
   restated: "boolean = false",
   seed: seedOption,
 })
 
 const takes = { vocabulary: Vocabulary }
 
-/** Restated, it teaches what every reader of two sentences needs: where to look in one for what the other says. */
+/** With `restated`, it teaches what every sentence-pair task needs: to find in one sentence what the other says. */
 export const toyCorpus = plugin({
   name: "toy-corpus",
   stage: "data",

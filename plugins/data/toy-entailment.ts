@@ -11,7 +11,7 @@ import { countOption, seedOption } from "./shared/toy/draw.ts"
 import { costOf, diskOf, longest, pairLength } from "./shared/toy/size.ts"
 import { drawKnot, type Pair } from "./toy-entailment/knots.ts"
 
-/** Of RTE: 1,249 of 2,490 training pairs and 146 of 277 dev pairs are entailed. */
+/** As in RTE: 1,249 of 2,490 training pairs and 146 of 277 dev pairs are entailed. */
 const entailedShares = { train: 1249 / 2490, dev: 146 / 277 }
 
 const Options = type({
@@ -23,7 +23,7 @@ const Options = type({
 
 const takes = { vocabulary: Vocabulary }
 
-/** `count` pairs, `entailed` of them entailed: those of knot after knot, as far as there is room for their label. */
+/** `count` pairs, `entailed` of them entailed: takes knot after knot, skipping pairs whose label has no room left. */
 const drawPairs = (seed: number, name: string, count: number, entailed: number): readonly Pair[] => {
   const pairs: Pair[] = []
   const room = { true: entailed, false: count - entailed }
@@ -43,7 +43,7 @@ export const toyEntailment = plugin({
   stage: "data",
   version: 1,
   module: import.meta.url,
-  summary: "Pairs of sentences of the embedded toy language, labelled like those of RTE",
+  summary: "Sentence pairs of the embedded toy language, labelled like those of RTE",
   options: Options,
   takes,
   gives: Examples,

@@ -18,7 +18,7 @@ export const toySimilarity = plugin({
   stage: "data",
   version: 1,
   module: import.meta.url,
-  summary: "Pairs of sentences of the embedded toy language, with how alike they are from 0 to 5",
+  summary: "Sentence pairs of the embedded toy language, with similarity scores from 0 to 5",
   options: Options,
   takes,
   gives: Similarity,

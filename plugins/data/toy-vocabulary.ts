@@ -7,7 +7,7 @@ import { costOf } from "./shared/toy/size.ts"
 
 /**
  * The vocabulary of the embedded toy language: 273 words with a taxonomy, a grammar, and entailment that follows from
- * both. What is drawn depends on the seed alone, so a study of it needs no files and no network, and is the same
+ * both. Its data depend on the seed alone, so a study needs no files and no network, and gets the same data
  * everywhere.
  */
 export const toyVocabulary = plugin({

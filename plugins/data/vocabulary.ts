@@ -9,7 +9,7 @@ import { readVocabulary } from "../model/vocabulary.ts"
 import { FileSource, localFile } from "./shared/source.ts"
 
 const largestFile = 2 ** 26
-/** BERT's uncased vocabulary; other ones differ little in what they cost. */
+/** The size of BERT's uncased vocabulary; others cost about the same. */
 const usualSize = 30522
 
 const Options = type({
@@ -26,7 +26,7 @@ export const vocabulary = plugin({
   stage: "data",
   version: 1,
   module: import.meta.url,
-  summary: "The word pieces of an uncased BERT, from a file or from the Hugging Face hub",
+  summary: "The vocabulary of an uncased BERT, from a file or the Hugging Face hub",
   options: Options,
   takes,
   gives: Vocabulary,
@@ -41,7 +41,7 @@ export const vocabulary = plugin({
     return yield* new InvalidInput({
       what: path,
       problems: [
-        `found the piece ${JSON.stringify(upperCase)}; an uncased vocabulary was expected, since all text is lower-cased`,
+        `expected an uncased vocabulary, since all text is lower-cased; found the token ${JSON.stringify(upperCase)}`,
       ],
     })
   }),

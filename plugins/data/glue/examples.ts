@@ -12,7 +12,7 @@ export interface GlueExample {
   readonly label: number
 }
 
-/** The examples of a file in GLUE's own format. */
+/** The examples of a TSV file in GLUE's own format. */
 export const examplesOfTsv = Effect.fnUntraced(function* (task: GlueTask, path: string) {
   const rows = yield* readTsv(path, task.layout)
   const columnOf = (name: string) => task.layout.columns.indexOf(name)
@@ -31,7 +31,7 @@ export const examplesOfTsv = Effect.fnUntraced(function* (task: GlueTask, path: 
   })
 })
 
-/** The examples of a parquet file as the hub's copy of GLUE has them: labels are numbers. */
+/** The examples of a parquet file of the hub's copy of GLUE, where labels are numbers. */
 export const examplesOfParquet = Effect.fnUntraced(function* (task: GlueTask, path: string) {
   const rows = yield* readParquet(path, [...task.sentences, "label"])
   const expected = task.labelNames.map((name, i) => `${i} (${name})`)
@@ -54,11 +54,11 @@ const example = Effect.fnUntraced(function* (
 ) {
   for (const [i, sentence] of sentences.entries()) {
     if (typeof sentence === "string" && sentence.trim() !== "") continue
-    const found = `has ${sentence === "" ? "nothing" : quoted(String(sentence))} as ${task.sentences[i]!}`
-    return yield* badLine(path, where, found, "text was")
+    const found = sentence === "" ? "nothing" : quoted(String(sentence))
+    return yield* badLine(path, where, found, `text as ${task.sentences[i]!}`)
   }
   if (task.labelNames[label] === undefined) {
-    return yield* badLine(path, where, `has the label ${written}`, `one of ${expected.join(", ")} was`)
+    return yield* badLine(path, where, written, `the label to be one of ${expected.join(", ")}`)
   }
   const [first, second] = sentences as readonly string[]
   return { first: first!, second, label } satisfies GlueExample

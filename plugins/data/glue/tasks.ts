@@ -1,18 +1,18 @@
 import type { Lengths } from "../shared/lengths.ts"
 import type { TsvLayout } from "../shared/tsv.ts"
 
-/** A task of GLUE (Wang et al. 2019) with one or two sentences to an example and a label. */
+/** A GLUE task (Wang et al. 2019): each example has one or two sentences and a label. */
 export interface GlueTask {
-  /** The names of the labels; a label's id is its index. */
+  /** Label names; a label's id is its index. */
   readonly labelNames: readonly string[]
-  /** How the labels are written in the task's own files, in the same order. */
+  /** The labels as written in the task's own files, in the same order. */
   readonly written: readonly string[]
   readonly layout: TsvLayout
   /** The columns of the one or two sentences. */
   readonly sentences: readonly string[]
   /** The folder of the task in the hub's copy of GLUE. */
   readonly config: string
-  /** How many examples there are. */
+  /** Number of examples in each split. */
   readonly train: number
   readonly dev: number
   readonly lengths: Lengths
@@ -22,7 +22,7 @@ const pairs = ["index", "sentence1", "sentence2", "label"]
 
 export const glueTaskNames = ["RTE", "WNLI", "CoLA", "SST-2"] as const
 
-/** The numbers of the labels are those of the hub's copy; counts and lengths were counted in GLUE's own files. */
+/** Label ids are those of the hub's copy; example counts and lengths were measured on GLUE's own files. */
 export const glueTasks: Readonly<Record<(typeof glueTaskNames)[number], GlueTask>> = {
   /** Does sentence 1 entail sentence 2? */
   RTE: {
@@ -35,7 +35,7 @@ export const glueTasks: Readonly<Record<(typeof glueTaskNames)[number], GlueTask
     dev: 277,
     lengths: [28, 36, 42, 47, 52, 59, 67, 85, 120, 164],
   },
-  /** Does sentence 1 entail sentence 2, which puts a noun in the place of a pronoun? */
+  /** Does sentence 1 entail sentence 2, which replaces a pronoun with a noun? */
   WNLI: {
     labelNames: ["not_entailment", "entailment"],
     written: ["0", "1"],

@@ -1,6 +1,6 @@
 import { FileError } from "../../../core/io/files.ts"
 
-/** What stands somewhere in a file that cannot be used. */
+/** The error for a line or row of a file that cannot be used; `where` names it, such as "line 3". */
 export const badLine = (
   path: string,
   where: string,
@@ -11,10 +11,10 @@ export const badLine = (
   new FileError({
     path,
     doing: "read",
-    found: `${where} ${found}, ${expected} expected`,
+    found: `${where}: expected ${expected}, found ${found}`,
     ...(advice === undefined ? {} : { advice }),
   })
 
-/** Text from a file, short enough for a message. */
+/** Text from a file, quoted and short enough for a message. */
 export const quoted = (text: string): string =>
   JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { SequencePacker } from "../../../core/artifacts/sequences.ts"
 import type { WordPieceTokenizer } from "../../model/tokenizer.ts"
 
-/** Between two chances to be interrupted, and for progress to show: about 50 ms of work. */
+/** Sequences between two yields, about 50 ms of work, so that the plugin can be interrupted and progress displayed. */
 const atOnce = 500
 
 export interface Text {
@@ -10,7 +10,7 @@ export interface Text {
   readonly second?: string | undefined
 }
 
-/** The packed sequences of sentences or pairs, each cut to `maxLength`. */
+/** The packed sequences of sentences or pairs, each truncated to `maxLength` tokens. */
 export const encodeAll = Effect.fnUntraced(function* (
   tokenizer: WordPieceTokenizer,
   texts: readonly Text[],

@@ -8,7 +8,7 @@ export interface Line {
   readonly text: string
 }
 
-/** Lines that were read together, and how much of the file (compressed, where it is) has been read by then. */
+/** Lines read together, and how many bytes of the file (before decompression) have been read so far. */
 export interface LinesRead {
   readonly lines: readonly Line[]
   readonly bytes: number
@@ -18,11 +18,11 @@ const newline = 10
 const longestLine = 2 ** 16
 
 /**
- * The lines of a UTF-8 text file, or of one compressed with gzip where its name ends in `.gz`, some hundred at a
- * time: the file is never in memory as a whole.
+ * The lines of a UTF-8 text file, gzipped if its name ends in `.gz`, some hundred at a time: the whole file is never
+ * in memory.
  *
- * @throws FileError with the line, where the file is missing, not UTF-8, has a line of more than 65,536 bytes, or is
- *   no gzip file or an incomplete one
+ * @throws FileError, with the line, if the file is missing, is not UTF-8, has a line of more than 65,536 bytes, or
+ *   ends in `.gz` and is damaged, incomplete or not a gzip file
  */
 export async function* streamLines(path: string): AsyncGenerator<LinesRead, void> {
   const source = createReadStream(path)
@@ -38,7 +38,10 @@ export async function* streamLines(path: string): AsyncGenerator<LinesRead, void
   const decoded = (bytes: Uint8Array): Line => {
     line++
     if (bytes.length > longestLine) {
-      throw broken(`line ${line} has more than ${longestLine} bytes`, "One sentence a line was expected")
+      throw broken(
+        `line ${line} has more than ${longestLine} bytes`,
+        "Put each sentence on a line of its own",
+      )
     }
     try {
       return { line, text: decoder.decode(bytes) }
@@ -65,7 +68,7 @@ export async function* streamLines(path: string): AsyncGenerator<LinesRead, void
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
     if (!code.startsWith("Z_")) throw fileError("read", path, cause)
     throw code === "Z_BUF_ERROR"
-      ? broken(`its gzip data end in the midst, somewhere after line ${line}`, "Copy or download it again")
+      ? broken(`its gzip data are cut off somewhere after line ${line}`, "Copy or download it again")
       : broken(
           `its gzip data are damaged somewhere after line ${line} (${String(cause)})`,
           "Copy or download it again",

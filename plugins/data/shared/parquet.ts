@@ -5,11 +5,11 @@ const largestTable = 2 ** 28
 const mostRows = 10_000_000
 
 /**
- * Columns of a parquet file, in the order in which they are named.
+ * The given columns of a parquet file, in the given order.
  *
- * @returns the rows; cells are strings, numbers, bigints, null …, as the file has them
- * @throws FileError where the file is missing, damaged, too large, compressed in a way that is not read here, or
- *   lacks one of the columns
+ * @returns the rows; cells are strings, numbers, bigints, null …, as in the file
+ * @throws FileError if the file is missing, damaged, too large, compressed with an unsupported codec, has no rows or
+ *   too many, or lacks one of the columns
  */
 export const readParquet = Effect.fnUntraced(function* (path: string, columns: readonly string[]) {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetRead, parquetSchema } = yield* Effect.promise(
@@ -19,27 +19,27 @@ export const readParquet = Effect.fnUntraced(function* (path: string, columns: r
     new FileError({
       path,
       doing: "read",
-      found: `it is no parquet file, or a damaged one (${cause instanceof Error ? cause.message : String(cause)})`,
+      found: `it is damaged, or not a parquet file (${cause instanceof Error ? cause.message : String(cause)})`,
       advice: "Copy or download it again",
     })
-  // What the format cannot make sense of is thrown as all sorts of errors, out-of-range reads among them.
+  // hyparquet throws all sorts of errors at data it cannot parse, out-of-range reads among them.
   const parse = <A>(body: () => Promise<A>) => Effect.tryPromise({ try: body, catch: damaged })
 
   const file = yield* attempt("read", path, () => asyncBufferFromFile(path))
   if (file.byteLength > largestTable) {
-    const found = `it has ${file.byteLength} bytes, at most ${largestTable} were expected`
+    const found = `expected at most ${largestTable} bytes, found ${file.byteLength}`
     return yield* new FileError({ path, doing: "read", found })
   }
   const metadata = yield* parse(() => parquetMetadataAsync(file))
   const names = parquetSchema(metadata).children.map(({ element }) => element.name)
   const missing = columns.filter((column) => !names.includes(column))
   if (missing.length > 0) {
-    const found = `it has the columns ${names.join(", ")}; ${columns.join(", ")} were expected`
+    const found = `expected the columns ${columns.join(", ")}; found ${names.join(", ")}`
     return yield* new FileError({ path, doing: "read", found })
   }
   const count = Number(metadata.num_rows)
   if (!(count > 0 && count <= mostRows)) {
-    const found = `it has ${count} rows, 1 to ${mostRows} were expected`
+    const found = `expected 1 to ${mostRows} rows, found ${count}`
     return yield* new FileError({ path, doing: "read", found })
   }
   const rows: unknown[][] = []

@@ -8,9 +8,9 @@ export const FileSource = Source.narrow(
 )
 
 /**
- * The local path of a {@link FileSource}, fetched first where it is on the hub.
+ * The local path of a {@link FileSource}, downloaded first if it is on the hub.
  *
- * @param limit the largest size in bytes that is fetched
+ * @param limit the largest download in bytes
  */
 export const localFile = (source: string, limit: number) => {
   const address = hubAddress(source)

@@ -1,16 +1,16 @@
 import type { Lengths } from "../shared/lengths.ts"
 
 /**
- * The sets of sentence pairs that embeddings are compared on, as SentEval (Conneau and Kiela 2018) puts them together.
+ * A benchmark of sentence embeddings: scored sentence pairs, composed as in SentEval (Conneau and Kiela 2018).
  * `pairs`: how many have a score.
  */
 interface Benchmark {
   readonly pairs: number
   /** STS12–16: the subsets; `STS.input.NAME.txt` has the sentences, `STS.gs.NAME.txt` the scores. */
   readonly subsets?: readonly string[]
-  /** STS-B and SICK-R: how the one file may be called. */
+  /** STS-B and SICK-R: accepted names of the one file. */
   readonly files?: readonly string[]
-  /** The file in the folder `stsb` of the hub's copy of GLUE, which has no scores of STS-B's test set. */
+  /** The file in the folder `stsb` of the hub's copy of GLUE, which lacks the scores of STS-B's test set. */
   readonly hub?: string
 }
 
@@ -39,7 +39,7 @@ export const benchmarks: Readonly<Record<(typeof benchmarkNames)[number], Benchm
   },
   "STS-B/test": { pairs: 1379, files: ["sts-test.csv"] },
   STS12: { pairs: 3108, subsets: ["MSRpar", "MSRvid", "SMTeuroparl", "surprise.OnWN", "surprise.SMTnews"] },
-  // SMT, the fourth subset, has a licence that keeps it out of SentEval.
+  // SentEval omits SMT, the fourth subset, because of its licence.
   STS13: { pairs: 1500, subsets: ["FNWN", "headlines", "OnWN"] },
   STS14: {
     pairs: 3750,
@@ -56,5 +56,5 @@ export const benchmarks: Readonly<Record<(typeof benchmarkNames)[number], Benchm
   "SICK-R": { pairs: 4927, files: ["SICK_test_annotated.txt"] },
 }
 
-/** Of the sentences of STS-B's dev set; the longest sentence of STS-B, STS13 and STS14 has 93 word pieces. */
+/** Measured on STS-B's dev set; the longest sentence of STS-B, STS13 and STS14 has 93 tokens. */
 export const lengths: Lengths = [8, 9, 10, 12, 13, 15, 18, 21, 24, 32]

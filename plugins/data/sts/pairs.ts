@@ -8,15 +8,15 @@ import { linesOf, readTsv, type TsvLayout } from "../shared/tsv.ts"
 export interface ScoredPair {
   readonly first: string
   readonly second: string
-  /** Higher is more alike: 0 to 5, of SICK-R 1 to 5. */
+  /** Similarity, higher for more similar sentences: 0 to 5, in SICK-R 1 to 5. */
   readonly score: number
 }
 
 const largestFile = 2 ** 26
 
-/** The files that have sentences and scores side by side, and where in them. */
+/** Layouts of the files that have sentences and scores side by side, by file extension. */
 const layouts: Readonly<Record<string, TsvLayout>> = {
-  // SentEval's stsbenchmark. Some rows tell in two more columns where their sentences are from.
+  // SentEval's stsbenchmark. Some rows name the sources of their sentences in two more columns.
   csv: {
     columns: ["genre", "file", "year", "number", "score", "sentence1", "sentence2"],
     header: false,
@@ -61,14 +61,14 @@ export const pairsOfParquet = Effect.fnUntraced(function* (path: string) {
   )
 })
 
-/** The pairs of one subset of STS12–16 in `folder`. A pair whose gold line is empty has no score and is left out. */
+/** The pairs of one subset of STS12–16 in `folder`. A pair whose gold line is empty has no score and is skipped. */
 export const pairsOfSubset = Effect.fnUntraced(function* (folder: string, name: string) {
   const input = join(folder, `STS.input.${name}.txt`)
   const gold = join(folder, `STS.gs.${name}.txt`)
   const sentences = yield* readTsv(input, { columns: ["sentence1", "sentence2"], header: false, more: true })
   const scores = linesOf(yield* readText(gold, largestFile))
   if (scores.length !== sentences.length) {
-    const found = `it has ${scores.length} lines, ${sentences.length} were expected, as in ${basename(input)}`
+    const found = `expected ${sentences.length} lines, as in ${basename(input)}, found ${scores.length}`
     return yield* new FileError({ path: gold, doing: "read", found })
   }
   const rows = sentences.filter(({ line }) => scores[line - 1]!.trim() !== "")
@@ -99,7 +99,7 @@ const pair = Effect.fnUntraced(function* (
 ) {
   if (isText(first) && isText(second)) return { first, second, score } satisfies ScoredPair
   const which = isText(first) ? "second" : "first"
-  return yield* badLine(path, where, `has nothing as its ${which} sentence`, "text was")
+  return yield* badLine(path, where, "nothing", `text as its ${which} sentence`)
 })
 
 const isText = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
@@ -107,5 +107,5 @@ const isText = (value: unknown): value is string => typeof value === "string" &&
 const numberOf = Effect.fnUntraced(function* (path: string, where: string, text: string) {
   const score = /^\s*(\d+\.?\d*|\.\d+)\s*$/.test(text) ? Number(text) : Number.NaN
   if (score <= 5) return score
-  return yield* badLine(path, where, `has the score ${quoted(text)}`, "a number from 0 to 5 was")
+  return yield* badLine(path, where, quoted(text), "a score from 0 to 5")
 })

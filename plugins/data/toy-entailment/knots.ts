@@ -1,14 +1,14 @@
 /**
  * Premises and hypotheses that are balanced by construction. Pairs come in knots of four: two premises and two
- * hypotheses of which each follows from one premise alone,
+ * hypotheses, each of which follows from one of the premises only,
  *
  * |             | hypothesis 1 | hypothesis 2 |
  * |-------------|--------------|--------------|
  * | premise 1   | follows      | does not     |
  * | premise 2   | does not     | follows      |
  *
- * so that every sentence stands with both labels, once each: no single sentence tells the label. In half of the knots
- * the premises have something in common, so that sharing words does not tell it either.
+ * so that every sentence has both labels, once each, and no sentence alone gives the label away. In half of the knots
+ * the premises have something in common, so that word overlap does not give it away either.
  */
 import { drawConsequence } from "../shared/toy/consequences.ts"
 import type { Dice } from "../shared/toy/dice.ts"

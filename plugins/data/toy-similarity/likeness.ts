@@ -1,4 +1,4 @@
-/** How alike two meanings are, and sentences whose likeness is known. */
+/** The similarity of two meanings, and sentence pairs of known similarity. */
 import { drawConsequence } from "../shared/toy/consequences.ts"
 import type { Dice } from "../shared/toy/dice.ts"
 import { sayMeaning } from "../shared/toy/grammar.ts"
@@ -16,7 +16,7 @@ const phraseFeatures = (role: string, phrase: Phrase | null): readonly string[] 
         ...(phrase.adjective === null ? [] : [`${role} is ${phrase.adjective}`]),
       ]
 
-/** All that a clause tells, the more general things that it implies included. */
+/** Everything that a clause states, including the more general things that it implies. */
 const clauseFeatures = ({ negative, every, subject, verb, object, place }: Clause): readonly string[] => [
   negative ? "denied" : "affirmed",
   ...(every ? ["every"] : []),
@@ -28,13 +28,13 @@ const clauseFeatures = ({ negative, every, subject, verb, object, place }: Claus
 
 const featuresOf = (meaning: Meaning): ReadonlySet<string> => new Set(meaning.flatMap(clauseFeatures))
 
-/** From 0 to 5: the part of what either meaning tells that both tell (Jaccard's index). */
+/** Similarity from 0 to 5: 5 times the Jaccard index of what the two meanings state. */
 export const likeness = (one: Meaning, other: Meaning): number => {
   const [left, right] = [featuresOf(one), featuresOf(other)]
   return (highest * left.intersection(right).size) / left.union(right).size
 }
 
-/** Two sentences and how alike they are: of the same, of something related, or of something else. */
+/** Two sentences and their similarity: the second follows from the first, is related to it, or is independent. */
 export const drawScoredPair = (dice: Dice) => {
   const meaning = drawMeaning(dice)
   const draws = [drawConsequence, drawRival, (_: Meaning, dice: Dice) => drawMeaning(dice)]

@@ -26,7 +26,7 @@ describe("RTE", () => {
   const expected = JSON.parse(readFileSync(join(sample, "expected.json"), "utf8"))
 
   test.each([128, 24])(
-    "from GLUE's files, at most %d tokens, as Hugging Face's tokenizers have it",
+    "from GLUE's files, at most %d tokens: equals the output of Hugging Face's tokenizers",
     async (max) => {
       const { train, dev, labelNames, vocabularySize } = await run(of("RTE", sample, max))
       expect(labelNames).toEqual(["entailment", "not_entailment"])
@@ -41,7 +41,7 @@ describe("RTE", () => {
     },
   )
 
-  test("from parquet files is the same", async () => {
+  test("parquet files give the same examples", async () => {
     await withFiles({}, async (folder) => {
       copyFileSync(join(sample, "train.parquet"), join(folder, "train-00000-of-00001.parquet"))
       copyFileSync(join(sample, "validation.parquet"), join(folder, "validation-00000-of-00001.parquet"))
@@ -49,7 +49,7 @@ describe("RTE", () => {
     })
   })
 
-  test("with line ends of Windows, and none at the last line, is the same", async () => {
+  test("Windows line endings, and none at the last line, give the same examples", async () => {
     const windows = (name: string) =>
       readFileSync(join(sample, name), "utf8").replaceAll("\n", "\r\n").replace(/\r\n$/, "")
     await withFiles({ "train.tsv": windows("train.tsv"), "dev.tsv": windows("dev.tsv") }, async (folder) => {
@@ -57,13 +57,13 @@ describe("RTE", () => {
     })
   })
 
-  test("its maximum length is 128 unless another is asked for, and is part of the options", () => {
+  test("maxLength is 128 by default, 5 to 512, and part of the options", () => {
     expect(of("RTE", sample).options).toEqual({ task: "RTE", source: sample, maxLength: 128 })
     expect(of("RTE", sample, 4).problems[0]).toContain("maxLength must be at least 5")
     expect(of("RTE", sample, 513).problems[0]).toContain("maxLength must be at most 512")
   })
 
-  test("what it will be is known before it is read", () => {
+  test("its size is estimated without reading the files", () => {
     const { artifact, cost } = estimate(of("RTE", "nowhere"))
     const tokens = { tokensPerExample: 66.4, labels: 2, vocabularySize: 30522 }
     expect(artifact).toEqual({ train: 2490, dev: 277, ...tokens })
@@ -76,7 +76,7 @@ describe.skipIf(!haveShared)("the real data", () => {
     ? JSON.parse(readFileSync(shared("fixtures", "tokenization.json"), "utf8"))
     : {}
 
-  test("RTE at 128 and at 64", async () => {
+  test("RTE at most 128 and 64 tokens long has the reference digests", async () => {
     const source = shared("data", "glue", "RTE")
     const { train, dev } = await run(of("RTE", source))
     expect([count(train.labels, 0), count(train.labels, 1)]).toEqual([1249, 1241])
@@ -87,7 +87,7 @@ describe.skipIf(!haveShared)("the real data", () => {
     expect(digestOf(shorter.train.sequences)).toBe(reference["rte-train-64"].sha256)
   })
 
-  test.each(["RTE", "WNLI", "CoLA"] as const)("%s is what was estimate", async (task) => {
+  test.each(["RTE", "WNLI", "CoLA"] as const)("%s agrees with its estimate", async (task) => {
     const { train, dev } = await run(of(task, shared("data", "glue", task)))
     const { artifact, cost } = estimate(of(task, "nowhere"))
     const examples = train.labels.length + dev.labels.length
@@ -100,7 +100,7 @@ describe.skipIf(!haveShared)("the real data", () => {
 })
 
 describe("the other tasks", () => {
-  test("WNLI has pairs and numbers for labels", async () => {
+  test("WNLI has sentence pairs and numeric labels", async () => {
     const text =
       "index\tsentence1\tsentence2\tlabel\n0\tThe dog saw it.\tThe dog saw the cat.\t1\n1\tA b.\tC.\t0\n"
     await withFiles({ "train.tsv": text, "dev.tsv": text }, async (folder) => {
@@ -113,7 +113,7 @@ describe("the other tasks", () => {
     })
   })
 
-  test("CoLA has no header, and its sentence in the last column", async () => {
+  test("CoLA has no header and its sentence in the last column", async () => {
     const text = "gj04\t1\t\tThe dog saw it.\ngj04\t0\t*\tDog the it saw.\n"
     await withFiles({ "train.tsv": text, "dev.tsv": text }, async (folder) => {
       const { dev, labelNames } = await run(of("CoLA", folder))
@@ -133,7 +133,7 @@ describe("the other tasks", () => {
   })
 })
 
-describe("a file is refused", () => {
+describe("a TSV file is refused", () => {
   const header = "index\tsentence1\tsentence2\tlabel\n"
   const good = `${header}0\tA dog.\tAn animal.\tentailment\n`
   const refused = (train: string | Uint8Array) =>
@@ -143,39 +143,42 @@ describe("a file is refused", () => {
 
   test.each([
     ["", "cannot read F/train.tsv: it is empty. The file seems to be cut off"],
-    [header, "it has a header and nothing else"],
+    [header, "it has a header but no rows"],
     [
       "0\tA dog.\tAn animal.\tentailment\n",
-      'line 1 is "0\\tA dog.\\tAn animal.\\tentailment", the header "index\\tsentence1\\tsentence2\\tlabel" was expected',
+      'line 1: expected the header "index\\tsentence1\\tsentence2\\tlabel", found "0\\tA dog.\\tAn animal.\\tentailment"',
     ],
-    ["sentence\tlabel\na\t1\n", 'line 1 is "sentence\\tlabel", the header'],
+    [
+      "sentence\tlabel\na\t1\n",
+      'line 1: expected the header "index\\tsentence1\\tsentence2\\tlabel", found "sentence\\tlabel"',
+    ],
     [
       `${good}1\tA cat.\tentailment\n`,
-      "line 3 has 3 columns, 4 (index, sentence1, sentence2, label) were expected",
+      "line 3: expected 4 columns (index, sentence1, sentence2, label), found 3",
     ],
     [
       `${good}1\tA cat.\tA dog.\tentailment\tmore\n`,
-      "line 3 has 5 columns, 4 (index, sentence1, sentence2, label) were expected",
+      "line 3: expected 4 columns (index, sentence1, sentence2, label), found 5",
     ],
     [
       `${good}1\tA cat.\tA d`,
-      "line 3 has 3 columns, 4 (index, sentence1, sentence2, label) were expected. The file seems to be cut off: copy or download it again",
+      "line 3: expected 4 columns (index, sentence1, sentence2, label), found 3. The file seems to be cut off: copy or download it again",
     ],
     [
       `${good}1\tA cat.\tA dog.\tentail`,
-      'line 3 has the label "entail", one of entailment, not_entailment was expected',
+      'line 3: expected the label to be one of entailment, not_entailment, found "entail"',
     ],
     [
       `${good}1\tA cat.\tA dog.\t\n`,
-      'line 3 has the label "", one of entailment, not_entailment was expected',
+      'line 3: expected the label to be one of entailment, not_entailment, found ""',
     ],
-    [`${good}1\t \tA dog.\tentailment\n`, 'line 3 has " " as sentence1, text was expected'],
-    [`${good}\n`, "line 3 has 1 column, 4 (index"],
+    [`${good}1\t \tA dog.\tentailment\n`, 'line 3: expected text as sentence1, found " "'],
+    [`${good}\n`, "line 3: expected 4 columns (index, sentence1, sentence2, label), found 1"],
   ])("%j", async (train, expected) => {
     expect(await refused(train)).toContain(expected)
   })
 
-  test("that is not UTF-8, with its line", async () => {
+  test("that is not UTF-8, with the line number", async () => {
     const latin = Buffer.concat([
       Buffer.from(good),
       Buffer.from("1\tcaf\xe9\tA dog.\tentailment\n", "latin1"),
@@ -183,10 +186,10 @@ describe("a file is refused", () => {
     expect(await refused(latin)).toBe("cannot read F/train.tsv: line 3 is not UTF-8. Convert it to UTF-8")
   })
 
-  test("that is not there, and a folder without data", async () => {
+  test("that is missing, and a folder without data", async () => {
     await withFiles({ "train.tsv": good, "notes.txt": "" }, async (folder) => {
       expect(await refusal(of("RTE", folder))).toBe(
-        `cannot find the data in ${folder}: there is notes.txt, train.tsv. Give the folder that has train.tsv and dev.tsv, or train.parquet and validation.parquet`,
+        `cannot find the data in ${folder}: it contains notes.txt, train.tsv. Give the folder with train.tsv and dev.tsv, or with train.parquet and validation.parquet`,
       )
       expect(await refusal(of("RTE", join(folder, "RTE")))).toBe(
         `cannot list ${join(folder, "RTE")}: there is no such file or folder`,
@@ -203,15 +206,15 @@ describe("a parquet file is refused", () => {
       (await refusal(of(task, folder))).replaceAll(folder, "F"),
     )
   const broken =
-    /^cannot read F\/train\.parquet: it is no parquet file, or a damaged one \(.+\)\. Copy or download it again$/
+    /^cannot read F\/train\.parquet: it is damaged, or not a parquet file \(.+\)\. Copy or download it again$/
 
-  test("that is cut off, anywhere", async () => {
+  test("that is cut off at any length", async () => {
     for (const length of [0, 3, 8, 100, 1000, train.length - 1]) {
       expect(await refused(train.subarray(0, length))).toMatch(broken)
     }
   })
 
-  test("that is text, or whose pages are overwritten", async () => {
+  test("that is text, or has overwritten pages", async () => {
     expect(await refused(Buffer.from("index\tsentence1\tsentence2\tlabel\n"))).toMatch(broken)
     const overwritten = Buffer.from(train)
     overwritten.fill(0xff, 4, 400)
@@ -220,13 +223,13 @@ describe("a parquet file is refused", () => {
 
   test("that has other columns", async () => {
     expect(await refused(train, "CoLA")).toBe(
-      "cannot read F/train.parquet: it has the columns sentence1, sentence2, label, idx; sentence, label were expected",
+      "cannot read F/train.parquet: expected the columns sentence, label; found sentence1, sentence2, label, idx",
     )
   })
 
   test("that hides its labels, as test sets do", async () => {
     expect(await refused(readFileSync(fixture("parquet", "hidden-labels.parquet")))).toContain(
-      "row 2 has the label -1, one of 0 (entailment), 1 (not_entailment) was expected",
+      "row 2: expected the label to be one of 0 (entailment), 1 (not_entailment), found -1",
     )
   })
 })
@@ -239,7 +242,7 @@ describe("RTE from the hub", () => {
   }
   const source = "hf://datasets/nyu-mll/glue"
 
-  test("is the same as from files, and is fetched once", async () => {
+  test("equals RTE from files and is downloaded once", async () => {
     const expected = await run(of("RTE", sample))
     await withHub(files, async (disconnect) => {
       expect(await run(of("RTE", source))).toEqual(expected)
@@ -248,7 +251,7 @@ describe("RTE from the hub", () => {
     })
   })
 
-  test("without a connection says what to do", async () => {
+  test("without a connection, the message says what to do", async () => {
     await withHub(files, async (disconnect) => {
       disconnect()
       const message = await refusal(of("RTE", source))

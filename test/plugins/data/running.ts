@@ -1,4 +1,4 @@
-/** Running data plugins by themselves: options are checked as in a pipeline, inputs are given as values. */
+/** Runs data plugins on their own: options are checked as in a pipeline, inputs are given as values. */
 import { createHash } from "node:crypto"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -14,13 +14,13 @@ import { readVocabulary } from "../../../plugins/model/vocabulary.ts"
 import { hubServer } from "../../core/hub/hub-server.ts"
 
 export const fixture = (...path: readonly string[]) => join(import.meta.dir, "..", "..", "fixtures", ...path)
-/** The data of the real benchmarks, where they are at hand. */
+/** The real benchmarks' data, if available. */
 export const shared = (...path: readonly string[]) => join(import.meta.dir, "../../../../shared", ...path)
 export const haveShared = existsSync(shared("data", "glue", "RTE"))
 
 /** BERT's own vocabulary. */
 export const bertVocabulary = await Effect.runPromise(readVocabulary(fixture("vocab.txt")))
-/** Stands for the input in a pipeline; {@link run} gives the value. */
+/** Takes the place of the input in a pipeline; {@link run} supplies the value. */
 export const vocabularyNode = vocabulary({ source: fixture("vocab.txt") })
 
 type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>
@@ -35,18 +35,18 @@ const effectOf = (node: Node, taken: Vocabulary, report: (done: number, total: n
   )
 }
 
-/** What the plugin gives. */
+/** The artifact that the plugin gives. */
 export const run = async <K extends AnyArtifactKind>(
   node: Node<K>,
   taken = bertVocabulary,
   report: (done: number, total: number) => void = () => {},
 ): Promise<Given<K>> => (await Effect.runPromise(effectOf(node, taken, report))) as Given<K>
 
-/** The message that the plugin fails with. */
+/** The message with which the plugin fails. */
 export const refusal = async (node: Node, taken = bertVocabulary): Promise<string> =>
   (await Effect.runPromise(Effect.flip(effectOf(node, taken, () => {})))).message
 
-/** What the plugin foretells. */
+/** The plugin's estimate. */
 export const estimate = (node: Node) =>
   (
     node.plugin.estimate as unknown as (
@@ -55,7 +55,7 @@ export const estimate = (node: Node) =>
     ) => { artifact: unknown; cost: { disk: number; memory: number } }
   )(node.options, { vocabulary: { size: bertVocabulary.tokens.length } })
 
-/** SHA-256 over one line a sequence: `ids|tokenTypeIds`. */
+/** SHA-256 over one line per sequence: `ids|tokenTypeIds`. */
 export const digestOf = ({ ids, tokenTypeIds, offsets }: Sequences): string => {
   const hash = createHash("sha256")
   for (let i = 0; i + 1 < offsets.length; i++) {
@@ -65,7 +65,7 @@ export const digestOf = ({ ids, tokenTypeIds, offsets }: Sequences): string => {
   return hash.digest("hex")
 }
 
-/** The tokens of every sequence, as words. */
+/** Each sequence as text: its tokens, separated by spaces. */
 export const wordsOf = (sequences: Sequences): readonly string[] =>
   Array.from({ length: countOf(sequences) }, (_, i) =>
     Array.from(
@@ -74,7 +74,7 @@ export const wordsOf = (sequences: Sequences): readonly string[] =>
     ).join(" "),
   )
 
-/** A folder with these files, gone when the test is over. */
+/** Runs `body` with a folder that contains these files, then deletes the folder. */
 export const withFiles = async <A>(
   files: Readonly<Record<string, string | Uint8Array>>,
   body: (folder: string) => Promise<A>,
@@ -89,9 +89,10 @@ export const withFiles = async <A>(
 }
 
 /**
- * A hub with these large files, by their path such as `datasets/owner/name/resolve/main/file`, and an empty cache.
+ * Runs `body` with an empty cache and a hub that serves these large files, each under its path such as
+ * `datasets/owner/name/resolve/main/file`.
  *
- * @param body is given a function that takes the hub off the network
+ * @param body receives a function that takes the hub off the network
  */
 export const withHub = async <A>(
   files: Readonly<Record<string, Uint8Array>>,

@@ -25,7 +25,7 @@ const text = "The dog saw it.\n\n  \nA café, two cafés.\r\nNo end"
 const words = ["[CLS] the dog saw it . [SEP]", "[CLS] a cafe , two cafes . [SEP]", "[CLS] no end [SEP]"]
 
 describe("a corpus", () => {
-  test("has one sentence a line; blank lines are skipped", async () => {
+  test("has one sentence per line; blank lines are skipped", async () => {
     await withFiles({ "c.txt": text }, async (folder) => {
       const { sequences, special, vocabularySize } = await run(of(join(folder, "c.txt")))
       expect(wordsOf(sequences)).toEqual(words)
@@ -34,7 +34,7 @@ describe("a corpus", () => {
     })
   })
 
-  test("may be compressed, in several members too", async () => {
+  test("may be gzipped, also in several members", async () => {
     const twice = Buffer.concat([gzipSync(text), gzipSync("\nOne more.\n")])
     await withFiles({ "c.txt.gz": gzipSync(text), "twice.gz": twice }, async (folder) => {
       expect(wordsOf((await run(of(join(folder, "c.txt.gz")))).sequences)).toEqual(words)
@@ -43,7 +43,7 @@ describe("a corpus", () => {
     })
   })
 
-  test("longer sentences lose their end, and a limit takes the first ones", async () => {
+  test("maxLength truncates longer sentences; limit takes the first ones", async () => {
     await withFiles({ "c.txt": text }, async (folder) => {
       const path = join(folder, "c.txt")
       expect(wordsOf((await run(of(path, { maxLength: 4 }))).sequences)).toEqual([
@@ -58,7 +58,7 @@ describe("a corpus", () => {
     expect(of("c.txt", { maxLength: 513 }).problems[0]).toContain("maxLength must be at most 512")
   })
 
-  test("lines and characters may lie across the pieces in which a file is read", async () => {
+  test("lines and characters may span the chunks in which a file is read", async () => {
     const lines = Array.from({ length: 3000 }, (_, i) => `${"é".repeat(i % 90)} ${i} naïve 東京`)
     await withFiles({ "c.txt": lines.join("\n"), "c.gz": gzipSync(lines.join("\n")) }, async (folder) => {
       const plain = await run(of(join(folder, "c.txt"), { maxLength: 128 }))
@@ -68,7 +68,7 @@ describe("a corpus", () => {
     })
   })
 
-  test("tells how far it has come", async () => {
+  test("reports progress, in bytes or up to the limit", async () => {
     const seen: (readonly [number, number])[] = []
     await withFiles({ "c.txt": "A dog.\n".repeat(30_000) }, async (folder) => {
       await run(of(join(folder, "c.txt")), undefined, (done, total) => seen.push([done, total]))
@@ -83,7 +83,7 @@ describe("a corpus", () => {
   })
 
   test.skipIf(!haveShared)(
-    "the real one, at 32, as Hugging Face's tokenizers have it, and as estimate",
+    "the real one, at most 32 tokens a sentence: equals the output of Hugging Face's tokenizers and fits the estimate",
     async () => {
       const reference = JSON.parse(readFileSync(shared("fixtures", "tokenization.json"), "utf8"))
       const node = of(shared("data", "corpus", "wiki-20k.txt"))
@@ -100,7 +100,7 @@ describe("a corpus", () => {
     },
   )
 
-  test("its size is estimate from the file's, or from the limit", async () => {
+  test("its size is estimated from the file's size or the limit", async () => {
     await withFiles({ "c.txt": "x".repeat(14_000), "c.gz": "x".repeat(5900) }, async (folder) => {
       const count = (node: ReturnType<typeof of>) =>
         (estimate(node).artifact as { sentences: number }).sentences
@@ -127,19 +127,11 @@ describe("a corpus is refused", () => {
     [
       "c.txt",
       `One.\n${"a ".repeat(40_000)}\n`,
-      "line 2 has more than 65536 bytes. One sentence a line was expected",
+      "line 2 has more than 65536 bytes. Put each sentence on a line of its own",
     ],
     ["c.txt", `One.\n${"a ".repeat(400_000)}`, "line 2 has more than 65536 bytes"],
-    [
-      "c.gz",
-      compressed.subarray(0, compressed.length / 2),
-      "its gzip data end in the midst, somewhere after line",
-    ],
-    [
-      "c.gz",
-      compressed.subarray(0, compressed.length - 3),
-      "its gzip data end in the midst, somewhere after line",
-    ],
+    ["c.gz", compressed.subarray(0, compressed.length / 2), "its gzip data are cut off somewhere after line"],
+    ["c.gz", compressed.subarray(0, compressed.length - 3), "its gzip data are cut off somewhere after line"],
     ["c.gz", damaged, "its gzip data are damaged somewhere after line"],
     ["c.gz", "One.\nTwo.\n", "its gzip data are damaged somewhere after line 0"],
     ["c.gz", gzipSync(latin), "line 2 is not UTF-8"],
@@ -152,7 +144,7 @@ describe("a corpus is refused", () => {
     })
   })
 
-  test("that is not there, or is a folder", async () => {
+  test("that is missing, or is a folder", async () => {
     await withFiles({}, async (folder) => {
       expect(await refusal(of(join(folder, "c.txt")))).toBe(
         `cannot read ${join(folder, "c.txt")}: there is no such file or folder`,

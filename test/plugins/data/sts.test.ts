@@ -107,7 +107,7 @@ describe("sentence pairs with scores", () => {
     })
   })
 
-  test("sentences are cut at 128 unless another maximum is asked for", () => {
+  test("maxLength is 128 by default", () => {
     expect(of("STS13", "f").options).toEqual({ benchmark: "STS13", source: "f", maxLength: 128 })
   })
 
@@ -164,50 +164,70 @@ describe("a file is refused", () => {
     [
       "STS-B/dev",
       { "sts-dev.csv": `${csv}\nmain-news\tx\t2016\t3\t2.0\tOne.` },
-      "sts-dev.csv: line 3 has 6 columns, 7 or more (genre, file, year, number, score, sentence1, sentence2) were expected. The file seems to be cut off",
+      "sts-dev.csv: line 3: expected 7 or more columns (genre, file, year, number, score, sentence1, sentence2), found 6. The file seems to be cut off",
     ],
     [
       "STS-B/dev",
       { "sts-dev.csv": csv.replace("4.750", "high") },
-      'line 1 has the score "high", a number from 0 to 5 was expected',
+      'line 1: expected a score from 0 to 5, found "high"',
     ],
-    ["STS-B/dev", { "sts-dev.csv": csv.replace("4.750", "") }, 'line 1 has the score "", a number'],
-    ["STS-B/dev", { "sts-dev.csv": csv.replace("4.750", "47.5") }, 'line 1 has the score "47.5", a number'],
-    ["STS-B/dev", { "sts-dev.csv": csv.replace("A cat.", "") }, "line 1 has nothing as its second sentence"],
-    ["STS-B/dev", { "dev.tsv": tsv.slice(header.length) }, "dev.tsv: line 1 is"],
-    ["STS-B/dev", { "dev.tsv": `${tsv}2\tx\n` }, "line 4 has 2 columns, 10 (index, genre"],
+    [
+      "STS-B/dev",
+      { "sts-dev.csv": csv.replace("4.750", "") },
+      'line 1: expected a score from 0 to 5, found ""',
+    ],
+    [
+      "STS-B/dev",
+      { "sts-dev.csv": csv.replace("4.750", "47.5") },
+      'line 1: expected a score from 0 to 5, found "47.5"',
+    ],
+    [
+      "STS-B/dev",
+      { "sts-dev.csv": csv.replace("A cat.", "") },
+      "line 1: expected text as its second sentence, found nothing",
+    ],
+    ["STS-B/dev", { "dev.tsv": tsv.slice(header.length) }, "dev.tsv: line 1: expected the header"],
+    [
+      "STS-B/dev",
+      { "dev.tsv": `${tsv}2\tx\n` },
+      "line 4: expected 10 columns (index, genre, filename, year, old_index, source1, source2, sentence1, sentence2, score), found 2",
+    ],
     [
       "STS-B/test",
       { "test.tsv": tsv },
-      "cannot find STS-B/test in F: there is no sts-test.csv. Give the folder that has it",
+      "cannot find STS-B/test in F: there is no sts-test.csv. Give the folder that contains it",
     ],
-    ["STS-B/dev", {}, "there is no sts-dev.csv and no dev.tsv"],
+    ["STS-B/dev", {}, "there is no sts-dev.csv or dev.tsv"],
     [
       "SICK-R",
       { "SICK_test_annotated.txt": sick.slice(sickHeader.length) },
-      "SICK_test_annotated.txt: line 1 is",
+      "SICK_test_annotated.txt: line 1: expected the header",
     ],
     [
       "SICK-R",
       { "SICK_test_annotated.txt": `${sick}8\tOne.\tTwo.\t2\n` },
-      "line 4 has 4 columns, 5 (pair_ID",
+      "line 4: expected 5 columns (pair_ID, sentence_A, sentence_B, relatedness_score, entailment_judgment), found 4",
     ],
     ["STS13", {}, "cannot read STS.input.FNWN.txt: there is no such file or folder"],
     [
       "STS13",
       { ...sts13, "STS.gs.FNWN.txt": "0.6\n3\n" },
-      "cannot read STS.gs.FNWN.txt: it has 2 lines, 3 were expected, as in STS.input.FNWN.txt",
+      "cannot read STS.gs.FNWN.txt: expected 3 lines, as in STS.input.FNWN.txt, found 2",
     ],
-    ["STS13", { ...sts13, "STS.gs.FNWN.txt": "0.6\n\n3\n4\n" }, "it has 4 lines, 3 were expected"],
+    [
+      "STS13",
+      { ...sts13, "STS.gs.FNWN.txt": "0.6\n\n3\n4\n" },
+      "expected 3 lines, as in STS.input.FNWN.txt, found 4",
+    ],
     [
       "STS13",
       { ...sts13, "STS.gs.FNWN.txt": "0.6\n\nnan\n" },
-      'STS.gs.FNWN.txt: line 3 has the score "nan", a number from 0 to 5',
+      'STS.gs.FNWN.txt: line 3: expected a score from 0 to 5, found "nan"',
     ],
     [
       "STS13",
       { ...sts13, "STS.input.FNWN.txt": "A dog.\nOne.\tTwo.\nThree.\tFour.\n" },
-      "STS.input.FNWN.txt: line 1 has 1 column, 2 or more (sentence1, sentence2)",
+      "STS.input.FNWN.txt: line 1: expected 2 or more columns (sentence1, sentence2), found 1",
     ],
   ] as const)("%s %#", async (benchmark, files, expected) => {
     expect(await refused(benchmark, files)).toContain(expected)

@@ -29,7 +29,7 @@ const sentencesOf = ({ ids, tokenTypeIds, offsets }: Sequences) =>
 
 const unknowns = ({ ids }: Sequences) => ids.filter((id) => id === words.special.unknown).length
 
-test("the vocabulary has about 300 words, each once, and BERT's special pieces", () => {
+test("the vocabulary has 273 words, each once, and BERT's special tokens", () => {
   const ordinary = words.tokens.filter((token) => !token.startsWith("["))
   expect(new Set(words.tokens).size).toBe(words.tokens.length)
   expect(ordinary).toHaveLength(273)
@@ -41,7 +41,7 @@ test("the vocabulary has about 300 words, each once, and BERT's special pieces",
 })
 
 describe("corpus", () => {
-  test("has all words and no unknown one; more sentences do not change the first ones", async () => {
+  test("has every word and no unknown token; drawing more sentences does not change the first ones", async () => {
     const many = await give(toyCorpus({ vocabulary, sentences: 8000 }))
     expect(countOf(many.sequences)).toBe(8000)
     expect(unknowns(many.sequences)).toBe(0)
@@ -51,7 +51,7 @@ describe("corpus", () => {
     expect(sentencesOf(few.sequences)).toEqual(sentencesOf(many.sequences).slice(0, 100))
   })
 
-  test("restated sentences have a second segment, others none; another seed has other sentences", async () => {
+  test("restated sentences have a second segment, others none; another seed gives other sentences", async () => {
     const plain = sentencesOf((await give(toyCorpus({ vocabulary, sentences: 50 }))).sequences)
     const restated = sentencesOf(
       (await give(toyCorpus({ vocabulary, sentences: 50, restated: true }))).sequences,
@@ -64,7 +64,7 @@ describe("corpus", () => {
 })
 
 describe("entailment", () => {
-  test("its labels are balanced like RTE's by default", async () => {
+  test("by default it has RTE's sizes and balance of labels", async () => {
     const { train, dev, labelNames } = await give(toyEntailment({ vocabulary }))
     expect(labelNames).toEqual(["entailment", "not_entailment"])
     const entailed = [train, dev].map(({ labels }) => labels.filter((label) => label === 0).length)
@@ -72,7 +72,7 @@ describe("entailment", () => {
     expect(unknowns(train.sequences) + unknowns(dev.sequences)).toBe(0)
   })
 
-  test("neither sentence tells the label: each stands with both", async () => {
+  test("neither sentence alone gives the label away: each occurs with both labels", async () => {
     const { train } = await give(toyEntailment({ vocabulary, train: 4000 }))
     const labels = new Map<string, Set<number>>()
     sentencesOf(train.sequences).forEach(([premise, hypothesis], i) => {
@@ -81,11 +81,11 @@ describe("entailment", () => {
       }
     })
     const oneSided = [...labels.values()].filter((seen) => seen.size === 1)
-    // Those of the last knots, which one label had no more room for.
+    // Those from the last knots, when one of the labels had no room left.
     expect(oneSided.length).toBeLessThan(60)
   })
 
-  test("counting shared words alone gets a sixth wrong", async () => {
+  test("counting shared words gets more than a sixth wrong", async () => {
     const { train } = await give(toyEntailment({ vocabulary, train: 4000 }))
     const shared = sentencesOf(train.sequences).map(([premise, hypothesis]) => {
       const known = new Set(premise.split(" "))
@@ -112,14 +112,14 @@ describe("similarity", () => {
     place: null,
   }
 
-  test("is 5 of the same, and the part of what both tell otherwise", () => {
+  test("is 5 for equal meanings, and 5 times the Jaccard index otherwise", () => {
     expect(likeness([clause], [clause])).toBe(5)
-    // affirmed; anna, woman, adult, person; bird, animal; fed, helped, was are common; robin and sparrow are not.
+    // In common: affirmed; anna, woman, adult, person; bird, animal; fed, helped, was. Not in common: robin, sparrow.
     expect(likeness([clause], [{ ...clause, object: phrase("sparrow") }])).toBeCloseTo((5 * 10) / 12, 12)
     expect(likeness([clause], [{ ...clause, negative: true }])).toBeCloseTo((5 * 10) / 12, 12)
   })
 
-  test("gives one set of scored pairs, spread from 0 to 5", async () => {
+  test("gives one set of scored pairs, spread over 0 to 5", async () => {
     const { sets } = await give(toySimilarity({ vocabulary }))
     expect(sets.map(({ name, scores }) => [name, scores.length])).toEqual([["toy", 500]])
     const { scores } = sets[0]!

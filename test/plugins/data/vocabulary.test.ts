@@ -13,7 +13,7 @@ describe("a vocabulary", () => {
     expect(found.special).toEqual({ pad: 0, unknown: 100, cls: 101, separator: 102, mask: 103 })
   })
 
-  test("is fetched from the hub", async () => {
+  test("is downloaded from the hub", async () => {
     const tokens = [...special, "dog"]
     const content = new TextEncoder().encode(tokens.join("\n"))
     await withHub({ "owner/name/resolve/main/vocab.txt": content }, async () => {
@@ -26,7 +26,7 @@ describe("a vocabulary", () => {
     [
       "with capitals",
       [...special, "dog", "Dog"],
-      'found the piece "Dog"; an uncased vocabulary was expected',
+      'expected an uncased vocabulary, since all text is lower-cased; found the token "Dog"',
     ],
     ["that is empty", [], "[PAD] is not in this vocabulary of 0 pieces"],
   ])("%s is refused", async (_, tokens, expected) => {
@@ -37,7 +37,7 @@ describe("a vocabulary", () => {
     })
   })
 
-  test("that is not there, or not UTF-8, is refused", async () => {
+  test("that is missing or not UTF-8 is refused", async () => {
     await withFiles({ "vocab.txt": Uint8Array.of(0x5b, 0x0a, 0xff, 0x0a) }, async (folder) => {
       expect(await refusal(vocabulary({ source: join(folder, "vocab.txt") }))).toContain(
         "line 2 is not UTF-8",
@@ -48,7 +48,7 @@ describe("a vocabulary", () => {
     })
   })
 
-  test("of the hub must be named as a file, when the pipeline is built", () => {
+  test("on the hub must be given as a file, checked when the pipeline is built", () => {
     expect(vocabulary({ source: "hf://google-bert/bert-base-uncased/vocab.txt" }).problems).toEqual([])
     const { problems } = vocabulary({ source: "hf://google-bert/bert-base-uncased" })
     expect(problems[0]).toContain("source must be a file: hf://owner/name/file")

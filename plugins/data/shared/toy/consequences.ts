@@ -3,7 +3,7 @@ import type { Dice } from "./dice.ts"
 import { adjectivesFor, children, isName, largePlaces, parent, presence } from "./lexicon.ts"
 import { type Clause, isSensible, type Meaning, type Phrase } from "./meaning.ts"
 
-/** What may stand in the place of a part of a clause. */
+/** What may replace each part of a clause. */
 interface Change {
   readonly phrase: (phrase: Phrase) => readonly Phrase[]
   readonly verb: (verb: string) => readonly string[]
@@ -34,7 +34,7 @@ const narrow: Change = {
   place: (place) => (place === null ? largePlaces : children(place)),
 }
 
-/** Clauses that differ in one part, in a group for each part, so that parts with many alternatives do not prevail. */
+/** Clauses that differ in one part, grouped by part so that parts with many alternatives do not dominate. */
 type Alternatives = readonly (readonly Clause[])[]
 
 const subjects = (clause: Clause, change: Change): readonly Clause[] =>
@@ -48,7 +48,7 @@ const others = (clause: Clause, change: Change): Alternatives => [
   change.place(clause.place).map((place) => ({ ...clause, place })),
 ]
 
-/** Clauses that follow from a clause, by one step: an affirmed one is widened, a denied one narrowed. */
+/** Clauses that follow from a clause in one step: an affirmed one is widened, a denied one narrowed. */
 const oneStepFrom = (clause: Clause): Alternatives =>
   clause.negative
     ? [subjects(clause, narrow), ...others(clause, narrow)]
@@ -74,7 +74,7 @@ const withClause = (
 ): readonly (readonly Meaning[])[] =>
   alternatives.map((group) => group.map((clause) => meaning.map((kept, i) => (i === index ? clause : kept))))
 
-/** A sensible meaning that follows from `meaning` by one step; undefined where there is none. */
+/** A sensible meaning that follows from `meaning` in one step; undefined if there is none. */
 const weaken = (meaning: Meaning, dice: Dice): Meaning | undefined => {
   const index = dice.below(meaning.length)
   return pickSensible(withClause(meaning, index, oneStepFrom(meaning[index]!)), dice)
@@ -83,7 +83,7 @@ const weaken = (meaning: Meaning, dice: Dice): Meaning | undefined => {
 const mostSteps = 2
 const percentOneClause = 80
 
-/** A meaning that follows: perhaps one clause of two, and up to two steps from it. */
+/** A meaning that follows from `meaning`: perhaps only one of its two clauses, then up to two steps further. */
 export const drawConsequence = (meaning: Meaning, dice: Dice): Meaning => {
   let result = meaning.length > 1 && dice.chance(percentOneClause) ? [dice.pick(meaning)] : meaning
   for (let steps = dice.below(mostSteps + 1); steps > 0; steps--) result = weaken(result, dice) ?? result

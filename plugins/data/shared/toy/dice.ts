@@ -1,12 +1,12 @@
 import { integers, type Stream } from "../../../../core/tensor/stream.ts"
 
-/** Choices in a row, each from the next numbers of a stream. */
+/** Successive random choices, each from the next number of a stream. */
 export interface Dice {
   /** An integer in [0, bound). */
   readonly below: (bound: number) => number
-  /** True `percent` times of a hundred. */
+  /** True with a probability of `percent` %. */
   readonly chance: (percent: number) => boolean
-  /** @throws RangeError where there is nothing to pick from */
+  /** @throws RangeError if `items` is empty */
   readonly pick: <T>(items: readonly T[]) => T
 }
 
@@ -14,8 +14,8 @@ const blockLength = 64
 const range = 2 ** 31
 
 /**
- * The choices of item `site` of a stream: those of one item do not move those of the next, so that the first
- * thousand sentences are the same, however many are asked for.
+ * The choices for item `site` of a stream. Items do not affect each other, so the first thousand sentences are the
+ * same however many are drawn.
  */
 export const dice = (stream: Stream, site: number): Dice => {
   let block = new Int32Array(0)

@@ -2,11 +2,11 @@ import { Effect } from "effect"
 import { stream } from "../../../../core/tensor/stream.ts"
 import { type Dice, dice } from "./dice.ts"
 
-/** Options of what is drawn: by which seed, and how many. */
+/** Options of the toy data: the seed, and how many items to draw. */
 export const seedOption = "0 <= number.integer <= 4294967295 = 42"
 export const countOption = "1 <= number.integer <= 10000000"
 
-/** Items 0, 1, … of a stream, in turn with whatever else wants to run. */
+/** Items 0 to `count` − 1 of a stream; yields now and then, so that it can be interrupted. */
 export const drawAll = Effect.fnUntraced(function* <T>(
   seed: number,
   name: string,

@@ -1,4 +1,4 @@
-/** English for meanings: active and passive, "no" and "never", and what two clauses share said once. */
+/** Puts meanings into English: active or passive, with "no" and "never"; what two clauses share is said once. */
 import type { Dice } from "./dice.ts"
 import { isName, presence } from "./lexicon.ts"
 import type { Clause, Meaning, Phrase } from "./meaning.ts"
@@ -12,7 +12,7 @@ interface Spoken extends Clause {
   readonly back: Phrase | null
 }
 
-/** "A sparrow was fed by every girl" could be about one sparrow, so that clauses with "every" stay active. */
+/** "A sparrow was fed by every girl" could be about one sparrow, so clauses with "every" stay active. */
 const speak = (clause: Clause, wantsPassive: boolean): Spoken => {
   const { subject, object, every } = clause
   return wantsPassive && object !== null && !every
@@ -46,12 +46,12 @@ const sayVerb = ({ verb, passive }: Spoken, options: { never?: boolean; plural?:
 
 const sayPlace = ({ place }: Spoken): string => (place === null ? "" : ` in the ${place}`)
 
-/** Whether "no" before the noun can deny the clause; a name needs "never". */
+/** Whether the clause can be said with this phrase: a denial puts "no" before a noun, but a name needs "never". */
 const deniable = (spoken: Spoken, phrase: Phrase): boolean => !spoken.negative || !isName(phrase.head)
 
 /**
- * What follows the front. A denial that is not said there goes to the back ("anna fed no sparrow") or to the verb
- * ("anna never fed a sparrow"); beside a noun in front it would leave open how far it reaches, so that it never does.
+ * What follows the front. A denial not yet said there goes to the back ("anna fed no sparrow") or to the verb ("anna
+ * never fed a sparrow"). This happens only after a name: after a noun, the scope of the denial would be ambiguous.
  */
 const sayRest = (spoken: Spoken, dice: Dice): string => {
   const { front, back, negative } = spoken
@@ -67,7 +67,7 @@ const samePhrase = (a: Phrase | null, b: Phrase | null): boolean =>
 const samePredicate = (a: Spoken, b: Spoken): boolean =>
   a.verb === b.verb && a.place === b.place && a.passive === b.passive
 
-/** What is affirmed comes first: "a sparrow but no trout". */
+/** The affirmed clause comes first: "a sparrow but no trout". */
 const affirmedFirst = (a: Spoken, b: Spoken): readonly [Spoken, Spoken] =>
   a.negative && !b.negative ? [b, a] : [a, b]
 

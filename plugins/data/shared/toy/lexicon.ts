@@ -1,10 +1,10 @@
 /**
- * The words of the toy language, and what they have to do with each other: a taxonomy of people, animals, food and
- * objects, one of places and one of verbs. Every verb has the same form in the past and as a participle
- * ("fed", "was fed"), so that whole words are enough.
+ * The words of the toy language and how they are related: a taxonomy of people, animals, food and objects, one of
+ * places and one of verbs. Every verb has the same form in the past tense and as a participle ("fed", "was fed"), so
+ * that whole words are enough.
  */
 
-/** Heads by their parent. Names are the last level: each is one person, the nouns are kinds. */
+/** Heads by their parent. Names form the last level: each is one person, whereas nouns are kinds. */
 const kinds: Readonly<Record<string, string>> = {
   person: "adult child worker",
   adult: "woman man",
@@ -35,7 +35,7 @@ const kinds: Readonly<Record<string, string>> = {
   toy: "ball kite doll puzzle marble",
 }
 
-/** Places by the larger place that they are in. */
+/** Places by the larger place that contains them. */
 const regions: Readonly<Record<string, string>> = {
   house: "kitchen attic cellar bedroom bathroom hall",
   valley: "barn stable meadow orchard forest cave",
@@ -44,7 +44,7 @@ const regions: Readonly<Record<string, string>> = {
   town: "market church station museum harbour park",
 }
 
-/** Verbs with an object, by the more general one, and between which kinds they stand. */
+/** Verbs with an object, by the more general verb, and the kinds that may be their subject and object. */
 const actions: Readonly<Record<string, { specific: string; subject: string; object: string }>> = {
   cooked: { specific: "baked fried roasted boiled grilled", subject: "person", object: "food" },
   consumed: { specific: "devoured nibbled swallowed chewed", subject: "living", object: "food" },
@@ -64,13 +64,13 @@ const activities: Readonly<Record<string, { specific: string; subject: string }>
   performed: { specific: "sang danced juggled", subject: "person" },
 }
 
-/** What the selections above name beside kinds of the taxonomy. */
+/** Names used in the selections above that are not kinds of the taxonomy. */
 const unions: Readonly<Record<string, readonly string[]>> = {
   living: ["person", "animal"],
   ware: ["food", "object"],
 }
 
-/** The most general verb: whoever takes part in something at a place was there. It has no object. */
+/** The most general verb: whoever takes part in an event at a place was there. It has no object. */
 export const presence = "was"
 
 const list = (words: string): readonly string[] => words.split(" ")
@@ -93,7 +93,7 @@ export const parent = (word: string): string | undefined => parentOf.get(word)
 /** The next more specific words; none at the leaves. */
 export const children = (word: string): readonly string[] => childrenOf.get(word) ?? []
 
-/** The word and all that are more general, from the word on. */
+/** The word and all more general words, in that order. */
 export const lineage = (word: string): readonly string[] => {
   const above = parentOf.get(word)
   return above === undefined ? [word] : [word, ...lineage(above)]
@@ -113,13 +113,13 @@ export const names: readonly string[] = namesOf.flatMap(children)
 const nameSet = new Set(names)
 export const isName = (head: string): boolean => nameSet.has(head)
 
-/** Kinds of people of which some are known by name, so that "every woman" speaks of someone. */
+/** Kinds of people that have named members, so that "every woman" refers to someone. */
 export const populated: readonly string[] = ["adult", "child", ...namesOf]
 
 export const places: readonly string[] = Object.values(regions).flatMap(list)
 export const largePlaces: readonly string[] = Object.keys(regions)
 
-/** The kinds that may stand at a verb, as tops of the taxonomy; null: none. */
+/** The kinds that a verb takes, as tops of the taxonomy; a null object means that it takes none. */
 export interface Selection {
   readonly subject: readonly string[]
   readonly object: readonly string[] | null
@@ -136,18 +136,18 @@ for (const [general, { specific, subject }] of Object.entries(activities)) {
     selections.set(verb, { subject: tops(subject), object: null })
 }
 
-/** @throws RangeError for a word that is no verb */
+/** @throws RangeError if the word is not a verb */
 export const selectionOf = (verb: string): Selection => {
   const selection = selections.get(verb)
-  if (selection === undefined) throw new RangeError(`${verb} is no verb of the toy language`)
+  if (selection === undefined) throw new RangeError(`${verb} is not a verb of the toy language`)
   return selection
 }
 
-/** The general verbs with an object, and without one. */
+/** The general verbs with and without an object. */
 export const transitives: readonly string[] = Object.keys(actions)
 export const intransitives: readonly string[] = Object.keys(activities)
 
-/** Adjectives that mean the same of whatever they are said: a hungry sparrow is a hungry bird. */
+/** Adjectives whose meaning does not depend on the noun: a hungry sparrow is a hungry bird. */
 const states = list("hungry thirsty tired happy sick angry nervous sleepy")
 const looks = list("red white black yellow wet dirty warm cold")
 
@@ -156,7 +156,7 @@ export const adjectivesFor = (head: string): readonly string[] =>
 
 const functionWords = list("a an the every no never and but were by in")
 
-/** In front of the words; the order of BERT's own special tokens. */
+/** These come before the words, in the order of BERT's own special tokens. */
 export const specialTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const
 
 /** Special tokens and all words: a token's id is its index. */

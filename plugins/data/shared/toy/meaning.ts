@@ -1,15 +1,15 @@
-/** What sentences of the toy language mean, and which of them follow from which. */
+/** The meanings of sentences of the toy language, and which follow from which. */
 import { isA, isName, leaves, populated, presence, selectionOf } from "./lexicon.ts"
 
-/** Someone or something: a name, or a kind with perhaps an adjective. */
+/** Someone or something: a name, or a kind with an optional adjective. */
 export interface Phrase {
   readonly head: string
   readonly adjective: string | null
 }
 
 /**
- * One statement. Positive: there are a subject, an object and a place between which the verb holds; with `every`,
- * for each of the subjects there are an object and a place. Negative: there are none. What is null is left open.
+ * One statement. Positive: there are a subject, an object and a place for which the verb holds; with `every`, there
+ * are an object and a place for each of the subjects. Negative: there are none. A part that is null is unspecified.
  */
 export interface Clause {
   readonly negative: boolean
@@ -20,7 +20,7 @@ export interface Clause {
   readonly place: string | null
 }
 
-/** A sentence says all its clauses. */
+/** A sentence states all its clauses. */
 export type Meaning = readonly Clause[]
 
 const within = (narrow: Phrase, wide: Phrase): boolean =>
@@ -29,7 +29,7 @@ const within = (narrow: Phrase, wide: Phrase): boolean =>
 const placeWithin = (narrow: string | null, wide: string | null): boolean =>
   wide === null || (narrow !== null && isA(narrow, wide))
 
-/** Whether what `narrow` tells of is a case of what `wide` tells of. Subject or object of something were there. */
+/** Whether the event of `narrow` is a case of `wide`. Being the subject or object of an event implies presence. */
 const eventWithin = (narrow: Clause, wide: Clause): boolean => {
   if (!placeWithin(narrow.place, wide.place)) return false
   const isSubject = within(narrow.subject, wide.subject)
@@ -40,7 +40,7 @@ const eventWithin = (narrow: Clause, wide: Clause): boolean => {
   return isSubject && isObject && isA(narrow.verb, wide.verb)
 }
 
-/** Whether some of the kind are known to exist: it or one of its leaves is a name. */
+/** Whether the kind has members known to exist: it, or one of its leaves, is a name. */
 const hasKnownMember = ({ head, adjective }: Phrase): boolean =>
   adjective === null && leaves(head).some(isName)
 
@@ -51,7 +51,7 @@ const clauseFollows = (premise: Clause, hypothesis: Clause): boolean => {
   const narrower = { ...premise, subject: hypothesis.subject }
   const reached = within(hypothesis.subject, premise.subject) && eventWithin(narrower, hypothesis)
   if (hypothesis.every) return reached
-  // "every" is only said of kinds with known members, so that some of them do it.
+  // "every" is only said of kinds with known members, so some of them do it.
   return eventWithin(premise, hypothesis) || (reached && hasKnownMember(hypothesis.subject))
 }
 
@@ -72,7 +72,7 @@ const isSensibleClause = ({ negative, every, subject, verb, object, place }: Cla
   return verb !== presence || place !== null
 }
 
-/** Whether the verbs go with who does what to whom, and no clause denies or repeats what another says. */
+/** Whether every verb suits its subject and object, and no clause contradicts or repeats another. */
 export const isSensible = (meaning: Meaning): boolean =>
   meaning.every(isSensibleClause) &&
   meaning.every((clause, i) =>

@@ -1,4 +1,4 @@
-/** Meanings drawn at random: what the sentences of the toy language are about. Chances are in percent. */
+/** Random meanings, which the sentences of the toy language express. Probabilities are in percent. */
 import type { Dice } from "./dice.ts"
 import {
   adjectivesFor,
@@ -14,7 +14,7 @@ import {
 } from "./lexicon.ts"
 import { type Clause, isSensible, type Meaning, type Phrase } from "./meaning.ts"
 
-/** A kind under `top`: mostly one of the last level, now and then a more general one. */
+/** A kind under `top`: mostly one of the last level, sometimes a more general one. */
 const drawKind = (top: string, dice: Dice): string => {
   const below = children(top)
   return below.length === 0 || dice.chance(12) ? top : drawKind(dice.pick(below), dice)
@@ -55,7 +55,7 @@ const drawClause = (dice: Dice): Clause => {
   }
 }
 
-/** The same as `clause` but for its object, its subject, or all except its subject; or something else altogether. */
+/** `clause` with another object, with another subject, or with only its subject kept; or an unrelated clause. */
 const drawRelated = (clause: Clause, dice: Dice): Clause => {
   const fresh = drawClause(dice)
   const kept = { ...clause, negative: dice.chance(40) ? !clause.negative : clause.negative }
@@ -74,7 +74,7 @@ const drawSensible = (draw: () => Meaning): Meaning => {
   }
 }
 
-/** A sensible meaning of one clause, or, 10 times of 100, of two. */
+/** A sensible meaning of one clause, or, with a probability of 10 %, of two. */
 export const drawMeaning = (dice: Dice): Meaning => {
   const double = dice.chance(10)
   return drawSensible(() => {

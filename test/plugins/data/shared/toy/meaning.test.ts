@@ -9,11 +9,11 @@ import { drawWorld, isTrue } from "./worlds.ts"
 
 const tries = 60
 
-/** What the hypothesis speaks of, as it is and with "no" taken for "a": what a premise might leave open. */
+/** The events that the hypothesis is about, affirmed and without "every": what a premise might leave unspecified. */
 const spokenOf = (meaning: Meaning): Meaning =>
   meaning.map((clause) => ({ ...clause, negative: false, every: false }))
 
-/** How many of some worlds in which the premise is true make the hypothesis true, and how many do not. */
+/** Among sampled worlds in which the premise is true: in how many the hypothesis is true, and in how many false. */
 const count = (premise: Meaning, hypothesis: Meaning, dice: Dice) => {
   const counted = { true: 0, false: 0 }
   for (let i = 0; i < tries; i++) {
@@ -24,10 +24,10 @@ const count = (premise: Meaning, hypothesis: Meaning, dice: Dice) => {
   return counted
 }
 
-const told = (premise: Meaning, hypothesis: Meaning, dice: Dice) =>
+const pairText = (premise: Meaning, hypothesis: Meaning, dice: Dice) =>
   `${sayMeaning(premise, dice)} | ${sayMeaning(hypothesis, dice)}`
 
-test("what follows is true in all worlds where the premise is; what does not is false in some", () => {
+test("a hypothesis follows exactly if it is true in all sampled worlds where the premise is true", () => {
   let yes = 0
   const wrong: string[] = []
   for (let i = 0; i < 1500; i++) {
@@ -39,7 +39,7 @@ test("what follows is true in all worlds where the premise is; what does not is 
     const entailed = follows(premise, hypothesis)
     if (entailed) yes += 1
     if (counted.true + counted.false === 0 || entailed !== (counted.false === 0)) {
-      wrong.push(`${entailed} ${JSON.stringify(counted)} ${told(premise, hypothesis, d)}`)
+      wrong.push(`${entailed} ${JSON.stringify(counted)} ${pairText(premise, hypothesis, d)}`)
     }
   }
   expect(wrong).toEqual([])
@@ -47,7 +47,7 @@ test("what follows is true in all worlds where the premise is; what does not is 
   expect(yes).toBeLessThan(1100)
 })
 
-test("a consequence follows", () => {
+test("a drawn consequence follows from its premise", () => {
   for (let i = 0; i < 2000; i++) {
     const d = dice(stream(2, "meanings"), i)
     const meaning = drawMeaning(d)

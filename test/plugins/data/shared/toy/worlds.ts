@@ -1,6 +1,6 @@
 /**
- * What sentences of the toy language mean, another way: small worlds of events in which a meaning is true or false.
- * One meaning follows from another if it is true in all worlds where the other is.
+ * An independent definition of what sentences of the toy language mean: small worlds of events in which a meaning is
+ * true or false. One meaning follows from another if it is true in all worlds where the other is.
  */
 import type { Dice } from "../../../../../plugins/data/shared/toy/dice.ts"
 import {
@@ -14,7 +14,7 @@ import {
 } from "../../../../../plugins/data/shared/toy/lexicon.ts"
 import type { Clause, Meaning, Phrase } from "../../../../../plugins/data/shared/toy/meaning.ts"
 
-/** Heads, verbs and places are of the last level: an event is quite definite. Everything happens somewhere. */
+/** Heads, verbs and places are of the last level, so an event is fully specified. Everything happens somewhere. */
 interface Event {
   readonly subject: Phrase
   readonly verb: string
@@ -67,7 +67,7 @@ const drawEvent = (clause: Clause, subject: Phrase, dice: Dice): Event => {
   }
 }
 
-/** Events that make what a meaning affirms true. */
+/** Events that make the affirmed clauses of a meaning true. */
 export const drawWorld = (meaning: Meaning, dice: Dice): World =>
   meaning.flatMap((clause) => {
     if (clause.negative) return []
