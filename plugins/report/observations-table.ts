@@ -8,11 +8,11 @@ import { Page } from "../../core/artifacts/page.ts"
 import { escapeHtml } from "./shared/html.ts"
 import { type Field, toCsv } from "./shared/records.ts"
 
-/** That of every probe: what its rows are made of is of no concern here. */
+/** The observations of any probe, whatever its rows contain. */
 const Observed: ArtifactKind<"observations", never, readonly Row[], { readonly rows: number }> =
   anyObservations
 
-/** As many rows stand in the page; all are in the CSV. */
+/** The page has at most this many rows; the CSV has all. */
 const shownRows = 1000
 const bytesPerRow = 100
 
@@ -21,13 +21,13 @@ const fieldOf = (cell: Cell | undefined): Field =>
 
 const unique = (names: readonly string[]) => [...new Set(names)]
 
-/** The rows of one or more probes, run by run; a run that gave none stands there with what became of it. */
+/** The rows of one or more probes, run by run; a run that failed or diverged has one line with its status. */
 export const observationsTable = plugin({
   name: "observations-table",
   stage: "report",
   version: 1,
   module: import.meta.url,
-  summary: "Whatever probes saw, row by row, as CSV and a page",
+  summary: "All observations of the given probes, row by row, as CSV and as a page",
   options: type({ "+": "reject", title: "string > 0 = 'Observations'" }),
   takes: { observations: cohorts(Observed) },
   gives: Page,
@@ -75,7 +75,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: left }
 </style>
 <h1>${escapeHtml(title)}</h1>
-<p>${what}; all of them in <a href="observations.csv">observations.csv</a></p>
+<p>${what}; all are in <a href="observations.csv">observations.csv</a></p>
 <table>
 ${[line("th", columns), ...shown].join("\n")}
 </table>

@@ -22,9 +22,9 @@ import {
 const Options = type({
   "+": "reject",
   title: "string > 0",
-  /** The order in which the arms are shown; the others are compared with the first. */
+  /** The arms in the order shown; the first is the baseline of the others. */
   arms: type("string > 0").array().atLeastLength(1),
-  /** What made the numbers, by name: the model, the data. */
+  /** What the numbers come from, by name: the model, the data. */
   provenance: type("Record<string, string>").default(() => ({})),
 })
 
@@ -37,7 +37,7 @@ const takes = {
 
 type Inputs = RunContext<typeof Options.infer, typeof takes, unknown>["inputs"]
 
-/** The study's figures and tables, from whatever arms, learning rates and seeds were run. */
+/** The study's figures and tables, for all arms, learning rates and seeds that were run. */
 export const studyPage = plugin({
   name: "study-page",
   stage: "report",
@@ -126,7 +126,7 @@ const keyed = <T>(name: string, given: readonly CohortTaken<T>[]) =>
     (nested) => nested.flat(),
   )
 
-/** Before the first update the learning rate plays no part: each arm and seed counts once. */
+/** Before the first update the learning rate has no effect, so each arm and seed counts once. */
 const beforeFineTuning = (ranks: readonly StepRankRecord[]): Study["before"] => {
   const seen = new Set<string>()
   return ranks.filter(({ arm, seed, layer, step }) => {
@@ -137,7 +137,7 @@ const beforeFineTuning = (ranks: readonly StepRankRecord[]): Study["before"] => 
   })
 }
 
-/** Runs that were looked at only before the first update have nothing to show of the time after it. */
+/** The ranks of runs that were observed after the first update; other runs have nothing to show. */
 const duringFineTuning = (ranks: readonly StepRankRecord[]): Study["during"] => {
   const watched = new Set(ranks.flatMap((rank) => (rank.step > 0 ? [keyOfRun(rank)] : [])))
   return ranks.filter((rank) => watched.has(keyOfRun(rank)))

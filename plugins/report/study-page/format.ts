@@ -1,15 +1,15 @@
 import type { Interval } from "./statistics/interval.ts"
 
-/** Fixed decimals with a true minus sign. */
+/** A fixed number of decimals, with a true minus sign. */
 export const decimal = (value: number, digits: number): string => {
   const text = value.toFixed(digits)
   return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−")
 }
 
-/** The shortest form: 1e-5, 1.5e-5; a product that is off in its last bits reads as what it was meant to be. */
+/** The shortest form: 1e-5, 1.5e-5; rounding errors in the last bits, as in 3 * 1e-5, do not appear. */
 export const learningRate = (lr: number): string => Number(lr.toPrecision(12)).toExponential()
 
-/** What stands in a cell where a number cannot: `noun` is what was counted. */
+/** The text of a cell that has no interval, saying why; `noun` is what was counted. */
 const reasons = {
   empty: (noun: string) => `no ${noun}`,
   single: (noun: string) => `one ${noun}`,
@@ -23,6 +23,6 @@ export const interval = (of: Interval, digits: number, noun: string): string =>
 
 export const pValue = (p: number): string => (p < 0.0001 ? "< 0.0001" : decimal(p, 4))
 
-/** The lower and upper end for two columns of a CSV file. */
+/** The lower and upper ends, for two columns of a CSV file. */
 export const ends = (of: Interval): readonly [number | null, number | null] =>
   of.kind === "interval" ? [of.low, of.high] : [null, null]

@@ -3,12 +3,12 @@ import { decimal, learningRate } from "./format.ts"
 import type { ModelRank } from "./statistics/rank.ts"
 import type { CohortStability } from "./statistics/stability.ts"
 
-/** What the study found so far, one sentence each, without judging it. */
+/** What the study has found so far, one sentence per finding, without interpretation. */
 export const headline = (
   cohorts: readonly CohortStability[],
   models: readonly ModelRank[],
 ): readonly string[] => [
-  ...(cohorts.length === 0 ? ["No fine-tuning run is recorded."] : [runsSentence(cohorts)]),
+  ...(cohorts.length === 0 ? ["No fine-tuning run was recorded."] : [runsSentence(cohorts)]),
   ...[...new Set(cohorts.map(({ arm }) => arm))].map((arm) =>
     armSentence(
       arm,
@@ -30,7 +30,7 @@ const runsSentence = (cohorts: readonly CohortStability[]): string => {
     `${plural(ended, "fine-tuning run")} ended`,
     diverged === 0 ? "" : `, ${diverged} of them by diverging`,
     without === 0 ? "" : `; ${plural(without, "unit")} gave no run`,
-    `; ${total(cohorts, ({ failures }) => failures)} of ${plural(ended, "run")} failed (no better than the majority baseline).`,
+    `; ${total(cohorts, ({ failures }) => failures)} of ${plural(ended, "run")} failed (no better than the majority baseline, or diverged).`,
   ].join("")
 }
 
@@ -44,7 +44,7 @@ const armSentence = (arm: string, cohorts: readonly CohortStability[]): string =
     null,
   )
   if (best === null || best.mean === null) return `${arm}: ${failures}; no run has an accuracy.`
-  const stability = best.deviation === null ? "one run" : `S ${decimal(best.deviation, 1)}`
+  const stability = best.deviation === null ? "one run" : `S = ${decimal(best.deviation, 1)}`
   return `${arm}: ${failures}; highest mean accuracy ${decimal(best.mean, 1)} % at peak learning rate ${learningRate(best.lr)} (${stability}, ${best.failures} of ${best.ended} failed).`
 }
 
@@ -53,6 +53,6 @@ const rankSentence = (models: readonly ModelRank[]): readonly string[] => {
   return complete.length === 0
     ? []
     : [
-        `Sum of the normalised effective ranks before fine-tuning, of at most ${models[0]?.layers}: ${complete.join(", ")}.`,
+        `Sum of the normalised effective ranks before fine-tuning (at most ${models[0]?.layers}): ${complete.join(", ")}.`,
       ]
 }

@@ -1,7 +1,7 @@
 import type { Figure } from "./figure.ts"
 import type { Table } from "./table.ts"
 
-/** The report as Markdown (with GitHub's tables): headline, tables, captions of the figures, provenance. */
+/** The report as Markdown (with GitHub's tables): headline, tables, figure captions, provenance. */
 export const toMarkdown = (report: {
   readonly title: string
   readonly headline: readonly string[]
@@ -46,6 +46,6 @@ const tableSection = ({ title, columns, rows, notes }: Table): string =>
 
 const tableRow = (cells: readonly string[]): string => `| ${cells.map(escapeMarkdown).join(" | ")} |`
 
-/** Everything that Markdown or HTML would read as more than text; a line break would end a row. */
+/** Escapes whatever Markdown or HTML would interpret; a line break would end a table row. */
 const escapeMarkdown = (text: string): string =>
   text.replaceAll(/[\\`*_[\]|<>&#~]/g, (character) => `\\${character}`).replaceAll(/\s*[\r\n]+\s*/g, " ")

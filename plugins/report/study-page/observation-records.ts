@@ -1,7 +1,7 @@
 import { type Records, rounded } from "../shared/records.ts"
 import { isFailed, type Study } from "./study.ts"
 
-/** Everything observed, one file for each kind, run by run: what the tables and figures are made of. */
+/** All records, one file per kind, run by run: the source of the tables and figures. */
 export const observationRecords = (study: Study): ReadonlyMap<string, Records> =>
   new Map([
     [
@@ -47,7 +47,7 @@ export const observationRecords = (study: Study): ReadonlyMap<string, Records> =
       },
     ],
     [
-      // Without eigenvalues: over all steps and seeds of a study they are tens of megabytes.
+      // Without eigenvalues: over all steps and seeds of a study they would take tens of megabytes.
       "ranks-during",
       {
         columns: ["arm", "lr", "seed", "step", "layer", "maximum_rank", "erank", "normalised_erank"],

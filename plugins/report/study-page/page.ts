@@ -2,19 +2,19 @@ import { escapeHtml } from "../shared/html.ts"
 import type { Figure } from "./figure.ts"
 import type { Table } from "./table.ts"
 
-/** A part of the page: tables and figures in the order in which they are read. */
+/** A section of the page: its tables and figures in reading order. */
 export interface Section {
   readonly title: string
   readonly parts: readonly (Table | { readonly figure: Figure; readonly svg: string | null })[]
 }
 
-/** The report as one HTML page that needs nothing beside it: style and figures are inside, there is no script. */
+/** The report as one self-contained HTML page: styles and figures are embedded, and there is no script. */
 export const toHtml = (report: {
   readonly title: string
   readonly headline: readonly string[]
   readonly sections: readonly Section[]
   readonly provenance: Readonly<Record<string, string>>
-  /** names of the files that stand beside the page */
+  /** names of the files next to the page */
   readonly files: readonly string[]
 }): string => `<!doctype html>
 <html lang="en">
@@ -34,7 +34,7 @@ ${report.sections.map(section).join("\n")}
 <section>
 <h2>Provenance</h2>
 ${provenance(report.provenance)}
-<h3>Files beside this page</h3>
+<h3>Files of this report</h3>
 <p>${report.files.map((file) => `<a href="${escapeHtml(encodeURI(file))}">${escapeHtml(file)}</a>`).join(" · ")}</p>
 </section>
 </main>

@@ -21,11 +21,11 @@ import { unfinishedTable } from "./tables/unfinished.ts"
 
 /**
  * The report of a study, complete or not: a page, a Markdown summary, each figure as SVG and as a Vega-Lite
- * specification, each table and the data behind each figure as CSV. A figure without data gives a sentence in the
- * page instead of an SVG. The same study gives the same bytes.
+ * specification, each table and the data behind each figure as CSV. For a figure without data the page has a sentence
+ * instead of an SVG. The same study gives the same bytes.
  *
- * @returns the files' contents by their relative path
- * @throws FigureError where a figure cannot be drawn
+ * @returns the files' contents by relative path
+ * @throws FigureError if a figure cannot be drawn
  */
 export const renderStudy = Effect.fn("renderStudy")(function* (given: Study) {
   const { study, leftOut } = finitePart(given)

@@ -1,11 +1,11 @@
 import { isFailure, type Score } from "../../../core/artifacts/run.ts"
 
 /**
- * What the report draws: plain data of a study, complete or not. A missing arm, rate, seed or probe is the normal
- * case of a study under way: every function that reads this takes what is there.
+ * The report's input: plain data of a study, complete or not. While a study is running, arms, learning rates, seeds
+ * or probes are normally missing, so every function that reads this uses what is there.
  */
 
-/** One fine-tuning run of an arm (a model as it was before fine-tuning) at a peak learning rate. */
+/** One fine-tuning run of an arm (a model before fine-tuning) at a peak learning rate. */
 export type RunRecord = RunKey & RunOutcome
 
 export interface RunKey {
@@ -18,7 +18,7 @@ export interface RunKey {
 export type RunOutcome =
   | ({ readonly status: "done"; readonly finalLoss: number } & Score)
   | {
-      /** `diverged`: the loss was not a number. `failed`: the unit of work gave no run at all. */
+      /** `diverged`: the loss was not a number. `failed`: the unit gave no run at all. */
       readonly status: "diverged" | "failed"
       readonly reason: string
       readonly step?: number
@@ -28,7 +28,7 @@ export type RunOutcome =
 export interface RankRecord {
   readonly arm: string
   readonly seed: number
-  /** from 0, from the embeddings up */
+  /** from 0, the layer next to the embeddings */
   readonly layer: number
   /** the maximum rank N: the number of examples */
   readonly n: number
@@ -42,32 +42,32 @@ export interface RankRecord {
 export interface StepRankRecord extends RankRecord {
   readonly lr: number
   readonly step: number
-  /** whether the run failed in the end; null where that is not known */
+  /** whether the run failed; null if unknown */
   readonly failed: boolean | null
 }
 
-/** One point of a run's path towards its own end, in polar coordinates. */
+/** One point of a run's trajectory relative to its own end, in polar coordinates. */
 export interface TrajectoryRecord extends RunKey {
   readonly step: number
   /** ‖θ_t − θ_end‖ / ‖θ_start − θ_end‖ */
   readonly r: number
   /** radians between θ_t − θ_end and θ_start − θ_end; null at the end, where it is undefined */
   readonly phi: number | null
-  /** training loss of the batch; null where none was computed */
+  /** training loss of the batch; null if none was computed */
   readonly loss: number | null
 }
 
 export interface Study {
   readonly title: string
-  /** name and value of what made the numbers: backend, model, versions, command */
+  /** what the numbers come from, by name: backend, model, versions, command */
   readonly provenance: Readonly<Record<string, string>>
   readonly runs: readonly RunRecord[]
   /** effective ranks before fine-tuning */
   readonly before: readonly RankRecord[]
-  /** effective ranks while fine-tuning */
+  /** effective ranks during fine-tuning */
   readonly during: readonly StepRankRecord[]
   readonly trajectory: readonly TrajectoryRecord[]
-  /** The order in which arms are shown and coloured. Others are compared with the first. */
+  /** The arms in the order in which they are shown and coloured; the first is the baseline of the others. */
   readonly arms: readonly string[]
 }
 
@@ -75,7 +75,7 @@ export interface Study {
 export const distinct = <T>(records: readonly T[], of: (record: T) => number): readonly number[] =>
   [...new Set(records.map(of))].sort((a, b) => a - b)
 
-/** All arms in the order in which they are shown: those of `study.arms`, then any that only records name. */
+/** All arms in the order shown: those of `study.arms`, then any that appear only in records. */
 export const armsOf = (study: Study): readonly string[] => [
   ...new Set([
     ...study.arms,
@@ -89,7 +89,7 @@ export const isFailed = (run: RunRecord): boolean | null => {
   return run.status === "diverged" ? true : null
 }
 
-/** Whether the run of a key failed; null where no record of it tells. */
+/** Whether the run with a key failed; null if no record says. */
 export const outcomeLookup = (runs: readonly RunRecord[]): ((run: RunKey) => boolean | null) => {
   const outcomes = new Map(runs.map((run) => [keyOfRun(run), isFailed(run)]))
   return (run) => outcomes.get(keyOfRun(run)) ?? null
@@ -98,8 +98,8 @@ export const outcomeLookup = (runs: readonly RunRecord[]): ((run: RunKey) => boo
 export const keyOfRun = ({ arm, lr, seed }: RunKey): string => JSON.stringify([arm, lr, seed])
 
 /**
- * The study with every number finite, and what was left out for that, one sentence each. A run that diverges may
- * leave ranks and distances that are not numbers; they cannot be drawn.
+ * The study without numbers that are not finite, and a sentence for each kind of record left out. A run that diverges
+ * may give ranks and distances that are not numbers, which cannot be drawn.
  */
 export const finitePart = (study: Study): { readonly study: Study; readonly leftOut: readonly string[] } => {
   const before = study.before.filter(({ normalised }) => Number.isFinite(normalised))
@@ -110,12 +110,12 @@ export const finitePart = (study: Study): { readonly study: Study; readonly left
   const lost = (what: string, all: readonly unknown[], kept: readonly unknown[]) =>
     all.length === kept.length
       ? []
-      : [`${all.length - kept.length} of ${all.length} ${what} are not finite numbers and are left out.`]
+      : [`Left out because they are not finite: ${all.length - kept.length} of ${all.length} ${what}.`]
   return {
     study: { ...study, before, during, trajectory },
     leftOut: [
       ...lost("effective ranks before fine-tuning", study.before, before),
-      ...lost("effective ranks while fine-tuning", study.during, during),
+      ...lost("effective ranks during fine-tuning", study.during, during),
       ...lost("trajectory points", study.trajectory, trajectory),
     ],
   }

@@ -1,15 +1,14 @@
 import type { Config } from "vega-lite"
 
-/** The colour of the page's text: a figure inside the page follows its light or dark ground. */
+/** The page's text colour, so that an embedded figure suits the page's light or dark background. */
 export const INK = "currentColor"
 
-/** Ground of a panel whose run failed: grey on white as well as on black. */
+/** Background of a panel whose run failed: visibly grey both on white and on black. */
 export const FAILED_GROUND = { color: "#808080", opacity: 0.28 }
 
 /**
- * Okabe and Ito's palette, told apart with any colour vision, without its yellow (too pale on white); ink, its
- * black, goes to the first arm. Shapes tell the arms apart once more; colours and shapes repeat out of step, so
- * that 42 arms differ.
+ * Okabe and Ito's palette, distinguishable with any colour vision, without its yellow (too pale on white); the first
+ * arm has ink instead of its black. Shapes distinguish the arms as well: with 7 colours and 6 shapes, 42 arms differ.
  */
 const COLOURS = [INK, "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2"]
 const SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
@@ -20,13 +19,13 @@ export const armScales = (arms: readonly string[]) => ({
   shape: { domain: [...arms], range: arms.map((_, i) => SHAPES[i % SHAPES.length]!) },
 })
 
-/** Viridis without its ends, which vanish on a white and on a black ground. */
+/** Viridis without its ends, which vanish on a white and on a black background. */
 export const SEQUENTIAL = { name: "viridis" as const, extent: [0.1, 0.95] }
 
 export const CONFIG: Config = {
   background: "transparent",
   font: "Helvetica, Arial, sans-serif",
-  // One title and description stand for the figure (svg.ts), not one for each of thousands of marks.
+  // The figure as a whole has a title and a description (svg.ts), rather than each of thousands of marks.
   aria: false,
   axis: {
     labelColor: INK,

@@ -8,21 +8,21 @@ export class FigureError extends Data.TaggedError("FigureError")<{
 }> {
   override get message() {
     const found = this.cause instanceof Error ? this.cause.message : String(this.cause)
-    return `${this.figure} could not be drawn: ${found}. Its data and specification are sound input for Vega-Lite 6 if this is a bug in it: please report this with them`
+    return `cannot draw ${this.figure}: ${found}. This is a bug in kasosei or in Vega-Lite: please report it`
   }
 }
 
 /**
- * Draws a specification as SVG text that stands inside a page: transparent, in the page's text colour.
+ * Draws a specification as SVG text to embed in a page: transparent, in the page's text colour.
  *
- * @param name begins every id inside, so that several figures share a page
- * @throws FigureError where Vega-Lite cannot draw it
+ * @param name prefix of every id inside, so that several figures can share a page
+ * @throws FigureError if Vega-Lite cannot draw it
  */
 export const drawSvg = Effect.fn("drawSvg")(
   (name: string, title: string, description: string, spec: TopLevelSpec) =>
     Effect.tryPromise({
       try: async () => {
-        // Vega takes a second to load: only where a figure is drawn.
+        // Vega takes a second to load, so it is loaded only to draw a figure.
         const [vega, vegaLite] = await Promise.all([import("vega"), import("vega-lite")])
         const view = new vega.View(vega.parse(vegaLite.compile(spec).spec), {
           renderer: "none",
@@ -36,14 +36,14 @@ export const drawSvg = Effect.fn("drawSvg")(
     }),
 )
 
-/** The same drawing as a file of its own: dark on white. */
+/** The same drawing as a separate file: dark on white. */
 export const standalone = (svg: string): string =>
   svg.replace(
     /^<svg [^>]*>/,
     (tag) => `${tag.slice(0, -1)} color="#1b1f24"><rect width="100%" height="100%" fill="#ffffff"/>`,
   )
 
-/** Adds title and description, and renames ids: Vega counts them on from figure to figure. */
+/** Adds title and description, and renames ids, because Vega's numbering continues from figure to figure. */
 const named = (name: string, title: string, description: string, svg: string): string => {
   const ids = new Map<string, string>()
   for (const [, id] of svg.matchAll(/ id="([^"]+)"/g)) ids.set(id!, `${name}-${ids.size + 1}`)

@@ -1,14 +1,14 @@
 import type { Records } from "../shared/records.ts"
 
-/** A table as a person reads it, and the same numbers in full as data. */
+/** A table for readers, and the same numbers in full as data. */
 export interface Table {
-  /** its file name, without ending */
+  /** its file name without extension */
   readonly name: string
   readonly title: string
   readonly columns: readonly Column[]
-  /** Texts, one to a column. Rows whose first text is the same stand together. */
+  /** One text per column. Adjacent rows with the same first text form a group. */
   readonly rows: readonly (readonly string[])[]
-  /** What a reader must know to read it: how things are counted, which interval, what is left out. */
+  /** What readers need to know: how things are counted, which interval, what is left out. */
   readonly notes: readonly string[]
   readonly data: Records
 }

@@ -14,7 +14,7 @@ const give = (observations: readonly CohortTaken<readonly Row[]>[]) =>
   )
 const done = (value: readonly Row[]) => ({ status: "done", value }) as const
 
-test("has a column for every label and every cell, and a line for a run that gave no rows", async () => {
+test("has a column for every label and every cell, and a line for a run that diverged", async () => {
   const files = await give([
     {
       labels: { arm: "vanilla", lr: 1e-5 },
@@ -47,7 +47,7 @@ test("has a column for every label and every cell, and a line for a run that gav
   expect(page.match(/<tr>/g)).toHaveLength(5)
 })
 
-test("the page of many rows has the first of them, the CSV all", async () => {
+test("with many rows, the page has the first 1000 and the CSV has all", async () => {
   const rows = Array.from({ length: 1200 }, (_, step) => ({ step }))
   const files = await give([{ labels: {}, members: [{ seed: 1, outcome: done(rows) }] }])
   expect(String(files.get("index.html"))).toContain("<p>the first 1000 of 1200 rows;")

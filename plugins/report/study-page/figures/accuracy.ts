@@ -123,11 +123,11 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
   }
 }
 
-/** The position of an arm at a learning rate: arms stand side by side, so that their intervals do not hide each other. */
+/** The position of an arm at a learning rate: arms are side by side, so that their intervals do not overlap. */
 const positionsOf = (learningRates: readonly number[], arms: readonly string[]) => {
   const first = learningRates[0]!
   const last = learningRates[learningRates.length - 1]!
-  // Rates over more than a decade are read on a logarithmic axis.
+  // Learning rates that span more than a decade get a logarithmic axis.
   const logarithmic = last > 10 * first
   const onto = (lr: number): number => (logarithmic ? Math.log(lr) : lr)
   const back = (position: number): number => (logarithmic ? Math.exp(position) : position)
@@ -160,7 +160,7 @@ const caption = (
   const diverged = cohorts.reduce((sum, cohort) => sum + cohort.diverged, 0)
   const bare = shown.filter(({ meanStudent }) => meanStudent.kind === "none").length
   return [
-    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} a point; bars: 95 % interval of the mean (Student's t); faint points beside them: single runs; dashed: accuracy of the majority baseline. Models stand side by side at each rate.`,
+    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean (Student's t); faint points next to them: single runs; dashed: accuracy of the majority baseline. Models are side by side at each learning rate.`,
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
     ...(diverged === 0
       ? []

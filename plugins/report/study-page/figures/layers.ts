@@ -1,9 +1,9 @@
 import { distinct } from "../study.ts"
 
-/** Where a layer, counted from 0 as everywhere in the data, stands on an axis, which counts from 1 as the paper does. */
+/** The number of a layer on an axis, which counts from 1 as the paper does; data count layers from 0. */
 export const onLayerAxis = (layer: number): number => layer + 1
 
-/** Position by layer, the field `axisLayer`; every layer observed is inside. */
+/** The axis of the field `axisLayer`, wide enough for every observed layer. */
 export const layerAxis = (records: readonly { readonly layer: number }[]) => {
   const layers = distinct(records, ({ layer }) => onLayerAxis(layer))
   const first = layers[0]!
@@ -16,7 +16,7 @@ export const layerAxis = (records: readonly { readonly layer: number }[]) => {
   }
 }
 
-/** Position by normalised effective rank: from a tenth below what is drawn up to the maximum, 1. */
+/** The axis of normalised effective ranks: from the next tenth below `values` to 1, or to the largest value if higher. */
 export const rankAxis = (values: readonly number[], title: string | null) => ({
   type: "quantitative" as const,
   scale: {

@@ -7,13 +7,13 @@ import { FAILED_GROUND, INK } from "../style.ts"
 export interface Panel {
   readonly arm: string
   readonly lr: number
-  /** of the run shown: the lowest that was observed; null where none was */
+  /** of the run shown: the lowest one observed; null if none was */
   readonly seed: number | null
   readonly failed: boolean | null
   readonly note: string
 }
 
-/** Rows are the arms that were observed, in the order of `arms`; columns are the learning rates, ascending. */
+/** Rows are the observed arms, in the order of `arms`; columns are the learning rates, ascending. */
 export const panelsOf = (
   arms: readonly string[],
   records: readonly RunKey[],
@@ -43,9 +43,9 @@ export const shownBy = (panels: readonly Panel[]): ((record: RunKey) => boolean)
 }
 
 /**
- * Columns by learning rate, rows by arm; every record of the figure's data says its panel by `lr` and `arm`.
+ * Columns by learning rate, rows by arm: `lr` and `arm` of a record of the figure's data determine its panel.
  *
- * @param rowTitle what the vertical axis of every panel shows
+ * @param rowTitle title of the vertical axis of all panels
  */
 export const facetOf = (panels: readonly Panel[], rowTitle: string | null) => ({
   row: {
@@ -61,13 +61,13 @@ export const facetOf = (panels: readonly Panel[], rowTitle: string | null) => ({
   },
 })
 
-/** Panel sizes that give a page's width to few panels as well as to many. */
+/** The width of a panel in pixels: few panels and many both fill the width of the page. */
 export const panelWidth = (panels: readonly Panel[]): number => {
   const columns = new Set(panels.map(({ lr }) => lr)).size
   return Math.round(Math.min(260, Math.max(130, 780 / columns)))
 }
 
-/** The grey ground of a panel whose run failed, from the data of part "panel". */
+/** The grey background of a panel whose run failed, from the records whose `part` is "panel". */
 export const failedGround = {
   name: "failed",
   transform: [{ filter: "datum.part === 'panel' && datum.failed === true" }],
@@ -80,7 +80,7 @@ export const failedGround = {
   },
 }
 
-/** Which run a panel shows, above it. */
+/** The note above a panel: which run it shows. */
 export const panelNote = {
   name: "notes",
   transform: [{ filter: "datum.part === 'panel'" }],
@@ -96,7 +96,7 @@ export const panelNote = {
   encoding: { x: { value: 0 }, y: { value: 0 }, text: { field: "note", type: "nominal" as const } },
 }
 
-/** Between panels, with room for the note. */
+/** Pixels between panels, with room for the note. */
 export const PANEL_SPACING = { row: 20, column: 10 }
 
 /** Which runs are shown, of how many; how failures are marked. */
@@ -107,10 +107,10 @@ export const panelCaption = (panels: readonly Panel[], records: readonly RunKey[
   const unknown = observed.filter(({ failed }) => failed === null).length
   return [
     runs === observed.length
-      ? `One run a panel, ${plural(runs, "run")}; each panel names its seed.`
-      : `${runs} runs were observed; each panel shows the one of its lowest seed, which it names, ${observed.length} in all.`,
-    "Grey ground: the run failed (no better than the majority baseline, or diverged).",
-    ...(unknown === 0 ? [] : [`The outcome of ${plural(unknown, "run")} shown is not known.`]),
+      ? `One run per panel, ${plural(runs, "run")} in all; the seed is above each panel.`
+      : `${runs} runs were observed, of which ${observed.length} are shown: in each panel the run with the lowest seed, given above it.`,
+    "Grey background: the run failed (no better than the majority baseline, or diverged).",
+    ...(unknown === 0 ? [] : [`The outcome of ${plural(unknown, "shown run")} is unknown.`]),
     ...(absent === 0 ? [] : [`${plural(absent, "panel")} without an observed run.`]),
   ]
 }

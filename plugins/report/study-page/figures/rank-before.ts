@@ -57,7 +57,7 @@ export const rankBeforeFigure = (arms: readonly string[], ranks: readonly LayerR
           encoding: { x, y: { field: "low", ...y }, y2: { field: "high" }, color: colour },
         },
         {
-          // A band needs two layers in a row.
+          // A band needs two adjacent layers with intervals; an interval without a neighbour becomes a bar.
           transform: [{ filter: "datum.alone" }],
           mark: { type: "rule", strokeWidth: 6, opacity: 0.18 },
           encoding: { x, y: { field: "low", ...y }, y2: { field: "high" }, color: colour },
@@ -87,7 +87,7 @@ const caption = (ranks: readonly LayerRank[]): readonly string[] => {
   const most = Math.max(...seeds)
   const bare = ranks.filter(({ meanStudent }) => meanStudent.kind === "none").length
   return [
-    `Lines: mean over ${least === most ? plural(least, "probe seed") : `${least} to ${most} probe seeds`} of the effective rank divided by its maximum; bands: 95 % interval of the mean (Student's t), not cut at the maximum 1.`,
+    `Lines: mean over ${least === most ? plural(least, "probe seed") : `${least} to ${most} probe seeds`} of the effective rank divided by its maximum; bands: 95 % interval of the mean (Student's t), not clipped at the maximum of 1.`,
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one seed, or all seeds equal.`]),
   ]
 }

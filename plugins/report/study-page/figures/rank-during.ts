@@ -14,10 +14,10 @@ import {
   shownBy,
 } from "./panels.ts"
 
-/** Figure 4: normalised effective rank by layer at the steps of fine-tuning that were observed. */
+/** Figure 4: normalised effective rank by layer, at the observed steps of fine-tuning. */
 export const rankDuringFigure = (study: Study): Figure => {
   const name = "figure-4"
-  const title = "Figure 4. Normalised effective rank by layer while fine-tuning"
+  const title = "Figure 4. Normalised effective rank by layer during fine-tuning"
   const panels = panelsOf(armsOf(study), study.during, outcomeOf(study))
   const shown = study.during.filter(shownBy(panels)).sort((a, b) => a.step - b.step || a.layer - b.layer)
   const data = {
@@ -37,7 +37,7 @@ export const rankDuringFigure = (study: Study): Figure => {
     ),
   }
   if (shown.length === 0) {
-    return { name, title, caption: ["No run was probed while fine-tuning."], data, spec: null }
+    return { name, title, caption: ["No run was probed during fine-tuning."], data, spec: null }
   }
   const steps = distinct(shown, ({ step }) => step)
   const width = panelWidth(panels)
@@ -49,7 +49,7 @@ export const rankDuringFigure = (study: Study): Figure => {
       null,
     ),
   }
-  // With few layers a line is a dot or hardly more.
+  // With few layers a line is hardly more than a dot, so the points are drawn too.
   const dots = distinct(shown, ({ layer }) => layer).length <= 4
   const points = shown.map(({ arm, lr, step, layer, normalised }) => ({
     part: "point",
@@ -63,7 +63,7 @@ export const rankDuringFigure = (study: Study): Figure => {
     name,
     title,
     caption: [
-      "Lines: effective rank divided by its maximum, by layer; colour: step of fine-tuning. Where ranks are equal a later step covers an earlier one.",
+      "Lines: effective rank divided by its maximum, by layer; colour: step of fine-tuning. Where ranks are equal, later steps cover earlier ones.",
       ...panelCaption(panels, study.during),
     ],
     data,
@@ -108,7 +108,7 @@ export const rankDuringFigure = (study: Study): Figure => {
   }
 }
 
-/** What the observations themselves say of a run's end, or else its record. */
+/** Whether a run failed, according to its observations or, if they do not say, to its record. */
 const outcomeOf = (study: Study): ((run: RunKey) => boolean | null) => {
   const recorded = outcomeLookup(study.runs)
   const observed = new Map(study.during.map((record) => [keyOfRun(record), record.failed]))

@@ -15,7 +15,7 @@ import {
 
 const DEGREE = Math.PI / 180
 
-/** Figure 2: the path of a run towards its own end, in polar coordinates. */
+/** Figure 2: the trajectory of a run relative to its own end, in polar coordinates. */
 export const trajectoryFigure = (study: Study): Figure => {
   const name = "figure-2"
   const title = "Figure 2. Optimisation trajectory in polar coordinates"
@@ -49,9 +49,9 @@ export const trajectoryFigure = (study: Study): Figure => {
     name,
     title,
     caption: [
-      "Radius r: distance from the run's end, as a share of the distance between start and end. Angle φ: between the way to the start and the way to the point, both seen from the end. The start is at r = 1, φ = 0; the end, where φ has no value, at the origin. Points are joined in the order of steps and coloured by training loss. Dashed: r = cos φ, the path of a random walk in many dimensions.",
+      "Radius r: distance to the run's end, divided by the distance between start and end. Angle φ: between the directions from the end to the start and to the point. The start is at r = 1, φ = 0; the end, where φ is not defined, is at the origin. Points are joined in the order of steps and coloured by training loss. Dashed: r = cos φ, the path of a random walk in many dimensions.",
       ...panelCaption(panels, study.trajectory),
-      "Both coordinates refer to the end of the run itself, which a path reaches by construction: read shapes with care.",
+      "Both coordinates are relative to the run's own end, which every path reaches by construction: interpret shapes with care.",
     ],
     data,
     spec: {
@@ -110,14 +110,14 @@ export const trajectoryFigure = (study: Study): Figure => {
   }
 }
 
-/** The end of a run has no angle: it stands at the origin, as its r = 0 says. */
+/** The end of a run has no angle; since r = 0 there, it is drawn at the origin. */
 const cartesian = ({ r, phi }: TrajectoryRecord) => ({ x: r * Math.cos(phi ?? 0), y: r * Math.sin(phi ?? 0) })
 
-/** Grid of polar axes from 0° to 105°, or further where a point lies further, and out to the farthest point. */
+/** Polar grid out to the farthest point, from 0° to 105° or to the widest angle of a point if that is more. */
 const polarAxes = (points: readonly TrajectoryRecord[]) => {
   const farthest = Math.max(1, ...points.map(({ r }) => r))
   const widest = Math.max(105, ...points.map(({ phi }) => (phi ?? 0) / DEGREE))
-  // Arcs at halves, or at whole numbers and beyond where r grows large.
+  // Arcs every 0.5, or further apart if r is large.
   const gap = [0.5, 1, 2, 5, 10].find((each) => farthest / each <= 4) ?? farthest / 4
   const rings = Math.floor(farthest / gap + 1e-9)
   const radius = farthest

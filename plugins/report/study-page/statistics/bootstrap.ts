@@ -2,15 +2,15 @@ import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { normalCdf, normalQuantile } from "./distribution.ts"
 import { COVERAGE, type Interval, tooLittle } from "./interval.ts"
 
-/** Resamples drawn for each interval. */
+/** Number of resamples drawn for each interval. */
 export const RESAMPLES = 10_000
 
 const draws = stream(20250310, "bootstrap")
 
 /**
  * Bias-corrected and accelerated bootstrap interval of `statistic` (B. Efron, "Better bootstrap confidence
- * intervals", 1987), acceleration by the jackknife. The resamples depend on the number of values alone, so the
- * same values in the same order give the same bits, whatever else is computed.
+ * intervals", 1987), with the acceleration from the jackknife. The resamples depend only on the number of values, so
+ * the same values in the same order give the same bits, whatever else is computed.
  */
 export const bcaInterval = (
   values: readonly number[],
@@ -18,7 +18,7 @@ export const bcaInterval = (
 ): Interval => {
   const none = tooLittle(values)
   if (none !== null) return none
-  // Leaving one of two out leaves no spread to judge the acceleration by.
+  // With one of two values left out, no spread remains to estimate the acceleration from.
   if (values.length === 2) return { kind: "none", why: "two" }
 
   const n = values.length
@@ -42,7 +42,7 @@ export const bcaOfReplicates = (
   jackknife: readonly number[],
 ): Interval => {
   const sorted = replicates.slice().sort()
-  // Resamples in another order differ from the estimate in the last bits only: those are ties.
+  // A resample that only reorders the values may differ from the estimate in the last bits: it counts as a tie.
   const tolerance = 1e-12 * Math.max(Math.abs(estimate), sorted[sorted.length - 1]! - sorted[0]!)
   let below = 0
   for (const replicate of sorted) {
@@ -64,7 +64,7 @@ export const bcaOfReplicates = (
   return low === null || high === null ? { kind: "none", why: "one-sided" } : { kind: "interval", low, high }
 }
 
-/** Σd³ / (6 (Σd²)^{3/2}), d = mean − estimate without value i; 0 where leaving one out changes nothing. */
+/** Σd³ / (6 (Σd²)^{3/2}), d = mean − estimate without value i; 0 if leaving one out changes nothing. */
 const accelerationOf = (jackknife: readonly number[], tolerance: number): number => {
   const centre = jackknife.reduce((sum, each) => sum + each, 0) / jackknife.length
   const distances = jackknife.map((each) => centre - each)

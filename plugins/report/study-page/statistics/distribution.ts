@@ -45,7 +45,7 @@ const centralProbability = (theta: number, df: number): number => {
   return odd ? (2 / Math.PI) * (theta + sin * sum) : sin * sum
 }
 
-/** The last number in (low, high) at which `below` holds, for a condition that holds up to a point. */
+/** The last number in (low, high) at which `below` holds, a condition that holds up to some point and not after it. */
 const bisect = (low: number, high: number, below: (x: number) => boolean): number => {
   let from = low
   let to = high

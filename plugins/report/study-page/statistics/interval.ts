@@ -13,7 +13,7 @@ export type Interval =
       readonly why: "empty" | "single" | "two" | "equal" | "one-sided"
     }
 
-/** Why no interval can be estimated from these values, if so. Two values are enough for Student's t. */
+/** Why no interval can be estimated from these values; null if one can. Two values are enough for Student's t. */
 export const tooLittle = (values: readonly number[]): (Interval & { kind: "none" }) | null => {
   if (values.length === 0) return { kind: "none", why: "empty" }
   if (values.length === 1) return { kind: "none", why: "single" }

@@ -1,5 +1,5 @@
 /**
- * Mean and standard deviation of a sample of at least one value. Both are taken of the differences from the first
+ * Mean and standard deviation of a sample of at least one value. Both are computed from differences to the first
  * value, so that a sample of equal values has exactly that mean and a deviation of exactly 0.
  */
 export const mean = (sample: ArrayLike<number>): number => {
@@ -9,7 +9,7 @@ export const mean = (sample: ArrayLike<number>): number => {
   return origin + sum / sample.length
 }
 
-/** √(Σ(x − mean)² / (n − ddof)); NaN where n ≤ ddof. */
+/** √(Σ(x − mean)² / (n − ddof)); NaN if n ≤ ddof. */
 export const standardDeviation = (sample: ArrayLike<number>, ddof: 0 | 1): number => {
   if (sample.length <= ddof) return Number.NaN
   const centre = mean(sample)

@@ -3,11 +3,11 @@ import { mean } from "./moments.ts"
 import type { CohortStability } from "./stability.ts"
 
 /**
- * Exact two-sided p value of Wilcoxon's signed-rank test: under the null hypothesis each difference is as likely
- * with either sign. Zeros are left out and tied sizes share their mean rank; the distribution is that of the ranks
- * at hand over all 2ⁿ signs, so the value is exact with ties too.
+ * Exact two-sided p value of Wilcoxon's signed-rank test: under the null hypothesis, both signs of each difference are
+ * equally likely. Zeros are left out and tied magnitudes share their mean rank; the distribution is that of the actual
+ * ranks over all 2ⁿ signs, so the value is exact with ties too.
  *
- * @returns null where no difference is left; `n` counts the differences that are not zero
+ * @returns null if all differences are zero; `n` counts the differences that are not zero
  */
 export const signedRank = (
   differences: readonly number[],
@@ -18,7 +18,7 @@ export const signedRank = (
   const positive = ranks.reduce((sum, rank, i) => sum + (nonZero[i]! > 0 ? rank : 0), 0)
   const total = ranks.reduce((sum, rank) => sum + rank, 0)
 
-  // probability[s]: that the doubled ranks with a positive sign sum to s.
+  // probability[s]: the probability that the doubled ranks with a positive sign sum to s.
   const probability = new Float64Array(total + 1)
   probability[0] = 1
   let reached = 0
@@ -39,7 +39,7 @@ const doubledRanks = (values: readonly number[]): readonly number[] => {
   return values.map((value) => sorted.indexOf(value) + 1 + sorted.lastIndexOf(value) + 1)
 }
 
-/** Holm's step-down adjustment of p values for their number, in the order given. */
+/** Holm's step-down adjustment of p values for their number; the order of the values is kept. */
 export const holm = (pValues: readonly number[]): readonly number[] => {
   const order = pValues.map((_, i) => i).sort((a, b) => pValues[a]! - pValues[b]!)
   const adjusted = new Array<number>(pValues.length)
@@ -51,19 +51,19 @@ export const holm = (pValues: readonly number[]): readonly number[] => {
   return adjusted
 }
 
-/** Two cohorts at one learning rate, run by run: the same seed gave the same head, order and dropout streams. */
+/** Two cohorts at one learning rate, run by run: equal seeds give equal head, order and dropout streams. */
 export interface Comparison {
   readonly lr: number
   readonly baseline: string
   readonly arm: string
-  /** accuracy(arm) − accuracy(baseline) in percentage points, of each seed with both, ascending by seed */
+  /** accuracy(arm) − accuracy(baseline) in percentage points, for each seed that has both, ascending by seed */
   readonly differences: readonly number[]
   readonly mean: number | null
   readonly meanStudent: Interval
   readonly signedRank: ReturnType<typeof signedRank>
 }
 
-/** Every later arm against the first that has cohorts, at every learning rate that both have. */
+/** Every later arm against the first arm that has cohorts, at every learning rate that both have. */
 export const comparisonsOf = (cohorts: readonly CohortStability[]): readonly Comparison[] =>
   cohorts.flatMap((cohort) => {
     const baseline = cohorts.find(({ arm, lr }) => arm === cohorts[0]?.arm && lr === cohort.lr)
@@ -75,7 +75,7 @@ const compare = (baseline: CohortStability, cohort: CohortStability): Comparison
   const differences = cohort.runs.flatMap((run) => {
     const other = bySeed.get(run.seed)
     if (run.status !== "done" || other?.status !== "done") return []
-    // One division, of integers: equal counts give exactly 0, equal gaps exactly equal differences.
+    // One division of integers: equal counts give exactly 0, and equal gaps give exactly equal differences.
     const gap = run.correct * other.total - other.correct * run.total
     return [(100 * gap) / (run.total * other.total)]
   })

@@ -14,11 +14,11 @@ export interface LayerRank {
 /** Normalised effective rank of a whole model: summed over its layers, then averaged over seeds. */
 export interface ModelRank {
   readonly arm: string
-  /** the greatest sum possible: the number of layers */
+  /** the largest possible sum: the number of layers */
   readonly layers: number
   /** the maximum ranks N by which effective ranks were divided, ascending; one, unless probes differ */
   readonly maximumRanks: readonly number[]
-  /** one sum for each seed that saw every layer, ascending by seed */
+  /** one sum for each seed that has every layer, ascending by seed */
   readonly sums: readonly number[]
   /** seeds left out because a layer is missing */
   readonly incomplete: number
@@ -26,7 +26,7 @@ export interface ModelRank {
   readonly meanStudent: Interval
 }
 
-/** By arm as shown, then by layer; arms that were not probed are left out. */
+/** In the order of arms shown, then by layer; arms that were not probed are left out. */
 export const layerRanksOf = (study: Study): readonly LayerRank[] =>
   armsOf(study).flatMap((arm) => {
     const ofArm = study.before.filter((record) => record.arm === arm)
@@ -38,7 +38,7 @@ export const layerRanksOf = (study: Study): readonly LayerRank[] =>
     })
   })
 
-/** By arm as shown; arms that were not probed are left out. A model has the layers that any seed of any arm saw. */
+/** In the order of arms shown, without arms that were not probed. A model has the layers that any seed of any arm has. */
 export const modelRanksOf = (study: Study): readonly ModelRank[] => {
   const layers = distinct(study.before, ({ layer }) => layer).length
   return armsOf(study).flatMap((arm) => {

@@ -3,13 +3,13 @@ import { bcaInterval } from "./bootstrap.ts"
 import { type Interval, meanInterval } from "./interval.ts"
 import { mean, standardDeviation } from "./moments.ts"
 
-/** The runs of one arm at one peak learning rate, over seeds, and how stable they are. Accuracies are in %. */
+/** The runs of one arm at one peak learning rate, over seeds, and their stability. Accuracies are in %. */
 export interface CohortStability {
   readonly arm: string
   readonly lr: number
   /** ascending by seed; units that gave no run included */
   readonly runs: readonly RunRecord[]
-  /** runs that ended, with an accuracy or by diverging: failures are counted out of these */
+  /** runs that ended, with an accuracy or by diverging: the total of which `failures` are counted */
   readonly ended: number
   /** runs no better than the majority baseline, diverged ones included */
   readonly failures: number
@@ -34,7 +34,7 @@ export const accuracy = ({ correct, total }: { readonly correct: number; readonl
 /** S(f) = √Var_r[accuracy(f_r)] */
 const deviation = (accuracies: ArrayLike<number>): number => standardDeviation(accuracies, 0)
 
-/** The cohorts of a study that have any record, by arm as shown, then by learning rate. */
+/** The cohorts of a study that have any record, in the order of arms shown, then by learning rate. */
 export const stabilityOf = (study: Study): readonly CohortStability[] =>
   armsOf(study).flatMap((arm) => {
     const ofArm = study.runs.filter((run) => run.arm === arm)

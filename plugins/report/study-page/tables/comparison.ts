@@ -3,7 +3,7 @@ import { decimal, ends, interval, learningRate, pValue } from "../format.ts"
 import { type Comparison, holm } from "../statistics/paired.ts"
 import { left, right, type Table } from "../table.ts"
 
-/** Arms against the first one, seed by seed, at equal learning rate. */
+/** Each arm against the first, seed by seed, at the same learning rate. */
 export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
   const adjusted = holmOf(comparisons)
   const baseline = comparisons[0]?.baseline
@@ -30,9 +30,9 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
     ]),
     notes:
       baseline === undefined
-        ? ["No second model has fine-tuning runs at a learning rate of the first."]
+        ? ["No other model has fine-tuning runs at a learning rate of the first model."]
         : [
-            `Accuracy minus that of ${baseline} at the same learning rate and seed: runs of a seed share their head, order and dropout streams. Runs that diverged have no accuracy and are left out with their partner.`,
+            `Accuracy minus that of ${baseline} at the same learning rate and seed; runs with the same seed share the random streams of head, order and dropout. Runs that diverged have no accuracy and are left out together with the runs they would be compared with.`,
             "p: exact two-sided Wilcoxon signed-rank test, zeros left out, ties at their mean rank; Holm: adjusted for the number of tests in this table.",
           ],
     data: {
@@ -62,7 +62,7 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
   }
 }
 
-/** Holm's p value of each comparison; null where there was nothing to test. */
+/** Holm's p value of each comparison; null if there was nothing to test. */
 const holmOf = (comparisons: readonly Comparison[]): readonly (number | null)[] => {
   const tested = comparisons.flatMap(({ signedRank }) => (signedRank === null ? [] : [signedRank.p]))
   const adjusted = holm(tested)

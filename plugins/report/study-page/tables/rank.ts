@@ -21,8 +21,8 @@ export const rankTable = (models: readonly ModelRank[]): Table => ({
     models.length === 0
       ? ["No model was probed before fine-tuning."]
       : [
-          `Effective rank of the empirical Fisher of each layer divided by its maximum (N = ${maximumRanks(models)} examples), summed over the layers of a seed, then averaged over seeds. The maximum of the sum is the number of layers.`,
-          "95 % intervals over seeds: Student's t. A seed that lacks a layer is incomplete and left out.",
+          `Effective rank of the empirical Fisher of each layer divided by its maximum (N = ${maximumRanks(models)} examples), summed over the layers of each seed, then averaged over seeds. The maximum of the sum is the number of layers.`,
+          "95 % intervals over seeds: Student's t. Seeds with missing layers are incomplete and left out.",
         ],
   data: {
     columns: ["arm", "sum", "t_low", "t_high", "maximum", "seeds", "incomplete_seeds"],

@@ -8,7 +8,7 @@ import { left, right, type Table } from "../table.ts"
 /** Table 1: stability of fine-tuning, by arm and peak learning rate. */
 export const stabilityTable = (cohorts: readonly CohortStability[]): Table => ({
   name: "table-1",
-  title: "Table 1. Accuracy of fine-tuning over seeds (%)",
+  title: "Table 1. Accuracy after fine-tuning, over seeds (%)",
   columns: [
     left("model"),
     right("peak\u00a0lr"),
@@ -37,7 +37,7 @@ export const stabilityTable = (cohorts: readonly CohortStability[]): Table => ({
     cohort.ended === 0 ? "no run" : `${cohort.failures} of ${cohort.ended}`,
     String(cohort.diverged),
   ]),
-  notes: cohorts.length === 0 ? ["No fine-tuning run is recorded."] : notes(cohorts),
+  notes: cohorts.length === 0 ? ["No fine-tuning run was recorded."] : notes(cohorts),
   data: {
     columns: [
       "arm",
@@ -86,15 +86,15 @@ const spread = (cohort: CohortStability, of: Interval): string =>
   cohort.accuracies.length === 0 ? few(cohort) : interval(of, 1, "run")
 
 const notes = (cohorts: readonly CohortStability[]): readonly string[] => [
-  "S is the standard deviation of the accuracy over seeds (ddof 0, as S(f) = √Var[accuracy]).",
-  `A run fails when it answers no more dev examples rightly than the majority baseline (${baselines(cohorts)}); the counts are compared.`,
-  "A run that diverged (its loss was not a number) counts as failed; it has no accuracy, so it is in none of S, mean and max.",
-  `95 % intervals: Student's t, and the BCa bootstrap of ${RESAMPLES} resamples drawn from a fixed seed. Where words stand for an interval they say why none can be given: too few runs with an accuracy, or all of them equal.`,
+  "S is the standard deviation of the accuracy over seeds: S(f) = √Var[accuracy], with ddof 0.",
+  `A run fails if it classifies no more dev examples correctly than the majority baseline (${baselines(cohorts)}); counts are compared.`,
+  "A run that diverged (its loss was not a number) counts as failed; it has no accuracy and is left out of S, mean and max.",
+  `95 % intervals: Student's t, and the BCa bootstrap with ${RESAMPLES} resamples from a fixed seed. Words in place of an interval say why there is none: too few runs with an accuracy, all of them equal, or a one-sided bootstrap distribution.`,
 ]
 
-/** "146 of 277 examples" */
+/** "146 of 277" */
 const baselines = (cohorts: readonly CohortStability[]): string => {
   const runs = cohorts.flatMap((cohort) => cohort.runs)
   const found = runs.flatMap((run) => (run.status === "done" ? [`${run.majority} of ${run.total}`] : []))
-  return found.length === 0 ? "of which no run tells" : [...new Set(found)].join(", ")
+  return found.length === 0 ? "unknown, since no run has an accuracy" : [...new Set(found)].join(", ")
 }

@@ -2,7 +2,7 @@ import { learningRate } from "../format.ts"
 import type { RunRecord, Study } from "../study.ts"
 import { left, right, type Table } from "../table.ts"
 
-/** The runs without an accuracy, each with its reason; null where every run has one. */
+/** The runs without an accuracy, each with its reason; null if every run has an accuracy. */
 export const unfinishedTable = ({ runs }: Study): Table | null => {
   const unfinished = runs.flatMap((run) => (run.status === "done" ? [] : [run]))
   return unfinished.length === 0
@@ -10,7 +10,7 @@ export const unfinishedTable = ({ runs }: Study): Table | null => {
     : {
         name: "unfinished",
         title: "Runs without an accuracy",
-        columns: [left("model"), right("peak lr"), right("seed"), left("what happened"), left("reason")],
+        columns: [left("model"), right("peak lr"), right("seed"), left("outcome"), left("reason")],
         rows: unfinished.map((run) => [
           run.arm,
           learningRate(run.lr),
@@ -19,7 +19,7 @@ export const unfinishedTable = ({ runs }: Study): Table | null => {
           run.reason,
         ]),
         notes: [
-          "A run that diverged counts as a failure of fine-tuning. A unit of work that failed gave no run: it is counted nowhere else.",
+          "A run that diverged counts as failed. A unit that failed gave no run and is counted nowhere else.",
         ],
         data: {
           columns: ["arm", "lr", "seed", "status", "step", "reason"],

@@ -10,26 +10,26 @@ describe("CSV", () => {
     )
   })
 
-  test("what is not known or not finite is an empty field", () => {
+  test("unknown and non-finite values are empty fields", () => {
     const rows = [[null, Number.NaN, Infinity, 0, ""] as const]
     expect(toCsv({ columns: ["a", "b", "c", "d", "e"], rows })).toBe("a,b,c,d,e\r\n,,,0,\r\n")
   })
 
-  test("rounding hides the last bits only", () => {
+  test("rounding hides only the last bits", () => {
     expect(rounded(0.1 + 0.2)).toBe(0.3)
     expect(rounded(1 / 3)).toBe(0.333333333333)
     expect(rounded(null)).toBeNull()
   })
 })
 
-describe("texts of numbers", () => {
-  test("rates are short, negative numbers have a true minus, and there is no minus zero", () => {
+describe("numbers as text", () => {
+  test("learning rates are short, negative numbers have a true minus sign, and there is no minus zero", () => {
     expect([5e-6, 1e-5, 1.5e-5, 3 * 1e-5].map(learningRate)).toEqual(["5e-6", "1e-5", "1.5e-5", "3e-5"])
     expect([-1.26, 1.26, -0.04].map((value) => decimal(value, 1))).toEqual(["−1.3", "1.3", "0.0"])
     expect([0.03125, 1, 0.00001].map(pValue)).toEqual(["0.0313", "1.0000", "< 0.0001"])
   })
 
-  test("an interval that cannot be given says why", () => {
+  test("a missing interval says why", () => {
     expect(interval({ kind: "interval", low: -1, high: 2 }, 1, "run")).toBe("−1.0 to 2.0")
     expect(interval({ kind: "none", why: "single" }, 1, "run")).toBe("one run")
     expect(interval({ kind: "none", why: "two" }, 1, "run")).toBe("two runs")

@@ -1,4 +1,4 @@
-/** Reads back what an SVG drawn by Vega shows, to hold it against the data. */
+/** Reads back what an SVG drawn by Vega shows, to compare it with the data. */
 export interface Mark {
   /** pixels inside the panel, y downwards */
   readonly x: number
@@ -7,7 +7,7 @@ export interface Mark {
   readonly text: string
 }
 
-/** The marks of every group of that class (`mark-symbol role-mark means_marks`), one list a group. */
+/** The marks of every group of that class (`mark-symbol role-mark means_marks`), one list per group. */
 export const marks = (svg: string, className: string): readonly (readonly Mark[])[] =>
   [...svg.matchAll(new RegExp(`<g class="[^"]*\\b${className}"[^>/]*(?:/>|>(.*?)</g>)`, "gs"))].map(
     ([, inside]) =>
@@ -15,19 +15,19 @@ export const marks = (svg: string, className: string): readonly (readonly Mark[]
         const attributes = Object.fromEntries(
           [...tag!.matchAll(/ ([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name!, value!]),
         )
-        const place = /translate\(([^)]*)\)/.exec(attributes.transform ?? "")?.[1] ?? "0,0"
-        const [x, y] = place.split(",").map(Number)
+        const position = /translate\(([^)]*)\)/.exec(attributes.transform ?? "")?.[1] ?? "0,0"
+        const [x, y] = position.split(",").map(Number)
         return { x: x!, y: y!, attributes, text: text ?? "" }
       }),
   )
 
-/** From an axis's ticks and labels (0: horizontal, 1: vertical), the pixel at which a value stands. */
+/** The pixel of a value, from the ticks and labels of an axis (0: horizontal, 1: vertical). */
 export const axisScale = (svg: string, axis: 0 | 1): ((value: number) => number) => {
   const along = axis === 0 ? "x" : "y"
   const ticks = marks(svg, "role-axis-tick")[axis]!.map((tick) => tick[along])
   const values = marks(svg, "role-axis-label")[axis]!.map(({ text }) => Number(text))
-  const derivative = (ticks[ticks.length - 1]! - ticks[0]!) / (values[values.length - 1]! - values[0]!)
-  return (value) => ticks[0]! + derivative * (value - values[0]!)
+  const pixelsPerUnit = (ticks[ticks.length - 1]! - ticks[0]!) / (values[values.length - 1]! - values[0]!)
+  return (value) => ticks[0]! + pixelsPerUnit * (value - values[0]!)
 }
 
 /** Width and height of the first panel in pixels. */

@@ -51,7 +51,7 @@ describe("figure 1", () => {
     svg = await draw(figure)
   })
 
-  test("every mean, interval and run stands where the axis says", () => {
+  test("every mean, interval and run is drawn at its value on the axes", () => {
     const [pixelX, pixelY] = [axisScale(svg, 0), axisScale(svg, 1)]
     const rows = rowsOf(figure)
 
@@ -60,7 +60,7 @@ describe("figure 1", () => {
       means.map(({ y }) => y),
       rows.map(({ mean }) => pixelY(number(mean))),
     )
-    // Arms stand side by side, each nearer to its own rate than to the next.
+    // Arms are side by side, each nearer to its own learning rate than to the next.
     const gap = pixelX(2e-5) - pixelX(1e-5)
     for (const [i, { x }] of means.entries()) {
       expect(Math.abs(x - pixelX(number(rows[i]!.lr)))).toBeLessThan(gap / 4)
@@ -83,7 +83,7 @@ describe("figure 1", () => {
     )
   })
 
-  test("the majority line is the exact count", () => {
+  test("the majority line is drawn at the exact count", () => {
     const [line] = marks(svg, "layer_0_layer_0_marks").flat()
     expectPixels([line!.y], [axisScale(svg, 1)((100 * 146) / 277)])
     expect(svg).toContain(">majority 52.7 %<")
@@ -102,7 +102,7 @@ describe("figure 1", () => {
     expect(colours(svg)).toEqual(new Set(["currentColor", "#E69F00"]))
   })
 
-  test("one run at one rate: a point, no interval, and the caption says so", async () => {
+  test("one run at one learning rate: a point without an interval, as the caption says", async () => {
     const study = studyOf({ runs: [done("vanilla", 1e-5, 1, 200)] })
     const one = accuracyFigure(armsOf(study), stabilityOf(study))
     const drawn = await draw(one)
@@ -111,7 +111,7 @@ describe("figure 1", () => {
     expect(one.caption.join(" ")).toContain("No interval at 1 point: one run, or all runs equal.")
   })
 
-  test("rates over more than a decade stand on a logarithmic axis", async () => {
+  test("learning rates that span more than a decade get a logarithmic axis", async () => {
     const rates = [1e-6, 1e-5, 1e-4]
     const study = studyOf({ runs: rates.map((lr) => done("vanilla", lr, 1, 200)) })
     const [a, b, c] = marks(
@@ -121,7 +121,7 @@ describe("figure 1", () => {
     expect(b!.x - a!.x).toBeCloseTo(c!.x - b!.x, 6)
   })
 
-  test("no accuracy: no chart", () => {
+  test("without an accuracy there is no chart", () => {
     const runs = [{ arm: "vanilla", lr: 1e-5, seed: 1, status: "diverged", reason: "NaN" } as const]
     const figure = accuracyFigure(["vanilla"], stabilityOf(studyOf({ runs })))
     expect(figure).toMatchObject({ spec: null, caption: ["No run has an accuracy yet."] })
@@ -132,7 +132,7 @@ describe("figure 1", () => {
 describe("figure 2", () => {
   const figure = trajectoryFigure(small)
 
-  test("each panel holds the points of its lowest seed at x = r cos φ, y = r sin φ", async () => {
+  test("each panel has the points of its lowest seed at x = r cos φ, y = r sin φ", async () => {
     const panels = marks(await draw(figure), "points_marks")
     expect(panels).toHaveLength(6)
     const expected = small.arms.flatMap((arm) =>
@@ -142,7 +142,7 @@ describe("figure 2", () => {
           .map(({ r, phi }) => ({ x: r * Math.cos(phi ?? 0), y: r * Math.sin(phi ?? 0) })),
       ),
     )
-    // The start (1, 0) and the end (0, 0) fix the scale; equal on both axes, or angles would lie.
+    // The start (1, 0) and the end (0, 0) fix the scale, which must be equal on both axes to preserve angles.
     for (const [i, points] of panels.entries()) {
       const [start, end] = [points[0]!, points[points.length - 1]!]
       const unit = start.x - end.x
@@ -153,7 +153,7 @@ describe("figure 2", () => {
     }
   })
 
-  test("grey ground exactly where the run failed", async () => {
+  test("the background is grey exactly if the run failed", async () => {
     const grounds = marks(await draw(figure), "failed_marks")
     const failed = small.runs.filter(({ seed }) => seed === 1).map(isFailed)
     expect(failed).toContain(true)
@@ -161,14 +161,14 @@ describe("figure 2", () => {
     expect(grounds.map((ground) => ground.length === 1)).toEqual(failed.map((each) => each === true))
   })
 
-  test("says which of several seeds it shows", () => {
+  test("the caption says which of several seeds is shown", () => {
     expect(figure.caption.join(" ")).toContain(
-      "12 runs were observed; each panel shows the one of its lowest seed",
+      "12 runs were observed, of which 6 are shown: in each panel the run with the lowest seed, given above it.",
     )
     expect(new Set(rowsOf(figure).map(({ seed }) => seed))).toEqual(new Set([1]))
   })
 
-  test("axes reach beyond r = 1 and 105° where points do", async () => {
+  test("axes extend beyond r = 1 and 105° if points do", async () => {
     const at = { arm: "vanilla", lr: 1e-5, seed: 1, loss: null }
     const study = studyOf({
       trajectory: [
@@ -188,7 +188,7 @@ describe("figure 2", () => {
     expect(svg).toContain(">seed 1, outcome unknown<")
   })
 
-  test("an arm that was not observed at a rate has a panel that says so", async () => {
+  test("an arm that was not observed at a learning rate has a panel that says so", async () => {
     const study: Study = {
       ...small,
       trajectory: small.trajectory.filter(({ arm, lr }) => arm === "vanilla" || lr === 1e-5),
@@ -199,7 +199,7 @@ describe("figure 2", () => {
 })
 
 describe("figure 3", () => {
-  test("means and bands stand where the axis says", async () => {
+  test("means and bands are drawn at their values on the axes", async () => {
     const seen = ["vanilla", "SimCSE"].flatMap((arm) =>
       [1, 2, 3].flatMap((seed) =>
         [0, 1, 2].map((layer) => rank(arm, seed, layer, arm.length + 2 * layer + 2 - seed)),
@@ -216,7 +216,7 @@ describe("figure 3", () => {
       rows.flatMap(({ layer, mean }) => [pixelX(number(layer) + 1), pixelY(number(mean))]),
     )
     const vanilla = rows.filter(({ arm }) => arm === "vanilla")
-    // The outline of a band: its lower edge forwards, its upper edge backwards.
+    // The outline of a band runs forwards along its lower edge and backwards along its upper edge.
     expectPixels(
       outline(marks(svg, "bands_marks")[0]![0]!).flat(),
       [
@@ -226,7 +226,7 @@ describe("figure 3", () => {
     )
   })
 
-  test("no band where seeds are equal or single, a bar where no neighbour has one", async () => {
+  test("no band for equal or single seeds; a bar for an interval without a neighbour", async () => {
     const study = studyOf({
       before: [1, 2, 3].flatMap((seed) => [rank("vanilla", seed, 1, 16), rank("vanilla", seed, 2, 8 + seed)]),
     })
@@ -242,7 +242,7 @@ describe("figure 3", () => {
 })
 
 describe("figure 4", () => {
-  test("one line a step in each panel, through the ranks of its run", async () => {
+  test("each panel has one line per step, through the ranks of its run", async () => {
     const figure = rankDuringFigure(small)
     const svg = await draw(figure)
     const lines = marks(svg, "steps_marks")
@@ -260,13 +260,13 @@ describe("figure 4", () => {
     }
   })
 
-  test("what the observations say of the end of a run counts before its record", () => {
+  test("whether a run failed is taken from its observations before its record", () => {
     const observed = small.during.map((record) => ({ ...record, failed: record.lr === 1e-5 }))
     const rows = rowsOf(rankDuringFigure({ ...small, during: observed }))
     expect(rows.every((row) => row.run_failed === (row.lr === 1e-5))).toBe(true)
     const unsaid = small.during.map((record) => ({ ...record, failed: null }))
     expect(rankDuringFigure({ ...small, during: unsaid }).data).toEqual(rankDuringFigure(small).data)
     const unknown = rankDuringFigure({ ...small, during: unsaid, runs: [] })
-    expect(unknown.caption.join(" ")).toContain("The outcome of 6 runs shown is not known.")
+    expect(unknown.caption.join(" ")).toContain("The outcome of 6 shown runs is unknown.")
   })
 })

@@ -13,7 +13,7 @@ const file = (files: ReadonlyMap<string, string>, name: string): string => {
   return content
 }
 
-/** Without printing a whole page where it fails. */
+/** A failure does not print the whole content. */
 const expectContains = (content: string, part: string) =>
   expect([part, content.includes(part)]).toEqual([part, true])
 
@@ -35,7 +35,7 @@ const data = [
   ...["runs.csv", "ranks-before.csv", "ranks-during.csv", "trajectory.csv"],
 ]
 
-/** Nothing that a person reads may show that a number was missing where one was expected. */
+/** No text for readers may reveal that a number was missing where one was expected. */
 const expectSound = (files: ReadonlyMap<string, string>) => {
   for (const [name, content] of files) {
     if (name.endsWith(".json")) continue
@@ -43,8 +43,8 @@ const expectSound = (files: ReadonlyMap<string, string>) => {
   }
 }
 
-describe("a whole study", () => {
-  test("gives every file, and the same bytes again", async () => {
+describe("a complete study", () => {
+  test("gives every file, with the same bytes each time", async () => {
     const files = await render(small)
     expect([...files.keys()].sort()).toEqual(
       [...tables, ...drawings, ...data, "index.html", "summary.md"].sort(),
@@ -67,7 +67,7 @@ describe("a whole study", () => {
     }
   })
 
-  test("the page stands alone: no script, nothing loaded, figures named and described, ids unique", async () => {
+  test("the page is self-contained: no script, nothing loaded, figures titled and described, ids unique", async () => {
     const page = file(await render(small), "index.html")
     expect(/<script|<link|<img|<iframe|@import|url\((?!#)| src=| on\w+=/i.exec(page)?.[0]).toBeUndefined()
     const addresses = [...page.matchAll(/https?:[^"' )<]*/g)].map(([address]) => address)
@@ -83,7 +83,7 @@ describe("a whole study", () => {
     expectContains(page, "prefers-color-scheme: dark")
   })
 
-  test("a figure as a file of its own is dark on white, inside the page it takes the page's colours", async () => {
+  test("a figure is dark on white in its own file and takes the page's colours inside the page", async () => {
     const files = await render(small)
     expectContains(
       file(files, "figure-1.svg"),
@@ -92,7 +92,7 @@ describe("a whole study", () => {
     expect(file(files, "index.html").includes('fill="#ffffff"')).toBe(false)
   })
 
-  test("the specification of a figure holds its values", async () => {
+  test("the specification of a figure contains its values", async () => {
     const spec = JSON.parse(file(await render(small), "figure-1.vl.json"))
     expect(spec.$schema).toBe("https://vega.github.io/schema/vega-lite/v6.json")
     expect(spec.layer[1].data.values).toHaveLength(12)
@@ -100,7 +100,7 @@ describe("a whole study", () => {
 })
 
 describe("numbers", () => {
-  test("the paper's first cell: 7 of 30, 64.6 on average is told from counts", async () => {
+  test("failures are exact counts, such as 7 of 30 in the paper's first cell; the mean is computed from counts", async () => {
     const runs = Array.from({ length: 30 }, (_, i) => done("vanilla", 1e-5, i + 1, i < 7 ? 146 : 147 + i))
     const files = await render(studyOf({ runs }))
     const [row] = rowsOf(file(files, "table-1.csv"))
@@ -128,7 +128,7 @@ describe("numbers", () => {
     })
   })
 
-  test("raw observations come out as they went in", async () => {
+  test("raw observations are written unchanged", async () => {
     const files = await render(small)
     expect(rowsOf(file(files, "runs.csv"))).toHaveLength(small.runs.length)
     expect(rowsOf(file(files, "trajectory.csv")).map(({ r }) => Number(r))).toEqual(
@@ -140,29 +140,29 @@ describe("numbers", () => {
   })
 })
 
-describe("a study that is not complete", () => {
-  const place = { arm: "vanilla", lr: 1e-5 }
+describe("an incomplete study", () => {
+  const cell = { arm: "vanilla", lr: 1e-5 }
   const divergedRun: RunRecord = {
-    ...place,
+    ...cell,
     seed: 2,
     status: "diverged",
     reason: "the loss was not a number",
     step: 12,
   }
-  const lostRun: RunRecord = { ...place, seed: 3, status: "failed", reason: "the worker was killed" }
+  const lostRun: RunRecord = { ...cell, seed: 3, status: "failed", reason: "the worker was killed" }
 
-  test("nothing at all: sentences instead of charts", async () => {
+  test("without any record: sentences instead of charts", async () => {
     const files = await render(studyOf({}))
     expect([...files.keys()].sort()).toEqual([...tables, ...data, "index.html", "summary.md"].sort())
     expectSound(files)
     expect(file(files, "index.html").includes("<svg")).toBe(false)
-    for (const sentence of ["No fine-tuning run is recorded.", "No trajectory was recorded."]) {
+    for (const sentence of ["No fine-tuning run was recorded.", "No trajectory was recorded."]) {
       expectContains(file(files, "index.html"), sentence)
       expectContains(file(files, "summary.md"), sentence)
     }
   })
 
-  test("one run: its accuracy, and no interval", async () => {
+  test("one run: its accuracy and no interval", async () => {
     const files = await render(studyOf({ runs: [done("vanilla", 1e-5, 1, 200)] }))
     expectSound(files)
     expect(rowsOf(file(files, "table-1.csv"))[0]).toMatchObject({
@@ -171,10 +171,10 @@ describe("a study that is not complete", () => {
       mean: "72.202166065",
     })
     expectContains(file(files, "summary.md"), "| one run |")
-    expectContains(file(files, "summary.md"), "No second model has fine-tuning runs")
+    expectContains(file(files, "summary.md"), "No other model has fine-tuning runs")
   })
 
-  test("all failed, one diverged, one unit lost: counted apart, with reasons", async () => {
+  test("a failed run, a diverged run and a failed unit are counted separately, with reasons", async () => {
     const files = await render(studyOf({ runs: [done("vanilla", 1e-5, 1, 131), divergedRun, lostRun] }))
     expectSound(files)
     expect(rowsOf(file(files, "table-1.csv"))[0]).toMatchObject({
@@ -204,12 +204,12 @@ describe("a study that is not complete", () => {
     const summary = file(files, "summary.md")
     expectContains(
       summary,
-      "2 fine-tuning runs ended, 1 of them by diverging; 1 unit gave no run; 2 of 2 runs failed",
+      "2 fine-tuning runs ended, 1 of them by diverging; 1 unit gave no run; 2 of 2 runs failed (no better than the majority baseline, or diverged).",
     )
     expectContains(summary, "diverged at step 12")
   })
 
-  test("every run diverged: no accuracy is drawn, failures are told", async () => {
+  test("every run diverged: no accuracy is drawn, and the failures are reported", async () => {
     const files = await render(studyOf({ runs: [divergedRun, { ...divergedRun, seed: 4 }] }))
     expectSound(files)
     expect(files.has("figure-1.svg")).toBe(false)
@@ -217,7 +217,7 @@ describe("a study that is not complete", () => {
     expectContains(file(files, "summary.md"), "| all diverged |")
   })
 
-  test("numbers that are not finite are left out and named", async () => {
+  test("numbers that are not finite are left out and counted", async () => {
     const [first, ...others] = small.during
     const study: Study = {
       ...small,
@@ -231,12 +231,13 @@ describe("a study that is not complete", () => {
     const files = await render(study)
     expectSound(files)
     const summary = file(files, "summary.md")
-    expectContains(summary, `1 of ${small.during.length} effective ranks while fine-tuning are not finite`)
-    expectContains(summary, `2 of ${small.trajectory.length} trajectory points are not finite`)
+    const leftOut = "Left out because they are not finite:"
+    expectContains(summary, `${leftOut} 1 of ${small.during.length} effective ranks during fine-tuning.`)
+    expectContains(summary, `${leftOut} 2 of ${small.trajectory.length} trajectory points.`)
   })
 })
 
-test("text from outside stays text, in the page, its figures and Markdown", async () => {
+test("text from outside is escaped in the page, its figures and Markdown", async () => {
   const hostile = `<b onclick="x">&'|\`*\\[a](b)`
   const study = studyOf({
     title: hostile,

@@ -6,7 +6,7 @@ const RATES = [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]
 const STEPS = [1, 2, 3, 4, 47, 94, 141, 188, 235, 282, 329, 376, 423, 468]
 const source = stream(1, "synthetic")
 
-/** Numbers of the size of the paper's, from nothing: arms that fail more often as the rate grows. */
+/** Synthetic numbers of the paper's size, in which arms fail more often as the learning rate grows. */
 export const syntheticStudy = ({
   arms = ARMS,
   rates = RATES,

@@ -9,7 +9,7 @@ const close = (value: number, expected: number, relative = 1e-12) =>
   expect(Math.abs(value - expected)).toBeLessThanOrEqual(relative * Math.abs(expected))
 
 describe("Student's t", () => {
-  test("quantiles as scipy.stats.t.ppf gives them", () => {
+  test("quantiles agree with scipy.stats.t.ppf", () => {
     close(studentTwoSided(0.95, 2), 4.302652729749462)
     close(studentTwoSided(0.95, 3), 3.1824463052837078)
     close(studentTwoSided(0.95, 9), 2.262157162798205)
@@ -27,7 +27,7 @@ describe("Student's t", () => {
 })
 
 describe("normal", () => {
-  test("distribution function as scipy.stats.norm.cdf gives it", () => {
+  test("distribution function agrees with scipy.stats.norm.cdf", () => {
     close(normalCdf(-8), 6.22096057427174e-16, 1e-7)
     close(normalCdf(-5), 2.866515718791933e-7, 1e-9)
     close(normalCdf(-1.96), 0.024997895148220435)

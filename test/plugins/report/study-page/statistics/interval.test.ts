@@ -14,13 +14,13 @@ const ends = (interval: ReturnType<typeof meanInterval>): readonly [number, numb
 }
 
 describe("moments", () => {
-  test("mean and deviations of a sample worked by hand", () => {
+  test("mean and deviations of samples computed by hand", () => {
     expect(mean([2, 4, 4, 4, 5, 5, 7, 9])).toBe(5)
     expect(standardDeviation([2, 4, 4, 4, 5, 5, 7, 9], 0)).toBe(2)
     expect(standardDeviation([1, 2, 3, 4], 1)).toBeCloseTo(Math.sqrt(5 / 3), 14)
   })
 
-  test("equal values have a deviation of exactly 0, whatever their rounding", () => {
+  test("equal values have a deviation of exactly 0, however they are rounded", () => {
     const equal = new Array(30).fill((100 * 146) / 277)
     expect(mean(equal)).toBe((100 * 146) / 277)
     expect(standardDeviation(equal, 0)).toBe(0)
@@ -43,7 +43,7 @@ describe("Student's t interval of the mean", () => {
   })
 })
 
-/** All nⁿ resamples: the bootstrap without chance. */
+/** All nⁿ resamples: the bootstrap without random draws. */
 const everyResample = (values: readonly number[]): readonly (readonly number[])[] =>
   values.reduce<readonly (readonly number[])[]>(
     (resamples) => resamples.flatMap((resample) => values.map((value) => [...resample, value])),
@@ -85,7 +85,7 @@ describe("BCa bootstrap", () => {
     expect(high).toBeCloseTo(1.1352655219281989, 10)
   })
 
-  test("drawn resamples come close to all of them, and the same values give the same bits", () => {
+  test("random resamples come close to scipy's intervals, and the same values give the same bits", () => {
     const values = [52.7, 52.7, 47.3, 70.4, 71.1, 68.2, 73.6, 52.7, 66.4, 69.3]
     const [low, high] = ends(bcaInterval(values, mean))
     // scipy with three seeds: low 56.01 to 56.27, high 67.57 to 67.78.
@@ -105,7 +105,7 @@ describe("BCa bootstrap", () => {
     })
   })
 
-  test("leaving one out without effect gives no acceleration rather than 0/0", () => {
+  test("if leaving one out has no effect, the acceleration is 0 rather than 0/0", () => {
     const [low, high] = ends(bcaInterval([0, 0, 1, 1], deviation))
     expect(low).toBeGreaterThanOrEqual(0)
     expect(high).toBe(0.5)

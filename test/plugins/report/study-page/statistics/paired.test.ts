@@ -21,7 +21,7 @@ describe("signed-rank test", () => {
     expect(signedRank(differences.map((d) => -d))!.p).toBeCloseTo(p, 12)
   })
 
-  test("agrees with a count over all signs", () => {
+  test("agrees with a count over all combinations of signs", () => {
     const differences = [2, -3, 5, 5, -5, 8, 1, -1, 13]
     const ranks = [3, 4, 6, 6, 6, 8, 1.5, 1.5, 9]
     const observed = 3 + 6 + 6 + 8 + 1.5 + 9
@@ -33,7 +33,7 @@ describe("signed-rank test", () => {
     expect(signedRank(differences)!.p).toBeCloseTo(extreme / 2 ** 9, 12)
   })
 
-  test("has nothing to say without a difference", () => {
+  test("is null without a difference", () => {
     expect(signedRank([])).toBeNull()
     expect(signedRank([0, 0])).toBeNull()
   })
@@ -51,7 +51,7 @@ test("Holm's adjustment by hand", () => {
 })
 
 describe("comparison of cohorts", () => {
-  test("pairs seeds, skips runs without accuracy, and keeps equal counts at exactly 0", () => {
+  test("pairs seeds, skips runs without an accuracy, and gives exactly 0 for equal counts", () => {
     const study = studyOf({
       runs: [
         done("vanilla", 1e-5, 3, 150),
@@ -77,7 +77,7 @@ describe("comparison of cohorts", () => {
     expect(comparison!.signedRank).toEqual({ n: 2, p: 1 })
   })
 
-  test("no common seed gives no mean", () => {
+  test("without a common seed there is no mean", () => {
     const study = studyOf({ runs: [done("vanilla", 1e-5, 1, 150), done("SimCSE", 1e-5, 2, 150)] })
     const [comparison] = comparisonsOf(stabilityOf(study))
     expect(comparison).toMatchObject({ differences: [], mean: null, signedRank: null })

@@ -15,7 +15,7 @@ describe("ranks before fine-tuning", () => {
     ],
   })
 
-  test("by layer: mean over the seeds that saw it, and Student's interval", () => {
+  test("by layer: mean over the seeds that have it, and Student's interval", () => {
     const ranks = layerRanksOf(study)
     expect(ranks.map(({ arm, layer, seeds }) => [arm, layer, seeds])).toEqual([
       ["vanilla", 1, 3],
@@ -28,7 +28,7 @@ describe("ranks before fine-tuning", () => {
     expect(ranks[2]!.meanStudent).toEqual({ kind: "none", why: "single" })
   })
 
-  test("of the model: sums of complete seeds, beside the number of layers", () => {
+  test("of the model: sums of complete seeds, and the number of layers", () => {
     const [vanilla, simcse] = modelRanksOf(study)
     expect(vanilla).toMatchObject({ arm: "vanilla", layers: 2, sums: [0.75, 1.25], incomplete: 1, mean: 1 })
     // t(0.95, 1) = 12.7062047, s = √0.125
@@ -41,7 +41,7 @@ describe("ranks before fine-tuning", () => {
     expect(simcse).toMatchObject({ arm: "SimCSE", sums: [2], incomplete: 0, mean: 2 })
   })
 
-  test("no complete seed gives no sum", () => {
+  test("without a complete seed there is no sum", () => {
     const [vanilla] = modelRanksOf(studyOf({ before: [rank("vanilla", 1, 1, 8), rank("vanilla", 2, 2, 8)] }))
     expect(vanilla).toMatchObject({ sums: [], incomplete: 2, mean: null })
     expect(modelRanksOf(studyOf({}))).toEqual([])

@@ -20,20 +20,20 @@ const diverged = (seed: number): RunRecord => ({
 const lost = (seed: number): RunRecord => ({ ...diverged(seed), status: "failed", reason: "killed" })
 
 describe("failure", () => {
-  test("146 of 277 fails, 147 does not: counts, not 0.527 or 0.53", () => {
+  test("146 of 277 fails and 147 does not: counts are compared, not 0.527 or 0.53", () => {
     expect(isFailed(done("vanilla", 1e-5, 1, 146))).toBe(true)
     expect(isFailed(done("vanilla", 1e-5, 1, 147))).toBe(false)
     expect(isFailed(done("vanilla", 1e-5, 1, 131))).toBe(true)
   })
 
-  test("a diverged run failed; of a unit that gave no run nothing is known", () => {
+  test("a diverged run counts as failed; for a unit that gave no run it is unknown", () => {
     expect(isFailed(diverged(1))).toBe(true)
     expect(isFailed(lost(1))).toBeNull()
   })
 })
 
 describe("cohort", () => {
-  test("S, mean and max of accuracies in %, failures out of the runs that ended", () => {
+  test("S, mean and max of accuracies in %, and failures among the runs that ended", () => {
     const cohort = cohortOf(
       done("vanilla", 1e-5, 2, 146),
       done("vanilla", 1e-5, 1, 201),
@@ -57,7 +57,7 @@ describe("cohort", () => {
     expect(cohortOf(...runs)).toMatchObject({ failures: 7, ended: 30 })
   })
 
-  test("one run has a mean and no S", () => {
+  test("one run has a mean but no S", () => {
     const none = { kind: "none", why: "single" } as const
     expect(cohortOf(done("vanilla", 1e-5, 1, 200))).toMatchObject({
       mean: (100 * 200) / 277,
@@ -70,7 +70,7 @@ describe("cohort", () => {
     })
   })
 
-  test("equal runs have S = 0 exactly and no interval", () => {
+  test("equal runs have S = 0 exactly, and no interval", () => {
     const runs = [1, 2, 3, 4].map((seed) => done("vanilla", 1e-5, seed, 146))
     expect(cohortOf(...runs)).toMatchObject({
       deviation: 0,
@@ -81,7 +81,7 @@ describe("cohort", () => {
     })
   })
 
-  test("all diverged: failures are counted, nothing else", () => {
+  test("if all runs diverged, only failures are counted", () => {
     expect(cohortOf(diverged(1), diverged(2))).toMatchObject({
       ended: 2,
       failures: 2,
@@ -92,7 +92,7 @@ describe("cohort", () => {
     })
   })
 
-  test("cohorts come by arm as shown, unnamed arms last, then by rate", () => {
+  test("cohorts are in the order of arms shown, unlisted arms last, then by learning rate", () => {
     const runs = [
       done("other", 1e-5, 1, 150),
       done("SimCSE", 2e-5, 1, 150),
@@ -108,7 +108,7 @@ describe("cohort", () => {
     ])
   })
 
-  test("the interval of a cohort depends neither on others nor on the order of runs", () => {
+  test("the interval of a cohort depends neither on other cohorts nor on the order of runs", () => {
     const runs = [1, 2, 3, 4, 5].map((seed) => done("vanilla", 1e-5, seed, 140 + 13 * seed))
     const others = [1, 2, 3].map((seed) => done("SimCSE", 1e-5, seed, 150 + seed))
     const alone = stabilityOf(studyOf({ runs }))[0]!
