@@ -1,20 +1,58 @@
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync, statSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
+import { parseSync } from "oxc-parser"
 import { sha256 } from "../io/digest.ts"
 import { projectFolder } from "../io/project.ts"
 
-/** What a file imports by a relative path. Imports of types only leave nothing behind that could run. */
-const relativeImport =
-  /^\s*(?:import|export)\s+(?!type\b)[^"';]*?from\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']|\bimport\(\s*["'](\.[^"']+)["']/gm
+/**
+ * The relative paths that a file imports or re-exports something from that could run; imports of types only leave
+ * nothing behind. A dynamic import counts where its path is a plain string.
+ *
+ * The parser goes on after errors, so a file that does not parse gives what was found; the loader reports it.
+ */
+const relativeImports = (path: string, text: string): readonly string[] => {
+  const { staticImports, staticExports, dynamicImports } = parseSync(path, text).module
+  const imported = staticImports.flatMap(({ moduleRequest, entries }) =>
+    entries.length > 0 && entries.every(({ isType }) => isType) ? [] : [moduleRequest.value],
+  )
+  const exported = staticExports.flatMap(({ entries }) =>
+    entries.flatMap(({ moduleRequest, isType }) =>
+      moduleRequest === null || isType ? [] : [moduleRequest.value],
+    ),
+  )
+  const dynamic = dynamicImports.flatMap(
+    ({ moduleRequest: { start, end } }) => /^(["'])([^\\]*)\1$/.exec(text.slice(start, end))?.[2] ?? [],
+  )
+  return [...imported, ...exported, ...dynamic].filter((specifier) => specifier.startsWith("."))
+}
+
+interface SourceFile {
+  readonly digest: string
+  /** Absolute paths. */
+  readonly imports: readonly string[]
+}
 
 const core = join(projectFolder, "core")
+const files = new Map<string, SourceFile>()
 const digests = new Map<string, string>()
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
+
+const sourceFile = (path: string): SourceFile => {
+  const known = files.get(path)
+  if (known !== undefined) return known
+  const text = readFileSync(path, "utf8")
+  const imports = relativeImports(path, text).map((specifier) => join(dirname(path), specifier))
+  const file = { digest: sha256(text), imports }
+  files.set(path, file)
+  return file
+}
 
 /**
  * The digest of a plugin's code: the text of its file and of all files that it imports by relative paths, but for
- * those of `core`, whose changes are told by the versions of plugins. An edited plugin is another plugin. Read once in
- * a process.
+ * those of `core`, whose changes are told by the versions of plugins. An edited plugin is another plugin. Every file
+ * is read once in a process.
  *
  * @param module the plugin's `import.meta.url`
  */
@@ -22,17 +60,15 @@ export const sourceDigest = (module: string): string => {
   const known = digests.get(module)
   if (known !== undefined) return known
   const first = fileURLToPath(module)
-  const texts = new Map<string, string>()
+  const found = new Map<string, string>()
   const visit = (path: string): void => {
-    if (texts.has(path) || !relative(core, path).startsWith("..") || !existsSync(path)) return
-    const text = readFileSync(path, "utf8")
-    texts.set(path, text)
-    for (const [, from, bare, dynamic] of text.matchAll(relativeImport)) {
-      visit(join(dirname(path), (from ?? bare ?? dynamic)!))
-    }
+    if (found.has(path) || !relative(core, path).startsWith("..") || !isFile(path)) return
+    const { digest, imports } = sourceFile(path)
+    found.set(path, digest)
+    imports.forEach(visit)
   }
   visit(first)
-  const parts = [...texts].map(([path, text]) => [relative(dirname(first), path), sha256(text)])
+  const parts = [...found].map(([path, digest]) => [relative(dirname(first), path), digest])
   const digest = sha256(JSON.stringify(parts.sort(([a], [b]) => (a! < b! ? -1 : 1))))
   digests.set(module, digest)
   return digest

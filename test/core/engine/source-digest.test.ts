@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
+import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { sourceDigest } from "../../../core/engine/source-digest.ts"
 
+const project = join(import.meta.dir, "..", "..", "..")
 let root: string
 let folders = 0
 beforeAll(() => {
@@ -12,15 +14,24 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-/** The digest of `plugin.ts` among these files, in a folder of their own: digests are remembered by path. */
-const digestOf = (files: Readonly<Record<string, string>>): string => {
+type Files = Readonly<Record<string, string>>
+
+/** The URL of `plugin.ts` among these files, in a folder of their own: digests are remembered by path. */
+const written = (files: Files): string => {
   const folder = join(root, String(++folders))
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), text)
   }
-  return sourceDigest(pathToFileURL(join(folder, "plugin.ts")).href)
+  return pathToFileURL(join(folder, "plugin.ts")).href
 }
+
+const digestOf = (files: Files): string => sourceDigest(written(files))
+
+/** Whether an edit of `a.ts` makes this text of `plugin.ts` another plugin. */
+const dependsOnA = (plugin: string): boolean =>
+  digestOf({ "plugin.ts": plugin, "a.ts": "export const a = 1" }) !==
+  digestOf({ "plugin.ts": plugin, "a.ts": "export const a = 2" })
 
 test("the same files in another folder are the same code, an edited one is other code", () => {
   expect(digestOf({ "plugin.ts": "const a = 1" })).toBe(digestOf({ "plugin.ts": "const a = 1" }))
@@ -41,8 +52,76 @@ test.each([
   expect(digest("export const b = 1")).not.toBe(digest("export const b = 2"))
 })
 
-test("imports of types only, and of packages, are not", () => {
-  const plugin = 'import type { A } from "./a.ts"\nimport { type } from "arktype"'
-  const digest = (a: string) => digestOf({ "plugin.ts": plugin, "a.ts": a })
-  expect(digest("export type A = 1")).toBe(digest("export type A = 2"))
+test.each([
+  'import a, { type B } from "./a.ts"',
+  'import { a, type B } from "./a.ts"',
+  "import {\r\n  a, // one\r\n  b,\r\n} from './a.ts'\r\n",
+  'import /* all of it */ * as a from "./a.ts"',
+  'import {} from "./a.ts"',
+  'import data from "./a.ts" with { type: "text" }',
+  'export { a } from "./a.ts"',
+  'export * as a from "./a.ts"',
+  "const a = 1; import './a.ts'",
+  'const 可塑性 = "😀"; const a = await import("./a.ts")',
+  'const a = await import(/* large */ "./a.ts", {})',
+  'import { a } from "./a.ts"\nconst unfinished = ;',
+])("what runs with the plugin is part of it: %j", (plugin) => {
+  expect(dependsOnA(plugin)).toBe(true)
+})
+
+test.each([
+  'import type { A } from "./a.ts"\nimport { type } from "arktype"',
+  'import type A from "./a.ts"',
+  'import { type A, type B } from "./a.ts"',
+  'export type { A } from "./a.ts"',
+  'export { type A } from "./a.ts"',
+  'export type * from "./a.ts"',
+  'type A = typeof import("./a.ts")',
+  '// import "./a.ts"\n/*\nimport { a } from "./a.ts"\n*/',
+  'const text = `\nimport { a } from "./a.ts"\n`',
+  "const text = 'await import(\"./a.ts\")'",
+  `const name = "a"\nconst a = await import(\`./\${name}.ts\`)`,
+  'const a = await import("./" + "a.ts")',
+])("what does not run, or is known only when it runs, is not: %j", (plugin) => {
+  expect(dependsOnA(plugin)).toBe(false)
+})
+
+test("a file that does not parse is part of the digest by its text", () => {
+  const digest = (a: string) => digestOf({ "plugin.ts": 'import "./a.ts"', "a.ts": a })
+  expect(digest("const = {")).toBe(digest("const = {"))
+  expect(digest("const = {")).not.toBe(digest("const = }"))
+  const data = (json: string) =>
+    digestOf({ "plugin.ts": 'import a from "./a.json" with { type: "json" }', "a.json": json })
+  expect(data('{ "a": 1 }')).not.toBe(data('{ "a": 2 }'))
+})
+
+test("circles end, and a file that is not there, or is a folder, is passed over", () => {
+  const digest = (a: string) =>
+    digestOf({
+      "plugin.ts": 'import "./a.ts"\nimport "./absent.ts"\nimport "./folder"',
+      "a.ts": `import "./plugin.ts"\n${a}`,
+      "folder/index.ts": "export const a = 1",
+    })
+  expect(digest("const a = 1")).toBe(digest("const a = 1"))
+  expect(digest("const a = 1")).not.toBe(digest("const a = 2"))
+})
+
+test("Bun and Deno give the same digest", () => {
+  const plugin = written({
+    "plugin.ts":
+      'import { a } from "./a.ts"\r\nimport type { B } from "./b.ts"\r\nconst 可塑性 = import("./c.ts")',
+    "a.ts": 'export * from "./part/d.ts"',
+    "b.ts": "export type B = 1",
+    "c.ts": "const unfinished = ;",
+    "part/d.ts": "export const a = 1",
+  })
+  const script = `import { sourceDigest } from "./core/engine/source-digest.ts"
+    console.log(sourceDigest(${JSON.stringify(plugin)}))`
+  const deno = join(project, "node_modules", "deno", "bin.cjs")
+  const ended = spawnSync("node", [deno, "run", "--allow-all", "-"], {
+    cwd: project,
+    input: script,
+    encoding: "utf8",
+  })
+  expect([ended.stdout, ended.stderr]).toEqual([`${sourceDigest(plugin)}\n`, ""])
 })
