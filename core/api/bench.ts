@@ -18,7 +18,9 @@ export interface BenchJob {
 
 /** A measurement of this installation's speed, in `plugins/bench`; `bun run bench` runs it. */
 export interface Bench<O extends type.Any = type.Any> {
-  readonly bench: string
+  readonly kind: "bench"
+  /** Lower case with hyphens, unique among the measurements: `bun run bench NAME`. */
+  readonly name: string
   /** One line: what is measured. */
   readonly summary: string
   /** Its options on the command line, by name, and a line about each. */
@@ -32,4 +34,7 @@ export interface Bench<O extends type.Any = type.Any> {
 }
 
 /** Declares a measurement, with the type of its options. */
-export const bench = <O extends type.Any>(definition: Bench<O>): Bench<O> => definition
+export const bench = <O extends type.Any>(definition: Omit<Bench<O>, "kind">): Bench<O> => ({
+  ...definition,
+  kind: "bench",
+})

@@ -8,9 +8,14 @@ import type { Quantity } from "./quantity.ts"
  * asks every check in `plugins/check`.
  */
 export interface Check {
-  readonly check: string
+  readonly kind: "check"
+  /** Lower case with hyphens, unique among the checks. */
+  readonly name: string
   /** One line: what is compared. */
   readonly summary: string
   /** @throws FileError, InvalidInput where the folder is not of the layout that is compared */
   readonly compare: (folder: string) => Effect.Effect<readonly Quantity[], FileError | InvalidInput>
 }
+
+/** Declares a check. */
+export const check = (definition: Omit<Check, "kind">): Check => ({ ...definition, kind: "check" })

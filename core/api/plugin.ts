@@ -138,6 +138,7 @@ export interface RunContext<O, I extends Takes, View> {
 
 /** Every plugin, whatever its types. */
 export interface AnyPlugin extends Identity {
+  readonly kind: "plugin"
   readonly stage: Stage
   readonly options: type.Any
   readonly takes: Takes
@@ -222,7 +223,8 @@ const build =
   }
 
 /** Functions have a read-only `name`, so the declaration's properties are defined, not assigned. */
-const callable = <F, K extends AnyArtifactKind>(declaration: AnyPlugin): F & GivingPlugin<K> => {
+const callable = <F, K extends AnyArtifactKind>(definition: Omit<AnyPlugin, "kind">): F & GivingPlugin<K> => {
+  const declaration: AnyPlugin = { ...definition, kind: "plugin" }
   const call = build(declaration)
   for (const [name, value] of Object.entries(declaration)) {
     Object.defineProperty(call, name, { value, enumerable: true })
@@ -243,7 +245,8 @@ const callable = <F, K extends AnyArtifactKind>(declaration: AnyPlugin): F & Giv
  */
 export const plugin = <O extends type.Any, const I extends Takes, K extends AnyArtifactKind, View = unknown>(
   definition: PluginDefinition<O, I, K, View>,
-): Plugin<O, I, K, View> => callable<PluginNode<O, I, K, View>, K>(definition as unknown as AnyPlugin)
+): Plugin<O, I, K, View> =>
+  callable<PluginNode<O, I, K, View>, K>(definition as unknown as Omit<AnyPlugin, "kind">)
 
 // --- probes ------------------------------------------------------------------------------------------------
 
@@ -296,6 +299,6 @@ export const probe =
     }
     type Settings = { readonly run: Node<AnyArtifactKind, V> } & O["inferIn"]
     return callable<(settings: Settings) => Node<typeof definition.gives>, typeof definition.gives>(
-      declaration as unknown as AnyPlugin,
+      declaration as unknown as Omit<AnyPlugin, "kind">,
     )
   }

@@ -27,7 +27,7 @@ export const benchOutline = Effect.succeed(
 
 const commandOf = (bench: Bench) =>
   Command.make(
-    bench.bench,
+    bench.name,
     {
       ...computeFlags,
       json: Flag.Boolean("json").pipe(
@@ -52,7 +52,7 @@ const commandOf = (bench: Bench) =>
       const measured = yield* Effect.scoped(
         Effect.flatMap(bench.prepare(decoded), (job) => measure(job)),
       ).pipe(Effect.provide(silent))
-      const report = { job: bench.bench, ...reportOf(measured, backend.name, computing) }
+      const report = { job: bench.name, ...reportOf(measured, backend.name, computing) }
       if (json) process.stdout.write(`${JSON.stringify(report)}\n`)
       else
         for (const [name, value] of Object.entries(report))

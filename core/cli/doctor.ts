@@ -45,10 +45,10 @@ export const doctorCommand = Command.make(
     for (const folder of fixture.map((path) => resolve(path))) {
       for (const backend of working) {
         yield* startBackend(backend)
-        for (const { check, compare } of yield* checks()) {
+        for (const { name: check, compare } of yield* checks()) {
           const quantities = yield* compare(folder)
           comparisons.push({ folder, backend: backend.name, check, quantities })
-          say(`\n${check} on ${backend.name}: ${folder}`)
+          say(`\ncheck ${check} on ${backend.name}: ${folder}`)
           for (const { name, worst, tolerance, ok, at, expected, found } of quantities) {
             const detail = ok ? "" : `  at ${at}: expected ${expected}, found ${found}`
             say(

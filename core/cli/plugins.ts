@@ -1,33 +1,80 @@
-/** `bun run plugins`: what stands in the `plugins` folder, with its options. */
-import { Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+/** `bun run plugins [NAME]`: what the files in the `plugins` folder declare, with options. */
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import type { Bench } from "../api/bench.ts"
+import type { Check } from "../api/check.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
-import { backends, pluginsOf } from "../engine/discover.ts"
-import { describeOptions } from "../io/options.ts"
+import { backends, benches, checks, plugins } from "../engine/discover.ts"
+import { describeOptions, nearestName, type OptionDescription } from "../io/options.ts"
+import type { Backend } from "../tensor/backend.ts"
+import { exitWith } from "./exit.ts"
 
 export const pluginsCommand = Command.make(
   "plugins",
   {
+    name: Argument.String("name").pipe(
+      Argument.withDescription("Only what has this name, such as fisher"),
+      Argument.optional,
+    ),
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print the list as JSON on standard output"),
       Flag.withDefault(false),
     ),
   },
-  Effect.fn("plugins")(function* ({ json }) {
-    const listed = yield* Effect.forEach(stages, (stage) =>
-      Effect.map(pluginsOf(stage), (plugins) => ({ stage, plugins: plugins.map(describe) })),
-    )
-    const backendList = (yield* backends()).map(({ name, summary }) => ({ name, summary }))
-    if (json) {
-      process.stdout.write(`${JSON.stringify({ stages: listed, backends: backendList }, null, 1)}\n`)
-      return
+  Effect.fn("plugins")(function* ({ name, json }) {
+    const all = {
+      plugins: yield* plugins(),
+      backends: yield* backends(),
+      checks: yield* checks(),
+      benches: yield* benches(),
     }
-    const lines = listed.flatMap(({ stage, plugins }) => [stage, ...plugins.flatMap(linesOf), ""])
-    const backendLines = backendList.map(({ name, summary }) => `  ${name}  ${summary}`)
-    process.stdout.write(`${[...lines, "backend", ...backendLines].join("\n")}\n`)
+    const known = [...new Set(Object.values(all).flatMap((some) => some.map(({ name }) => name)))]
+    if (Option.isSome(name) && !known.includes(name.value)) {
+      const near = nearestName(name.value, known)
+      const hint = near === undefined ? `known are ${known.join(", ")}` : `did you mean ${near}?`
+      return yield* exitWith(2, `there is no plugin ${name.value}; ${hint}`)
+    }
+    const wanted = <T extends { readonly name: string }>(some: readonly T[]): readonly T[] =>
+      some.filter((one) => Option.isNone(name) || one.name === name.value)
+    const list = listOf({
+      plugins: wanted(all.plugins),
+      backends: wanted(all.backends),
+      checks: wanted(all.checks),
+      benches: wanted(all.benches),
+    })
+    const text = json
+      ? JSON.stringify(list, null, 1)
+      : pluginLines(list, process.stdout.columns ?? 80).join("\n")
+    process.stdout.write(`${text}\n`)
   }),
-).pipe(Command.withDescription("List the plugins with what they take, what they give and their options"))
+).pipe(
+  Command.withDescription("List plugins, backends, checks and benches with their options"),
+  Command.withExamples([
+    { command: "bun run plugins", description: "All of them" },
+    { command: "bun run plugins fisher", description: "The probe and the bench of this name" },
+  ]),
+)
+
+interface Found {
+  readonly plugins: readonly AnyPlugin[]
+  readonly backends: readonly Backend[]
+  readonly checks: readonly Check[]
+  readonly benches: readonly Bench[]
+}
+
+/** What `--json` prints. */
+const listOf = ({ plugins, backends, checks, benches }: Found) => ({
+  stages: stages.map((stage) => ({
+    stage,
+    plugins: plugins.filter((plugin) => plugin.stage === stage).map(describe),
+  })),
+  backends: backends.map(({ name, summary, precisions }) => ({ name, summary, precisions })),
+  checks: checks.map(({ name, summary }) => ({ name, summary })),
+  benches: benches.map(({ name, summary, flags }) => ({ name, summary, flags })),
+})
+
+type List = ReturnType<typeof listOf>
 
 const describe = (plugin: AnyPlugin) => ({
   name: plugin.name,
@@ -44,16 +91,102 @@ const describe = (plugin: AnyPlugin) => ({
   options: describeOptions(plugin.options),
 })
 
-const linesOf = ({ name, version, summary, takes, gives, options }: ReturnType<typeof describe>) => [
-  `  ${name} (version ${version})  ${summary}`,
-  `    takes ${takes.join(", ") || "nothing"}; gives ${gives}`,
-  ...options.map((option) => {
-    const fallback =
-      option.fallback === undefined
-        ? "required"
-        : option.fallback === null
-          ? "optional"
-          : `default ${option.fallback}`
-    return `      ${option.name}: ${option.expected} (${fallback})`
-  }),
+/** The list for people: a section for each stage and kind that has something, in lines of at most `width` columns. */
+export const pluginLines = (list: List, width: number): readonly string[] => {
+  const sections: readonly (readonly [heading: string, lines: readonly string[]])[] = [
+    ...list.stages.map(
+      ({ stage, plugins }) => [stage, spaced(plugins.map((plugin) => linesOf(plugin, width - 2)))] as const,
+    ),
+    [
+      "backend",
+      table(
+        list.backends.map(({ name, summary, precisions }) => [name, `${summary}; ${precisions.join(", ")}`]),
+        width - 2,
+      ),
+    ],
+    [
+      "check",
+      table(
+        list.checks.map(({ name, summary }) => [name, summary]),
+        width - 2,
+      ),
+    ],
+    [
+      "bench",
+      spaced(
+        list.benches.map(({ name, summary, flags }) =>
+          entry(name, summary, [["options", flagRows(flags)]], width - 2),
+        ),
+      ),
+    ],
+  ]
+  const present = sections.filter(([, lines]) => lines.length > 0)
+  return spaced(present.map(([heading, lines]) => [heading, "", ...indented(lines)]))
+}
+
+const linesOf = (
+  { name, version, summary, takes, gives, options }: ReturnType<typeof describe>,
+  width: number,
+): readonly string[] =>
+  entry(
+    `${name} (version ${version})`,
+    summary,
+    [
+      ["takes", takes.join(", ") || "nothing"],
+      ["gives", gives],
+      ["options", options.map((option) => [option.name, optionText(option)])],
+    ],
+    width,
+  )
+
+const optionText = ({ expected, fallback }: OptionDescription): string => {
+  if (fallback === undefined) return `${expected}; required`
+  return fallback === null ? `${expected}; optional` : `${expected}; default ${fallback}`
+}
+
+const flagRows = (flags: Readonly<Record<string, string>>): readonly Row[] =>
+  Object.entries(flags).map(([name, description]) => [`--${name}`, description])
+
+/** A name, and what is told of it: a text, or rows of a table of its own. */
+type Row = readonly [name: string, told: string | readonly Row[]]
+
+/** A title, a summary under it, and a table of the rest; rows that tell nothing are left out. */
+const entry = (title: string, summary: string, rows: readonly Row[], width: number): readonly string[] => [
+  title,
+  ...indented([
+    ...wrapped(summary, width - 2),
+    ...table(
+      rows.filter(([, told]) => told.length > 0),
+      width - 2,
+    ),
+  ]),
 ]
+
+/** Names in a column, and beside them what is told of each, in lines of at most `width` columns. */
+const table = (rows: readonly Row[], width: number): readonly string[] => {
+  const column = Math.max(...rows.map(([name]) => name.length)) + 2
+  return rows.flatMap(([name, told]) => {
+    const lines = typeof told === "string" ? wrapped(told, width - column) : table(told, width - column)
+    return lines.map((line, i) => (i === 0 ? name : "").padEnd(column) + line)
+  })
+}
+
+/** Breaks a text between words; a word that is longer than a line has one of its own. */
+const wrapped = (text: string, width: number): readonly string[] => {
+  const lines: string[] = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
+const indented = (lines: readonly string[]): readonly string[] =>
+  lines.map((line) => (line === "" ? "" : `  ${line}`))
+
+/** Paragraphs with an empty line between them. */
+const spaced = (paragraphs: readonly (readonly string[])[]): readonly string[] =>
+  paragraphs.flatMap((lines, i) => (i === 0 ? lines : ["", ...lines]))

@@ -1,6 +1,6 @@
 /**
- * What stands in the `plugins` folder, by importing it: for commands that list plugins or name a backend.
- * Pipelines import the plugins that they use; nothing is looked up by name when they run.
+ * What the files in the `plugins` folder declare, found by importing them: for commands that list plugins or name a
+ * backend. Pipelines import the plugins that they use; nothing is looked up by name when they run.
  */
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
@@ -9,64 +9,129 @@ import { Data, Effect } from "effect"
 import type { Bench } from "../api/bench.ts"
 import type { Check } from "../api/check.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
-import type { Stage } from "../api/stage.ts"
-import { attempt } from "../io/files.ts"
+import { stages } from "../api/stage.ts"
+import { attempt, type FileError } from "../io/files.ts"
 import { projectFolder } from "../io/project.ts"
 import type { Backend } from "../tensor/backend.ts"
 
-/** A plugin file that does not load. */
+/** A file in the `plugins` folder that does not load, or declares what it should not. */
 export class PluginFileError extends Data.TaggedError("PluginFileError")<{
+  /** Its path in the project. */
   readonly file: string
-  readonly reason: string
+  readonly problem: string
 }> {
   override get message() {
-    return `${this.file} does not load: ${this.reason}`
+    return `${this.file}: ${this.problem}`
   }
 }
 
-const exportsOf = Effect.fnUntraced(function* (folder: string) {
-  const path = join(projectFolder, "plugins", folder)
-  const names = yield* attempt("list", path, () => readdir(path))
-  const files = names.filter((name) => name.endsWith(".ts")).sort()
-  return (yield* Effect.forEach(files, (name) =>
-    Effect.tryPromise({
-      try: async () => Object.values<unknown>(await import(pathToFileURL(join(path, name)).href)),
-      catch: (cause) => new PluginFileError({ file: join("plugins", folder, name), reason: String(cause) }),
-    }),
-  )).flat()
+/** What files declare, by the `kind` that `plugin`, `probe`, `backend`, `check` and `bench` set. */
+interface Kinds {
+  readonly plugin: AnyPlugin
+  readonly backend: Backend
+  readonly check: Check
+  readonly bench: Bench
+}
+
+interface Declared<T> {
+  /** The path of its file in the project. */
+  readonly file: string
+  readonly declaration: T
+}
+
+const isOfKind =
+  <K extends keyof Kinds>(kind: K) =>
+  (value: unknown): value is Kinds[K] =>
+    (typeof value === "object" || typeof value === "function") &&
+    value !== null &&
+    "kind" in value &&
+    value.kind === kind
+
+/** All of one kind that the files of these folders of `plugins` export, in the order of folders and files. */
+const declared = <K extends keyof Kinds>(
+  kind: K,
+  project: string,
+  folders: readonly string[],
+): Effect.Effect<readonly Declared<Kinds[K]>[], FileError | PluginFileError> =>
+  Effect.gen(function* () {
+    const all: Declared<Kinds[K]>[] = []
+    for (const file of (yield* Effect.forEach(folders, (folder) => filesIn(project, folder))).flat()) {
+      const exported = yield* Effect.tryPromise({
+        // A value that is exported under two names is one.
+        try: async () =>
+          new Set<unknown>(Object.values(await import(pathToFileURL(join(project, file)).href))),
+        catch: (cause) => new PluginFileError({ file, problem: `it does not load: ${String(cause)}` }),
+      })
+      const found = [...exported].filter(isOfKind(kind))
+      // Silence would leave its author to wonder why it is not listed.
+      if (found.length === 0)
+        return yield* new PluginFileError({ file, problem: nothingDeclared(kind, file) })
+      for (const declaration of found) {
+        const { name } = declaration
+        const other = all.find(({ declaration }) => declaration.name === name)
+        if (other !== undefined) {
+          const where = other.file === file ? "declared here already" : `declared in ${other.file} already`
+          const problem = `a ${kind} called ${name} is ${where}; give one of the two another name`
+          return yield* new PluginFileError({ file, problem })
+        }
+        all.push({ file, declaration })
+      }
+    }
+    return all
+  })
+
+const filesIn = (project: string, folder: string) => {
+  const path = join(project, "plugins", folder)
+  return Effect.map(
+    attempt("list", path, () => readdir(path)),
+    (names) =>
+      names
+        .filter((name) => name.endsWith(".ts"))
+        .sort()
+        .map((name) => `plugins/${folder}/${name}`),
+  )
+}
+
+const nothingDeclared = (kind: keyof Kinds, file: string): string => {
+  const folder = file.slice(0, file.lastIndexOf("/"))
+  const declare = folder === "plugins/probe" ? "probe" : kind
+  return `it exports no ${kind}; export one that ${declare}(…) declares, or move the file into a folder of ${folder}, such as ${folder}/shared`
+}
+
+/**
+ * The plugins, by stage and name.
+ *
+ * @param project the folder that holds `plugins`
+ * @throws PluginFileError where a file does not load, declares no plugin, one of another stage than its folder's, or
+ *   one whose name is taken
+ */
+export const plugins = Effect.fn("plugins")(function* (project = projectFolder) {
+  const found = yield* declared("plugin", project, stages)
+  for (const { file, declaration } of found) {
+    const folder = `plugins/${declaration.stage}`
+    if (file.startsWith(`${folder}/`)) continue
+    const problem = `the plugin ${declaration.name} is of the stage ${declaration.stage}; move the file to ${folder}, or correct the stage`
+    return yield* new PluginFileError({ file, problem })
+  }
+  return found
+    .map(({ declaration }) => declaration)
+    .sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage) || (a.name < b.name ? -1 : 1))
 })
 
-const isPlugin = (value: unknown): value is AnyPlugin =>
-  typeof value === "function" && "stage" in value && "takes" in value && "gives" in value
-
-const isBackend = (value: unknown): value is Backend =>
-  typeof value === "object" && value !== null && "rank" in value && "check" in value && "register" in value
-
-const isCheck = (value: unknown): value is Check =>
-  typeof value === "object" && value !== null && "check" in value && "compare" in value
-
-/** The comparisons with reference figures. */
-export const checks = Effect.fn("checks")(function* () {
-  return (yield* exportsOf("check")).filter(isCheck)
-})
-
-const isBench = (value: unknown): value is Bench =>
-  typeof value === "object" && value !== null && "bench" in value && "prepare" in value
-
-/** The measurements of speed. */
-export const benches = Effect.fn("benches")(function* () {
-  return (yield* exportsOf("bench")).filter(isBench)
-})
-
-/** The plugins of a stage, by name. */
-export const pluginsOf = Effect.fn("pluginsOf")(function* (stage: Stage) {
-  return (yield* exportsOf(stage)).filter(isPlugin).sort((a, b) => (a.name < b.name ? -1 : 1))
-})
+/** All of one kind that has a folder of its own. */
+const declaredIn = <K extends keyof Kinds>(kind: K, project: string) =>
+  Effect.map(declared(kind, project, [kind]), (found) => found.map(({ declaration }) => declaration))
 
 /** The tensor backends, the one that `auto` would rather take first. */
-export const backends = Effect.fn("backends")(function* () {
-  return (yield* exportsOf("backend")).filter(isBackend).sort((a, b) => b.rank - a.rank)
+export const backends = Effect.fn("backends")(function* (project = projectFolder) {
+  return (yield* declaredIn("backend", project)).sort((a, b) => b.rank - a.rank)
 })
+
+/** The comparisons with reference figures. */
+export const checks = (project = projectFolder) => declaredIn("check", project)
+
+/** The measurements of speed. */
+export const benches = (project = projectFolder) => declaredIn("bench", project)
 
 /** A backend that was asked for and is not there. */
 export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{
@@ -74,7 +139,7 @@ export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{
   readonly known: readonly string[]
 }> {
   override get message() {
-    return `--backend ${this.name}: there is no such backend; auto, ${this.known.join(", ")} were expected`
+    return `--backend ${this.name}: there is no such backend; expected one of auto, ${this.known.join(", ")}`
   }
 }
 

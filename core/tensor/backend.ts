@@ -28,6 +28,7 @@ export interface ComputeSettings {
  * compute nothing must start at once.
  */
 export interface Backend {
+  readonly kind: "backend"
   /** Its name in tfjs. */
   readonly name: string
   /** One line for a list of backends. */
@@ -44,6 +45,9 @@ export interface Backend {
   /** Loads the library and registers it in tfjs, with its fused kernels; asked again, only computes differently. */
   readonly register: (computing: ComputeSettings) => Effect.Effect<void, BackendUnavailable>
 }
+
+/** Declares a backend. */
+export const backend = (definition: Omit<Backend, "kind">): Backend => ({ ...definition, kind: "backend" })
 
 /** @throws BackendUnavailable where the backend does not compute in that precision */
 export const checkPrecision = (

@@ -1,10 +1,10 @@
 import { Effect } from "effect"
-import type { Backend } from "../../core/tensor/backend.ts"
+import { backend } from "../../core/tensor/backend.ts"
 
 /** tfjs in plain JavaScript: slow, and what the others are checked against. */
-export const cpu: Backend = {
+export const cpu = backend({
   name: "cpu",
-  summary: "plain JavaScript, runs everywhere, slow",
+  summary: "Plain JavaScript, runs everywhere, slow",
   rank: 0,
   flopsPerSecond: () => 0.8e9,
   precisions: ["fp32"],
@@ -16,4 +16,4 @@ export const cpu: Backend = {
       await import("@tensorflow/tfjs-backend-cpu")
       registerKernels("cpu", hostKernels)
     }),
-}
+})

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { type Backend, BackendUnavailable } from "../../core/tensor/backend.ts"
+import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 import { type AddonUnavailable, addonPath } from "./native/build.ts"
 
 const name = "native"
@@ -15,7 +15,7 @@ const unavailable = ({ reason, remedy, detail }: AddonUnavailable) =>
   })
 
 /** An engine of this project's own, in C++: vectors as wide as the processor has them, on its cores. */
-export const native: Backend = {
+export const native = backend({
   name,
   summary: "C++ on the processor's cores and vectors, built on first use",
   rank: 30,
@@ -52,4 +52,4 @@ export const native: Backend = {
         }),
     })
   }),
-}
+})

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { type Backend, BackendUnavailable } from "../../core/tensor/backend.ts"
+import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 
 const packageName = "@tensorflow/tfjs-node-gpu"
 
@@ -19,7 +19,7 @@ const load = Effect.tryPromise({
 })
 
 /** tfjs on TensorFlow: an NVIDIA GPU with CUDA 11.2, where the package's native binding is installed. */
-export const tensorflow: Backend = {
+export const tensorflow = backend({
   name: "tensorflow",
   summary: "TensorFlow on an NVIDIA GPU (CUDA 11.2)",
   rank: 20,
@@ -29,4 +29,4 @@ export const tensorflow: Backend = {
   // Only loading tells: the native binding may be missing or not fit the machine.
   check: load,
   register: () => load,
-}
+})

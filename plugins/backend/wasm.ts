@@ -3,7 +3,7 @@ import { createRequire } from "node:module"
 import { dirname, join, sep } from "node:path"
 import type { KernelBackend, KernelFunc } from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import { type Backend, BackendUnavailable } from "../../core/tensor/backend.ts"
+import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 
 const unavailable = (reason: string) =>
   new BackendUnavailable({
@@ -37,7 +37,7 @@ const sharingIdentity: KernelFunc = ({ inputs, backend }) => {
 }
 
 /** tfjs in WebAssembly on one thread: the same bits on any number of cores, which are for runs side by side. */
-export const wasm: Backend = {
+export const wasm = backend({
   name: "wasm",
   summary: "WebAssembly with SIMD on one thread, runs everywhere",
   rank: 10,
@@ -58,4 +58,4 @@ export const wasm: Backend = {
       registerKernel({ kernelName: "Identity", backendName: "wasm", kernelFunc: sharingIdentity })
     })
   }),
-}
+})

@@ -10,7 +10,7 @@ import { pairs } from "./shared/sequences.ts"
 import { trainingJob } from "./shared/training.ts"
 
 export const finetune = bench({
-  bench: "finetune",
+  name: "finetune",
   summary: "Updates of a classifier on pairs of sentences: forward, backward, clipping, AdamW",
   flags: {
     model: flagTexts.model,

@@ -13,7 +13,7 @@ import { pairs } from "./shared/sequences.ts"
 const outputHeads = ["pooler", "classifier"] as const
 
 export const fisher = bench({
-  bench: "fisher",
+  name: "fisher",
   summary: "Observations of the Fisher probe: Gram matrices, their eigenvalues and effective ranks, by layer",
   flags: {
     model: flagTexts.model,

@@ -10,7 +10,7 @@ import { sentences } from "./shared/sequences.ts"
 import { trainingJob } from "./shared/training.ts"
 
 export const mlm = bench({
-  bench: "mlm",
+  name: "mlm",
   summary: "Updates of a masked language model over its whole vocabulary",
   ...onSentences("128"),
   prepare: Effect.fnUntraced(function* ({

@@ -9,7 +9,7 @@ import { sentences } from "./shared/sequences.ts"
 import { trainingJob } from "./shared/training.ts"
 
 export const simcse = bench({
-  bench: "simcse",
+  name: "simcse",
   summary: "Updates of unsupervised SimCSE: every sentence twice, InfoNCE at temperature 0.05",
   ...onSentences("32"),
   prepare: Effect.fnUntraced(function* ({

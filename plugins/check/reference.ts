@@ -1,14 +1,14 @@
 import { Effect } from "effect"
-import type { Check } from "../../core/api/check.ts"
+import { check } from "../../core/api/check.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { compareFineTuning } from "./reference/fine-tuning.ts"
 import { compareFisher } from "./reference/fisher.ts"
 import { comparePasses, openReference } from "./reference/passes.ts"
 
 /** All comparisons with a folder of reference figures, on the running backend. */
-export const reference: Check = {
-  check: "reference figures",
-  summary: "logits, loss, gradients, InfoNCE, effective ranks, and a short fine-tuning with its trajectory",
+export const reference = check({
+  name: "reference",
+  summary: "Logits, loss, gradients, InfoNCE, effective ranks, and a short fine-tuning with its trajectory",
   compare: (folder) =>
     Effect.gen(function* () {
       const opened = yield* openReference(folder)
@@ -23,4 +23,4 @@ export const reference: Check = {
         Effect.fail(new InvalidInput({ what: folder, problems: [`fine-tuning failed: ${failure.message}`] })),
       ),
     ),
-}
+})

@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { bench } from "../../../core/api/bench.ts"
+import { check } from "../../../core/api/check.ts"
+import { stages } from "../../../core/api/stage.ts"
+import { backendNamed, backends, benches, checks, plugins } from "../../../core/engine/discover.ts"
+import { backend } from "../../../core/tensor/backend.ts"
+import { source, watchSum } from "../sample/plugins.ts"
+
+let root: string
+let projects = 0
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "kasosei-discover-"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** A project of its own, since modules are imported once, with these files in the folder `plugins`. */
+const project = (files: Readonly<Record<string, string>>): string => {
+  const folder = join(root, String(++projects))
+  for (const name of [...stages, "backend", "check", "bench"]) {
+    mkdirSync(join(folder, "plugins", name), { recursive: true })
+  }
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, "plugins", path)), { recursive: true })
+    writeFileSync(join(folder, "plugins", path), text)
+  }
+  return folder
+}
+
+const pluginText = (name: string, stage: string) =>
+  `export const one = Object.assign(() => {}, { kind: "plugin", stage: "${stage}" })
+   Object.defineProperty(one, "name", { value: "${name}" })`
+const text = (kind: string, name: string, more = "") =>
+  `export const one = { kind: "${kind}", name: "${name}"${more} }`
+
+const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(effect)
+const names = <E>(found: Effect.Effect<readonly { readonly name: string }[], E>) =>
+  run(Effect.map(found, (all) => all.map(({ name }) => name)))
+const refusal = async <E extends { readonly message: string }>(found: Effect.Effect<unknown, E>) =>
+  (await run(Effect.flip(found))).message
+
+test("the functions that declare set the kind", () => {
+  expect([source.kind, watchSum.kind]).toEqual(["plugin", "plugin"])
+  const register = () => Effect.void
+  const declared = [
+    backend({
+      name: "a",
+      summary: "",
+      rank: 0,
+      flopsPerSecond: () => 1,
+      precisions: [],
+      check: Effect.void,
+      register,
+    }),
+    check({ name: "b", summary: "", compare: () => Effect.succeed([]) }),
+    bench({ name: "c", summary: "", flags: {}, options: type({}), prepare: () => Effect.never }),
+  ]
+  expect(declared.map(({ kind, name }) => `${kind} ${name}`)).toEqual(["backend a", "check b", "bench c"])
+})
+
+describe("this project", () => {
+  test("has the plugins of all stages, by stage and name", async () => {
+    const found = await run(plugins())
+    const of = (stage: string) => found.flatMap((plugin) => (plugin.stage === stage ? [plugin.name] : []))
+    expect([...new Set(found.map(({ stage }) => stage))]).toEqual([...stages])
+    expect(of("data")).toContain("toy-corpus")
+    expect(of("pretrain")).toEqual(["mlm", "pretrained", "simcse"])
+    expect(of("finetune")).toEqual(["classification"])
+    expect(of("probe")).toEqual(["fisher", "trajectory"])
+    expect(of("report")).toEqual(["observations-table", "study-page"])
+    // Templates are written from, not listed.
+    expect(found.filter(({ name }) => name.startsWith("template"))).toEqual([])
+  })
+
+  test("has backends, best first, checks and benches", async () => {
+    expect(await names(backends())).toEqual(["native", "tensorflow", "wasm", "cpu"])
+    expect(await names(checks())).toEqual(["reference"])
+    expect(await names(benches())).toEqual(["finetune", "fisher", "mlm", "simcse"])
+  })
+})
+
+test("whatever a file exports of its folder's kind is found, in order, and a value under two names once", async () => {
+  const folder = project({
+    "check/b.ts": `${text("check", "b")}
+      export const two = { kind: "check", name: "a" }
+      export { two as three }
+      export default one`,
+    "check/a.ts": text("check", "c"),
+    "check/shared/helper.ts": "throw new Error('imported by nobody')",
+    "check/notes.md": "no code",
+    "backend/slow.ts": text("backend", "slow", ", rank: 1"),
+    "backend/fast.ts": `${text("backend", "fast", ", rank: 2")}\nexport const other = null, count = 3`,
+    "bench/c.ts": text("bench", "c"),
+    "data/z.ts": pluginText("z", "data"),
+    "report/a.ts": pluginText("a", "report"),
+    "data/y.ts": pluginText("c", "data"),
+  })
+  expect(await names(checks(folder))).toEqual(["c", "b", "a"])
+  expect(await names(backends(folder))).toEqual(["fast", "slow"])
+  expect(await names(benches(folder))).toEqual(["c"])
+  expect(await names(plugins(folder))).toEqual(["c", "z", "a"])
+})
+
+describe("refused, with the file and what to do", () => {
+  test("two of one kind with the same name, in whatever stages", async () => {
+    const folder = project({
+      "data/a.ts": pluginText("twin", "data"),
+      "probe/b.ts": pluginText("twin", "probe"),
+      "bench/twin.ts": text("bench", "twin"),
+      "check/a.ts": `${text("check", "same")}\nexport const two = { ...one }`,
+    })
+    expect(await refusal(plugins(folder))).toBe(
+      "plugins/probe/b.ts: a plugin called twin is declared in plugins/data/a.ts already; give one of the two another name",
+    )
+    expect(await refusal(checks(folder))).toBe(
+      "plugins/check/a.ts: a check called same is declared here already; give one of the two another name",
+    )
+    // Another kind may have the name.
+    expect(await names(benches(folder))).toEqual(["twin"])
+  })
+
+  test("a plugin in the folder of another stage", async () => {
+    const folder = project({ "probe/table.ts": pluginText("table", "report") })
+    expect(await refusal(plugins(folder))).toBe(
+      "plugins/probe/table.ts: the plugin table is of the stage report; move the file to plugins/report, or correct the stage",
+    )
+  })
+
+  test.each([
+    ["probe/a.ts", "export const norm = () => 1", plugins, "no plugin; export one that probe(…) declares"],
+    ["data/a.ts", "", plugins, "no plugin; export one that plugin(…) declares"],
+    ["bench/a.ts", text("check", "a"), benches, "no bench; export one that bench(…) declares"],
+    ["check/a.ts", 'const one = { kind: "check" }', checks, "no check; export one that check(…) declares"],
+  ] as const)(
+    "a file that declares nothing of its folder's kind: %s",
+    async (path, content, found, problem) => {
+      const message = await refusal<{ readonly message: string }>(found(project({ [path]: content })))
+      expect(message).toBe(
+        `plugins/${path}: it exports ${problem}, or move the file into a folder of plugins/${dirname(path)}, such as plugins/${dirname(path)}/shared`,
+      )
+    },
+  )
+
+  test("a file that does not load", async () => {
+    const folder = project({ "check/a.ts": "throw new Error('no luck')" })
+    expect(await refusal(checks(folder))).toBe("plugins/check/a.ts: it does not load: Error: no luck")
+  })
+
+  test("a folder that is not there", async () => {
+    expect(await refusal(checks(join(root, "absent")))).toContain("there is no such file or folder")
+  })
+})
+
+describe("backendNamed", () => {
+  test("gives the backend of a name, and for auto one that runs here", async () => {
+    expect((await run(backendNamed("cpu"))).name).toBe("cpu")
+    const auto = await run(backendNamed("auto"))
+    await run(auto.check)
+    const better = (await run(backends())).filter(({ rank }) => rank > auto.rank)
+    for (const { name, check } of better) expect(await refusal(check)).toContain(`the backend ${name}`)
+  })
+
+  test("refuses another name with those that there are", async () => {
+    expect(await refusal(backendNamed("gpu"))).toBe(
+      "--backend gpu: there is no such backend; expected one of auto, native, tensorflow, wasm, cpu",
+    )
+  })
+})
