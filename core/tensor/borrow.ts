@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs-core"
-import { kernel } from "./kernels.ts"
+import { defineKernel } from "./kernel.ts"
 import type { TensorSource } from "./safetensors.ts"
 
 /**
@@ -7,12 +7,14 @@ import type { TensorSource } from "./safetensors.ts"
  * that is copied to be written leaves gigabytes to the garbage collector. Valid until the next op, or the tensor's end;
  * not to be written.
  */
-export const borrow = (tensor: tf.Tensor): Float32Array | Promise<Float32Array> =>
-  kernel("borrow", (tensor) => tensor.data<"float32">())(tensor)
+export const borrowKernel = defineKernel(
+  "borrow",
+  (tensor: tf.Tensor): Float32Array | Promise<Float32Array> => tensor.data<"float32">(),
+)
 
 /** A tensor to be written into a file, under a name. It must be there until it is written. */
 export const sourceOf = (name: string, tensor: tf.Tensor): TensorSource => ({
   name,
   shape: tensor.shape,
-  values: () => borrow(tensor),
+  values: () => borrowKernel(tensor),
 })

@@ -11,7 +11,7 @@ export const cpu = backend({
   check: Effect.void,
   register: () =>
     Effect.promise(async () => {
-      const { registerKernels } = await import("../../core/tensor/kernels.ts")
+      const { registerKernels } = await import("../../core/tensor/kernel.ts")
       const { hostKernels } = await import("../../core/tensor/host/kernels.ts")
       await import("@tensorflow/tfjs-backend-cpu")
       registerKernels("cpu", hostKernels)

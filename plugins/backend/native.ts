@@ -32,7 +32,7 @@ export const native = backend({
         const { DeviceBackend } = await import("./native/backend.ts")
         const { registerDeviceKernels } = await import("./native/tfjs-kernels.ts")
         const { deviceKernels } = await import("./native/kernels.ts")
-        const { registerKernels } = await import("../../core/tensor/kernels.ts")
+        const { registerKernels } = await import("../../core/tensor/kernel.ts")
         if (tf.findBackend(name) === null) {
           const backend = new DeviceBackend(openDevice(path))
           registerDeviceKernels(name)

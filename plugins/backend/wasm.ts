@@ -47,7 +47,7 @@ export const wasm = backend({
   register: Effect.fnUntraced(function* () {
     const folder = yield* binaries
     yield* Effect.promise(async () => {
-      const { registerKernels } = await import("../../core/tensor/kernels.ts")
+      const { registerKernels } = await import("../../core/tensor/kernel.ts")
       const { hostKernels } = await import("../../core/tensor/host/kernels.ts")
       const { registerKernel, unregisterKernel } = await import("@tensorflow/tfjs-core")
       const { setThreadsCount, setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm")

@@ -6,7 +6,7 @@ import { type ObserveContext, type Observed, probe } from "../../core/api/plugin
 import type { RunLength } from "../../core/api/watch.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
-import { borrow } from "../../core/tensor/borrow.ts"
+import { borrowKernel } from "../../core/tensor/borrow.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
@@ -77,7 +77,7 @@ const productsByBlock = Effect.fnUntraced(function* (
   for (const [block, names] of blocks) {
     const ofBlock: Products[] = []
     for (const name of names) {
-      const end = yield* Effect.promise(async () => borrow(parameters.get(name)))
+      const end = yield* Effect.promise(async () => borrowKernel(parameters.get(name)))
       const theta = snapshot === undefined ? end : yield* snapshot.read(name)
       ofBlock.push(productsOf(theta, yield* start.read(name), end))
     }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core"
-import type { Kernels, Packing } from "../kernels.ts"
-import { attentionMask } from "../ops/attention.ts"
+import { implement } from "../kernel.ts"
+import { attentionGradientKernel, attentionKernel, attentionMask, type Packing } from "../ops/attention.ts"
 import { allocate, view } from "./memory.ts"
 
 /** One head of one sequence: its tokens and queries are rows of [T, H] and [R, H], its scores a matrix in [P]. */
@@ -84,7 +84,7 @@ const takeTransposed = (x_TH: tf.Tensor2D, { length, blocks }: Batch, d: number)
   return out_BdL
 }
 
-/** Puts [B, L, d] to its places in [T, H] or [R, H]. */
+/** Writes [B, L, d] into its rows of [T, H] or [R, H]. */
 const put = (x_BLd: tf.Tensor3D, batch: Batch, rows: Rows, out_TH: tf.Tensor2D): void => {
   const { blocks } = batch
   const length = lengthOf(batch, rows)
@@ -123,9 +123,9 @@ const softmaxAndDrop = (
         scores[row + j] = exponential
         sum += exponential
       }
-      const inverse = 1 / sum
+      const normaliser = 1 / sum
       for (let j = 0; j < length; j++) {
-        const p = scores[row + j]! * inverse
+        const p = scores[row + j]! * normaliser
         probabilities[flat + j] = p
         scores[row + j] = mask === undefined ? p : p * mask[flat + j]!
       }
@@ -133,7 +133,7 @@ const softmaxAndDrop = (
   }
 }
 
-export const attention: Kernels["attention"] = (q_RH, k_TH, v_TH, packing, dropout) => {
+const attention = implement(attentionKernel, (q_RH, k_TH, v_TH, packing, dropout) => {
   const d = q_RH.shape[1] / packing.heads
   const scale = 1 / Math.sqrt(d)
   const mask = dropout && attentionMask(packing, dropout)
@@ -147,7 +147,7 @@ export const attention: Kernels["attention"] = (q_RH, k_TH, v_TH, packing, dropo
     })
   }
   return { y_RH, saved: { probabilities, mask } }
-}
+})
 
 /**
  * From the gradient of the dropped probabilities, which is overwritten by that of the scores:
@@ -195,37 +195,35 @@ const scoreGradients = (
   return result
 }
 
-export const attentionGradient: Kernels["attentionGradient"] = (
-  dy_RH,
-  q_RH,
-  k_TH,
-  v_TH,
-  { probabilities, mask },
-  packing,
-) => {
-  const d = q_RH.shape[1] / packing.heads
-  const scale = 1 / Math.sqrt(d)
-  const gradients = {
-    dq_RH: allocate<tf.Tensor2D>([...q_RH.shape]),
-    dk_TH: allocate<tf.Tensor2D>([...k_TH.shape]),
-    dv_TH: allocate<tf.Tensor2D>([...k_TH.shape]),
-  }
-  if (packing.sequences.some(({ queries }) => queries === 0)) {
-    // Keys that nobody asked.
-    view(gradients.dk_TH).fill(0)
-    view(gradients.dv_TH).fill(0)
-  }
-  for (const batch of batchesOf(packing, d)) {
-    tf.tidy(() => {
-      const dy_BRd = take(dy_RH, batch, "query", d)
-      const dScores_BRL = tf.matMul<tf.Tensor3D>(dy_BRd, takeTransposed(v_TH, batch, d))
-      const { dScoresT_BLR, droppedT_BLR } = scoreGradients(dScores_BRL, batch, scale, probabilities, mask)
-      const dq_BRd = tf.matMul<tf.Tensor3D>(dScores_BRL, take(k_TH, batch, "token", d))
-      put(dq_BRd, batch, "query", gradients.dq_RH)
-      const dk_BLd = tf.matMul<tf.Tensor3D>(dScoresT_BLR, take(q_RH, batch, "query", d))
-      put(dk_BLd, batch, "token", gradients.dk_TH)
-      put(tf.matMul<tf.Tensor3D>(droppedT_BLR, dy_BRd), batch, "token", gradients.dv_TH)
-    })
-  }
-  return gradients
-}
+const attentionGradient = implement(
+  attentionGradientKernel,
+  (dy_RH, q_RH, k_TH, v_TH, { probabilities, mask }, packing) => {
+    const d = q_RH.shape[1] / packing.heads
+    const scale = 1 / Math.sqrt(d)
+    const gradients = {
+      dq_RH: allocate<tf.Tensor2D>([...q_RH.shape]),
+      dk_TH: allocate<tf.Tensor2D>([...k_TH.shape]),
+      dv_TH: allocate<tf.Tensor2D>([...k_TH.shape]),
+    }
+    if (packing.sequences.some(({ queries }) => queries === 0)) {
+      // Keys that nobody asked.
+      view(gradients.dk_TH).fill(0)
+      view(gradients.dv_TH).fill(0)
+    }
+    for (const batch of batchesOf(packing, d)) {
+      tf.tidy(() => {
+        const dy_BRd = take(dy_RH, batch, "query", d)
+        const dScores_BRL = tf.matMul<tf.Tensor3D>(dy_BRd, takeTransposed(v_TH, batch, d))
+        const { dScoresT_BLR, droppedT_BLR } = scoreGradients(dScores_BRL, batch, scale, probabilities, mask)
+        const dq_BRd = tf.matMul<tf.Tensor3D>(dScores_BRL, take(k_TH, batch, "token", d))
+        put(dq_BRd, batch, "query", gradients.dq_RH)
+        const dk_BLd = tf.matMul<tf.Tensor3D>(dScoresT_BLR, take(q_RH, batch, "query", d))
+        put(dk_BLd, batch, "token", gradients.dk_TH)
+        put(tf.matMul<tf.Tensor3D>(droppedT_BLR, dy_BRd), batch, "token", gradients.dv_TH)
+      })
+    }
+    return gradients
+  },
+)
+
+export const attentionImplementations = [attention, attentionGradient]

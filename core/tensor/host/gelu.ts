@@ -1,4 +1,5 @@
-import type { Kernels } from "../kernels.ts"
+import { implement } from "../kernel.ts"
+import { geluKernel } from "../ops/gelu.ts"
 import { allocate, view } from "./memory.ts"
 
 const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
@@ -34,7 +35,7 @@ const table = (() => {
  * The Taylor series of φ around the nearest node, to the third order, and its integral: |s| ≤ 1/128, so φ is off by
  * at most 2e-10 and Φ by 1e-12, far below float32's rounding.
  */
-export const gelu: Kernels["gelu"] = (input) => {
+const gelu = implement(geluKernel, (input) => {
   const output = { y: allocate(input.shape), derivative: allocate(input.shape) }
   const x = view(input)
   const y = view(output.y)
@@ -60,4 +61,6 @@ export const gelu: Kernels["gelu"] = (input) => {
     derivative[index] = cumulative + value * phi
   }
   return output
-}
+})
+
+export const geluImplementations = [gelu]

@@ -1,10 +1,15 @@
 import type * as tf from "@tensorflow/tfjs-core"
-import type { Kernels } from "../kernels.ts"
+import { implement } from "../kernel.ts"
+import {
+  layerNormInputGradientKernel,
+  layerNormKernel,
+  layerNormParameterGradientsKernel,
+} from "../ops/layer-norm.ts"
 import { allocate, view } from "./memory.ts"
 
 // Sums run in float64, on even and odd features apart: two chains of additions overlap in the processor.
 
-export const layerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) => {
+const layerNorm = implement(layerNormKernel, (x_TH, gamma_H, beta_H, epsilon) => {
   const [tokens, hidden] = x_TH.shape
   const result = {
     y_TH: allocate<tf.Tensor2D>([tokens, hidden]),
@@ -16,7 +21,7 @@ export const layerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) 
   const beta = view(beta_H)
   const y = view(result.y_TH)
   const normalised = view(result.normalised_TH)
-  const rstd = view(result.rstd_T)
+  const rstds = view(result.rstd_T)
   for (let t = 0; t < tokens; t++) {
     const start = t * hidden
     const end = start + hidden
@@ -38,51 +43,49 @@ export const layerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) 
       odd += right * right
     }
     if (index < end) even += (x[index]! - mean) ** 2
-    const inverse = 1 / Math.sqrt((even + odd) / hidden + epsilon)
-    rstd[t] = inverse
+    const rstd = 1 / Math.sqrt((even + odd) / hidden + epsilon)
+    rstds[t] = rstd
     for (let h = 0; h < hidden; h++) {
-      const value = (x[start + h]! - mean) * inverse
+      const value = (x[start + h]! - mean) * rstd
       normalised[start + h] = value
       y[start + h] = value * gamma[h]! + beta[h]!
     }
   }
   return result
-}
+})
 
-export const layerNormInputGradient: Kernels["layerNormInputGradient"] = (
-  dy_TH,
-  normalised_TH,
-  rstd_T,
-  gamma_H,
-) => {
-  const [tokens, hidden] = dy_TH.shape
-  const dx_TH = allocate<tf.Tensor2D>([tokens, hidden])
-  const dy = view(dy_TH)
-  const normalised = view(normalised_TH)
-  const rstd = view(rstd_T)
-  const gamma = view(gamma_H)
-  const dx = view(dx_TH)
-  for (let t = 0; t < tokens; t++) {
-    const start = t * hidden
-    let sum = 0
-    let along = 0
-    for (let h = 0; h < hidden; h++) {
-      const g = dy[start + h]! * gamma[h]!
-      sum += g
-      along += g * normalised[start + h]!
+const layerNormInputGradient = implement(
+  layerNormInputGradientKernel,
+  (dy_TH, normalised_TH, rstd_T, gamma_H) => {
+    const [tokens, hidden] = dy_TH.shape
+    const dx_TH = allocate<tf.Tensor2D>([tokens, hidden])
+    const dy = view(dy_TH)
+    const normalised = view(normalised_TH)
+    const rstds = view(rstd_T)
+    const gamma = view(gamma_H)
+    const dx = view(dx_TH)
+    for (let t = 0; t < tokens; t++) {
+      const start = t * hidden
+      let sum = 0
+      let along = 0
+      for (let h = 0; h < hidden; h++) {
+        const g = dy[start + h]! * gamma[h]!
+        sum += g
+        along += g * normalised[start + h]!
+      }
+      const mean = sum / hidden
+      const meanAlong = along / hidden
+      const rstd = rstds[t]!
+      for (let h = 0; h < hidden; h++) {
+        const index = start + h
+        dx[index] = (dy[index]! * gamma[h]! - mean - normalised[index]! * meanAlong) * rstd
+      }
     }
-    const mean = sum / hidden
-    const meanAlong = along / hidden
-    const inverse = rstd[t]!
-    for (let h = 0; h < hidden; h++) {
-      const index = start + h
-      dx[index] = (dy[index]! * gamma[h]! - mean - normalised[index]! * meanAlong) * inverse
-    }
-  }
-  return dx_TH
-}
+    return dx_TH
+  },
+)
 
-export const layerNormParameterGradients: Kernels["layerNormParameterGradients"] = (dy_TH, normalised_TH) => {
+const layerNormParameterGradients = implement(layerNormParameterGradientsKernel, (dy_TH, normalised_TH) => {
   const [tokens, hidden] = dy_TH.shape
   const dGamma = new Float64Array(hidden)
   const dBeta = new Float64Array(hidden)
@@ -99,4 +102,6 @@ export const layerNormParameterGradients: Kernels["layerNormParameterGradients"]
   view(result.dGamma_H).set(dGamma)
   view(result.dBeta_H).set(dBeta)
   return result
-}
+})
+
+export const layerNormImplementations = [layerNorm, layerNormInputGradient, layerNormParameterGradients]

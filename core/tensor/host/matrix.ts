@@ -1,8 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core"
-import type { Kernels } from "../kernels.ts"
+import { implement } from "../kernel.ts"
+import { gatherRowsKernel, scatterAddRowsKernel } from "../ops/rows.ts"
+import { sumRowsKernel } from "../ops/sum-rows.ts"
+import { transposeKernel } from "../ops/transpose.ts"
 import { allocate, view } from "./memory.ts"
 
-export const sumRows: Kernels["sumRows"] = (x_TH) => {
+const sumRows = implement(sumRowsKernel, (x_TH) => {
   const [tokens, hidden] = x_TH.shape
   const sum_H = allocate<tf.Tensor1D>([hidden])
   const sums = new Float64Array(hidden)
@@ -12,7 +15,7 @@ export const sumRows: Kernels["sumRows"] = (x_TH) => {
   }
   view(sum_H).set(sums)
   return sum_H
-}
+})
 
 /**
  * tfjs's wasm transpose is the faster one, except where its writes, a column of the result apart, are so many bytes
@@ -23,7 +26,7 @@ const strideThatCollides = 128
 /** In tiles that stay in the first-level cache together: 32 x 32 floats are 4 KiB. */
 const tile = 32
 
-export const transpose: Kernels["transpose"] = (x_TH) => {
+const transpose = implement(transposeKernel, (x_TH) => {
   const [rows, columns] = x_TH.shape
   if (rows % strideThatCollides !== 0) return tf.transpose(x_TH)
   const y_HT = allocate<tf.Tensor2D>([columns, rows])
@@ -39,9 +42,9 @@ export const transpose: Kernels["transpose"] = (x_TH) => {
     }
   }
   return y_HT
-}
+})
 
-export const gatherRows: Kernels["gatherRows"] = (table_VH, ids_N) => {
+const gatherRows = implement(gatherRowsKernel, (table_VH, ids_N) => {
   const hidden = table_VH.shape[1]
   const rows_NH = allocate<tf.Tensor2D>([ids_N.length, hidden])
   const table = view(table_VH)
@@ -51,9 +54,9 @@ export const gatherRows: Kernels["gatherRows"] = (table_VH, ids_N) => {
     rows.set(table.subarray(start, start + hidden), n * hidden)
   }
   return rows_NH
-}
+})
 
-export const scatterAddRows: Kernels["scatterAddRows"] = (x_NH, ids_N, rows) => {
+const scatterAddRows = implement(scatterAddRowsKernel, (x_NH, ids_N, rows) => {
   const hidden = x_NH.shape[1]
   const table_VH = allocate<tf.Tensor2D>([rows, hidden])
   const x = view(x_NH)
@@ -63,4 +66,6 @@ export const scatterAddRows: Kernels["scatterAddRows"] = (x_NH, ids_N, rows) => 
     for (let h = 0; h < hidden; h++, index++) table[start + h]! += x[index]!
   }
   return table_VH
-}
+})
+
+export const matrixImplementations = [sumRows, transpose, gatherRows, scatterAddRows]

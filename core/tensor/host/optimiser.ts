@@ -1,4 +1,6 @@
-import type { Kernels } from "../kernels.ts"
+import { implement } from "../kernel.ts"
+import { adamwKernel } from "../ops/adamw.ts"
+import { globalNormKernel } from "../ops/global-norm.ts"
 import { allocate, view } from "./memory.ts"
 
 /** In float64, in four interleaved sums. */
@@ -18,17 +20,17 @@ const sumOfSquares = (x: Float32Array): number => {
   return s0 + s1 + (s2 + s3)
 }
 
-export const globalNorm: Kernels["globalNorm"] = (tensors) => {
+const globalNorm = implement(globalNormKernel, (tensors) => {
   let sum = 0
   for (const tensor of tensors) sum += sumOfSquares(view(tensor))
   return Math.sqrt(sum)
-}
+})
 
 /**
  * The moments are updated in place. The parameters are not: tfjs's wasm backend keeps a repacked copy of every right
  * factor of a matrix product until that tensor is disposed of, and would go on multiplying by the old values.
  */
-export const adamw: Kernels["adamw"] = (theta, gradient, m, v, coefficients) => {
+const adamw = implement(adamwKernel, (theta, gradient, m, v, coefficients) => {
   const { gradientScale, beta1, beta2, epsilon, stepSize, decay } = coefficients
   const next = allocate(theta.shape)
   const old = view(theta)
@@ -48,4 +50,6 @@ export const adamw: Kernels["adamw"] = (theta, gradient, m, v, coefficients) => 
     updated[index] = (old[index]! - (stepSize * mean) / (Math.sqrt(square) + epsilon)) * kept
   }
   return { theta: next, m, v }
-}
+})
+
+export const optimiserImplementations = [globalNorm, adamw]

@@ -1,12 +1,13 @@
 import type * as tf from "@tensorflow/tfjs-core"
-import type { Kernels } from "../kernels.ts"
+import { implement } from "../kernel.ts"
+import { softmaxCrossEntropyKernel } from "../ops/softmax-cross-entropy.ts"
 import { allocate, view } from "./memory.ts"
 
-export const softmaxCrossEntropy: Kernels["softmaxCrossEntropy"] = (logits_NC, labels_N) => {
+const softmaxCrossEntropy = implement(softmaxCrossEntropyKernel, (logits_NC, labels_N) => {
   const [count, classes] = logits_NC.shape
-  const result = { loss: allocate<tf.Scalar>([]), gradient_NC: allocate<tf.Tensor2D>([count, classes]) }
+  const result = { loss: allocate<tf.Scalar>([]), dLogits_NC: allocate<tf.Tensor2D>([count, classes]) }
   const logits = view(logits_NC)
-  const gradient = view(result.gradient_NC)
+  const dLogits = view(result.dLogits_NC)
   let total = 0
   for (let n = 0; n < count; n++) {
     const start = n * classes
@@ -16,15 +17,17 @@ export const softmaxCrossEntropy: Kernels["softmaxCrossEntropy"] = (logits_NC, l
     let sum = 0
     for (let index = start; index < end; index++) {
       const exponential = Math.exp(logits[index]! - largest)
-      gradient[index] = exponential
+      dLogits[index] = exponential
       sum += exponential
     }
     const scale = 1 / (sum * count)
-    for (let index = start; index < end; index++) gradient[index]! *= scale
+    for (let index = start; index < end; index++) dLogits[index]! *= scale
     const target = start + labels_N[n]!
-    gradient[target]! -= 1 / count
+    dLogits[target]! -= 1 / count
     total += Math.log(sum) + largest - logits[target]!
   }
   view(result.loss)[0] = total / count
   return result
-}
+})
+
+export const softmaxCrossEntropyImplementations = [softmaxCrossEntropy]

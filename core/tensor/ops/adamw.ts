@@ -1,17 +1,39 @@
 import * as tf from "@tensorflow/tfjs-core"
-import { type AdamWCoefficients, type Kernels, kernel } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 import type { Gradients, Parameters } from "../parameters.ts"
 
-export const referenceAdamW: Kernels["adamw"] = (theta, gradient, m, v, coefficients) => {
-  const { gradientScale, beta1, beta2, epsilon, stepSize, decay } = coefficients
-  return tf.tidy(() => {
-    const g = tf.mul(gradient, gradientScale)
-    const nextM = tf.add(tf.mul(m, beta1), tf.mul(g, 1 - beta1))
-    const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(g), 1 - beta2))
-    const moved = tf.sub(theta, tf.mul(tf.div(nextM, tf.add(tf.sqrt(nextV), epsilon)), stepSize))
-    return { theta: decay === 0 ? moved : tf.sub(moved, tf.mul(moved, decay)), m: nextM, v: nextV }
-  })
+export interface AdamWCoefficients {
+  /** Factor of the gradient before anything else (clipping). */
+  readonly gradientScale: number
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+  /** Learning rate times the bias correction √(1 − β₂ᵗ) / (1 − β₁ᵗ), where there is one. */
+  readonly stepSize: number
+  /** Learning rate times weight decay. */
+  readonly decay: number
 }
+
+/** One AdamW update. May work in place on `m` and `v`, and on a `theta` that no other tensor shares, and return them. */
+export const adamwKernel = defineKernel(
+  "adamw",
+  (
+    theta: tf.Tensor,
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    coefficients: AdamWCoefficients,
+  ): { readonly theta: tf.Tensor; readonly m: tf.Tensor; readonly v: tf.Tensor } => {
+    const { gradientScale, beta1, beta2, epsilon, stepSize, decay } = coefficients
+    return tf.tidy(() => {
+      const g = tf.mul(gradient, gradientScale)
+      const nextM = tf.add(tf.mul(m, beta1), tf.mul(g, 1 - beta1))
+      const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(g), 1 - beta2))
+      const moved = tf.sub(theta, tf.mul(tf.div(nextM, tf.add(tf.sqrt(nextV), epsilon)), stepSize))
+      return { theta: decay === 0 ? moved : tf.sub(moved, tf.mul(moved, decay)), m: nextM, v: nextV }
+    })
+  },
+)
 
 /** The moments by parameter name. */
 export interface AdamWState {
@@ -67,9 +89,14 @@ export const adamwStep = (
     stepSize: learningRate * correction,
     decay: learningRate * weightDecay,
   }
-  const update = kernel("adamw", referenceAdamW)
   for (const [name, gradient] of gradients) {
-    const next = update(parameters.get(name), gradient, state.m.get(name), state.v.get(name), coefficients)
+    const next = adamwKernel(
+      parameters.get(name),
+      gradient,
+      state.m.get(name),
+      state.v.get(name),
+      coefficients,
+    )
     parameters.set(name, next.theta)
     state.m.set(name, next.m)
     state.v.set(name, next.v)

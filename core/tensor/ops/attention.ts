@@ -1,7 +1,46 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type AttentionSaved, type Kernels, kernel, type PackedSequence, type Packing } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 import { type Dropout, fillDropoutMask } from "../stream.ts"
+
+/**
+ * Sequences side by side in one [T, H] matrix, and the tokens of them that ask, R queries. Scores are flat, [P]:
+ * sequence after sequence, in each heads x queries x L, so that an element's index does not depend on how it is
+ * computed.
+ */
+export interface Packing {
+  readonly heads: number
+  /** Where the sequences begin, and at last T. */
+  readonly offsets: Int32Array
+  /** [R], ascending: the tokens that ask. */
+  readonly queryIndices: Int32Array
+  readonly sequences: readonly PackedSequence[]
+  /** P = heads · Σ queries · L. */
+  readonly scores: number
+}
+
+export interface PackedSequence {
+  readonly length: number
+  /** Its first row in [T, H]. */
+  readonly token: number
+  /** How many of its tokens ask; all of them, where as many as it has. */
+  readonly queries: number
+  /** Its first row in [R, H]. */
+  readonly query: number
+  /** Its first element in [P]. */
+  readonly score: number
+  /** Its first element in the numbering that dropout's draws go by: heads x L x L, sequence after sequence. */
+  readonly element: number
+}
+
+/**
+ * What the same backend's gradient needs besides the inputs: the probabilities before dropout and their mask, each [P]
+ * in the layout of `Packing`, or less.
+ */
+export interface AttentionSaved {
+  readonly probabilities: tf.Tensor1D
+  readonly mask: tf.Tensor1D | undefined
+}
 
 interface Run extends PackedSequence {
   readonly count: number
@@ -76,64 +115,79 @@ export const attentionMask = (packing: Packing, dropout: Dropout): tf.Tensor1D =
   return tf.tensor1d(mask_P)
 }
 
-export const referenceAttention: Kernels["attention"] = (q_RH, k_TH, v_TH, packing, dropout) => {
-  const { heads } = packing
-  const scale = 1 / Math.sqrt(q_RH.shape[1] / heads)
-  const mask = dropout && attentionMask(packing, dropout)
-  const outputs: tf.Tensor2D[] = [tf.zeros([0, q_RH.shape[1]])]
-  const probabilities: tf.Tensor1D[] = [tf.zeros([0])]
-  for (const run of runsOf(packing)) {
-    if (run.queries === 0) continue
-    const scores_BRL = tf.matMul<tf.Tensor3D>(queriesOf(q_RH, run, heads), tokensOf(k_TH, run, heads, "dL"))
-    const p_BRL = tf.softmax<tf.Tensor3D>(tf.mul(scores_BRL, scale))
-    const dropped_BRL: tf.Tensor3D = mask === undefined ? p_BRL : tf.mul(p_BRL, scoresOf(mask, run, heads))
-    const y_BRd = tf.matMul<tf.Tensor3D>(dropped_BRL, tokensOf(v_TH, run, heads, "Ld"))
-    outputs.push(joinHeads(y_BRd, run.count, heads))
-    probabilities.push(tf.reshape(p_BRL, [p_BRL.size]))
-  }
-  return { y_RH: tf.concat(outputs, 0), saved: { probabilities: tf.concat(probabilities, 0), mask } }
-}
-
-export const referenceAttentionGradient: Kernels["attentionGradient"] = (
-  dy_RH,
-  q_RH,
-  k_TH,
-  v_TH,
-  { probabilities, mask },
-  packing,
-) => {
-  const { heads } = packing
-  const scale = 1 / Math.sqrt(q_RH.shape[1] / heads)
-  const none: tf.Tensor2D = tf.zeros([0, q_RH.shape[1]])
-  const gradients = { q: [none], k: [none], v: [none] }
-  for (const run of runsOf(packing)) {
-    if (run.queries === 0) {
-      const zeros: tf.Tensor2D = tf.zeros([run.count * run.length, q_RH.shape[1]])
-      gradients.k.push(zeros)
-      gradients.v.push(zeros)
-      continue
+/** Attention of R queries inside each sequence: see `attention`. */
+export const attentionKernel = defineKernel(
+  "attention",
+  (
+    q_RH: tf.Tensor2D,
+    k_TH: tf.Tensor2D,
+    v_TH: tf.Tensor2D,
+    packing: Packing,
+    dropout?: Dropout,
+  ): { readonly y_RH: tf.Tensor2D; readonly saved: AttentionSaved } => {
+    const { heads } = packing
+    const scale = 1 / Math.sqrt(q_RH.shape[1] / heads)
+    const mask = dropout && attentionMask(packing, dropout)
+    const outputs: tf.Tensor2D[] = [tf.zeros([0, q_RH.shape[1]])]
+    const probabilities: tf.Tensor1D[] = [tf.zeros([0])]
+    for (const run of runsOf(packing)) {
+      if (run.queries === 0) continue
+      const scores_BRL = tf.matMul<tf.Tensor3D>(queriesOf(q_RH, run, heads), tokensOf(k_TH, run, heads, "dL"))
+      const p_BRL = tf.softmax<tf.Tensor3D>(tf.mul(scores_BRL, scale))
+      const dropped_BRL: tf.Tensor3D = mask === undefined ? p_BRL : tf.mul(p_BRL, scoresOf(mask, run, heads))
+      const y_BRd = tf.matMul<tf.Tensor3D>(dropped_BRL, tokensOf(v_TH, run, heads, "Ld"))
+      outputs.push(joinHeads(y_BRd, run.count, heads))
+      probabilities.push(tf.reshape(p_BRL, [p_BRL.size]))
     }
-    const p_BRL = scoresOf(probabilities, run, heads)
-    const mask_BRL = mask === undefined ? undefined : scoresOf(mask, run, heads)
-    const dropped_BRL: tf.Tensor3D = mask_BRL === undefined ? p_BRL : tf.mul(p_BRL, mask_BRL)
-    const dy_BRd = queriesOf(dy_RH, run, heads)
-    const dDropped_BRL = tf.matMul<tf.Tensor3D>(dy_BRd, tokensOf(v_TH, run, heads, "dL"))
-    const dp_BRL: tf.Tensor3D = mask_BRL === undefined ? dDropped_BRL : tf.mul(dDropped_BRL, mask_BRL)
-    const along_BR1 = tf.sum(tf.mul(dp_BRL, p_BRL), 2, true)
-    const dScores_BRL: tf.Tensor3D = tf.mul(tf.mul(p_BRL, tf.sub(dp_BRL, along_BR1)), scale)
-    const dq_BRd = tf.matMul<tf.Tensor3D>(dScores_BRL, tokensOf(k_TH, run, heads, "Ld"))
-    const dk_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dScores_BRL), queriesOf(q_RH, run, heads))
-    const dv_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dropped_BRL), dy_BRd)
-    gradients.q.push(joinHeads(dq_BRd, run.count, heads))
-    gradients.k.push(joinHeads(dk_BLd, run.count, heads))
-    gradients.v.push(joinHeads(dv_BLd, run.count, heads))
-  }
-  return {
-    dq_RH: tf.concat(gradients.q, 0),
-    dk_TH: tf.concat(gradients.k, 0),
-    dv_TH: tf.concat(gradients.v, 0),
-  }
-}
+    return { y_RH: tf.concat(outputs, 0), saved: { probabilities: tf.concat(probabilities, 0), mask } }
+  },
+)
+
+/** @param dropout as it was given forwards, where the mask is not saved */
+export const attentionGradientKernel = defineKernel(
+  "attentionGradient",
+  (
+    dy_RH: tf.Tensor2D,
+    q_RH: tf.Tensor2D,
+    k_TH: tf.Tensor2D,
+    v_TH: tf.Tensor2D,
+    { probabilities, mask }: AttentionSaved,
+    packing: Packing,
+    _dropout?: Dropout,
+  ): { readonly dq_RH: tf.Tensor2D; readonly dk_TH: tf.Tensor2D; readonly dv_TH: tf.Tensor2D } => {
+    const { heads } = packing
+    const scale = 1 / Math.sqrt(q_RH.shape[1] / heads)
+    const none: tf.Tensor2D = tf.zeros([0, q_RH.shape[1]])
+    const gradients = { q: [none], k: [none], v: [none] }
+    for (const run of runsOf(packing)) {
+      if (run.queries === 0) {
+        const zeros: tf.Tensor2D = tf.zeros([run.count * run.length, q_RH.shape[1]])
+        gradients.k.push(zeros)
+        gradients.v.push(zeros)
+        continue
+      }
+      const p_BRL = scoresOf(probabilities, run, heads)
+      const mask_BRL = mask === undefined ? undefined : scoresOf(mask, run, heads)
+      const dropped_BRL: tf.Tensor3D = mask_BRL === undefined ? p_BRL : tf.mul(p_BRL, mask_BRL)
+      const dy_BRd = queriesOf(dy_RH, run, heads)
+      const dDropped_BRL = tf.matMul<tf.Tensor3D>(dy_BRd, tokensOf(v_TH, run, heads, "dL"))
+      const dp_BRL: tf.Tensor3D = mask_BRL === undefined ? dDropped_BRL : tf.mul(dDropped_BRL, mask_BRL)
+      const along_BR1 = tf.sum(tf.mul(dp_BRL, p_BRL), 2, true)
+      const dScores_BRL: tf.Tensor3D = tf.mul(tf.mul(p_BRL, tf.sub(dp_BRL, along_BR1)), scale)
+      const dq_BRd = tf.matMul<tf.Tensor3D>(dScores_BRL, tokensOf(k_TH, run, heads, "Ld"))
+      const dk_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dScores_BRL), queriesOf(q_RH, run, heads))
+      const dv_BLd = tf.matMul<tf.Tensor3D>(transposeInner(dropped_BRL), dy_BRd)
+      gradients.q.push(joinHeads(dq_BRd, run.count, heads))
+      gradients.k.push(joinHeads(dk_BLd, run.count, heads))
+      gradients.v.push(joinHeads(dv_BLd, run.count, heads))
+    }
+    return {
+      dq_RH: tf.concat(gradients.q, 0),
+      dk_TH: tf.concat(gradients.k, 0),
+      dv_TH: tf.concat(gradients.v, 0),
+    }
+  },
+)
 
 /**
  * @param offsets [N + 1], sequence n is the rows offsets[n] … offsets[n + 1] − 1; no sequence is empty
@@ -210,14 +264,12 @@ export const attention = (
   return differentiable<tf.Tensor2D, { [name: string]: tf.Tensor | undefined } & Saved>(
     [q_RH, k_TH, v_TH],
     () => {
-      const run = kernel("attention", referenceAttention)
-      const { y_RH, saved } = run(q_RH, k_TH, v_TH, packing, active)
+      const { y_RH, saved } = attentionKernel(q_RH, k_TH, v_TH, packing, active)
       return { y: y_RH, saved: { q_RH, k_TH, v_TH, ...saved } }
     },
     (dy_RH, { q_RH, k_TH, v_TH, probabilities, mask }) => {
-      const run = kernel("attentionGradient", referenceAttentionGradient)
       const saved = { probabilities, mask }
-      const { dq_RH, dk_TH, dv_TH } = run(dy_RH, q_RH, k_TH, v_TH, saved, packing, active)
+      const { dq_RH, dk_TH, dv_TH } = attentionGradientKernel(dy_RH, q_RH, k_TH, v_TH, saved, packing, active)
       return [dq_RH, dk_TH, dv_TH]
     },
   )

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 import { type Dropout, fillDropoutMask } from "../stream.ts"
 
 /** An inverted-dropout mask as a tensor: 0 or 1 / (1 − rate), element i from element i of the stream at that site. */
@@ -16,13 +16,29 @@ const dropoutMask = (shape: number[], dropout: Dropout, indices?: Int32Array): t
   return tf.tensor(mask, shape)
 }
 
-export const referenceDropout: Kernels["dropout"] = (x, dropout, indices) => {
-  const mask = dropoutMask(x.shape, dropout, indices)
-  return { y: tf.mul(x, mask), mask }
-}
+/**
+ * Inverted dropout, and the mask, where it is not made anew for the gradient.
+ *
+ * @param indices row n of x is row indices[n] of the matrix that the draw's elements are numbered by; where left out,
+ *   x is that matrix
+ */
+export const dropoutKernel = defineKernel(
+  "dropout",
+  (
+    x: tf.Tensor,
+    dropout: Dropout,
+    indices?: Int32Array,
+  ): { readonly y: tf.Tensor; readonly mask: tf.Tensor | undefined } => {
+    const mask = dropoutMask(x.shape, dropout, indices)
+    return { y: tf.mul(x, mask), mask }
+  },
+)
 
-export const referenceDropoutGradient: Kernels["dropoutGradient"] = (dy, mask, dropout, indices) =>
-  tf.mul(dy, mask ?? dropoutMask(dy.shape, dropout, indices))
+export const dropoutGradientKernel = defineKernel(
+  "dropoutGradient",
+  (dy: tf.Tensor, mask: tf.Tensor | undefined, dropout: Dropout, indices?: Int32Array): tf.Tensor =>
+    tf.mul(dy, mask ?? dropoutMask(dy.shape, dropout, indices)),
+)
 
 /**
  * Inverted dropout: elements are dropped with probability `rate` and the others divided by 1 − rate.
@@ -36,9 +52,9 @@ export const dropout = <T extends tf.Tensor>(x: T, dropout: Dropout, indices?: I
   return differentiable<tf.Tensor, { mask: tf.Tensor | undefined }>(
     [x],
     () => {
-      const { y, mask } = kernel("dropout", referenceDropout)(x, dropout, indices)
+      const { y, mask } = dropoutKernel(x, dropout, indices)
       return { y, saved: { mask } }
     },
-    (dy, { mask }) => [kernel("dropoutGradient", referenceDropoutGradient)(dy, mask, dropout, indices)],
+    (dy, { mask }) => [dropoutGradientKernel(dy, mask, dropout, indices)],
   ) as T
 }

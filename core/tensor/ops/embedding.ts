@@ -1,8 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { kernel } from "../kernels.ts"
 import { currentTap, differentiatedBy, gradientsOf } from "../tap.ts"
-import { gatherRows, referenceScatterAddRows } from "./rows.ts"
+import { gatherRows, scatterAddRowsKernel } from "./rows.ts"
 
 /**
  * The table's rows for the ids of T tokens. The table's gradient is dense, [V, H].
@@ -19,9 +18,7 @@ export const embedding = (table_VH: tf.Tensor2D, ids_T: Int32Array, name?: strin
       if (tap !== undefined && name !== undefined) {
         tap.receive({ op: "embedding", name, ids_T, outputGradient_TH: dy_TH })
       }
-      return gradientsOf(tap, [], () => [
-        kernel("scatterAddRows", referenceScatterAddRows)(dy_TH, ids_T, table_VH.shape[0]),
-      ])
+      return gradientsOf(tap, [], () => [scatterAddRowsKernel(dy_TH, ids_T, table_VH.shape[0])])
     },
   )
 }

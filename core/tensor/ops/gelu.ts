@@ -1,12 +1,15 @@
 import * as tf from "@tensorflow/tfjs-core"
-import type { Kernels } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 
 /**
- * The reference definition of the kernel `gelu`: x Φ(x), the exact (erf) form of Hendrycks and Gimpel 2016, and its
- * derivative Φ + x φ. Φ and φ are the distribution and the density of the standard normal.
+ * x Φ(x), the exact (erf) form of Hendrycks and Gimpel 2016, and its derivative Φ + x φ. Φ and φ are the distribution
+ * and the density of the standard normal.
  */
-export const referenceGelu: Kernels["gelu"] = (x) => {
-  const distribution = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5)
-  const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
-  return { y: tf.mul(x, distribution), derivative: tf.add(distribution, tf.mul(x, density)) }
-}
+export const geluKernel = defineKernel(
+  "gelu",
+  (x: tf.Tensor): { readonly y: tf.Tensor; readonly derivative: tf.Tensor } => {
+    const distribution = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5)
+    const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
+    return { y: tf.mul(x, distribution), derivative: tf.add(distribution, tf.mul(x, density)) }
+  },
+)

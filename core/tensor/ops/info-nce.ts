@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel } from "../kernels.ts"
-import { referenceSoftmaxCrossEntropy } from "./softmax-cross-entropy.ts"
-import { transpose } from "./transpose.ts"
+import { defineKernel } from "../kernel.ts"
+import { softmaxCrossEntropyKernel } from "./softmax-cross-entropy.ts"
+import { transposeKernel } from "./transpose.ts"
 
 /** The norm below which a vector is divided by this instead, as in PyTorch's cosine similarity. */
 const smallestNorm = 1e-8
@@ -24,28 +24,35 @@ const throughNorm = (
   return tf.div(tf.sub(dUnit_ND, tf.mul(unit_ND, along_N1)), norm_N1)
 }
 
-export const referenceInfoNCE: Kernels["infoNCE"] = (z1_ND, z2_ND, temperature) => {
-  const [first, second] = [normaliseRows(z1_ND), normaliseRows(z2_ND)]
-  const similarities_NN: tf.Tensor2D = tf.mul(
-    tf.matMul(first.unit_ND, transpose(second.unit_ND)),
-    1 / temperature,
-  )
-  const diagonal = Int32Array.from({ length: z1_ND.shape[0] }, (_, index) => index)
-  const crossEntropy = kernel("softmaxCrossEntropy", referenceSoftmaxCrossEntropy)
-  const { loss, gradient_NC } = crossEntropy(similarities_NN, diagonal)
-  const gradient_NN: tf.Tensor2D = tf.mul(gradient_NC, 1 / temperature)
-  return {
-    loss,
-    dz1_ND: throughNorm(tf.matMul(gradient_NN, second.unit_ND), first),
-    dz2_ND: throughNorm(tf.matMul(transpose(gradient_NN), first.unit_ND), second),
-  }
-}
+/** Mean over i of −log softmax_j(cos(z1ᵢ, z2ⱼ) / τ)[i], and its gradients. */
+export const infoNCEKernel = defineKernel(
+  "infoNCE",
+  (
+    z1_ND: tf.Tensor2D,
+    z2_ND: tf.Tensor2D,
+    temperature: number,
+  ): { readonly loss: tf.Scalar; readonly dz1_ND: tf.Tensor2D; readonly dz2_ND: tf.Tensor2D } => {
+    const [first, second] = [normaliseRows(z1_ND), normaliseRows(z2_ND)]
+    const similarities_NN: tf.Tensor2D = tf.mul(
+      tf.matMul(first.unit_ND, transposeKernel(second.unit_ND)),
+      1 / temperature,
+    )
+    const diagonal = Int32Array.from({ length: z1_ND.shape[0] }, (_, index) => index)
+    const { loss, dLogits_NC } = softmaxCrossEntropyKernel(similarities_NN, diagonal)
+    const dCosines_NN: tf.Tensor2D = tf.mul(dLogits_NC, 1 / temperature)
+    return {
+      loss,
+      dz1_ND: throughNorm(tf.matMul(dCosines_NN, second.unit_ND), first),
+      dz2_ND: throughNorm(tf.matMul(transposeKernel(dCosines_NN), first.unit_ND), second),
+    }
+  },
+)
 
 /**
  * InfoNCE in one direction, as SimCSE uses it (Gao, Yao and Chen 2021, equation 1): the mean over i of
  * −log softmax_j(cos(z1ᵢ, z2ⱼ) / τ)[i].
  *
- * @param temperature temperature, > 0
+ * @param temperature τ, > 0
  * @throws RangeError without rows (whose mean is not a number)
  */
 export const infoNCE = (z1_ND: tf.Tensor2D, z2_ND: tf.Tensor2D, temperature: number): tf.Scalar => {
@@ -55,7 +62,7 @@ export const infoNCE = (z1_ND: tf.Tensor2D, z2_ND: tf.Tensor2D, temperature: num
   return differentiable(
     [z1_ND, z2_ND],
     () => {
-      const { loss, ...saved } = kernel("infoNCE", referenceInfoNCE)(z1_ND, z2_ND, temperature)
+      const { loss, ...saved } = infoNCEKernel(z1_ND, z2_ND, temperature)
       return { y: loss, saved }
     },
     (dy, { dz1_ND, dz2_ND }) => [tf.mul(dz1_ND, dy), tf.mul(dz2_ND, dy)],

@@ -1,53 +1,80 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 import type { Dropout } from "../stream.ts"
 import { currentTap, differentiatedBy, gradientsOf, type Tap } from "../tap.ts"
-import { referenceDropout, referenceDropoutGradient } from "./dropout.ts"
+import { dropoutGradientKernel, dropoutKernel } from "./dropout.ts"
 
-export const referenceLayerNorm: Kernels["layerNorm"] = (x_TH, gamma_H, beta_H, epsilon) => {
-  const centred_TH = tf.sub(x_TH, tf.mean(x_TH, 1, true))
-  const rstd_T1 = tf.rsqrt(tf.add(tf.mean(tf.square(centred_TH), 1, true), epsilon))
-  const normalised_TH: tf.Tensor2D = tf.mul(centred_TH, rstd_T1)
-  return {
-    y_TH: tf.add(tf.mul(normalised_TH, gamma_H), beta_H),
-    normalised_TH,
-    rstd_T: tf.reshape(rstd_T1, [x_TH.shape[0]]),
-  }
+interface Normalised {
+  readonly y_TH: tf.Tensor2D
+  readonly normalised_TH: tf.Tensor2D
+  readonly rstd_T: tf.Tensor1D
 }
+
+/** Normalised rows x̂ = (x − mean) · (variance + ε)^−½, their scale and shift, and the reciprocal standard deviations (rstd). */
+export const layerNormKernel = defineKernel(
+  "layerNorm",
+  (x_TH: tf.Tensor2D, gamma_H: tf.Tensor1D, beta_H: tf.Tensor1D, epsilon: number): Normalised => {
+    const centred_TH = tf.sub(x_TH, tf.mean(x_TH, 1, true))
+    const rstd_T1 = tf.rsqrt(tf.add(tf.mean(tf.square(centred_TH), 1, true), epsilon))
+    const normalised_TH: tf.Tensor2D = tf.mul(centred_TH, rstd_T1)
+    return {
+      y_TH: tf.add(tf.mul(normalised_TH, gamma_H), beta_H),
+      normalised_TH,
+      rstd_T: tf.reshape(rstd_T1, [x_TH.shape[0]]),
+    }
+  },
+)
 
 /** dx = (g − mean(g) − x̂ · mean(g · x̂)) / deviation, with g = γ · dy and means over the features. */
-export const referenceLayerNormInputGradient: Kernels["layerNormInputGradient"] = (
-  dy_TH,
-  normalised_TH,
-  rstd_T,
-  gamma_H,
-) => {
-  const g_TH = tf.mul(dy_TH, gamma_H)
-  const along_T1 = tf.mean(tf.mul(g_TH, normalised_TH), 1, true)
-  const inner_TH = tf.sub(tf.sub(g_TH, tf.mean(g_TH, 1, true)), tf.mul(normalised_TH, along_T1))
-  return tf.mul(inner_TH, tf.expandDims(rstd_T, 1))
-}
+export const layerNormInputGradientKernel = defineKernel(
+  "layerNormInputGradient",
+  (
+    dy_TH: tf.Tensor2D,
+    normalised_TH: tf.Tensor2D,
+    rstd_T: tf.Tensor1D,
+    gamma_H: tf.Tensor1D,
+  ): tf.Tensor2D => {
+    const g_TH = tf.mul(dy_TH, gamma_H)
+    const along_T1 = tf.mean(tf.mul(g_TH, normalised_TH), 1, true)
+    const inner_TH = tf.sub(tf.sub(g_TH, tf.mean(g_TH, 1, true)), tf.mul(normalised_TH, along_T1))
+    return tf.mul(inner_TH, tf.expandDims(rstd_T, 1))
+  },
+)
 
-export const referenceLayerNormParameterGradients: Kernels["layerNormParameterGradients"] = (
-  dy_TH,
-  normalised_TH,
-) => ({ dGamma_H: tf.sum(tf.mul(dy_TH, normalised_TH), 0), dBeta_H: tf.sum(dy_TH, 0) })
+/** Σ_t dy · x̂ and Σ_t dy. */
+export const layerNormParameterGradientsKernel = defineKernel(
+  "layerNormParameterGradients",
+  (
+    dy_TH: tf.Tensor2D,
+    normalised_TH: tf.Tensor2D,
+  ): { readonly dGamma_H: tf.Tensor1D; readonly dBeta_H: tf.Tensor1D } => ({
+    dGamma_H: tf.sum(tf.mul(dy_TH, normalised_TH), 0),
+    dBeta_H: tf.sum(dy_TH, 0),
+  }),
+)
 
-export const referenceResidualNorm: Kernels["residualNorm"] = (
-  x_TH,
-  residual_TH,
-  gamma_H,
-  beta_H,
-  epsilon,
-  dropout,
-  indices,
-) => {
-  const dropped = dropout && kernel("dropout", referenceDropout)(x_TH, dropout, indices)
-  const sum_TH: tf.Tensor2D = tf.add(residual_TH, dropped?.y ?? x_TH)
-  const normalised = kernel("layerNorm", referenceLayerNorm)(sum_TH, gamma_H, beta_H, epsilon)
-  return { ...normalised, mask: dropped?.mask }
-}
+/**
+ * `layerNorm` of residual + dropout(x), and dropout's mask, where it is not made anew for the gradient.
+ *
+ * @param indices as of `dropout`
+ */
+export const residualNormKernel = defineKernel(
+  "residualNorm",
+  (
+    x_TH: tf.Tensor2D,
+    residual_TH: tf.Tensor2D,
+    gamma_H: tf.Tensor1D,
+    beta_H: tf.Tensor1D,
+    epsilon: number,
+    dropout?: Dropout,
+    indices?: Int32Array,
+  ): Normalised & { readonly mask: tf.Tensor | undefined } => {
+    const dropped = dropout && dropoutKernel(x_TH, dropout, indices)
+    const sum_TH: tf.Tensor2D = tf.add(residual_TH, dropped?.y ?? x_TH)
+    return { ...layerNormKernel(sum_TH, gamma_H, beta_H, epsilon), mask: dropped?.mask }
+  },
+)
 
 interface Saved {
   readonly [name: string]: tf.Tensor | undefined
@@ -56,7 +83,7 @@ interface Saved {
   readonly gamma_H: tf.Tensor1D
 }
 
-/** The gradients of scale and shift, after that of the normalised sum was turned into those of its parts. */
+/** The gradients of the normalised sum's parts, which `partsOf` takes from that of the sum, and of scale and shift. */
 const backward = (
   tap: Tap | undefined,
   name: string | undefined,
@@ -67,10 +94,9 @@ const backward = (
   if (tap !== undefined && name !== undefined) {
     tap.receive({ op: "layerNorm", name, normalised_TH, outputGradient_TH: dy_TH })
   }
-  const inputGradient = kernel("layerNormInputGradient", referenceLayerNormInputGradient)
-  return gradientsOf(tap, partsOf(inputGradient(dy_TH, normalised_TH, rstd_T, gamma_H)), () => {
-    const parameterGradients = kernel("layerNormParameterGradients", referenceLayerNormParameterGradients)
-    const { dGamma_H, dBeta_H } = parameterGradients(dy_TH, normalised_TH)
+  const dx_TH = layerNormInputGradientKernel(dy_TH, normalised_TH, rstd_T, gamma_H)
+  return gradientsOf(tap, partsOf(dx_TH), () => {
+    const { dGamma_H, dBeta_H } = layerNormParameterGradientsKernel(dy_TH, normalised_TH)
     return [dGamma_H, dBeta_H]
   })
 }
@@ -91,7 +117,7 @@ export const layerNorm = (
   return differentiable<tf.Tensor2D, Saved>(
     differentiatedBy(tap, [x_TH], [gamma_H, beta_H]),
     () => {
-      const { y_TH, ...saved } = kernel("layerNorm", referenceLayerNorm)(x_TH, gamma_H, beta_H, epsilon)
+      const { y_TH, ...saved } = layerNormKernel(x_TH, gamma_H, beta_H, epsilon)
       return { y: y_TH, saved: { ...saved, gamma_H } }
     },
     (dy_TH, saved) => backward(tap, name, dy_TH, saved, (dx_TH) => [dx_TH]),
@@ -122,15 +148,21 @@ export const residualNorm = (
   return differentiable<tf.Tensor2D, Saved & { readonly mask: tf.Tensor | undefined }>(
     differentiatedBy(tap, [x_TH, residual_TH], [gamma_H, beta_H]),
     () => {
-      const run = kernel("residualNorm", referenceResidualNorm)
-      const { y_TH, ...saved } = run(x_TH, residual_TH, gamma_H, beta_H, epsilon, active, indices)
+      const { y_TH, ...saved } = residualNormKernel(
+        x_TH,
+        residual_TH,
+        gamma_H,
+        beta_H,
+        epsilon,
+        active,
+        indices,
+      )
       return { y: y_TH, saved: { ...saved, gamma_H } }
     },
     (dy_TH, saved) =>
       backward(tap, name, dy_TH, saved, (dSum_TH) => {
-        const drop = kernel("dropoutGradient", referenceDropoutGradient)
-        const dx_TH = active === undefined ? dSum_TH.clone() : drop(dSum_TH, saved.mask, active, indices)
-        return [dx_TH, dSum_TH]
+        if (active === undefined) return [dSum_TH.clone(), dSum_TH]
+        return [dropoutGradientKernel(dSum_TH, saved.mask, active, indices), dSum_TH]
       }),
   )
 }

@@ -1,30 +1,50 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 import { currentTap, differentiatedBy, gradientsOf, type Tap } from "../tap.ts"
-import { referenceGelu } from "./gelu.ts"
-import { sumRows } from "./sum-rows.ts"
-import { transpose } from "./transpose.ts"
+import { geluKernel } from "./gelu.ts"
+import { sumRowsKernel } from "./sum-rows.ts"
+import { transposeKernel } from "./transpose.ts"
 
 // Factors are transposed beforehand: the wasm backend multiplies transposed factors up to thirty times slower.
 
-export const referenceLinear: Kernels["linear"] = (x_TI, weight_OI, bias_O) => {
-  const weight_IO = kernel("transpose", transpose)(weight_OI)
-  return tf.fused.matMul({ a: x_TI, b: weight_IO, bias: bias_O }) as tf.Tensor2D
-}
+/** y = x Wᵀ + b, with the weight as [O, I]. */
+export const linearKernel = defineKernel(
+  "linear",
+  (x_TI: tf.Tensor2D, weight_OI: tf.Tensor2D, bias_O: tf.Tensor1D): tf.Tensor2D =>
+    tf.fused.matMul({ a: x_TI, b: transposeKernel(weight_OI), bias: bias_O }) as tf.Tensor2D,
+)
 
-export const referenceLinearGelu: Kernels["linearGelu"] = (x_TI, weight_OI, bias_O) => {
-  const { y, derivative } = kernel("gelu", referenceGelu)(referenceLinear(x_TI, weight_OI, bias_O))
-  return { y_TO: y as tf.Tensor2D, derivative_TO: derivative as tf.Tensor2D }
-}
+/** gelu(x Wᵀ + b), and the derivative of gelu there. */
+export const linearGeluKernel = defineKernel(
+  "linearGelu",
+  (
+    x_TI: tf.Tensor2D,
+    weight_OI: tf.Tensor2D,
+    bias_O: tf.Tensor1D,
+  ): { readonly y_TO: tf.Tensor2D; readonly derivative_TO: tf.Tensor2D } => {
+    const { y, derivative } = geluKernel(linearKernel(x_TI, weight_OI, bias_O))
+    return { y_TO: y as tf.Tensor2D, derivative_TO: derivative as tf.Tensor2D }
+  },
+)
 
-export const referenceLinearInputGradient: Kernels["linearInputGradient"] = (dy_TO, weight_OI) =>
-  tf.matMul(dy_TO, weight_OI)
+/** dy W. */
+export const linearInputGradientKernel = defineKernel(
+  "linearInputGradient",
+  (dy_TO: tf.Tensor2D, weight_OI: tf.Tensor2D): tf.Tensor2D => tf.matMul(dy_TO, weight_OI),
+)
 
-export const referenceLinearParameterGradients: Kernels["linearParameterGradients"] = (dy_TO, x_TI) => ({
-  dWeight_OI: tf.matMul(kernel("transpose", transpose)(dy_TO), x_TI),
-  dBias_O: kernel("sumRows", sumRows)(dy_TO),
-})
+/** dyᵀ x and Σ_t dy. */
+export const linearParameterGradientsKernel = defineKernel(
+  "linearParameterGradients",
+  (
+    dy_TO: tf.Tensor2D,
+    x_TI: tf.Tensor2D,
+  ): { readonly dWeight_OI: tf.Tensor2D; readonly dBias_O: tf.Tensor1D } => ({
+    dWeight_OI: tf.matMul(transposeKernel(dy_TO), x_TI),
+    dBias_O: sumRowsKernel(dy_TO),
+  }),
+)
 
 /** What follows from the gradient of x Wᵀ + b, whatever came after it. */
 const backward = (
@@ -37,10 +57,8 @@ const backward = (
   if (tap !== undefined && name !== undefined) {
     tap.receive({ op: "linear", name, input_TI: x_TI, outputGradient_TO: dy_TO })
   }
-  const inputGradient = kernel("linearInputGradient", referenceLinearInputGradient)
-  return gradientsOf(tap, [inputGradient(dy_TO, weight_OI)], () => {
-    const parameterGradients = kernel("linearParameterGradients", referenceLinearParameterGradients)
-    const { dWeight_OI, dBias_O } = parameterGradients(dy_TO, x_TI)
+  return gradientsOf(tap, [linearInputGradientKernel(dy_TO, weight_OI)], () => {
+    const { dWeight_OI, dBias_O } = linearParameterGradientsKernel(dy_TO, x_TI)
     return [dWeight_OI, dBias_O]
   })
 }
@@ -60,7 +78,7 @@ export const linear = (
   return differentiable(
     differentiatedBy(tap, [x_TI], [weight_OI, bias_O]),
     () => ({
-      y: kernel("linear", referenceLinear)(x_TI, weight_OI, bias_O),
+      y: linearKernel(x_TI, weight_OI, bias_O),
       saved: { x_TI, weight_OI },
     }),
     (dy_TO: tf.Tensor2D, { x_TI, weight_OI }) => backward(tap, name, dy_TO, x_TI, weight_OI),
@@ -82,7 +100,7 @@ export const linearGelu = (
   return differentiable(
     differentiatedBy(tap, [x_TI], [weight_OI, bias_O]),
     () => {
-      const { y_TO, derivative_TO } = kernel("linearGelu", referenceLinearGelu)(x_TI, weight_OI, bias_O)
+      const { y_TO, derivative_TO } = linearGeluKernel(x_TI, weight_OI, bias_O)
       return { y: y_TO, saved: { x_TI, weight_OI, derivative_TO } }
     },
     (dy_TO: tf.Tensor2D, { x_TI, weight_OI, derivative_TO }) =>

@@ -1,9 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 
-export const referenceGatherRows: Kernels["gatherRows"] = (table_VH, ids_N) =>
-  tf.gather(table_VH, tf.tensor1d(ids_N, "int32"))
+/** Rows of a table by number, [N, H]; all numbers are rows of it. */
+export const gatherRowsKernel = defineKernel(
+  "gatherRows",
+  (table_VH: tf.Tensor2D, ids_N: Int32Array): tf.Tensor2D => tf.gather(table_VH, tf.tensor1d(ids_N, "int32")),
+)
 
 /** Rows of a table by number. @throws RangeError for a number outside it, where tfjs would read other memory */
 export const gatherRows = (table_VH: tf.Tensor2D, ids_N: Int32Array): tf.Tensor2D => {
@@ -11,21 +14,23 @@ export const gatherRows = (table_VH: tf.Tensor2D, ids_N: Int32Array): tf.Tensor2
   for (const id of ids_N) {
     if (id < 0 || id >= rows) throw new RangeError(`row ${id} of a table of ${rows} rows`)
   }
-  return kernel("gatherRows", referenceGatherRows)(table_VH, ids_N)
+  return gatherRowsKernel(table_VH, ids_N)
 }
 
-/**
- * Rows of the same id are added by a product with a 0/1 matrix, so that the scatter meets every id once: scattering
- * duplicates adds in whatever order the device's threads come.
- */
-export const referenceScatterAddRows: Kernels["scatterAddRows"] = (x_NH, ids_N, rows) => {
-  const unique = [...new Set(ids_N)]
-  const slotOf = new Map(unique.map((id, slot) => [id, slot]))
-  const selection_UN = new Float32Array(unique.length * ids_N.length)
-  for (const [n, id] of ids_N.entries()) selection_UN[slotOf.get(id)! * ids_N.length + n] = 1
-  const sums_UH = tf.matMul(tf.tensor2d(selection_UN, [unique.length, ids_N.length]), x_NH)
-  return tf.scatterND(tf.tensor2d(unique, [unique.length, 1], "int32"), sums_UH, [rows, x_NH.shape[1]])
-}
+/** out[ids[n]] = Σ x[n] over a zero [rows, H]. */
+export const scatterAddRowsKernel = defineKernel(
+  "scatterAddRows",
+  (x_NH: tf.Tensor2D, ids_N: Int32Array, rows: number): tf.Tensor2D => {
+    // Rows of the same id are added by a product with a 0/1 matrix, so that the scatter meets every id once: scattering
+    // duplicates adds in whatever order the device's threads come.
+    const unique = [...new Set(ids_N)]
+    const slotOf = new Map(unique.map((id, slot) => [id, slot]))
+    const selection_UN = new Float32Array(unique.length * ids_N.length)
+    for (const [n, id] of ids_N.entries()) selection_UN[slotOf.get(id)! * ids_N.length + n] = 1
+    const sums_UH = tf.matMul(tf.tensor2d(selection_UN, [unique.length, ids_N.length]), x_NH)
+    return tf.scatterND(tf.tensor2d(unique, [unique.length, 1], "int32"), sums_UH, [rows, x_NH.shape[1]])
+  },
+)
 
 /** Rows of a matrix, in the order of `indices`; a row may be taken more than once. */
 export const rows = (x_TH: tf.Tensor2D, indices: ArrayLike<number>): tf.Tensor2D => {
@@ -33,6 +38,6 @@ export const rows = (x_TH: tf.Tensor2D, indices: ArrayLike<number>): tf.Tensor2D
   return differentiable(
     [x_TH],
     () => ({ y: gatherRows(x_TH, ids), saved: {} }),
-    (dy_NH) => [kernel("scatterAddRows", referenceScatterAddRows)(dy_NH, ids, x_TH.shape[0])],
+    (dy_NH) => [scatterAddRowsKernel(dy_NH, ids, x_TH.shape[0])],
   )
 }

@@ -1,21 +1,28 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
-import { type Kernels, kernel } from "../kernels.ts"
+import { defineKernel } from "../kernel.ts"
 
-export const referenceSoftmaxCrossEntropy: Kernels["softmaxCrossEntropy"] = (logits_NC, labels_N) => {
-  const [count, classes] = logits_NC.shape
-  // tf.oneHot refuses a single class.
-  const target_NC = tf
-    .equal(tf.tensor2d(labels_N, [count, 1], "int32"), tf.range(0, classes, 1, "int32"))
-    .toFloat()
-  const shifted_NC = tf.sub(logits_NC, tf.max(logits_NC, 1, true))
-  const exponentials_NC = tf.exp(shifted_NC)
-  const sums_N1 = tf.sum(exponentials_NC, 1, true)
-  const chosen_N1 = tf.sum(tf.mul(shifted_NC, target_NC), 1, true)
-  const loss: tf.Scalar = tf.mean(tf.sub(tf.log(sums_N1), chosen_N1))
-  const excess_NC = tf.sub(tf.div(exponentials_NC, sums_N1), target_NC)
-  return { loss, gradient_NC: tf.div(excess_NC, count) }
-}
+/** Mean over N rows of −log softmax(logits)[label], and its gradient with respect to the logits. */
+export const softmaxCrossEntropyKernel = defineKernel(
+  "softmaxCrossEntropy",
+  (
+    logits_NC: tf.Tensor2D,
+    labels_N: Int32Array,
+  ): { readonly loss: tf.Scalar; readonly dLogits_NC: tf.Tensor2D } => {
+    const [count, classes] = logits_NC.shape
+    // tf.oneHot refuses a single class.
+    const target_NC = tf
+      .equal(tf.tensor2d(labels_N, [count, 1], "int32"), tf.range(0, classes, 1, "int32"))
+      .toFloat()
+    const shifted_NC = tf.sub(logits_NC, tf.max(logits_NC, 1, true))
+    const exponentials_NC = tf.exp(shifted_NC)
+    const sums_N1 = tf.sum(exponentials_NC, 1, true)
+    const chosen_N1 = tf.sum(tf.mul(shifted_NC, target_NC), 1, true)
+    const loss: tf.Scalar = tf.mean(tf.sub(tf.log(sums_N1), chosen_N1))
+    const excess_NC = tf.sub(tf.div(exponentials_NC, sums_N1), target_NC)
+    return { loss, dLogits_NC: tf.div(excess_NC, count) }
+  },
+)
 
 /**
  * The mean over N rows of −log softmax(logits)[label].
@@ -33,12 +40,9 @@ export const softmaxCrossEntropy = (logits_NC: tf.Tensor2D, labels_N: Int32Array
   return differentiable(
     [logits_NC],
     () => {
-      const { loss, gradient_NC } = kernel("softmaxCrossEntropy", referenceSoftmaxCrossEntropy)(
-        logits_NC,
-        labels_N,
-      )
-      return { y: loss, saved: { gradient_NC } }
+      const { loss, dLogits_NC } = softmaxCrossEntropyKernel(logits_NC, labels_N)
+      return { y: loss, saved: { dLogits_NC } }
     },
-    (dy, { gradient_NC }) => [tf.mul(gradient_NC, dy)],
+    (dy, { dLogits_NC }) => [tf.mul(dLogits_NC, dy)],
   )
 }

@@ -1,4 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core"
+import { defineKernel } from "../kernel.ts"
 
-/** The reference definition of the kernel `transpose`: [T, H] to [H, T]. */
-export const transpose = (x_TH: tf.Tensor2D): tf.Tensor2D => tf.transpose(x_TH)
+/** [H, T] from [T, H]. */
+export const transposeKernel = defineKernel(
+  "transpose",
+  (x_TH: tf.Tensor2D): tf.Tensor2D => tf.transpose(x_TH),
+)

@@ -11,14 +11,14 @@ export type Handle = number
 export type ElementType = "float32" | "int32" | "bool"
 export type Elements = Float32Array | Int32Array | Uint8Array
 
-/** [rate, seed, hash of the stream's name, site, step], or empty: no dropout. */
+/** [rate, seed, hash of the stream's name, site, iteration], or empty: no dropout. */
 export type DropoutList = Float64Array
 
 /**
  * The kernels, which check the size of everything that they are given, and throw a TypeError or a RangeError before
- * they touch what does not fit. Shapes: T tokens, R queries, H features, N rows, V rows of a table, U rows of it that
- * are given; handles are float32, lists are in the caller's memory. What `core/tensor/kernels.ts` says of a kernel of
- * the same name holds here.
+ * they touch what does not fit. Handles are float32, lists are in the caller's memory. Shapes: as in
+ * `core/tensor/kernel.ts`, and U rows of a table that are given. What a kernel computes is said by the definition of
+ * the same name, or above its function in `source/`.
  */
 export interface DeviceKernels {
   /** c_BMN = op(a_BMK) op(b_BKN); a or b may be there once for the whole batch. */
@@ -40,8 +40,8 @@ export interface DeviceKernels {
   linearParameterGradients(
     dy: Handle,
     x: Handle,
-    weight: Handle,
-    bias: Handle,
+    dWeight: Handle,
+    dBias: Handle,
     tokens: number,
     bfloat16: boolean,
   ): void
@@ -50,8 +50,8 @@ export interface DeviceKernels {
   subtract(a: Handle, b: Handle, out: Handle): void
   multiply(a: Handle, b: Handle, out: Handle): void
   fill(out: Handle, value: number): void
-  /** @param rows of the matrix that the mask covers, one for each of x; none: x is that matrix */
-  dropout(x: Handle, y: Handle, dropout: DropoutList, rows: Int32Array): void
+  /** @param indices of x's rows in the matrix that the mask covers; none: x is that matrix */
+  dropout(x: Handle, y: Handle, dropout: DropoutList, indices: Int32Array): void
   transpose(x: Handle, y: Handle, rows: number): void
   layerNorm(
     x: Handle,
@@ -69,13 +69,13 @@ export interface DeviceKernels {
     beta: Handle,
     epsilon: number,
     dropout: DropoutList,
-    rows: Int32Array,
+    indices: Int32Array,
     y: Handle,
     normalised: Handle,
     rstd: Handle,
   ): void
   layerNormInputGradient(dy: Handle, normalised: Handle, rstd: Handle, gamma: Handle, dx: Handle): void
-  layerNormParameterGradients(dy: Handle, normalised: Handle, gamma: Handle, beta: Handle): void
+  layerNormParameterGradients(dy: Handle, normalised: Handle, dGamma: Handle, dBeta: Handle): void
   /** @param statistics [heads, R, 2], for the gradient */
   attention(
     q: Handle,
@@ -102,15 +102,15 @@ export interface DeviceKernels {
     dk: Handle,
     dv: Handle,
   ): void
-  softmaxCrossEntropy(logits: Handle, labels: Int32Array, loss: Handle, gradient: Handle): void
+  softmaxCrossEntropy(logits: Handle, labels: Int32Array, loss: Handle, dLogits: Handle): void
   infoNCE(
     z1: Handle,
     z2: Handle,
     temperature: number,
     rows: number,
     loss: Handle,
-    gradient1: Handle,
-    gradient2: Handle,
+    dz1: Handle,
+    dz2: Handle,
   ): void
   gatherRows(table: Handle, ids: Int32Array, rows: Handle): void
   /** rows[slots[n]] = Σ x[n] */
@@ -124,7 +124,7 @@ export interface DeviceKernels {
   /** @param active [V], 1 for rows that ever had a gradient; marks those of this one */
   adamwRows(
     theta: Handle,
-    rows: Handle,
+    gradientRows: Handle,
     ids: Int32Array,
     m: Handle,
     v: Handle,
@@ -133,10 +133,10 @@ export interface DeviceKernels {
   ): void
   markActiveRows(m: Handle, v: Handle, active: Uint8Array): void
   /** @param gram [N, N], written */
-  gramByTokens(input: Handle, gradient: Handle, offsets: Int32Array, gram: Float64Array): void
-  gramDirectly(input: Handle, gradient: Handle, offsets: Int32Array, gram: Float64Array): void
-  /** @param y multiplied with x element by element; an empty tensor: x alone */
-  gramOfSums(x: Handle, y: Handle, offsets: Int32Array, gram: Float64Array): void
+  gramByTokens(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
+  gramDirectly(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
+  /** @param factor multiplied with x element by element; an empty tensor: x alone */
+  gramOfSums(x: Handle, factor: Handle, offsets: Int32Array, gram: Float64Array): void
 }
 
 export interface Device extends DeviceKernels {
@@ -162,10 +162,10 @@ interface Addon extends DeviceKernels {
   allocate(type: number, size: number): Handle
   release(handle: Handle): void
   write(handle: Handle, values: Elements): void
-  /** The ArrayBuffer of the region that a buffer lies in, the region's number, and the buffer's place there. */
+  /** The ArrayBuffer of the region that a buffer lies in, the region's number, and the buffer's offset there in bytes. */
   region(handle: Handle): ArrayBuffer
   regionOf(handle: Handle): number
-  place(handle: Handle): number
+  offset(handle: Handle): number
   setThreads(count: number): void
   bytesInUse(): number
   instructions(): string
@@ -185,7 +185,7 @@ export const openDevice = (path: string): Device => {
       region = addon.region(handle)
       regions.set(number, region)
     }
-    return new arrays[type](region, addon.place(handle), size)
+    return new arrays[type](region, addon.offset(handle), size)
   }
   return {
     ...addon,

@@ -1,7 +1,30 @@
-/** The fused kernels of `core/tensor/kernels.ts` on a device. */
+/** The fused kernels of the ops on a device. */
 import * as tf from "@tensorflow/tfjs-core"
-import type { AdamWCoefficients, Kernels } from "../../../core/tensor/kernels.ts"
+import { borrowKernel } from "../../../core/tensor/borrow.ts"
+import { type Implementation, implement } from "../../../core/tensor/kernel.ts"
+import { type AdamWCoefficients, adamwKernel } from "../../../core/tensor/ops/adamw.ts"
+import { attentionGradientKernel, attentionKernel } from "../../../core/tensor/ops/attention.ts"
+import { dropoutGradientKernel, dropoutKernel } from "../../../core/tensor/ops/dropout.ts"
+import { globalNormKernel } from "../../../core/tensor/ops/global-norm.ts"
+import { infoNCEKernel } from "../../../core/tensor/ops/info-nce.ts"
+import {
+  layerNormInputGradientKernel,
+  layerNormKernel,
+  layerNormParameterGradientsKernel,
+  residualNormKernel,
+} from "../../../core/tensor/ops/layer-norm.ts"
+import {
+  linearGeluKernel,
+  linearInputGradientKernel,
+  linearKernel,
+  linearParameterGradientsKernel,
+} from "../../../core/tensor/ops/linear.ts"
+import { gatherRowsKernel, scatterAddRowsKernel } from "../../../core/tensor/ops/rows.ts"
+import { softmaxCrossEntropyKernel } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import type { Dropout } from "../../../core/tensor/stream.ts"
+// The probe's own kernels: a backend may speed up what a plugin defines, and core does not know of the Fisher.
+import { sumsGramKernel } from "../../probe/fisher/gram.ts"
+import { linearGramKernel } from "../../probe/fisher/linear.ts"
 import type { DeviceBackend } from "./backend.ts"
 
 const noDropout = new Float64Array()
@@ -32,8 +55,8 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
   return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
 }
 
-/** All but what only reference definitions ask for. */
-export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "transpose" | "sumRows"> => {
+/** All but what only definitions call for. */
+export const deviceKernels = (backend: DeviceBackend): readonly Implementation[] => {
   const { device } = backend
   const of = (tensor: tf.Tensor) => backend.floats(tensor)
   const allocate = <T extends tf.Tensor>(shape: readonly number[]): T =>
@@ -52,25 +75,25 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
   }
   const noNumbers = () => tf.tidy(() => tf.keep(allocate<tf.Tensor1D>([0])))
 
-  return {
-    linear: (x_TI, weight_OI, bias_O) => {
+  return [
+    implement(linearKernel, (x_TI, weight_OI, bias_O) => {
       const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
       device.linear(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), backend.bfloat16)
       return y_TO
-    },
-    linearGelu: (x_TI, weight_OI, bias_O) => {
+    }),
+    implement(linearGeluKernel, (x_TI, weight_OI, bias_O) => {
       const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
       const derivative_TO = like(y_TO)
       device.linearGelu(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), of(derivative_TO), backend.bfloat16)
       return { y_TO, derivative_TO }
-    },
-    linearInputGradient: (dy_TO, weight_OI) => {
+    }),
+    implement(linearInputGradientKernel, (dy_TO, weight_OI) => {
       const tokens = dy_TO.shape[0]
       const dx_TI = allocate<tf.Tensor2D>([tokens, weight_OI.shape[1]])
       device.linearInputGradient(of(dy_TO), of(weight_OI), of(dx_TI), tokens, backend.bfloat16)
       return dx_TI
-    },
-    linearParameterGradients: (dy_TO, x_TI) => {
+    }),
+    implement(linearParameterGradientsKernel, (dy_TO, x_TI) => {
       const [tokens, outputs] = dy_TO.shape
       const dWeight_OI = allocate<tf.Tensor2D>([outputs, x_TI.shape[1]])
       const dBias_O = allocate<tf.Tensor1D>([outputs])
@@ -83,10 +106,10 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         backend.bfloat16,
       )
       return { dWeight_OI, dBias_O }
-    },
-    dropout: (x, dropout, indices) => ({ y: drop(x, dropout, indices), mask: undefined }),
-    dropoutGradient: (dy, _mask, dropout, indices) => drop(dy, dropout, indices),
-    residualNorm: (x_TH, residual_TH, gamma_H, beta_H, epsilon, dropout, indices) => {
+    }),
+    implement(dropoutKernel, (x, dropout, indices) => ({ y: drop(x, dropout, indices), mask: undefined })),
+    implement(dropoutGradientKernel, (dy, _mask, dropout, indices) => drop(dy, dropout, indices)),
+    implement(residualNormKernel, (x_TH, residual_TH, gamma_H, beta_H, epsilon, dropout, indices) => {
       const result = norm(x_TH)
       device.residualNorm(
         of(x_TH),
@@ -101,8 +124,8 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         of(result.rstd_T),
       )
       return { ...result, mask: undefined }
-    },
-    layerNorm: (x_TH, gamma_H, beta_H, epsilon) => {
+    }),
+    implement(layerNormKernel, (x_TH, gamma_H, beta_H, epsilon) => {
       const result = norm(x_TH)
       device.layerNorm(
         of(x_TH),
@@ -114,13 +137,13 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         of(result.rstd_T),
       )
       return result
-    },
-    layerNormInputGradient: (dy_TH, normalised_TH, rstd_T, gamma_H) => {
+    }),
+    implement(layerNormInputGradientKernel, (dy_TH, normalised_TH, rstd_T, gamma_H) => {
       const dx_TH = like(dy_TH)
       device.layerNormInputGradient(of(dy_TH), of(normalised_TH), of(rstd_T), of(gamma_H), of(dx_TH))
       return dx_TH
-    },
-    layerNormParameterGradients: (dy_TH, normalised_TH) => {
+    }),
+    implement(layerNormParameterGradientsKernel, (dy_TH, normalised_TH) => {
       const hidden = dy_TH.shape[1]
       const result = { dGamma_H: allocate<tf.Tensor1D>([hidden]), dBeta_H: allocate<tf.Tensor1D>([hidden]) }
       device.layerNormParameterGradients(
@@ -130,14 +153,14 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         of(result.dBeta_H),
       )
       return result
-    },
-    gatherRows: (table_VH, ids_N) => {
+    }),
+    implement(gatherRowsKernel, (table_VH, ids_N) => {
       const rows_NH = allocate<tf.Tensor2D>([ids_N.length, table_VH.shape[1]])
       device.gatherRows(of(table_VH), ids_N, of(rows_NH))
       return rows_NH
-    },
+    }),
     /** Of the result, only the rows that are not zero are there until somebody wants it whole. */
-    scatterAddRows: (x_NH, ids_N, rows) => {
+    implement(scatterAddRowsKernel, (x_NH, ids_N, rows) => {
       const width = x_NH.shape[1]
       const { ids, slots } = distinct(ids_N)
       if (ids.length > 0 && (ids[0]! < 0 || ids.at(-1)! >= rows)) {
@@ -147,13 +170,13 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
       device.sumIntoRows(of(x_NH), slots, sums)
       const info = backend.allocateSparse([rows, width], { ids, rows: sums, width })
       return tf.engine().makeTensorFromTensorInfo(info, backend) as tf.Tensor2D
-    },
-    softmaxCrossEntropy: (logits_NC, labels_N) => {
-      const result = { loss: allocate<tf.Scalar>([]), gradient_NC: like(logits_NC) }
-      device.softmaxCrossEntropy(of(logits_NC), labels_N, of(result.loss), of(result.gradient_NC))
+    }),
+    implement(softmaxCrossEntropyKernel, (logits_NC, labels_N) => {
+      const result = { loss: allocate<tf.Scalar>([]), dLogits_NC: like(logits_NC) }
+      device.softmaxCrossEntropy(of(logits_NC), labels_N, of(result.loss), of(result.dLogits_NC))
       return result
-    },
-    infoNCE: (z1_ND, z2_ND, temperature) => {
+    }),
+    implement(infoNCEKernel, (z1_ND, z2_ND, temperature) => {
       const result = { loss: allocate<tf.Scalar>([]), dz1_ND: like(z1_ND), dz2_ND: like(z2_ND) }
       const rows = z1_ND.shape[0]
       device.infoNCE(
@@ -166,9 +189,9 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         of(result.dz2_ND),
       )
       return result
-    },
+    }),
     /** Keeps two numbers for each row of probabilities, from which the gradient makes them once more. */
-    attention: (q_RH, k_TH, v_TH, { heads, offsets, queryIndices }, dropout) => {
+    implement(attentionKernel, (q_RH, k_TH, v_TH, { heads, offsets, queryIndices }, dropout) => {
       const y_RH = like(q_RH)
       const statistics = allocate<tf.Tensor1D>([2 * heads * queryIndices.length])
       const list = dropoutList(dropout)
@@ -184,26 +207,29 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
         of(statistics),
       )
       return { y_RH, saved: { probabilities: statistics, mask: undefined } }
-    },
-    attentionGradient: (dy_RH, q_RH, k_TH, v_TH, saved, { heads, offsets, queryIndices }, dropout) => {
-      const result = { dq_RH: like(q_RH), dk_TH: like(k_TH), dv_TH: like(v_TH) }
-      device.attentionGradient(
-        of(dy_RH),
-        of(q_RH),
-        of(k_TH),
-        of(v_TH),
-        of(saved.probabilities),
-        heads,
-        offsets,
-        queryIndices,
-        dropoutList(dropout),
-        of(result.dq_RH),
-        of(result.dk_TH),
-        of(result.dv_TH),
-      )
-      return result
-    },
-    globalNorm: (tensors) => {
+    }),
+    implement(
+      attentionGradientKernel,
+      (dy_RH, q_RH, k_TH, v_TH, saved, { heads, offsets, queryIndices }, dropout) => {
+        const result = { dq_RH: like(q_RH), dk_TH: like(k_TH), dv_TH: like(v_TH) }
+        device.attentionGradient(
+          of(dy_RH),
+          of(q_RH),
+          of(k_TH),
+          of(v_TH),
+          of(saved.probabilities),
+          heads,
+          offsets,
+          queryIndices,
+          dropoutList(dropout),
+          of(result.dq_RH),
+          of(result.dk_TH),
+          of(result.dv_TH),
+        )
+        return result
+      },
+    ),
+    implement(globalNormKernel, (tensors) => {
       let sum = 0
       for (const tensor of tensors) {
         const { sparse } = backend.dataOf(tensor)
@@ -214,8 +240,8 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
             : device.sumOfSquares(sparse.rows, sparse.width)
       }
       return Math.sqrt(sum)
-    },
-    adamw: (theta, gradient, m, v, coefficients) => {
+    }),
+    implement(adamwKernel, (theta, gradient, m, v, coefficients) => {
       // What others see of θ stays as it is.
       const shared = backend.refCount(theta.dataId) > 1
       const next = shared ? tf.tensor(theta.dataSync(), theta.shape) : theta
@@ -232,20 +258,20 @@ export const deviceKernels = (backend: DeviceBackend): Omit<Kernels, "gelu" | "t
       }
       device.adamwRows(of(next), sparse.rows, sparse.ids, of(m), of(v), moment.activeRows, list)
       return { theta: next, m, v }
-    },
-    linearGram: (input_TI, outputGradient_TO, offsets, method) => {
+    }),
+    implement(linearGramKernel, (input_TI, outputGradient_TO, offsets, method) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
       if (method === "token") device.gramByTokens(of(input_TI), of(outputGradient_TO), offsets, gram)
       else device.gramDirectly(of(input_TI), of(outputGradient_TO), offsets, gram)
       return gram
-    },
-    borrow: (tensor) => device.borrow(of(tensor), "float32", tensor.size) as Float32Array,
-    sumsGram: (x_TD, offsets, factor_TD) => {
+    }),
+    implement(borrowKernel, (tensor) => device.borrow(of(tensor), "float32", tensor.size) as Float32Array),
+    implement(sumsGramKernel, (x_TD, offsets, factor_TD) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
       const factor = factor_TD ?? noNumbers()
       device.gramOfSums(of(x_TD), of(factor), offsets, gram)
       if (factor_TD === undefined) factor.dispose()
       return gram
-    },
-  }
+    }),
+  ]
 }

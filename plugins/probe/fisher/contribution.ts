@@ -1,7 +1,7 @@
 /** What a tapped op tells of the Gram matrices of its parameters. */
 import type { Tapped } from "../../../core/tensor/tap.ts"
 import { embeddingGram } from "./embedding.ts"
-import { sumsGram } from "./gram.ts"
+import { sumsGramKernel } from "./gram.ts"
 import type { GramMethod } from "./gram-method.ts"
 import { linearGram } from "./linear.ts"
 
@@ -27,14 +27,14 @@ export const contributionsOf = (
       const { input_TI, outputGradient_TO } = tapped
       return [
         { parameter: weight, gram: linearGram({ input_TI, outputGradient_TO, offsets }, method) },
-        { parameter: bias, gram: sumsGram(outputGradient_TO, offsets) },
+        { parameter: bias, gram: sumsGramKernel(outputGradient_TO, offsets) },
       ]
     }
     case "layerNorm": {
       const { normalised_TH, outputGradient_TH } = tapped
       return [
-        { parameter: weight, gram: sumsGram(outputGradient_TH, offsets, normalised_TH) },
-        { parameter: bias, gram: sumsGram(outputGradient_TH, offsets) },
+        { parameter: weight, gram: sumsGramKernel(outputGradient_TH, offsets, normalised_TH) },
+        { parameter: bias, gram: sumsGramKernel(outputGradient_TH, offsets) },
       ]
     }
     case "embedding": {

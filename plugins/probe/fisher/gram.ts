@@ -3,9 +3,9 @@
  * Shapes: N samples, T tokens of all samples side by side, D features.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type Kernels, kernel } from "../../../core/tensor/kernels.ts"
+import { defineKernel } from "../../../core/tensor/kernel.ts"
 import { gatherRows } from "../../../core/tensor/ops/rows.ts"
-import { sumRows } from "../../../core/tensor/ops/sum-rows.ts"
+import { sumRowsKernel } from "../../../core/tensor/ops/sum-rows.ts"
 
 /** Adds `addend` to `sum`, element by element. */
 export const addTo = (sum: Float64Array, addend: ArrayLike<number>): void => {
@@ -54,21 +54,25 @@ const sumsBySample = (x_TD: tf.Tensor2D, offsets: Int32Array): readonly Float32A
   const d = x_TD.shape[1]
   const sums_ND = tf.tidy(() => {
     const sums = Array.from({ length: n }, (_, i) =>
-      tf.tidy(() => kernel("sumRows", sumRows)(slice(x_TD, offsets[i]!, offsets[i + 1]!))),
+      tf.tidy(() => sumRowsKernel(slice(x_TD, offsets[i]!, offsets[i + 1]!))),
     )
     return tf.stack(sums).dataSync<"float32">()
   })
   return Array.from({ length: n }, (_, i) => sums_ND.subarray(i * d, (i + 1) * d))
 }
 
-export const referenceSumsGram: Kernels["sumsGram"] = (x_TD, offsets, factor_TD) => {
-  if (factor_TD === undefined) return gramOf(sumsBySample(x_TD, offsets))
-  const product_TD: tf.Tensor2D = tf.mul(x_TD, factor_TD)
-  const gram = gramOf(sumsBySample(product_TD, offsets))
-  product_TD.dispose()
-  return gram
-}
-
-/** The Gram matrix of each sample's sum over its tokens, of x or of x · factor element by element. */
-export const sumsGram: Kernels["sumsGram"] = (x_TD, offsets, factor_TD) =>
-  kernel("sumsGram", referenceSumsGram)(x_TD, offsets, factor_TD)
+/**
+ * The Gram matrix of each sample's sum over its tokens, of x or of x · factor element by element: [N, N].
+ *
+ * @param offsets [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1
+ */
+export const sumsGramKernel = defineKernel(
+  "sumsGram",
+  (x_TD: tf.Tensor2D, offsets: Int32Array, factor_TD?: tf.Tensor2D): Float64Array => {
+    if (factor_TD === undefined) return gramOf(sumsBySample(x_TD, offsets))
+    const product_TD: tf.Tensor2D = tf.mul(x_TD, factor_TD)
+    const gram = gramOf(sumsBySample(product_TD, offsets))
+    product_TD.dispose()
+    return gram
+  },
+)

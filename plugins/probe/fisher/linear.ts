@@ -5,9 +5,9 @@
  * backend multiplies transposed ones ten times slower.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type Kernels, kernel } from "../../../core/tensor/kernels.ts"
+import { defineKernel } from "../../../core/tensor/kernel.ts"
 import { gatherRows } from "../../../core/tensor/ops/rows.ts"
-import { transpose as transposeDefinition } from "../../../core/tensor/ops/transpose.ts"
+import { transposeKernel } from "../../../core/tensor/ops/transpose.ts"
 import { addTo, mirror, slice } from "./gram.ts"
 import { cheaper, type GramMethod, rowsAtATime, rowsInASum, tilesOf } from "./gram-method.ts"
 
@@ -22,18 +22,32 @@ export interface Factors {
 export const linearGram = (factors: Factors, method: GramMethod | "cheaper"): Float64Array => {
   const { input_TI, outputGradient_TO, offsets } = factors
   const chosen = method === "cheaper" ? cheaper(shapeOf(factors)) : method
-  return kernel("linearGram", referenceLinearGram)(input_TI, outputGradient_TO, offsets, chosen)
+  return linearGramKernel(input_TI, outputGradient_TO, offsets, chosen)
 }
 
-export const referenceLinearGram: Kernels["linearGram"] = (input_TI, outputGradient_TO, offsets, method) => {
-  const n = offsets.length - 1
-  const gram = new Float64Array(n * n)
-  tf.tidy(() => {
-    const add = method === "token" ? addByTokens : addDirectly
-    add(gram, { input_TI, outputGradient_TO, offsets })
-  })
-  return mirror(gram)
-}
+/**
+ * K_ij = ⟨Gᵢ, Gⱼ⟩ of N samples' gradients, by pairs of tokens or from the gradients themselves: [N, N], symmetric,
+ * row-major.
+ *
+ * @param offsets as in `Factors`
+ */
+export const linearGramKernel = defineKernel(
+  "linearGram",
+  (
+    input_TI: tf.Tensor2D,
+    outputGradient_TO: tf.Tensor2D,
+    offsets: Int32Array,
+    method: GramMethod,
+  ): Float64Array => {
+    const n = offsets.length - 1
+    const gram = new Float64Array(n * n)
+    tf.tidy(() => {
+      const add = method === "token" ? addByTokens : addDirectly
+      add(gram, { input_TI, outputGradient_TO, offsets })
+    })
+    return mirror(gram)
+  },
+)
 
 /** Which token is which sample's: [N, T] of 0 and 1. */
 const membership = (offsets: Int32Array): tf.Tensor2D => {
@@ -56,8 +70,6 @@ const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors) => ({
   lengths: lengthsOf(offsets),
 })
 
-const transpose = (x: tf.Tensor2D): tf.Tensor2D => kernel("transpose", transposeDefinition)(x)
-
 /**
  * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ), without ever forming a gradient: tile by tile, a number for each pair of tokens,
  * in the upper triangle. Sums over the first sample's tokens are in float64.
@@ -68,9 +80,9 @@ const addByTokens = (gram: Float64Array, { input_TI, outputGradient_TO, offsets 
     .filter(({ tokens }) => tokens > 0)
     .map(({ first, end }) => ({ first, end, from: offsets[first]!, to: offsets[end]! }))
   const transposed = tiles.map(({ first, end, from, to }) => ({
-    input: transpose(slice(input_TI, from, to)),
-    gradient: transpose(slice(outputGradient_TO, from, to)),
-    member: transpose(membership(offsets.subarray(first, end + 1))),
+    input: transposeKernel(slice(input_TI, from, to)),
+    gradient: transposeKernel(slice(outputGradient_TO, from, to)),
+    member: transposeKernel(membership(offsets.subarray(first, end + 1))),
   }))
   for (const [index, one] of tiles.entries()) {
     const input = slice(input_TI, one.from, one.to)
@@ -105,7 +117,7 @@ const addDirectly = (gram: Float64Array, factors: Factors): void => {
   const samples = shape.lengths.map((length, i) => ({
     length,
     input_LI: slice(input_TI, offsets[i]!, offsets[i + 1]!),
-    gradient_OL: tf.tidy(() => transpose(slice(outputGradient_TO, offsets[i]!, offsets[i + 1]!))),
+    gradient_OL: tf.tidy(() => transposeKernel(slice(outputGradient_TO, offsets[i]!, offsets[i + 1]!))),
   }))
   const atATime = rowsAtATime(shape)
   const inASum = rowsInASum(shape)
@@ -139,6 +151,6 @@ const productsOfRows = (gradients: tf.Tensor2D, n: number, first: number, count:
         (_, at) => Math.floor(at / count) * (all / n) + first + (at % count),
       )
       const rows_NK: tf.Tensor2D = tf.reshape(gatherRows(gradients, ids), [n, count * inputs])
-      return tf.matMul(rows_NK, transpose(rows_NK))
+      return tf.matMul(rows_NK, transposeKernel(rows_NK))
     })
     .dataSync<"float32">()

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import { borrow, sourceOf } from "../../../core/tensor/borrow.ts"
+import { borrowKernel, sourceOf } from "../../../core/tensor/borrow.ts"
 import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import { noise } from "./against-float64.ts"
 import { onEveryDefinition } from "./every-definition.ts"
@@ -16,8 +16,8 @@ onEveryDefinition("a tensor that is borrowed", () => {
     const tensor = tf.tensor2d(values, [5, 7])
     // A view of another shape shares the numbers.
     const reshaped = tf.reshape(tensor, [35])
-    expect(Array.from(await borrow(tensor))).toEqual([...values])
-    expect(Array.from(await borrow(reshaped))).toEqual([...values])
+    expect(Array.from(await borrowKernel(tensor))).toEqual([...values])
+    expect(Array.from(await borrowKernel(reshaped))).toEqual([...values])
     tf.dispose([tensor, reshaped])
     expect(tf.memory().numTensors).toBe(before)
   })

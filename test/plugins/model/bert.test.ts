@@ -2,10 +2,10 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:te
 import * as tf from "@tensorflow/tfjs-core"
 import { packSequences, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { hostKernels } from "../../../core/tensor/host/kernels.ts"
-import { registerKernels } from "../../../core/tensor/kernels.ts"
-import { referenceAttention } from "../../../core/tensor/ops/attention.ts"
-import { referenceDropout } from "../../../core/tensor/ops/dropout.ts"
-import { referenceResidualNorm } from "../../../core/tensor/ops/layer-norm.ts"
+import { implement, registerKernels } from "../../../core/tensor/kernel.ts"
+import { attentionKernel } from "../../../core/tensor/ops/attention.ts"
+import { dropoutKernel } from "../../../core/tensor/ops/dropout.ts"
+import { residualNormKernel } from "../../../core/tensor/ops/layer-norm.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
 import { type Dropout, stream } from "../../../core/tensor/stream.ts"
@@ -122,15 +122,14 @@ describe("dropout", () => {
         seen.push(...args.filter((value): value is Dropout => Object.hasOwn(Object(value), "rate")))
         return body(...args)
       }
-    registerKernels("cpu", {
-      ...hostKernels,
-      attention: recording(referenceAttention),
-      dropout: recording(referenceDropout),
-      residualNorm: (x, residual, gamma, beta, epsilon, dropout, indices) => {
+    registerKernels("cpu", [
+      implement(attentionKernel, recording(attentionKernel.definition)),
+      implement(dropoutKernel, recording(dropoutKernel.definition)),
+      implement(residualNormKernel, (x, residual, gamma, beta, epsilon, dropout, indices) => {
         if (dropout !== undefined) seen.push(dropout)
-        return referenceResidualNorm(x, residual, gamma, beta, epsilon, undefined, indices)
-      },
-    })
+        return residualNormKernel.definition(x, residual, gamma, beta, epsilon, undefined, indices)
+      }),
+    ])
     try {
       logitsOf(model, batch, training(5, 0.3))
     } finally {

@@ -44,7 +44,7 @@ napi_value write(napi_env env, napi_callback_info info) {
 }
 
 // region(handle): the ArrayBuffer of the region of memory that the tensor lies in, which is never freed, and
-// place(handle): the offset of its first byte there. So a tensor can be looked at without a copy.
+// offset(handle): that of its first byte there. So a tensor can be read without a copy.
 napi_value region(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     size_t count = 1;
@@ -58,7 +58,7 @@ napi_value region(napi_env env, napi_callback_info info) {
   });
 }
 int64_t region_of(int64_t handle) { return heap.find(handle).region; }
-int64_t place(int64_t handle) {
+int64_t offset(int64_t handle) {
   const Allocation& allocation = heap.find(handle);
   return allocation.data - allocation.region_start;
 }
@@ -75,7 +75,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   bind<bytes_in_use>(env, exports, "bytesInUse");
   bind<set_threads>(env, exports, "setThreads");
   bind<region_of>(env, exports, "regionOf");
-  bind<place>(env, exports, "place");
+  bind<offset>(env, exports, "offset");
   define(env, exports, "write", write);
   define(env, exports, "region", region);
   define(env, exports, "instructions", instruction_set);

@@ -33,7 +33,7 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
       subtract: () => device.subtract(two, two, three),
       multiply: () => device.multiply(two, three, two),
       dropout: () => device.dropout(two, three, noDropout, none),
-      "dropout's draw": () => device.dropout(two, two, Float64Array.of(0.1, 1), none),
+      "dropout's list": () => device.dropout(two, two, Float64Array.of(0.1, 1), none),
       "dropout's rate": () => device.dropout(two, two, Float64Array.of(1, 0, 0, 0, 0), none),
       transpose: () => device.transpose(three, three, 2),
       layerNorm: () => device.layerNorm(two, two, three, 1, two, two, one),
@@ -41,7 +41,7 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
       layerNormInputGradient: () => device.layerNormInputGradient(two, two, two, two, two),
       layerNormParameterGradients: () => device.layerNormParameterGradients(three, three, two, two),
       attention: () => device.attention(two, two, two, 1, offsets, Int32Array.of(0, 1), noDropout, two, two),
-      "attention's places": () =>
+      "attention's query indices": () =>
         device.attention(two, two, two, 1, offsets, Int32Array.of(1, 0), noDropout, two, two),
       "attention's offsets": () =>
         device.attention(two, two, two, 1, Int32Array.of(0, 5, 2), Int32Array.of(0, 1), noDropout, two, two),
@@ -97,7 +97,7 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
   test("handles that are pretrained, never given out or no handles at all are refused", () => {
     const [live, gone] = [device.allocate("float32", 2), device.allocate("float32", 2)]
     device.release(gone)
-    // Its place in the table is taken again: the old handle stays dead.
+    // Its slot in the table is taken again: the old handle stays dead.
     const next = device.allocate("float32", 2)
     expect(next).not.toBe(gone)
     for (const handle of [gone, -1, 0.5, Number.NaN, 2 ** 53, 12345]) {

@@ -2,20 +2,19 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { startBackend } from "../../../../core/tensor/backend.ts"
-import { type AdamWCoefficients, type Kernels, kernel } from "../../../../core/tensor/kernels.ts"
-import { referenceAdamW } from "../../../../core/tensor/ops/adamw.ts"
+import { type AdamWCoefficients, adamwKernel } from "../../../../core/tensor/ops/adamw.ts"
 import { attention } from "../../../../core/tensor/ops/attention.ts"
 import { dropout } from "../../../../core/tensor/ops/dropout.ts"
 import { embedding } from "../../../../core/tensor/ops/embedding.ts"
-import { referenceGlobalNorm } from "../../../../core/tensor/ops/global-norm.ts"
+import { globalNormKernel } from "../../../../core/tensor/ops/global-norm.ts"
 import { residualNorm } from "../../../../core/tensor/ops/layer-norm.ts"
 import { linearGelu } from "../../../../core/tensor/ops/linear.ts"
-import { referenceScatterAddRows } from "../../../../core/tensor/ops/rows.ts"
+import { scatterAddRowsKernel } from "../../../../core/tensor/ops/rows.ts"
 import { fillDropoutMask, stream } from "../../../../core/tensor/stream.ts"
 import { cpu } from "../../../../plugins/backend/cpu.ts"
 import { native } from "../../../../plugins/backend/native.ts"
-import { referenceSumsGram } from "../../../../plugins/probe/fisher/gram.ts"
-import { referenceLinearGram } from "../../../../plugins/probe/fisher/linear.ts"
+import { sumsGramKernel } from "../../../../plugins/probe/fisher/gram.ts"
+import { linearGramKernel } from "../../../../plugins/probe/fisher/linear.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
 import { deviation, devices } from "./devices.ts"
@@ -96,7 +95,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     }
   })
 
-  test("asking at some places gives the rows of asking at all, to the bit", () => {
+  test("attention of some queries gives their rows of that of all, to the bit", () => {
     tf.setBackend("native")
     tf.tidy(() => {
       const [q, k, v] = [0, 1, 2].map((site) => random<tf.Tensor2D>(site, [40, 32])) as [
@@ -174,7 +173,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
       random<tf.Tensor2D>(2, [tokens, outputs]),
     ]
     const factor = random<tf.Tensor2D>(3, [tokens, inputs])
-    const held = (name: "linearGram" | "sumsGram", found: Float64Array, expected: Float64Array) => {
+    const held = (name: string, found: Float64Array, expected: Float64Array) => {
       expect({ name, close: deviation(found, expected) < 1e-6 }).toEqual({ name, close: true })
       expect(
         found.every(
@@ -183,17 +182,19 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
         ),
       ).toBe(true)
     }
-    for (const way of ["token", "direct"] as const) {
-      const run = kernel("linearGram", referenceLinearGram)
+    for (const method of ["token", "direct"] as const) {
       held(
-        "linearGram",
-        run(input, gradient, offsets, way),
-        referenceLinearGram(input, gradient, offsets, way),
+        method,
+        linearGramKernel(input, gradient, offsets, method),
+        linearGramKernel.definition(input, gradient, offsets, method),
       )
     }
-    const sums = kernel("sumsGram", referenceSumsGram)
-    held("sumsGram", sums(input, offsets), referenceSumsGram(input, offsets))
-    held("sumsGram", sums(input, offsets, factor), referenceSumsGram(input, offsets, factor))
+    held("sums", sumsGramKernel(input, offsets), sumsGramKernel.definition(input, offsets))
+    held(
+      "sums with a factor",
+      sumsGramKernel(input, offsets, factor),
+      sumsGramKernel.definition(input, offsets, factor),
+    )
     tf.dispose([input, gradient, factor])
   })
 
@@ -228,20 +229,21 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
     stepSize: 1e-2,
     decay: 0,
   }
-  const scatter: Kernels["scatterAddRows"] = (x, ids, rows) =>
-    kernel("scatterAddRows", referenceScatterAddRows)(x, ids, rows)
-  const adamw: Kernels["adamw"] = (...args) => kernel("adamw", referenceAdamW)(...args)
-  const globalNorm: Kernels["globalNorm"] = (tensors) => kernel("globalNorm", referenceGlobalNorm)(tensors)
 
   test("are those of the definition", () => {
     tf.tidy(() => {
       const ids = Int32Array.of(3, 49, 3, 0, 3)
       const x = random<tf.Tensor2D>(1, [5, 7])
       expect(
-        deviation(scatter(x, ids, 50).dataSync(), referenceScatterAddRows(x, ids, 50).dataSync()),
+        deviation(
+          scatterAddRowsKernel(x, ids, 50).dataSync(),
+          scatterAddRowsKernel.definition(x, ids, 50).dataSync(),
+        ),
       ).toBeLessThan(1e-6)
-      expect(() => scatter(x, Int32Array.of(0, 1, 2, 3, 50), 50)).toThrow("of a table of 50 rows")
-      const none = scatter(tf.zeros([0, 7]), new Int32Array(), 50)
+      expect(() => scatterAddRowsKernel(x, Int32Array.of(0, 1, 2, 3, 50), 50)).toThrow(
+        "of a table of 50 rows",
+      )
+      const none = scatterAddRowsKernel(tf.zeros([0, 7]), new Int32Array(), 50)
       expect(none.dataSync().every((value) => value === 0)).toBe(true)
     })
   })
@@ -259,11 +261,11 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
       for (const [step, rows] of steps.entries()) {
         const ids = Int32Array.from(rows)
         const x = random<tf.Tensor2D>(step, [rows.length, 7])
-        const gradient = scatter(x, ids, 50)
-        const whole = tf.tensor2d(scatter(x, ids, 50).dataSync() as Float32Array, shape)
-        expect(globalNorm([gradient])).toBe(globalNorm([whole]))
-        sparse = adamw(sparse.theta, gradient, sparse.m, sparse.v, { ...coefficients, decay })
-        dense = adamw(dense.theta, whole, dense.m, dense.v, { ...coefficients, decay })
+        const gradient = scatterAddRowsKernel(x, ids, 50)
+        const whole = tf.tensor2d(scatterAddRowsKernel(x, ids, 50).dataSync() as Float32Array, shape)
+        expect(globalNormKernel([gradient])).toBe(globalNormKernel([whole]))
+        sparse = adamwKernel(sparse.theta, gradient, sparse.m, sparse.v, { ...coefficients, decay })
+        dense = adamwKernel(dense.theta, whole, dense.m, dense.v, { ...coefficients, decay })
         for (const part of ["theta", "m", "v"] as const) {
           expect(sparse[part].dataSync()).toEqual(dense[part].dataSync())
         }
@@ -281,7 +283,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
     const seen = theta.clone()
     const before = seen.dataSync()
     const zero = () => tf.zeros([3])
-    const next = adamw(theta, tf.ones([3]), zero(), zero(), coefficients)
+    const next = adamwKernel(theta, tf.ones([3]), zero(), zero(), coefficients)
     expect(seen.dataSync()).toEqual(before)
     expect(next.theta.dataSync()).not.toEqual(before)
   })
