@@ -123,9 +123,9 @@ const softmaxAndDrop = (
         scores[row + j] = exponential
         sum += exponential
       }
-      const normaliser = 1 / sum
+      const inverseSum = 1 / sum
       for (let j = 0; j < length; j++) {
-        const p = scores[row + j]! * normaliser
+        const p = scores[row + j]! * inverseSum
         probabilities[flat + j] = p
         scores[row + j] = mask === undefined ? p : p * mask[flat + j]!
       }

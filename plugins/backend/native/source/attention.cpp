@@ -5,8 +5,9 @@
 #include <cmath>
 #include <vector>
 
+#include "binding.h"
 #include "dropout.h"
-#include "kernels.h"
+#include "gemm.h"
 #include "threads.h"
 
 namespace native {
@@ -23,32 +24,33 @@ struct Layout {
   int64_t tokens, queries, heads, hidden, d;
   float scale;
   std::vector<Sequence> sequences;
-  List<int32_t> places;
+  List<int32_t> query_indices;
 
-  Layout(In q, In k, int64_t head_count, const List<int32_t>& offsets, const List<int32_t>& query_places)
-      : heads(head_count), places(query_places) {
+  Layout(In q, In k, int64_t head_count, const List<int32_t>& offsets, const List<int32_t>& indices)
+      : heads(head_count), query_indices(indices) {
     expect(offsets.size > 1, "no sequences");
     tokens = offsets[offsets.size - 1];
     expect_offsets(offsets, tokens);
-    queries = places.size;
+    queries = query_indices.size;
     expect(tokens > 0 && k.size % tokens == 0, "k is not of as many rows as there are tokens");
     hidden = k.size / tokens;
     expect(heads > 0 && hidden % heads == 0, "the heads do not divide the features");
     expect_size(q, queries * hidden, "q");
-    expect_below(places, tokens, "places");
+    expect_below(query_indices, tokens, "query indices");
     d = hidden / heads;
     scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d)));
     int64_t query = 0, probability = 0;
     for (int64_t n = 0; n + 1 < offsets.size; n++) {
       Sequence s{offsets[n], offsets[n + 1] - offsets[n], query, 0, probability};
-      for (; query < queries && places[query] < offsets[n + 1]; query++) {
-        expect(places[query] >= offsets[n] && (query == 0 || places[query - 1] < places[query]), "places do not rise");
+      for (; query < queries && query_indices[query] < offsets[n + 1]; query++) {
+        expect(query_indices[query] >= offsets[n] && (query == 0 || query_indices[query - 1] < query_indices[query]),
+               "query indices do not rise");
         s.queries++;
       }
       probability += heads * s.length * s.length;
       sequences.push_back(s);
     }
-    expect(query == queries, "places do not rise");
+    expect(query == queries, "query indices do not rise");
   }
 
   // What a head costs, in multiplications, with `products` of its matrices.
@@ -62,7 +64,7 @@ struct Layout {
   }
   // Elements of the dropout mask for a row of probabilities.
   int64_t element(const Sequence& s, int64_t head, int64_t query) const {
-    return s.probability + (head * s.length + places[s.query + query] - s.token) * s.length;
+    return s.probability + (head * s.length + query_indices[s.query + query] - s.token) * s.length;
   }
 };
 
@@ -74,21 +76,23 @@ void score(const Layout& layout, const Sequence& s, int64_t head, const float* q
 
 }  // namespace
 
-void attention(In q, In k, In v, int64_t heads, List<int32_t> offsets, List<int32_t> places, List<double> draw, Out y,
-               Out statistics) {
-  const Layout layout(q, k, heads, offsets, places);
-  const Dropout mask(draw);
-  expect_size(v, k.size, "v");
-  expect_size(y, q.size, "y");
+// R queries, each of a token of one of the packed sequences; query_indices_R rise. The gradient is given `statistics`
+// again: of each head's row of scores the largest, and one over the sum of exponentials, [heads, R, 2].
+void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, List<int32_t> query_indices_R,
+               List<double> dropout, Out y_RH, Out statistics) {
+  const Layout layout(q_RH, k_TH, heads, offsets, query_indices_R);
+  const Dropout mask(dropout);
+  expect_size(v_TH, k_TH.size, "v");
+  expect_size(y_RH, q_RH.size, "y");
   expect_size(statistics, 2 * heads * layout.queries, "statistics");
-  share(layout.sequences.size() * heads, layout.work(2), [&](int64_t item) {
+  parallel_for(layout.sequences.size() * heads, layout.work(2), [&](int64_t item) {
     static thread_local Scratch scratch;
     const Sequence& s = layout.sequences[item / heads];
     const int64_t head = item % heads, length = s.length;
     if (s.queries == 0) return;
     float* scores = scratch.floats(s.queries * length + length + lanes);
     float* kept = scores + s.queries * length;
-    score(layout, s, head, q.data, k.data, scores);
+    score(layout, s, head, q_RH.data, k_TH.data, scores);
     for (int64_t i = 0; i < s.queries; i++) {
       float* row = scores + i * length;
       float largest = row[0];
@@ -100,57 +104,58 @@ void attention(In q, In k, In v, int64_t heads, List<int32_t> offsets, List<int3
         if (count < lanes) p = load_some(row + j, count);
         total += p;
       });
-      const float inverse = 1 / sum_lanes(total);
+      const float inverse_sum = 1 / sum_lanes(total);
       float* kept_of_row = statistics.data + 2 * (head * layout.queries + s.query + i);
       kept_of_row[0] = largest;
-      kept_of_row[1] = inverse;
+      kept_of_row[1] = inverse_sum;
       if (mask.active) mask.fill(layout.element(s, head, i), length, kept);
       for_lanes(length, [&](int64_t j, auto count) {
-        Floats p = load_some(row + j, count) * inverse;
+        Floats p = load_some(row + j, count) * inverse_sum;
         if (mask.active) p *= load_some(kept + j, count);
         store_some(row + j, p, count);
       });
     }
     multiply_alone({.m = s.queries, .n = layout.d, .k = length, .a = {scores, length, 1},
-                    .b = layout.part(v.data, s.token, head), .c = y.data + s.query * layout.hidden + head * layout.d,
-                    .stride = layout.hidden});
+                    .b = layout.part(v_TH.data, s.token, head),
+                    .c = y_RH.data + s.query * layout.hidden + head * layout.d, .stride = layout.hidden});
   });
 }
+EXPORT(attention, "attention")
 
-void attention_gradient(In dy, In q, In k, In v, In statistics, int64_t heads, List<int32_t> offsets,
-                        List<int32_t> places, List<double> draw, Out dq, Out dk, Out dv) {
-  const Layout layout(q, k, heads, offsets, places);
-  const Dropout mask(draw);
-  expect_size(dy, q.size, "dy");
-  expect_size(v, k.size, "v");
+void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int64_t heads, List<int32_t> offsets,
+                        List<int32_t> query_indices_R, List<double> dropout, Out dq_RH, Out dk_TH, Out dv_TH) {
+  const Layout layout(q_RH, k_TH, heads, offsets, query_indices_R);
+  const Dropout mask(dropout);
+  expect_size(dy_RH, q_RH.size, "dy");
+  expect_size(v_TH, k_TH.size, "v");
   expect_size(statistics, 2 * heads * layout.queries, "statistics");
-  expect_size(dq, q.size, "dq");
-  expect_size(dk, k.size, "dk");
-  expect_size(dv, k.size, "dv");
-  share(layout.sequences.size() * heads, layout.work(5), [&](int64_t item) {
+  expect_size(dq_RH, q_RH.size, "dq");
+  expect_size(dk_TH, k_TH.size, "dk");
+  expect_size(dv_TH, k_TH.size, "dv");
+  parallel_for(layout.sequences.size() * heads, layout.work(5), [&](int64_t item) {
     static thread_local Scratch scratch;
     const Sequence& s = layout.sequences[item / heads];
     const int64_t head = item % heads, length = s.length, hidden = layout.hidden, d = layout.d;
     float* p = scratch.floats(2 * s.queries * length + length + lanes);
     float* ds = p + s.queries * length;
     float* kept = ds + s.queries * length;
-    const Matrix dy_part = layout.part(dy.data, s.query, head);
+    const Matrix dy_part = layout.part(dy_RH.data, s.query, head);
     if (s.queries > 0) {
-      score(layout, s, head, q.data, k.data, p);
+      score(layout, s, head, q_RH.data, k_TH.data, p);
       // ds, so far the gradient of the dropped probabilities: dy vᵀ.
       multiply_alone({.m = s.queries, .n = length, .k = d, .a = dy_part,
-                      .b = layout.part(v.data, s.token, head).transposed(), .c = ds, .stride = length});
+                      .b = layout.part(v_TH.data, s.token, head).transposed(), .c = ds, .stride = length});
     }
     for (int64_t i = 0; i < s.queries; i++) {
       float* row = p + i * length;
       float* gradient = ds + i * length;
       const float* kept_of_row = statistics.data + 2 * (head * layout.queries + s.query + i);
-      const float largest = kept_of_row[0], inverse = kept_of_row[1];
+      const float largest = kept_of_row[0], inverse_sum = kept_of_row[1];
       if (mask.active) mask.fill(layout.element(s, head, i), length, kept);
       else std::fill_n(kept, length, 1.0f);
       Floats along{};
       for_lanes(length, [&](int64_t j, auto count) {
-        const Floats value = exponential((load_some(row + j, count) - largest) * layout.scale) * inverse;
+        const Floats value = exponential((load_some(row + j, count) - largest) * layout.scale) * inverse_sum;
         const Floats dp = load_some(gradient + j, count) * load_some(kept + j, count);
         store_some(row + j, value, count);
         store_some(gradient + j, dp, count);
@@ -163,14 +168,15 @@ void attention_gradient(In dy, In q, In k, In v, In statistics, int64_t heads, L
         store_some(row + j, value * load_some(kept + j, count), count);
       });
     }
-    const auto place = [&](Out out, int64_t row) { return out.data + row * hidden + head * d; };
-    multiply_alone({.m = s.queries, .n = d, .k = length, .a = {ds, length, 1}, .b = layout.part(k.data, s.token, head),
-                    .c = place(dq, s.query), .stride = hidden});
+    const auto destination = [&](Out out, int64_t row) { return out.data + row * hidden + head * d; };
+    multiply_alone({.m = s.queries, .n = d, .k = length, .a = {ds, length, 1},
+                    .b = layout.part(k_TH.data, s.token, head), .c = destination(dq_RH, s.query), .stride = hidden});
     multiply_alone({.m = length, .n = d, .k = s.queries, .a = {ds, 1, length},
-                    .b = layout.part(q.data, s.query, head), .c = place(dk, s.token), .stride = hidden});
+                    .b = layout.part(q_RH.data, s.query, head), .c = destination(dk_TH, s.token), .stride = hidden});
     multiply_alone({.m = length, .n = d, .k = s.queries, .a = {p, 1, length}, .b = dy_part,
-                    .c = place(dv, s.token), .stride = hidden});
+                    .c = destination(dv_TH, s.token), .stride = hidden});
   });
 }
+EXPORT(attention_gradient, "attentionGradient")
 
 }  // namespace native

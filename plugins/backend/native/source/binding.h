@@ -1,5 +1,9 @@
 // Between Node-API and the kernels: arguments become buffers, lists and numbers by the types of a kernel's parameters,
-// and C++ exceptions become exceptions of the caller. A kernel's function is all there is to write.
+// and C++ exceptions become exceptions of the caller. A kernel is its function, and one line below it:
+// EXPORT(function, "nameInJavaScript"). What it computes is said by the definition of that name in its op's file; where
+// there is none, or what is given differs, above the function. Outputs may not overlap inputs unless said so. Shapes:
+// T tokens, R queries, H features, N rows, V rows of a table, U of them that are given, I inputs and O outputs of a
+// linear layer.
 #pragma once
 
 #define NAPI_VERSION 8
@@ -153,9 +157,16 @@ inline void define(napi_env env, napi_value exports, const char* name, napi_call
   napi_set_named_property(env, exports, name, function);
 }
 
-template <auto kernel>
-void bind(napi_env env, napi_value exports, const char* name) {
-  define(env, exports, name, Callback<kernel>::run);
-}
+// A function that the addon exports. Those of all files are in one list before the addon is initialised, in no
+// particular order; `first` is a constant before any of them is made.
+struct Binding {
+  const char* name;
+  napi_callback callback;
+  const Binding* next;
+  static const Binding* first;
+  Binding(const char* name, napi_callback callback) : name(name), callback(callback), next(first) { first = this; }
+};
+
+#define EXPORT(function, name) static const Binding function##_binding(name, Callback<function>::run);
 
 }  // namespace native

@@ -26,7 +26,7 @@ struct List {
   T operator[](int64_t i) const { return data[i]; }
 };
 
-// Throws unless it holds, naming what was looked at.
+// Throws unless it holds, saying what was found or expected.
 inline void expect(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(what);
 }
@@ -38,7 +38,7 @@ inline void expect_size(const Buffer<T>& buffer, int64_t size, const char* name)
                                 std::to_string(size) + " were expected");
 }
 
-// Numbers of a list that are used as places: each in [0, bound).
+// Throws unless all numbers of a list are indices below `bound`.
 inline void expect_below(const List<int32_t>& list, int64_t bound, const char* name) {
   for (int64_t i = 0; i < list.size; i++)
     if (list[i] < 0 || list[i] >= bound)
@@ -46,7 +46,7 @@ inline void expect_below(const List<int32_t>& list, int64_t bound, const char* n
                               ", outside of 0 to " + std::to_string(bound - 1));
 }
 
-// Where packed sequences begin, and at last the number of tokens: rising from 0 to `end`.
+// Throws unless a list is where packed sequences begin, and at last the number of tokens: rising from 0 to `end`.
 inline void expect_offsets(const List<int32_t>& offsets, int64_t end) {
   expect(offsets.size > 0 && offsets[0] == 0 && offsets[offsets.size - 1] == end, "offsets do not cover the rows");
   for (int64_t i = 1; i < offsets.size; i++) expect(offsets[i - 1] <= offsets[i], "offsets do not rise");

@@ -42,23 +42,25 @@ inline Words zip(Words a, Words b, int half) { return zip(a, b, half, std::make_
 
 }  // namespace philox
 
-// Numbers that a list of the caller holds: [rate, seed, hash of the stream's name, site, step]; empty: no dropout.
+// The mask of one site of a model, from a list of the caller: [rate, seed, hash of the stream's name, site, iteration].
+// An empty list: no dropout.
 class Dropout {
  public:
-  explicit Dropout(const List<double>& draw) {
-    expect(draw.size == 0 || draw.size == 5, "a dropout's draw has 5 numbers");
-    if (draw.size == 0) return;
-    const double rate = draw[0];
+  explicit Dropout(const List<double>& dropout) {
+    expect(dropout.size == 0 || dropout.size == 5, "a dropout's list has 5 numbers");
+    if (dropout.size == 0) return;
+    const double rate = dropout[0], seed = dropout[1], name_hash = dropout[2];
+    const uint64_t iteration = static_cast<uint64_t>(dropout[4]);
     expect(rate >= 0 && rate < 1, "a dropout rate is in [0, 1)");
     active = rate > 0;
-    threshold = static_cast<uint32_t>(std::min(4294967295.0, static_cast<double>(static_cast<uint64_t>(rate * 4294967296.0 + 0.5))));
+    const double rounded = static_cast<double>(static_cast<uint64_t>(rate * 4294967296.0 + 0.5));
+    threshold = static_cast<uint32_t>(std::min(4294967295.0, rounded));
     scale = static_cast<float>(1 / (1 - rate));
-    key0 = static_cast<uint32_t>(draw[1]);
-    key1 = static_cast<uint32_t>(draw[2]);
-    site = static_cast<uint32_t>(draw[3]);
-    const uint64_t step = static_cast<uint64_t>(draw[4]);
-    step_low = static_cast<uint32_t>(step);
-    step_high = static_cast<uint32_t>(step >> 32);
+    key0 = static_cast<uint32_t>(seed);
+    key1 = static_cast<uint32_t>(name_hash);
+    site = static_cast<uint32_t>(dropout[3]);
+    iteration_low = static_cast<uint32_t>(iteration);
+    iteration_high = static_cast<uint32_t>(iteration >> 32);
   }
 
   bool active = false;
@@ -83,13 +85,13 @@ class Dropout {
   }
 
  private:
-  uint32_t threshold = 0, key0 = 0, key1 = 0, site = 0, step_low = 0, step_high = 0;
+  uint32_t threshold = 0, key0 = 0, key1 = 0, site = 0, iteration_low = 0, iteration_high = 0;
   float scale = 1;
 
   // The elements of `lanes` neighbouring blocks of four.
   void make(int64_t block, float* to) const {
-    Words x0 = Words{} + static_cast<uint32_t>(block), x1 = Words{} + site, x2 = Words{} + step_low,
-          x3 = Words{} + step_high;
+    Words x0 = Words{} + static_cast<uint32_t>(block), x1 = Words{} + site, x2 = Words{} + iteration_low,
+          x3 = Words{} + iteration_high;
     for (int i = 0; i < lanes; i++) x0[i] += i;
     uint32_t k0 = key0, k1 = key1;
 #pragma GCC unroll 10

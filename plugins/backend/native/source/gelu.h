@@ -6,7 +6,7 @@
 namespace native {
 
 struct Gelu {
-  Floats value, slope;
+  Floats value, derivative;
 };
 
 // With t = |x| / √2: for small t, erf is an odd polynomial; for larger ones erfc(t) = exp(−t · polynomial), so that the

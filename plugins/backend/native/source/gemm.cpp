@@ -28,16 +28,16 @@ Pieces pieces_of(int64_t size, int64_t most) { return {size, std::max<int64_t>(1
 
 void finish(const Epilogue& epilogue, int64_t row, int rows, int64_t column, int columns, int64_t n, float* c,
             int64_t stride) {
-  if (epilogue.bias == nullptr && epilogue.gelu_slope == nullptr) return;
+  if (epilogue.bias == nullptr && epilogue.gelu_derivative == nullptr) return;
   for (int64_t i = row; i < row + rows; i++) {
     float* line = c + i * stride + column;
     for_lanes(columns, [&](int64_t j, auto width) {
       Floats value = load_some(line + j, width);
       if (epilogue.bias != nullptr) value += load_some(epilogue.bias + column + j, width);
-      if (epilogue.gelu_slope != nullptr) {
+      if (epilogue.gelu_derivative != nullptr) {
         const Gelu result = gelu(value);
         value = result.value;
-        store_some(epilogue.gelu_slope + i * n + column + j, result.slope, width);
+        store_some(epilogue.gelu_derivative + i * n + column + j, result.derivative, width);
       }
       store_some(line + j, value, width);
     });
@@ -94,7 +94,7 @@ void multiply_alone(const Product& p) {
 void multiply(const Product& p) {
   if (p.m == 0 || p.n == 0) return;
   const int64_t work = p.m * p.n * std::max<int64_t>(1, p.k);
-  if (work < worth_sharing) return multiply_alone(p);
+  if (work < least_parallel_work) return multiply_alone(p);
   const Plan plan{p};
   const int64_t room = plan.depth_room();
   float* left = packed.floats(room * (plan.rows.count * tile_rows + plan.right * tile_columns) + 2 * lanes);
@@ -111,7 +111,7 @@ void multiply(const Product& p) {
   const Pieces left_groups = pieces_of(plan.rows.count, 6), right_groups = pieces_of(plan.right, 3);
   for (int64_t piece = 0; piece < plan.depths.count; piece++) {
     const int64_t from = plan.depths.begin(piece), depth = plan.depths.length(piece);
-    share(left_groups.count + right_groups.count, (p.m + p.n) * depth, [&](int64_t group) {
+    parallel_for(left_groups.count + right_groups.count, (p.m + p.n) * depth, [&](int64_t group) {
       const bool of_left = group < left_groups.count;
       const Pieces& groups = of_left ? left_groups : right_groups;
       const int64_t first = groups.begin(of_left ? group : group - left_groups.count);
@@ -121,7 +121,7 @@ void multiply(const Product& p) {
         else plan.pack_right(panel, from, depth, right + panel * room * tile_columns);
       }
     });
-    share(down.count * across.count, work, [&](int64_t block) {
+    parallel_for(down.count * across.count, work, [&](int64_t block) {
       const int64_t i0 = down.begin(block / across.count), i1 = i0 + down.length(block / across.count);
       const int64_t j0 = across.begin(block % across.count), j1 = j0 + across.length(block % across.count);
       for (int64_t j = j0; j < j1; j++)

@@ -10,7 +10,7 @@ struct Epilogue {
   // [n]: added to each row.
   const float* bias = nullptr;
   // [m, n], contiguous: where given, each number x becomes gelu(x), and the derivative goes here.
-  float* gelu_slope = nullptr;
+  float* gelu_derivative = nullptr;
 };
 
 struct Product {
@@ -29,7 +29,7 @@ struct Product {
 // how many threads there are.
 void multiply(const Product& product);
 
-// On the calling thread alone, for small matrices inside a loop that is shared among threads already.
+// On the calling thread alone, for small matrices inside a loop that is parallel already.
 void multiply_alone(const Product& product);
 
 }  // namespace native

@@ -1,10 +1,11 @@
 // The Gram matrix K_ij = ⟨Gᵢ, Gⱼ⟩ of per-sample gradients of a linear layer's weight, Gᵢ = Σ_t b_t a_tᵀ over the tokens
-// of sample i with inputs a and output gradients b, in the two ways of plugins/probe/fisher/linear.ts. Products are
+// of sample i with inputs a and output gradients b, by the two methods of plugins/probe/fisher/linear.ts. Products are
 // summed in float32 over at most some thousand terms; what is longer is added in float64.
 #include <algorithm>
 #include <vector>
 
-#include "kernels.h"
+#include "binding.h"
+#include "gemm.h"
 #include "threads.h"
 
 namespace native {
@@ -94,15 +95,16 @@ void mirror(double* gram, int64_t n) {
 
 }  // namespace
 
-// K_ij = Σ_{t,u} (a_t·a_u)(b_t·b_u), over tokens t of i and u of j: no gradient is ever formed.
-void gram_by_tokens(In input, In gradient, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(input, gradient, offsets, gram);
+// K_ij = Σ_{t,u} (a_t·a_u)(b_t·b_u), over tokens t of i and u of j, [N, N]: no gradient is ever formed.
+void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
+  const Samples samples(input_TI, output_gradient_TO, offsets, gram);
   const int64_t n = samples.count;
   const std::vector<Tile> tiles = tiles_of(samples);
   std::vector<std::pair<Tile, Tile>> pairs;
   for (size_t i = 0; i < tiles.size(); i++)
     for (size_t j = i; j < tiles.size(); j++) pairs.push_back({tiles[i], tiles[j]});
-  share(pairs.size(), samples.tokens * samples.tokens * (samples.inputs + samples.outputs) / 2, [&](int64_t pair) {
+  const int64_t work = samples.tokens * samples.tokens * (samples.inputs + samples.outputs) / 2;
+  parallel_for(pairs.size(), work, [&](int64_t pair) {
     static thread_local Scratch scratch;
     const auto& [one, other] = pairs[pair];
     const int64_t from = offsets[one.first], rows = offsets[one.end] - from;
@@ -113,8 +115,8 @@ void gram_by_tokens(In input, In gradient, List<int32_t> offsets, Buffer<double>
       multiply_alone({.m = rows, .n = columns, .k = width, .a = {x + from * width, width, 1},
                       .b = {x + to * width, 1, width}, .c = c, .stride = columns});
     };
-    products(input.data, samples.inputs, inputs);
-    products(gradient.data, samples.outputs, gradients);
+    products(input_TI.data, samples.inputs, inputs);
+    products(output_gradient_TO.data, samples.outputs, gradients);
     for (int64_t i = one.first; i < one.end; i++)
       for (int64_t j = std::max(i, other.first); j < other.end; j++) {
         const int64_t at = (offsets[i] - from) * columns + offsets[j] - to;
@@ -124,17 +126,19 @@ void gram_by_tokens(In input, In gradient, List<int32_t> offsets, Buffer<double>
   });
   mirror(gram.data, n);
 }
+EXPORT(gram_by_tokens, "gramByTokens")
 
 // All samples' gradients at once, some rows of the weight at a time: as many as stay in the second-level cache, but
 // enough for a product to be worth it.
-void gram_directly(In input, In gradient, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(input, gradient, offsets, gram);
+void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
+  const Samples samples(input_TI, output_gradient_TO, offsets, gram);
   const int64_t n = samples.count, inputs = samples.inputs, outputs = samples.outputs;
   constexpr int64_t in_cache = 1 << 18, terms = 2048;
-  const int64_t rows_at_once = std::clamp<int64_t>(in_cache / std::max<int64_t>(1, n * inputs), tile_rows, 4 * tile_rows);
+  const int64_t rows_in_cache = in_cache / std::max<int64_t>(1, n * inputs);
+  const int64_t rows_at_once = std::clamp<int64_t>(rows_in_cache, tile_rows, 4 * tile_rows);
   const int64_t pieces = (outputs + rows_at_once - 1) / rows_at_once;
   std::vector<double> partial(pieces * n * n, 0.0);
-  share(pieces, inputs * outputs * (samples.tokens + n * n / 2), [&](int64_t piece) {
+  parallel_for(pieces, inputs * outputs * (samples.tokens + n * n / 2), [&](int64_t piece) {
     static thread_local Scratch scratch;
     const int64_t first = piece * rows_at_once, rows = std::min(rows_at_once, outputs - first);
     float* gradients = scratch.floats(n * rows * inputs);
@@ -142,8 +146,8 @@ void gram_directly(In input, In gradient, List<int32_t> offsets, Buffer<double> 
       float* to = gradients + i * rows * inputs;
       if (samples.length(i) == 0) std::fill_n(to, rows * inputs, 0.0f);
       else multiply_alone({.m = rows, .n = inputs, .k = samples.length(i),
-                           .a = {gradient.data + offsets[i] * outputs + first, 1, outputs},
-                           .b = {input.data + offsets[i] * inputs, inputs, 1}, .c = to, .stride = inputs});
+                           .a = {output_gradient_TO.data + offsets[i] * outputs + first, 1, outputs},
+                           .b = {input_TI.data + offsets[i] * inputs, inputs, 1}, .c = to, .stride = inputs});
     }
     for (int64_t from = 0; from < rows * inputs; from += terms)
       add_products(gradients + from, n, rows * inputs, std::min(terms, rows * inputs - from), &partial[piece * n * n]);
@@ -153,17 +157,19 @@ void gram_directly(In input, In gradient, List<int32_t> offsets, Buffer<double> 
     for (int64_t i = 0; i < n * n; i++) gram.data[i] += partial[piece * n * n + i];
   mirror(gram.data, n);
 }
+EXPORT(gram_directly, "gramDirectly")
 
-void gram_of_sums(In x, In y, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(x, x, offsets, gram);
-  if (y.size > 0) expect_size(y, x.size, "y");
+// The Gram matrix of each sample's sum of x over its tokens, or of x ∘ factor where that is not empty.
+void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> gram) {
+  const Samples samples(x_TD, x_TD, offsets, gram);
+  if (factor_TD.size > 0) expect_size(factor_TD, x_TD.size, "the factor");
   const int64_t n = samples.count, width = samples.inputs;
   std::vector<float> sums(n * width, 0.0f);
-  share(n, x.size, [&](int64_t i) {
+  parallel_for(n, x_TD.size, [&](int64_t i) {
     for (int64_t t = offsets[i]; t < offsets[i + 1]; t++)
       for_lanes(width, [&](int64_t k, auto count) {
-        Floats term = load_some(x.data + t * width + k, count);
-        if (y.size > 0) term *= load_some(y.data + t * width + k, count);
+        Floats term = load_some(x_TD.data + t * width + k, count);
+        if (factor_TD.size > 0) term *= load_some(factor_TD.data + t * width + k, count);
         float* sum = &sums[i * width + k];
         store_some(sum, load_some(sum, count) + term, count);
       });
@@ -172,5 +178,6 @@ void gram_of_sums(In x, In y, List<int32_t> offsets, Buffer<double> gram) {
   add_products(sums.data(), n, width, width, gram.data);
   mirror(gram.data, n);
 }
+EXPORT(gram_of_sums, "gramOfSums")
 
 }  // namespace native

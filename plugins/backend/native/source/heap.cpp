@@ -45,14 +45,14 @@ void Heap::add_region(int64_t bytes) {
 char* Heap::room_for(int64_t bytes) {
   // The oldest region that has room: memory that was in use before is used again, before some that never was.
   for (const Region& region : regions)
-    if (const auto place = region.available.lower_bound({bytes, nullptr}); place != region.available.end())
-      return place->second;
+    if (const auto block = region.available.lower_bound({bytes, nullptr}); block != region.available.end())
+      return block->second;
   add_region(bytes);
   return regions.back().start;
 }
 
 Handle Heap::allocate(Type type, int64_t size) {
-  if (size < 0 || size > (int64_t{1} << 40)) throw std::invalid_argument("a tensor of that size");
+  if (size < 0 || size > (int64_t{1} << 40)) throw std::invalid_argument("a tensor of 0 to 2^40 numbers was expected");
   const int64_t bytes = round_up(size > 0 ? size * bytes_of(type) : 1, alignment);
   char* data = room_for(bytes);
   Block& block = blocks.at(data);

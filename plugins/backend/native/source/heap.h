@@ -13,8 +13,8 @@ namespace native {
 enum class Type : uint8_t { float32, int32, bool8 };
 constexpr int64_t bytes_of(Type type) { return type == Type::bool8 ? 1 : 4; }
 
-// A tensor's memory, as the caller knows it. The upper part counts the uses of a place in the table, so a handle that
-// was released is never mistaken for the next one of its place. Below 2⁵³: it travels as a double.
+// A tensor's memory, as the caller knows it. The upper part counts the uses of a slot in the table, so a handle that
+// was released is never mistaken for the next one of its slot. Below 2⁵³: it travels as a double.
 using Handle = int64_t;
 
 struct Allocation {

@@ -3,7 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels.h"
+#include "binding.h"
+#include "gemm.h"
 #include "threads.h"
 
 namespace native {
@@ -21,8 +22,8 @@ double cross_entropy(float* row, int64_t classes, int64_t label, float scale) {
     if (count < lanes) e = load_some(row + c, count);
     sum += sum_lanes(e);
   });
-  const float share_of_all = static_cast<float>(scale / sum);
-  for_lanes(classes, [&](int64_t c, auto count) { store_some(row + c, load_some(row + c, count) * share_of_all, count); });
+  const float factor = static_cast<float>(scale / sum);
+  for_lanes(classes, [&](int64_t c, auto count) { store_some(row + c, load_some(row + c, count) * factor, count); });
   row[label] -= scale;
   return std::log(sum) + largest - chosen;
 }
@@ -47,37 +48,40 @@ void through_normalisation(float* gradient, const float* unit, int64_t size, dou
 
 }  // namespace
 
-void softmax_cross_entropy(In logits, List<int32_t> labels, Out loss, Out gradient) {
-  const int64_t rows = labels.size;
-  expect(rows > 0 && logits.size % rows == 0, "as many labels as rows of logits were expected");
-  const int64_t classes = logits.size / rows;
-  expect_below(labels, classes, "labels");
+// The mean of −log softmax(logits)[label], and its gradient with respect to the logits.
+void softmax_cross_entropy(In logits_NC, List<int32_t> labels_N, Out loss, Out d_logits_NC) {
+  const int64_t rows = labels_N.size;
+  expect(rows > 0 && logits_NC.size % rows == 0, "as many labels as rows of logits were expected");
+  const int64_t classes = logits_NC.size / rows;
+  expect_below(labels_N, classes, "labels");
   expect_size(loss, 1, "loss");
-  expect_size(gradient, logits.size, "gradient");
+  expect_size(d_logits_NC, logits_NC.size, "the gradient of the logits");
   std::vector<double> losses(rows);
-  share(rows, 16 * logits.size, [&](int64_t n) {
-    float* row = gradient.data + n * classes;
-    std::copy_n(logits.data + n * classes, classes, row);
-    losses[n] = cross_entropy(row, classes, labels[n], 1.0f / rows);
+  parallel_for(rows, 16 * logits_NC.size, [&](int64_t n) {
+    float* row = d_logits_NC.data + n * classes;
+    std::copy_n(logits_NC.data + n * classes, classes, row);
+    losses[n] = cross_entropy(row, classes, labels_N[n], 1.0f / rows);
   });
   double total = 0;
   for (double value : losses) total += value;
   loss.data[0] = static_cast<float>(total / rows);
 }
+EXPORT(softmax_cross_entropy, "softmaxCrossEntropy")
 
-void info_nce(In z1, In z2, double temperature, int64_t rows, Out loss, Out gradient1, Out gradient2) {
-  expect(rows > 0 && z1.size % rows == 0 && z1.size > 0, "z1 is not of so many rows");
-  const int64_t size = z1.size / rows;
-  expect_size(z2, z1.size, "z2");
+// The mean over i of −log softmax_j(cos(z1ᵢ, z2ⱼ) / temperature)[i], and its gradients.
+void info_nce(In z1_ND, In z2_ND, double temperature, int64_t rows, Out loss, Out dz1_ND, Out dz2_ND) {
+  expect(rows > 0 && z1_ND.size % rows == 0 && z1_ND.size > 0, "z1 is not of so many rows");
+  const int64_t size = z1_ND.size / rows;
+  expect_size(z2_ND, z1_ND.size, "z2");
   expect_size(loss, 1, "loss");
-  expect_size(gradient1, z1.size, "the gradient of z1");
-  expect_size(gradient2, z1.size, "the gradient of z2");
-  const float inverse = static_cast<float>(1 / temperature);
-  std::vector<float> unit1(z1.size), unit2(z1.size), similarities(rows * rows);
+  expect_size(dz1_ND, z1_ND.size, "the gradient of z1");
+  expect_size(dz2_ND, z1_ND.size, "the gradient of z2");
+  const float inverse_temperature = static_cast<float>(1 / temperature);
+  std::vector<float> unit1(z1_ND.size), unit2(z1_ND.size), similarities(rows * rows);
   std::vector<double> norm1(rows), norm2(rows);
-  share(rows, 8 * z1.size, [&](int64_t n) {
-    norm1[n] = normalise(z1.data + n * size, size, &unit1[n * size]);
-    norm2[n] = normalise(z2.data + n * size, size, &unit2[n * size]);
+  parallel_for(rows, 8 * z1_ND.size, [&](int64_t n) {
+    norm1[n] = normalise(z1_ND.data + n * size, size, &unit1[n * size]);
+    norm2[n] = normalise(z2_ND.data + n * size, size, &unit2[n * size]);
   });
   const Matrix first{unit1.data(), size, 1}, second{unit2.data(), size, 1};
   multiply({.m = rows, .n = rows, .k = size, .a = first, .b = second.transposed(), .c = similarities.data(),
@@ -85,19 +89,20 @@ void info_nce(In z1, In z2, double temperature, int64_t rows, Out loss, Out grad
   double total = 0;
   for (int64_t n = 0; n < rows; n++) {
     float* row = &similarities[n * rows];
-    for (int64_t j = 0; j < rows; j++) row[j] *= inverse;
+    for (int64_t j = 0; j < rows; j++) row[j] *= inverse_temperature;
     total += cross_entropy(row, rows, n, 1.0f / rows);
-    for (int64_t j = 0; j < rows; j++) row[j] *= inverse;
+    for (int64_t j = 0; j < rows; j++) row[j] *= inverse_temperature;
   }
   loss.data[0] = static_cast<float>(total / rows);
-  const Matrix gradient{similarities.data(), rows, 1};
-  multiply({.m = rows, .n = size, .k = rows, .a = gradient, .b = second, .c = gradient1.data, .stride = size});
-  multiply({.m = rows, .n = size, .k = rows, .a = gradient.transposed(), .b = first, .c = gradient2.data,
+  const Matrix d_cosines{similarities.data(), rows, 1};
+  multiply({.m = rows, .n = size, .k = rows, .a = d_cosines, .b = second, .c = dz1_ND.data, .stride = size});
+  multiply({.m = rows, .n = size, .k = rows, .a = d_cosines.transposed(), .b = first, .c = dz2_ND.data,
             .stride = size});
-  share(rows, 8 * z1.size, [&](int64_t n) {
-    through_normalisation(gradient1.data + n * size, &unit1[n * size], size, norm1[n]);
-    through_normalisation(gradient2.data + n * size, &unit2[n * size], size, norm2[n]);
+  parallel_for(rows, 8 * z1_ND.size, [&](int64_t n) {
+    through_normalisation(dz1_ND.data + n * size, &unit1[n * size], size, norm1[n]);
+    through_normalisation(dz2_ND.data + n * size, &unit2[n * size], size, norm2[n]);
   });
 }
+EXPORT(info_nce, "infoNCE")
 
 }  // namespace native

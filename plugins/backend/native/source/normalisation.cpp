@@ -2,15 +2,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "binding.h"
 #include "dropout.h"
-#include "kernels.h"
 #include "sums.h"
 #include "threads.h"
 
 namespace native {
 namespace {
 
-// y = γ x̂ + β with x̂ = (x − mean) · (variance + ε)^−½; x lies where x̂ will.
+// y = γ x̂ + β with x̂ = (x − mean) · rstd; x lies where x̂ will. Returns rstd = (variance + ε)^−½.
 float normalise(float* x, int64_t hidden, double epsilon, const float* gamma, const float* beta, float* y) {
   Floats total{};
   for_lanes(hidden, [&](int64_t h, auto count) { total += load_some(x + h, count); });
@@ -22,51 +22,55 @@ float normalise(float* x, int64_t hidden, double epsilon, const float* gamma, co
     if (count < lanes) centred = load_some(reinterpret_cast<float*>(&centred), count);
     squares += centred * centred;
   });
-  const float inverse = static_cast<float>(1 / std::sqrt(sum_lanes(squares) / hidden + epsilon));
+  const float rstd = static_cast<float>(1 / std::sqrt(sum_lanes(squares) / hidden + epsilon));
   for_lanes(hidden, [&](int64_t h, auto count) {
-    const Floats normalised = (load_some(x + h, count) - mean) * inverse;
+    const Floats normalised = (load_some(x + h, count) - mean) * rstd;
     store_some(x + h, normalised, count);
     store_some(y + h, normalised * load_some(gamma + h, count) + load_some(beta + h, count), count);
   });
-  return inverse;
+  return rstd;
 }
 
-void expect_norm(In x, In gamma, In beta, Out y, Out normalised, Out inverse) {
-  expect(gamma.size > 0, "rows without features");
-  expect_size(beta, gamma.size, "beta");
-  expect_size(x, inverse.size * gamma.size, "x");
-  expect_size(y, x.size, "y");
-  expect_size(normalised, x.size, "normalised");
+void expect_norm(In x_TH, In gamma_H, In beta_H, Out y_TH, Out normalised_TH, Out rstd_T) {
+  expect(gamma_H.size > 0, "rows without features");
+  expect_size(beta_H, gamma_H.size, "beta");
+  expect_size(x_TH, rstd_T.size * gamma_H.size, "x");
+  expect_size(y_TH, x_TH.size, "y");
+  expect_size(normalised_TH, x_TH.size, "normalised");
 }
 
 }  // namespace
 
-void layer_norm(In x, In gamma, In beta, double epsilon, Out y, Out normalised, Out inverse) {
-  expect_norm(x, gamma, beta, y, normalised, inverse);
-  const int64_t hidden = gamma.size;
-  share_range(inverse.size, 4 * hidden, [&](int64_t first, int64_t end) {
+// Normalised rows x̂ = (x − mean) · rstd with rstd = (variance + ε)^−½, their scale and shift, and rstd.
+void layer_norm(In x_TH, In gamma_H, In beta_H, double epsilon, Out y_TH, Out normalised_TH, Out rstd_T) {
+  expect_norm(x_TH, gamma_H, beta_H, y_TH, normalised_TH, rstd_T);
+  const int64_t hidden = gamma_H.size;
+  parallel_for_ranges(rstd_T.size, 4 * hidden, [&](int64_t first, int64_t end) {
     for (int64_t t = first; t < end; t++) {
-      float* row = normalised.data + t * hidden;
-      std::copy_n(x.data + t * hidden, hidden, row);
-      inverse.data[t] = normalise(row, hidden, epsilon, gamma.data, beta.data, y.data + t * hidden);
+      float* row = normalised_TH.data + t * hidden;
+      std::copy_n(x_TH.data + t * hidden, hidden, row);
+      rstd_T.data[t] = normalise(row, hidden, epsilon, gamma_H.data, beta_H.data, y_TH.data + t * hidden);
     }
   });
 }
+EXPORT(layer_norm, "layerNorm")
 
-void residual_norm(In x, In residual, In gamma, In beta, double epsilon, List<double> draw, List<int32_t> rows, Out y,
-                   Out normalised, Out inverse) {
-  expect_norm(x, gamma, beta, y, normalised, inverse);
-  expect_size(residual, x.size, "residual");
-  expect(rows.size == 0 || rows.size == inverse.size, "as many rows as x has were expected");
-  const Dropout mask(draw);
-  const int64_t hidden = gamma.size;
-  share_range(inverse.size, 8 * hidden, [&](int64_t first, int64_t end) {
+// The same of residual + dropout(x). Row t of x is row indices_T[t] of what the mask covers; row t where no indices are
+// listed.
+void residual_norm(In x_TH, In residual_TH, In gamma_H, In beta_H, double epsilon, List<double> dropout,
+                   List<int32_t> indices_T, Out y_TH, Out normalised_TH, Out rstd_T) {
+  expect_norm(x_TH, gamma_H, beta_H, y_TH, normalised_TH, rstd_T);
+  expect_size(residual_TH, x_TH.size, "residual");
+  expect(indices_T.size == 0 || indices_T.size == rstd_T.size, "as many indices as x has rows were expected");
+  const Dropout mask(dropout);
+  const int64_t hidden = gamma_H.size;
+  parallel_for_ranges(rstd_T.size, 8 * hidden, [&](int64_t first, int64_t end) {
     for (int64_t t = first; t < end; t++) {
-      float* row = normalised.data + t * hidden;
-      const float* from = x.data + t * hidden;
-      const float* beside = residual.data + t * hidden;
+      float* row = normalised_TH.data + t * hidden;
+      const float* from = x_TH.data + t * hidden;
+      const float* beside = residual_TH.data + t * hidden;
       if (mask.active) {
-        mask.fill((rows.size == 0 ? t : rows[t]) * hidden, hidden, row);
+        mask.fill((indices_T.size == 0 ? t : indices_T[t]) * hidden, hidden, row);
         for_lanes(hidden, [&](int64_t h, auto count) {
           store_some(row + h, load_some(beside + h, count) + load_some(from + h, count) * load_some(row + h, count),
                      count);
@@ -76,47 +80,51 @@ void residual_norm(In x, In residual, In gamma, In beta, double epsilon, List<do
           store_some(row + h, load_some(beside + h, count) + load_some(from + h, count), count);
         });
       }
-      inverse.data[t] = normalise(row, hidden, epsilon, gamma.data, beta.data, y.data + t * hidden);
+      rstd_T.data[t] = normalise(row, hidden, epsilon, gamma_H.data, beta_H.data, y_TH.data + t * hidden);
     }
   });
 }
+EXPORT(residual_norm, "residualNorm")
 
-// dx = (g − mean(g) − x̂ · mean(g · x̂)) / deviation, with g = γ · dy.
-void layer_norm_input_gradient(In dy, In normalised, In inverse, In gamma, Out dx) {
-  const int64_t hidden = gamma.size;
-  expect_size(dy, inverse.size * hidden, "dy");
-  expect_size(normalised, dy.size, "normalised");
-  expect_size(dx, dy.size, "dx");
-  share_range(inverse.size, 4 * hidden, [&](int64_t first, int64_t end) {
+// dx = (g − mean(g) − x̂ · mean(g · x̂)) · rstd, with g = γ · dy.
+void layer_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, Out dx_TH) {
+  const int64_t hidden = gamma_H.size;
+  expect_size(dy_TH, rstd_T.size * hidden, "dy");
+  expect_size(normalised_TH, dy_TH.size, "normalised");
+  expect_size(dx_TH, dy_TH.size, "dx");
+  parallel_for_ranges(rstd_T.size, 4 * hidden, [&](int64_t first, int64_t end) {
     for (int64_t t = first; t < end; t++) {
-      const float* gradient = dy.data + t * hidden;
-      const float* row = normalised.data + t * hidden;
-      float* to = dx.data + t * hidden;
+      const float* gradient = dy_TH.data + t * hidden;
+      const float* row = normalised_TH.data + t * hidden;
+      float* to = dx_TH.data + t * hidden;
       Floats sum{}, along{};
       for_lanes(hidden, [&](int64_t h, auto count) {
-        const Floats g = load_some(gradient + h, count) * load_some(gamma.data + h, count);
+        const Floats g = load_some(gradient + h, count) * load_some(gamma_H.data + h, count);
         sum += g;
         along += g * load_some(row + h, count);
       });
-      const float mean = sum_lanes(sum) / hidden, mean_along = sum_lanes(along) / hidden, scale = inverse.data[t];
+      const float mean = sum_lanes(sum) / hidden, mean_along = sum_lanes(along) / hidden, rstd = rstd_T.data[t];
       for_lanes(hidden, [&](int64_t h, auto count) {
-        const Floats g = load_some(gradient + h, count) * load_some(gamma.data + h, count);
-        store_some(to + h, (g - mean - load_some(row + h, count) * mean_along) * scale, count);
+        const Floats g = load_some(gradient + h, count) * load_some(gamma_H.data + h, count);
+        store_some(to + h, (g - mean - load_some(row + h, count) * mean_along) * rstd, count);
       });
     }
   });
 }
+EXPORT(layer_norm_input_gradient, "layerNormInputGradient")
 
-void layer_norm_parameter_gradients(In dy, In normalised, Out gamma, Out beta) {
-  const int64_t hidden = gamma.size;
-  expect(hidden > 0 && dy.size % hidden == 0, "dy's rows are not as long as gamma");
-  expect_size(beta, hidden, "beta");
-  expect_size(normalised, dy.size, "normalised");
-  const int64_t rows = dy.size / hidden;
-  sum_columns(rows, hidden, gamma.data, [&](int64_t t, int64_t h, auto count) {
-    return load_some(dy.data + t * hidden + h, count) * load_some(normalised.data + t * hidden + h, count);
+// dγ = Σ_t dy · x̂, dβ = Σ_t dy.
+void layer_norm_parameter_gradients(In dy_TH, In normalised_TH, Out d_gamma_H, Out d_beta_H) {
+  const int64_t hidden = d_gamma_H.size;
+  expect(hidden > 0 && dy_TH.size % hidden == 0, "dy's rows are not as long as the gradient of gamma");
+  expect_size(d_beta_H, hidden, "the gradient of beta");
+  expect_size(normalised_TH, dy_TH.size, "normalised");
+  const int64_t rows = dy_TH.size / hidden;
+  sum_columns(rows, hidden, d_gamma_H.data, [&](int64_t t, int64_t h, auto count) {
+    return load_some(dy_TH.data + t * hidden + h, count) * load_some(normalised_TH.data + t * hidden + h, count);
   });
-  sum_rows(dy, beta);
+  sum_rows(dy_TH, d_beta_H);
 }
+EXPORT(layer_norm_parameter_gradients, "layerNormParameterGradients")
 
 }  // namespace native

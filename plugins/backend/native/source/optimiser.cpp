@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels.h"
+#include "binding.h"
 #include "threads.h"
+#include "vector.h"
 
 namespace native {
 namespace {
 
+// From a list of the caller: [gradient scale, β₁, β₂, ε, step size, decay].
 struct AdamW {
   float scale, beta1, rest1, beta2, rest2, epsilon, step, kept;
 
@@ -41,12 +43,13 @@ void update(const AdamW& c, int64_t size, float* theta, const float* gradient, f
 
 }  // namespace
 
+// Σ x² in float64, row after row of `width` numbers: rows of zeros change no bit of it.
 double sum_of_squares(In x, int64_t width) {
   if (x.size == 0) return 0;
   expect(width > 0 && x.size % width == 0, "x is not made of rows of that width");
   const int64_t rows = x.size / width;
   std::vector<double> squares(rows);
-  share_range(rows, width, [&](int64_t first, int64_t end) {
+  parallel_for_ranges(rows, width, [&](int64_t first, int64_t end) {
     for (int64_t row = first; row < end; row++) {
       // A long row is a vector: its pieces are added in float64 too.
       constexpr int64_t at_once = 4096;
@@ -64,54 +67,62 @@ double sum_of_squares(In x, int64_t width) {
   for (double value : squares) total += value;
   return total;
 }
+EXPORT(sum_of_squares, "sumOfSquares")
 
+// One update, all in place.
 void adamw(Out theta, In gradient, Out m, Out v, List<double> coefficients) {
   const AdamW c(coefficients);
   expect_size(gradient, theta.size, "the gradient");
   expect_size(m, theta.size, "m");
   expect_size(v, theta.size, "v");
-  share_range(theta.size, 4, [&](int64_t first, int64_t end) {
+  parallel_for_ranges(theta.size, 4, [&](int64_t first, int64_t end) {
     update(c, end - first, theta.data + first, gradient.data + first, m.data + first, v.data + first);
   });
 }
+EXPORT(adamw, "adamw")
 
-void adamw_rows(Out theta, In rows, List<int32_t> ids, Out m, Out v, Buffer<uint8_t> active,
+// The same where the gradient is zero but for rows ids_U; only rows marked in active_V, those ever reached, are
+// touched, and those of this gradient, which are marked.
+void adamw_rows(Out theta_VH, In gradient_rows_UH, List<int32_t> ids_U, Out m_VH, Out v_VH, Buffer<uint8_t> active_V,
                 List<double> coefficients) {
   const AdamW c(coefficients);
   expect(c.kept == 1, "weight decay moves every row");
-  expect(active.size > 0 && theta.size % active.size == 0, "one mark for each row was expected");
-  const int64_t width = theta.size / active.size;
-  expect_size(rows, ids.size * width, "the rows");
-  expect_size(m, theta.size, "m");
-  expect_size(v, theta.size, "v");
-  expect_below(ids, active.size, "ids");
-  std::vector<const float*> gradients(active.size, nullptr);
-  for (int64_t n = 0; n < ids.size; n++) {
-    gradients[ids[n]] = rows.data + n * width;
-    active.data[ids[n]] = 1;
+  expect(active_V.size > 0 && theta_VH.size % active_V.size == 0, "one mark for each row was expected");
+  const int64_t width = theta_VH.size / active_V.size;
+  expect_size(gradient_rows_UH, ids_U.size * width, "the gradient's rows");
+  expect_size(m_VH, theta_VH.size, "m");
+  expect_size(v_VH, theta_VH.size, "v");
+  expect_below(ids_U, active_V.size, "ids");
+  std::vector<const float*> gradients(active_V.size, nullptr);
+  for (int64_t n = 0; n < ids_U.size; n++) {
+    gradients[ids_U[n]] = gradient_rows_UH.data + n * width;
+    active_V.data[ids_U[n]] = 1;
   }
   std::vector<int32_t> touched;
-  for (int64_t row = 0; row < active.size; row++)
-    if (active.data[row]) touched.push_back(row);
-  share_range(touched.size(), 4 * width, [&](int64_t first, int64_t end) {
+  for (int64_t row = 0; row < active_V.size; row++)
+    if (active_V.data[row]) touched.push_back(row);
+  parallel_for_ranges(touched.size(), 4 * width, [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; i++) {
       const int64_t at = touched[i] * width;
-      update(c, width, theta.data + at, gradients[touched[i]], m.data + at, v.data + at);
+      update(c, width, theta_VH.data + at, gradients[touched[i]], m_VH.data + at, v_VH.data + at);
     }
   });
 }
+EXPORT(adamw_rows, "adamwRows")
 
-void mark_active_rows(In m, In v, Buffer<uint8_t> active) {
-  expect(active.size > 0 && m.size % active.size == 0, "one mark for each row was expected");
-  expect_size(v, m.size, "v");
-  const int64_t width = m.size / active.size;
-  share_range(active.size, width, [&](int64_t first, int64_t end) {
+// Marks the rows in which a moment is not zero.
+void mark_active_rows(In m_VH, In v_VH, Buffer<uint8_t> active_V) {
+  expect(active_V.size > 0 && m_VH.size % active_V.size == 0, "one mark for each row was expected");
+  expect_size(v_VH, m_VH.size, "v");
+  const int64_t width = m_VH.size / active_V.size;
+  parallel_for_ranges(active_V.size, width, [&](int64_t first, int64_t end) {
     for (int64_t row = first; row < end; row++) {
-      active.data[row] = 0;
+      active_V.data[row] = 0;
       for (int64_t i = row * width; i < (row + 1) * width; i++)
-        if (m.data[i] != 0 || v.data[i] != 0) active.data[row] = 1;
+        if (m_VH.data[i] != 0 || v_VH.data[i] != 0) active_V.data[row] = 1;
     }
   });
 }
+EXPORT(mark_active_rows, "markActiveRows")
 
 }  // namespace native

@@ -34,16 +34,16 @@ struct Matrix {
 inline void pack_across(const Matrix& from, int count, int64_t depth, float* to, int stride) {
   int64_t k = 0;
   for (; k + lanes <= depth; k += lanes) {
-    // A vector may be stored over the next step's place, which is written afterwards.
+    // A vector may be stored over the next step, which is written afterwards.
     for (int first = 0; first < count; first += lanes) {
       Floats square[lanes];
       for (int i = 0; i < lanes; i++) square[i] = first + i < count ? load(from.at(first + i, k)) : Floats{};
       transpose(square);
       const int width = std::min(lanes, stride - first);
       for (int i = 0; i < lanes; i++) {
-        float* place = to + (k + i) * stride + first;
-        if (width == lanes) store(place, square[i]);
-        else store_some(place, square[i], width);
+        float* step = to + (k + i) * stride + first;
+        if (width == lanes) store(step, square[i]);
+        else store_some(step, square[i], width);
       }
     }
   }
@@ -57,9 +57,9 @@ inline void pack_across(const Matrix& from, int count, int64_t depth, float* to,
 inline void pack_along(const Matrix& from, int count, int64_t depth, float* to, int stride) {
   for (int64_t k = 0; k < depth; k++) {
     const float* line = from.at(0, k);
-    float* place = to + k * stride;
-    for_lanes(count, [&](int64_t i, auto width) { store_some(place + i, load_some(line + i, width), width); });
-    for (int i = count; i < stride; i++) place[i] = 0;
+    float* step = to + k * stride;
+    for_lanes(count, [&](int64_t i, auto width) { store_some(step + i, load_some(line + i, width), width); });
+    for (int i = count; i < stride; i++) step[i] = 0;
   }
 }
 

@@ -1,5 +1,7 @@
-// The products of the table: of matrices, and of linear layers y = x Wᵀ + b with W as [O, I].
-#include "kernels.h"
+// Products of matrices, and of linear layers y = x Wᵀ + b with W as [O, I].
+#include "binding.h"
+#include "gemm.h"
+#include "sums.h"
 #include "threads.h"
 
 namespace native {
@@ -12,20 +14,21 @@ Precision precision_of(bool bfloat16) { return bfloat16 ? Precision::bfloat16 : 
 // The products of a batch go side by side where there are many, and each on all threads where there are few.
 constexpr int64_t many = 8;
 
-void forward(In x, In weight, In bias, Out y, float* slope, bool bfloat16) {
-  const int64_t outputs = bias.size;
-  expect(outputs > 0 && weight.size % outputs == 0, "the weight's size is no multiple of the bias's");
-  const int64_t inputs = weight.size / outputs;
-  expect(inputs > 0 && x.size % inputs == 0, "x's size is no multiple of the weight's inputs");
-  const int64_t tokens = x.size / inputs;
-  expect_size(y, tokens * outputs, "y");
-  multiply({.m = tokens, .n = outputs, .k = inputs, .a = rows_of(x.data, inputs),
-            .b = rows_of(weight.data, inputs).transposed(), .c = y.data, .stride = outputs,
-            .precision = precision_of(bfloat16), .epilogue = {.bias = bias.data, .gelu_slope = slope}});
+void forward(In x_TI, In weight_OI, In bias_O, Out y_TO, float* derivative_TO, bool bfloat16) {
+  const int64_t outputs = bias_O.size;
+  expect(outputs > 0 && weight_OI.size % outputs == 0, "the weight's size is no multiple of the bias's");
+  const int64_t inputs = weight_OI.size / outputs;
+  expect(inputs > 0 && x_TI.size % inputs == 0, "x's size is no multiple of the weight's inputs");
+  const int64_t tokens = x_TI.size / inputs;
+  expect_size(y_TO, tokens * outputs, "y");
+  multiply({.m = tokens, .n = outputs, .k = inputs, .a = rows_of(x_TI.data, inputs),
+            .b = rows_of(weight_OI.data, inputs).transposed(), .c = y_TO.data, .stride = outputs,
+            .precision = precision_of(bfloat16), .epilogue = {.bias = bias_O.data, .gelu_derivative = derivative_TO}});
 }
 
 }  // namespace
 
+// C_B[m, n] = op(A_B) op(B_B) for each of a batch, which may share one A or one B.
 void matmul(In a, In b, Out c, int64_t batch, int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b,
             bool bfloat16) {
   expect(batch >= 0 && m >= 0 && n >= 0 && k >= 0, "a size is negative");
@@ -42,34 +45,46 @@ void matmul(In a, In b, Out c, int64_t batch, int64_t m, int64_t n, int64_t k, b
                    .c = c.data + i * m * n, .stride = n, .precision = precision_of(bfloat16)};
   };
   if (batch < many) for (int64_t i = 0; i < batch; i++) multiply(product(i));
-  else share(batch, batch * m * n * k, [&](int64_t i) { multiply_alone(product(i)); });
+  else parallel_for(batch, batch * m * n * k, [&](int64_t i) { multiply_alone(product(i)); });
 }
+EXPORT(matmul, "matmul")
 
-void linear(In x, In weight, In bias, Out y, bool bfloat16) { forward(x, weight, bias, y, nullptr, bfloat16); }
-
-void linear_gelu(In x, In weight, In bias, Out y, Out slope, bool bfloat16) {
-  expect_size(slope, y.size, "slope");
-  forward(x, weight, bias, y, slope.data, bfloat16);
+void linear(In x_TI, In weight_OI, In bias_O, Out y_TO, bool bfloat16) {
+  forward(x_TI, weight_OI, bias_O, y_TO, nullptr, bfloat16);
 }
+EXPORT(linear, "linear")
 
-void linear_input_gradient(In dy, In weight, Out dx, int64_t tokens, bool bfloat16) {
+// gelu(x Wᵀ + b), and the derivative of gelu there.
+void linear_gelu(In x_TI, In weight_OI, In bias_O, Out y_TO, Out derivative_TO, bool bfloat16) {
+  expect_size(derivative_TO, y_TO.size, "the derivative");
+  forward(x_TI, weight_OI, bias_O, y_TO, derivative_TO.data, bfloat16);
+}
+EXPORT(linear_gelu, "linearGelu")
+
+// dx = dy W.
+void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, bool bfloat16) {
   if (tokens == 0) return;
-  expect(tokens > 0 && dy.size % tokens == 0 && dx.size % tokens == 0, "rows of different lengths");
-  const int64_t outputs = dy.size / tokens, inputs = dx.size / tokens;
-  expect_size(weight, outputs * inputs, "the weight");
-  multiply({.m = tokens, .n = inputs, .k = outputs, .a = rows_of(dy.data, outputs), .b = rows_of(weight.data, inputs),
-            .c = dx.data, .stride = inputs, .precision = precision_of(bfloat16)});
+  expect(tokens > 0 && dy_TO.size % tokens == 0 && dx_TI.size % tokens == 0, "rows of different lengths");
+  const int64_t outputs = dy_TO.size / tokens, inputs = dx_TI.size / tokens;
+  expect_size(weight_OI, outputs * inputs, "the weight");
+  multiply({.m = tokens, .n = inputs, .k = outputs, .a = rows_of(dy_TO.data, outputs),
+            .b = rows_of(weight_OI.data, inputs), .c = dx_TI.data, .stride = inputs,
+            .precision = precision_of(bfloat16)});
 }
+EXPORT(linear_input_gradient, "linearInputGradient")
 
-void linear_parameter_gradients(In dy, In x, Out weight, Out bias, int64_t tokens, bool bfloat16) {
-  const int64_t outputs = bias.size;
-  expect(outputs > 0 && weight.size % outputs == 0, "the weight's size is no multiple of the bias's");
-  const int64_t inputs = weight.size / outputs;
-  expect_size(dy, tokens * outputs, "dy");
-  expect_size(x, tokens * inputs, "x");
-  multiply({.m = outputs, .n = inputs, .k = tokens, .a = rows_of(dy.data, outputs).transposed(),
-            .b = rows_of(x.data, inputs), .c = weight.data, .stride = inputs, .precision = precision_of(bfloat16)});
-  sum_rows(dy, bias);
+// dW = dyᵀ x, db = Σ_t dy.
+void linear_parameter_gradients(In dy_TO, In x_TI, Out d_weight_OI, Out d_bias_O, int64_t tokens, bool bfloat16) {
+  const int64_t outputs = d_bias_O.size;
+  expect(outputs > 0 && d_weight_OI.size % outputs == 0, "the weight's size is no multiple of the bias's");
+  const int64_t inputs = d_weight_OI.size / outputs;
+  expect_size(dy_TO, tokens * outputs, "dy");
+  expect_size(x_TI, tokens * inputs, "x");
+  multiply({.m = outputs, .n = inputs, .k = tokens, .a = rows_of(dy_TO.data, outputs).transposed(),
+            .b = rows_of(x_TI.data, inputs), .c = d_weight_OI.data, .stride = inputs,
+            .precision = precision_of(bfloat16)});
+  sum_rows(dy_TO, d_bias_O);
 }
+EXPORT(linear_parameter_gradients, "linearParameterGradients")
 
 }  // namespace native

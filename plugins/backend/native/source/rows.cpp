@@ -2,53 +2,62 @@
 #include <algorithm>
 #include <vector>
 
+#include "binding.h"
 #include "kernels.h"
 #include "threads.h"
+#include "vector.h"
 
 namespace native {
 
-void gather_rows(In table, List<int32_t> ids, Out rows) {
-  if (ids.size == 0) return expect_size(rows, 0, "rows");
-  expect(rows.size % ids.size == 0, "as many rows as ids were expected");
-  const int64_t width = rows.size / ids.size;
+void gather_rows(In table_VH, List<int32_t> ids_N, Out rows_NH) {
+  if (ids_N.size == 0) return expect_size(rows_NH, 0, "rows");
+  expect(rows_NH.size % ids_N.size == 0, "as many rows as ids were expected");
+  const int64_t width = rows_NH.size / ids_N.size;
   if (width == 0) return;
-  expect(table.size % width == 0, "the table's rows are of another length");
-  expect_below(ids, table.size / width, "ids");
-  share_range(ids.size, width, [&](int64_t first, int64_t end) {
-    for (int64_t n = first; n < end; n++) std::copy_n(table.data + ids[n] * width, width, rows.data + n * width);
+  expect(table_VH.size % width == 0, "the table's rows are of another length");
+  expect_below(ids_N, table_VH.size / width, "ids");
+  parallel_for_ranges(ids_N.size, width, [&](int64_t first, int64_t end) {
+    for (int64_t n = first; n < end; n++)
+      std::copy_n(table_VH.data + ids_N[n] * width, width, rows_NH.data + n * width);
   });
 }
+EXPORT(gather_rows, "gatherRows")
 
-void sum_into_rows(In x, List<int32_t> slots, Out rows) {
-  if (slots.size == 0) return fill(rows, 0);
-  expect(x.size % slots.size == 0, "as many rows as slots were expected");
-  const int64_t width = x.size / slots.size;
+// rows_UH[slots[n]] = Σ x[n], summed in the order of n.
+void sum_into_rows(In x_NH, List<int32_t> slots_N, Out rows_UH) {
+  if (slots_N.size == 0) return fill(rows_UH, 0);
+  expect(x_NH.size % slots_N.size == 0, "as many rows as slots were expected");
+  const int64_t width = x_NH.size / slots_N.size;
   if (width == 0) return;
-  expect(rows.size % width == 0, "the rows are of another length");
-  expect_below(slots, rows.size / width, "slots");
+  expect(rows_UH.size % width == 0, "the rows are of another length");
+  expect_below(slots_N, rows_UH.size / width, "slots");
   // Each thread has some of the columns, over all rows.
-  share_range(width, 2 * slots.size, [&](int64_t first, int64_t end) {
-    for (int64_t slot = 0; slot < rows.size / width; slot++)
-      std::fill(rows.data + slot * width + first, rows.data + slot * width + end, 0.0f);
-    for (int64_t n = 0; n < slots.size; n++) {
-      float* sum = rows.data + slots[n] * width + first;
-      const float* from = x.data + n * width + first;
+  parallel_for_ranges(width, 2 * slots_N.size, [&](int64_t first, int64_t end) {
+    for (int64_t slot = 0; slot < rows_UH.size / width; slot++)
+      std::fill(rows_UH.data + slot * width + first, rows_UH.data + slot * width + end, 0.0f);
+    for (int64_t n = 0; n < slots_N.size; n++) {
+      float* sum = rows_UH.data + slots_N[n] * width + first;
+      const float* from = x_NH.data + n * width + first;
       for_lanes(end - first, [&](int64_t i, auto count) {
         store_some(sum + i, load_some(sum + i, count) + load_some(from + i, count), count);
       });
     }
   });
 }
+EXPORT(sum_into_rows, "sumIntoRows")
 
-void spread_rows(In rows, List<int32_t> ids, Out table) {
-  fill(table, 0);
-  if (ids.size == 0) return;
-  expect(rows.size % ids.size == 0, "as many rows as ids were expected");
-  const int64_t width = rows.size / ids.size;
+// table_VH is zero but for rows ids_U, which are different.
+void spread_rows(In rows_UH, List<int32_t> ids_U, Out table_VH) {
+  fill(table_VH, 0);
+  if (ids_U.size == 0) return;
+  expect(rows_UH.size % ids_U.size == 0, "as many rows as ids were expected");
+  const int64_t width = rows_UH.size / ids_U.size;
   if (width == 0) return;
-  expect(table.size % width == 0, "the table's rows are of another length");
-  expect_below(ids, table.size / width, "ids");
-  for (int64_t n = 0; n < ids.size; n++) std::copy_n(rows.data + n * width, width, table.data + ids[n] * width);
+  expect(table_VH.size % width == 0, "the table's rows are of another length");
+  expect_below(ids_U, table_VH.size / width, "ids");
+  for (int64_t n = 0; n < ids_U.size; n++)
+    std::copy_n(rows_UH.data + n * width, width, table_VH.data + ids_U[n] * width);
 }
+EXPORT(spread_rows, "spreadRows")
 
 }  // namespace native

@@ -1,6 +1,7 @@
 // Sums over the rows of a matrix.
 #pragma once
 
+#include "buffer.h"
 #include "threads.h"
 #include "vector.h"
 
@@ -15,7 +16,7 @@ inline void sum_columns(int64_t rows, int64_t columns, float* to, const Term& te
   static thread_local Scratch scratch;
   const int64_t groups = (rows + rows_in_a_sum - 1) / rows_in_a_sum;
   float* partial = scratch.floats(groups * columns);
-  share(groups, rows * columns, [&](int64_t group) {
+  parallel_for(groups, rows * columns, [&](int64_t group) {
     const int64_t first = group * rows_in_a_sum, end = first + rows_in_a_sum < rows ? first + rows_in_a_sum : rows;
     for_lanes(columns, [&](int64_t column, auto count) {
       Floats sum{};
@@ -28,6 +29,14 @@ inline void sum_columns(int64_t rows, int64_t columns, float* to, const Term& te
     for (int64_t group = 0; group < groups; group++) sum += partial[group * columns + column];
     to[column] = static_cast<float>(sum);
   }
+}
+
+// The sum of all rows.
+inline void sum_rows(In x_TH, Out sum_H) {
+  expect(sum_H.size > 0 && x_TH.size % sum_H.size == 0, "x's rows are not as long as their sum");
+  sum_columns(x_TH.size / sum_H.size, sum_H.size, sum_H.data, [&](int64_t row, int64_t column, auto count) {
+    return load_some(x_TH.data + row * sum_H.size + column, count);
+  });
 }
 
 }  // namespace native

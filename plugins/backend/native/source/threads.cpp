@@ -76,8 +76,8 @@ void set_thread_count(int count) {
   pool.count = count;
 }
 
-void share_tasks(int64_t count, Task task, const void* body) {
-  // Only after the last job's items are all done, and every thread that looks sees none left.
+void run_tasks(int64_t count, Task task, const void* body) {
+  // Only after the last job's items are all done, and every thread that reads the word sees none left.
   const uint32_t number = pool.job.load(std::memory_order_relaxed) + 1;
   pool.done.store(0, std::memory_order_relaxed);
   pool.task.store(task, std::memory_order_relaxed);

@@ -1,5 +1,5 @@
-// One pool of threads in the process. Work is shared out by its results, never by the terms of a sum, so no bit depends
-// on the number of threads.
+// One pool of threads in the process. Work is divided by its results, never by the terms of a sum, so no bit depends on
+// the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -13,30 +13,30 @@ int thread_count();
 void set_thread_count(int count);
 
 using Task = void (*)(const void* body, int64_t item);
-void share_tasks(int64_t count, Task task, const void* body);
+void run_tasks(int64_t count, Task task, const void* body);
 
 // Work below this many numbers touched (or multiplications done) is over before a second thread has begun.
-constexpr int64_t worth_sharing = 1 << 14;
+constexpr int64_t least_parallel_work = 1 << 14;
 
 // Calls body(i) for i from 0 to count − 1, in any order, on several threads where `work`, of all of it, is worth that.
 template <typename Body>
-inline void share(int64_t count, int64_t work, const Body& body) {
-  if (work < worth_sharing || count < 2 || thread_count() == 1) {
+inline void parallel_for(int64_t count, int64_t work, const Body& body) {
+  if (work < least_parallel_work || count < 2 || thread_count() == 1) {
     for (int64_t i = 0; i < count; i++) body(i);
     return;
   }
-  share_tasks(
-      count, [](const void* shared, int64_t i) { (*static_cast<const Body*>(shared))(i); }, &body);
+  run_tasks(
+      count, [](const void* erased, int64_t i) { (*static_cast<const Body*>(erased))(i); }, &body);
 }
 
 // Calls body(first, end) for neighbouring pieces of 0 … size − 1, with `work` to each of the numbers.
 template <typename Body>
-inline void share_range(int64_t size, int64_t work, const Body& body) {
+inline void parallel_for_ranges(int64_t size, int64_t work, const Body& body) {
   constexpr int64_t grain = 64;
-  const int64_t pieces = size * work < worth_sharing ? 1 : 4 * thread_count();
+  const int64_t pieces = size * work < least_parallel_work ? 1 : 4 * thread_count();
   const int64_t length = ((size + pieces - 1) / pieces + grain - 1) / grain * grain;
   if (size == 0) return;
-  share((size + length - 1) / length, size * work, [&](int64_t piece) {
+  parallel_for((size + length - 1) / length, size * work, [&](int64_t piece) {
     const int64_t first = piece * length;
     body(first, first + length < size ? first + length : size);
   });

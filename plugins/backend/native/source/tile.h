@@ -37,9 +37,9 @@ void multiply_tile(int64_t steps, const float* a, const float* b, float* c, int6
   for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; v++) {
-      float* place = c + i * stride + v * lanes;
-      if (v + 1 < vectors || last == lanes) store(place, add ? load(place) + sum[i][v] : sum[i][v]);
-      else store_some(place, add ? load_some(place, last) + sum[i][v] : sum[i][v], last);
+      float* out = c + i * stride + v * lanes;
+      if (v + 1 < vectors || last == lanes) store(out, add ? load(out) + sum[i][v] : sum[i][v]);
+      else store_some(out, add ? load_some(out, last) + sum[i][v] : sum[i][v], last);
     }
   }
 }
