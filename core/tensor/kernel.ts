@@ -8,8 +8,8 @@ import * as tf from "@tensorflow/tfjs-core"
  * its caller owns. Shapes: T tokens, R queries, H features, N rows, V rows of a table, I inputs and O outputs of a
  * linear layer.
  *
- * A kernel stands in the file of the op that it is for. Of the two, the op has the plain name (`linear`) and the kernel
- * ends in `Kernel` (`linearKernel`); its `name` is without that.
+ * A kernel is defined in the file of its op. The op has the plain name (`linear`), the kernel's constant ends in
+ * `Kernel` (`linearKernel`), and its `name` has no such ending.
  */
 export interface Kernel<Args extends readonly unknown[], Result> {
   (...args: Args): Result

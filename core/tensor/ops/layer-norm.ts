@@ -11,7 +11,10 @@ interface Normalised {
   readonly rstd_T: tf.Tensor1D
 }
 
-/** Normalised rows x̂ = (x − mean) · (variance + ε)^−½, their scale and shift, and the reciprocal standard deviations (rstd). */
+/**
+ * Normalised rows x̂ = (x − mean) · rstd, with the reciprocal standard deviation rstd = (variance + ε)^−½, and
+ * y = γ x̂ + β.
+ */
 export const layerNormKernel = defineKernel(
   "layerNorm",
   (x_TH: tf.Tensor2D, gamma_H: tf.Tensor1D, beta_H: tf.Tensor1D, epsilon: number): Normalised => {
@@ -26,7 +29,7 @@ export const layerNormKernel = defineKernel(
   },
 )
 
-/** dx = (g − mean(g) − x̂ · mean(g · x̂)) / deviation, with g = γ · dy and means over the features. */
+/** dx = (g − mean(g) − x̂ · mean(g · x̂)) · rstd, with g = γ · dy and means over the features. */
 export const layerNormInputGradientKernel = defineKernel(
   "layerNormInputGradient",
   (

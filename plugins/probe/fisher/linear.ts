@@ -1,5 +1,5 @@
 /**
- * The Gram matrix of the per-sample gradients of a linear layer's weight, in two ways that give the same up to
+ * The Gram matrix of the per-sample gradients of a linear layer's weight, by two methods that give the same up to
  * rounding. With inputs aᵢₜ and output gradients bᵢₜ of sample i's tokens, its gradient is Gᵢ = Σ_t bᵢₜ aᵢₜᵀ.
  * Shapes: T tokens of all samples, N samples, I inputs, O outputs. All factors are transposed beforehand: the wasm
  * backend multiplies transposed ones ten times slower.
