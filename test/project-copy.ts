@@ -1,4 +1,4 @@
-/** A copy of the project in a temporary folder, to be written into: sources are copied, what is large is linked. */
+/** A copy of the project in a temporary folder, for tests that write to it. Sources are copied, large folders linked. */
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

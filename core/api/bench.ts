@@ -2,17 +2,17 @@ import type { type } from "arktype"
 import type { Effect, Scope } from "effect"
 import type { Progress } from "./progress.ts"
 
-/** What a prepared measurement does and how much of it. */
+/** A prepared measurement: what a step runs, and how much work that is. */
 export interface BenchJob {
-  /** Of what size, for the report. */
+  /** The size of the model, such as `mini`, for the report. */
   readonly model: string
-  /** Tokens that a step sees, on average: of the text itself, since nothing is padded. */
+  /** Tokens that a step processes, on average. All of them are text, since nothing is padded. */
   readonly tokensPerStep: number
-  /** Floating-point operations of the products that a step cannot do without, on average. */
+  /** Floating-point operations of the matrix products that a step requires, on average. */
   readonly flopsPerStep: number
-  /** More of what is measured: `{ batch: 16 }`. */
+  /** Other settings for the report: `{ batch: 16 }`. */
   readonly facts: Readonly<Record<string, string | number | boolean>>
-  /** Does steps by the product's own code, with `lap` before the first one and after each. */
+  /** Runs steps with the product's own code, calling `lap` before the first one and after each. */
   readonly run: (lap: Effect.Effect<void>) => Effect.Effect<void, { readonly message: string }, Progress>
 }
 
@@ -23,11 +23,11 @@ export interface Bench<O extends type.Any = type.Any> {
   readonly name: string
   /** One line: what is measured. */
   readonly summary: string
-  /** Its options on the command line, by name, and a line about each. */
+  /** Its command-line options by name, each with one line of help. */
   readonly flags: Readonly<Record<string, string>>
-  /** An arktype of an object of texts by those names. */
+  /** An arktype that decodes an object of strings with those names. */
   readonly options: O
-  /** Everything up to the first step, on the backend that is running. */
+  /** Does everything up to the first step, on the backend that is running. */
   readonly prepare: (
     options: O["infer"],
   ) => Effect.Effect<BenchJob, { readonly message: string }, Scope.Scope | Progress>

@@ -4,8 +4,8 @@ import type { FileError } from "../io/files.ts"
 import type { Quantity } from "./quantity.ts"
 
 /**
- * A comparison of this installation with reference figures in a folder, on the backend that is running. `doctor`
- * asks every check in `plugins/check`.
+ * Compares this installation with reference figures in a folder, on the backend that is running.
+ * `bun run doctor` runs every check in `plugins/check`.
  */
 export interface Check {
   readonly kind: "check"
@@ -13,7 +13,7 @@ export interface Check {
   readonly name: string
   /** One line: what is compared. */
   readonly summary: string
-  /** @throws FileError, InvalidInput where the folder is not of the layout that is compared */
+  /** @throws FileError, InvalidInput if the folder does not have the layout that this check compares */
   readonly compare: (folder: string) => Effect.Effect<readonly Quantity[], FileError | InvalidInput>
 }
 

@@ -1,4 +1,4 @@
-/** What a unit of work is expected to spend. Estimates for the plan; nothing is enforced by them. */
+/** The estimated cost of a unit of work, for plans. Nothing enforces it. */
 export interface Cost {
   /** Floating-point operations (a multiplication and an addition count as two). */
   readonly flops: number
@@ -12,9 +12,10 @@ export interface Cost {
 
 const none: Cost = { flops: 0, memory: 0, disk: 0, scratch: 0 }
 
+/** A cost with the given parts; the others are 0. */
 export const cost = (parts: Partial<Cost>): Cost => ({ ...none, ...parts })
 
-/** What units that run in one process spend together: sizes add up, the peak of memory is the largest one's. */
+/** The cost of units that run in one process: everything adds up except memory, whose peak is that of the largest. */
 export const together = (costs: readonly Cost[]): Cost =>
   costs.reduce(
     (sum, next) => ({

@@ -1,14 +1,14 @@
 import { Data } from "effect"
 
 /**
- * A unit of work that cannot be finished for a reason of its own: a loss that is not a number, data that a
- * method cannot work with. The study goes on without it.
+ * A unit of work cannot finish for a reason of its own: its loss is NaN, or its method cannot handle the data.
+ * The rest of the study continues without it.
  */
 export class UnitFailure extends Data.TaggedError("UnitFailure")<{
-  /** `diverged`: the training itself failed, a result of the study. `failed`: anything else. */
+  /** `diverged`: the training itself failed, which is a result of the study. `failed`: anything else. */
   readonly outcome: "diverged" | "failed"
   readonly reason: string
-  /** The training step at which it happened, where there is one. */
+  /** The training step at which it happened, if any. */
   readonly step?: number
 }> {
   override get message() {

@@ -7,18 +7,21 @@ export type Targets = Readonly<Record<string, Node | readonly Cohort[]>>
 
 /** A pipeline file's default export: parameters, and the graph that is built from them. */
 export interface Pipeline<P extends type.Any = type.Any> {
-  /** The folder name of its results. */
+  /** The name of the folder of its results. */
   readonly name: string
-  /** One line for help and errors. */
+  /** One line, for help and errors. */
   readonly summary: string
-  /** An arktype of an object with defaults that rejects unknown keys; `--set name=value` fills it. */
+  /**
+   * An arktype of an object that rejects unknown keys. `--set name=value` sets one of its values; parameters with a
+   * default may be omitted.
+   */
   readonly parameters: P
-  /** Builds the graph. Pure and quick: nothing is read, nothing runs. */
+  /** Builds the graph. Pure and fast: it reads no file and runs nothing. */
   readonly build: (parameters: P["infer"]) => Targets
 }
 
 /**
- * Declares a pipeline.
+ * Declares a pipeline: the default export of a file in `pipelines/`.
  *
  * ```ts
  * export default pipeline({
@@ -31,9 +34,10 @@ export interface Pipeline<P extends type.Any = type.Any> {
 export const pipeline = <P extends type.Any>(definition: Pipeline<P>): Pipeline<P> => definition
 
 /**
- * The same unit of work over several seeds.
+ * The same unit of work for each of several seeds.
  *
- * @throws InvalidInput where there is no seed, or one stands twice
+ * @param make gives the unit of one seed
+ * @throws InvalidInput if there is no seed, or a seed is given twice
  */
 export const cohort = <N extends Node>(
   labels: Labels,
@@ -42,16 +46,16 @@ export const cohort = <N extends Node>(
 ): Cohort<N> => {
   const twice = seeds.filter((seed, i) => seeds.indexOf(seed) !== i)
   if (seeds.length === 0 || twice.length > 0) {
-    const found = seeds.length === 0 ? "there is none" : `${[...new Set(twice)].join(", ")} stands twice`
+    const found = seeds.length === 0 ? "none" : `${[...new Set(twice)].join(", ")} twice`
     throw new InvalidInput({
       what: `the seeds of the cohort ${describeLabels(labels)}`,
-      problems: [`${found}; a list of different seeds was expected, such as seeds=1..5`],
+      problems: [`expected different seeds, such as seeds=1..5, found ${found}`],
     })
   }
   return { labels, members: seeds.map((seed) => ({ seed, node: make(seed) })) }
 }
 
-/** Another unit for every member of a cohort: a probe for each run. The labels stay. */
+/** A unit made from each member of a cohort, such as a probe for each run. Labels and seeds stay the same. */
 export const mapCohort = <N extends Node, M extends Node>(
   from: Cohort<N>,
   make: (node: N, seed: number) => M,
@@ -64,9 +68,9 @@ type Axes = Readonly<Record<string, readonly unknown[]>>
 type Point<A extends Axes> = { readonly [N in keyof A]: A[N][number] }
 
 /**
- * `make` for every combination of the axes' values, the last axis running fastest.
+ * Calls `make` with every combination of the axes' values; the last axis varies fastest.
  *
- * @throws InvalidInput where an axis has no value, or has one twice
+ * @throws InvalidInput if an axis has no value, or the same value twice
  */
 export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) => R): readonly R[] => {
   const names = Object.keys(axes)
@@ -74,11 +78,11 @@ export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) =
     const values = axes[name]!
     const twice = new Set(values.filter((value, i) => values.indexOf(value) !== i))
     return [
-      ...(values.length === 0 ? [`${name} has no value: at least one was expected`] : []),
-      // Its runs would count twice wherever they are counted.
+      ...(values.length === 0 ? [`${name}: expected at least one value, found none`] : []),
+      // The runs of a repeated value would be counted twice.
       ...[...twice].map(
         (value) =>
-          `${name} has ${typeof value === "number" ? shortNumber(value) : String(value)} twice: different values were expected`,
+          `${name}: expected different values, found ${typeof value === "number" ? shortNumber(value) : String(value)} twice`,
       ),
     ]
   })
@@ -90,10 +94,11 @@ export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) =
   return points.map((point) => make(point as Point<A>))
 }
 
-/** `0.00001` as `1e-5`. */
+/** A number as people write it: `0.00001` as `1e-5`. */
 export const shortNumber = (value: number): string =>
   value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value)
 
+/** Labels on one line: `arm=vanilla lr=1e-5`. */
 export const describeLabels = (labels: Labels): string =>
   Object.entries(labels)
     .map(([name, value]) => `${name}=${typeof value === "number" ? shortNumber(value) : value}`)

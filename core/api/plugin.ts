@@ -11,40 +11,45 @@ import type { Progress } from "./progress.ts"
 import type { Stage } from "./stage.ts"
 import type { RunLength, Watch } from "./watch.ts"
 
-/** What may go wrong inside a plugin; anything else that it throws is a defect and is reported with its stack. */
+/** The expected errors of a plugin. Anything else that it throws is a bug and is reported with its stack trace. */
 export type PluginError = FileError | InvalidInput | UnitFailure
 
 // --- what a plugin takes -----------------------------------------------------------------------------------
 
-/** An input that may be left out. */
+/** An input that may be omitted; see `optional`. */
 export interface Optional<K extends AnyArtifactKind> {
   readonly optional: K
 }
 
-/** An input of many artifacts: cohorts of the same kind, failed members included. */
+/** An input of many artifacts; see `cohorts`. */
 export interface Cohorts<K extends AnyArtifactKind> {
   readonly cohorts: K
 }
 
+/** Declares an input that may be omitted; the plugin then takes `undefined`. */
 export const optional = <K extends AnyArtifactKind>(kind: K): Optional<K> => ({ optional: kind })
+/** Declares an input of any number of cohorts of one kind. The plugin takes failed members too, as failures. */
 export const cohorts = <K extends AnyArtifactKind>(kind: K): Cohorts<K> => ({ cohorts: kind })
 
+/** The inputs of a plugin by name: an artifact's kind, `optional(kind)` or `cohorts(kind)`. */
 export type Takes = Readonly<
   Record<string, AnyArtifactKind | Optional<AnyArtifactKind> | Cohorts<AnyArtifactKind>>
 >
 
-/** Labels that tell a cohort from the others in a grid: `{ arm: "vanilla", lr: 1e-5 }`. */
+/** Labels that distinguish a cohort from the others of a grid: `{ arm: "vanilla", lr: 1e-5 }`. */
 export type Labels = Readonly<Record<string, string | number>>
 
-/** A member of a cohort when it is taken: the artifact, or why there is none. */
+/** A member of a cohort as a plugin takes it: the artifact, or why there is none. */
 export type Outcome<T> =
   | { readonly status: "done"; readonly value: T }
   | {
       readonly status: "diverged" | "failed"
       readonly reason: string
+      /** The training step at which it failed, if any. */
       readonly step?: number
     }
 
+/** A cohort as a plugin takes it, once all its members have finished or failed. */
 export interface CohortTaken<T> {
   readonly labels: Labels
   readonly members: readonly { readonly seed: number; readonly outcome: Outcome<T> }[]
@@ -64,25 +69,27 @@ type InputEstimate<T> =
       ? readonly Estimate<K>[]
       : Estimate<T>
 
+/** What `run` receives for the inputs of a plugin. */
 export type InputsTaken<I extends Takes> = { readonly [N in keyof I]: InputTaken<I[N]> }
+/** What `estimate` receives for the inputs of a plugin. */
 export type InputsEstimate<I extends Takes> = { readonly [N in keyof I]: InputEstimate<I[N]> }
 
 // --- nodes: plugins applied to inputs and options ----------------------------------------------------------
 
 /**
- * A plugin with its options and inputs, before anything runs: what pipeline files are made of.
+ * A plugin applied to its options and inputs, before anything runs. Pipeline files compose nodes into a graph.
  *
  * @typeParam K the kind of artifact that it gives
- * @typeParam View what a probe that watches it sees; `unknown` where it cannot be watched
+ * @typeParam View what a probe that watches it sees; `unknown` if it cannot be watched
  */
 export interface Node<out K extends AnyArtifactKind = AnyArtifactKind, out View = unknown> {
   readonly plugin: AnyPlugin
   /** The options as the pipeline file gave them. */
   readonly given: Readonly<Record<string, unknown>>
-  /** The options checked and completed. */
+  /** The options once validated, defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, Node | readonly Cohort<Node>[]>>
-  /** What is wrong with the options; a plan lists the problems of all nodes at once. */
+  /** Problems with the options; a plan lists those of all nodes at once. */
   readonly problems: readonly string[]
   /** Type only. */
   readonly gives?: K
@@ -90,7 +97,7 @@ export interface Node<out K extends AnyArtifactKind = AnyArtifactKind, out View 
   readonly view?: View
 }
 
-/** The same unit of work over several seeds. */
+/** The same unit of work for each of several seeds. */
 export interface Cohort<out N extends Node = Node> {
   readonly labels: Labels
   readonly members: readonly { readonly seed: number; readonly node: N }[]
@@ -114,52 +121,54 @@ type InputNodes<I extends Takes> = {
 interface Identity {
   /** Lower case with hyphens, unique among the plugins: `simcse`. */
   readonly name: string
-  /** Raised when the same options and inputs give another artifact. */
+  /** Raise it when the same options and inputs give a different artifact. */
   readonly version: number
   /**
-   * `import.meta.url`: the text of the plugin's file, and of those that it imports beside `core`, is part of the key
-   * of what it makes.
+   * `import.meta.url`. The source of the plugin's file, and of the files outside `core` that it imports, is part of
+   * the key of its artifacts: after an edit they are made again.
    */
   readonly module: string
   /** One line for `bun run plugins`. */
   readonly summary: string
 }
 
+/** What a plugin's `run` receives. */
 export interface RunContext<O, I extends Takes, View> {
   readonly options: O
   readonly inputs: InputsTaken<I>
-  /** A folder of the unit's own that outlives a stop: state to go on from. Freed when the unit is finished. */
+  /** A folder of the unit's own, for the state to resume from after a stop. Deleted when the unit has finished. */
   readonly scratch: string
-  /** The tensor backend of the pipeline, by name; started where the plugin `usesBackend`. */
+  /** The name of the pipeline's tensor backend, which is running if the plugin `usesBackend`. */
   readonly backend: string
-  /** The probes that watch; a plugin that declares no `View` has none. */
+  /** The probes that watch this unit: none if the plugin declares no `View`. */
   readonly watch: Watch<View>
 }
 
-/** Every plugin, whatever its types. */
+/** A plugin of any type, as the engine handles it. */
 export interface AnyPlugin extends Identity {
   readonly kind: "plugin"
   readonly stage: Stage
   readonly options: type.Any
   readonly takes: Takes
   readonly gives: AnyArtifactKind
-  /** Whether it works on tensors: it then runs with a backend started, and its key names the backend. */
+  /** Whether it computes with tensors. If so, a backend is running, and the backend's name is part of its key. */
   readonly usesBackend: boolean
   readonly reads?: (options: never) => readonly string[]
-  /** The name of the input that it watches instead of taking; only of probes. */
+  /** Of probes only: the name of the input that it watches instead of taking. */
   readonly watches?: string
   readonly estimate: (options: never, inputs: never) => { readonly artifact: unknown; readonly cost: Cost }
   readonly run?: (context: never) => Effect.Effect<unknown, PluginError, Progress>
   readonly probe?: AnyProbe
 }
 
+/** A probe's functions, whatever their types: see `probe`. */
 export interface AnyProbe {
   readonly steps: (options: never, run: RunLength) => Iterable<number>
   readonly observe: (view: never, context: never) => Observed
   readonly finish?: (view: never, context: never) => Observed
 }
 
-/** Rows, at once or as an effect. */
+/** Rows, or an effect that gives them. */
 export type Observed<R extends Row = Row> = readonly R[] | Effect.Effect<readonly R[], PluginError>
 
 type PluginNode<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View> = (
@@ -170,7 +179,7 @@ interface GivingPlugin<K extends AnyArtifactKind> extends AnyPlugin {
   readonly gives: K
 }
 
-/** A plugin is a function from its inputs and options to a node, with its declaration as properties. */
+/** A plugin: a function from its inputs and options to a node, with its declaration as properties. */
 export type Plugin<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View> = PluginNode<
   O,
   I,
@@ -182,18 +191,28 @@ export type Plugin<O extends type.Any, I extends Takes, K extends AnyArtifactKin
 interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View>
   extends Identity {
   readonly stage: Exclude<Stage, "probe">
-  /** An arktype of an object that rejects unknown keys. */
+  /** An arktype of an object that rejects unknown keys. Option names must differ from the names of inputs. */
   readonly options: O
+  /** Its inputs by name, `{}` for none; a pipeline file gives them beside the options. */
   readonly takes: I
+  /** The kind of its artifact. */
   readonly gives: K
+  /** Whether it computes with tensors. If so, a backend is running, and the backend's name is part of its key. */
   readonly usesBackend: boolean
-  /** Local files and folders that it reads: their content is part of the key of what it makes. */
+  /** Local files and folders that it reads. Their content is part of the key of its artifact. */
   readonly reads?: (options: O["infer"]) => readonly string[]
-  /** What is known of the artifact and its cost before anything runs. Pure and quick. */
+  /**
+   * What is known of the artifact (sizes, counts) and what the unit costs, before anything runs. Pure and fast: it
+   * gets the options and what the inputs' own estimates say, and reads no file.
+   */
   readonly estimate: (
     options: O["infer"],
     inputs: InputsEstimate<I>,
   ) => { readonly artifact: Estimate<K>; readonly cost: Cost }
+  /**
+   * Makes the artifact. If it takes long, it reports to `Progress`, and on interruption saves into `scratch` what it
+   * needs to resume with the same result.
+   */
   readonly run: (context: RunContext<O["infer"], I, View>) => Effect.Effect<Given<K>, PluginError, Progress>
 }
 
@@ -222,7 +241,7 @@ const build =
       : { plugin: declaration, given, options: options as Record<string, unknown>, inputs, problems: [] }
   }
 
-/** Functions have a read-only `name`, so the declaration's properties are defined, not assigned. */
+/** A function's own `name` is read-only, so the declaration's properties are defined rather than assigned. */
 const callable = <F, K extends AnyArtifactKind>(definition: Omit<AnyPlugin, "kind">): F & GivingPlugin<K> => {
   const declaration: AnyPlugin = { ...definition, kind: "plugin" }
   const call = build(declaration)
@@ -233,7 +252,7 @@ const callable = <F, K extends AnyArtifactKind>(definition: Omit<AnyPlugin, "kin
 }
 
 /**
- * Declares a plugin of the data, pretrain, finetune or report stage.
+ * Declares a plugin of the data, pretrain, finetune or report stage, in a file of its own in that stage's folder.
  *
  * ```ts
  * export const lines = plugin({
@@ -242,6 +261,10 @@ const callable = <F, K extends AnyArtifactKind>(definition: Omit<AnyPlugin, "kin
  *   usesBackend: false, estimate: () => …, run: Effect.fn("lines")(function* ({ options, inputs }) { … }),
  * })
  * ```
+ *
+ * A pipeline file then calls it with inputs and options together: `lines({ vocabulary, path: "corpus.txt" })`.
+ *
+ * @typeParam View what the plugin lets probes see while it runs; if left out, it cannot be watched
  */
 export const plugin = <O extends type.Any, const I extends Takes, K extends AnyArtifactKind, View = unknown>(
   definition: PluginDefinition<O, I, K, View>,
@@ -250,23 +273,27 @@ export const plugin = <O extends type.Any, const I extends Takes, K extends AnyA
 
 // --- probes ------------------------------------------------------------------------------------------------
 
+/** What a probe's `observe` and `finish` receive besides the view. */
 export interface ObserveContext<O> {
   readonly options: O
+  /** The length of the run that it watches. */
   readonly run: RunLength
-  /** A folder of the probe's own that outlives a stop and is freed when the probe is finished. */
+  /** A folder of the probe's own, kept when the run is stopped and deleted when the probe has finished. */
   readonly scratch: string
 }
 
 interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate> extends Identity {
+  /** An arktype of an object that rejects unknown keys. */
   readonly options: O
   /** The kind of its observations: `observationsOf(rowType)`. */
   readonly gives: ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }>
-  /** The steps that it observes; step t is the model after t updates, step 0 before the first. */
+  /** The steps that it observes, each from 0 to `run.steps`: step t is the model after t updates. */
   readonly steps: (options: O["infer"], run: RunLength) => Iterable<number>
-  /** Rows for this step. Leaves the model, its gradients and the number of tensors as it found them. */
+  /** The rows of this step. Must leave the model, its gradients and the number of tensors as they were. */
   readonly observe: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
-  /** Rows that need the end of the run; `view` is the run's last step. Its steps must include the last one. */
+  /** The rows that need the end of the run; `view` is the model after the last update. */
   readonly finish?: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
+  /** The number of rows and the cost of all observations of a run, before anything runs. Pure and fast. */
   readonly estimate: (
     options: O["infer"],
     run: WatchedEstimate,
@@ -274,12 +301,23 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
 }
 
 /**
- * Declares a probe: it observes a model while it is trained, and gives rows.
+ * Declares a probe: it observes a model during training and gives rows. The README has a whole one.
  *
- * A probe keeps nothing in memory from one observation to the next: what it needs later goes into `scratch`, so that a
- * run which was stopped and resumed gives the same observations.
+ * A probe keeps nothing in memory between observations: what it needs later goes into `scratch`, so that a run that
+ * was stopped and resumed gives the same rows.
  *
- * @typeParam V what the run that it watches shows, such as `ClassifierView` of `plugins/model`
+ * ```ts
+ * export const norm = probe<ClassifierView, RunEstimate>()({
+ *   name: "norm", version: 1, module: import.meta.url, summary: "Norm of the classifier's weight",
+ *   options: type({ "+": "reject", steps: Steps }), gives: observationsOf<Row>(Row),
+ *   steps: ({ steps }, run) => chooseSteps(steps, run),
+ *   observe: ({ step, parameters }) => [{ step, norm: … }],
+ *   estimate: ({ steps }, run) => ({ rows: …, cost: cost({ … }) }),
+ * })
+ * ```
+ *
+ * @typeParam V what the run that it watches lets it see, such as `ClassifierView` of `plugins/model`
+ * @typeParam WatchedEstimate what is known of that run before it starts, such as `RunEstimate`
  */
 export const probe =
   <V, WatchedEstimate>() =>

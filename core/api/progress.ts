@@ -1,10 +1,10 @@
 import { Context, type Effect } from "effect"
 
-/** How far a unit of work has come; shown to the person who waits for it. */
+/** Displays how far a unit of work has come. */
 export class Progress extends Context.Service<
   Progress,
   {
-    /** `done` of `total` steps; `note` is a few words such as the current loss. */
+    /** `done` of `total` steps (or bytes); `note` is a few words, such as the current loss. */
     readonly report: (done: number, total: number, note?: string) => Effect.Effect<void>
   }
 >()("kasosei/core/Progress") {}

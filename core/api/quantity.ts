@@ -1,11 +1,11 @@
-/** A figure held against its reference. */
+/** The result of comparing figures with their reference. */
 export interface Quantity {
   readonly name: string
-  /** The largest deviation among the numbers of this name, as `tolerance` is meant. */
+  /** The largest deviation among its numbers, on the scale of `tolerance`. */
   readonly worst: number
   readonly tolerance: number
   readonly ok: boolean
-  /** Where the deviation is largest. */
+  /** Which number has the largest deviation. */
   readonly at: string
   readonly expected: number
   readonly found: number
@@ -16,11 +16,15 @@ export interface ComparedNumber {
   readonly at: string
   readonly expected: number
   readonly found: number
-  /** What a deviation is divided by; 1 where left out: an absolute one. */
+  /** The deviation is divided by this: 1 by default, for an absolute deviation. */
   readonly scale?: number
 }
 
-/** The worst of several comparisons. A number that is not finite is worse than any. */
+/**
+ * The worst of several comparisons. A deviation that is not finite counts as infinite.
+ *
+ * @throws RangeError if there is nothing to compare
+ */
 export const quantity = (
   name: string,
   tolerance: number,

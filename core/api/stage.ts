@@ -3,8 +3,8 @@
  *
  * | stage    | takes                                          | gives                                        |
  * |----------|------------------------------------------------|----------------------------------------------|
- * | data     | files or a hub                                 | tokenised text with its splits and labels    |
- * | pretrain | data, a checkpoint or nothing                  | a checkpoint                                 |
+ * | data     | files, local or on the hub                     | tokenised text with its splits and labels    |
+ * | pretrain | data, and optionally a checkpoint              | a checkpoint                                 |
  * | finetune | data, a checkpoint, a seed                     | a run: metrics by step, predictions          |
  * | probe    | a run that it watches                          | observations: typed rows                     |
  * | report   | anything above                                 | tables, figures, a page                      |

@@ -1,28 +1,43 @@
 import type { Effect } from "effect"
 
-/** How long a run is: in updates, and of them those over which the learning rate rises. */
+/** How long a run is. */
 export interface RunLength {
+  /** All updates. */
   readonly steps: number
+  /** The first updates, over which the learning rate rises. */
   readonly warmupSteps: number
 }
 
 /**
- * The probes that watch a run, as the run sees them: it calls `at` before its first update and after each, with what
- * they may see of it.
+ * The probes that watch a run, as the plugin that makes the run sees them. It calls `start` once, `at` before the
+ * first update and after each one, and `end` after the last:
  *
- * @typeParam View what the run shows
+ * ```ts
+ * yield* watch.start({ steps, warmupSteps })
+ * const until = watch.wanted ? steps : Math.max(0, watch.last())
+ * yield* watch.at(0, view(0))
+ * for (let step = 1; step <= until; step++) {
+ *   update()
+ *   if (watch.wants(step)) yield* watch.at(step, view(step))
+ * }
+ * yield* watch.end(view(until))
+ * ```
+ *
+ * Observations are saved at once, so a run that is resumed does not make them again.
+ *
+ * @typeParam View what the run lets probes see, such as `ClassifierView` of `plugins/model`
  */
 export interface Watch<in View> {
-  /** Whether the run's own artifact is wanted; if not, the run may stop after step `last()`. */
+  /** Whether the run's own artifact is needed. If not, the run may stop after step `last()`. */
   readonly wanted: boolean
-  /** Called once, before the first step: tells the observers how long the run is. */
+  /** Called once, before the first step: probes choose their steps by the length of the run. */
   readonly start: (run: RunLength) => Effect.Effect<void>
-  /** The last step that an observer wants to see, −1 where none does. Known after `start`. */
+  /** The last step that a probe still needs: the end of the run if it has a `finish`; −1 if none. Known after `start`. */
   readonly last: () => number
-  /** Whether an observer wants to see the model at `step` and has not yet. Cheap. */
+  /** Whether a probe observes `step` and has not done so yet. Cheap. */
   readonly wants: (step: number) => boolean
-  /** Shows the model to the observers that want `step`. An observer that fails stops observing; the run goes on. */
+  /** Lets the probes that want `step` observe the model. A probe that fails observes no more; the run continues. */
   readonly at: (step: number, view: View) => Effect.Effect<void>
-  /** Shows the model at the end of the run to the observers that have something to finish. */
+  /** Lets the probes that have a `finish` see the model at the end of the run. */
   readonly end: (view: View) => Effect.Effect<void>
 }

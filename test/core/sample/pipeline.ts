@@ -1,4 +1,4 @@
-/** A pipeline for the tests of the core: running sums over a grid of rates and seeds, watched by a probe. */
+/** A pipeline for the tests of core: running sums over a grid of learning rates and seeds, watched by a probe. */
 import { type } from "arktype"
 import { cohort, grid, mapCohort, pipeline } from "../../../core/api/pipeline.ts"
 import { listing, source, walk, watchSum } from "./plugins.ts"
@@ -26,7 +26,7 @@ export default pipeline({
   }),
   build: ({ count, lr, seeds, slow, aloud, divergeAt, failAt, crashAt, observe, broken, title }) => {
     const data = source({ count, broken })
-    // Only the largest rate meets with the accident that a test asks for.
+    // Only the largest learning rate has the accident that a test asks for.
     const accident = (rate: number) => (rate === Math.max(...lr) ? { divergeAt, failAt, crashAt } : {})
     const runs = grid({ lr }, (point) =>
       cohort({ lr: point.lr }, seeds, (seed) =>

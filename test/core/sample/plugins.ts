@@ -1,4 +1,4 @@
-/** Plugins without tensors that behave like the real ones: slow steps, state to go on from, probes that watch. */
+/** Plugins without tensors that behave like the real ones: slow steps, state to resume from, probes that watch. */
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
@@ -94,7 +94,7 @@ const run = Effect.fn("walk")(function* ({
   return sums
 })
 
-/** Sums the source step by step, `slow` milliseconds each, and tells each step where it is to be `aloud`. */
+/** Sums the source step by step, `slow` milliseconds each; `aloud` prints each step. */
 export const walk = plugin({
   name: "sample-walk",
   stage: "finetune",

@@ -1,4 +1,4 @@
-/** The sample pipeline, planned and carried out in this process. */
+/** The sample pipeline, planned and run in this process. */
 import { fileURLToPath } from "node:url"
 import { Effect, Layer } from "effect"
 import { Progress } from "../../../core/api/progress.ts"
@@ -31,6 +31,6 @@ export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[]
   return yield* execute(plan, run, (event) => Effect.sync(() => void events.push(event)))
 })
 
-/** Runs what needs a store in the folder `out`. */
+/** Runs an effect with a store in the folder `out`. */
 export const inStore = <A, E>(out: string, body: Effect.Effect<A, E, Store>): Promise<A> =>
   Effect.runPromise(Effect.provide(body, Store.layer(out)))
