@@ -1,5 +1,5 @@
 /**
- * Typed arrays on disk: one raw little-endian file for each array, its type and length in the caller's JSON.
+ * Typed arrays on disk: one raw little-endian file for each array, with its type and length in the caller's JSON.
  * Every platform that Bun and Deno run on is little-endian.
  */
 import { join } from "node:path"
@@ -10,7 +10,7 @@ import { FileError, readBytes, writeFile } from "../io/files.ts"
 const constructors = { i32: Int32Array, f32: Float32Array, f64: Float64Array } as const
 type Types = { i32: Int32Array; f32: Float32Array; f64: Float64Array }
 
-/** Where an array lies: a file name inside the artifact's folder, its element type, its number of elements. */
+/** Where an array is: a file name inside the artifact's folder, the element type, the number of elements. */
 export const ArrayFile = type({
   "+": "reject",
   file: /^[a-z0-9][a-z0-9.-]*$/,
@@ -19,7 +19,7 @@ export const ArrayFile = type({
 })
 export type ArrayFile = typeof ArrayFile.infer
 
-/** Writes `array` to `folder/name.<dtype>` and tells how to find it again. */
+/** Writes `array` to `folder/name.<dtype>` and returns where it is. */
 export const writeArray = (
   folder: string,
   name: string,
@@ -32,9 +32,9 @@ export const writeArray = (
 }
 
 /**
- * Reads an array back.
+ * Reads an array.
  *
- * @throws FileError where the file is missing, or its size or element type is not the one that was declared
+ * @throws FileError if the file is missing, or its size or element type is not as declared
  */
 export const readArray = <D extends keyof Types>(
   folder: string,
@@ -45,10 +45,10 @@ export const readArray = <D extends keyof Types>(
   const expected = where.length * constructors[where.dtype].BYTES_PER_ELEMENT
   return Effect.flatMap(readBytes(path), (bytes) => {
     if (where.dtype !== dtype || bytes.byteLength !== expected) {
-      const found = `it holds ${bytes.byteLength} bytes of ${where.dtype}, ${expected} bytes of ${dtype} were expected`
+      const found = `expected ${expected} bytes of ${dtype}, found ${bytes.byteLength} bytes of ${where.dtype}`
       return Effect.fail(new FileError({ path, doing: "read", found }))
     }
-    // A view where the bytes are aligned, so that a large array is not in memory twice.
+    // A view if the bytes are aligned, so that a large array is not in memory twice.
     const { BYTES_PER_ELEMENT } = constructors[dtype]
     const { buffer, byteOffset } = bytes.byteOffset % BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice()
     return Effect.succeed(new constructors[dtype](buffer, byteOffset, where.length) as Types[D])

@@ -5,9 +5,9 @@ import { type FileError, readJson } from "../io/files.ts"
 import type { ArtifactKind } from "./kind.ts"
 
 /**
- * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` and whatever else
- * its maker adds. Weights are large, so a checkpoint is given as a function that streams it into its folder and
- * taken as that folder; the plugins in `plugins/model` know how to read what is in it.
+ * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` and any other files of
+ * the plugin that makes it. Weights are large, so a plugin gives a function that streams the checkpoint into a folder,
+ * and others take that folder; `plugins/model` reads what is in it.
  */
 export interface CheckpointGiven {
   readonly write: (folder: string) => Effect.Effect<void, FileError>
@@ -18,7 +18,7 @@ export interface CheckpointTaken {
   readonly config: Readonly<Record<string, unknown>>
 }
 
-/** The sizes that a transformer encoder's arithmetic and memory follow from. */
+/** The sizes of a transformer encoder, from which its arithmetic and memory follow. */
 export interface CheckpointEstimate {
   readonly layers: number
   readonly hidden: number

@@ -6,7 +6,7 @@ import type { ArtifactKind } from "./kind.ts"
 import { readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 
-/** Unlabelled text, one sequence a sentence. */
+/** Unlabelled text, one sequence for each sentence. */
 export interface Corpus {
   readonly sequences: Sequences
   readonly special: SpecialTokens

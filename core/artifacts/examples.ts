@@ -7,13 +7,14 @@ import type { ArtifactKind } from "./kind.ts"
 import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 
-/** Labelled sequences: what a classifier is trained and measured on. */
+/** Labelled sequences, on which a classifier is trained or evaluated. */
 export interface Split {
   readonly sequences: Sequences
   /** [N], indices into `labelNames` */
   readonly labels: Int32Array
 }
 
+/** A classification task: its train and dev splits. */
 export interface Examples {
   readonly labelNames: readonly string[]
   readonly train: Split

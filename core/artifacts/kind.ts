@@ -3,18 +3,18 @@ import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
 
 /**
- * A kind of artifact: what a plugin gives and others take, with its format on disk.
+ * A kind of artifact: what one plugin gives and others take, and its format on disk.
  *
- * @typeParam Given what a plugin's `run` returns; `write` puts it into the (empty) folder of the artifact
+ * @typeParam Given what a plugin's `run` returns; `write` puts it into the artifact's folder, which is empty
  * @typeParam Taken what a plugin that takes the artifact receives; `read` makes it from that folder
- * @typeParam Estimate what is known of the artifact before it is made: plain JSON data (sizes, counts), from
- *   which the plugins that take it estimate their own cost
+ * @typeParam Estimate what is known of the artifact before it is made: plain JSON data (sizes, counts), from which
+ *   the plugins that take it estimate their own cost
  */
 export interface ArtifactKind<Name extends string, Given, Taken, Estimate> {
   readonly name: Name
   readonly write: (folder: string, given: Given) => Effect.Effect<void, FileError>
   readonly read: (folder: string) => Effect.Effect<Taken, FileError | InvalidInput>
-  /** Type only: keeps `Estimate` in the signature, so that wrong wiring does not type-check. */
+  /** Type only. Keeps `Estimate` in the signature, so that wrong wiring does not type-check. */
   readonly estimate?: Estimate
 }
 

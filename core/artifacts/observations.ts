@@ -6,8 +6,9 @@ import { FileError, readJson, readText, writeFile, writeJson } from "../io/files
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
 
-/** What a probe saw: one row a thing seen. A cell is a plain value or an array of float64 (a Gram matrix). */
+/** A cell of an observation: a plain value or an array of float64, such as a Gram matrix. */
 export type Cell = number | string | boolean | null | Float64Array
+/** One observation of a probe. */
 export type Row = Readonly<Record<string, Cell>>
 
 const PlainRow = type("Record<string, unknown>")
@@ -15,10 +16,10 @@ const ArrayCell = type({ "+": "reject", $array: ["number.integer >= 0", "number.
 const ObservationsFile = type({ "+": "reject", rows: "number.integer >= 0", arrays: ArrayFile })
 
 /**
- * The kind of artifact that holds rows of type `R`. On disk: `rows.jsonl`, one row a line, where an array stands
- * as `{"$array": [start, length]}`, its range in the one float64 file beside it.
+ * The kind of artifact that holds rows of type `R`. On disk: `rows.jsonl`, one row a line, in which an array is
+ * `{"$array": [start, length]}`: its range in the one float64 file beside it.
  *
- * @param row the arktype that every row is checked against when it is read
+ * @param row the arktype against which every row is checked when it is read
  */
 export const observationsOf = <R extends Row>(
   row: type<R>,
@@ -47,14 +48,14 @@ export const observationsOf = <R extends Row>(
     yield* writeJson(join(folder, "observations.json"), { rows: rows.length, arrays: file })
   }),
   read: Effect.fnUntraced(function* (folder) {
-    // As a type of anything: what TypeScript would infer from a type<R> of an open R takes it 20 seconds.
+    // As `type.Any`: what TypeScript would infer from `type<R>` with R unresolved takes it 20 seconds.
     const schema = row as unknown as type.Any
     const file = yield* readJson(join(folder, "observations.json"), ObservationsFile)
     const all = yield* readArray(folder, file.arrays, "f64")
     const path = join(folder, "rows.jsonl")
     const lines = (yield* readText(path)).split("\n").slice(0, -1)
     if (lines.length !== file.rows) {
-      const found = `it has ${lines.length} rows, ${file.rows} were expected`
+      const found = `expected ${file.rows} rows, found ${lines.length}`
       return yield* new FileError({ path, doing: "read", found })
     }
     return yield* Effect.forEach(lines, (line, i) =>
@@ -70,7 +71,7 @@ export const observationsOf = <R extends Row>(
           if (at === undefined || count === undefined) cells.push([name, cell])
           else if (at + count <= all.length) cells.push([name, all.slice(at, at + count)])
           else {
-            const found = `line ${i + 1} has numbers ${at} to ${at + count} as ${name}, of ${all.length}`
+            const found = `line ${i + 1}: expected the range of ${name} within ${all.length} numbers, found ${at} to ${at + count}`
             return yield* new FileError({ path, doing: "read", found })
           }
         }
@@ -80,7 +81,7 @@ export const observationsOf = <R extends Row>(
   }),
 })
 
-/** Rows of any probe, whatever their cells: for those that show or keep observations without knowing the probe. */
+/** Rows of any probe, for code that displays or saves observations without knowing the probe. */
 export const anyObservations: ArtifactKind<
   "observations",
   readonly Row[],

@@ -5,12 +5,12 @@ import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
 
-/** What one fine-tuning run leaves behind. Update s (0-based) used `learningRate[s]` and saw `loss[s]`. */
+/** The results of one fine-tuning run. Update u (from 0) had the loss `loss[u]` and used `learningRate[u]`. */
 export interface Run {
   readonly seed: number
   readonly steps: number
   readonly warmupSteps: number
-  /** [steps], mean cross-entropy of the batch before the update, dropout on */
+  /** [steps], mean cross-entropy of the batch before the update, with dropout */
   readonly loss: Float64Array
   /** [steps] */
   readonly learningRate: Float64Array
@@ -20,20 +20,22 @@ export interface Run {
   readonly predictions: Int32Array
   /** [dev examples] */
   readonly labels: Int32Array
-  /** The most frequent label of the training split: the majority baseline always answers this. */
+  /** The most frequent label of the train split, which the majority baseline always predicts. */
   readonly majorityLabel: number
 }
 
-/** A run as it is given: with, on request, the fine-tuned model, streamed into a folder of the artifact. */
+/** A run as a plugin gives it: optionally with the fine-tuned model, streamed into a folder of the artifact. */
 export interface RunGiven extends Run {
   readonly saveModel?: (folder: string) => Effect.Effect<void, FileError>
 }
 
+/** A run as a plugin takes it. */
 export interface RunTaken extends Run {
-  /** The fine-tuned model in the Hugging Face layout, where it was kept. */
+  /** The folder of the fine-tuned model in the Hugging Face layout; null if it was not saved. */
   readonly modelFolder: string | null
 }
 
+/** What is known of a run before it starts; probes estimate their cost from it. */
 export interface RunEstimate {
   readonly steps: number
   readonly warmupSteps: number
@@ -87,14 +89,14 @@ export const Run: ArtifactKind<"run", RunGiven, RunTaken, RunEstimate> = {
     }
     const lengths = [run.loss.length, run.learningRate.length, run.gradientNorm.length]
     if (run.predictions.length !== run.labels.length || lengths.some((length) => length !== run.steps)) {
-      const found = `${lengths.join(", ")} losses, learning rates and gradient norms for ${run.steps} steps, ${run.predictions.length} predictions for ${run.labels.length} labels`
+      const found = `expected ${run.steps} losses, learning rates and gradient norms, found ${lengths.join(", ")}; expected ${run.labels.length} predictions, found ${run.predictions.length}`
       return yield* new FileError({ path: join(folder, "run.json"), doing: "read", found })
     }
     return run
   }),
 }
 
-/** How many dev examples were answered rightly: integers, so that they compare exactly. */
+/** How many dev examples were classified correctly: integers, so that they compare exactly. */
 export interface Score {
   /** By the run. */
   readonly correct: number
@@ -110,7 +112,7 @@ export const scoreOf = ({ predictions, labels, majorityLabel }: Run): Score => (
 })
 
 /**
- * Whether a run failed: it answered no more dev examples rightly than the majority baseline does. Counts are compared,
- * not fractions: 146 of 277 fails, 147 does not.
+ * Whether a run failed: it classified no more dev examples correctly than the majority baseline. Counts are compared,
+ * not fractions: on RTE, 146 of 277 is a failure and 147 is not.
  */
 export const isFailure = ({ correct, majority }: Score): boolean => correct <= majority

@@ -6,17 +6,18 @@ import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 
 /**
  * Token sequences packed end to end, without padding.
- * Sequence i is `ids[offsets[i] .. offsets[i + 1]]`; `tokenTypeIds` are the token type (segment) ids (0 or 1), in step with `ids`.
+ * Sequence i is `ids[offsets[i] .. offsets[i + 1] − 1]`; `tokenTypeIds` has the token type (0 or 1) of each token.
  */
 export interface Sequences {
   /** [ΣT] */
   readonly ids: Int32Array
   /** [ΣT] */
   readonly tokenTypeIds: Int32Array
-  /** [N + 1], first 0, last ΣT, never falling */
+  /** [N + 1], from 0 to ΣT, never decreasing */
   readonly offsets: Int32Array
 }
 
+/** The number of sequences, N. */
 export const countOf = (sequences: Sequences): number => sequences.offsets.length - 1
 
 /** The number of tokens of the longest sequence. */
@@ -26,13 +27,13 @@ export const longest = ({ offsets }: Sequences): number => {
   return length
 }
 
-/** One sequence that is not packed yet. */
+/** One sequence that is not yet packed. */
 export interface Sequence {
   readonly ids: ArrayLike<number>
   readonly tokenTypeIds: ArrayLike<number>
 }
 
-/** Packs sequences that are all at hand. */
+/** Packs sequences that are all in memory. */
 export const packSequences = (items: readonly Sequence[]): Sequences => {
   const offsets = new Int32Array(items.length + 1)
   items.forEach((item, i) => {
@@ -47,7 +48,7 @@ export const packSequences = (items: readonly Sequence[]): Sequences => {
   return { ids, tokenTypeIds, offsets }
 }
 
-/** Packs sequences as they come, so that a corpus is not held as a million small arrays first. */
+/** Packs sequences one by one, so that a corpus is not first held as a million small arrays. */
 export class SequencePacker {
   private ids = new Int32Array(1024)
   private tokenTypeIds = new Int32Array(1024)
@@ -102,7 +103,7 @@ export const selectSequences = (sequences: Sequences, indices: ArrayLike<number>
     }),
   )
 
-/** How {@link Sequences} stand in an artifact's JSON. */
+/** {@link Sequences} in the JSON of an artifact: where their arrays are. */
 export const SequencesFile = type({
   "+": "reject",
   ids: ArrayFile,
@@ -118,10 +119,10 @@ export const writeSequences = (folder: string, name: string, sequences: Sequence
   })
 
 /**
- * Reads sequences back.
+ * Reads sequences.
  *
- * @param vocabularySize every token id is below it
- * @throws FileError where a file is damaged, or the offsets, ids or segments contradict each other
+ * @param vocabularySize every token id must be below it
+ * @throws FileError if a file is damaged, the arrays do not fit each other, or an id or token type is out of range
  */
 export const readSequences = Effect.fnUntraced(function* (
   folder: string,
@@ -139,14 +140,14 @@ export const readSequences = Effect.fnUntraced(function* (
   }
   const outside = ids.findIndex((id) => id < 0 || id >= vocabularySize)
   if (outside >= 0) {
-    const expected = `0 to ${vocabularySize - 1} was expected`
-    return yield* refuse(where.ids.file, `token ${outside} has the id ${ids[outside]!}, ${expected}`)
+    const expected = `expected an id from 0 to ${vocabularySize - 1}`
+    return yield* refuse(where.ids.file, `token ${outside}: ${expected}, found ${ids[outside]!}`)
   }
-  const segment = tokenTypeIds.findIndex((type) => type !== 0 && type !== 1)
-  if (segment >= 0) {
+  const untyped = tokenTypeIds.findIndex((type) => type !== 0 && type !== 1)
+  if (untyped >= 0) {
     return yield* refuse(
       where.tokenTypeIds.file,
-      `token ${segment} has the segment ${tokenTypeIds[segment]!}, 0 or 1 was expected`,
+      `token ${untyped}: expected the token type 0 or 1, found ${tokenTypeIds[untyped]!}`,
     )
   }
   return { ids, tokenTypeIds, offsets } satisfies Sequences

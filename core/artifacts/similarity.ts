@@ -6,12 +6,12 @@ import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
 import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
 
-/** Sentence pairs with a gold similarity, in named sets (the dev set of STS-B; STS14's six subsets). */
+/** A named set of sentence pairs with gold similarity scores, such as the dev set of STS-B or a subset of STS14. */
 export interface SimilaritySet {
   readonly name: string
   readonly first: Sequences
   readonly second: Sequences
-  /** [N], higher is more alike */
+  /** [N], higher is more similar */
   readonly scores: Float64Array
 }
 
@@ -62,7 +62,7 @@ export const Similarity: ArtifactKind<"similarity", Similarity, Similarity, Simi
         const second = yield* readSequences(folder, set.second, file.vocabularySize)
         const scores = yield* readArray(folder, set.scores, "f64")
         if (scores.length !== countOf(first) || scores.length !== countOf(second)) {
-          const found = `${scores.length} scores for ${countOf(first)} and ${countOf(second)} sentences`
+          const found = `expected a score for each pair, found ${scores.length} for ${countOf(first)} and ${countOf(second)} sentences`
           return yield* new FileError({ path: join(folder, set.scores.file), doing: "read", found })
         }
         return { name: set.name, first, second, scores }

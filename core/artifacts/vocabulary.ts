@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
 import type { ArtifactKind } from "./kind.ts"
 
-/** The ids of the tokens that have a role of their own. */
+/** The ids of the special tokens. */
 export const SpecialTokens = type({
   "+": "reject",
   pad: "number.integer >= 0",
@@ -26,10 +26,10 @@ export const Vocabulary: ArtifactKind<"vocabulary", Vocabulary, Vocabulary, { re
   write: Effect.fnUntraced(function* (folder, given) {
     const broken = given.tokens.find((token) => /[\r\n]/.test(token))
     if (broken !== undefined) {
-      const found = `the token ${JSON.stringify(broken)} has a line break, and the file has one token a line`
+      const found = `the token ${JSON.stringify(broken)} has a line break, but the file has one token a line`
       return yield* new FileError({ path: join(folder, "vocab.txt"), doing: "write", found })
     }
-    // One token a line is the format of BERT's vocab.txt, so a checkpoint can carry this very file.
+    // One token a line is the format of BERT's vocab.txt, so a checkpoint can contain this very file.
     yield* writeFile(join(folder, "vocab.txt"), given.tokens.map((token) => `${token}\n`).join(""))
     yield* writeJson(join(folder, "special.json"), given.special)
   }),
@@ -37,9 +37,9 @@ export const Vocabulary: ArtifactKind<"vocabulary", Vocabulary, Vocabulary, { re
     const text = yield* readText(join(folder, "vocab.txt"))
     const special = yield* readJson(join(folder, "special.json"), SpecialTokens)
     const tokens = text.split("\n").slice(0, -1)
-    const missing = Object.entries(special).find(([, id]) => id >= tokens.length)
-    if (missing !== undefined) {
-      const found = `the ${missing[0]} token has the id ${missing[1]}, of a vocabulary of ${tokens.length}`
+    const beyond = Object.entries(special).find(([, id]) => id >= tokens.length)
+    if (beyond !== undefined) {
+      const found = `${beyond[0]}: expected an id below ${tokens.length}, the size of the vocabulary, found ${beyond[1]}`
       return yield* new FileError({ path: join(folder, "special.json"), doing: "read", found })
     }
     return { tokens, special }

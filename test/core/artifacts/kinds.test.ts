@@ -46,12 +46,12 @@ const sequences = packSequences([
 const corpus = { sequences, special, vocabularySize: 10 }
 
 describe("a corpus", () => {
-  test("comes back as it was given", async () => {
+  test("is read as it was written", async () => {
     await write(Corpus, corpus)
     expect(await read(Corpus)).toEqual(corpus)
   })
 
-  test("without a sentence too", async () => {
+  test("is read as it was written, even without sentences", async () => {
     const empty = { ...corpus, sequences: packSequences([]) }
     await write(Corpus, empty)
     expect(await read(Corpus)).toEqual(empty)
@@ -59,50 +59,50 @@ describe("a corpus", () => {
 
   test.each([
     [
-      "a file is gone",
+      "a file is missing",
       () => rmSync(join(folder, "sentences.ids.i32")),
       "sentences.ids.i32: there is no such file",
     ],
     [
       "a file is cut off",
       () => truncateSync(join(folder, "sentences.ids.i32"), 42),
-      "sentences.ids.i32: it holds 42 bytes of i32, 44 bytes of i32 were expected",
+      "sentences.ids.i32: expected 44 bytes of i32, found 42 bytes of i32",
     ],
     [
-      "offsets fall",
+      "offsets decrease",
       () => overwrite("sentences.offsets.i32", Int32Array.of(0, 6, 5, 11)),
       "the offsets do not fit the token ids",
     ],
     [
-      "offsets start late",
+      "offsets do not start at 0",
       () => overwrite("sentences.offsets.i32", Int32Array.of(1, 6, 8, 11)),
       "the offsets do not fit the token ids",
     ],
     [
-      "offsets end early",
+      "offsets do not end at the last token",
       () => overwrite("sentences.offsets.i32", Int32Array.of(0, 6, 8, 10)),
       "the offsets do not fit the token ids",
     ],
     [
-      "an id is not of the vocabulary",
+      "an id is outside the vocabulary",
       () =>
         edit("corpus.json", (json) => {
           json.vocabularySize = 9
         }),
-      "sentences.ids.i32: token 9 has the id 9, 0 to 8 was expected",
+      "sentences.ids.i32: token 9: expected an id from 0 to 8, found 9",
     ],
     [
-      "a segment is neither 0 nor 1",
+      "a token type is neither 0 nor 1",
       () => overwrite("sentences.token-type-ids.i32", new Int32Array(11).fill(2, 10)),
-      "sentences.token-type-ids.i32: token 10 has the segment 2, 0 or 1 was expected",
+      "sentences.token-type-ids.i32: token 10: expected the token type 0 or 1, found 2",
     ],
     [
-      "an element type is another",
+      "an element type is not the expected one",
       () =>
         edit("corpus.json", (json) => {
           ;(json.sequences as { ids: { dtype: string } }).ids.dtype = "f32"
         }),
-      "44 bytes of f32, 44 bytes of i32 were expected",
+      "expected 44 bytes of i32, found 44 bytes of f32",
     ],
     [
       "a path leads out of the folder",
@@ -125,7 +125,7 @@ describe("a corpus", () => {
       () => truncateSync(join(folder, "corpus.json"), 20),
       "F/corpus.json: it is not JSON",
     ],
-  ])("is refused where %s", async (_, damage, expected) => {
+  ])("is refused if %s", async (_, damage, expected) => {
     await write(Corpus, corpus)
     damage()
     expect(await refusal(Corpus)).toContain(expected)
@@ -141,12 +141,12 @@ describe("examples", () => {
     vocabularySize: 10,
   }
 
-  test("come back as they were given", async () => {
+  test("are read as they were written", async () => {
     await write(Examples, examples)
     expect(await read(Examples)).toEqual(examples)
   })
 
-  test("are refused where a label has no name, or the labels are not as many", async () => {
+  test("are refused if a label is out of range, or there is not one label for each example", async () => {
     const wrong = (labels: Int32Array) => ({ ...examples, dev: { ...examples.dev, labels } })
     for (const labels of [Int32Array.of(2), Int32Array.of(-1), Int32Array.of(0, 1)]) {
       await write(Examples, wrong(labels))
@@ -161,34 +161,36 @@ describe("sentence pairs", () => {
   const set = { name: "dev", first: sequences, second: sequences, scores: Float64Array.of(0, 2.5, 5) }
   const similarity = { sets: [set, { ...set, name: "../x" }], vocabularySize: 10 }
 
-  test("come back as they were given, whatever the names of the sets", async () => {
+  test("are read as they were written, whatever the names of the sets", async () => {
     await write(Similarity, similarity)
     expect(await read(Similarity)).toEqual(similarity)
     expect(readdirSync(folder).every((name) => /^(similarity\.json|set-[01]\..*)$/.test(name))).toBe(true)
   })
 
-  test("are refused where scores are missing", async () => {
+  test("are refused if scores are missing", async () => {
     await write(Similarity, { sets: [{ ...set, scores: Float64Array.of(1, 2) }], vocabularySize: 10 })
-    expect(await refusal(Similarity)).toBe("cannot read F/set-0.scores.f64: 2 scores for 3 and 3 sentences")
+    expect(await refusal(Similarity)).toBe(
+      "cannot read F/set-0.scores.f64: expected a score for each pair, found 2 for 3 and 3 sentences",
+    )
   })
 })
 
 describe("a vocabulary", () => {
   const vocabulary = { tokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "é", "##s"], special }
 
-  test("comes back as it was given", async () => {
+  test("is read as it was written", async () => {
     await write(Vocabulary, vocabulary)
     expect(await read(Vocabulary)).toEqual(vocabulary)
   })
 
-  test("is refused where a special token is beyond its end", async () => {
+  test("is refused if a special token's id is beyond its end", async () => {
     await write(Vocabulary, { ...vocabulary, special: { ...special, mask: 7 } })
     expect(await refusal(Vocabulary)).toBe(
-      "cannot read F/special.json: the mask token has the id 7, of a vocabulary of 7",
+      "cannot read F/special.json: mask: expected an id below 7, the size of the vocabulary, found 7",
     )
   })
 
-  test("is not written where a token would become two", async () => {
+  test("is not written if a token has a line break, which would make it two", async () => {
     const broken = Vocabulary.write(folder, { ...vocabulary, tokens: [...vocabulary.tokens, "a\nb"] })
     expect((await Effect.runPromise(Effect.flip(broken))).message).toContain(
       'the token "a\\nb" has a line break',
@@ -210,11 +212,11 @@ describe("a run", () => {
   }
 
   test.each(["loss", "learningRate", "gradientNorm", "predictions"] as const)(
-    "is refused where %s has another length",
+    "is refused if %s has the wrong length",
     async (name) => {
       await write(Run, { ...run, [name]: run[name].slice(1) })
       expect(await refusal(Run)).toMatch(
-        /^cannot read F\/run\.json: \d, \d, \d losses, .* for 2 steps, \d predictions for 4 labels$/,
+        /^cannot read F\/run\.json: expected 2 losses, learning rates .*, found \d, \d, \d; expected 4 predictions, found \d$/,
       )
     },
   )
@@ -236,7 +238,7 @@ describe("observations", () => {
     { step: 3, name: "$array", phi: 1, gram: Float64Array.of(7) },
   ]
 
-  test("come back bit for bit", async () => {
+  test("are read bit for bit as they were written", async () => {
     await write(rows, given)
     const back = await read(rows)
     const bits = ({ gram, ...cells }: (typeof given)[number]) => ({
@@ -249,20 +251,20 @@ describe("observations", () => {
   })
 
   test.each([
-    ["a row is gone", (lines: string[]) => lines.slice(1), "rows.jsonl: it has 2 rows, 3 were expected"],
+    ["a row is missing", (lines: string[]) => lines.slice(1), "rows.jsonl: expected 3 rows, found 2"],
     ["a row is not JSON", (lines: string[]) => lines.with(1, '{"step":'), "rows.jsonl: line 2 is not JSON"],
-    ["a row is no object", (lines: string[]) => lines.with(1, "[1]"), "rows.jsonl, line 2"],
+    ["a row is not an object", (lines: string[]) => lines.with(1, "[1]"), "rows.jsonl, line 2"],
     [
-      "a cell has another type",
+      "a cell has the wrong type",
       (lines: string[]) => lines.with(2, lines[2]!.replace("3", '"3"')),
       "step must be a number (was a string)",
     ],
     [
-      "an array lies beyond the file",
+      "an array's range is beyond the file",
       (lines: string[]) => lines.with(2, lines[2]!.replace("[4,1]", "[4,2]")),
-      "line 3 has numbers 4 to 6 as gram, of 5",
+      "line 3: expected the range of gram within 5 numbers, found 4 to 6",
     ],
-  ])("are refused where %s", async (_, damage, expected) => {
+  ])("are refused if %s", async (_, damage, expected) => {
     await write(rows, given)
     const path = join(folder, "rows.jsonl")
     const lines = readFileSync(path, "utf8").split("\n").slice(0, -1)
@@ -277,7 +279,7 @@ describe("observations", () => {
 })
 
 describe("files in a folder", () => {
-  test("a page is its files by their path, without the folders between", async () => {
+  test("a page is its files by path, without the folders between", async () => {
     const files = new Map<string, string | Uint8Array>([
       ["index.html", "<p>"],
       ["figures/one.svg", "<svg>"],

@@ -12,7 +12,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 /** RTE's dev split: 146 entailment (0) and 131 not. */
 const labels = Int32Array.from({ length: 277 }, (_, i) => (i < 146 ? 0 : 1))
 
-/** A run that answers the first `right` examples rightly and the others wrongly. */
+/** A run that classifies the first `right` examples correctly and the others wrongly. */
 const runWith = (right: number): Run => ({
   seed: 1,
   steps: 2,
@@ -32,12 +32,12 @@ describe("on RTE's dev split", () => {
     [146, true],
     [147, false],
     [277, false],
-  ])("a run with %p of 277 right has failed: %p", (right, failed) => {
+  ])("a run with %p of 277 correct has failed: %p", (right, failed) => {
     expect(scoreOf(runWith(right)).correct).toBe(right)
     expect(isFailure(scoreOf(runWith(right)))).toBe(failed)
   })
 
-  test("the majority baseline, which always answers the train split's majority, fails", () => {
+  test("the majority baseline, which always predicts the train split's majority label, fails", () => {
     const baseline = { ...runWith(0), predictions: new Int32Array(277) }
     expect(scoreOf(baseline).correct).toBe(146)
     expect(scoreOf(baseline).majority).toBe(146)
@@ -47,7 +47,7 @@ describe("on RTE's dev split", () => {
     expect(146 / 277).toBeGreaterThan(0.527)
   })
 
-  test("the majority is the train split's, even where it is the minority of dev", () => {
+  test("the majority label is the train split's, even if it is the minority of the dev split", () => {
     const run = { ...runWith(140), majorityLabel: 1 }
     expect(scoreOf(run).majority).toBe(131)
     expect(isFailure(scoreOf(run))).toBe(false)
@@ -63,12 +63,12 @@ describe("on disk", () => {
     return folder
   }
 
-  test("a run comes back as it was", async () => {
+  test("a run is read as it was written", async () => {
     const folder = await written("same")
     expect(await Effect.runPromise(Run.read(folder))).toEqual({ ...runWith(150), modelFolder: null })
   })
 
-  test("with the model's folder where it was kept", async () => {
+  test("a run whose model was saved has the model's folder", async () => {
     const folder = join(root, "kept")
     await mkdir(folder)
     const saveModel = (target: string) => Effect.promise(() => mkdir(target).then(() => undefined))
@@ -77,12 +77,12 @@ describe("on disk", () => {
     expect(modelFolder).toBe(join(folder, "model"))
   })
 
-  test("one whose arrays do not fit is refused", async () => {
+  test("a run whose arrays do not fit its steps is refused", async () => {
     const folder = await written("changed", async (path) => {
       const json = await Bun.file(join(path, "run.json")).json()
       await writeFile(join(path, "run.json"), JSON.stringify({ ...json, steps: 3 }))
     })
     const error = await Effect.runPromise(Effect.flip(Run.read(folder)))
-    expect(error.message).toContain("for 3 steps")
+    expect(error.message).toContain("expected 3 losses")
   })
 })

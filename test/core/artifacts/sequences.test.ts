@@ -20,7 +20,7 @@ const unpacked = ({ ids, tokenTypeIds, offsets }: ReturnType<typeof packSequence
   }))
 
 describe("packed sequences", () => {
-  test("hold each one between its offsets", () => {
+  test("have each sequence between its offsets", () => {
     const packed = packSequences(items)
     expect(countOf(packed)).toBe(60)
     expect(packed.ids.length).toBe((59 * 60) / 2)
@@ -29,7 +29,7 @@ describe("packed sequences", () => {
     expect(longest(packSequences([]))).toBe(0)
   })
 
-  test("packed one by one are the same, at any time", () => {
+  test("are the same when packed one by one, at any time", () => {
     const packer = new SequencePacker()
     expect(packer.packed()).toEqual(packSequences([]))
     for (const [i, item] of items.entries()) {
@@ -40,7 +40,7 @@ describe("packed sequences", () => {
     expect(packer.packed()).toEqual(packSequences(items))
   })
 
-  test("are chosen in any order, more than once too", () => {
+  test("can be chosen in any order, also more than once", () => {
     const chosen = [59, 3, 0, 3]
     expect(unpacked(selectSequences(packSequences(items), chosen))).toEqual(chosen.map((i) => items[i]!))
     expect(selectSequences(packSequences(items), [])).toEqual(packSequences([]))
