@@ -1,6 +1,6 @@
 /**
- * Files of the Hugging Face hub, each fetched once and kept. A file in the cache is whole and is what the hub
- * announced: its digest is checked before it gets its name, and again whenever it is asked for.
+ * Files of the Hugging Face hub, each downloaded once and cached. A cached file is complete and has the digest that
+ * the hub announced: this is checked before the file gets its name, and again whenever it is requested.
  *
  * ```
  * CACHE/models--owner--name/<revision>/<path>             the file
@@ -28,32 +28,32 @@ const Origin = type({
   commit: "string | null",
 })
 
-/** A transfer that stalls for so long is given up, and begun again where it stopped. */
+/** A transfer that stalls for this long is cancelled, and resumed where it stopped. */
 const stalledAfter = "60 seconds"
 const attempts = Schedule.exponential("500 millis")
 const mostRetries = 4
 const progressEvery = 2 ** 20
 
-/** A path inside a repository, and the largest size in bytes that is accepted. */
+/** A path inside a repository, and the largest accepted size in bytes. */
 export type Candidate = readonly [path: string, limit: number]
 
 /**
- * A file of a repository on the local disk, fetched if it is not there yet. A branch such as `main` is fetched
- * once: what it stood at then is used from then on. Offline, files that are there already are still found.
+ * A file of a repository, on the local disk: downloaded unless it is cached. A branch such as `main` is downloaded
+ * once, and used in that state from then on. Offline, cached files are still found.
  *
- * @param path inside the repository; must have passed {@link hubAddress} or be a constant
- * @param limit the largest size in bytes that is accepted
+ * @param path inside the repository: from {@link hubAddress}, or a constant
+ * @param limit the largest accepted size in bytes
  * @returns the path of the local file
- * @throws FileError where there is no connection, no such file, no permission, or the content is not what the hub
+ * @throws FileError if there is no connection, no such file or no permission, or the content is not what the hub
  *   announced
- * @throws InvalidInput where the environment variables are wrong
+ * @throws InvalidInput if an environment variable is invalid
  */
 export const download = (repository: Repository, path: string, limit: number) =>
   downloadFirst(repository, [[path, limit]])
 
 /**
- * As {@link download}, of files that can stand for one another: the first that is on the local disk, else the first
- * that the repository has.
+ * Like {@link download}, for files of which any one will do: the first that is cached, otherwise the first that the
+ * repository has.
  */
 export const downloadFirst: (
   repository: Repository,
@@ -69,18 +69,18 @@ export const downloadFirst: (
       return yield* new FileError({
         path: describeAll(repository, candidates),
         doing: "download",
-        found: "HF_HUB_OFFLINE is set, and it was not fetched before",
-        advice: "Unset it, or give a local file or folder instead",
+        found: "it is not cached, and HF_HUB_OFFLINE is set",
+        advice: "Unset HF_HUB_OFFLINE, or use a local file or folder",
       })
     }
     const { path, limit, facts } = yield* firstThere(environment, repository, candidates)
     const target = targetOf(path)
     const name = describeRepository(repository, path)
     if (facts.size > limit) {
-      const found = `it has ${facts.size} bytes, at most ${limit} were expected`
+      const found = `expected at most ${limit} bytes, found ${facts.size}`
       return yield* new FileError({ path: name, doing: "download", found })
     }
-    // The content of a commit does not change between the facts and the transfer, nor when it is resumed.
+    // A commit's content cannot change between the facts and the transfer, nor before the transfer is resumed.
     const pinned = { ...repository, revision: commitOf(facts) ?? repository.revision }
     const url = urlOf(environment, pinned, path)
     const partial = yield* claimPartial(target, facts.etag)
@@ -94,24 +94,24 @@ export const downloadFirst: (
   },
 )
 
-/** Asks for the candidates in turn. A file that is not there leads to the next one; any other error is the end. */
+/** Requests the candidates in turn. A file that does not exist leads to the next one; any other error is final. */
 const firstThere = Effect.fnUntraced(function* (
   environment: HubEnvironment,
   repository: Repository,
   candidates: readonly Candidate[],
 ) {
   for (const [index, [path, limit]] of candidates.entries()) {
-    const asked = yield* Effect.result(
+    const answer = yield* Effect.result(
       withRetries(factsOf(environment, urlOf(environment, repository, path))),
     )
-    if (Result.isSuccess(asked)) return { path, limit, facts: asked.success }
-    const absent = asked.failure.noSuchFile === true
-    if (!absent) return yield* refuse(describeRepository(repository, path), asked.failure)
+    if (Result.isSuccess(answer)) return { path, limit, facts: answer.success }
+    const absent = answer.failure.noSuchFile === true
+    if (!absent) return yield* refuse(describeRepository(repository, path), answer.failure)
     if (index === candidates.length - 1) {
-      return yield* refuse(describeAll(repository, candidates), asked.failure)
+      return yield* refuse(describeAll(repository, candidates), answer.failure)
     }
   }
-  throw new Error("no file was asked for")
+  throw new Error("there is no candidate to download")
 })
 
 const describeAll = (repository: Repository, candidates: readonly Candidate[]): string =>
@@ -134,7 +134,7 @@ const commitOf = ({ commit }: FileFacts): string | undefined =>
 
 const originOf = (target: string): string => join(dirname(target), `.${basename(target)}.origin.json`)
 
-/** Whether the file is there and as it was announced; one that is not is removed. */
+/** Whether the file exists and is as announced; one that is not is removed. */
 const isCached = Effect.fnUntraced(function* (target: string) {
   if (!(yield* exists(target))) return false
   const intact = yield* readJson(originOf(target), Origin, 4096).pipe(
@@ -146,7 +146,7 @@ const isCached = Effect.fnUntraced(function* (target: string) {
   return intact
 })
 
-/** Fetches what `partial` still lacks and checks the whole. */
+/** Downloads the rest of `partial` and checks the whole file. */
 const fetchAll = Effect.fnUntraced(function* (
   environment: HubEnvironment,
   url: URL,
@@ -162,12 +162,12 @@ const fetchAll = Effect.fnUntraced(function* (
   const problem = yield* problemWith(partial, facts)
   if (problem === null) return
   yield* remove(partial)
-  // A wrong end may have been put to a good beginning, or the reverse; a whole transfer is what it is.
+  // A resumed file may have a bad beginning or a bad end, so it is tried again; one from a single transfer is not.
   const again = before > 0
   return yield* new RequestError({ found: problem, advice: "Start again, or try another HF_ENDPOINT", again })
 })
 
-/** Writes what comes to the end of `partial`, cut to `start` before. */
+/** Truncates `partial` to `start` bytes and appends the body. */
 const append = (
   body: ReadableStream<Uint8Array>,
   partial: string,
@@ -188,7 +188,7 @@ const append = (
       const { done, value } = yield* read(reader)
       if (done) break
       if (position + value.length > size) {
-        const found = `the server sends more than the ${size} bytes it announced`
+        const found = `the server sent more than the ${size} bytes it announced`
         return yield* new RequestError({ found, again: false })
       }
       yield* attempt("write", partial, () => file.write(value, 0, value.length, position))
@@ -196,7 +196,7 @@ const append = (
     }
     if (position < size) {
       const found = `the connection closed after ${position} of ${size} bytes`
-      return yield* new RequestError({ found, advice: "Start again: it goes on from there", again: true })
+      return yield* new RequestError({ found, advice: "Start again to resume", again: true })
     }
   })
   return Effect.acquireUseRelease(
@@ -217,27 +217,27 @@ const read = (reader: ReadableStreamDefaultReader<Uint8Array>) =>
   }).pipe(
     Effect.timeoutOrElse({
       duration: stalledAfter,
-      orElse: () => Effect.fail(interruptedTransfer(`nothing came for ${stalledAfter}`)),
+      orElse: () => Effect.fail(interruptedTransfer(`no data for ${stalledAfter}`)),
     }),
   )
 
 const interruptedTransfer = (reason: string) =>
   new RequestError({
-    found: `the transfer broke off (${reason})`,
-    advice: "Start again: it goes on from there",
+    found: `the transfer was interrupted (${reason})`,
+    advice: "Start again to resume",
     again: true,
   })
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
 
 /**
- * What is wrong with a file; null where it is as announced. An etag of 64 hexadecimal digits is the content's
- * SHA-256, one of 40 is its git blob SHA-1; of others only the size can be checked.
+ * The problem with a file; null if it is as announced. An etag of 64 hexadecimal digits is the content's SHA-256, one
+ * of 40 its git blob SHA-1; with any other etag only the size can be checked.
  */
 const problemWith = (path: string, { etag, size }: Pick<FileFacts, "etag" | "size">) =>
   attempt("read", path, async () => {
     const found = (await fs.stat(path)).size
-    if (found !== size) return `its content has ${found} bytes, ${size} were announced`
+    if (found !== size) return `expected ${size} bytes, as announced, found ${found}`
     const [algorithm, prefix] = etag.length === 64 ? ["sha256", ""] : ["sha1", `blob ${size}\0`]
     if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(etag)) return null
     const hash = createHash(algorithm!).update(prefix!)
@@ -245,5 +245,5 @@ const problemWith = (path: string, { etag, size }: Pick<FileFacts, "etag" | "siz
     const digest = hash.digest("hex")
     return digest === etag
       ? null
-      : `its content is not what was announced (${algorithm} ${digest}, ${etag} was expected)`
+      : `its content is not what was announced (expected ${algorithm} ${etag}, found ${digest})`
   })

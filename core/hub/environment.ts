@@ -9,7 +9,9 @@ const Variables = type({
     "an address such as https://huggingface.co",
   ),
   // A token must never reach a message.
-  "HF_TOKEN?": type(/^[\x21-\x7e]+$/).configure({ message: () => "HF_TOKEN must be a token, one word" }),
+  "HF_TOKEN?": type(/^[\x21-\x7e]+$/).configure({
+    message: () => "HF_TOKEN must be a token, without spaces",
+  }),
   "HF_HUB_OFFLINE?": type(/^(1|on|yes|true|0|off|no|false)$/i).describe("1 or 0"),
   "XDG_CACHE_HOME?": type("string").narrow(
     (path, context) => isAbsolute(path) || context.mustBe("an absolute path"),
@@ -17,20 +19,20 @@ const Variables = type({
 })
 
 export interface HubEnvironment {
-  /** The hub's address, without a slash at its end. */
+  /** The hub's address, without a trailing slash. */
   readonly endpoint: string
   readonly token: string | undefined
-  /** Whether only files that are there already may be used. */
+  /** Whether only cached files may be used. */
   readonly offline: boolean
-  /** The folder that files are kept in. */
+  /** The folder of the cache. */
   readonly cache: string
 }
 
 /**
  * Reads `HF_ENDPOINT` (a mirror instead of huggingface.co), `HF_TOKEN` (for private or gated repositories),
- * `HF_HUB_OFFLINE` and `XDG_CACHE_HOME` from the environment; a variable that is set to nothing counts as not set.
+ * `HF_HUB_OFFLINE` and `XDG_CACHE_HOME` from the environment. An empty variable counts as not set.
  *
- * @throws InvalidInput
+ * @throws InvalidInput if a variable is invalid
  */
 export const hubEnvironment: Effect.Effect<HubEnvironment, InvalidInput> = Effect.suspend(() => {
   const given = Object.fromEntries(

@@ -1,6 +1,6 @@
 /**
- * Files half fetched. Each download writes a file of its own, so two of the same file at once cannot disturb each
- * other; a download that ends early leaves its part for the next one, which takes it by renaming it.
+ * Partial downloads. Each download writes to a file of its own, so that two of the same file at once do not disturb
+ * each other. One that ends early leaves its part to the next, which takes it over by renaming it.
  *
  * ```
  * .NAME.<etag>.<random>.active     being written
@@ -16,13 +16,13 @@ import { attempt, type FileError, remove } from "../io/files.ts"
 
 const versionAndState = /^[0-9a-f]{16}\.[0-9a-f]{8}\.(active|partial)$/
 
-/** A download that has written nothing for so long was killed: a live one gives up waiting long before. */
+/** A download that has written nothing for this many milliseconds was killed: a live one times out long before. */
 const abandonedAfter = 3 * 60 * 1000
 
 /**
- * The path of a new or left part of `target`, for this process alone. Left parts of other versions are removed.
+ * The path of a part of `target`, new or taken over, for this process alone. Parts of other versions are removed.
  *
- * @param etag what tells this version of the file from others
+ * @param etag identifies this version of the file
  */
 export const claimPartial = (target: string, etag: string): Effect.Effect<string, FileError> =>
   attempt("make", dirname(target), async () => {
@@ -49,14 +49,14 @@ const abandoned = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Of several that rename the same file, one succeeds. */
+/** If several processes rename the same file, one succeeds. */
 const renamed = (from: string, to: string): Promise<boolean> =>
   fs.rename(from, to).then(
     () => true,
     () => false,
   )
 
-/** The bytes that a part has; 0 where it is not there yet. */
+/** The size of a part in bytes; 0 if it does not exist yet. */
 export const sizeOfPartial = (partial: string): Effect.Effect<number> =>
   Effect.promise(() =>
     fs.stat(partial).then(
@@ -65,7 +65,7 @@ export const sizeOfPartial = (partial: string): Effect.Effect<number> =>
     ),
   )
 
-/** Leaves a part for the next download of the same file. */
+/** Leaves a part to the next download of the same file. */
 export const releasePartial = (partial: string): Effect.Effect<void> =>
   Effect.flatMap(sizeOfPartial(partial), (size) =>
     size === 0

@@ -1,33 +1,33 @@
-/** HTTP as the hub speaks it: redirects to its storage, facts about a file in headers, errors a person can act on. */
+/** Requests to the hub: redirects to its storage, facts about a file in headers, errors that a person can act on. */
 import { type } from "arktype"
 import { Data, Effect } from "effect"
 import type { Repository } from "./address.ts"
 import type { HubEnvironment } from "./environment.ts"
 
-/** A request that came to nothing. */
+/** A request that failed. */
 export class RequestError extends Data.TaggedError("RequestError")<{
   readonly found: string
   readonly advice?: string
-  /** Whether the same request may well succeed a little later. */
+  /** Whether the same request may succeed a little later. */
   readonly again: boolean
-  /** Where the server knows the repository, or may know it, but has no such file in it. */
+  /** Set if the server has no such file, but has the repository or may have it. */
   readonly noSuchFile?: true
 }> {}
 
-/** What the hub tells of a file before it is fetched. */
+/** What the hub announces about a file before it is downloaded. */
 export interface FileFacts {
-  /** SHA-256 of the content (large files) or its git blob SHA-1 (small ones); other servers may tell anything. */
+  /** SHA-256 of the content (large files) or its git blob SHA-1 (small files); other servers may send anything. */
   readonly etag: string
   readonly size: number
-  /** The commit that the revision stood at. */
+  /** The commit that the revision pointed to. */
   readonly commit: string | null
 }
 
 const mostRedirects = 5
 const answerWithin = "30 seconds"
-const localAdvice = "Give a local file or folder instead, or set HF_ENDPOINT to a mirror that can be reached"
+const localAdvice = "Use a local file or folder, or set HF_ENDPOINT to a mirror that can be reached"
 
-/** Where a file's content is, at a commit or another revision. */
+/** The URL of a file's content at a commit or another revision. */
 export const urlOf = (
   { endpoint }: HubEnvironment,
   { type, id, revision }: Repository,
@@ -37,14 +37,14 @@ export const urlOf = (
   return new URL(`${endpoint}/${type === "dataset" ? "datasets/" : ""}${id}/resolve/${revision}/${encoded}`)
 }
 
-/** Sends one request. Redirects are not followed, and a status that tells of an error is a failure. */
+/** Sends one request. Does not follow redirects; an error status is a failure. */
 const send = Effect.fnUntraced(function* (
   { endpoint, token }: HubEnvironment,
   method: "GET" | "HEAD",
   url: URL,
   headers: Readonly<Record<string, string>>,
 ) {
-  // The token is the hub's business alone, not that of the storage it leads to.
+  // The token is for the hub alone, not for the storage to which it redirects.
   const authorised = token !== undefined && url.origin === new URL(endpoint).origin
   const response = yield* Effect.tryPromise({
     try: (signal) =>
@@ -71,7 +71,7 @@ const send = Effect.fnUntraced(function* (
       orElse: () =>
         Effect.fail(
           new RequestError({
-            found: `${url.host} gave no answer in ${answerWithin}`,
+            found: `${url.host} did not answer within ${answerWithin}`,
             advice: localAdvice,
             again: true,
           }),
@@ -96,17 +96,17 @@ const discard = (response: Response) =>
 
 const errorOf = (response: Response, url: URL, token: boolean): RequestError => {
   const { status } = response
-  const says = response.headers.get("x-error-message")
-  const found = `${url.host} answered ${status}${says === null ? "" : ` (${says.slice(0, 200)})`}`
+  const reason = response.headers.get("x-error-message")
+  const found = `${url.host} answered ${status}${reason === null ? "" : ` (${reason.slice(0, 200)})`}`
   const again = status === 429 || status >= 500
-  const missing: Record<string, string> = {
+  const adviceOf: Record<string, string> = {
     RepoNotFound: "There is no such repository, or it is private: check its name",
     RevisionNotFound: "The repository has no such branch, tag or commit: check the revision",
     EntryNotFound: "The repository has no such file at this revision",
     GatedRepo: "Accept the repository's terms on the hub, and set HF_TOKEN to a token of that account",
   }
   const code = response.headers.get("x-error-code")
-  const known = missing[code ?? ""]
+  const known = adviceOf[code ?? ""]
   if (known !== undefined) {
     return new RequestError({
       found,
@@ -117,7 +117,7 @@ const errorOf = (response: Response, url: URL, token: boolean): RequestError => 
   }
   if (status === 401 || status === 403) {
     const advice = token
-      ? "HF_TOKEN is not valid there, or may not read this repository"
+      ? "HF_TOKEN is invalid, or may not read this repository"
       : "There is no such repository, or it is private: check its name, or set HF_TOKEN to a token that may read it"
     return new RequestError({ found, advice, again })
   }
@@ -128,18 +128,16 @@ const errorOf = (response: Response, url: URL, token: boolean): RequestError => 
   return new RequestError({ found, advice: again ? "Start again later" : localAdvice, again })
 }
 
-/** The next address of a redirect; null where the response is none. */
+/** The next address of a redirect; null if the response is not a redirect. */
 const redirection = (response: Response, url: URL): URL | RequestError | null => {
   const location = response.headers.get("location")
   if (response.status < 300 || response.status >= 400 || location === null) return null
   const next = URL.canParse(location, url) ? new URL(location, url) : null
   const safe = next !== null && (next.protocol === "https:" || next.protocol === url.protocol)
-  return safe
-    ? next
-    : new RequestError({ found: `${url.host} redirects to an address that is not safe`, again: false })
+  return safe ? next : new RequestError({ found: `${url.host} redirects to an unsafe address`, again: false })
 }
 
-/** Follows redirects until `enough` has what it wants of a response. */
+/** Follows redirects until `enough` returns a value for a response. */
 const follow = Effect.fnUntraced(function* <A>(
   environment: HubEnvironment,
   method: "GET" | "HEAD",
@@ -155,8 +153,7 @@ const follow = Effect.fnUntraced(function* <A>(
     const next = redirection(response, url)
     yield* discard(response)
     if (next instanceof RequestError) return yield* next
-    if (next === null)
-      return yield* unexpected(url, `status ${response.status}, without the headers of the hub`)
+    if (next === null) return yield* unexpected(url, `status ${response.status}, without the hub's headers`)
     url = next
   }
   return yield* unexpected(url, `more than ${mostRedirects} redirects`)
@@ -172,8 +169,8 @@ const Facts = type({
 })
 
 /**
- * Asks for the facts about a file. The hub tells them in the redirect to its storage (`x-linked-…`), or, of small
- * files, in its answer itself.
+ * Requests the facts about a file. The hub sends them in the redirect to its storage (`x-linked-…`) or, for small
+ * files, in its own answer.
  */
 export const factsOf = Effect.fnUntraced(function* (environment: HubEnvironment, url: URL) {
   const headers = yield* follow(environment, "HEAD", url, {}, ({ status, headers }) => {
@@ -191,13 +188,14 @@ export const factsOf = Effect.fnUntraced(function* (environment: HubEnvironment,
   return facts satisfies FileFacts
 })
 
-/** A file's content from byte `start` on, and where it really starts: a server may ignore the range. */
+/** A file's content, from byte `start` to the end. */
 export interface Content {
+  /** 0, whatever was requested, if the server ignores ranges. */
   readonly start: number
   readonly body: ReadableStream<Uint8Array>
 }
 
-/** Starts fetching a file's content. */
+/** Starts to download a file's content from byte `start` on. */
 export const contentFrom = (environment: HubEnvironment, url: URL, start: number) =>
   follow(
     environment,

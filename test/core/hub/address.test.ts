@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { describeRepository, hubAddress, Source } from "../../../core/hub/address.ts"
 
-describe("a reference into the hub", () => {
+describe("a hub address", () => {
   test.each([
     ["hf://google-bert/bert-base-uncased", "model", "google-bert/bert-base-uncased", "main", null],
     ["hf://a/b@v1.0/1_Pooling/config.json", "model", "a/b", "v1.0", "1_Pooling/config.json"],
@@ -18,7 +18,7 @@ describe("a reference into the hub", () => {
     expect(Source.allows(text)).toBe(true)
   })
 
-  test("is told in full", () => {
+  test("is described in full", () => {
     const { repository, path } = hubAddress("hf://datasets/nyu-mll/glue/rte/train.parquet")!
     expect(describeRepository(repository, path!)).toBe("hf://datasets/nyu-mll/glue@main/rte/train.parquet")
   })
@@ -44,7 +44,7 @@ describe("a reference into the hub", () => {
     )
   })
 
-  test("a local path is none, and is a source", () => {
+  test("is not a local path, which is a source too", () => {
     expect(hubAddress("data/glue/RTE")).toBeNull()
     expect(Source("data/glue/RTE")).toBe("data/glue/RTE")
     expect(String(Source(""))).toContain("non-empty")

@@ -72,7 +72,7 @@ const contentOf = (path: string): Uint8Array => new Uint8Array(readFileSync(path
 const transfers = () => server.seen.filter(({ method, storage }) => method === "GET" && storage)
 const leftOvers = (path: string) => readdirSync(dirname(path)).filter((name) => /active|partial/.test(name))
 
-/** Sends `count` bytes of what was asked for and hangs up. */
+/** Sends `count` bytes of what was requested and hangs up. */
 const cut = ({ range }: Seen, response: ServerResponse, { content }: Served, count: number) => {
   const start = Number(/\d+/.exec(range ?? "")?.[0] ?? 0)
   const part = { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` }
@@ -94,7 +94,7 @@ const hangUp = (count: number, times: number): Fault => {
 }
 
 describe("a download", () => {
-  test("brings a large file from the storage and a small one from the hub, each once", async () => {
+  test("fetches a large file from the storage and a small one from the hub, each once", async () => {
     const path = await fetched("model.safetensors")
     expect(contentOf(path)).toEqual(weights.content)
     expect(path.startsWith(join(cache, "kasosei"))).toBe(true)
@@ -103,13 +103,13 @@ describe("a download", () => {
     expect(contentOf(await fetched("empty.txt"))).toEqual(bytes(0))
     expect(leftOvers(path)).toEqual([])
 
-    const asked = server.seen.length
-    server.close() // what is there needs no connection
+    const requests = server.seen.length
+    server.close() // a cached file needs no connection
     expect(await fetched("model.safetensors")).toBe(path)
-    expect(server.seen.length).toBe(asked)
+    expect(server.seen.length).toBe(requests)
   })
 
-  test("fetches the content of the commit that the facts were of", async () => {
+  test("fetches the content of the commit that the facts describe", async () => {
     await fetched("model.safetensors")
     expect(server.seen.map(({ method, path }) => [method, path.split("/").at(-2)])).toEqual([
       ["HEAD", "main"],
@@ -118,14 +118,14 @@ describe("a download", () => {
     ])
   })
 
-  test("tells how far it has come, from nothing to all", async () => {
+  test("reports its progress, from nothing to all", async () => {
     await fetched("model.safetensors")
     expect(reports[0]).toEqual([0, 3_000_000])
     expect(reports.at(-1)).toEqual([3_000_000, 3_000_000])
     expect(reports.length).toBeLessThan(6)
   })
 
-  test("knows datasets, folders in a repository and other revisions", async () => {
+  test("works for datasets, folders in a repository and other revisions", async () => {
     const dataset: Repository = { type: "dataset", id: "owner/name", revision: commit }
     const path = await fetched("rte/train.parquet", 5000, dataset)
     expect(contentOf(path)).toEqual(bytes(5000))
@@ -142,7 +142,7 @@ describe("a download", () => {
     expect(contentOf(path)).toEqual(config.content)
   })
 
-  test("shows the token to the hub, never to its storage", async () => {
+  test("sends the token to the hub, never to its storage", async () => {
     process.env.HF_TOKEN = "hf_secret"
     await fetched("model.safetensors")
     for (const { storage, authorization } of server.seen) {
@@ -151,7 +151,7 @@ describe("a download", () => {
     expect(transfers().length).toBe(1)
   })
 
-  test("two at once of one file both get it whole", async () => {
+  test("gets the file whole when several run at once", async () => {
     const paths = await Promise.all([1, 2, 3].map(() => fetched("model.safetensors")))
     expect(new Set(paths).size).toBe(1)
     expect(contentOf(paths[0]!)).toEqual(weights.content)
@@ -159,8 +159,8 @@ describe("a download", () => {
   })
 })
 
-describe("a transfer that breaks off", () => {
-  test("takes the first of several that the repository has, and asks nothing once one of them is there", async () => {
+describe("a transfer that is interrupted", () => {
+  test("takes the first of several files that the repository has, and requests nothing once one is cached", async () => {
     const first = () =>
       Effect.runPromise(
         downloadFirst(repository, [
@@ -174,7 +174,7 @@ describe("a transfer that breaks off", () => {
     expect(server.seen.length).toBe(requests)
   })
 
-  test("goes on where it stopped, by itself", async () => {
+  test("is resumed where it stopped, automatically", async () => {
     server.break(hangUp(1_000_000, 1))
     expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
     const starts = transfers().map(({ range }) => range)
@@ -183,7 +183,7 @@ describe("a transfer that breaks off", () => {
     expect(Number(/^bytes=(\d+)-$/.exec(starts[1]!)![1])).toBeGreaterThan(0)
   })
 
-  test("goes on where an interrupted one stopped", async () => {
+  test("is resumed where it stopped by the next download", async () => {
     server.break((request, response, file) => {
       if (request.method !== "GET" || !request.storage) return false
       response.writeHead(200, { "content-length": file!.content.length })
@@ -201,7 +201,7 @@ describe("a transfer that breaks off", () => {
     expect(leftOvers(path)).toEqual([])
   })
 
-  test("starts over where the server knows no ranges", async () => {
+  test("starts over if the server ignores ranges", async () => {
     let cutOnce = false
     server.break((request, response, file) => {
       if (request.method !== "GET" || !request.storage) return false
@@ -215,7 +215,7 @@ describe("a transfer that breaks off", () => {
     expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
   })
 
-  test("fetches all anew where what was left is damaged", async () => {
+  test("starts over if the part that was left is damaged", async () => {
     const path = await fetched("model.safetensors")
     const left = `${dirname(path)}/.model.safetensors`
     const { etag } = JSON.parse(readFileSync(`${left}.origin.json`, "utf8"))
@@ -229,7 +229,7 @@ describe("a transfer that breaks off", () => {
     expect(leftOvers(path)).toEqual([])
   })
 
-  test("leaves alone what another download is writing, and takes what one left that was killed", async () => {
+  test("leaves alone the part that another download is writing, and takes over that of a killed one", async () => {
     const path = await fetched("model.safetensors")
     const left = `${dirname(path)}/.model.safetensors`
     const { etag } = JSON.parse(readFileSync(`${left}.origin.json`, "utf8"))
@@ -251,33 +251,33 @@ describe("a transfer that breaks off", () => {
 })
 
 describe("a download is refused", () => {
-  test("where the content is not what was announced, and nothing is kept", async () => {
+  test("if the content is not what was announced, and nothing is kept", async () => {
     await serve({
       "owner/name/resolve/main/model.safetensors": { ...weights, announced: bytes(3_000_000, 2) },
       "owner/name/resolve/main/config.json": { ...config, announced: new Uint8Array(config.content.length) },
     })
     expect(await refused("model.safetensors")).toMatch(
-      /cannot download hf:\/\/owner\/name@main\/model\.safetensors: its content is not what was announced \(sha256 [0-9a-f]{64}, [0-9a-f]{64} was expected\)/,
+      /cannot download hf:\/\/owner\/name@main\/model\.safetensors: its content is not what was announced \(expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}\)/,
     )
-    expect(await refused("config.json")).toMatch(/is not what was announced \(sha1 [0-9a-f]{40}/)
+    expect(await refused("config.json")).toMatch(/is not what was announced \(expected sha1 [0-9a-f]{40}/)
     const folder = join(cache, "kasosei", "hub", "models--owner--name", "main")
     expect(readdirSync(folder)).toEqual([])
   })
 
-  test("where it is larger than the limit, before anything is transferred", async () => {
+  test("if it is larger than the limit, before anything is transferred", async () => {
     expect(await refused("model.safetensors", 2_999_999)).toContain(
-      "it has 3000000 bytes, at most 2999999 were expected",
+      "expected at most 2999999 bytes, found 3000000",
     )
     expect(transfers()).toEqual([])
   })
 
-  test("where the server sends more than it announced", async () => {
+  test("if the server sends more than it announced", async () => {
     server.break((request, response, file) => {
       if (request.method !== "GET" || !request.storage) return false
       response.writeHead(200).end(Buffer.concat([file!.content, file!.content]))
       return true
     })
-    expect(await refused("model.safetensors")).toContain("sends more than the 3000000 bytes it announced")
+    expect(await refused("model.safetensors")).toContain("sent more than the 3000000 bytes it announced")
   })
 
   test.each([
@@ -287,7 +287,7 @@ describe("a download is refused", () => {
       undefined,
       "answered 401. There is no such repository, or it is private: check its name, or set HF_TOKEN",
     ],
-    [401, {}, "hf_secret", "answered 401. HF_TOKEN is not valid there, or may not read this repository"],
+    [401, {}, "hf_secret", "answered 401. HF_TOKEN is invalid, or may not read this repository"],
     [
       403,
       { "x-error-code": "GatedRepo", "x-error-message": "Access to it is restricted" },
@@ -301,7 +301,7 @@ describe("a download is refused", () => {
       "answered 404. The repository has no such branch, tag or commit",
     ],
     [404, {}, undefined, "answered 404. Check the repository, revision and file"],
-  ])("where the hub answers %d (%j)", async (status, headers, token, expected) => {
+  ])("if the hub answers %d (%j)", async (status, headers, token, expected) => {
     if (token !== undefined) process.env.HF_TOKEN = token
     server.break((_request, response) => {
       response.writeHead(status, headers).end()
@@ -313,13 +313,13 @@ describe("a download is refused", () => {
     expect(server.seen.length).toBe(1)
   })
 
-  test("where the repository has no such file", async () => {
+  test("if the repository has no such file", async () => {
     expect(await refused("vocab.txt")).toContain(
       "(Entry not found). The repository has no such file at this revision",
     )
   })
 
-  test("where the repository has none of the files that can stand for one another, naming all", async () => {
+  test("if the repository has none of several files, naming all of them", async () => {
     const wanted = downloadFirst(repository, [
       ["a.bin", 1],
       ["b.bin", 1],
@@ -329,7 +329,7 @@ describe("a download is refused", () => {
     expect(message).toContain("no such file")
   })
 
-  test("where the answer is not that of a hub, redirects without end, or leads astray", async () => {
+  test("if the answer is not a hub's, redirects forever, or redirects to an unsafe address", async () => {
     server.break((_request, response) => {
       response.writeHead(200, { "content-type": "text/html" }).end()
       return true
@@ -346,10 +346,10 @@ describe("a download is refused", () => {
       response.writeHead(302, { location: "file:///etc/passwd" }).end()
       return true
     })
-    expect(await refused("config.json")).toContain("redirects to an address that is not safe")
+    expect(await refused("config.json")).toContain("redirects to an unsafe address")
   })
 
-  test("without a connection, at once and with advice; with a busy server, after trying again", async () => {
+  test("without a connection, at once and with advice; a busy server is tried again", async () => {
     server.break((_request, response) => {
       if (server.seen.length > 1) return false
       response.writeHead(503).end()
@@ -358,11 +358,11 @@ describe("a download is refused", () => {
     expect(contentOf(await fetched("config.json"))).toEqual(config.content)
     server.close()
     expect(await refused("model.safetensors")).toMatch(
-      /there is no connection to 127\.0\.0\.1:\d+ \(.+\)\. Give a local file or folder instead, or set HF_ENDPOINT/,
+      /there is no connection to 127\.0\.0\.1:\d+ \(.+\)\. Use a local file or folder, or set HF_ENDPOINT/,
     )
   })
 
-  test("a file of the cache that was changed is fetched again", async () => {
+  test("a cached file that was changed is downloaded again", async () => {
     const path = await fetched("config.json")
     writeFileSync(path, '{"hidden_size": 9}\n')
     expect(contentOf(await fetched("config.json"))).toEqual(config.content)
@@ -370,24 +370,24 @@ describe("a download is refused", () => {
 })
 
 describe("the environment", () => {
-  test("is checked, and a wrong token is not shown", async () => {
+  test("is checked, and an invalid token is not displayed", async () => {
     process.env.HF_ENDPOINT = "huggingface.co"
     process.env.HF_TOKEN = "hf_secret with a space"
     process.env.XDG_CACHE_HOME = "cache"
     const message = await refused("config.json")
     expect(message).toContain("HF_ENDPOINT must be an address such as https://huggingface.co")
-    expect(message).toContain("HF_TOKEN must be a token, one word")
+    expect(message).toContain("HF_TOKEN must be a token, without spaces")
     expect(message).toContain('XDG_CACHE_HOME must be an absolute path (was "cache")')
     expect(message).not.toContain("secret")
   })
 
-  test("offline, what was fetched before is found, and nothing is asked of the hub", async () => {
+  test("offline, cached files are found and nothing is requested", async () => {
     await fetched("config.json")
     const requests = server.seen.length
     process.env.HF_HUB_OFFLINE = "1"
     expect(contentOf(await fetched("config.json"))).toEqual(config.content)
     const message = await refused("model.safetensors")
-    expect(message).toContain("HF_HUB_OFFLINE is set, and it was not fetched before")
+    expect(message).toContain("it is not cached, and HF_HUB_OFFLINE is set")
     expect(server.seen.length).toBe(requests)
     process.env.HF_HUB_OFFLINE = "maybe"
     expect(await refused("config.json")).toContain("HF_HUB_OFFLINE must be 1 or 0")
@@ -395,7 +395,7 @@ describe("the environment", () => {
     expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
   })
 
-  test("a variable set to nothing counts as not set, and a mirror's address may end in a slash", async () => {
+  test("an empty variable counts as not set, and a mirror's address may end in a slash", async () => {
     process.env.HF_TOKEN = ""
     process.env.HF_ENDPOINT = `${server.endpoint}/`
     expect(contentOf(await fetched("config.json"))).toEqual(config.content)

@@ -1,20 +1,20 @@
-/** A server on the loopback that answers as the hub does: facts in the redirect to its storage, ranges, errors. */
+/** A local server that answers as the hub does: facts in the redirect to its storage, ranges, errors. */
 import { createHash } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 
 export interface Served {
   readonly content: Uint8Array
-  /** Large files lie in a storage of their own and are known by their SHA-256, small ones by their git blob SHA-1. */
+  /** Large files are in a storage of their own and have their SHA-256 as etag; small ones, their git blob SHA-1. */
   readonly large: boolean
-  /** What the hub says of the content instead of the truth. */
+  /** The content that the hub announces, if it is not the one that it sends. */
   readonly announced?: Uint8Array
 }
 
 export interface Seen {
   readonly method: string
   readonly path: string
-  /** Whether the storage was asked, and not the hub. */
+  /** Whether the request went to the storage, not to the hub. */
   readonly storage: boolean
   readonly range: string | undefined
   readonly authorization: string | undefined
@@ -22,7 +22,7 @@ export interface Seen {
 
 export const commit = "0123456789abcdef0123456789abcdef01234567"
 
-/** What goes wrong: answers a request by itself, or leaves it (`false`) to the server. */
+/** What goes wrong: it answers a request itself, or returns `false` to leave it to the server. */
 export type Fault = (request: Seen, response: ServerResponse, file: Served | undefined) => boolean
 
 export const etagOf = (content: Uint8Array, large: boolean): string =>
@@ -76,7 +76,7 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
   return {
     endpoint: `http://127.0.0.1:${(hub.address() as AddressInfo).port}`,
     seen,
-    /** How the next requests go wrong. */
+    /** Sets what goes wrong with the next requests. */
     break: (next: Fault) => {
       fault = next
     },

@@ -258,7 +258,7 @@ describe("RTE from the hub", () => {
       expect(message).toContain(
         "cannot download hf://datasets/nyu-mll/glue@main/rte/train-00000-of-00001.parquet: there is no connection",
       )
-      expect(message).toContain("Give a local file or folder instead")
+      expect(message).toContain("Use a local file or folder, or set HF_ENDPOINT")
     })
   })
 })
