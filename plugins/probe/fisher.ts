@@ -20,16 +20,16 @@ import { chooseSteps, Steps } from "./shared/steps.ts"
 
 const Options = type({
   "+": "reject",
-  /** By default before the first update. */
+  /** By default only step 0, before the first update. */
   steps: Steps.default(() => ({ at: [0] })),
-  /** N, the number of training examples, and the maximum of every rank. */
+  /** N, the number of training examples, which no rank can exceed. */
   samples: "1 <= number.integer <= 256 = 16",
-  /** Of which blocks; `layers` are one each, and all together as `encoder`. What lies below them is not computed. */
+  /** `layers` stands for each layer, and all of them together as `encoder`. Nothing below these blocks is computed. */
   blocks: type("'layers' | 'embeddings' | 'pooler' | 'classifier'")
     .array()
     .atLeastLength(1)
     .default(() => ["layers"]),
-  /** Computes everything by tokens, directly and by definition as well, which takes a multiple of the time. */
+  /** Also computes everything by tokens, directly and by definition, and compares. Takes a multiple of the time. */
   selfCheck: "boolean = false",
 })
 type Options = typeof Options.infer
@@ -37,7 +37,7 @@ type Options = typeof Options.infer
 const FisherRow = type({
   "+": "reject",
   step: "number.integer >= 0",
-  /** layer.0 and so on, as the model names its blocks; embeddings, pooler, classifier; encoder: all layers */
+  /** layer.0, layer.1 and so on, embeddings, pooler, classifier, or encoder for all layers */
   block: "string",
   layer: "number.integer >= 0 | null",
   samples: "number.integer >= 1",
@@ -50,14 +50,14 @@ const FisherRow = type({
   selfCheck: "number | null",
 })
 /**
- * The empirical Fisher of a block at a step, by the Gram matrix of its per-sample gradients.
+ * The empirical Fisher of a block at a step, from the Gram matrix of its per-sample gradients.
  *
- * `layer` counts from 0; null where the block is no layer. `gram` is [samples, samples], row-major:
- * the eigenvalues of F̂ that are not zero are its eigenvalues divided by `samples`, so every other rank or threshold can
- * be had from it. `trace` is its own. `erank` is the effective rank at 0.99 and `normalised` that divided by `samples`;
- * `srank` is that of Kumar et al. 2021 at 0.99, `entropyRank` that of Roy and Vetterli 2007. Of gradients that are all
- * zero they are 0. `selfCheck` is the worst deviation of an entry between the ways of computing the Gram matrix, as a
- * part of its largest one; null where it was not asked for.
+ * `layer` counts from 0; null if the block is not a layer. `gram` is [samples, samples], row-major: the nonzero
+ * eigenvalues of F̂ are its eigenvalues divided by `samples`, so any other rank or threshold follows from it. `trace` is
+ * the trace of `gram`. `erank` is the effective rank at 0.99, and `normalised` is that divided by `samples`; `srank` is
+ * that of Kumar et al. 2021 at 0.99, `entropyRank` that of Roy and Vetterli 2007. If all gradients are zero, so are the
+ * ranks. `selfCheck` is the worst deviation of an entry between the methods of computing the Gram matrix, as a fraction
+ * of its largest entry; null unless the option is set.
  */
 export type FisherRow = typeof FisherRow.infer
 
@@ -65,7 +65,7 @@ const threshold = 0.99
 
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
-/** One training batch of the seed, without replacement: the same at every step and in every arm. */
+/** Training examples that the seed draws without replacement: the same at every step and in every arm. */
 const drawBatch = ({ train, stream }: ClassifierView, samples: number): Labelled => {
   const indices = permutation(stream, train.labels.length, 0).subarray(0, samples)
   return {
@@ -88,7 +88,7 @@ const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }
   if (samples > train.labels.length) {
     return yield* fail(
       "failed",
-      `samples: ${samples} of ${train.labels.length} training examples were asked for`,
+      `samples: expected at most ${train.labels.length}, the number of training examples, found ${samples}`,
     )
   }
   const batch = drawBatch(view, samples)
@@ -119,12 +119,12 @@ const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }
   })
 })
 
-/** Bytes of a row as it is written, beside its matrix. */
+/** Bytes of a row on disk, without its matrix. */
 const rowBytes = 300
 
 /**
  * Effective ranks of the block-diagonal empirical Fisher F̂ = (1/N) Σ gᵢgᵢᵀ, gᵢ = ∇ log p(yᵢ | xᵢ; θ) with the true
- * labels and without dropout (Takenaka and Taki 2025, table 2, figures 3 and 4): of each layer, all 16 tensors of it.
+ * labels and without dropout (Takenaka and Taki 2025, table 2, figures 3 and 4). A layer has all 16 of its tensors.
  */
 export const fisher = probe<ClassifierView, RunEstimate>()({
   name: "fisher",
@@ -148,7 +148,7 @@ export const fisher = probe<ClassifierView, RunEstimate>()({
         flops: observations * flops,
         memory,
         disk: rows * (rowBytes + 8 * options.samples ** 2),
-        // Each observation's rows are kept until the run ends.
+        // Each observation's rows stay in the scratch folder until the run ends.
         scratch: rows * (rowBytes + 8 * options.samples ** 2),
       }),
     }

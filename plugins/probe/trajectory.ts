@@ -15,9 +15,9 @@ import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory/snapsho
 
 const Options = type({
   "+": "reject",
-  /** Beside the start and the end of the run, which are always looked at. */
+  /** Besides the start and the end of the run, which are always observed. */
   steps: Steps.default(() => ({ at: [1], every: "warmup" as const })),
-  /** Over which parameters: all that are trained, the encoder's layers together, each layer on its own. */
+  /** The parameters: all that are trained, the encoder's layers together, or each layer separately. */
   scopes: type("'all' | 'encoder' | 'layers'")
     .array()
     .atLeastLength(1)
@@ -36,11 +36,11 @@ const TrajectoryRow = type({
   loss: "number | null",
 })
 /**
- * A point of a run's way to its own end.
+ * A point of a run's trajectory, seen from its end.
  *
- * `layer` counts from 0. `r` = ‖Δ_t‖ / ‖Δ_init‖ and `phi` (radians) the angle between Δ_t and Δ_init, where
- * Δ_t = θ_t − θ_fin; `phi` is null where Δ_t is zero, as at the end. `loss` is that of the update that led to the
- * step, null at 0.
+ * `layer` counts from 0. `r` = ‖Δ_t‖ / ‖Δ_init‖, and `phi` is the angle between Δ_t and Δ_init in radians, where
+ * Δ_t = θ_t − θ_fin; `phi` is null if Δ_t is zero, as at the end. `loss` is that of the update that led to the step,
+ * null at step 0.
  */
 export type TrajectoryRow = typeof TrajectoryRow.infer
 
@@ -50,7 +50,7 @@ const stepsOf = (options: Options, run: RunLength): readonly number[] =>
 interface Scope {
   readonly scope: TrajectoryRow["scope"]
   readonly layer: number | null
-  /** The blocks of parameters that it is made of. */
+  /** The blocks of parameters in it. */
   readonly blocks: readonly string[]
 }
 
@@ -64,10 +64,10 @@ const scopesOf = (options: Options, blocks: readonly string[]): readonly Scope[]
 }
 
 const observe = (view: ClassifierView, { run, scratch }: ObserveContext<Options>): Observed<TrajectoryRow> =>
-  // The end of the run need not be kept: `finish` sees it.
+  // The end of the run needs no snapshot: `finish` sees it.
   view.step === run.steps ? [] : Effect.as(writeSnapshot(scratch, view), [])
 
-/** The products of each block of parameters; of the end itself where there is no snapshot. */
+/** The products of each block of parameters at a snapshot, or without one at the end of the run. */
 const productsByBlock = Effect.fnUntraced(function* (
   { blocks, parameters }: Pick<ClassifierView, "blocks" | "parameters">,
   start: Snapshot,
@@ -75,21 +75,21 @@ const productsByBlock = Effect.fnUntraced(function* (
 ) {
   const products = new Map<string, Products>()
   for (const [block, names] of blocks) {
-    const ofBlock: Products[] = []
+    const parts: Products[] = []
     for (const name of names) {
       const end = yield* Effect.promise(async () => borrowKernel(parameters.get(name)))
       const theta = snapshot === undefined ? end : yield* snapshot.read(name)
-      ofBlock.push(productsOf(theta, yield* start.read(name), end))
+      parts.push(productsOf(theta, yield* start.read(name), end))
     }
-    products.set(block, addProducts(ofBlock))
+    products.set(block, addProducts(parts))
   }
   return products
 })
 
 /**
- * The rows of a run that has ended, from the snapshots in its scratch folder.
+ * The rows of a run that has ended, from the snapshots in the probe's scratch folder.
  *
- * @throws UnitFailure where the parameters ended where they started, so that there is no scale to measure by
+ * @throws UnitFailure if the parameters ended where they started, so that there is no scale, or are not finite
  */
 export const trajectoryRows = Effect.fn("trajectory")(function* (
   view: Pick<ClassifierView, "blocks" | "parameters" | "loss">,
@@ -114,22 +114,22 @@ export const trajectoryRows = Effect.fn("trajectory")(function* (
   return rows
 }, Effect.scoped)
 
-/** Bytes of a float32, and of a row as it is written. */
+/** Bytes of a float32, and of a row on disk. */
 const float = 4
 const rowBytes = 150
 
 /**
- * The way of a fine-tuning run through the space of its parameters, seen from where it ends (Takenaka and Taki 2025,
- * figure 2). A random walk traces r = cos φ.
+ * The trajectory of a fine-tuning run through parameter space, seen from its end (Takenaka and Taki 2025, figure 2). A
+ * random walk follows r = cos φ.
  *
- * Snapshots lie on disk until the run ends; r and φ are then computed in float64, tensor by tensor. They are freed
- * with the scratch folder and not before, so that a probe which is stopped while it finishes can do it again.
+ * Snapshots stay on disk until the run ends; r and φ are then computed in float64, one tensor at a time. Snapshots are
+ * deleted with the scratch folder and not before, so that a probe that is stopped while it finishes can start that again.
  */
 export const trajectory = probe<ClassifierView, RunEstimate>()({
   name: "trajectory",
   version: 1,
   module: import.meta.url,
-  summary: "Distance and direction of the parameters from where they end, in polar coordinates",
+  summary: "Distance and direction of the parameters from their final values, in polar coordinates",
   options: Options,
   gives: observationsOf<TrajectoryRow>(TrajectoryRow),
   steps: stepsOf,
@@ -140,12 +140,12 @@ export const trajectory = probe<ClassifierView, RunEstimate>()({
     const points = stepsOf(options, run).length
     const scopes = options.scopes.reduce((sum, scope) => sum + (scope === "layers" ? layers : 1), 0)
     const rows = points * scopes
-    // Outside the layers, most parameters are in one tensor: the table of the word embeddings.
+    // Outside the layers, most parameters are in one tensor: the table of word embeddings.
     const largestTensor = parameters - layers * (4 * hidden ** 2 + 2 * hidden * intermediate)
     return {
       rows,
       cost: cost({
-        // Two differences and three products with their sums for each parameter.
+        // For each parameter, two differences and three products with their sums.
         flops: 8 * parameters * points,
         memory: 3 * float * largestTensor,
         disk: rowBytes * rows,

@@ -1,7 +1,7 @@
 /**
- * The backward pass of Σᵢ log p(yᵢ | xᵢ) over BERT, for a tap alone, in pieces: the tape of a piece is there only while
- * the pass is in it, and what lies below the lowest block of interest has none. Levels of the model, from the bottom: −1
- * the embeddings, l layer l (from 0), and after the last layer the output heads.
+ * The backward pass of Σᵢ log p(yᵢ | xᵢ) through BERT, for a tap only, in pieces: a piece has a tape only while the pass
+ * is in it, and nothing below the lowest block of interest has one. Levels of the model, from the bottom: −1 is the
+ * embeddings, l is layer l (from 0), and above the last layer are the output heads.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
@@ -20,20 +20,20 @@ export interface Labelled {
 export const embeddingsLevel = -1
 
 export interface Extent {
-  /** The lowest level that the tap hears of. */
+  /** The lowest level that the tap receives. */
   readonly lowest: number
-  /** Levels to a piece. More than one piece costs a second forward pass, and changes no bit. */
+  /** Levels in a piece. More than one piece costs a second forward pass, and changes no bit. */
   readonly levelsAtATime: number
 }
 
 /**
- * Log-likelihoods are summed, not averaged, so what flows back through sample i is gᵢ's, unscaled. Without dropout
- * samples do not see each other.
+ * Log-likelihoods are summed, not averaged, so that gᵢ flows back through sample i unscaled. Without dropout, samples
+ * do not affect each other.
  */
 export const logLikelihood = (logits_NC: tf.Tensor2D, labels: Int32Array): tf.Scalar =>
   tf.mul(softmaxCrossEntropy(logits_NC, labels), -labels.length)
 
-/** @param receive as a tap's; hears of every op from the lowest level on */
+/** @param receive called as by a tap, for every op from the lowest level up */
 export const backwardInPieces = (
   model: BertModel,
   batch: Labelled,
@@ -44,7 +44,7 @@ export const backwardInPieces = (
   const firstOf: number[] = [lowest]
   for (let first = lowest + levelsAtATime; first < top; first += levelsAtATime) firstOf.push(first)
 
-  // Forward without a tape, keeping what each piece begins with.
+  // Forward without a tape, keeping the input of each piece.
   const inputs: (tf.Tensor2D | undefined)[] = []
   let below: tf.Tensor2D | undefined
   for (const [piece, first] of firstOf.entries()) {
@@ -74,8 +74,8 @@ export const backwardInPieces = (
 }
 
 /**
- * The hidden states after the levels from … end − 1, given those before them; none are before the embeddings. After the
- * last layer, those that the output heads read.
+ * The hidden states after the levels `from` … `end` − 1, given those before them: none before the embeddings. After the
+ * last layer, only those that the output heads read.
  */
 const hiddenAfter = (
   model: BertModel,

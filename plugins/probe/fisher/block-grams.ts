@@ -11,10 +11,10 @@ import { layersAtATime } from "./memory.ts"
 export type Blocks = ReadonlyMap<string, readonly string[]>
 
 /**
- * @param blocks those that are wanted
- * @param method in which weights of linear layers are computed
+ * @param blocks the blocks to compute
+ * @param method how to compute those of the weights of linear layers
  * @returns [N, N], row-major, for every parameter of the blocks
- * @throws Error where the model has a parameter in them that no tapped op tells of, or one that two ops share
+ * @throws Error if no tapped op has a parameter of the blocks, or two tapped ops share one
  */
 export const parameterGrams = (
   model: BertModel,
@@ -26,7 +26,7 @@ export const parameterGrams = (
   const wanted = new Set([...blocks.values()].flat())
   const grams = new Map<string, Float64Array>()
   const shared: string[] = []
-  // The output heads see a row of each sample, everything below them a row of each token.
+  // The output heads have one row for each sample, everything below them one for each token.
   const rowEach = Int32Array.from(offsets, (_, n) => n)
   const lengths = Array.from(batch.labels, (_, n) => offsets[n + 1]! - offsets[n]!)
   const extent = {
@@ -42,19 +42,19 @@ export const parameterGrams = (
       grams.set(parameter, gram)
     }
   })
-  // Its gradient would be the sum of both ops', whose Gram matrix is not the sum of theirs.
+  // Its gradient would be the sum of both ops' gradients, whose Gram matrix is not the sum of their Gram matrices.
   if (shared.length > 0) throw new Error(`two tapped ops share the parameters ${shared.join(", ")}`)
   const missing = [...wanted].filter((parameter) => !grams.has(parameter))
   if (missing.length > 0) throw new Error(`no tapped op has the parameters ${missing.join(", ")}`)
   return grams
 }
 
-/** All layers together: not a block of the model, but reported as one. */
+/** All layers together, reported as a block though it is not one of the model's. */
 export const encoder = "encoder"
 
 /**
- * The Gram matrix of each block: gradients laid end to end have the sum of their Gram matrices. Where layers are
- * among the blocks, so is their sum: the Gram matrix of the encoder's full Fisher, cross-layer blocks included.
+ * The Gram matrix of each block: that of concatenated gradients is the sum of their Gram matrices. If there are layers
+ * among the blocks, their sum is added as `encoder`: the Gram matrix of its full Fisher, cross-layer blocks included.
  */
 export const blockGrams = (
   blocks: Blocks,

@@ -1,4 +1,4 @@
-/** What a tapped op tells of the Gram matrices of its parameters. */
+/** The Gram matrices of the parameters of a tapped op. */
 import type { Tapped } from "../../../core/tensor/tap.ts"
 import { embeddingGram } from "./embedding.ts"
 import { sumsGramKernel } from "./gram.ts"

@@ -1,4 +1,4 @@
-/** What an observation costs, for plans, from the sizes that are known before anything runs. */
+/** The estimated cost of an observation, from the sizes that are known before anything runs. */
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { forwardFlops, workloadOf } from "../../model/cost.ts"
 import { cheaper, directWork, type GramMethod, type LinearShape, tokenWork } from "./gram-method.ts"
@@ -6,6 +6,7 @@ import { layersAtATime, layerTapeBytes } from "./memory.ts"
 
 export interface Observation {
   readonly samples: number
+  /** Whether layers are observed. */
   readonly layers: boolean
   readonly selfCheck: boolean
   /** How many blocks are observed. */
@@ -14,7 +15,7 @@ export interface Observation {
 
 const float = Float32Array.BYTES_PER_ELEMENT
 
-/** For the gradients and products that are there at a time while a weight's Gram matrix is computed. */
+/** Bytes of the gradients and products that exist at once while a weight's Gram matrix is computed. */
 const working = 2 ** 26
 
 const linearFlops = (shape: LinearShape, method: GramMethod): number =>
@@ -36,17 +37,17 @@ export const observationCost = (
     layers * weights.reduce((sum, shape) => sum + linearFlops(shape, method ?? cheaper(shape)), 0)
 
   const atATime = Math.min(layers, layersAtATime(run, lengths))
-  // Forward, backward to the inputs, and forward once more where the tape is made in pieces.
+  // Forward, backward to the inputs, and forward once more if the backward pass is in pieces.
   const passes = observation.layers ? forward * (atATime < layers ? 3 : 2) : forward
   const batched = (method?: GramMethod) => passes + (observation.layers ? grams(method) : 0)
-  // By definition: every block has its own passes, down to its parameters, and all its gradients at once.
+  // By definition: every block has its own passes, down to its parameters, and holds all its gradients at once.
   const defined = observation.blocks * 3 * forward + observation.samples ** 2 * parameters
   const blockParameters = observation.layers ? 4 * hidden ** 2 + 2 * hidden * intermediate : hidden ** 2
 
   return {
     flops: batched() + (observation.selfCheck ? batched("token") + batched("direct") + defined : 0),
     memory:
-      // The training's own: parameters and AdamW's two moments.
+      // Of the training itself: parameters and AdamW's two moments.
       3 * float * parameters +
       (observation.layers ? atATime * layerTapeBytes(run, lengths) : 0) +
       float * tokens * (hidden * (layers / atATime) + 2 * (hidden + intermediate)) +

@@ -1,6 +1,6 @@
 /**
- * The Gram matrices as they are defined: each sample alone in a backward pass of its own that gives its whole gradient,
- * and dot products of those in float64. Slow, and shares nothing with the batched pass but the ops.
+ * The Gram matrices by definition: the whole gradient of each sample from a backward pass of its own, and the dot
+ * products of these gradients in float64. Slow, and shares only the ops with the batched pass.
  */
 import type * as tf from "@tensorflow/tfjs-core"
 import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
@@ -11,12 +11,12 @@ import { gramOf } from "./gram.ts"
 
 export interface Classifier {
   readonly parameters: Parameters
-  /** Without dropout, [N, classes]; the caller's to free. */
+  /** [N, classes], without dropout. The caller disposes of them. */
   readonly logits: (batch: Sequences) => tf.Tensor2D
 }
 
 /**
- * Block after block, so that the gradients of one block, for all N samples, are in host memory at a time.
+ * One block at a time, so that host memory holds the gradients of all N samples for one block only.
  *
  * @returns [N, N], row-major, for every parameter of the blocks
  */
@@ -37,7 +37,7 @@ export const gramsByDefinition = (
         names,
       )
       for (const [name, vectors] of gradientsOf) {
-        // A copy: some backends hand out their own memory. What the loss does not depend on has no gradient.
+        // A copy: some backends return their own memory. A parameter that the loss does not depend on has no gradient.
         const gradient = gradients.get(name)?.dataSync<"float32">().slice()
         vectors.push(gradient ?? new Float32Array(parameters.get(name).size))
       }

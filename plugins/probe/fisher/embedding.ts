@@ -1,11 +1,11 @@
 import { mirror } from "./gram.ts"
 
 /**
- * The Gram matrix of the per-sample gradients of an embedding table, in float64. A sample's gradient is, in the row of
- * each id, the sum of the output gradients of its tokens of that id; rows of ids that it does not have are zero, so the
- * table's size does not matter.
+ * The Gram matrix of the per-sample gradients of an embedding table, in float64. In a sample's gradient, the row of an
+ * id is the sum of the output gradients of the sample's tokens with that id. The rows of all other ids are zero, so the
+ * size of the table does not matter.
  *
- * @param outputGradient_TH row-major, in step with `ids_T`
+ * @param outputGradient_TH row-major, a row for each of `ids_T`
  * @param offsets [N + 1], sample n has the tokens offsets[n] … offsets[n + 1] − 1
  */
 export const embeddingGram = (
@@ -28,7 +28,7 @@ export const embeddingGram = (
   return mirror(gram)
 }
 
-/** For one id after the other, the rows of the samples that have it, in the order of the samples. */
+/** For each id in turn, the rows of the samples that have it, in the order of the samples. */
 function* rowsById(
   ids_T: Int32Array,
   outputGradient_TH: Float32Array,
@@ -46,7 +46,7 @@ function* rowsById(
       rows.set(sample, row)
       for (let k = 0; k < width; k++) row[k] = row[k]! + outputGradient_TH[token * width + k]!
     }
-    // Tokens come in their order, and so do their samples.
+    // Tokens are in order, and so are their samples.
     yield [...rows]
   }
 }

@@ -1,27 +1,27 @@
 /**
- * What the Gram matrix of a linear layer's weight costs, by its tokens or by its gradients, from shapes alone: the
- * same shapes are always computed in the same method, so the bits do not depend on the machine.
+ * The cost of the Gram matrix of a linear layer's weight, from pairs of tokens or directly from gradients. It follows
+ * from shapes alone: the same shapes always use the same method, so the bits do not depend on the machine.
  */
 
 export type GramMethod = "token" | "direct"
 
-/** A linear layer seen by N samples: how many tokens each has that a gradient comes back to. */
+/** A linear layer applied to N samples. */
 export interface LinearShape {
   readonly inputs: number
   readonly outputs: number
-  /** [N] */
+  /** [N], how many tokens of each sample have a gradient */
   readonly lengths: readonly number[]
 }
 
 export interface Work {
   readonly flops: number
-  /** Bytes that are read or written. */
+  /** Bytes read or written. */
   readonly bytes: number
 }
 
 /**
- * Neighbouring samples whose tokens are multiplied together. A product of this size runs at full speed, what lies below
- * the diagonal is hardly computed, and the memory, a number for each pair of tokens, stays small.
+ * The tokens of neighbouring samples that are multiplied together. A product of this size runs at full speed, little of
+ * it lies below the diagonal, and the memory, a number for each pair of tokens, stays small.
  */
 const tokensPerTile = 256
 
@@ -32,7 +32,7 @@ export interface Tile {
   readonly tokens: number
 }
 
-/** Cuts samples into tiles of at most 256 tokens, or of one sample. Samples without tokens are in tiles too. */
+/** Groups samples into tiles of at most 256 tokens, or of one longer sample. Samples without tokens are included. */
 export const tilesOf = (lengths: readonly number[]): readonly Tile[] => {
   const tiles: Tile[] = []
   for (const [sample, length] of lengths.entries()) {
@@ -44,20 +44,21 @@ export const tilesOf = (lengths: readonly number[]): readonly Tile[] => {
   return tiles
 }
 
-/** How many numbers of all samples' gradients are there at a time, unless one row of the weight has more. */
+/** How many numbers of all samples' gradients exist at once, unless one row of the weight has more. */
 const materialised = 2 ** 22
 
-/** How many rows of a weight's gradient are there at a time, for all samples. */
+/** How many rows of a weight's gradient exist at once, for all samples. */
 export const rowsAtATime = ({ inputs, outputs, lengths }: LinearShape): number =>
   atLeastOne(Math.min(outputs, materialised / (inputs * lengths.length)))
 
 /**
  * How many products of two gradients are summed in float32, unless one row of the weight has more; further sums are in
- * float64. XNNPACK, which multiplies on wasm, adds one after the other: 8192 squares are off by 3e-6, a million by 5e-4.
+ * float64. XNNPACK, which multiplies on wasm, adds sequentially: a sum of 8192 squares is off by 3e-6, one of a
+ * million by 5e-4.
  */
 const summedTogether = 2 ** 13
 
-/** How many rows of a weight's gradient enter one sum in float32. */
+/** How many rows of a weight's gradient go into one sum in float32. */
 export const rowsInASum = ({ inputs }: LinearShape): number => atLeastOne(summedTogether / inputs)
 
 const atLeastOne = (count: number): number => Math.max(1, Math.floor(count))
@@ -65,8 +66,8 @@ const atLeastOne = (count: number): number => Math.max(1, Math.floor(count))
 const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
 
 /**
- * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ): for each pair of tokens in the tiles on and above the diagonal I + O
- * multiplications, one more for the product, and one for each sample of the tile that it is summed for.
+ * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ): for each pair of tokens in the tiles on and above the diagonal, I + O
+ * multiply-adds, one multiplication of the two products, and one multiply-add for each sample of the tile to sum it.
  */
 export const tokenWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
   const tiles = tilesOf(lengths)
@@ -77,7 +78,7 @@ export const tokenWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
   for (const tile of tiles) {
     const pairs = tile.tokens * (tokens - before)
     flops += pairs * (2 * (inputs + outputs) + 1 + 2 * (tile.end - tile.first))
-    // Both products are written, read, multiplied into a third that is written and read; their factors are copied out.
+    // Both products are written, read, and multiplied into a third, which is written and read. Their factors are copied.
     numbers += 7 * pairs + 2 * (tokens - before) * (inputs + outputs)
     before += tile.tokens
   }
@@ -85,9 +86,8 @@ export const tokenWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
 }
 
 /**
- * Gᵢ = Σ_t bᵢₜ aᵢₜᵀ, [O, I], for each sample, and all their products: I · O multiplications for each token and for
- * each of the N² pairs of samples. The gradients are written, laid side by side, gathered, transposed and
- * read twice.
+ * Gᵢ = Σ_t bᵢₜ aᵢₜᵀ, [O, I], for each sample, and all their products: I · O multiply-adds for each token and for each of
+ * the N² pairs of samples. The gradients are written, concatenated, gathered, transposed and read twice.
  */
 export const directWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
   const n = lengths.length
@@ -100,13 +100,13 @@ export const directWork = ({ inputs, outputs, lengths }: LinearShape): Work => {
 }
 
 /**
- * What moving a byte costs in flops. On wasm products run at 34 GFLOP/s and copies move some 8 GB/s, on one core;
- * faster backends are faster in both.
+ * The cost of moving a byte, in flops. On one core, wasm multiplies at 34 GFLOP/s and copies at about 8 GB/s; faster
+ * backends are faster at both.
  */
 const flopsPerByte = 4
 
 const effort = ({ flops, bytes }: Work): number => flops + flopsPerByte * bytes
 
-/** The method that costs less; bytes aside, by tokens while (ΣT)² (I + O) < 2 I O (ΣT + N²). */
+/** The cheaper method. Without counting bytes, it is by tokens while (ΣT)² (I + O) < 2 I O (ΣT + N²). */
 export const cheaper = (shape: LinearShape): GramMethod =>
   effort(tokenWork(shape)) <= effort(directWork(shape)) ? "token" : "direct"

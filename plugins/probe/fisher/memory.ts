@@ -1,4 +1,4 @@
-/** How much of a model's tape may be there at a time, so that the number of samples is not bounded by memory. */
+/** How much of a model's tape may exist at once, so that memory does not limit the number of samples. */
 
 interface Sizes {
   readonly hidden: number
@@ -7,9 +7,10 @@ interface Sizes {
 }
 
 /**
- * What a layer's forward and backward pass leave until the tape is freed. A layer saves for each token its input, q, k,
- * v, the context and the like, 11 H, and the inner network's input, output and derivative, 3 F; nearly as much comes back
- * as gradients, which tfjs keeps to the end; attention's probabilities come on top. Measured: 48 H for each token where F = 4 H.
+ * The memory that a layer's forward and backward passes hold until the tape is freed, in bytes. For each token a layer
+ * saves its input, q, k, v, the context and so on, 11 H numbers, and the feed-forward network's input, output and
+ * derivative, 3 F. Gradients, which tfjs keeps to the end, take nearly as much again, and the attention probabilities
+ * come on top. Measured: 48 H numbers a token if F = 4 H.
  */
 export const layerTapeBytes = ({ hidden, intermediate, heads }: Sizes, lengths: readonly number[]): number =>
   Float32Array.BYTES_PER_ELEMENT *
@@ -18,9 +19,9 @@ export const layerTapeBytes = ({ hidden, intermediate, heads }: Sizes, lengths: 
     0,
   )
 
-/** Two GiB leave room for a model in training in the four of a wasm heap. */
+/** Two GiB leave room for a model in training in the four GiB of a wasm heap. */
 const tapeBudget = 2 ** 31
 
-/** The number of layers whose tapes fit into two GiB together, at least one. */
+/** The number of layers whose tapes together fit into two GiB, but at least one. */
 export const layersAtATime = (sizes: Sizes, lengths: readonly number[]): number =>
   Math.max(1, Math.floor(tapeBudget / layerTapeBytes(sizes, lengths)))

@@ -1,9 +1,9 @@
 /**
- * How many directions a positive semi-definite matrix effectively has, from its eigenvalues λ (descending, none
- * negative). All ranks of the zero matrix are 0.
+ * Effective ranks of a positive semi-definite matrix, from its eigenvalues λ (descending, none negative). All ranks of
+ * the zero matrix are 0.
  */
 
-/** The least j for which the j largest of `values` together have a share of their sum that is `enough`; 0 for zeros. */
+/** The least j for which the j largest of `values` make up `enough` of their sum; 0 if all are zero. */
 const leastCount = (values: Float64Array, enough: (share: number) => boolean): number => {
   const total = sumOf(values)
   if (total === 0) return 0
@@ -18,8 +18,8 @@ const leastCount = (values: Float64Array, enough: (share: number) => boolean): n
 const sumOf = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0)
 
 /**
- * The effective rank of the study: the least j with Σ₁ʲ λ / Σ λ > threshold, strictly, so that a flat spectrum of 100
- * has 100 of 100 at 0.99.
+ * The effective rank of the study: the least j with Σ₁ʲ λ / Σ λ > threshold. The inequality is strict, so 100 equal
+ * eigenvalues have rank 100 at 0.99.
  */
 export const effectiveRank = (eigenvalues: Float64Array, threshold: number): number =>
   leastCount(eigenvalues, (share) => share > threshold)

@@ -4,10 +4,10 @@ import { type Blocks, blockGrams, parameterGrams } from "./block-grams.ts"
 import { type Classifier, gramsByDefinition } from "./definition.ts"
 
 /**
- * Computes every block's Gram matrix by tokens, directly and by definition (a backward pass of its own for each
- * sample), and compares the first two with the last.
+ * Computes every block's Gram matrix by tokens, directly and by definition (a backward pass for each sample), and
+ * compares the first two with the last.
  *
- * @returns by block, the worst deviation of an entry, as a part of the matrix's largest one
+ * @returns by block, the worst deviation of an entry, as a fraction of the matrix's largest entry
  */
 export const selfCheck = (
   model: BertModel & Classifier,
@@ -26,7 +26,7 @@ export const selfCheck = (
   )
 }
 
-/** The largest difference of two entries, as a part of the largest entry expected; 0 between equal matrices. */
+/** The largest difference of two entries, as a fraction of the largest expected entry; 0 between equal matrices. */
 export const deviation = (found: Float64Array, expected: Float64Array): number => {
   let largest = 0
   let difference = 0

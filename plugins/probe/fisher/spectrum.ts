@@ -1,20 +1,21 @@
 /**
  * Eigenvalues of a symmetric matrix by Jacobi's method, cyclic by rows (Golub and Van Loan, Matrix Computations, §8.5).
- * Every rotation is orthogonal to the last bit that matters, so the error stays near 2⁻⁵² times the largest eigenvalue;
- * n = 16 takes microseconds and n = 256, the most that a probe asks for, a second or two.
+ * Every rotation is orthogonal to working precision, so the error stays near 2⁻⁵² times the largest eigenvalue. n = 16
+ * takes microseconds, and n = 256, the largest that a probe uses, a second or two.
  *
- * Only +, −, ×, ÷ and square roots are used: the same bits on every runtime.
+ * Uses only +, −, ×, ÷ and square roots, so that every runtime gives the same bits.
  *
  * @param matrix row-major [n, n]; only its upper triangle and diagonal are read
- * @returns descending [n]; what is below zero, which in a Gram matrix only round-off can be, is 0
- * @throws RangeError where the size does not fit or an entry is not finite
+ * @returns [n], descending; negative ones, which a Gram matrix has only by round-off, become 0
+ * @throws RangeError if the size does not fit or an entry is not finite
  */
 export const eigenvalues = (matrix: Float64Array, n: number): Float64Array => {
-  if (matrix.length !== n * n) throw new RangeError(`${matrix.length} entries for a matrix of ${n} x ${n}`)
+  if (matrix.length !== n * n)
+    throw new RangeError(`expected a matrix of ${n} x ${n}, found ${matrix.length} entries`)
   const a = symmetrised(matrix, n)
   const largest = a.reduce((size, entry) => Math.max(size, Math.abs(entry)), 0)
-  if (!Number.isFinite(largest)) throw new RangeError("a matrix with entries that are not finite")
-  // Off-diagonal entries no larger than this, all together, change no eigenvalue by more than 2⁻⁵² of the largest entry.
+  if (!Number.isFinite(largest)) throw new RangeError("the matrix has entries that are not finite")
+  // Off-diagonal entries no larger than this together change no eigenvalue by more than 2⁻⁵² of the largest entry.
   const negligible = (Number.EPSILON * largest) / n
 
   for (let rotated = true; rotated; ) {

@@ -3,7 +3,7 @@ import type { RunLength } from "../../../core/api/watch.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 
 /**
- * At which steps a probe looks. Step t is the model after t updates: 0 is the model before the first one.
+ * The steps that a probe observes. Step t is the model after t updates; step 0 is the model before the first one.
  *
  * | what                              | options                                         |
  * |-----------------------------------|-------------------------------------------------|
@@ -13,13 +13,13 @@ import { InvalidInput } from "../../../core/io/decode.ts"
  */
 export const Steps = type({
   "+": "reject",
-  /** These; none may be beyond the end of the run. */
+  /** These steps; none may be beyond the end of the run. */
   at: type("number.integer >= 0")
     .array()
     .default(() => []),
-  /** Multiples of this number, or of the number of warm-up steps; 0 is not among them. */
+  /** Multiples of this number, or of the number of warm-up steps, without 0. */
   "every?": "number.integer > 0 | 'warmup'",
-  /** The end of the run. */
+  /** Whether the end of the run is observed too. */
   last: "boolean = false",
 })
 export type Steps = typeof Steps.infer
@@ -27,11 +27,11 @@ export type Steps = typeof Steps.infer
 /**
  * The chosen steps of a run, each once, in ascending order.
  *
- * @throws InvalidInput for a step beyond the end, or the multiples of the warm-up of a run that has none
+ * @throws InvalidInput for a step beyond the end, or for multiples of the warm-up if the run has none
  */
 export const chooseSteps = ({ at, every, last }: Steps, run: RunLength): readonly number[] => {
   const refuse = (problem: string) =>
-    new InvalidInput({ what: "the steps at which a probe looks", problems: [problem] })
+    new InvalidInput({ what: "the steps that a probe observes", problems: [problem] })
   const beyond = at.filter((step) => step > run.steps)
   if (beyond.length > 0) {
     throw refuse(`at: must be from 0 to ${run.steps}, the end of the run (was ${beyond.join(", ")})`)

@@ -1,4 +1,4 @@
-/** The three products that a point's polar coordinates follow from; over several tensors they add up. */
+/** The three dot products from which a point's polar coordinates follow. Those of several tensors add up. */
 export interface Products {
   /** Δ · Δ */
   readonly own: number
@@ -11,15 +11,15 @@ export interface Products {
 export interface Polar {
   /** ‖Δ‖ / ‖Δ_init‖ */
   readonly r: number
-  /** The angle between Δ and Δ_init in radians, from 0 to π; null where Δ is zero. */
+  /** The angle between Δ and Δ_init in radians, from 0 to π; null if Δ is zero. */
   readonly phi: number | null
 }
 
 /**
- * Products of the displacements Δ = θ − θ_end and Δ_init = θ_start − θ_end, in float64: the parameters move by a small
- * part of their size.
+ * Dot products of the displacements Δ = θ − θ_end and Δ_init = θ_start − θ_end, in float64, since the parameters move by
+ * a small fraction of their size.
  *
- * @param theta a tensor's values; `start` and `end` are the same tensor's at the start and the end
+ * @param theta a tensor's values; `start` and `end` are its values at the start and the end of the run
  */
 export const productsOf = (theta: Float32Array, start: Float32Array, end: Float32Array): Products => {
   const products = { own: 0, start: 0, along: 0 }
@@ -43,12 +43,12 @@ export const addProducts = (all: readonly Products[]): Products =>
     { own: 0, start: 0, along: 0 },
   )
 
-/** Polar coordinates; undefined where the start is the end, or a product is not finite. */
+/** Polar coordinates; undefined if the start equals the end, or a product is not finite. */
 export const polarOf = ({ own, start, along }: Products): Polar | undefined => {
   if (!(start > 0) || !Number.isFinite(own + start + along)) return undefined
   const r = Math.sqrt(own / start)
   if (own === 0) return { r, phi: null }
-  // Rounding may put a cosine just beyond 1.
+  // Rounding may put the cosine just outside [−1, 1].
   const cosine = Math.min(1, Math.max(-1, along / Math.sqrt(own * start)))
   return { r, phi: Math.acos(cosine) }
 }

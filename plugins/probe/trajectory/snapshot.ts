@@ -9,7 +9,7 @@ import type { ClassifierView } from "../../model/view.ts"
 
 /** The parameters at a step, on disk. */
 export interface Snapshot {
-  /** Of the update that led to the step, null at 0. */
+  /** The loss of the update that led to the step; null at step 0. */
   readonly loss: number | null
   readonly read: (name: string) => Effect.Effect<Float32Array, InvalidInput | FileError>
 }
@@ -18,7 +18,7 @@ const SnapshotFile = type({ "+": "reject", loss: "number | null" })
 
 const folderOf = (scratch: string, step: number) => join(scratch, `snapshot-${step}`)
 
-/** Writes the parameters as they are, one tensor at a time. */
+/** Writes the current parameters, one tensor at a time. */
 export const writeSnapshot = (
   scratch: string,
   { step, loss, parameters }: Pick<ClassifierView, "step" | "loss" | "parameters">,
@@ -31,7 +31,7 @@ export const writeSnapshot = (
     )
   })
 
-/** Opens what `writeSnapshot` wrote, until the scope closes. */
+/** Opens a snapshot until the scope closes. */
 export const openSnapshot: (
   scratch: string,
   step: number,

@@ -63,8 +63,8 @@ const rowsOf = async (
   return found
 }
 
-describe("of a fine-tuning run", () => {
-  test("is the Fisher of the training examples that the seed draws, at each step", async () => {
+describe("the Fisher of a fine-tuning run", () => {
+  test("is that of the training examples that the seed draws, at each step", async () => {
     const defined = new Map<number, ReadonlyMap<string, Float64Array>>()
     const observe = (view: ClassifierView) => {
       const indices = permutation(stream(1, "probe"), 21, 0).subarray(0, 5)
@@ -112,7 +112,7 @@ describe("of a fine-tuning run", () => {
     }
   })
 
-  test("is of the layers and of them together before the first update, where nothing else is asked for", async () => {
+  test("is by default that of each layer and of all together, before the first update", async () => {
     const rows = await rowsOf({ samples: 1 })
     expect(rows.map(({ step, block, erank }) => [step, block, erank])).toEqual([
       [0, "layer.0", 1],
@@ -122,25 +122,25 @@ describe("of a fine-tuning run", () => {
     expect((await rowsOf({ blocks: ["classifier"] })).map(({ block }) => block)).toEqual(["classifier"])
   })
 
-  test("sees the same examples at every rate and dropout, others with another seed", async () => {
+  test("uses the same examples at every learning rate and dropout, and others with another seed", async () => {
     const usual = await rowsOf()
     expect(await rowsOf()).toEqual(usual)
     expect(await rowsOf({}, { options: { lr: 1e-4, dropout: 0.3, batchSize: 3 } })).toEqual(usual)
     expect(await rowsOf({}, { options: { seed: 2 } })).not.toEqual(usual)
-    // As many of them as are asked for, drawn one after the other.
+    // Fewer samples are the first of those that more samples would be.
     const three = await rowsOf({ samples: 3 })
     const corner = usual[0]!.gram.filter((_, at) => at % 5 < 3 && at < 15)
     expect(deviation(three[0]!.gram, corner)).toBeLessThan(1e-5)
   })
 
-  test("leaves the run as it is", async () => {
+  test("does not change the run", async () => {
     const options = { steps: { at: [0], every: 1 }, blocks: ["layers", "embeddings"] }
     const alone = await ended({})
     const watched = await ended({ observers: [watching(options)] })
     expect(watched.run).toEqual(alone.run)
   })
 
-  test("checks itself where it is asked to", async () => {
+  test("checks itself on request", async () => {
     for (const { selfCheck } of await rowsOf()) expect(selfCheck).toBeNull()
     for (const { selfCheck } of await rowsOf({ selfCheck: true })) {
       expect(selfCheck).toBeGreaterThan(0)
@@ -148,7 +148,7 @@ describe("of a fine-tuning run", () => {
     }
   })
 
-  test("outlives its artifact", async () => {
+  test("is read from its artifact as it was written", async () => {
     const folder = join(root, "artifact")
     await mkdir(folder)
     const rows = await rowsOf({ selfCheck: true })
@@ -157,23 +157,23 @@ describe("of a fine-tuning run", () => {
   })
 })
 
-describe("fails alone, and says why", () => {
+describe("the probe fails alone, with a reason,", () => {
   const failureOf = async (options: Readonly<Record<string, unknown>>, setting: Partial<Setting> = {}) => {
     const { run, rows } = await ended({ observers: [watching(options)], ...setting })
     expect(run.steps).toBeGreaterThan(0)
     return rows.get("fisher")
   }
 
-  test("where there are fewer examples than it wants", async () => {
+  test("if there are fewer examples than samples", async () => {
     expect(await failureOf({ samples: 22 }, { data: examplesOf(21) })).toMatchObject({
       _tag: "UnitFailure",
       outcome: "failed",
-      message: "step 0: samples: 22 of 21 training examples were asked for",
+      message: "step 0: samples: expected at most 21, the number of training examples, found 22",
     })
     expect(await failureOf({ samples: 21 }, { data: examplesOf(21) })).toHaveLength(3)
   })
 
-  test("where gradients are not finite", async () => {
+  test("if gradients are not finite", async () => {
     const broken = observer("breaker", [1], (view) => {
       view.parameters.set("bert.encoder.layer.1.output.LayerNorm.weight", tf.fill([8], Number.NaN))
       return { step: 1 }
@@ -220,14 +220,14 @@ describe("the estimate", () => {
     return estimate(completed(fisher, options), { run })
   }
 
-  test("knows the rows", async () => {
+  test("counts the rows", async () => {
     const options = { steps: { at: [0, 3] }, samples: 5, blocks: ["layers", "layers", "pooler"] }
     const rows = await rowsOf(options)
     expect(estimate(options, { ...base, layers: 2 }).artifact.rows).toBe(rows.length)
     expect(estimate({ blocks: ["classifier"] }).artifact.rows).toBe(1)
   })
 
-  test("counts the arithmetic of each look", () => {
+  test("counts the arithmetic of each observation", () => {
     const one = estimate({}).cost.flops
     // 85 M parameters in layers: two passes over 1120 tokens, gradients of every token, products of 256 pairs.
     const products = 85e6 * (2 * 2 * 1120 + 2 * 1120 + 2 * 256)
@@ -238,7 +238,7 @@ describe("the estimate", () => {
     expect(estimate({ blocks: ["classifier"] }).cost.flops).toBeLessThan(one / 3)
   })
 
-  test("stays within a few GB however many samples there are", () => {
+  test("stays within a few GB, however many samples there are", () => {
     const ofSamples = (samples: number) => estimate({ samples }).cost.memory
     expect(ofSamples(16)).toBeGreaterThan(12 * base.parameters)
     expect(ofSamples(128)).toBeLessThan(5e9)

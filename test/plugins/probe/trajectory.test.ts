@@ -47,10 +47,10 @@ const rowsOf = async (setting: Partial<Setting>): Promise<readonly TrajectoryRow
   return found
 }
 
-describe("of a fine-tuning run", () => {
+describe("the trajectory of a fine-tuning run", () => {
   const options = { steps: { at: [1, 4, 11] }, scopes: ["all", "encoder", "layers"] }
 
-  test("is what the parameters say, computed from copies of them", async () => {
+  test("is that computed from copies of the parameters", async () => {
     const kept = new Map<number, { blocks: ReadonlyMap<string, Float64Array>; loss: number | null }>()
     const keep = observer("copies", [0, 1, 4, 11, 18], (view): Row => {
       const blocks = new Map(
@@ -96,7 +96,7 @@ describe("of a fine-tuning run", () => {
     )
   })
 
-  test("by default at 1 and the multiples of the warm-up, over all parameters", async () => {
+  test("is by default observed at step 1 and multiples of the warm-up, over all parameters", async () => {
     const rows = await rowsOf({ observers: [watching()] })
     expect(rows.map(({ step }) => step)).toEqual([0, 1, 2, 4, 6, 8, 10, 12, 14, 16, 18])
     expect(new Set(rows.map(({ scope }) => scope))).toEqual(new Set(["all"]))
@@ -104,7 +104,7 @@ describe("of a fine-tuning run", () => {
     expect(distances).toEqual(distances.toSorted((a, b) => b - a))
   })
 
-  test("goes on after a stop, with the same bits", async () => {
+  test("is resumed after a stop, with the same bits", async () => {
     const whole = await rowsOf({ observers: [watching(options)] })
     const scratch = freshScratch()
     await Effect.runPromise(
@@ -124,7 +124,7 @@ describe("of a fine-tuning run", () => {
     expect(await rowsOf({ scratch, observers: [watching(options)] })).toEqual(whole)
   })
 
-  test("with a step beyond its end is refused, and the run goes on", async () => {
+  test("is refused for a step beyond the run's end, and the run continues", async () => {
     const { run, rows } = await Effect.runPromise(
       fineTuning({
         checkpoint,
@@ -138,7 +138,7 @@ describe("of a fine-tuning run", () => {
 })
 
 describe("geometry", () => {
-  /** Looks at a walk through `size` parameters, given by its positions. */
+  /** The trajectory of a walk, given by its positions. */
   const walked = async (positions: readonly Float32Array[]): Promise<readonly TrajectoryRow[]> => {
     const scratch = freshScratch()
     const steps = positions.length - 1
@@ -167,7 +167,7 @@ describe("geometry", () => {
     )
   }
 
-  test("a random walk in many dimensions traces r = cos φ", async () => {
+  test("a random walk in many dimensions follows r = cos φ", async () => {
     const size = 40_000
     const positions = [new Float32Array(size)]
     for (let step = 1; step <= 12; step++) {
@@ -177,18 +177,18 @@ describe("geometry", () => {
     const rows = await walked(positions)
     for (const { step, r, phi } of rows.slice(0, -1)) {
       expect(Math.abs(r - Math.cos(phi!))).toBeLessThan(0.01)
-      // After t of T strides the rest of the way has (T − t) / T of the variance.
+      // After t of T strides, the remaining ones have (T − t) / T of the variance.
       expect(Math.abs(r - Math.sqrt((12 - step) / 12))).toBeLessThan(0.01)
     }
     expect(rows.at(-1)).toEqual({ step: 12, scope: "all", layer: null, r: 0, phi: null, loss: 12 })
   })
 
-  test("a straight way has no angle, and a way around has a right one", async () => {
+  test("a straight path has angle 0, a detour a right angle, an overshoot angle π", async () => {
     const straight = [0, 1, 2, 4].map((t) => Float32Array.of(t, -2 * t))
     for (const [step, r] of [1, 0.75, 0.5].entries()) {
       expect((await walked(straight))[step]).toMatchObject({ r, phi: 0 })
     }
-    // Seen from the end (0, 0): the start lies on one axis, the place between on the other, twice as far.
+    // Seen from the end (0, 0), the start is on one axis and the next point on the other, twice as far.
     const around = [Float32Array.of(3, 0), Float32Array.of(0, 6), Float32Array.of(0, 0)]
     expect((await walked(around))[1]).toMatchObject({ r: 2, phi: Math.PI / 2 })
     const beyond = [Float32Array.of(3, 3), Float32Array.of(-3, -3), Float32Array.of(0, 0)]
@@ -204,7 +204,7 @@ describe("geometry", () => {
     expect(polarOf(productsOf(half, start, end))).toEqual({ r: 0.5, phi: 0 })
   })
 
-  test("a way that ends where it began, or nowhere, is refused", async () => {
+  test("a path that ends where it started, or is not finite, is refused", async () => {
     const still = Float32Array.of(1, 2)
     const refusal = async (positions: readonly Float32Array[]) => {
       try {
@@ -221,7 +221,7 @@ describe("geometry", () => {
   })
 })
 
-test("the estimate knows the disk that the snapshots take", () => {
+test("the estimate counts the disk space of the snapshots", () => {
   const estimate = trajectory.estimate as unknown as (
     options: unknown,
     inputs: unknown,
@@ -232,7 +232,7 @@ test("the estimate knows the disk that the snapshots take", () => {
   // 0, 1, nine multiples of 47 and the end, which needs no snapshot.
   expect(artifact.rows).toBe(12 * 25)
   expect(cost.scratch).toBe(11 * 4 * parameters)
-  // Three tensors at a time, of which the table of the word embeddings is the largest.
+  // Three tensors at a time, of which the table of word embeddings is the largest.
   expect(cost.memory).toBeGreaterThan(3 * 4 * 30522 * 1024)
   expect(cost.memory).toBeLessThan(3 * 4 * 40_000 * 1024)
 })

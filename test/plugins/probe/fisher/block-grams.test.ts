@@ -61,14 +61,14 @@ onEveryDefinition("per-sample Gram matrices", () => {
   })
 
   describe.each(Object.entries(batches))("%s", (_, batch) => {
-    test("are of every parameter what they are by definition, both methods", () => {
+    test("equal those by definition for every parameter, with both methods", () => {
       const defined = gramsByDefinition(classifierOf(model), blocks, batch)
       for (const method of ["token", "direct", "cheaper"] as const) {
         const found = parameterGrams(model, blocks, batch, method)
         expect(new Set(found.keys())).toEqual(new Set(model.parameters.names))
         for (const [name, gram] of found) {
           const expected = defined.get(name)!
-          // Softmax does not see a bias of the keys: that gradient is rounding and nothing else.
+          // Softmax is invariant to the bias of the keys, so its gradient is nothing but rounding error.
           if (name.endsWith("key.bias")) expect(trace(gram)).toBeLessThan(1e-9)
           else expect(deviation(gram, expected)).toBeLessThan(1e-4)
         }
@@ -77,7 +77,7 @@ onEveryDefinition("per-sample Gram matrices", () => {
     })
   })
 
-  test("have something of all 16 tensors of a layer", () => {
+  test("include all 16 tensors of a layer", () => {
     const grams = parameterGrams(model, blocks, batches["sequences of different lengths"]!)
     const names = blocks.get("layer.1")!
     expect(names).toHaveLength(16)
@@ -106,15 +106,15 @@ onEveryDefinition("per-sample Gram matrices", () => {
     expect(deviation(grams.get("encoder")!, sum)).toBeLessThan(1e-12)
   })
 
-  test("follow their samples into another order", () => {
+  test("are reordered as their samples are", () => {
     const { sequences, labels } = batches["sequences of different lengths"]!
     const order = Int32Array.of(3, 0, 5, 1, 4, 2)
-    const turned = {
+    const reordered = {
       sequences: selectSequences(sequences, order),
       labels: Int32Array.from(order, (n) => labels[n]!),
     }
     const grams = blockGrams(blocks, parameterGrams(model, blocks, { sequences, labels }))
-    for (const [block, found] of blockGrams(blocks, parameterGrams(model, blocks, turned))) {
+    for (const [block, found] of blockGrams(blocks, parameterGrams(model, blocks, reordered))) {
       const gram = grams.get(block)!
       expect(
         deviation(
@@ -125,7 +125,7 @@ onEveryDefinition("per-sample Gram matrices", () => {
     }
   })
 
-  test("do not depend on which other blocks are wanted", () => {
+  test("do not depend on which other blocks are computed", () => {
     const batch = batches["sequences of different lengths"]!
     const all = parameterGrams(model, blocks, batch)
     for (const block of ["layer.1", "classifier"]) {
@@ -135,7 +135,7 @@ onEveryDefinition("per-sample Gram matrices", () => {
     }
   })
 
-  test("agree with each other when they check themselves", () => {
+  test("agree with the definition in the self-check", () => {
     const deviations = selfCheck(classifierOf(model), blocks, batches["sequences of different lengths"]!)
     expect(deviations.size).toBe(blocks.size + 1)
     for (const worst of deviations.values()) {
@@ -144,14 +144,14 @@ onEveryDefinition("per-sample Gram matrices", () => {
     }
   })
 
-  test("are refused for a parameter that no op tells of", () => {
+  test("are refused for a parameter that no tapped op has", () => {
     const unknown: Blocks = new Map([["layer.2", ["bert.encoder.layer.2.gate.weight"]]])
     expect(() => parameterGrams(model, unknown, batches["one sequence"]!)).toThrow(
       "no tapped op has the parameters bert.encoder.layer.2.gate.weight",
     )
   })
 
-  const heard = (lowest: number, levelsAtATime: number) => {
+  const received = (lowest: number, levelsAtATime: number) => {
     const gradients: [name: string, gradient: Float32Array][] = []
     const batch = batches["sequences of different lengths"]!
     backwardInPieces(model, batch, { lowest, levelsAtATime }, (tapped) => {
@@ -161,12 +161,12 @@ onEveryDefinition("per-sample Gram matrices", () => {
     return gradients
   }
 
-  test.each([1, 2, 3])("have the same bits from pieces of %p levels", (levelsAtATime) => {
-    for (const lowest of [-1, 0, 2, 3]) expect(heard(lowest, levelsAtATime)).toEqual(heard(lowest, 99))
+  test.each([1, 2, 3])("have the same bits in pieces of %p levels", (levelsAtATime) => {
+    for (const lowest of [-1, 0, 2, 3]) expect(received(lowest, levelsAtATime)).toEqual(received(lowest, 99))
   })
 
   test("need nothing from below the lowest level", () => {
-    const names = (lowest: number) => heard(lowest, 99).map(([name]) => name)
+    const names = (lowest: number) => received(lowest, 99).map(([name]) => name)
     expect(names(3)).toEqual(["classifier", "bert.pooler.dense"])
     expect(names(2).filter((name) => !name.startsWith("bert.encoder.layer.2."))).toEqual(names(3))
     expect(names(2)).toHaveLength(2 + 8)

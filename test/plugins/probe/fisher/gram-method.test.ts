@@ -20,16 +20,16 @@ describe("work", () => {
     expect(tokenWork(shape(10, 30, 4, 100)).flops).toBe(3 * 200 * 200 * (2 * 40 + 1 + 2 * 2))
   })
 
-  test("of gradients grows with tokens and with pairs of samples", () => {
+  test("from gradients grows with tokens and with pairs of samples", () => {
     expect(directWork(shape(10, 30, 4, 100)).flops).toBe(2 * 300 * 400 + 2 * 300 * 16)
   })
 })
 
 describe("the cheaper method", () => {
   test.each([
-    ["the pooler, which sees one token of each sample", shape(1024, 1024, 16, 1), "token"],
+    ["the pooler, which has one token of each sample", shape(1024, 1024, 16, 1), "token"],
     ["BERT-mini at RTE's lengths", shape(256, 1024, 16, 70), "direct"],
-    ["BERT-large's inner network at RTE's lengths", shape(1024, 4096, 16, 70), "token"],
+    ["BERT-large's feed-forward network at RTE's lengths", shape(1024, 4096, 16, 70), "token"],
     ["the same with many samples", shape(1024, 4096, 128, 70), "direct"],
     ["one short sample", shape(768, 768, 1, 20), "token"],
   ] as const)("for %s is %p", (_, given, method) => {

@@ -21,7 +21,7 @@ interface Case {
   readonly lengths: readonly number[]
   readonly inputs: number
   readonly outputs: number
-  /** Tokens that no gradient comes back to. */
+  /** Whether a token has no gradient. */
   readonly unreached?: (token: number) => boolean
 }
 
@@ -75,7 +75,7 @@ const cases: Record<string, Case> = {
   "more numbers than are materialised": { lengths: [2, 1, 3], inputs: 1200, outputs: 1300 },
 }
 
-test("the cases have more tiles, and more pieces, than one", () => {
+test("the cases have more than one tile, and more than one piece", () => {
   const { lengths } = cases["more tokens than a tile"]!
   expect(tilesOf(lengths).map(({ first, end }) => [first, end])).toEqual([
     [0, 1],
@@ -90,7 +90,7 @@ test("the cases have more tiles, and more pieces, than one", () => {
 
 onEveryDefinition("the Gram matrix of a linear layer", () => {
   describe.each(Object.entries(cases))("%s", (_, given) => {
-    test("is that of the gradients, both methods", () => {
+    test("is that of the gradients, with both methods", () => {
       const { offsets, a, b } = factorsOf(given)
       const tokens = offsets.at(-1)!
       const before = tf.memory().numTensors
@@ -109,7 +109,7 @@ onEveryDefinition("the Gram matrix of a linear layer", () => {
     })
   })
 
-  test("is not a number where a gradient is not", () => {
+  test("is not finite where a gradient is not", () => {
     const input_TI = tf.ones<tf.Rank.R2>([2, 2])
     const outputGradient_TO = tf.tensor2d([1, 2, Number.NaN, 3], [2, 2])
     for (const method of ["token", "direct"] as const) {

@@ -2,6 +2,6 @@
 export const matrixOf = (n: number, entry: (i: number, j: number) => number): Float64Array =>
   Float64Array.from({ length: n * n }, (_, at) => entry(Math.floor(at / n), at % n))
 
-/** Gram matrix of unit vectors that all have the cosine ρ with each other. */
+/** The Gram matrix of unit vectors with pairwise cosine ρ. */
 export const equalCorrelation = (n: number, rho: number): Float64Array =>
   matrixOf(n, (i, j) => (i === j ? 1 : rho))

@@ -26,25 +26,25 @@ describe("effective rank", () => {
     [0.9, 15],
     [0.985, 6],
     [0.9999, 1],
-  ])("of 16 gradients of common cosine %p is %p", (rho, expected) => {
-    // The last of the 16 eigenvalues has (1 − ρ)/16 of the trace, so it is not needed as soon as ρ > 0.84.
+  ])("of 16 gradients with pairwise cosine %p is %p", (rho, expected) => {
+    // The last of the 16 eigenvalues has (1 − ρ)/16 of the trace, so it is not needed once ρ > 0.84.
     expect(effectiveRank(eigenvalues(equalCorrelation(16, rho), 16), 0.99)).toBe(expected)
   })
 
-  test("asks for more than the threshold, srank for no less", () => {
+  test("must exceed the threshold, srank only reach it", () => {
     const flat = new Float64Array(100).fill(3)
     expect(effectiveRank(flat, 0.99)).toBe(100)
     expect(spectralRank(flat, 0.99)).toBe(99)
     expect(effectiveRank(flat, 0.985)).toBe(99)
   })
 
-  test("is of eigenvalues, srank of their roots", () => {
+  test("is computed from eigenvalues, srank from their square roots", () => {
     const spectrum = Float64Array.of(10_000, 1, 1, 1)
     expect(effectiveRank(spectrum, 0.99)).toBe(1)
     expect(spectralRank(spectrum, 0.99)).toBe(3)
   })
 
-  test("is all eigenvalues where their share of their own sum rounds to less than one", () => {
+  test("is the number of eigenvalues if no share reaches the threshold", () => {
     expect(effectiveRank(Float64Array.of(1, 1, 1), 1)).toBe(3)
     expect(spectralRank(Float64Array.of(1, 1, 1), 2)).toBe(3)
   })
@@ -56,7 +56,7 @@ describe("entropy rank", () => {
     expect(entropyRank(Float64Array.of(4, 4, 0, 0))).toBeCloseTo(2, 12)
   })
 
-  test("is exp of the entropy of the roots' shares", () => {
+  test("is exp of the entropy of the square roots' shares", () => {
     const expected = 4 ** (1 / 4) * (4 / 3) ** (3 / 4)
     expect(entropyRank(Float64Array.of(9, 1))).toBeCloseTo(expected, 12)
   })
@@ -81,7 +81,7 @@ describe.each(Object.entries(blocks))("the reference's %s", (_, figures) => {
     expect(entropyRank(spectrum)).toBeCloseTo(figures.entropy_rank, 6)
   })
 
-  test("does not see the signs of the gradients", () => {
+  test("does not depend on the signs of the gradients", () => {
     const sign = (i: number) => ((i * 5) % 3 === 1 ? -1 : 1)
     const flipped = gram.map((entry, at) => sign(Math.floor(at / n)) * sign(at % n) * entry)
     const spectrum = eigenvalues(gram, n)

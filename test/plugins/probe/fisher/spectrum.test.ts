@@ -3,7 +3,7 @@ import { normal, stream } from "../../../../core/tensor/stream.ts"
 import { eigenvalues } from "../../../../plugins/probe/fisher/spectrum.ts"
 import { equalCorrelation, matrixOf } from "./matrices.ts"
 
-/** The largest deviation, as a part of the largest eigenvalue. */
+/** The largest deviation, as a fraction of the largest eigenvalue. */
 const deviation = (found: Float64Array, expected: ArrayLike<number>): number =>
   Math.max(...found.map((value, i) => Math.abs(value - expected[i]!))) / Math.abs(expected[0]!)
 
@@ -14,7 +14,7 @@ describe("eigenvalues", () => {
     [16, 0.84],
     [16, 0.999999],
     [7, 1],
-  ])("of %p gradients of equal norm and common cosine %p", (n, rho) => {
+  ])("of %p gradients with equal norms and pairwise cosine %p", (n, rho) => {
     const expected = [1 + (n - 1) * rho, ...Array<number>(n - 1).fill(1 - rho)]
     expect(deviation(eigenvalues(equalCorrelation(n, rho), n), expected)).toBeLessThan(1e-14)
   })
@@ -83,7 +83,7 @@ describe("eigenvalues", () => {
     expect(deviation(found, [52, 0, 0, 0, 0])).toBeLessThan(1e-15)
   })
 
-  test("below zero are round-off and become 0", () => {
+  test("below zero, which are round-off, become 0", () => {
     expect([...eigenvalues(Float64Array.of(1, 1 + 1e-12, 1 + 1e-12, 1), 2)][1]).toBe(0)
     expect([...eigenvalues(Float64Array.of(-1e-20), 1)]).toEqual([0])
   })
@@ -100,20 +100,20 @@ describe("eigenvalues", () => {
     }
   })
 
-  test("of zeros, of one entry, of none", () => {
+  test("of a zero matrix, of one entry, and of an empty matrix", () => {
     expect([...eigenvalues(new Float64Array(9), 3)]).toEqual([0, 0, 0])
     expect([...eigenvalues(Float64Array.of(7), 1)]).toEqual([7])
     expect([...eigenvalues(new Float64Array(0), 0)]).toEqual([])
   })
 
-  test("follow from the upper triangle alone, and leave the matrix as it was", () => {
+  test("follow from the upper triangle alone, and do not change the matrix", () => {
     const matrix = Float64Array.of(2, 1, 99, 2)
     expect(deviation(eigenvalues(matrix, 2), [3, 1])).toBeLessThan(1e-15)
     expect([...matrix]).toEqual([2, 1, 99, 2])
   })
 
-  test("are refused of another size and of entries that are no numbers", () => {
-    expect(() => eigenvalues(new Float64Array(8), 3)).toThrow("8 entries for a matrix of 3 x 3")
+  test("are refused for the wrong size, and for entries that are not finite", () => {
+    expect(() => eigenvalues(new Float64Array(8), 3)).toThrow("expected a matrix of 3 x 3, found 8 entries")
     for (const entry of [Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(() => eigenvalues(Float64Array.of(1, entry, entry, 1), 2)).toThrow("not finite")
     }

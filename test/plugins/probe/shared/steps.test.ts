@@ -11,7 +11,7 @@ const chosen = (given: typeof Steps.inferIn, run = rte): readonly number[] => {
   return chooseSteps(steps, run)
 }
 
-describe("the study's", () => {
+describe("the steps of the study's", () => {
   test("figure 3: before fine-tuning", () => expect(chosen({ at: [0] })).toEqual([0]))
 
   test("figure 2: 1, and every 47", () => {
@@ -25,7 +25,7 @@ describe("the study's", () => {
   })
 })
 
-test("the same settings at another length", () => {
+test("the same settings for a run of another length", () => {
   const run = { steps: 20, warmupSteps: 5 }
   expect(chosen({ at: [1, 2, 3, 4], every: "warmup", last: true }, run)).toEqual([1, 2, 3, 4, 5, 10, 15, 20])
   expect(chosen({ every: 7 }, run)).toEqual([7, 14])
@@ -34,7 +34,7 @@ test("the same settings at another length", () => {
   expect(chosen({}, run)).toEqual([])
 })
 
-test("a step beyond the end, or multiples of no warm-up, are refused", () => {
+test("a step beyond the end, or multiples of the warm-up of a run without one, are refused", () => {
   const run = { steps: 3, warmupSteps: 0 }
   expect(() => chosen({ at: [1, 4, 5] }, run)).toThrow(
     "at: must be from 0 to 3, the end of the run (was 4, 5)",
