@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os"
 import { Data, Effect } from "effect"
 
-/** A backend that cannot run here, why, and what would change that. */
+/** A backend cannot run here: why, and what would help. */
 export class BackendUnavailable extends Data.TaggedError("BackendUnavailable")<{
   readonly backend: string
   readonly reason: string
@@ -12,20 +12,20 @@ export class BackendUnavailable extends Data.TaggedError("BackendUnavailable")<{
   }
 }
 
-/** What products of matrices are computed from: numbers as they are, or rounded to bfloat16 (with float32 sums). */
+/** Matrix products are computed from float32 numbers, or from numbers rounded to bfloat16 and summed in float32. */
 export const precisions = ["fp32", "bf16"] as const
 export type Precision = (typeof precisions)[number]
 
 /** How a process computes. */
 export interface ComputeSettings {
-  /** Threads that a backend may keep busy. */
+  /** How many threads a backend may use. */
   readonly threads: number
   readonly precision: Precision
 }
 
 /**
  * A tfjs backend as a plugin. Neither importing its file nor making this value loads its library: commands that
- * compute nothing must start at once.
+ * compute nothing must start fast.
  */
 export interface Backend {
   readonly kind: "backend"
@@ -35,21 +35,21 @@ export interface Backend {
   readonly summary: string
   /** `auto` takes the backend of the highest rank that can run. */
   readonly rank: number
-  /** What one process is known to reach in training a small encoder, flop/s: for plans, until units were timed. */
+  /** The speed of one process in training a small encoder, in flop/s: for plans, until units have been timed. */
   readonly flopsPerSecond: (threads: number) => number
   readonly precisions: readonly Precision[]
-  /** Whether it needs what few machines have: `auto` passes over it in silence. */
+  /** Set if it needs what few machines have: `auto` then skips it without a message. */
   readonly optional?: true
-  /** Whether it can run here, without starting it. */
+  /** Fails if it cannot run here. Does not start it. */
   readonly check: Effect.Effect<void, BackendUnavailable>
-  /** Loads the library and registers it in tfjs, with its fused kernels; asked again, only computes differently. */
+  /** Loads the library and registers it in tfjs, with its fused kernels. Called again, it only changes the settings. */
   readonly register: (computing: ComputeSettings) => Effect.Effect<void, BackendUnavailable>
 }
 
 /** Declares a backend. */
 export const backend = (definition: Omit<Backend, "kind">): Backend => ({ ...definition, kind: "backend" })
 
-/** @throws BackendUnavailable where the backend does not compute in that precision */
+/** @throws BackendUnavailable if the backend does not compute in that precision */
 export const checkPrecision = (
   backend: Backend,
   precision: Precision,
@@ -64,23 +64,24 @@ export const checkPrecision = (
         }),
       )
 
-/** What results are known by: two that differ in it have other bits. */
+/** The arithmetic that results were computed by; where it differs, so do their bits. */
 export const arithmeticOf = (backend: string, precision: Precision): string =>
   precision === "fp32" ? backend : `${backend} ${precision}`
 
 /**
- * Makes a backend the one that tensors are computed by, with tfjs's gradients registered.
+ * Starts a backend and makes it the current one of tfjs, with tfjs's gradients registered.
  *
- * @param computing by default on all cores, in fp32
+ * @param computing by default all cores, in fp32
+ * @throws BackendUnavailable if it cannot run here, or not in that precision
  */
 export const startBackend = Effect.fn("startBackend")(function* (
   backend: Backend,
   { threads = availableParallelism(), precision = "fp32" }: Partial<ComputeSettings> = {},
 ) {
   yield* checkPrecision(backend, precision)
-  // Only the package of the whole registers gradients in every runtime; tfjs-core's own bundle has none.
+  // Only the union package registers gradients in every runtime; tfjs-core's own bundle has none.
   const tf = yield* Effect.promise(() => import("@tensorflow/tfjs"))
-  // Spares every op its debugging checks, and the console an advertisement.
+  // Turns off the debugging checks of every op, and an advertisement on the console.
   tf.enableProdMode()
   yield* backend.register({ threads, precision })
   const started = yield* Effect.promise(async () => {

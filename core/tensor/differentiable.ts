@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core"
 
 /**
- * `tf.customGrad` with names and types: `backward` sees what `forward` saved and gives one gradient for each input,
- * in their order. It runs in a tidy of its own, so that what it makes on the way does not live until the end of the
+ * `tf.customGrad` with names and types: `backward` receives what `forward` saved and gives one gradient for each input,
+ * in the same order. It runs in a tidy of its own, so that its intermediate tensors do not live until the end of the
  * whole backward pass.
  */
 export const differentiable = <
@@ -28,7 +28,7 @@ export const differentiable = <
       value: y,
       gradFunc: (dy, kept) =>
         tf.tidy(() => {
-          // tfjs hands back clones of what was saved, in the same order.
+          // tfjs returns clones of what was saved, in the same order.
           const entries = names.map((name, index) => [name, kept[index]])
           return backward(dy, Object.fromEntries(entries) as S)
         }),

@@ -1,14 +1,14 @@
 import { permutation, type Stream } from "./stream.ts"
 
-/** The number of batches in an epoch, of which the last may be short. */
+/** The number of batches in an epoch; the last may be short. */
 export const batchesPerEpoch = (examples: number, batchSize: number): number =>
   Math.ceil(examples / batchSize)
 
 /**
- * The examples of each update, every epoch in an order of its own. The order follows from the stream and the epoch
- * alone, so any update's batch can be had without those before it.
+ * The examples of each update, in a new order every epoch. The order follows from the stream and the epoch alone, so
+ * the batch of any update can be computed without those before it.
  *
- * @param order by custom the stream of the name `order`
+ * @param order conventionally the stream named `order`
  * @returns the indices of the examples of update `update` (from 0); the last batch of an epoch may be short
  */
 export const shuffledBatches = (

@@ -7,13 +7,13 @@ export interface HostTensor {
 }
 
 /**
- * A model's parameters by name, in a fixed order. The set owns its tensors: `set` and `dispose` free them.
- * Nothing is registered in tfjs, so models with the same names live side by side.
+ * A model's parameters by name, in a fixed order. The set owns its tensors: `set` and `dispose` dispose of them.
+ * Nothing is registered in tfjs, so models with the same names can exist side by side.
  */
 export class Parameters {
   readonly #tensors = new Map<string, tf.Tensor>()
 
-  /** @throws RangeError where values and shape disagree */
+  /** @throws RangeError if values and shape disagree */
   static fromHost(entries: Iterable<readonly [string, HostTensor]>): Parameters {
     const parameters = new Parameters()
     for (const [name, { shape, values }] of entries) {
@@ -22,7 +22,7 @@ export class Parameters {
         parameters.dispose()
         throw new RangeError(`parameter ${name} has shape [${shape}] and ${values.length} values`)
       }
-      // The backend may use the array as its own memory.
+      // A copy: the backend may use the array as its own memory.
       parameters.set(name, tf.tensor(values.slice(), [...shape]))
     }
     return parameters
@@ -37,10 +37,10 @@ export class Parameters {
   }
 
   /**
-   * The parameter, which stays the set's.
+   * A parameter, which the set still owns.
    *
-   * @typeParam T its rank, as the caller knows it from the model
-   * @throws RangeError where there is none of that name
+   * @typeParam T its rank, which the caller knows from the model
+   * @throws RangeError if there is no parameter of that name
    */
   get<T extends tf.Tensor = tf.Tensor>(name: string): T {
     const tensor = this.#tensors.get(name)
@@ -48,7 +48,7 @@ export class Parameters {
     return tensor as T
   }
 
-  /** Takes over a tensor, and frees the one that had the name. A new name goes last. */
+  /** Takes ownership of a tensor, and disposes of the one that had the name. A new name goes last. */
   set(name: string, tensor: tf.Tensor): void {
     const old = this.#tensors.get(name)
     this.#tensors.set(name, tf.keep(tensor))
@@ -71,12 +71,12 @@ export class Parameters {
     return host
   }
 
-  /** A set of its own with the same values. */
+  /** An independent set with the same values. */
   clone(): Parameters {
     return Parameters.fromHost(this.toHost())
   }
 
-  /** Zeros with the same names and shapes: a state of an optimiser. */
+  /** Zeros with the same names and shapes, for the state of an optimiser. */
   zeros(): Parameters {
     const zeros = new Parameters()
     for (const [name, tensor] of this.#tensors) zeros.set(name, tf.zeros(tensor.shape))
@@ -89,19 +89,20 @@ export class Parameters {
   }
 }
 
-/** Gradients by parameter name; whoever asked for them disposes of them. */
+/** Gradients by parameter name. The caller who computes them disposes of them. */
 export type Gradients = ReadonlyMap<string, tf.Tensor>
 
-/** Frees all gradients. */
+/** Disposes of all gradients. */
 export const disposeGradients = (gradients: Gradients): void => {
   for (const gradient of gradients.values()) gradient.dispose()
 }
 
 /**
- * A loss and its gradients with respect to parameters; everything else made on the way is freed.
+ * A loss and its gradients with respect to parameters. All intermediate tensors are disposed of.
  *
- * @param names the parameters to differentiate by; all where left out
- * @returns the value and the gradients, the caller's to free; a parameter that the loss does not depend on has none
+ * @param names the parameters to differentiate by, all by default
+ * @returns the value and the gradients, which the caller disposes of; a parameter that the loss does not depend on has
+ *   no gradient
  */
 export const valueAndGradients = (
   loss: () => tf.Scalar,

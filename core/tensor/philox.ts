@@ -1,7 +1,7 @@
 /**
  * Philox 4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
  * as 1, 2, 3" (SC 2011). A block of four 32-bit words is a pure function of a 128-bit counter and a 64-bit key, so
- * any element of any stream can be had without those before it, on any backend and in any order.
+ * any element of any stream can be computed without those before it, on any backend and in any order.
  */
 
 const multiplier0Low = 0x1f53
@@ -13,12 +13,12 @@ const multiplier1 = 0xcd9e8d57 | 0
 const weyl0 = 0x9e3779b9 | 0
 const weyl1 = 0xbb67ae85 | 0
 
-/** Words that one counter gives. */
+/** Words in the block of one counter. */
 export const wordsPerBlock = 4
 
 /**
  * Fills `out` with the blocks of the counters [firstBlock + i, c1, c2, c3], i = 0, 1, …: word j of `out` is word
- * j mod 4 of block firstBlock + ⌊j / 4⌋ (modulo 2³²). The last block is cut where `out` ends.
+ * j mod 4 of block firstBlock + ⌊j / 4⌋ (modulo 2³²). The last block is truncated if `out` ends within it.
  */
 export const fillPhilox = (
   out: Uint32Array,

@@ -1,6 +1,5 @@
 /**
- * The safetensors file format, read and written one tensor at a time, so that a model needs no second copy
- * of itself in memory.
+ * The safetensors file format, read and written one tensor at a time, so that a model is not in memory twice.
  *
  * Layout: 8 bytes n (unsigned, little-endian), n bytes of JSON header, then the tensors' bytes.
  * https://github.com/huggingface/safetensors (README, "Format"; the checks follow safetensors/src/tensor.rs).
@@ -28,20 +27,20 @@ export interface SafetensorsEntry {
 
 export interface SafetensorsFile {
   readonly path: string
-  /** By name, in the order of the bytes. */
+  /** By name, in the order of their bytes. */
   readonly entries: ReadonlyMap<string, SafetensorsEntry>
   /** The values of one tensor (F32, F16 or BF16) in row-major order, widened to float32 without rounding. */
   readonly read: (name: string) => Effect.Effect<Float32Array, InvalidInput | FileError>
 }
 
-/** One tensor to be written. `values` is called once, when its turn comes: product(shape) numbers, read at once. */
+/** One tensor to write. `values` is called once, in its turn: product(shape) numbers, which are read at once. */
 export interface TensorSource {
   readonly name: string
   readonly shape: readonly number[]
   readonly values: () => Float32Array | Promise<Float32Array>
 }
 
-/** Bytes an element. Integers and the other floats may stand in a file; only F32, F16 and BF16 are read. */
+/** Bytes per element. A file may contain integers and other floats, but only F32, F16 and BF16 are read. */
 const bytesPerElement = {
   BOOL: 1,
   U8: 1,
@@ -65,7 +64,7 @@ export type Dtype = keyof typeof bytesPerElement
 /** The reference implementation's limit on the length of the JSON header. */
 const maximumHeaderBytes = 100_000_000
 const metadataKey = "__metadata__"
-/** One system call moves at most this much: Node refuses 2 GiB. */
+/** The most bytes that one system call moves: Node refuses 2 GiB. */
 const maximumTransferBytes = 1 << 30
 
 const dtypes = type.enumerated(...(Object.keys(bytesPerElement) as Dtype[]))
@@ -82,8 +81,10 @@ const elements = (shape: readonly number[]) => shape.reduce((product, size) => p
 const show = (shape: readonly number[]) => `[${shape.join(", ")}]`
 
 /**
- * Opens a file and checks its whole header: length, JSON, no key twice, dtypes and shapes that agree with
+ * Opens a file and checks its whole header: its length, JSON without duplicate keys, dtypes and shapes that agree with
  * the offsets, tensors that fill the file without gap or overlap. The file stays open until the scope closes.
+ *
+ * @throws InvalidInput if the header is wrong, FileError if the file cannot be read
  */
 export const openSafetensors: (
   path: string,
@@ -130,9 +131,9 @@ export const openSafetensors: (
 )
 
 /**
- * Writes float32 tensors in the given order, one at a time, under a temporary name in the same folder that is
- * renamed when all is on disk: a reader sees the whole file or none. The metadata `{"format": "pt"}` is what
- * Hugging Face transformers asks for. The header is padded with spaces so that the data start at a multiple of 8.
+ * Writes float32 tensors in the given order, one at a time, to a temporary file in the same folder that is renamed
+ * when it is complete on disk: readers see the whole file or none. Hugging Face transformers requires the metadata
+ * `{"format": "pt"}`. The header is padded with spaces so that the data start at a multiple of 8.
  */
 export const writeSafetensors: (
   path: string,
@@ -165,7 +166,7 @@ export const writeSafetensors: (
   )
   yield* writing.pipe(
     Effect.andThen(attempt("write", path, () => rename(temporary, path))),
-    // What went wrong first is what a person needs to hear, so a failing clean-up says nothing.
+    // The first error is the one to report, so a failing clean-up is ignored.
     Effect.onError(() => Effect.promise(() => rm(temporary, { force: true }).catch(() => undefined))),
   )
 })
@@ -217,7 +218,7 @@ const readHeader = Effect.fnUntraced(function* (path: string, handle: FileHandle
   }
   const json = JsonObject(parsed.json)
   if (json instanceof type.errors || Array.isArray(parsed.json)) {
-    return yield* fail("a header that is no JSON object", "names with dtype, shape and data_offsets")
+    return yield* fail("a header that is not a JSON object", "names with dtype, shape and data_offsets")
   }
   const metadata = Metadata(Object.hasOwn(json, metadataKey) ? json[metadataKey] : {})
   if (metadata instanceof type.errors) return yield* fail(metadata.summary, `strings in ${metadataKey}`)
@@ -267,7 +268,7 @@ const encodeHeader = (tensors: readonly TensorSource[]): Uint8Array => {
   let begin = 0
   for (const { name, shape } of tensors) {
     if (header.has(name)) {
-      throw new Error(`${name}: every tensor needs a name of its own, and not ${metadataKey}`)
+      throw new Error(`${name}: every tensor needs a unique name, other than ${metadataKey}`)
     }
     const end = begin + elements(shape) * bytesPerElement.F32
     header.set(name, { dtype: "F32", shape, data_offsets: [begin, end] })
@@ -280,7 +281,7 @@ const encodeHeader = (tensors: readonly TensorSource[]): Uint8Array => {
   return padded
 }
 
-/** Fills `target` from byte `position` of the file; a read may give less than it was asked for. */
+/** Fills `target` from byte `position` of the file; a single read may return fewer bytes than requested. */
 const readInto = Effect.fnUntraced(function* (
   path: string,
   handle: FileHandle,

@@ -1,7 +1,7 @@
 /**
- * Peak times the multiplier of linear warm-up and linear decay, for each of the updates s = 0 … S − 1 (Devlin et al.
- * 2019; `get_linear_schedule_with_warmup` of Hugging Face transformers): s / w below w, else (S − s) / (S − w). With
- * a warm-up the first update therefore has learning rate 0; without one it has the peak.
+ * The learning rates of the updates s = 0 … S − 1: the peak times linear warm-up over w updates and then linear decay
+ * (Devlin et al. 2019; `get_linear_schedule_with_warmup` of Hugging Face transformers). The factor is s / w for s < w,
+ * else (S − s) / (S − w). With a warm-up the first update therefore has learning rate 0; without one it has the peak.
  *
  * @returns [steps]
  * @throws RangeError unless 0 ≤ warm-up ≤ steps, both integers
@@ -17,8 +17,8 @@ export const linearSchedule = (peak: number, steps: number, warmupSteps: number)
 }
 
 /**
- * The whole number of updates in so many epochs, rounded up: 0.3 epochs of 156 are 47.
- * What exceeds a whole number only by the rounding of the product does not count: 0.7 epochs of 10 are 7.
+ * The number of updates in a number of epochs, rounded up: 0.3 epochs of 156 updates are 47.
+ * An excess that is only the product's rounding error does not count: 0.7 epochs of 10 are 7.
  */
 export const stepsInEpochs = (epochs: number, stepsPerEpoch: number): number =>
   Math.max(0, Math.ceil(epochs * stepsPerEpoch - 1e-9))

@@ -1,9 +1,9 @@
 import { fillPhilox, wordsPerBlock } from "./philox.ts"
 
 /**
- * Random numbers that are named, not drawn: every number is a pure function of a stream (a seed and a name), a site
- * (which random thing of the model: a layer's dropout, a head's weights), an iteration and the element's index. Nothing
- * has a state, so a run resumed at step t continues bit for bit, and all backends and runtimes see the same numbers.
+ * Random numbers without state: every number is a pure function of a stream (a seed and a name), a site (what of the
+ * model is random: a layer's dropout, a head's weights), an iteration and the element's index. So a run resumed at step
+ * t continues bit for bit, and all backends and runtimes get the same numbers.
  *
  * Philox counter: [block, site, iteration low 32 bits, iteration high 21 bits]; element i is word i mod 4 of block ⌊i / 4⌋.
  * Philox key: [seed, FNV-1a hash of the name].
@@ -13,7 +13,7 @@ export interface Stream {
   readonly nameHash: number
 }
 
-/** Where in a stream numbers are taken from. Two draws with the same stream, site and iteration are the same numbers. */
+/** Where in a stream numbers come from. Two draws with the same stream, site and iteration give the same numbers. */
 export interface Draw {
   readonly stream: Stream
   /** Integer in [0, 2³²). */
@@ -38,23 +38,23 @@ const hashName = (name: string): number => {
 
 /**
  * @param seed integer in [0, 2³²)
- * @param name of an independent stream, by custom `head`, `order`, `dropout` or `probe`
- * @throws RangeError for a seed that does not fit
+ * @param name streams with different names are independent; conventionally `head`, `order`, `dropout`, `probe` and so on
+ * @throws RangeError if the seed is out of range
  */
 export const stream = (seed: number, name: string): Stream => {
   if (!Number.isInteger(seed) || seed < 0 || seed >= word) {
-    throw new RangeError(`a seed is an integer from 0 to 4294967295, not ${seed}`)
+    throw new RangeError(`seed: expected an integer from 0 to 4294967295, found ${seed}`)
   }
   return { seed, nameHash: hashName(name) }
 }
 
-/** The words of a draw from element `first` (of a whole block) on. */
+/** Fills `out` with the words of a draw from element `first` on, which must be the first of a block. */
 const fillWords = (out: Uint32Array, { stream, site, iteration }: Draw, first = 0): void => {
   if (!Number.isSafeInteger(iteration) || iteration < 0) {
-    throw new RangeError(`an iteration is a natural number, not ${iteration}`)
+    throw new RangeError(`iteration: expected an integer from 0 to 2^53 - 1, found ${iteration}`)
   }
   if (!Number.isInteger(site) || site < 0 || site >= word) {
-    throw new RangeError(`a site is an integer from 0 to 4294967295, not ${site}`)
+    throw new RangeError(`site: expected an integer from 0 to 4294967295, found ${site}`)
   }
   fillPhilox(
     out,
@@ -74,17 +74,17 @@ export const uniform = (draw: Draw, count: number): Float32Array => {
   return Float32Array.from(words, (bits) => (bits >>> 8) * 2 ** -24)
 }
 
-/** `count` integers in [0, bound), by multiplying and shifting: off from uniform by less than bound / 2³². */
+/** `count` integers in [0, bound), by multiplying and shifting: they deviate from uniform by less than bound / 2³². */
 export const integers = (draw: Draw, count: number, bound: number): Int32Array => {
   if (!Number.isInteger(bound) || bound < 1 || bound > 2 ** 31) {
-    throw new RangeError(`a bound is an integer from 1 to 2147483648, not ${bound}`)
+    throw new RangeError(`bound: expected an integer from 1 to 2147483648, found ${bound}`)
   }
   const words = new Uint32Array(count)
   fillWords(words, draw)
   return Int32Array.from(words, (bits) => Math.floor((bits / word) * bound))
 }
 
-/** A permutation of 0 … n − 1 for an epoch (site 0, iteration = epoch), by Fisher and Yates. */
+/** A permutation of 0 … n − 1 for an epoch (site 0, iteration = epoch), by the Fisher–Yates shuffle. */
 export const permutation = (stream: Stream, n: number, epoch: number): Int32Array => {
   const order = Int32Array.from({ length: n }, (_, index) => index)
   const words = new Uint32Array(n)
@@ -101,17 +101,18 @@ export const permutation = (stream: Stream, n: number, epoch: number): Int32Arra
 const blockLength = 4096
 
 /**
- * Elements first, first + 1 … of an inverted-dropout mask: each is 0 with probability `rate`, else 1 / (1 − rate).
- * The words are drawn in pieces, so that they stay in the processor's cache.
+ * Fills `out` with elements first, first + 1 … of an inverted-dropout mask: each is 0 with probability `rate`, else
+ * 1 / (1 − rate). The words are drawn in pieces that stay in the processor's cache.
  *
  * @throws RangeError unless 0 ≤ rate < 1
  */
 export const fillDropoutMask = (out: Float32Array, dropout: Dropout, first = 0): void => {
   const { rate } = dropout
-  if (!(rate >= 0 && rate < 1)) throw new RangeError(`a dropout rate is in [0, 1), not ${rate}`)
+  if (!(rate >= 0 && rate < 1))
+    throw new RangeError(`dropout rate: expected a number in [0, 1), found ${rate}`)
   const threshold = Math.round(rate * word)
   const scale = 1 / (1 - rate)
-  // Words come in whole blocks, so some before the first one may have to be drawn too.
+  // Words are drawn in whole blocks, so some before `first` may have to be drawn too.
   const skipped = first % wordsPerBlock
   const end = skipped + out.length
   const words = new Uint32Array(Math.min(blockLength, end))
@@ -128,7 +129,7 @@ export const fillDropoutMask = (out: Float32Array, dropout: Dropout, first = 0):
 
 const bits = new DataView(new ArrayBuffer(8))
 
-/** ln x for normal x > 0 from +, −, ×, ÷ alone: Math.log may differ between runtimes in its last bit. */
+/** ln x for normal x > 0, from +, −, ×, ÷ alone: the last bit of Math.log may differ between runtimes. */
 const naturalLogarithm = (x: number): number => {
   bits.setFloat64(0, x)
   const high = bits.getUint32(0)
@@ -192,7 +193,7 @@ const normalQuantile = (p: number): number => {
   return q < 0 ? -tail : tail
 }
 
-/** `count` numbers of N(0, standardDeviation²), from the quantiles at (word + ½) / 2³²: at most 6.3 deviations. */
+/** `count` numbers of N(0, standardDeviation²): quantiles at (word + ½) / 2³², so within 6.3 standard deviations. */
 export const normal = (draw: Draw, count: number, standardDeviation = 1): Float32Array => {
   const words = new Uint32Array(count)
   fillWords(words, draw)

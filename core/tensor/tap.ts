@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core"
 
-/** What per-sample gradients of a parameter follow from. T tokens, I inputs, O outputs, H features. */
+/** What the per-sample gradients of an op's parameters follow from. T tokens, I inputs, O outputs, H features. */
 export type Tapped =
   | {
       readonly op: "linear"
@@ -23,38 +23,39 @@ export type Tapped =
     }
 
 /**
- * Called inside the backward pass, last op first, for each op that was given a name. The tensors live during the call
- * only: keep (`tf.keep(tensor.clone())`) or read what is needed later.
+ * Called during the backward pass, last op first, for each op that was given a name. The tensors live only during the
+ * call: keep (`tf.keep(tensor.clone())`) or read what is needed later.
  */
 export type Receive = (tapped: Tapped) => void
 
 export interface Tap {
   readonly receive: Receive
   /**
-   * No op computes the gradients of its parameters: a tap needs inputs and output gradients. So nothing at the bottom
-   * of the model asks for a gradient, and tfjs would skip the backward pass; every op takes this scalar as an input
-   * instead.
+   * Under a tap no op computes the gradients of its parameters, since a tap needs only inputs and output gradients. But
+   * then nothing at the bottom of the model needs a gradient, and tfjs would skip the backward pass. So every op takes
+   * this scalar as an input in their place.
    */
   readonly anchor: tf.Scalar
 }
 
 let installed: Tap | undefined
 
-/** The tap that ops made now report to. */
+/** The tap to which the ops of this moment report, if any. */
 export const currentTap = (): Tap | undefined => installed
 
 export interface Backward {
-  /** The tensor that the gradient of the output is wanted of too. */
+  /** A tensor whose gradient is computed too. */
   readonly input?: tf.Tensor | undefined
-  /** The gradient that comes from above, shaped as the output; 1 where the output is a scalar and this is left out. */
+  /** The gradient that flows into the output, in its shape; may be omitted, for 1, if the output is a scalar. */
   readonly outputGradient?: tf.Tensor | undefined
 }
 
 /**
- * One forward and backward pass that serves a tap: no parameter gradient is computed.
+ * One forward and backward pass for a tap. Computes no parameter gradients.
  *
- * @param output makes the tensor that is differentiated; ops that it makes report to the tap
- * @returns the gradient of the output with respect to `input`, the caller's to free; undefined without an input
+ * @param output computes the tensor to differentiate; the ops that it calls report to the tap
+ * @param receive called for each named op; see {@link Receive}
+ * @returns the gradient of the output with respect to `input`, which the caller disposes of; undefined without an input
  */
 export const backwardThroughTap = (
   output: () => tf.Tensor,
@@ -76,8 +77,8 @@ export const backwardThroughTap = (
 }
 
 /**
- * What an op with parameters is differentiated by: its inputs and parameters, or, under a tap, its inputs and
- * the anchor (whose gradient is a zero scalar).
+ * The tensors by which an op with parameters is differentiated: its inputs and parameters or, under a tap, its inputs
+ * and the anchor (whose gradient is a zero scalar).
  */
 export const differentiatedBy = (
   tap: Tap | undefined,
@@ -85,7 +86,7 @@ export const differentiatedBy = (
   parameters: readonly tf.Tensor[],
 ): readonly tf.Tensor[] => (tap === undefined ? [...inputs, ...parameters] : [...inputs, tap.anchor])
 
-/** The gradients that go with `differentiatedBy`. */
+/** The gradients with respect to the tensors of `differentiatedBy`, in the same order. */
 export const gradientsOf = (
   tap: Tap | undefined,
   inputGradients: readonly tf.Tensor[],

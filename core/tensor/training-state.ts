@@ -1,5 +1,5 @@
 /**
- * A training's state on disk, so that it can be stopped and gone on with: one folder a save, named by its step,
+ * The state of a training on disk, so that it can be stopped and resumed: one folder for each save, named by its step,
  * written whole or not at all. Tensors are written and read one at a time: a large model has gigabytes.
  */
 import * as fs from "node:fs/promises"
@@ -15,11 +15,11 @@ import type { AdamWState } from "./ops/adamw.ts"
 import type { Parameters } from "./parameters.ts"
 import { openSafetensors, writeSafetensors } from "./safetensors.ts"
 
-/** What changes while a model is trained. */
+/** What changes during training. */
 export interface TrainingState {
   readonly parameters: Parameters
   readonly optimiser: AdamWState
-  /** [steps of the whole training], filled as far as `optimiser.step` */
+  /** [steps of the whole training], filled up to `optimiser.step` */
   readonly loss: Float64Array
   readonly gradientNorm: Float64Array
 }
@@ -39,7 +39,7 @@ const tensorsOf = ({ parameters, optimiser }: TrainingState) =>
     set.names.map((name) => ({ key: `${part}/${name}`, set, name })),
   )
 
-/** The names of the saved states in `scratch`, newest first; there are two only where a save was cut off. */
+/** The names of the saved states in `scratch`, newest first; there are two only if a save was cut off. */
 const savedIn = (scratch: string): Effect.Effect<readonly string[], FileError> =>
   attempt("list", scratch, async () => {
     await fs.mkdir(scratch, { recursive: true })
@@ -49,9 +49,9 @@ const savedIn = (scratch: string): Effect.Effect<readonly string[], FileError> =
   })
 
 /**
- * Saves a state in the folder `scratch`, in the place of an older one.
+ * Saves a state in the folder `scratch`, replacing an older one.
  *
- * @throws FileError
+ * @throws FileError if it cannot be written
  */
 export const saveTraining = Effect.fn("saveTraining")(function* (
   scratch: string,
@@ -74,7 +74,7 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
   for (const older of yield* savedIn(scratch)) if (older !== name) yield* remove(join(scratch, older))
 })
 
-/** Opens a saved state and checks that it fits `state`, which is left as it is. */
+/** Opens a saved state and checks that it fits `state`, which does not change. */
 const openState = Effect.fnUntraced(function* (folder: string, state: TrainingState, until: number) {
   const file = yield* readJson(join(folder, "state.json"), StateFile)
   const loss = yield* readArray(folder, file.loss, "f64")
@@ -88,19 +88,22 @@ const openState = Effect.fnUntraced(function* (folder: string, state: TrainingSt
   const lengths = [loss.length, gradientNorm.length]
   if (misfits.length > 0 || tensors.entries.size !== expected.length) {
     const names = misfits.map(({ key }) => key).join(", ")
-    return yield* new InvalidInput({ what: tensors.path, problems: [`it is of another model (${names})`] })
+    return yield* new InvalidInput({
+      what: tensors.path,
+      problems: [`it is the state of another model (${names})`],
+    })
   }
   if (lengths.some((length) => length !== state.loss.length) || file.step > until) {
-    const found = `it is at step ${file.step} of ${lengths.join(" and ")}, at most ${until} of ${state.loss.length} were expected`
+    const found = `expected at most step ${until} of ${state.loss.length}, found step ${file.step} of ${lengths.join(" and ")}`
     return yield* new InvalidInput({ what: folder, problems: [found] })
   }
   return { step: file.step, loss, gradientNorm, tensors }
 })
 
-/** Reads a saved state into `state`; gives its step, or undefined where it cannot be used. */
+/** Reads a saved state into `state`; returns its step, or undefined if it cannot be used. */
 const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, until: number) {
   const saved = yield* Effect.catch(openState(folder, state, until), (error) =>
-    Effect.as(Effect.logWarning(`a saved state cannot be used: ${error.message}`), undefined),
+    Effect.as(Effect.logWarning(`a saved state cannot be used and is removed: ${error.message}`), undefined),
   )
   if (saved === undefined) return undefined
   for (const { key, set, name } of tensorsOf(state)) {
@@ -112,12 +115,12 @@ const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, 
 })
 
 /**
- * Puts the state that is saved in `scratch`, if there is one, into `state`. One that cannot be used (damaged in a power
- * cut, or of another training) is removed with a warning, and the training starts over: it gives the same bits.
+ * Reads the state that is saved in `scratch`, if any, into `state`. One that cannot be used (damaged in a power cut, or
+ * from another training) is removed with a warning, and the training starts over, with the same bits.
  *
- * @param until the last step to go on from
- * @returns the optimiser's state to go on from
- * @throws FileError or InvalidInput where the disk fails, or the file changes, while tensors are read
+ * @param until the last step from which to resume
+ * @returns the optimiser's state to resume from
+ * @throws FileError or InvalidInput if the disk fails, or the file changes, while tensors are read
  */
 export const loadTraining = Effect.fn("loadTraining")(function* (
   scratch: string,

@@ -1,4 +1,4 @@
-/** Training: updates of AdamW by a schedule, one after another, that can be stopped anywhere and gone on with. */
+/** Training: AdamW updates by a schedule, which can be stopped between any two updates and resumed. */
 import type * as tf from "@tensorflow/tfjs-core"
 import { Clock, Effect } from "effect"
 import { UnitFailure } from "../api/failure.ts"
@@ -10,7 +10,7 @@ import { clippingScale, globalNorm } from "./ops/global-norm.ts"
 import { disposeGradients, type Parameters, valueAndGradients } from "./parameters.ts"
 import { loadTraining, saveTraining, type TrainingState } from "./training-state.ts"
 
-/** AdamW as it is for the whole of a training; the learning rate changes with every update. */
+/** AdamW's settings for a whole training, in which only the learning rate changes with every update. */
 export type Optimiser = Omit<AdamWOptions, "learningRate" | "gradientScale">
 
 /** What was measured in an update. */
@@ -22,7 +22,7 @@ export interface UpdateMetrics {
   readonly gradientNorm: number
 }
 
-/** The same for all updates, [steps] each: update u (from 0) saw the model after u updates, at step u. */
+/** The metrics of all updates, [steps] each. Those of update u (from 0) were measured on the model at step u. */
 export type Metrics = { readonly [M in keyof UpdateMetrics]: Float64Array }
 
 /** The metrics of the update that led to a step; undefined at step 0. */
@@ -36,25 +36,25 @@ export const metricsBefore = (metrics: Metrics, step: number): UpdateMetrics | u
       }
 
 export interface Training<E, R> {
-  /** Updated in place; they stay the caller's. */
+  /** Updated in place; the caller still owns them. */
   readonly parameters: Parameters
-  /** [steps], one an update: their number is the length of the training. */
+  /** [steps], one for each update: their number is the length of the training. */
   readonly learningRates: Float64Array
   readonly optimiser: Optimiser
   /** Gradients whose norm exceeds this are scaled down to it; Infinity: never. */
   readonly clip: number
   /**
-   * The loss of update `update` (from 0), built under the tape, with dropout. Follows from the parameters and the index
-   * of the update alone, so that a resumed training gives the same bits.
+   * The loss of update `update` (from 0), computed under the tape, with dropout. Must follow from the parameters and the
+   * index of the update alone, so that a resumed training gives the same bits.
    */
   readonly loss: (update: number) => tf.Scalar
-  /** A folder where the state is kept while the training is stopped. */
+  /** The folder in which the state is saved, to resume from. */
   readonly scratch: string
-  /** Stops at this step; after all updates where left out. */
+  /** Stops at this step; by default after all updates. */
   readonly until?: number
   /**
-   * Called with the model at each step (the number of updates done), 0 included, and on resuming once more for the step
-   * resumed from, so doing it twice must do no harm. May read the model, and must not change it.
+   * Called at each step (the number of updates done), 0 included. On resuming it is called again for the step resumed
+   * from, so it must be safe to call twice. It may read the model, but must not change it.
    *
    * @param last the metrics of the update that led here; undefined at step 0
    */
@@ -66,13 +66,13 @@ const savePeriod = 60_000
 const saveShare = 20
 
 /**
- * Trains: for each update the loss and its gradients, their norm clipped, and AdamW.
+ * Trains: each update computes the loss and its gradients, clips their norm and applies AdamW.
  *
- * An update runs without a pause, and between two of them the fibre yields, so an interruption is noticed there. The
- * state (parameters, moments, metrics) is saved in `scratch` on interruption and every minute; a training that finds
- * one there goes on from it and gives the same bits as one that was never stopped.
+ * An update runs without a pause; the fibre yields between updates, and an interruption takes effect there. The state
+ * (parameters, moments, metrics) is saved in `scratch` on interruption and every minute. A training that finds a state
+ * there resumes from it, and gives the same bits as one that was never stopped.
  *
- * @returns the metrics of the updates that were made, those before a stop included
+ * @returns the metrics of all updates that were made, including those before a stop
  * @throws UnitFailure with the outcome `diverged` and the step that was reached, as soon as the loss or the gradient norm
  *   of the next update is not finite; that update is not made
  */
@@ -126,12 +126,12 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
   }).pipe(
     Effect.onInterrupt(() =>
       Effect.catch(save, (error) =>
-        Effect.logWarning(`the training's state was not saved: ${error.message}`),
+        Effect.logWarning(`the state of the training was not saved: ${error.message}`),
       ),
     ),
   )
 
-  // An interruption while a state is read must not save the half of it, so only the loop saves.
+  // An interruption must not save a state that is only half read, so only the loop saves.
   yield* Effect.andThen(load, loop).pipe(
     Effect.ensuring(
       Effect.sync(() => {
@@ -147,7 +147,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
   }
 })
 
-/** One update; there is no `next` state where the loss or the gradient norm is not finite. */
+/** One update; `next` is undefined if the loss or the gradient norm is not finite. */
 const makeUpdate = <E, R>(
   { parameters, learningRates, optimiser, clip, loss }: Training<E, R>,
   state: AdamWState,

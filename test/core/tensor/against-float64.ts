@@ -44,7 +44,7 @@ export const softmaxRows = (a: Matrix): Matrix => {
   })
 }
 
-/** Normal numbers, the same for the same site. */
+/** Normally distributed numbers, always the same for a site. */
 export const noise = (site: number, count: number, scale = 1): Float32Array =>
   normal({ stream: stream(2025, "test"), site, iteration: 0 }, count, scale)
 
@@ -53,7 +53,7 @@ export interface Case {
   readonly inputs: Readonly<Record<string, { rows: number; columns: number; scale?: number; vector?: true }>>
   readonly op: (inputs: (name: string) => tf.Tensor) => tf.Tensor
   readonly exact: (inputs: (name: string) => Matrix) => ArrayLike<number>
-  /** Greatest difference, as a part of the largest number of the output or the gradient (or of 1, if that is less). */
+  /** The greatest difference, as a fraction of the largest number of the output or gradient, or of 1 if that is more. */
   readonly tolerance?: number
 }
 
@@ -76,8 +76,8 @@ const expectClose = (
 }
 
 /**
- * Holds an op against its definition in float64: its value, and the gradients of Σ weight · output against central
- * differences of the definition. Nothing may be left behind.
+ * Compares an op with its definition in float64: its value, and the gradients of Σ weight · output with central
+ * differences of the definition. No tensor may be left over.
  */
 export const holdAgainstFloat64 = ({ inputs, op, exact, tolerance = 2e-6 }: Case): void => {
   const names = Object.keys(inputs)

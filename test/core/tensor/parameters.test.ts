@@ -14,7 +14,7 @@ const pair = () =>
   ])
 
 describe("parameters", () => {
-  test("keep their order, shapes and values, to the host and back", () => {
+  test("keep their order, shapes and values from the host and back", () => {
     const before = tf.memory().numTensors
     const parameters = pair()
     expect(parameters.names).toEqual(["b", "a"])
@@ -28,7 +28,7 @@ describe("parameters", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("a clone is a set of its own", () => {
+  test("a clone is independent", () => {
     const before = tf.memory().numTensors
     const parameters = pair()
     const copy = parameters.clone()
@@ -40,7 +40,7 @@ describe("parameters", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("the arrays that they were made of stay the caller's", async () => {
+  test("the arrays that they were made from are copied", async () => {
     const { cpu } = await import("../../../plugins/backend/cpu.ts")
     for (const backend of [cpu, wasm]) {
       await Effect.runPromise(startBackend(backend))
@@ -52,7 +52,7 @@ describe("parameters", () => {
     }
   })
 
-  test("set frees what it replaces, survives a tidy, and may be given the same tensor again", () => {
+  test("set disposes of what it replaces, survives a tidy, and accepts the same tensor again", () => {
     const before = tf.memory().numTensors
     const parameters = pair()
     tf.tidy(() => parameters.set("b", tf.tensor1d([5, 6])))
@@ -62,7 +62,7 @@ describe("parameters", () => {
     parameters.dispose()
   })
 
-  test("an unknown name and a wrong shape are refused, and leave nothing", () => {
+  test("an unknown name and a wrong shape are refused, and leave no tensor", () => {
     const before = tf.memory().numTensors
     const parameters = pair()
     expect(() => parameters.get("c")).toThrow("there is no parameter c")
@@ -78,7 +78,7 @@ describe("parameters", () => {
 })
 
 describe("valueAndGradients", () => {
-  test("gives the value and the gradients, and frees the rest", () => {
+  test("gives the value and the gradients, and disposes of the rest", () => {
     const before = tf.memory().numTensors
     const parameters = pair()
     const { value, gradients } = valueAndGradients(
@@ -96,7 +96,7 @@ describe("valueAndGradients", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("what the loss does not reach, or was not asked for, has no gradient", () => {
+  test("gives no gradient of a parameter that the loss does not depend on, or that is not among the names", () => {
     const parameters = pair()
     const loss = () => tf.sum<tf.Scalar>(parameters.get("b"))
     const all = valueAndGradients(loss, parameters)
@@ -110,7 +110,7 @@ describe("valueAndGradients", () => {
     parameters.dispose()
   })
 
-  test("two parameters whose gradient is one tensor may be freed one by one", () => {
+  test("gradients that are one tensor can be disposed of one by one", () => {
     const before = tf.memory().numTensors
     const parameters = Parameters.fromHost([
       ["a", { shape: [2], values: new Float32Array(2) }],

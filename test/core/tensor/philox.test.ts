@@ -61,7 +61,7 @@ test("agrees with 64-bit arithmetic on many counters and keys", () => {
   }
 })
 
-test("fills block after block, past the end of the block counter, and cuts the last block", () => {
+test("fills block after block, past the end of the block counter, and truncates the last block", () => {
   const key = [7, 9] as const
   for (const length of [0, 1, 2, 3, 5, 8, 11]) {
     const out = new Uint32Array(length)

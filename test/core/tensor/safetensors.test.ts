@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-/** A file made by hand: the header as given (text, or JSON to be made of an object), then `data`. */
+/** A file made by hand: the given header (text, or an object to encode as JSON), then `data`. */
 const handMade = async (header: string | object, data: Uint8Array = new Uint8Array(), length?: bigint) => {
   const json = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header))
   const bytes = new Uint8Array(8 + json.length + data.length)
@@ -43,7 +43,7 @@ const f32 = (shape: number[], begin: number, end: number) => ({
 })
 
 describe("reading", () => {
-  test("float32 as it stands, whatever the order of the names, scalars and empty tensors too", async () => {
+  test("float32 unchanged, whatever the order of the names, also scalars and empty tensors", async () => {
     const data = new Float32Array([1.5, -2, 3.25, Number.POSITIVE_INFINITY, -0, 7])
     const path = await handMade(
       {
@@ -61,7 +61,7 @@ describe("reading", () => {
     expect((await readOne(path, "empty")).length).toBe(0)
   })
 
-  test("float16 against values by hand", async () => {
+  test("float16, compared with values worked out by hand", async () => {
     // sign, 5 bits of exponent (bias 15), 10 bits of fraction; IEEE 754
     const halves = [
       [0x0000, 0],
@@ -84,7 +84,7 @@ describe("reading", () => {
     expect([...(await readOne(path, "half"))]).toEqual(halves.map(([, value]) => value))
   })
 
-  test("bfloat16 against values by hand", async () => {
+  test("bfloat16, compared with values worked out by hand", async () => {
     // sign, 8 bits of exponent (bias 127), 7 bits of fraction
     const halves = [
       [0x3f80, 1],
@@ -103,7 +103,7 @@ describe("reading", () => {
     expect([...(await readOne(path, "half"))]).toEqual(halves.map(([, value]) => value))
   })
 
-  test("integers may stand in the file but are not read as numbers", async () => {
+  test("a file may contain integers, but they are not read", async () => {
     const path = await handMade(
       { ids: { dtype: "I64", shape: [1], data_offsets: [0, 8] }, w: f32([1], 8, 12) },
       new Uint8Array(12),
@@ -162,7 +162,7 @@ describe("refusals", () => {
       eight,
       "steps must be a string",
     ],
-    ["a list", "[1, 2]", eight, "no JSON object"],
+    ["a list", "[1, 2]", eight, "not a JSON object"],
     ["not JSON", "{a: 1}", eight, "does not parse"],
     [
       "the same name twice",
@@ -197,7 +197,7 @@ describe("refusals", () => {
     expect(await refusal(join(folder, "absent.safetensors"))).toContain("no such file")
   })
 
-  test("values that look like keys are no duplicates", async () => {
+  test("values that look like keys are not duplicates", async () => {
     const path = await handMade(
       { __metadata__: { a: "{", "}": "a", b: '"b":"b",' }, a: f32([2], 0, 8) },
       eight,
@@ -223,7 +223,7 @@ describe("writing", () => {
     expect(await readdir(join(folder, "new"))).toEqual(["model.safetensors"])
   })
 
-  test("the header is aligned and says what transformers wants to hear", async () => {
+  test("the header is aligned and has the metadata that transformers requires", async () => {
     const path = join(folder, "aligned.safetensors")
     await Effect.runPromise(
       writeSafetensors(path, [{ name: "w", shape: [1], values: () => new Float32Array([3]) }]),
@@ -238,7 +238,7 @@ describe("writing", () => {
     })
   })
 
-  test("tensors are asked for one at a time, each after the one before it was written", async () => {
+  test("values are requested one tensor at a time, each after the one before it was written", async () => {
     const path = join(folder, "streamed.safetensors")
     const sizes: number[] = []
     const source = (name: string) => ({
@@ -254,7 +254,7 @@ describe("writing", () => {
     expect([sizes[1]! - sizes[0]!, sizes[2]! - sizes[1]!]).toEqual([4000, 4000])
   })
 
-  test("a write that fails leaves neither the file nor its beginning, and keeps what was there", async () => {
+  test("a write that fails leaves no partial file, and keeps the file that was there", async () => {
     const path = join(folder, "kept.safetensors")
     const good = { name: "w", shape: [1], values: () => new Float32Array([1]) }
     await Effect.runPromise(writeSafetensors(path, [good]))
@@ -265,7 +265,7 @@ describe("writing", () => {
     expect((await readdir(folder)).filter((name) => name.includes("partial"))).toEqual([])
   })
 
-  test("into a folder that cannot be written to", async () => {
+  test("a folder that cannot be written to is reported", async () => {
     const file = await handMade("{}")
     const error = await Effect.runPromise(Effect.flip(writeSafetensors(join(file, "model.safetensors"), [])))
     expect(error.message).toContain("cannot write")

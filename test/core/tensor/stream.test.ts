@@ -21,7 +21,7 @@ const mean = (values: ArrayLike<number>) => {
 }
 
 describe("stream", () => {
-  test("these numbers never change: checkpoints and figures depend on them", () => {
+  test("gives numbers that never change: checkpoints and figures depend on them", () => {
     expect(stream(42, "head")).toEqual({ seed: 42, nameHash: 845761475 })
     expect([...integers(draw(42, "head", 3, 2 ** 33 + 5), 5, 1000)]).toEqual([609, 699, 642, 478, 743])
     expect([...normal(draw(42, "head"), 3)]).toEqual([
@@ -30,7 +30,7 @@ describe("stream", () => {
     expect([...permutation(stream(42, "order"), 8, 1)]).toEqual([1, 4, 6, 7, 0, 5, 3, 2])
   })
 
-  test("seed, name, site, low and high step words each lead to other numbers", () => {
+  test("seed, name, site, and the low and high word of the iteration each change the numbers", () => {
     const draws = [
       draw(1, "head"),
       draw(2, "head"),
@@ -88,7 +88,7 @@ describe("numbers", () => {
     }
   })
 
-  test("normal: moments and tails over a million, and the standard deviation asked for", () => {
+  test("normal: moments and tails of a million, and the requested standard deviation", () => {
     const values = normal(draw(6, "head"), 1_000_000, 0.02)
     const scaled = values.map((value) => value / 0.02)
     expect(Math.abs(mean(scaled))).toBeLessThan(4e-3)
@@ -98,7 +98,7 @@ describe("numbers", () => {
     expect(Math.abs(beyond - 50_000)).toBeLessThan(900)
   })
 
-  test("integers: each of the bound about as often", () => {
+  test("integers: each below the bound about equally often", () => {
     const counts = [0, 0, 0, 0, 0, 0, 0]
     for (const value of integers(draw(7, "probe"), 70_000, 7)) counts[value]! += 1
     for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(400)
@@ -108,7 +108,7 @@ describe("numbers", () => {
 })
 
 describe("permutation", () => {
-  test("holds every index once, and another order each epoch", () => {
+  test("contains every index once, in a different order each epoch", () => {
     const order = stream(1, "order")
     for (const n of [0, 1, 2, 15, 2490]) {
       expect([...permutation(order, n, 0)].sort((a, b) => a - b)).toEqual(
@@ -119,7 +119,7 @@ describe("permutation", () => {
     expect(permutation(order, 100, 1)).toEqual(permutation(order, 100, 1))
   })
 
-  test("all 24 orders of four come about as often", () => {
+  test("gives all 24 orders of four about equally often", () => {
     const counts = new Map<string, number>()
     for (let epoch = 0; epoch < 24_000; epoch++) {
       const key = permutation(stream(2, "order"), 4, epoch).join()
@@ -133,7 +133,7 @@ describe("permutation", () => {
 })
 
 describe("dropout mask", () => {
-  test("drops exactly the elements whose number is below the rate, over the pieces it is filled in", () => {
+  test("drops exactly the elements whose number is below the rate, across the pieces it is filled in", () => {
     const length = 2 * 4096 + 17
     const mask = new Float32Array(length)
     fillDropoutMask(mask, { ...draw(1, "dropout", 4, 9), rate: 0.25 })

@@ -60,7 +60,7 @@ const follow = (tapped: Tapped, into: Map<string, number[]>) =>
   })
 
 onEveryDefinition("tap", () => {
-  test("hears what every parameter gradient follows from, last op first", () => {
+  test("receives what every parameter gradient follows from, last op first", () => {
     const before = tf.memory().numTensors
     const { parameters, loss } = model()
     const { value, gradients } = valueAndGradients(loss, parameters)
@@ -85,7 +85,7 @@ onEveryDefinition("tap", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("an op without a name is not heard of", () => {
+  test("does not receive an op without a name", () => {
     const { parameters } = model()
     const names: string[] = []
     backwardThroughTap(
@@ -102,7 +102,7 @@ onEveryDefinition("tap", () => {
     parameters.dispose()
   })
 
-  test("a body that throws leaves no tap and no tensor", () => {
+  test("leaves no tap and no tensor if the output throws", () => {
     const before = tf.memory().numTensors
     const fails = () => {
       expect(currentTap()).toBeDefined()
@@ -113,7 +113,7 @@ onEveryDefinition("tap", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("gives the gradient with respect to hidden states, scaled by what comes from above", () => {
+  test("gives the gradient with respect to an input, scaled by the output gradient", () => {
     const { parameters } = model()
     const x = Parameters.fromHost([["x", { shape: [4, 3], values: noise(6, 12) }]])
     const loss = () =>

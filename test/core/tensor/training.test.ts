@@ -36,7 +36,7 @@ const freshParameters = () =>
     ["bias", { shape: [3], values: Float32Array.of(0.1, 0, -0.2) }],
   ])
 
-/** What a step adds to the gradient: different at every step, the same whenever it is asked for. */
+/** What an update adds to the gradient: different for every update, always the same for one. */
 const noiseOf = (iteration: number, size: number) =>
   normal({ stream: stream(5, "test"), site: size, iteration }, size, 2)
 
@@ -73,7 +73,7 @@ const silent = Effect.provideService(Progress, { report: () => Effect.void })
 /** Warnings are part of what is expected in some tests, not of their output. */
 const quiet = Effect.provide(Logger.layer([]))
 
-/** Trains fresh parameters; gives their values and the metrics. */
+/** Trains fresh parameters; returns their values and the metrics. */
 const trained = async <E>(settings: Settings<E, never> = {}) => {
   const parameters = freshParameters()
   try {
@@ -125,7 +125,7 @@ describe("updates", () => {
   })
 
   // |Δθ| / lr = (1 − .9ᵗ) / √(1 − .999ᵗ): the amplification that makes fine-tuning unstable.
-  test("under a constant gradient are amplified as the closed form says", async () => {
+  test("under a constant gradient are amplified according to the closed form", async () => {
     const parameters = Parameters.fromHost([["w", { shape: [], values: Float32Array.of(0) }]])
     const positions: number[] = []
     await Effect.runPromise(
@@ -150,7 +150,7 @@ describe("updates", () => {
     }
   })
 
-  test("with bias correction the first one is as long as the learning rate", async () => {
+  test("with bias correction start with one as long as the learning rate", async () => {
     const parameters = Parameters.fromHost([["w", { shape: [], values: Float32Array.of(0) }]])
     await Effect.runPromise(
       train({
@@ -164,15 +164,15 @@ describe("updates", () => {
     parameters.dispose()
   })
 
-  test("give the same bits again", async () => {
+  test("give the same bits every time", async () => {
     const first = await trained()
     await rm(scratch, { recursive: true })
     expect(await trained()).toEqual(first)
   })
 })
 
-describe("who looks on", () => {
-  test("sees the model before the first update and after each, with the update that led there", async () => {
+describe("an observer of a training", () => {
+  test("sees the model before the first update and after each, with the metrics of the update", async () => {
     const seen: (readonly [number, number | undefined, number | undefined])[] = []
     const reported: string[] = []
     const parameters = freshParameters()
@@ -196,7 +196,7 @@ describe("who looks on", () => {
     expect(reported[steps - 1]).toBe(`12/12 loss ${metrics.loss[steps - 1]!.toFixed(4)}`)
   })
 
-  test("may have it stop early: the updates are those of the whole training", async () => {
+  test("can have it stop early: the updates are those of the whole training", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     const part = await trained({ until: 5 })
@@ -208,8 +208,8 @@ describe("who looks on", () => {
   })
 })
 
-describe("stopped", () => {
-  /** Trains until the model after `step` updates is looked at, and interrupts the fibre there. */
+describe("a training that is stopped", () => {
+  /** Trains until the model at `step` is observed, and interrupts the fibre there. */
   const interruptAt = async (step: number) => {
     const parameters = freshParameters()
     await Effect.runPromise(
@@ -225,7 +225,7 @@ describe("stopped", () => {
     parameters.dispose()
   }
 
-  /** Trains, noting the updates that are computed. */
+  /** Trains, recording the updates that are computed. */
   const resumed = async () => {
     const computed: number[] = []
     const visited: number[] = []
@@ -244,7 +244,7 @@ describe("stopped", () => {
 
   const from = (step: number) => Array.from({ length: steps - step }, (_, i) => step + i)
 
-  test("and gone on with: the same bits, wherever it was", async () => {
+  test("gives the same bits when resumed, at whatever step", async () => {
     const whole = await trained()
     for (let step = 0; step <= steps; step++) {
       await rm(scratch, { recursive: true })
@@ -257,7 +257,7 @@ describe("stopped", () => {
     }
   })
 
-  test("again and again: the same bits", async () => {
+  test("gives the same bits when stopped again and again", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     for (const step of [2, 3, 7, 11]) await interruptAt(step)
@@ -265,7 +265,7 @@ describe("stopped", () => {
     expect((await resumed()).outcome).toEqual(whole)
   })
 
-  test("between two updates by whoever interrupts, without a hook", async () => {
+  test("can be interrupted between any two updates, without an observer", async () => {
     const parameters = freshParameters()
     const noisy = noisyLoss(parameters)
     let computed = 0
@@ -288,7 +288,7 @@ describe("stopped", () => {
 
   class Crash extends Data.TaggedError("Crash") {}
 
-  test("without notice, as by a crash: from what was saved in the minute before", async () => {
+  test("by a crash resumes from what was saved in the minute before", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     const parameters = freshParameters()
@@ -300,14 +300,14 @@ describe("stopped", () => {
     const crash = train(trainingOf(parameters, { at })).pipe(silent, Effect.flip)
     expect(await Effect.runPromise(Effect.provide(crash, TestClock.layer()))).toBeInstanceOf(Crash)
     parameters.dispose()
-    // A minute has gone by at the updates 3 and 6.
+    // A minute has passed at steps 3 and 6.
     expect(await readdir(scratch)).toEqual(["training-6"])
     const { computed, outcome } = await resumed()
     expect(computed).toEqual(from(6))
     expect(outcome).toEqual(whole)
   })
 
-  test("while it saved: what was cut off is not read", async () => {
+  test("while it saved does not read the state that was cut off", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     await interruptAt(4)
@@ -321,7 +321,7 @@ describe("stopped", () => {
     ["tensors cut short", "tensors.safetensors", 200],
     ["metrics cut short", "loss.f64", 8],
     ["an empty state", "state.json", 0],
-  ])("and its state damaged (%s): it starts over", async (_, file, length) => {
+  ])("starts over if its state is damaged (%s)", async (_, file, length) => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     await interruptAt(4)
@@ -332,7 +332,7 @@ describe("stopped", () => {
     expect(await readdir(scratch)).toEqual([])
   })
 
-  test("and another training's state found: it starts over", async () => {
+  test("starts over if the state is another training's", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     const other = Parameters.fromHost([["weight", { shape: [3, 2], values: new Float32Array(6) }]])
@@ -345,7 +345,7 @@ describe("stopped", () => {
     expect(outcome).toEqual(whole)
   })
 
-  test("longer than the training now goes: it starts over", async () => {
+  test("starts over if the state is beyond the step at which it now ends", async () => {
     await interruptAt(6)
     const part = await trained({ until: 4 })
     await rm(scratch, { recursive: true, force: true })
@@ -370,7 +370,7 @@ describe("a training that diverges", () => {
   test.each([
     ["is not a number", Number.NaN, "the loss is NaN"],
     ["is infinite", Number.POSITIVE_INFINITY, "the loss is Infinity"],
-  ])("fails at the update whose loss %s", async (_, factor, reason) => {
+  ])("fails before the update whose loss %s", async (_, factor, reason) => {
     const failure = await after(5, (parameters) =>
       tf.mul(tf.sum(tf.square(parameters.get("weight"))), factor),
     )
@@ -378,7 +378,7 @@ describe("a training that diverges", () => {
     expect(failure).toMatchObject({ outcome: "diverged", reason, step: 5 })
   })
 
-  test("fails at the update whose gradient is not finite, though its loss is", async () => {
+  test("fails before the update whose gradient is not finite, though its loss is", async () => {
     // The derivative of the square root at 0 is infinite.
     const failure = await after(2, (parameters) =>
       tf.sum(
