@@ -7,7 +7,7 @@ export type Targets = Readonly<Record<string, Node | readonly Cohort[]>>
 
 /** A pipeline file's default export: parameters, and the graph that is built from them. */
 export interface Pipeline<P extends type.Any = type.Any> {
-  /** The name of the folder of its results. */
+  /** Also the name of the folder of its results in `--out`. */
   readonly name: string
   /** One line, for help and errors. */
   readonly summary: string
@@ -30,6 +30,8 @@ export interface Pipeline<P extends type.Any = type.Any> {
  *   build: ({ seeds }) => ({ runs: [cohort({ arm: "vanilla" }, seeds, (seed) => classification({ … }))] }),
  * })
  * ```
+ *
+ * `bun run pipeline FILE` runs what `build` returns, and everything that it depends on.
  */
 export const pipeline = <P extends type.Any>(definition: Pipeline<P>): Pipeline<P> => definition
 

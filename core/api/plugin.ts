@@ -144,14 +144,13 @@ export interface RunContext<O, I extends Takes, View> {
   readonly watch: Watch<View>
 }
 
-/** A plugin of any type, as the engine handles it. */
+/** A plugin of any type, as the engine handles it: see `plugin` and `probe`. */
 export interface AnyPlugin extends Identity {
   readonly kind: "plugin"
   readonly stage: Stage
   readonly options: type.Any
   readonly takes: Takes
   readonly gives: AnyArtifactKind
-  /** Whether it computes with tensors. If so, a backend is running, and the backend's name is part of its key. */
   readonly usesBackend: boolean
   readonly reads?: (options: never) => readonly string[]
   /** Of probes only: the name of the input that it watches instead of taking. */
@@ -197,13 +196,15 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
   readonly takes: I
   /** The kind of its artifact. */
   readonly gives: K
-  /** Whether it computes with tensors. If so, a backend is running, and the backend's name is part of its key. */
+  /** Whether it computes with tensors. If so, a backend is running, and backend and precision are part of its key. */
   readonly usesBackend: boolean
   /** Local files and folders that it reads. Their content is part of the key of its artifact. */
   readonly reads?: (options: O["infer"]) => readonly string[]
   /**
-   * What is known of the artifact (sizes, counts) and what the unit costs, before anything runs. Pure and fast: it
-   * gets the options and what the inputs' own estimates say, and reads no file.
+   * What is known of the artifact (sizes, counts) and what the unit costs, before anything runs: from the options and
+   * the estimates of the inputs, for cohorts those of all members. Pure and fast: reads no file.
+   *
+   * @throws InvalidInput if the options do not fit the inputs
    */
   readonly estimate: (
     options: O["infer"],
@@ -264,7 +265,7 @@ const callable = <F, K extends AnyArtifactKind>(definition: Omit<AnyPlugin, "kin
  *
  * A pipeline file then calls it with inputs and options together: `lines({ vocabulary, path: "corpus.txt" })`.
  *
- * @typeParam View what the plugin lets probes see while it runs; if left out, it cannot be watched
+ * @typeParam View what the plugin lets probes see while it runs; `unknown`, the default, means that none can watch it
  */
 export const plugin = <O extends type.Any, const I extends Takes, K extends AnyArtifactKind, View = unknown>(
   definition: PluginDefinition<O, I, K, View>,
@@ -293,7 +294,11 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
   readonly observe: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
   /** The rows that need the end of the run; `view` is the model after the last update. */
   readonly finish?: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
-  /** The number of rows and the cost of all observations of a run, before anything runs. Pure and fast. */
+  /**
+   * The number of rows and the cost of all observations of a run, before anything runs. Pure and fast.
+   *
+   * @throws InvalidInput if the options do not fit the run, such as a step beyond its end
+   */
   readonly estimate: (
     options: O["infer"],
     run: WatchedEstimate,
@@ -301,7 +306,7 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
 }
 
 /**
- * Declares a probe: it observes a model during training and gives rows. The README has a whole one.
+ * Declares a probe: it observes a model during training and gives rows. The README has a complete one.
  *
  * A probe keeps nothing in memory between observations: what it needs later goes into `scratch`, so that a run that
  * was stopped and resumed gives the same rows.
@@ -315,6 +320,8 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
  *   estimate: ({ steps }, run) => ({ rows: …, cost: cost({ … }) }),
  * })
  * ```
+ *
+ * A pipeline file then calls it with the run to watch and its options: `norm({ run, steps: { at: [0] } })`.
  *
  * @typeParam V what the run that it watches lets it see, such as `ClassifierView` of `plugins/model`
  * @typeParam WatchedEstimate what is known of that run before it starts, such as `RunEstimate`

@@ -40,7 +40,7 @@ export interface Tap {
 
 let installed: Tap | undefined
 
-/** The tap to which the ops of this moment report, if any. */
+/** The tap in use, if any: named ops report to it. */
 export const currentTap = (): Tap | undefined => installed
 
 export interface Backward {
