@@ -6,6 +6,9 @@
  * CACHE/models--owner--name/<revision>/<path>             the file
  * CACHE/models--owner--name/<revision>/.<name>.origin.json    its etag, size and commit
  * ```
+ *
+ * Our own rather than @huggingface/hub, whose download (2.17.5) neither resumes nor checks size and digest, lets two
+ * downloads of one file write to the same partial file, and reads neither HF_ENDPOINT, HF_TOKEN nor HF_HUB_OFFLINE.
  */
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"

@@ -106,7 +106,7 @@ onEveryDefinition("the Gram matrix of a linear layer", () => {
       }
       tf.dispose([input_TI, outputGradient_TO])
       expect(tf.memory().numTensors).toBe(before)
-    })
+    }, 30_000)
   })
 
   test("is not finite where a gradient is not", () => {
