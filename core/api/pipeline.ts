@@ -1,5 +1,6 @@
 import type { type } from "arktype"
 import { InvalidInput } from "../io/decode.ts"
+import { shortNumber } from "../io/format.ts"
 import type { Cohort, Labels, Node } from "./plugin.ts"
 
 /** What a pipeline makes: named artifacts, or cohorts of them. */
@@ -95,10 +96,6 @@ export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) =
   )
   return points.map((point) => make(point as Point<A>))
 }
-
-/** A number as people write it: `0.00001` as `1e-5`. */
-export const shortNumber = (value: number): string =>
-  value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value)
 
 /** Labels on one line: `arm=vanilla lr=1e-5`. */
 export const describeLabels = (labels: Labels): string =>

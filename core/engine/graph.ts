@@ -4,11 +4,12 @@
  */
 import { Effect } from "effect"
 import type { Cost } from "../api/cost.ts"
-import { describeLabels, shortNumber, type Targets } from "../api/pipeline.ts"
+import { describeLabels, type Targets } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Labels, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError } from "../io/files.ts"
+import { shortNumber } from "../io/format.ts"
 import { contentDigest } from "./content-digest.ts"
 import { sourceDigest } from "./source-digest.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"

@@ -9,7 +9,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import type { Pipeline } from "../api/pipeline.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { optionProblems } from "../io/options.ts"
+import { describeOptions, optionProblem, unknownName } from "../io/options.ts"
 
 /** The part of a pipeline that its parameters are checked against. */
 type Declared = Pick<Pipeline, "name" | "parameters">
@@ -28,41 +28,64 @@ export const parametersOf = (
   assignments: readonly string[],
 ): Effect.Effect<unknown, InvalidInput> =>
   Effect.suspend(() => {
-    const problems: string[] = []
-    const given: Record<string, readonly unknown[]> = {}
+    const { name: pipeline, parameters: schema } = definition
+    const known = describeOptions(schema).map(({ name }) => name)
+    const problems: Problem[] = []
+    const given = new Map<string, { readonly assignment: string; readonly candidates: readonly unknown[] }>()
     for (const assignment of assignments) {
       const equals = assignment.indexOf("=")
       const name = assignment.slice(0, equals).trim()
-      if (equals < 1) problems.push(`--set ${assignment}: name=value was expected`)
-      else if (name in given) problems.push(`--set ${name}: it is given twice`)
+      const text = assignment.slice(equals + 1).trim()
+      const refuse = (problem: string) => problems.push({ assignment, problem })
+      if (equals < 1) refuse("name=value was expected")
+      else if (!known.includes(name)) refuse(unknownName("parameter", name, known))
+      else if (given.has(name)) refuse(`${name} was set before, by --set ${given.get(name)!.assignment}`)
       else {
-        const text = assignment.slice(equals + 1).trim()
-        const broken = brokenRanges(text).map((problem) => `--set ${name}: ${problem}`)
-        problems.push(...broken)
-        given[name] = broken.length > 0 ? [] : readings(text)
+        const broken = brokenRanges(text)
+        broken.forEach(refuse)
+        if (broken.length === 0) given.set(name, { assignment, candidates: readings(text) })
       }
     }
-    if (problems.length > 0) return refused(definition, problems)
     // Each name takes the first reading of its text that the declaration accepts; without one, the reading that
     // gets furthest stands: `lr=0` is told that lr[0] must be positive, not that it should be a list.
     const chosen: Record<string, unknown> = {}
-    for (const [name, candidates] of Object.entries(given)) {
+    for (const [name, { candidates }] of given) {
       const judged = candidates.map((candidate) => ({
         candidate,
         depth: depthOfError(definition, name, candidate),
       }))
       chosen[name] = judged.reduce((best, next) => (next.depth > best.depth ? next : best)).candidate
     }
-    const parameters: unknown = definition.parameters(chosen)
+    const parameters: unknown = schema(chosen)
     if (parameters instanceof type.errors) {
-      for (const problem of optionProblems(definition.parameters, parameters))
-        problems.push(`--set: ${problem}`)
+      for (const error of parameters) {
+        const name = String(error.path[0])
+        // A parameter whose text is refused already is not missing.
+        if (error.code === "required" && problems.some(({ assignment }) => assignment.startsWith(`${name}=`)))
+          continue
+        problems.push({
+          assignment: given.get(name)?.assignment ?? `${name}=…`,
+          problem: optionProblem(schema, error),
+        })
+      }
     }
-    return problems.length > 0 ? refused(definition, problems) : Effect.succeed(parameters)
+    if (problems.length === 0) return Effect.succeed(parameters)
+    return Effect.fail(
+      new InvalidInput({
+        what: pipeline,
+        problems: problems.map(({ assignment, problem }) => `--set ${shortened(assignment)}: ${problem}`),
+      }),
+    )
   })
 
-const refused = ({ name }: Declared, problems: readonly string[]) =>
-  Effect.fail(new InvalidInput({ what: `the parameters of ${name}`, problems }))
+interface Problem {
+  /** As it was given. */
+  readonly assignment: string
+  readonly problem: string
+}
+
+const shortened = (assignment: string): string =>
+  assignment.length > 60 ? `${assignment.slice(0, 59)}…` : assignment
 
 /** How deep in the value of `name` the declaration's first objection lies; infinitely deep where it has none. */
 const depthOfError = (definition: Declared, name: string, value: unknown): number => {
@@ -102,7 +125,7 @@ const brokenRanges = (text: string): readonly string[] =>
     const given = asRange(part.trim())
     if (given === undefined) return []
     const { first, last, length } = given
-    const expected = `a range of integers such as 1..30 was expected, found ${part.trim()}`
+    const expected = `a range of integers, such as 1..30, was expected, found ${part.trim()}`
     if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return [expected]
     if (length < 1) return [`${expected}, whose end comes before its start`]
     return length > longestRange ? [`${expected}, which has more than ${longestRange} values`] : []

@@ -5,11 +5,15 @@ import { Data, Effect } from "effect"
 export class InvalidInput extends Data.TaggedError("InvalidInput")<{
   /** What was read: an option's owner, a file with its line, a flag. */
   readonly what: string
-  /** One problem a line: the path, what was expected and what was found. */
+  /** The path, what was expected and what was found. */
   readonly problems: readonly string[]
 }> {
+  /** One problem on one line, several on a line each. */
   override get message() {
-    return `${this.what}:\n${this.problems.map((problem) => `  ${problem}`).join("\n")}`
+    const { what, problems } = this
+    return problems.length === 1
+      ? `${what}: ${problems[0]}`
+      : `${what}:\n${problems.map((problem) => `  ${problem}`).join("\n")}`
   }
 }
 

@@ -30,3 +30,7 @@ export const formatFlops = (flops: number): string =>
 
 /** `1 run`, `3 runs`. */
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+/** `0.00001` as `1e-5`. */
+export const shortNumber = (value: number): string =>
+  value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value)

@@ -1,44 +1,125 @@
 import type { type } from "arktype"
+import { shortNumber } from "./format.ts"
 
 /** One option of a plugin or one parameter of a pipeline, for people. */
 export interface OptionDescription {
   readonly name: string
-  /** What is expected, in arktype's words. */
+  /** What is expected, in words: `list of integers >= 1`. */
   readonly expected: string
-  /** The default as JSON; undefined where the option must be given, null where it may be left out. */
+  /** The default as {@link settingText}; undefined where the option must be given, null where it may be left out. */
   readonly fallback: string | null | undefined
+}
+
+/** What arktype tells of a type: https://arktype.io/docs/type-api, as its nodes hold it. */
+interface TypeNode {
+  readonly kind: string
+  readonly expression: string
+  /** Texts that the author gave with `describe`. */
+  readonly meta: { readonly description?: string }
+  readonly inner: {
+    readonly in?: TypeNode
+    readonly domain?: { readonly domain: string }
+    readonly divisor?: { readonly rule: number }
+    readonly min?: Bound
+    readonly max?: Bound
+    readonly minLength?: { readonly rule: number }
+    readonly structure?: { readonly inner: { readonly sequence?: { readonly variadic?: TypeNode } } }
+    readonly unit?: unknown
+  }
+  readonly branches?: readonly TypeNode[]
+  readonly props?: readonly Property[]
+}
+
+interface Bound {
+  readonly rule: number
+  readonly exclusive?: true
 }
 
 interface Property {
   readonly key: PropertyKey
   readonly kind: "required" | "optional"
-  readonly value: { readonly expression: string }
+  readonly value: TypeNode
   readonly default?: unknown
 }
 
-interface ObjectNode {
-  readonly props: readonly Property[]
+const articles = /^(an?|the) /
+
+/** What a type allows, in a few words. */
+const inWords = (node: TypeNode): string => {
+  // An author's own words fit where arktype would say "must be …".
+  if (node.meta.description !== undefined) return node.meta.description.replace(articles, "")
+  const { inner, branches = [] } = node
+  if ("unit" in inner) return typeof inner.unit === "string" ? `'${inner.unit}'` : String(inner.unit)
+  if (branches.length > 1) {
+    return node.expression === "boolean" ? "true | false" : branches.map(inWords).join(" | ")
+  }
+  const element = inner.structure?.inner.sequence?.variadic
+  if (element !== undefined) return listInWords(element, inner.minLength !== undefined)
+  if (inner.domain?.domain === "number") return numberInWords(node)
+  if (inner.domain?.domain === "string") return inner.minLength === undefined ? "text" : "non-empty text"
+  if ((node.props ?? []).length > 0) {
+    const fields = node.props!.map(
+      ({ key, kind, value }) => `${String(key)}${kind === "optional" ? "?" : ""}: ${inWords(value)}`,
+    )
+    return `{ ${fields.join(", ")} }`
+  }
+  return node.expression
 }
 
-/** arktype writes an integer as a number with a divisor, and a non-empty text as a string of a length. */
-const readable = (expression: string): string =>
-  expression.replaceAll("number % 1", "integer").replaceAll("string >= 1", "non-empty string")
+const numberInWords = ({ inner: { divisor, min, max } }: TypeNode): string => {
+  const kind =
+    divisor === undefined ? "number" : divisor.rule === 1 ? "integer" : `multiple of ${divisor.rule}`
+  const inclusive = min?.exclusive !== true && max?.exclusive !== true
+  if (min !== undefined && max !== undefined && inclusive) return `${kind} from ${min.rule} to ${max.rule}`
+  const bounds = [
+    ...(min === undefined ? [] : [`${min.exclusive ? ">" : ">="} ${min.rule}`]),
+    ...(max === undefined ? [] : [`${max.exclusive ? "<" : "<="} ${max.rule}`]),
+  ]
+  return [kind, bounds.join(" and ")].join(" ").trimEnd()
+}
+
+const listInWords = (element: TypeNode, nonEmpty: boolean): string => {
+  const words = inWords(element)
+  const several = words.includes(" | ")
+    ? `(${words})`
+    : words.replace(/^(non-empty text|text|number|integer)/, "$1s").replace(/^multiple/, "multiples")
+  return `${nonEmpty ? "non-empty " : ""}list of ${several}`
+}
+
+/** Longer lists are cut. */
+const longestList = 8
+
+/** A value as it is typed after `--set name=`; a long list is cut. */
+export const settingText = (value: unknown): string => {
+  if (typeof value === "number") return shortNumber(value)
+  if (Array.isArray(value)) {
+    const range =
+      value.length > 2 && value.every((item, i) => Number.isInteger(item) && item === value[0] + i)
+    if (range) return `${value[0]}..${value.at(-1)}`
+    const shown = value.slice(0, longestList).map(settingText)
+    return [...shown, ...(value.length > longestList ? ["…"] : [])].join(",")
+  }
+  if (typeof value === "object" && value !== null) return JSON.stringify(value)
+  return value === "" ? "''" : String(value)
+}
+
+/** An object with defaults that is narrowed is a morph, whose input side declares the options. */
+const propertiesOf = (schema: type.Any): readonly Property[] => {
+  // arktype types `props` only where the object's own type is known, and here any plugin's may come.
+  const node = schema as unknown as TypeNode
+  return (node.inner.in ?? node).props ?? []
+}
 
 /** The options that an arktype of an object declares, by name. */
-export const describeOptions = (schema: type.Any): readonly OptionDescription[] => {
-  // arktype types `props` only where the object's own type is known, and here any plugin's may come. An object with
-  // defaults that is narrowed is a morph, whose input side declares the options.
-  const node = schema as unknown as ObjectNode & { readonly inner: { readonly in?: ObjectNode } }
-  const { props } = node.inner.in ?? node
-  return props.map((prop) => {
-    const name = String(prop.key)
-    const expected = readable(prop.value.expression)
-    if (prop.kind === "required") return { name, expected, fallback: undefined }
-    if (!("default" in prop)) return { name, expected, fallback: null }
-    const value: unknown = typeof prop.default === "function" ? prop.default() : prop.default
-    return { name, expected, fallback: JSON.stringify(value) }
+export const describeOptions = (schema: type.Any): readonly OptionDescription[] =>
+  propertiesOf(schema).map((property) => {
+    const name = String(property.key)
+    const expected = inWords(property.value)
+    if (property.kind === "required") return { name, expected, fallback: undefined }
+    if (!("default" in property)) return { name, expected, fallback: null }
+    const value: unknown = typeof property.default === "function" ? property.default() : property.default
+    return { name, expected, fallback: settingText(value) }
   })
-}
 
 /** The name of `known` that `name` is likely a slip of: at most two edits away. */
 export const nearestName = (name: string, known: readonly string[]): string | undefined =>
@@ -61,23 +142,41 @@ const editDistance = (a: string, b: string): number => {
   return row[b.length]!
 }
 
-/** The message of a key that a declaration does not know, with the name that may have been meant. */
-export const unknownOption = (name: string, known: readonly string[]): string => {
+/** The message of a name that is not among those that are known, with the one that may have been meant. */
+export const unknownName = (kind: string, name: string, known: readonly string[]): string => {
   const near = nearestName(name, known)
-  const hint = near === undefined ? `it knows ${known.join(", ") || "none"}` : `did you mean ${near}?`
-  return `there is no option ${name}; ${hint}`
+  const hint = near === undefined ? `known are ${known.join(", ") || "none"}` : `did you mean ${near}?`
+  return `there is no ${kind} ${name}; ${hint}`
 }
 
-/** What an arktype found wrong with options, a line each; unknown keys with the name that may have been meant. */
-export const optionProblems = (schema: type.Any, errors: type.errors): readonly string[] => {
-  const known = describeOptions(schema).map(({ name }) => name)
-  return errors.map((error) => {
-    const name = String(error.path[0])
-    const undeclared = error.path.length === 1 && error.code === "predicate" && !known.includes(name)
-    if (undeclared) return unknownOption(name, known)
-    // arktype names the type of what it found; a text that is no number is told better by itself.
-    return error.code === "domain" && typeof error.data === "string"
-      ? error.message.replace("(was a string)", `(was ${JSON.stringify(error.data)})`)
-      : error.message
-  })
+/** The texts among what a type allows: the names of sizes. */
+const textsOf = ({ branches = [] }: TypeNode): readonly string[] =>
+  branches.flatMap(({ inner: { unit } }) => (typeof unit === "string" ? [unit] : []))
+
+/** What an arktype found wrong with one option: the option, what was expected and what was found. */
+export const optionProblem = (schema: type.Any, error: type.errors[number]): string => {
+  const { code, data, message, path } = error
+  const name = String(path[0])
+  const property = propertiesOf(schema).find(({ key }) => key === name)
+  if (path.length === 1 && property === undefined && code === "predicate") {
+    return unknownName(
+      "option",
+      name,
+      propertiesOf(schema).map(({ key }) => String(key)),
+    )
+  }
+  if (path.length !== 1 || property === undefined) return withValue(message, code, data)
+  if (code === "required") return `${name} must be given: ${inWords(property.value)}`
+  const near = typeof data === "string" ? nearestName(data, textsOf(property.value)) : undefined
+  return `${withValue(message, code, data)}${near === undefined ? "" : `; did you mean ${near}?`}`
 }
+
+/** arktype names the type of a value of a wrong type; the value itself tells more. */
+const withValue = (message: string, code: string, data: unknown): string =>
+  code === "domain" && ["string", "object"].includes(typeof data)
+    ? message.replace(/\(was (?:a string|an object)\)$/, () => `(was ${JSON.stringify(data)})`)
+    : message
+
+/** What an arktype found wrong with options, a line each. */
+export const optionProblems = (schema: type.Any, errors: type.errors): readonly string[] =>
+  errors.map((error) => optionProblem(schema, error))

@@ -3,11 +3,12 @@
  * seeds, with probes that watch some of the runs, and one report.
  */
 
-import { cohort, grid, mapCohort, shortNumber } from "../../core/api/pipeline.ts"
+import { cohort, grid, mapCohort } from "../../core/api/pipeline.ts"
 import type { Node } from "../../core/api/plugin.ts"
 import type { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import type { Examples } from "../../core/artifacts/examples.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
+import { shortNumber } from "../../core/io/format.ts"
 import { classification } from "../../plugins/finetune/classification.ts"
 import { fisher } from "../../plugins/probe/fisher.ts"
 import { trajectory } from "../../plugins/probe/trajectory.ts"

@@ -23,7 +23,11 @@ export const sizeOption = type
     (size, context) =>
       typeof size === "string" ||
       size.hidden % size.heads === 0 ||
-      context.mustBe(`of a hidden width that is a multiple of its ${size.heads} heads`),
+      context.reject({
+        relativePath: ["hidden"],
+        expected: `a multiple of ${[...context.path, "heads"].join(".")} (${size.heads})`,
+        actual: String(size.hidden),
+      }),
   )
 export type SizeOption = typeof sizeOption.infer
 
