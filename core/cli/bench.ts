@@ -1,10 +1,12 @@
 /** `bun run bench JOB`: how fast this machine does a job of the product, by the product's own code. */
+import { type } from "arktype"
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Bench, BenchJob } from "../api/bench.ts"
 import { Progress } from "../api/progress.ts"
 import { backendNamed, benches } from "../engine/discover.ts"
-import { decode } from "../io/decode.ts"
+import { InvalidInput } from "../io/decode.ts"
+import { optionProblems } from "../io/options.ts"
 import { type ComputeSettings, startBackend } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf } from "./compute-flags.ts"
 
@@ -13,7 +15,7 @@ const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }
 /** `bench`, with a subcommand for each file of `plugins/bench`. */
 export const benchCommand = Effect.map(Effect.suspend(benches), (found) =>
   Command.make("bench").pipe(
-    Command.withDescription("Measure how fast this machine does a job of the product"),
+    Command.withDescription("Measure how fast this machine does one of the framework's jobs"),
     Command.withSubcommands(found.map(commandOf)),
   ),
 )
@@ -21,7 +23,7 @@ export const benchCommand = Effect.map(Effect.suspend(benches), (found) =>
 /** Its place in the list of commands. */
 export const benchOutline = Effect.succeed(
   Command.make("bench").pipe(
-    Command.withDescription("Measure how fast this machine does a job of the product"),
+    Command.withDescription("Measure how fast this machine does one of the framework's jobs"),
   ),
 )
 
@@ -31,7 +33,7 @@ const commandOf = (bench: Bench) =>
     {
       ...computeFlags,
       json: Flag.Boolean("json").pipe(
-        Flag.withDescription("Print one line of JSON"),
+        Flag.withDescription("Print the result as one line of JSON"),
         Flag.withDefault(false),
       ),
       options: Object.fromEntries(
@@ -45,9 +47,13 @@ const commandOf = (bench: Bench) =>
       const given = Object.entries(options).flatMap(([name, value]) =>
         Option.isSome(value) ? [[name, value.value] as const] : [],
       )
-      const decoded: unknown = yield* decode("bench", bench.options)(Object.fromEntries(given))
+      const decoded: unknown = bench.options(Object.fromEntries(given))
+      if (decoded instanceof type.errors) {
+        const problems = optionProblems(bench.options, decoded).map((problem) => `--${problem}`)
+        return yield* new InvalidInput({ what: `bench ${bench.bench}`, problems })
+      }
       const backend = yield* backendNamed(wanted.backend)
-      const computing = (yield* computeSettingsOf(wanted))(1)
+      const computing = computeSettingsOf(wanted)(1)
       yield* startBackend(backend, computing)
       const measured = yield* Effect.scoped(
         Effect.flatMap(bench.prepare(decoded), (job) => measure(job)),

@@ -1,40 +1,50 @@
 /** How tensors are computed: options that commands share. */
 import { availableParallelism } from "node:os"
-import { Effect, Option } from "effect"
+import { Option } from "effect"
 import { Flag } from "effect/cli"
 import { type ComputeSettings, precisions } from "../tensor/backend.ts"
-import { exitWith } from "./exit.ts"
+
+/** A flag whose value is a whole number, 1 to 1024. */
+export const countFlag = (name: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("N"),
+    Flag.filterMap(
+      (text) => {
+        const count = /^\d+$/.test(text) ? Number(text) : 0
+        return count >= 1 && count <= 1024 ? Option.some(count) : Option.none()
+      },
+      () => "an integer from 1 to 1024",
+    ),
+    Flag.withDescription(description),
+    Flag.optional,
+  )
 
 export const computeFlags = {
   backend: Flag.String("backend").pipe(
-    Flag.withDescription("The tensor backend: auto, or a name that `bun run doctor` lists"),
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("Tensor backend: auto, or one that `bun run doctor` lists (default: auto)"),
     Flag.withDefault("auto"),
   ),
-  threads: Flag.Int("threads").pipe(
-    Flag.withMetavar("N"),
-    Flag.withDescription("Threads of each process (default: the cores, shared among the processes)"),
-    Flag.optional,
-  ),
+  threads: countFlag("threads", "Threads per process (default: the cores, shared among the processes)"),
   precision: Flag.Literals("precision", precisions).pipe(
-    Flag.withDescription("Products of matrices from fp32 numbers, or rounded to bf16 (sums stay fp32)"),
+    Flag.withMetavar(precisions.join("|")),
+    Flag.withDescription(
+      "Inputs of matrix products: float32, or rounded to bfloat16; sums stay float32 (default: fp32)",
+    ),
     Flag.withDefault("fp32" as const),
   ),
 }
 
-/**
- * How each of so many processes side by side usesBackend: with the threads that were asked for, else its share of the
- * cores.
- */
-export const computeSettingsOf = Effect.fnUntraced(function* (wanted: {
-  readonly threads: Option.Option<number>
-  readonly precision: ComputeSettings["precision"]
-}) {
-  const asked = Option.getOrUndefined(wanted.threads)
-  if (asked !== undefined && (asked < 1 || asked > 1024)) {
-    return yield* exitWith(2, `--threads ${asked}: a number from 1 to 1024 was expected`)
-  }
-  return (processes: number): ComputeSettings => ({
-    threads: asked ?? Math.max(1, Math.floor(availableParallelism() / processes)),
-    precision: wanted.precision,
+/** How each of several processes computes: with the threads asked for, or else its share of the cores. */
+export const computeSettingsOf =
+  ({
+    threads,
+    precision,
+  }: {
+    readonly threads: Option.Option<number>
+    readonly precision: ComputeSettings["precision"]
+  }) =>
+  (processes: number): ComputeSettings => ({
+    threads: Option.getOrElse(threads, () => Math.max(1, Math.floor(availableParallelism() / processes))),
+    precision,
   })
-})

@@ -3,7 +3,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
-import { CliError, Command } from "effect/cli"
+import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { fileError } from "../io/files.ts"
 import { version } from "../io/project.ts"
 import { benchCommand, benchOutline } from "./bench.ts"
@@ -11,19 +11,31 @@ import { doctorCommand } from "./doctor.ts"
 import { ExitCode } from "./exit.ts"
 import { newCommand } from "./new.ts"
 import { pipelineCommand } from "./pipeline.ts"
+import { pipelineAskedAbout, pipelineHelp } from "./pipeline-help.ts"
 import { pluginsCommand } from "./plugins.ts"
+import { presenter } from "./presenter.ts"
 
 const commands = [pipelineCommand, doctorCommand, pluginsCommand, newCommand] as const
 
-/** The measurements are looked up only where one is asked for: they import what they measure. */
-const main = Effect.map(process.argv[2] === "bench" ? benchCommand : benchOutline, (bench) =>
-  Command.make("kasosei").pipe(
+const main = Effect.gen(function* () {
+  const args = process.argv.slice(2)
+  // The measurements are looked up only where one is asked for: they import what they measure.
+  const bench = yield* args[0] === "bench" ? benchCommand : benchOutline
+  const command = Command.make("kasosei").pipe(
     Command.withDescription(
       "Pipelines of plugins for studying the stability and the plasticity of language models",
     ),
     Command.withSubcommands([...commands, bench]),
-  ),
-)
+  )
+  const file = pipelineAskedAbout(args)
+  const help = file === undefined ? undefined : yield* pipelineHelp(file)
+  yield* Command.runWith(command, { version })(help === undefined ? args : ["pipeline", "--help"]).pipe(
+    Effect.provideService(CliOutput.Presenter, presenter(help)),
+    Effect.provide(
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+    ),
+  )
+})
 
 /** A person's mistake is told in one message; only a defect shows its stack. */
 const tell = (cause: Cause.Cause<unknown>): number => {
@@ -38,7 +50,7 @@ const tell = (cause: Cause.Cause<unknown>): number => {
     if (found.message !== "") process.stderr.write(`${found.message}\n`)
     return found.code
   }
-  // The command line's own errors were shown with the help.
+  // The presenter has told what is wrong with the command line.
   if (CliError.isCliError(found)) return 2
   process.stderr.write(`${found instanceof Error ? found.message : String(found)}\n`)
   return 2
@@ -57,7 +69,6 @@ process.stderr.once("error", () => {
 })
 
 main.pipe(
-  Effect.flatMap((command) => Command.run(command, { version })),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

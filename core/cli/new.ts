@@ -10,15 +10,16 @@ import { InvalidInput } from "../io/decode.ts"
 import { attempt, exists, type FileError, readText, remove } from "../io/files.ts"
 import { describeOptions } from "../io/options.ts"
 import { projectFolder } from "../io/project.ts"
+import { alternatives } from "./usage-error.ts"
 
 export const newCommand = Command.make(
   "new",
   {
     stage: Argument.Literals("stage", stages).pipe(
-      Argument.withDescription("What kind of plugin it is to be"),
+      Argument.withDescription(`The plugin's stage (${alternatives(stages)})`),
     ),
     name: Argument.String("name").pipe(
-      Argument.withDescription("Its name: lower case with hyphens, such as weight-norm"),
+      Argument.withDescription("The plugin's name, lower case with hyphens, such as weight-norm"),
     ),
   },
   Effect.fn("new")(function* ({ stage, name }) {
@@ -34,7 +35,7 @@ in a file in pipelines/:
 `)
   }),
 ).pipe(
-  Command.withDescription("Write a new plugin that works, with its test, to start from"),
+  Command.withDescription("Write a working plugin and its test, to start from"),
   Command.withExamples([
     { command: "bun run new probe weight-norm", description: "plugins/probe/weight-norm.ts and its test" },
   ]),

@@ -16,39 +16,37 @@ import { attempt, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
-import { computeFlags, computeSettingsOf } from "./compute-flags.ts"
+import { computeFlags, computeSettingsOf, countFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
-    Argument.withDescription("A pipeline file; a bare name is looked up in pipelines/"),
+    Argument.withDescription(
+      "A pipeline file; a bare name is also looked up in pipelines/. With --help, lists its parameters",
+    ),
   ),
   plan: Flag.Boolean("plan").pipe(
-    Flag.withDescription("Show the units, what is done and what the rest will spend; run nothing"),
+    Flag.withDescription("Show the units, which are done, and what the rest will cost; run nothing"),
     Flag.withDefault(false),
   ),
   set: Flag.String("set").pipe(
     Flag.withMetavar("name=value"),
     Flag.withDescription(
-      "A parameter: a number, text, a list (1e-5,2e-5) or a range (1..30); may be repeated",
+      "Set a parameter to a number, a text, a list (1e-5,2e-5) or a range (1..30); may be repeated",
     ),
     Flag.atLeast(0),
   ),
   ...computeFlags,
-  jobs: Flag.Int("jobs").pipe(
-    Flag.withMetavar("N"),
-    Flag.withDescription("Jobs side by side (default: the cores, as far as memory reaches)"),
-    Flag.optional,
-  ),
+  jobs: countFlag("jobs", "Jobs side by side (default: as many as there are cores and memory allows)"),
   out: Flag.String("out").pipe(
     Flag.withMetavar("DIR"),
-    Flag.withDescription("Where artifacts and reports are kept"),
+    Flag.withDescription("Folder for artifacts and reports (default: out)"),
     Flag.withDefault("out"),
   ),
   json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print the plan, or the summary, as JSON on standard output"),
+    Flag.withDescription("Print the plan or the summary as JSON on standard output"),
     Flag.withDefault(false),
   ),
 }
@@ -67,10 +65,7 @@ export const pipelineCommand = Command.make(
     out: outOption,
     json,
   }) {
-    if (Option.isSome(jobs) && (jobs.value < 1 || jobs.value > 1024)) {
-      return yield* exitWith(2, `--jobs ${jobs.value}: a number from 1 to 1024 was expected`)
-    }
-    const computing = yield* computeSettingsOf({ threads, precision })
+    const computing = computeSettingsOf({ threads, precision })
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
     const { definition, parameters, backend, graph } = yield* showing(
@@ -142,12 +137,12 @@ export const pipelineCommand = Command.make(
     }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
   }),
 ).pipe(
-  Command.withDescription("Run a pipeline; what was finished earlier is reused"),
+  Command.withDescription("Run a pipeline; what an earlier run finished is reused"),
   Command.withExamples([
     { command: "bun run pipeline quickstart.ts", description: "The whole study at toy scale" },
     {
       command: "bun run pipeline paper.ts --plan --set seeds=1..5 --set lr=1e-5,2e-5",
-      description: "What a part of the paper's study would take",
+      description: "What part of the paper's study would cost",
     },
   ]),
 )

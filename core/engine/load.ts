@@ -1,11 +1,12 @@
 /** From a pipeline file to its graph of units. Done by whoever plans, and again by every process that runs a job. */
-import { stat } from "node:fs/promises"
-import { basename, isAbsolute, join, resolve } from "node:path"
+import { readdir, stat } from "node:fs/promises"
+import { basename, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { type } from "arktype"
 import { Data, Effect } from "effect"
 import type { Pipeline, Targets } from "../api/pipeline.ts"
 import { decode, InvalidInput } from "../io/decode.ts"
+import { nearestName } from "../io/options.ts"
 import { projectFolder } from "../io/project.ts"
 import { type Graph, graphOf } from "./graph.ts"
 
@@ -30,22 +31,35 @@ const Definition = type({
   build: "Function",
 })
 
+const pipelinesFolder = join(projectFolder, "pipelines")
+
+/** The files in the project's `pipelines` folder. */
+export const pipelineNames: Effect.Effect<readonly string[]> = Effect.promise(() =>
+  readdir(pipelinesFolder).then(
+    (names) => names.filter((name) => name.endsWith(".ts")).sort(),
+    () => [],
+  ),
+)
+
 /** The path of a pipeline file: a bare name is looked up here and then in the project's `pipelines` folder. */
 export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
   const candidates = [resolve(file)]
   if (basename(file) === file) {
-    candidates.push(join(projectFolder, "pipelines", file), join(projectFolder, "pipelines", `${file}.ts`))
+    candidates.push(join(pipelinesFolder, file), join(pipelinesFolder, `${file}.ts`))
   }
   for (const candidate of candidates) {
     const found = yield* Effect.promise(() => stat(candidate).catch(() => undefined))
     if (found?.isFile()) return candidate
   }
+  const names = yield* pipelineNames
+  const near = nearestName(
+    basename(file, ".ts"),
+    names.map((name) => basename(name, ".ts")),
+  )
   return yield* new PipelineFileError({
     file,
     found: "there is no such file",
-    expected: isAbsolute(file)
-      ? "the path of a pipeline file was expected"
-      : `looked for ${candidates.join(" and ")}`,
+    expected: near === undefined ? `pipelines/ has ${names.join(", ")}` : `did you mean ${near}.ts?`,
   })
 })
 

@@ -18,12 +18,15 @@ interface TypeNode {
   readonly meta: { readonly description?: string }
   readonly inner: {
     readonly in?: TypeNode
-    readonly domain?: { readonly domain: string }
+    readonly domain?: { readonly expression: string }
     readonly divisor?: { readonly rule: number }
     readonly min?: Bound
     readonly max?: Bound
     readonly minLength?: { readonly rule: number }
-    readonly structure?: { readonly inner: { readonly sequence?: { readonly variadic?: TypeNode } } }
+    readonly structure?: {
+      readonly props?: readonly Property[]
+      readonly inner: { readonly sequence?: { readonly variadic?: TypeNode } }
+    }
     readonly unit?: unknown
   }
   readonly branches?: readonly TypeNode[]
@@ -55,10 +58,11 @@ const inWords = (node: TypeNode): string => {
   }
   const element = inner.structure?.inner.sequence?.variadic
   if (element !== undefined) return listInWords(element, inner.minLength !== undefined)
-  if (inner.domain?.domain === "number") return numberInWords(node)
-  if (inner.domain?.domain === "string") return inner.minLength === undefined ? "text" : "non-empty text"
-  if ((node.props ?? []).length > 0) {
-    const fields = node.props!.map(
+  const domain = node.kind === "domain" ? node.expression : inner.domain?.expression
+  if (domain === "number") return numberInWords(node)
+  if (domain === "string") return inner.minLength === undefined ? "text" : "non-empty text"
+  if (domain === "object" && inner.structure?.props !== undefined && inner.structure.props.length > 0) {
+    const fields = inner.structure.props.map(
       ({ key, kind, value }) => `${String(key)}${kind === "optional" ? "?" : ""}: ${inWords(value)}`,
     )
     return `{ ${fields.join(", ")} }`
@@ -121,22 +125,34 @@ export const describeOptions = (schema: type.Any): readonly OptionDescription[] 
     return { name, expected, fallback: settingText(value) }
   })
 
-/** The name of `known` that `name` is likely a slip of: at most two edits away. */
-export const nearestName = (name: string, known: readonly string[]): string | undefined =>
-  known
+/**
+ * The name of `known` that `name` is likely a slip of: one edit away, two where it is six characters or longer.
+ */
+export const nearestName = (name: string, known: readonly string[]): string | undefined => {
+  const most = name.length < 6 ? 1 : 2
+  return known
     .map((candidate) => ({ candidate, edits: editDistance(name, candidate) }))
-    .filter(({ edits }) => edits <= 2)
+    .filter(({ edits }) => edits <= most)
     .sort((a, b) => a.edits - b.edits)[0]?.candidate
+}
 
-/** Levenshtein's distance. */
+/** Levenshtein's distance, in which two neighbours that changed places are one edit. */
 const editDistance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  let before: readonly number[] = []
+  let row: readonly number[] = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
-      const replace = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, replace)
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      next[j] = Math.min(
+        next[j - 1]! + 1,
+        row[j]! + 1,
+        replaced,
+        swapped ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY,
+      )
     }
+    before = row
     row = next
   }
   return row[b.length]!

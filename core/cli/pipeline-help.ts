@@ -1,0 +1,37 @@
+/** `bun run pipeline FILE --help`: what a pipeline is, and its parameters. */
+import { Effect } from "effect"
+import { docCommentsOf } from "../engine/doc-comments.ts"
+import { findPipeline, loadPipeline } from "../engine/load.ts"
+import { describeOptions } from "../io/options.ts"
+import type { PipelineHelp } from "./help.ts"
+
+/** Flags without a value: what follows another flag is its value. */
+const switches = ["--plan", "--json", "--help", "-h"]
+
+/** The pipeline file that a command line asks help about. */
+export const pipelineAskedAbout = (args: readonly string[]): string | undefined => {
+  if (args[0] !== "pipeline" || !args.some((arg) => arg === "--help" || arg === "-h")) return undefined
+  return args.find((arg, i) => {
+    const before = args[i - 1]
+    const isValue = before?.startsWith("-") && !before.includes("=") && !switches.includes(before)
+    return i > 0 && !arg.startsWith("-") && !isValue
+  })
+}
+
+/** What the help of a pipeline file tells. */
+export const pipelineHelp = Effect.fn("pipelineHelp")(function* (file: string) {
+  const path = yield* findPipeline(file)
+  const { name, summary, parameters } = yield* loadPipeline(path)
+  const comments = yield* Effect.promise(() => docCommentsOf(path, name, "parameters"))
+  const order = [...comments.keys()]
+  const described = describeOptions(parameters).map((parameter) => ({
+    ...parameter,
+    comment: comments.get(parameter.name) ?? "",
+  }))
+  return {
+    file,
+    name,
+    summary,
+    parameters: described.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
+  } satisfies PipelineHelp
+})

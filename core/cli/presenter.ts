@@ -1,0 +1,44 @@
+/** How help and mistakes in the command line are shown, instead of Effect's own way. */
+import { Effect } from "effect"
+import type { CliOutput } from "effect/cli"
+import { pipelineNames } from "../engine/load.ts"
+import { helpText, type PipelineHelp, pipelineHelpText } from "./help.ts"
+import { alternatives, missingCommandLine, usageErrorLine } from "./usage-error.ts"
+
+/** The width of help where the terminal's is not known, and its largest. */
+const defaultColumns = 80
+const mostColumns = 100
+
+/** @param pipeline whose parameters the help lists */
+export const presenter = (pipeline?: PipelineHelp): CliOutput.Presenter => ({
+  present: Effect.fnUntraced(function* (event) {
+    switch (event._tag) {
+      case "Version":
+        process.stdout.write(`${event.name} ${event.version}\n`)
+        return
+      case "Help": {
+        if (event.reason === "Implicit") process.stderr.write(`${missingCommandLine(event.helpDoc)}\n`)
+        else {
+          const columns = Math.min(process.stdout.columns || defaultColumns, mostColumns)
+          const text =
+            pipeline === undefined
+              ? helpText(event.helpDoc, columns)
+              : pipelineHelpText(event.helpDoc, columns, pipeline)
+          process.stdout.write(`${text}\n`)
+        }
+        return
+      }
+      case "InvalidInvocation": {
+        const lines = yield* Effect.forEach(event.errors, (error) =>
+          error._tag === "MissingArgument" && error.argument === "file"
+            ? Effect.map(
+                pipelineNames,
+                (names) => `give a pipeline file: ${alternatives([...names, "a path"])}`,
+              )
+            : Effect.succeed(usageErrorLine(error, event.helpDoc)),
+        )
+        process.stderr.write(`${lines.join("\n")}\n`)
+      }
+    }
+  }),
+})
