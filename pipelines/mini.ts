@@ -4,14 +4,8 @@
  * The study on real input where no pretrained weights are to be had: a BERT from scratch by masked-language modelling
  * on Wikipedia sentences, further trained by SimCSE, fine-tuned on RTE. Gives figures 1 to 4 and tables 1 and 2.
  *
- *   rte         GLUE's folder RTE with train.tsv and dev.tsv
- *   corpus      one sentence a line, .txt or .gz
- *   vocabulary  BERT's vocab.txt or tokenizer.json
- *   sts         a folder of STS-B, whose dev set selects among SimCSE's checkpoints (without it, the last one is kept)
- *   size        tiny, mini, small, medium or base
- *
- * With its defaults (size tiny) 6 minutes on 2 cores of an EPYC with the backend native, about an hour with wasm.
- * A look at everything, in a quarter of a minute with native and 2 minutes with wasm:
+ * With its defaults (size tiny) it takes 6 minutes on 2 cores of an EPYC with the backend native, about an hour with
+ * wasm. A glance at everything takes 15 seconds with native and 2 minutes with wasm:
  * `--set mlmSteps=50 --set simcseSteps=20 --set epochs=0.2 --set lr=1e-4,5e-4 --set seeds=1,2`.
  */
 import { type } from "arktype"
@@ -22,6 +16,7 @@ import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
 import { mlm } from "../plugins/pretrain/mlm.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
+import { dropoutRates, learningRates, runSeeds } from "./shared/parameters.ts"
 import { study } from "./shared/study.ts"
 
 export default pipeline({
@@ -29,29 +24,40 @@ export default pipeline({
   summary: "Real RTE and Wikipedia sentences, a BERT from scratch, sizes tiny to base",
   parameters: type({
     "+": "reject",
+    /** GLUE's folder RTE, with train.tsv and dev.tsv; or `hf://datasets/owner/name`. */
     rte: "string > 0",
+    /** Sentences to train on, one a line: a .txt or .gz file. */
     corpus: "string > 0",
+    /** BERT's vocab.txt or tokenizer.json. */
     vocabulary: "string > 0",
+    /** Folder of STS-B, whose dev set selects among SimCSE's checkpoints; without it, the last one is kept. */
     "sts?": "string > 0",
+    /** Size of the encoder. */
     size: "'tiny' | 'mini' | 'small' | 'medium' | 'base' = 'tiny'",
-    sentences: "number.integer >= 64 = 20000",
-    maxLength: "number.integer >= 5 = 128",
-    mlmSteps: "number.integer >= 1 = 2000",
-    mlmBatch: "number.integer >= 1 = 64",
-    mlmLr: type("number > 0").default(5e-4),
-    dropout: type("0 <= number < 1")
-      .array()
-      .default(() => [0.1]),
-    simcseSteps: "number.integer >= 1 = 300",
-    simcseLr: type("number > 0").default(1e-4),
-    lr: type("number > 0")
-      .array()
-      .default(() => [1e-5, 5e-5, 2e-4]),
-    seeds: type("number.integer >= 0")
-      .array()
-      .default(() => [1, 2, 3, 4, 5]),
-    epochs: "number > 0 = 3",
-    samples: "number.integer >= 1 = 16",
+    /** Sentences of the corpus to use, the first ones. */
+    sentences: "64 <= number.integer <= 100000000 = 20000",
+    /** Longest pair of RTE in word pieces, special tokens included; longer ones are cut. */
+    maxLength: "5 <= number.integer <= 512 = 128",
+    /** Updates of masked-language modelling. */
+    mlmSteps: "1 <= number.integer <= 100000000 = 2000",
+    /** Sentences in an update of masked-language modelling. */
+    mlmBatch: "1 <= number.integer <= 65536 = 64",
+    /** Peak learning rate of masked-language modelling. */
+    mlmLr: "0 < number < 1 = 0.0005",
+    /** Dropout rates of SimCSE, one further-trained model each; empty for none. */
+    dropout: dropoutRates.default(() => [0.1]),
+    /** Updates of SimCSE. */
+    simcseSteps: "1 <= number.integer <= 100000000 = 300",
+    /** Peak learning rate of SimCSE. */
+    simcseLr: "0 < number < 1 = 0.0001",
+    /** Peak learning rates of fine-tuning. */
+    lr: learningRates.default(() => [1e-5, 5e-5, 2e-4]),
+    /** Seeds of fine-tuning, one run each for every model and learning rate. */
+    seeds: runSeeds.default(() => [1, 2, 3, 4, 5]),
+    /** Epochs of fine-tuning; a part of one is allowed. */
+    epochs: "0 < number <= 10000 = 3",
+    /** Training examples that the Fisher matrix is computed on: the largest possible rank. */
+    samples: "1 <= number.integer <= 256 = 16",
   }),
   build: (p) => {
     const words = vocabulary({ source: p.vocabulary })

@@ -20,6 +20,7 @@ import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
 import { pretrained } from "../plugins/pretrain/pretrained.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
+import { dropoutRates, learningRates, runSeeds } from "./shared/parameters.ts"
 import { study, watchedOf } from "./shared/study.ts"
 
 export default pipeline({
@@ -27,29 +28,36 @@ export default pipeline({
   summary: "BERT-large, SimCSE with five dropout rates, RTE, six learning rates, 30 seeds, all probes",
   parameters: type({
     "+": "reject",
-    /** A model in the Hugging Face layout: a folder, or `hf://owner/name`. */
-    model: "string = 'hf://google-bert/bert-large-uncased'",
+    /** Model in the Hugging Face layout: a folder, or `hf://owner/name`. */
+    model: "string > 0 = 'hf://google-bert/bert-large-uncased'",
+    /** Size of that model. */
     size: "'tiny' | 'mini' | 'small' | 'medium' | 'base' | 'large' = 'large'",
-    rte: "string = 'hf://datasets/nyu-mll/glue'",
-    sts: "string = 'hf://datasets/nyu-mll/glue'",
-    corpus: "string = 'hf://datasets/princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt'",
-    sentences: "number.integer >= 64 = 1000000",
-    maxLength: "number.integer >= 5 = 128",
-    dropout: type("0 <= number < 1")
-      .array()
-      .default(() => [0.05, 0.1, 0.3, 0.4, 0.5]),
-    simcseLr: type("number > 0").default(1e-5),
-    lr: type("number > 0")
-      .array()
-      .default(() => [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]),
-    seeds: type("number.integer >= 0")
-      .array()
-      .default(() => Array.from({ length: 30 }, (_, i) => i + 1)),
-    samples: "number.integer >= 1 = 16",
-    /** The runs that are looked at while they are trained; by default the paper's, as far as they are run. */
-    "watchedArms?": "string[]",
-    "watchedLr?": type("number > 0").array(),
-    "watchedSeeds?": type("number.integer >= 0").array(),
+    /** GLUE's folder RTE, with train.tsv and dev.tsv, or a data set on the hub. */
+    rte: "string > 0 = 'hf://datasets/nyu-mll/glue'",
+    /** Folder of STS-B, or a data set on the hub; its dev set selects among SimCSE's checkpoints. */
+    sts: "string > 0 = 'hf://datasets/nyu-mll/glue'",
+    /** Sentences for SimCSE, one a line: a .txt or .gz file. */
+    corpus: "string > 0 = 'hf://datasets/princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt'",
+    /** Sentences of the corpus to use, the first ones. */
+    sentences: "64 <= number.integer <= 100000000 = 1000000",
+    /** Longest pair of RTE in word pieces, special tokens included; longer ones are cut. */
+    maxLength: "5 <= number.integer <= 512 = 128",
+    /** Dropout rates of SimCSE, one further-trained model each; empty for none. */
+    dropout: dropoutRates.default(() => [0.05, 0.1, 0.3, 0.4, 0.5]),
+    /** Peak learning rate of SimCSE. */
+    simcseLr: "0 < number < 1 = 0.00001",
+    /** Peak learning rates of fine-tuning. */
+    lr: learningRates.default(() => [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]),
+    /** Seeds of fine-tuning, one run each for every model and learning rate. */
+    seeds: runSeeds.default(() => Array.from({ length: 30 }, (_, i) => i + 1)),
+    /** Training examples that the Fisher matrix is computed on: the largest possible rank. */
+    samples: "1 <= number.integer <= 256 = 16",
+    /** Models whose runs are probed during training; without it vanilla and SimCSE(0.1), as far as they run. */
+    "watchedArms?": type("string[]").atLeastLength(1),
+    /** Learning rates of the runs probed during training; without it 1e-5, 2e-5 and 3e-5, as far as they run. */
+    "watchedLr?": learningRates,
+    /** Seeds of the runs probed during training; without it 1, or else the first. */
+    "watchedSeeds?": runSeeds,
   }),
   build: (p) => {
     const words = vocabulary({ source: `${p.model}/vocab.txt` })

@@ -12,6 +12,7 @@ import { type Plan, planOf } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
 import { parametersOf } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
+import { InvalidInput } from "../io/decode.ts"
 import { attempt, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
@@ -76,7 +77,12 @@ export const pipelineCommand = Command.make(
         const parameters = yield* parametersOf(definition, set)
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
-        const graph = yield* openPipeline(path, definition, parameters, arithmeticOf(backend.name, precision))
+        const graph = yield* openPipeline(
+          path,
+          definition,
+          parameters,
+          arithmeticOf(backend.name, precision),
+        ).pipe(Effect.mapError((error) => withAssignments(error, set)))
         return { definition, parameters, backend, graph }
       }),
     )
@@ -146,6 +152,15 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
+
+/** A plugin's objection names its own option, not the parameter that it came from. */
+const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
+  error instanceof InvalidInput && assignments.length > 0
+    ? new InvalidInput({
+        what: `${error.what} (with ${assignments.map((assignment) => `--set ${assignment}`).join(" ")})`,
+        problems: error.problems,
+      })
+    : error
 
 /** Tells a person at once that a signal was heard: the interruption that it leads to may take a minute. */
 const onSignal = (tell: () => void) =>

@@ -30,69 +30,70 @@ export const parametersOf = (
   Effect.suspend(() => {
     const { name: pipeline, parameters: schema } = definition
     const known = describeOptions(schema).map(({ name }) => name)
-    const problems: Problem[] = []
-    const given = new Map<string, { readonly assignment: string; readonly candidates: readonly unknown[] }>()
+    const problems: string[] = []
+    const refuse = (assignment: string, problem: string) =>
+      problems.push(`--set ${shortened(assignment)}: ${problem}`)
+    const given = new Map<string, Assignment>()
+    const refused = new Set<string>()
     for (const assignment of assignments) {
       const equals = assignment.indexOf("=")
       const name = assignment.slice(0, equals).trim()
       const text = assignment.slice(equals + 1).trim()
-      const refuse = (problem: string) => problems.push({ assignment, problem })
-      if (equals < 1) refuse("name=value was expected")
-      else if (!known.includes(name)) refuse(unknownName("parameter", name, known))
-      else if (given.has(name)) refuse(`${name} was set before, by --set ${given.get(name)!.assignment}`)
+      if (equals < 1) refuse(assignment, "name=value was expected")
+      else if (!known.includes(name)) refuse(assignment, unknownName("parameter", name, known))
+      else if (given.has(name))
+        refuse(assignment, `${name} is set already, by --set ${given.get(name)!.text}`)
       else {
         const broken = brokenRanges(text)
-        broken.forEach(refuse)
-        if (broken.length === 0) given.set(name, { assignment, candidates: readings(text) })
+        for (const problem of broken) refuse(assignment, problem)
+        if (broken.length > 0) refused.add(name)
+        else given.set(name, { text: assignment, candidates: readings(text) })
       }
     }
     // Each name takes the first reading of its text that the declaration accepts; without one, the reading that
-    // gets furthest stands: `lr=0` is told that lr[0] must be positive, not that it should be a list.
+    // comes closest: `lr=0` is told that lr[0] must be positive, not that a list was expected.
     const chosen: Record<string, unknown> = {}
     for (const [name, { candidates }] of given) {
-      const judged = candidates.map((candidate) => ({
-        candidate,
-        depth: depthOfError(definition, name, candidate),
-      }))
-      chosen[name] = judged.reduce((best, next) => (next.depth > best.depth ? next : best)).candidate
+      const judged = candidates.map((candidate) => ({ candidate, fit: fitOf(definition, name, candidate) }))
+      chosen[name] = judged.reduce((best, next) => (next.fit > best.fit ? next : best)).candidate
     }
     const parameters: unknown = schema(chosen)
     if (parameters instanceof type.errors) {
       for (const error of parameters) {
         const name = String(error.path[0])
-        // A parameter whose text is refused already is not missing.
-        if (error.code === "required" && problems.some(({ assignment }) => assignment.startsWith(`${name}=`)))
-          continue
-        problems.push({
-          assignment: given.get(name)?.assignment ?? `${name}=…`,
-          problem: optionProblem(schema, error),
-        })
+        const assignment = given.get(name)
+        if (assignment !== undefined) refuse(assignment.text, optionProblem(schema, error))
+        else if (!refused.has(name)) problems.push(`${optionProblem(schema, error)}, with --set ${name}=…`)
       }
     }
-    if (problems.length === 0) return Effect.succeed(parameters)
-    return Effect.fail(
-      new InvalidInput({
-        what: pipeline,
-        problems: problems.map(({ assignment, problem }) => `--set ${shortened(assignment)}: ${problem}`),
-      }),
-    )
+    return problems.length > 0
+      ? Effect.fail(new InvalidInput({ what: pipeline, problems }))
+      : Effect.succeed(parameters)
   })
 
-interface Problem {
-  /** As it was given. */
-  readonly assignment: string
-  readonly problem: string
+interface Assignment {
+  /** As it was given: `seeds=1..5`. */
+  readonly text: string
+  /** The ways in which its value may be meant. */
+  readonly candidates: readonly unknown[]
 }
 
 const shortened = (assignment: string): string =>
   assignment.length > 60 ? `${assignment.slice(0, 59)}…` : assignment
 
-/** How deep in the value of `name` the declaration's first objection lies; infinitely deep where it has none. */
-const depthOfError = (definition: Declared, name: string, value: unknown): number => {
+/** Larger than any depth of a value. */
+const rightType = 1000
+
+/**
+ * How well a value suits the declaration of `name`: infinitely where it is accepted; else a value of the right type
+ * is better than one of a wrong type, and an objection deep inside of it better than one to the whole.
+ */
+const fitOf = (definition: Declared, name: string, value: unknown): number => {
   const out: unknown = definition.parameters({ [name]: value })
-  if (!(out instanceof type.errors)) return Number.POSITIVE_INFINITY
-  const depths = out.filter((error) => error.path[0] === name).map((error) => error.path.length)
-  return depths.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...depths)
+  const errors = out instanceof type.errors ? out.filter((error) => error.path[0] === name) : []
+  if (errors.length === 0) return Number.POSITIVE_INFINITY
+  const wrongType = errors.some(({ code }) => code === "domain" || code === "proto")
+  return Math.max(...errors.map(({ path }) => path.length)) + (wrongType ? 0 : rightType)
 }
 
 /** The ways in which a text may be meant, the likeliest first. */

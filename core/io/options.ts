@@ -182,7 +182,7 @@ export const optionProblem = (schema: type.Any, error: type.errors[number]): str
     )
   }
   if (path.length !== 1 || property === undefined) return withValue(message, code, data)
-  if (code === "required") return `${name} must be given: ${inWords(property.value)}`
+  if (code === "required") return `${name} must be given (${inWords(property.value)})`
   const near = typeof data === "string" ? nearestName(data, textsOf(property.value)) : undefined
   return `${withValue(message, code, data)}${near === undefined ? "" : `; did you mean ${near}?`}`
 }
