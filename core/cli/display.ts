@@ -1,8 +1,9 @@
 /**
  * What a person sees while a plan is carried out, on standard error. On a terminal: a few live lines at the
- * bottom, redrawn in place, with everything that is said printed above them. Elsewhere: plain lines only.
+ * bottom, redrawn in place, with everything else printed above them. Elsewhere: plain lines only.
  */
 import { Effect } from "effect"
+import { CliOutput } from "effect/cli"
 import type { Event } from "../engine/execute.ts"
 import type { UnitOutcome } from "../engine/job.ts"
 import { gives, type Job, type Plan } from "../engine/plan.ts"
@@ -12,27 +13,30 @@ import { formatSeconds, plural } from "../io/format.ts"
 interface Running {
   readonly started: number
   progress: JobProgress | undefined
-  /** The last quarter that plain output told of. */
+  /** The last quarter that plain output reported. */
   quarter: number
 }
 
-/** Up, to the first of `lines` that were drawn, and everything from there on erased. */
-const eraseLines = (lines: number): string => (lines === 0 ? "" : `\x1b[${lines}A\x1b[0J`)
+/** Up, to the first of `lines` that were drawn, and everything from there on erased, with the ^C that a terminal echoes. */
+const eraseLines = (lines: number): string => `\r${lines === 0 ? "" : `\x1b[${lines}A`}\x1b[0J`
 const hideCursor = "\x1b[?25l"
 const showCursor = "\x1b[?25h"
-/** Longer lines are cut at the edge of the screen, however wide their characters are, instead of going on below. */
+/** A line that is too long all the same is cut at the edge of the screen instead of going on below. */
 const cutLines = "\x1b[?7l"
 const wrapLines = "\x1b[?7h"
 
 /** Milliseconds from one redrawing to the next. */
 const frame = 100
-const barWidth = 20
-/** A plain progress line comes only from jobs that run for longer, milliseconds. */
+const widestBar = 20
+/** Columns of a terminal that does not tell them. */
+const defaultColumns = 80
+/** Jobs that run for longer than this, in milliseconds, report their progress in plain lines too. */
 const plainAfter = 10_000
 
 export interface DisplayTarget {
   readonly isTTY?: boolean
   readonly rows?: number
+  readonly columns?: number
   readonly write: (text: string) => unknown
 }
 
@@ -44,11 +48,50 @@ export const showing = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   target.isTTY
     ? Effect.acquireUseRelease(
-        Effect.sync(() => target.write(text)),
+        Effect.sync(() => target.write(`${cutLines}${text}${wrapLines}`)),
         () => effect,
         () => Effect.sync(() => target.write("\r\x1b[2K")),
       )
     : effect
+
+/**
+ * A job in one line of `columns`: how far it has come, which it is, and what it says of itself. Where that does not
+ * fit, the middle of its label is left out: the plugin stands at its start, the seed at its end.
+ */
+export const progressLine = (label: string, progress: JobProgress | undefined, columns: number): string => {
+  const { done, total, note } = progress ?? { done: 0, total: 0, note: "" }
+  const part = total === 0 ? 0 : done / total
+  const width = Math.min(widestBar, Math.floor(columns / 4))
+  const full = Math.round(part * width)
+  const bar = `${"█".repeat(full)}${"░".repeat(width - full)}`
+  const begin = `  ${bar} ${String(Math.floor(part * 100)).padStart(3)} %`
+  const end = note === "" ? "" : ` ${printable(note)}`
+  const room = columns - CliOutput.displayWidth(begin) - CliOutput.displayWidth(end) - 1
+  return room < 1
+    ? `${begin}${withoutMiddle(end, columns - CliOutput.displayWidth(begin))}`
+    : `${begin} ${withoutMiddle(printable(label), room)}${end}`
+}
+
+const printable = (text: string): string => text.replaceAll(/\p{Cc}/gu, " ")
+
+/** `text` in at most `columns` columns. */
+const withoutMiddle = (text: string, columns: number): string => {
+  if (CliOutput.displayWidth(text) <= columns) return text
+  const characters = [...text]
+  const head = beginning(characters, Math.floor((columns - 1) / 3))
+  const tail = beginning(characters.reverse(), columns - 1 - CliOutput.displayWidth(head.join("")))
+  return `${head.join("")}…${tail.reverse().join("")}`
+}
+
+/** As many of the first characters as fit into `columns`. */
+const beginning = (characters: readonly string[], columns: number): string[] => {
+  let used = 0
+  const end = characters.findIndex((character) => {
+    used += CliOutput.displayWidth(character)
+    return used > columns
+  })
+  return characters.slice(0, end < 0 ? undefined : end)
+}
 
 export class Display {
   private readonly running = new Map<Job, Running>()
@@ -111,7 +154,7 @@ export class Display {
       running === undefined ? "" : ` ${formatSeconds((performance.now() - running.started) / 1000)}`
     const others = gives(job).length - 1
     const failures = outcomes.flatMap((outcome) => (outcome.status === "done" ? [] : [outcome]))
-    // What was not begun is told once, at the end, with what it waited for.
+    // Units that were not started are reported once, at the end, with the one they waited for.
     if (failures.some(({ without }) => without !== undefined)) return
     const count = `[${this.ended}/${this.jobs}]`
     if (failures.length < outcomes.length) {
@@ -127,13 +170,10 @@ export class Display {
   /** Redraws the live lines, in one piece so that they do not flicker, with `above` printed over them. */
   private draw(above = "") {
     const elapsed = formatSeconds((performance.now() - this.began) / 1000)
-    const running = [...this.running].map(([job, { progress }]) => {
-      const part = progress === undefined || progress.total === 0 ? 0 : progress.done / progress.total
-      const full = Math.round(part * barWidth)
-      const bar = `${"█".repeat(full)}${"░".repeat(barWidth - full)}`
-      const percent = String(Math.floor(part * 100)).padStart(3)
-      return `  ${bar} ${percent} % ${job.unit.label} ${progress?.note ?? ""}`.replaceAll(/\p{Cc}/gu, " ")
-    })
+    const columns = this.target.columns || defaultColumns
+    const running = [...this.running].map(([{ unit }, { progress }]) =>
+      progressLine(unit.label, progress, columns),
+    )
     // What does not fit on the screen could not be erased again.
     const room = Math.max(1, (this.target.rows || 24) - 3)
     const hidden = running.length - room

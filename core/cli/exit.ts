@@ -2,7 +2,7 @@ import { Data, Effect } from "effect"
 
 /**
  * The end of a command with an exit code: 1 where units failed or figures are off, 2 where the input was refused.
- * What there is to say was said already, or is `message`.
+ * `message` is empty where everything was said already.
  */
 export class ExitCode extends Data.TaggedError("ExitCode")<{
   readonly code: number

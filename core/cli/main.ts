@@ -37,7 +37,7 @@ const main = Effect.gen(function* () {
   )
 })
 
-/** A person's mistake is told in one message; only a defect shows its stack. */
+/** A person's mistake gets one message; only a defect shows its stack. */
 const tell = (cause: Cause.Cause<unknown>): number => {
   if (Cause.hasInterruptsOnly(cause)) return 130
   const error = Cause.findError(cause)
@@ -56,7 +56,7 @@ const tell = (cause: Cause.Cause<unknown>): number => {
   return 2
 }
 
-// A reader that goes away (`| head -1`) ends nothing: what is computed is kept. A disk that is full is told.
+// A reader that goes away (`| head -1`) stops nothing: what is computed is kept. A full disk is reported.
 process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
   if (cause.code === "EPIPE") return
   process.stderr.write(`${fileError("write", "standard output", cause).message}\n`)

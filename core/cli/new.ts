@@ -27,9 +27,9 @@ export const newCommand = Command.make(
     process.stdout.write(`wrote ${plugin}
 wrote ${test}
 
-its test:
+run its test:
   bun test ${test}
-in a file in pipelines/:
+use it in a file in pipelines/:
   import { ${identifier} } from "../${plugin}"
   ${identifier}({ ${given.join(", ")} })
 `)
@@ -73,7 +73,7 @@ export const writePlugin: (
     )
   }
   for (const { path } of stages.flatMap((stage) => placesOf(stage, name))) {
-    if (yield* exists(join(project, path))) return yield* refuse(`the name is taken: there is ${path}`)
+    if (yield* exists(join(project, path))) return yield* refuse(`the name is taken by ${path}`)
   }
   const identifier = name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
   const [plugin, test] = placesOf(stage, name)
@@ -82,7 +82,7 @@ export const writePlugin: (
   )
   if (files.some(({ text }) => new RegExp(`\\b${identifier}\\b`).test(text))) {
     return yield* refuse(
-      `${identifier} stands for something else in the new files; choose another name, such as my-${name}`,
+      `${identifier} already means something else in the new files; choose another name, such as my-${name}`,
     )
   }
   const load = Effect.tryPromise({

@@ -113,13 +113,13 @@ export const pipelineCommand = Command.make(
       const todo = plan.jobs.length
       process.stderr.write(
         todo === 0
-          ? `${definition.name}: nothing to do, all ${plural(graph.units.length, "unit")} were run before\n`
+          ? `${definition.name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
           : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}\n`,
       )
       const began = performance.now()
       const display = new Display(plan, process.stderr)
       const summary = yield* Effect.gen(function* () {
-        yield* onSignal(() => display.log("stopping: what runs saves its state first"))
+        yield* onSignal(() => display.log("stopping: running jobs save their state first"))
         const run = yield* workerProcesses({
           file: path,
           parameters: parameters as object,
@@ -134,7 +134,7 @@ export const pipelineCommand = Command.make(
         Effect.scoped,
         Effect.ensuring(Effect.sync(display.close)),
         Effect.onInterrupt(() =>
-          Effect.sync(() => process.stderr.write("stopped; the same command goes on from here\n")),
+          Effect.sync(() => process.stderr.write("stopped; the same command resumes from here\n")),
         ),
       )
       const pages = yield* publish(join(out, definition.name), plan, summary)
@@ -162,7 +162,7 @@ const withAssignments = <E>(error: E, assignments: readonly string[]): E | Inval
       })
     : error
 
-/** Tells a person at once that a signal was heard: the interruption that it leads to may take a minute. */
+/** Tells at once that a signal was received: the interruption that follows may take a minute. */
 const onSignal = (tell: () => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -176,17 +176,17 @@ const onSignal = (tell: () => void) =>
       }),
   )
 
-/** As many processes as there are cores, as far as their memory reaches: four fifths of it, at least one. */
+/** As many processes as there are cores and as four fifths of the memory hold; at least one. */
 const defaultProcesses = (memory: number): number =>
   Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * totalmem()) / Math.max(1, memory))))
 
-/** Says before the start that the disk will not do; the estimate may be wrong, so it does not refuse. */
+/** Warns before the start that the disk is too small; the estimate may be wrong, so nothing is refused. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
-  const { bavail, bsize } = yield* attempt("look at the disk of", out, () => fs.statfs(out))
+  const { bavail, bsize } = yield* attempt("find the free space of", out, () => fs.statfs(out))
   const needed = plan.estimate.disk + plan.estimate.scratch
   if (needed > bavail * bsize) {
     process.stderr.write(
-      `warning: about ${formatBytes(needed)} will be needed in ${out}, ${formatBytes(bavail * bsize)} are free\n`,
+      `warning: this run needs about ${formatBytes(needed)} in ${out}, where ${formatBytes(bavail * bsize)} are free\n`,
     )
   }
 })
@@ -242,11 +242,11 @@ const report = (summary: Summary, pages: readonly string[], seconds: number, jso
   const begun = failures.filter(({ without }) => without === undefined).length
   const waited = failures.length - begun
   process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} not begun`} in ${formatSeconds(seconds)}\n`,
+    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} not started`} in ${formatSeconds(seconds)}\n`,
   )
   for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
     const waiting = failures.filter(({ without }) => without === unit).length
-    const others = waiting === 0 ? "" : ` (${plural(waiting, "unit")} that need it were not begun)`
+    const others = waiting === 0 ? "" : ` (${plural(waiting, "dependent unit")} not started)`
     const at = step === undefined ? "" : ` at step ${step}`
     process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
   }

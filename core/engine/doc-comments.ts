@@ -100,21 +100,20 @@ const collect = async (
   }
 }
 
-/** The comment that ends on the line above a property, or that follows it on its line. */
+/** The comment right above or before a property, or behind it on its line. */
 const commentAt = ({ text, comments }: Source, { start, end }: ObjectProperty): string => {
   const above = comments.filter((comment) => comment.end <= start).at(-1)
   const after = comments.find((comment) => comment.start >= end)
-  if (
-    above !== undefined &&
-    /^\n?[ \t]*$/.test(text.slice(above.end, start)) &&
-    beginsLine(text, above.start)
-  )
-    return cleaned(above.value)
+  if (above !== undefined) {
+    const between = text.slice(above.end, start)
+    const behindAnother = between.includes("\n") && !beginsLine(text, above.start)
+    if (/^[ \t]*\r?\n?[ \t]*$/.test(between) && !behindAnother) return cleaned(above.value)
+  }
   if (after !== undefined && /^,?[ \t]*$/.test(text.slice(end, after.start))) return cleaned(after.value)
   return ""
 }
 
-/** Whether only space stands before this on its line: else it is the comment of what does. */
+/** Whether only space stands before this on its line: else it is a comment on what does. */
 const beginsLine = (text: string, start: number): boolean =>
   text.slice(text.lastIndexOf("\n", start - 1) + 1, start).trim() === ""
 

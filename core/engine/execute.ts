@@ -17,7 +17,7 @@ export interface Failure {
   readonly status: "diverged" | "failed"
   readonly reason: string
   readonly step?: number
-  /** The failed unit that it could not do without: it was not begun. */
+  /** The failed unit that it could not do without: it was not started. */
   readonly without?: Unit
 }
 
@@ -71,7 +71,7 @@ export const execute = Effect.fn("execute")(function* (
           })
         : gives(job).map((key): UnitOutcome => {
             const cause = without.without ?? without.key
-            const reason = `not begun: it takes what ${units.get(cause)!.label} should have given`
+            const reason = `not started: it needs the output of ${units.get(cause)!.label}`
             return { key, status: "failed", reason, without: cause }
           })
     for (const outcome of outcomes) yield* Deferred.succeed(pending.get(outcome.key)!, outcome)

@@ -70,7 +70,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
             })),
           }
 
-    /** A estimate, which refuses what the options alone do not show: steps beyond the end of the run. */
+    /** An estimate also refuses what the options alone do not show, such as steps beyond the end of the run. */
     const estimated = (body: () => ReturnType<typeof estimateOf>, { name }: AnyPlugin) => {
       // Refused options would mislead it; the problems are reported instead.
       if (problems.size > 0) return noEstimate

@@ -20,7 +20,7 @@ export type UnitOutcome =
       readonly status: "diverged" | "failed"
       readonly reason: string
       readonly step?: number
-      /** The key of the unit whose artifact it could not do without: it was not begun. */
+      /** The key of the unit whose artifact it could not do without: it was not started. */
       readonly without?: string
     }
 

@@ -2,7 +2,7 @@
 import { readdir, stat } from "node:fs/promises"
 import { basename, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import { type } from "arktype"
+import { Type, type } from "arktype"
 import { Data, Effect } from "effect"
 import type { Pipeline, Targets } from "../api/pipeline.ts"
 import { decode, InvalidInput } from "../io/decode.ts"
@@ -26,7 +26,8 @@ const Definition = type({
   name: /^[a-z0-9][a-z0-9-]*$/,
   summary: "string > 0",
   parameters: type.unknown.narrow(
-    (value, context) => typeof value === "function" || context.mustBe("an arktype"),
+    (value, context) =>
+      (value instanceof Type && value.extends("object")) || context.mustBe("an arktype of an object"),
   ),
   build: "Function",
 })
@@ -67,13 +68,16 @@ export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
 export const loadPipeline = Effect.fn("loadPipeline")(function* (path: string) {
   const module = yield* Effect.tryPromise({
     try: (): Promise<Readonly<Record<string, unknown>>> => import(pathToFileURL(path).href),
-    catch: (cause) => threw(path, "when it was loaded", cause),
+    catch: (cause) => threw(path, "while loading", cause),
   })
   if (module.default === undefined) {
     const names = Object.keys(module)
     return yield* new PipelineFileError({
       file: path,
-      found: names.length === 0 ? "it exports nothing" : `it exports ${names.join(", ")} but no default`,
+      found:
+        names.length === 0
+          ? "it exports nothing"
+          : `it exports ${names.join(", ")}, but has no default export`,
       expected: "`export default pipeline({ … })` was expected",
     })
   }
@@ -91,7 +95,7 @@ export const openPipeline = Effect.fn("openPipeline")(function* (
   const targets = yield* Effect.try({
     try: () => definition.build(parameters),
     catch: (cause) =>
-      cause instanceof InvalidInput ? cause : threw(path, "while it built its graph", cause),
+      cause instanceof InvalidInput ? cause : threw(path, "while building its graph", cause),
   })
   // A file may return anything, whatever the types say: nothing, a promise.
   if (Object.keys((targets as Targets | null | undefined) ?? {}).length === 0) {
@@ -105,12 +109,12 @@ export const openPipeline = Effect.fn("openPipeline")(function* (
 })
 
 const threw = (file: string, when: string, thrown: unknown) => {
-  // Bun tells everything that keeps a file from being read at once; the first of it is what to mend first.
+  // Bun tells everything that keeps a file from being read at once; the first problem is the one to fix first.
   const cause: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
   return new PipelineFileError({
     file,
-    found: `it threw ${when}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}${placeOf(cause, file)}`,
-    expected: "mend the file and start again",
+    found: `it threw an error ${when}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}${placeOf(cause, file)}`,
+    expected: "fix the file and start again",
   })
 }
 

@@ -10,7 +10,7 @@ import type { Missing, UnitOutcome } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
 import { gives, type Job } from "./plan.ts"
 
-/** A worker process that ended by itself, or that cannot work on what it was told. */
+/** A worker process that ended by itself, or that refused its job. */
 export class WorkerLost extends Data.TaggedError("WorkerLost")<{ readonly reason: string }> {
   override get message() {
     return this.reason
@@ -54,7 +54,7 @@ export interface WorkerSettings {
 /** The last lines of standard error that a crash is reported with. */
 const keptLines = 20
 
-/** Saving the state of a large model takes its time; longer than this, a worker that was told to stop hangs. */
+/** Saving the state of a large model takes a while; a worker that needs longer than this to stop hangs. */
 const longestStop = "2 minutes"
 
 class Worker {
@@ -80,10 +80,10 @@ class Worker {
     })
     child.on("error", (cause) => this.lose(`a worker process cannot be started: ${cause.message}`))
     child.on("close", (code, signal) => {
-      const how = signal === null ? `with exit code ${code}` : `by ${signal}`
-      const hint = signal === "SIGKILL" ? " (often: out of memory; try a smaller --jobs)" : ""
-      const said = this.errors.length === 0 ? "" : `; its last words:\n${this.errors.join("\n")}`
-      this.lose(`the worker process was ended ${how}${hint}${said}`)
+      const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
+      const hint = signal === "SIGKILL" ? " (often because memory ran out: try a smaller --jobs)" : ""
+      const said = this.errors.length === 0 ? "" : `; its last output:\n${this.errors.join("\n")}`
+      this.lose(`the worker process ${how}${hint}${said}`)
     })
     // A worker that is gone is noticed by `close`; writing to it must not throw as well.
     child.stdin!.on("error", () => {})
@@ -174,7 +174,12 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
           Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
         )
         if (reply.type === "finished") return reply.outcomes
-        return lostOutcomes(job, reply.type === "refused" ? reply.reason : `it answered ${reply.type}`)
+        return lostOutcomes(
+          job,
+          reply.type === "refused"
+            ? reply.reason
+            : `the worker process replied "${reply.type}", which was not expected`,
+        )
       }),
     ).pipe(Effect.catch((lost) => Effect.succeed(lostOutcomes(job, lost.reason))))
   return run

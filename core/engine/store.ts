@@ -156,7 +156,7 @@ const storeAt = (root: string): Store["Service"] => {
     for (const file of manifest.files) {
       const path = join(data, file.path)
       if (relative(data, path).startsWith("..")) {
-        const found = `${JSON.stringify(file.path)} leads out of the artifact's folder`
+        const found = `${JSON.stringify(file.path)} points outside the artifact's folder`
         return yield* new FileError({ path: join(folder, "manifest.json"), doing: "read", found })
       }
       const digest = yield* digestOf(path)
@@ -164,7 +164,7 @@ const storeAt = (root: string): Store["Service"] => {
         return yield* new FileError({
           path,
           doing: "read",
-          found: "its content is not what was written (the SHA-256 differs)",
+          found: "its content has changed since it was written (its SHA-256 differs)",
           advice: removeToRemake(folder),
         })
       }
@@ -199,7 +199,7 @@ const storeAt = (root: string): Store["Service"] => {
   }
 }
 
-const removeToRemake = (folder: string): string => `Remove ${folder} to have it made again`
+const removeToRemake = (folder: string): string => `Remove ${folder} to have it computed again`
 
 /** What a file of an artifact's folder tells of it; a power cut may have left it empty. */
 const readIn = <T extends type.Any>(folder: string, name: string, schema: T) =>

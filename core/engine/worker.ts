@@ -69,7 +69,7 @@ class Session {
         return say({
           type: "refused",
           reason:
-            "the pipeline file, a plugin or a file that one reads was edited after the start; start again to use the new one",
+            "the pipeline file, a plugin, or a file that a plugin reads was changed after the start; start again to use the new version",
         })
       }
       if (usesBackend(job) && !this.started) {
@@ -118,7 +118,7 @@ process.on("SIGTERM", stop)
 const lines = createInterface({ input: process.stdin })
 lines.on("line", (line) => {
   const request = Request(JSON.parse(line))
-  if (request instanceof type.errors) throw new Error(`a request that cannot be read: ${request.summary}`)
+  if (request instanceof type.errors) throw new Error(`invalid request: ${request.summary}`)
   if (request.type === "stop") {
     stop()
     return

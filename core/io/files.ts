@@ -25,10 +25,10 @@ const reasons: Record<string, readonly [found: string, advice?: string]> = {
   ENOENT: ["there is no such file or folder"],
   EACCES: ["permission denied"],
   EPERM: ["permission denied"],
-  EISDIR: ["it is a folder, a file was expected"],
-  ENOTDIR: ["part of the path is a file, a folder was expected"],
-  ELOOP: ["its symbolic links lead back to themselves"],
-  EEXIST: ["a file of that name is there already"],
+  EISDIR: ["it is a folder; a file was expected"],
+  ENOTDIR: ["part of the path is a file; a folder was expected"],
+  ELOOP: ["its symbolic links form a loop"],
+  EEXIST: ["a file of that name already exists"],
   EROFS: ["the file system is read-only", "Choose another folder with --out"],
   ENOSPC: ["the disk is full", "Free some space and start again: what is finished is kept"],
   EDQUOT: ["the disk quota is used up", "Free some space and start again: what is finished is kept"],
@@ -66,7 +66,7 @@ export const readBytes = (
       throw new FileError({
         path,
         doing: "read",
-        found: `it has ${size} bytes, at most ${limit} were expected`,
+        found: `it has ${size} bytes; at most ${limit} were expected`,
       })
     }
     const { buffer, byteOffset, byteLength } = await fs.readFile(path)

@@ -9,7 +9,8 @@ export class OutInUse extends Data.TaggedError("OutInUse")<{
   readonly process: string
 }> {
   override get message() {
-    return `--out ${this.out}: process ${this.process} is working there; wait for it, or choose another folder (is it none of this project's, remove ${join(this.out, "lock")})`
+    const holder = this.process === "unknown" ? "another process" : `process ${this.process}`
+    return `--out ${this.out} is in use by ${holder}: wait for it to end, or choose another folder. If it is not a run of this project, remove ${join(this.out, "lock")}`
   }
 }
 

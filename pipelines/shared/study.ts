@@ -55,7 +55,7 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   const problemsOf = (axis: string, wanted: Values, run: Values): readonly string[] => {
     const others = wanted.filter((value) => !run.includes(value))
     if (wanted.length > 0 && others.length === 0) return []
-    return [`the ${axis} to watch must be some of ${list(run)} (was ${list(wanted)})`]
+    return [`the ${axis} to watch must be some of ${list(run)} (was ${list(others)})`]
   }
   const names = arms.map(({ name }) => name)
   const problems = [

@@ -42,9 +42,9 @@ test("watched runs that are not run are refused, all at once", () => {
   expect(() => watched(given)).toThrow(
     [
       "the runs that probes watch:",
-      "  arms: found SimCSE, some of those that are run were expected: vanilla, SimCSE(0.05), SimCSE(0.1), SimCSE(0.3), SimCSE(0.4), SimCSE(0.5)",
-      "  learning rates: found none, some of those that are run were expected: 1e-5",
-      "  seeds: found 3, some of those that are run were expected: 1, 2",
+      "  the arms to watch must be some of vanilla, SimCSE(0.05), SimCSE(0.1), SimCSE(0.3), SimCSE(0.4), SimCSE(0.5) (was SimCSE)",
+      "  the learning rates to watch must be some of 1e-5 (was none)",
+      "  the seeds to watch must be some of 1, 2 (was 3)",
     ].join("\n"),
   )
 })

@@ -20,6 +20,9 @@ export interface Running {
 
 const project = join(import.meta.dir, "..", "..", "..")
 
+/** The program that a person starts. */
+export const main = join(project, "core", "cli", "main.ts")
+
 /** Starts a command of the project in `folder`, by default this one. */
 export const start = (args: readonly string[], folder = project): Running => {
   const child = spawn(process.execPath, [join(folder, "core", "cli", "main.ts"), ...args], {

@@ -52,7 +52,7 @@ describe("a whole run", () => {
 
     const second = await command(sample(out))
     expect(second.code).toBe(0)
-    expect(second.stderr).toContain("nothing to do, all 10 units were run before")
+    expect(second.stderr).toContain("nothing to do: all 10 units are done")
     expect(second.stdout).toBe(`report: ${page}\n`)
 
     const alone = freshOut()
@@ -124,7 +124,9 @@ describe("exit codes", () => {
     expect(ended.code).toBe(1)
     const { made, failures } = json(ended)
     expect(made).toBe(4)
-    const reason = expect.stringContaining("the worker process was ended by SIGKILL (often: out of memory")
+    const reason = expect.stringContaining(
+      "the worker process was killed by SIGKILL (often because memory ran out",
+    )
     expect(failures).toMatchObject([
       { unit: "sample-walk lr=2 seed=1", status: "failed", reason },
       { unit: "sample-watch lr=2 seed=1", status: "failed", reason },
@@ -145,7 +147,7 @@ describe("a run that is stopped", () => {
     const { code, stderr, stdout } = await stopped.ended
     expect([code, stdout]).toEqual([130, ""])
     expect(stderr).toEndWith(
-      "stopping: what runs saves its state first\nstopped; the same command goes on from here\n",
+      "stopping: running jobs save their state first\nstopped; the same command resumes from here\n",
     )
     expect(alive(workers)).toEqual([])
     expect(existsSync(join(out, "lock"))).toBe(false)
@@ -182,7 +184,7 @@ describe("a run that is stopped", () => {
     const other = await command(sample(out, endless))
     expect(other.code).toBe(2)
     expect(other.stderr).toBe(
-      `--out ${out}: process ${killed.pid} is working there; wait for it, or choose another folder (is it none of this project's, remove ${out}/lock)\n`,
+      `--out ${out} is in use by process ${killed.pid}: wait for it to end, or choose another folder. If it is not a run of this project, remove ${out}/lock\n`,
     )
 
     killed.signal("SIGKILL")
@@ -207,24 +209,34 @@ test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is told
 })
 
 describe("input that is refused", () => {
-  /** Exit code 2, one message on standard error without a stack, and no folder of results. */
+  /** Exit code 2, one message on standard error without a stack, nothing on standard output. */
   const refused = async (args: readonly string[], message: string) => {
-    const { code, stderr } = await command(args)
-    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(message) })
+    const { code, stderr, stdout } = await command(args)
+    expect({ code, stderr, stdout }).toEqual({
+      code: 2,
+      stderr: expect.stringContaining(message),
+      stdout: "",
+    })
     expect(stderr).not.toMatch(/\n\s+at /)
+    return stderr
   }
 
   const pipelines = {
     "throws.ts": [
       "const a = 1\n\nthrow new Error('no ' + a)",
-      "it threw when it was loaded: Error: no 1 (line 3)",
+      "it threw an error while loading: Error: no 1 (line 3)",
     ],
-    "unreadable.ts": ["\nexport default = {", "it threw when it was loaded"],
+    "unreadable.ts": ["\nexport default = {", "it threw an error while loading"],
     "nothing.ts": ["const a = 1", "it exports nothing; `export default pipeline({ … })` was expected"],
-    "named.ts": ["export const a = 1", "it exports a but no default"],
+    "named.ts": ["export const a = 1", "it exports a, but has no default export"],
     "null.ts": [
-      'export default { name: "x", summary: "x", parameters: () => ({}), build: () => null }',
+      `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
+export default { name: "x", summary: "x", parameters: type({}), build: () => null }`,
       "build returned no targets",
+    ],
+    "function.ts": [
+      'export default { name: "x", summary: "x", parameters: () => ({}), build: () => null }',
+      "parameters must be an arktype of an object (was ",
     ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const
@@ -238,7 +250,12 @@ describe("input that is refused", () => {
     await Promise.all([
       ...Object.entries(pipelines).map(([name, [, message]]) => refused(open(name), message)),
       refused(open("absent.ts"), "absent.ts: there is no such file"),
-      refused(["pipeline", "absent"], "looked for"),
+      refused(
+        ["pipeline", "absent"],
+        "absent: there is no such file; pipelines/ has mini.ts, paper.ts, quickstart.ts",
+      ),
+      refused(["pipeline", "quikstart.ts"], "there is no such file; did you mean quickstart.ts?"),
+      refused(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file"),
     ])
     expect(existsSync(out)).toBe(false)
   }, 20_000)
@@ -248,17 +265,100 @@ describe("input that is refused", () => {
     const file = join(root, "file")
     writeFileSync(file, "")
     await Promise.all([
-      refused(sample(out, [], ["--jbos", "2"]), "--jobs"),
-      refused(sample(out, [], ["--jobs", "0"]), "--jobs 0: a number from 1 to 1024 was expected"),
       refused(sample(out, [], ["--backend", "gpu"]), "--backend gpu: there is no such backend"),
-      refused(sample(out, ["sedes=1", "count=x"]), "there is no option sedes; did you mean seeds?"),
+      refused(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?"),
       refused(sample(out, ["count=0"]), "sample-source: count must be"),
-      refused(sample(file), `cannot make ${file}: a file of that name is there already`),
-      refused(sample(join(file, "deep")), "part of the path is a file, a folder was expected"),
-      refused(["pipelin", "x"], 'Unknown subcommand "pipelin"'),
+      refused(sample(file), `cannot make ${file}: a file of that name already exists`),
+      refused(sample(join(file, "deep")), "part of the path is a file; a folder was expected"),
     ])
     expect(existsSync(out)).toBe(false)
   }, 20_000)
+})
+
+test.each([
+  ["", "kasosei: expected pipeline, doctor, plugins, new or bench; kasosei --help tells what they do"],
+  ["pipelin x", "there is no command pipelin; did you mean pipeline?"],
+  ["xyz", "there is no command xyz; expected pipeline, doctor, plugins, new or bench"],
+  [
+    "bench",
+    "bun run bench: expected finetune, fisher, mlm or simcse; bun run bench --help tells what they do",
+  ],
+  ["bench finetun", "there is no command bench finetun; did you mean finetune?"],
+  [
+    "bench finetune --model huge",
+    'bench finetune: --model must be "base", "large", "medium", "mini", "small" or "tiny" (was "huge")',
+  ],
+  ["pipeline", "give a pipeline file: mini.ts, paper.ts, quickstart.ts or a path"],
+  ["pipeline x y", 'unexpected "y"; usage: bun run pipeline [flags] <file>'],
+  ["pipeline x --jbos 2", "there is no flag --jbos; did you mean --jobs?"],
+  ["pipeline x --frobnicate", "there is no flag --frobnicate; bun run pipeline --help lists the flags"],
+  ["pipeline x --jobs 0", '--jobs must be an integer from 1 to 1024 (was "0")'],
+  ["pipeline x --jobs many", '--jobs must be an integer from 1 to 1024 (was "many")'],
+  ["pipeline x --jobs", "--jobs needs a value: --jobs N"],
+  ["pipeline x --jobs 1 --jobs 2", "--jobs was given 2 times; once was expected"],
+  ["pipeline x --threads 1.5", '--threads must be an integer from 1 to 1024 (was "1.5")'],
+  ["pipeline x --precision fp8", '--precision must be fp32 or bf16 (was "fp8")'],
+  ["pipeline x --precision bf61", '--precision must be fp32 or bf16 (was "bf61"); did you mean bf16?'],
+  ["pipeline x --plan=maybe", '--plan takes no value (was "maybe")'],
+  ["pipeline x --set --plan", "--set needs a value: --set name=value"],
+  [
+    "new probe",
+    "<name> is missing: the plugin's name, lower case with hyphens, such as weight-norm; usage: bun run new <stage> <name>",
+  ],
+])("`%s` is answered in one line, without the help", async (line, message) => {
+  const { code, stdout, stderr } = await command(line.split(" ").filter((arg) => arg !== ""))
+  expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: `${message}\n` })
+})
+
+describe("what is set for a pipeline", () => {
+  const plan = (...settings: readonly string[]) =>
+    command([
+      "pipeline",
+      "quickstart.ts",
+      "--plan",
+      "--backend",
+      "wasm",
+      ...settings.flatMap((text) => ["--set", text]),
+    ])
+
+  test.each([
+    ["hidden=50", "hidden must be a multiple of 4, the number of heads, from 4 to 65536 (was 50)"],
+    ["train=4", "train must be at least 16 (was 4)"],
+    ["layers=1e9", "layers must be at most 1024 (was 1000000000)"],
+    ["layers=1,2", "layers must be a number (was [1,2])"],
+    ["lr=1e-5,1e-5", "lr must be a list of different values (was [0.00001,0.00001])"],
+    ["seeds=", "seeds must be non-empty"],
+  ])("%s is refused by the name that was set", async (assignment, problem) => {
+    const { code, stdout, stderr } = await plan(assignment)
+    expect([code, stdout, stderr]).toEqual([2, "", `quickstart: --set ${assignment}: ${problem}\n`])
+  })
+
+  test("is repeated where a plugin objects to what became of it", async () => {
+    const { code, stderr } = await plan("epochs=0.0001")
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^the pipeline cannot be built \(with --set epochs=0\.0001\): fisher: .*\n$/),
+    ])
+  })
+})
+
+test("--help of a pipeline lists its parameters with their types, defaults and comments", async () => {
+  const { code, stdout, stderr } = await command(["pipeline", "--jobs", "2", "quickstart.ts", "--help"])
+  expect([code, stderr]).toEqual([0, ""])
+  expect(stdout).toContain("quickstart: The embedded toy language, offline, in minutes")
+  expect(stdout).toContain("bun run pipeline quickstart.ts [--set name=value ...] [flags]")
+  expect(stdout).toContain(
+    "\nPARAMETERS\n  layers       integer from 1 to 1024 (default 2)\n               Layers of the encoder.\n",
+  )
+  expect(stdout).toContain("  seeds        non-empty list of integers from 0 to 4294967295 (default 1..5)\n")
+  expect(stdout).toContain("--jobs N")
+  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80)
+
+  const required = await command(["pipeline", "mini.ts", "-h"])
+  expect(required.stdout).toContain("  rte          non-empty text (required)\n")
+  const general = await command(["pipeline", "--out", "x", "--help"])
+  expect(general.stdout).toContain("bun run pipeline [flags] <file>")
+  expect(general.stdout).toContain("Folder for artifacts and reports (default: out)\n")
 })
 
 test("the other commands work", async () => {

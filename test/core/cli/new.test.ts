@@ -66,7 +66,7 @@ test("the command tells what it wrote and how to use it", async () => {
   expect(stdout).toContain("shrinkPerturb({ checkpoint, perturb, shrink })\n")
   const again = await command(["new", "pretrain", "shrink-perturb"], project)
   expect([again.code, again.stdout]).toEqual([2, ""])
-  expect(again.stderr).toBe(`new pretrain shrink-perturb:\n  the name is taken: there is ${plugin}\n`)
+  expect(again.stderr).toBe(`new pretrain shrink-perturb: the name is taken by ${plugin}\n`)
 })
 
 test("what a plugin must be given is its inputs and its options without a default", async () => {
@@ -94,18 +94,18 @@ test("a name that is none, or a path, is refused", async () => {
 
 test("a name that is taken is refused, in whatever stage, and nothing is overwritten", async () => {
   for (const stage of ["probe", "data"] as const) {
-    expect(await refusal(stage, "trajectory")).toContain("there is plugins/probe/trajectory.ts")
+    expect(await refusal(stage, "trajectory")).toContain("the name is taken by plugins/probe/trajectory.ts")
   }
   const [plugin, test] = filesOf("report", "only-test")
   writeFileSync(join(project, test), "// mine")
-  expect(await refusal("report", "only-test")).toContain(`the name is taken: there is ${test}`)
+  expect(await refusal("report", "only-test")).toContain(`the name is taken by ${test}`)
   expect(readFileSync(join(project, test), "utf8")).toBe("// mine")
   expect(isThere(plugin)).toBe(false)
 })
 
 test("where one file cannot be written, or does not load under its name, none is left", async () => {
   expect(await refusal("probe", "delete")).toContain("plugins/probe/delete.ts does not load")
-  expect(await refusal("probe", "type")).toContain("type stands for something else in the new files")
+  expect(await refusal("probe", "type")).toContain("type already means something else in the new files")
   expect([...filesOf("probe", "delete"), ...filesOf("probe", "type")].filter(isThere)).toEqual([])
 
   rmSync(join(project, "test/plugins/report"), { recursive: true })
@@ -117,5 +117,8 @@ test("where one file cannot be written, or does not load under its name, none is
 test("an unknown stage is answered with those that there are", async () => {
   const { code, stderr } = await command(["new", "prob", "x"], project)
   expect(code).toBe(2)
+  expect(stderr).toBe(
+    '<stage> must be data, pretrain, finetune, probe or report (was "prob"); did you mean probe?\n',
+  )
   for (const stage of stages) expect(stderr).toContain(stage)
 })

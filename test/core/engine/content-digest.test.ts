@@ -61,7 +61,7 @@ test("what cannot be read is named, in a folder too", () => {
   said(join(root, "absent")).toThrow(`cannot read ${root}/absent: there is no such file or folder`)
   said(join(file("plain", ""), "x")).toThrow(`cannot read ${root}/plain/x: part of the path is a file`)
   said(within).toThrow(`cannot read ${root}/links/link: there is no such file or folder`)
-  said(join(root, "loop")).toThrow(`cannot read ${root}/loop: its symbolic links lead back to themselves`)
+  said(join(root, "loop")).toThrow(`cannot read ${root}/loop: its symbolic links form a loop`)
 })
 
 test("a device is refused instead of read without end", () => {

@@ -133,7 +133,7 @@ test("the estimate follows the costs: two processes take half as long where jobs
   expect(plan.estimate.measured).toBe(false)
 })
 
-test("what a failed unit should have given is told once: those that need it are not begun", async () => {
+test("the failure of a unit is reported once: units that need its output are not started", async () => {
   const events: Event[] = []
   const summary = await inStore(
     out,
@@ -142,9 +142,7 @@ test("what a failed unit should have given is told once: those that need it are 
   const [root, ...others] = summary.failures
   expect(root!.without).toBeUndefined()
   expect(others.map(({ without }) => without?.key)).toEqual(new Array(4).fill(root!.unit.key))
-  expect(others[0]!.reason).toContain(
-    "not begun: it takes what sample-source count=5 broken=true should have given",
-  )
+  expect(others[0]!.reason).toContain("not started: it needs the output of sample-source count=5 broken=true")
   expect(events.filter(({ type }) => type === "started").map(({ job }) => job.unit.plugin.name)).toEqual([
     "sample-source",
     "sample-listing",

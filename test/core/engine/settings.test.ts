@@ -60,10 +60,13 @@ test("the declaration decides how a text is read", async () => {
 
 test("a slip in a name is answered with the name that was meant, beside all other problems", async () => {
   const message = await refused("sedes=1", "lr=0", "size=huge", "steps=1.5")
-  expect(message).toContain("there is no option sedes; did you mean seeds?")
-  expect(message).toContain("lr[0] must be positive (was 0)")
-  expect(message).toContain("size must be")
-  expect(message).toContain("steps must be an integer")
+  expect(message).toContain("there is no parameter sedes; did you mean seeds?")
+  expect(message).toContain("--set lr=0: lr[0] must be positive (was 0)")
+  expect(message).toContain("--set size=huge: size must be")
+  expect(message).toContain("--set steps=1.5: steps must be an integer")
+  expect(await refused("size=tniy")).toBe(
+    'declared: --set size=tniy: size must be "mini" or "tiny" (was "tniy"); did you mean tiny?',
+  )
 })
 
 test("learning rates that are no rates are refused", async () => {
@@ -72,11 +75,37 @@ test("learning rates that are no rates are refused", async () => {
 
 test("empty lists, ranges that run backwards, doubled and nameless settings are refused", async () => {
   expect(await refused("seeds=")).toContain("seeds")
-  const expected = "--set seeds: a range of integers such as 1..30 was expected, found "
-  expect(await refused("seeds=3..1")).toContain(`${expected}3..1, whose end comes before its start`)
+  const expected = "a range of integers, such as 1..30, was expected, found "
+  expect(await refused("seeds=3..1")).toBe(
+    `declared: --set seeds=3..1: ${expected}3..1, whose end comes before its start`,
+  )
   expect(await refused("seeds=1..1e9")).toContain(`${expected}1..1e9, which has more than 100000 values`)
+  expect(await refused(`arms=${"a,".repeat(40)}1..0`)).toContain(`--set arms=${"a,".repeat(27)}…: `)
   expect(await refused("seeds=1..2.5")).toContain(`${expected}1..2.5`)
   expect(await refused("lr=NaN")).toContain('(was "NaN")')
-  expect(await refused("seeds=1", "seeds=2")).toContain("given twice")
-  expect(await refused("seeds")).toContain("name=value was expected")
+  expect(await refused("seeds=1", "seeds=2")).toBe(
+    "declared: --set seeds=2: seeds is set already, by --set seeds=1",
+  )
+  expect(await refused("seeds")).toBe("declared: --set seeds: name=value was expected")
+})
+
+test("a value of the right type is judged as such, whatever else its text may mean", async () => {
+  expect(await refused("seeds=1,-1")).toContain("seeds[1] must be non-negative (was -1)")
+  expect(await refused("seeds=")).toContain("seeds must be non-empty")
+  expect(await refused("steps=1,2")).toContain("steps must be a number (was [1,2])")
+})
+
+test("what must be set is asked for, unless its text was refused", async () => {
+  const demanding = pipeline({
+    name: "demanding",
+    summary: "A required parameter",
+    parameters: type({ "+": "reject", data: "string > 0", seeds: "number[]" }),
+    build: () => ({}),
+  })
+  const message = async (...settings: readonly string[]) =>
+    (await Effect.runPromise(Effect.flip(parametersOf(demanding, settings)))).message
+  expect(await message("seeds=1")).toBe("demanding: data must be given (non-empty text), with --set data=…")
+  expect(await message("seeds=3..1", "data=x")).toBe(
+    "demanding: --set seeds=3..1: a range of integers, such as 1..30, was expected, found 3..1, whose end comes before its start",
+  )
 })

@@ -59,8 +59,8 @@ test("a file that was altered is refused when it is read, with what to do", asyn
       return yield* Effect.flip(store.open(unit))
     }),
   )
-  expect(error.message).toContain("the SHA-256 differs")
-  expect(error.message).toContain("to have it made again")
+  expect(error.message).toContain("its SHA-256 differs")
+  expect(error.message).toContain("to have it computed again")
 })
 
 test("an artifact gives way to a new one only when that is whole", async () => {
@@ -96,10 +96,10 @@ test("a manifest that a power cut left empty is told with what to do", async () 
   )
   expect(message).toEqual([
     expect.stringMatching(
-      /^cannot read FOLDER\/manifest.json: it is not JSON .* Remove FOLDER to have it made/,
+      /^cannot read FOLDER\/manifest.json: it is not JSON .* Remove FOLDER to have it computed again$/,
     ),
     expect.stringMatching(
-      /^cannot read FOLDER\/manifest.json: .*key must be .* Remove FOLDER to have it made/,
+      /^cannot read FOLDER\/manifest.json: .*key must be .* Remove FOLDER to have it computed again$/,
     ),
   ])
 })
@@ -134,13 +134,13 @@ test("a manifest cannot lead out of its folder", async () => {
       return yield* Effect.flip(store.open(unit))
     }),
   )
-  expect(error.message).toContain("leads out of the artifact's folder")
+  expect(error.message).toContain("points outside the artifact's folder")
 })
 
 test("one process at a time works on a folder; a lock whose process is gone is taken over", async () => {
   const lock = Effect.scoped(lockOut(out))
   const second = Effect.scoped(Effect.andThen(lockOut(out), Effect.flip(Effect.scoped(lockOut(out)))))
-  expect((await Effect.runPromise(second)).message).toContain("is working there")
+  expect((await Effect.runPromise(second)).message).toContain("is in use by process")
   await Effect.runPromise(lock)
   await fs.writeFile(join(out, "lock"), "999999999\n")
   await Effect.runPromise(lock)

@@ -54,6 +54,6 @@ test("a folder of results is locked until the scope ends, and a second process i
     return yield* Effect.flip(Effect.scoped(lockOut(out)))
   })
   const { message } = await Effect.runPromise(Effect.scoped(body))
-  expect(message).toContain(`--out ${out}: process ${process.pid} is working there`)
+  expect(message).toContain(`--out ${out} is in use by process ${process.pid}: wait`)
   expect(existsSync(join(out, "lock"))).toBe(false)
 })

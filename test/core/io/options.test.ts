@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { type } from "arktype"
-import { describeOptions, nearestName, optionProblems } from "../../../core/io/options.ts"
+import { describeOptions, nearestName, optionProblems, settingText } from "../../../core/io/options.ts"
 
 const Options = type({
   "+": "reject",
@@ -15,10 +15,10 @@ const Options = type({
 test("options are described by name, with what is expected and the default", () => {
   const described = describeOptions(Options)
   expect([...described].sort((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
-    { name: "dropout", expected: "number < 1 & >= 0", fallback: "0.1" },
-    { name: "limit", expected: "integer & >= 1", fallback: null },
-    { name: "path", expected: "non-empty string", fallback: undefined },
-    { name: "seeds", expected: expect.stringContaining("[]"), fallback: "[1,2]" },
+    { name: "dropout", expected: "number >= 0 and < 1", fallback: "0.1" },
+    { name: "limit", expected: "integer >= 1", fallback: null },
+    { name: "path", expected: "non-empty text", fallback: undefined },
+    { name: "seeds", expected: "list of integers >= 0", fallback: "1,2" },
   ])
   const narrowed = Options.narrow(({ path }) => path !== "x")
   expect(describeOptions(narrowed)).toEqual(described)
@@ -34,20 +34,55 @@ test("all that is wrong is told at once, with what was found", () => {
   expect(problems({ dropuot: 0.2, dropout: 1, seeds: [1, -1], limit: "ten" })).toEqual([
     "dropout must be less than 1 (was 1)",
     'limit must be a number (was "ten")',
-    "path must be a string (was missing)",
+    "path must be given (non-empty text)",
     "seeds[1] must be non-negative (was -1)",
     "there is no option dropuot; did you mean dropout?",
   ])
   expect(problems({ path: "a", colour: 1 })).toEqual([
-    expect.stringMatching(/^there is no option colour; it knows .*dropout/),
+    expect.stringMatching(/^there is no option colour; known are .*dropout/),
   ])
 })
 
-test("the nearest name is at most two edits away", () => {
+test("types are described in words", () => {
+  const words = (schema: type.Any) => describeOptions(type({ option: schema }))[0]!.expected
+  expect(words(type("string"))).toBe("text")
+  expect(words(type("number"))).toBe("number")
+  expect(words(type("1 <= number.integer <= 9"))).toBe("integer from 1 to 9")
+  expect(words(type("0 < number <= 100"))).toBe("number > 0 and <= 100")
+  expect(words(type("number % 4"))).toBe("multiple of 4")
+  expect(words(type("number % 4").describe("a multiple of 4, the number of heads"))).toBe(
+    "multiple of 4, the number of heads",
+  )
+  expect(words(type("boolean"))).toBe("true | false")
+  expect(words(type("'tiny' | 'mini'"))).toBe("'mini' | 'tiny'")
+  expect(words(type("'a' | 'b'").array().atLeastLength(1))).toBe("non-empty list of ('a' | 'b')")
+  expect(words(type("string > 0").array())).toBe("list of non-empty texts")
+  expect(words(type({ at: "number.integer[]", "every?": "number > 0 | 'warmup'" }))).toBe(
+    "{ at: list of integers, every?: number > 0 | 'warmup' }",
+  )
+  expect(words(type("Record<string, string>"))).toBe("{ [string]: string }")
+})
+
+test("a default is shown as it is typed, a long list shortened", () => {
+  expect(settingText(1e-5)).toBe("1e-5")
+  expect(settingText([5e-6, 1e-5])).toBe("5e-6,1e-5")
+  expect(settingText([1, 2])).toBe("1,2")
+  expect(settingText([3, 4, 5])).toBe("3..5")
+  expect(settingText([1, 3, 5])).toBe("1,3,5")
+  expect(settingText([1, 2, 4, 8, 16, 32, 64, 128, 256])).toBe("1,2,4,8,16,32,64,128,…")
+  expect(settingText("tiny")).toBe("tiny")
+  expect(settingText("")).toBe("''")
+  expect(settingText(false)).toBe("false")
+  expect(settingText({ at: [0] })).toBe('{"at":[0]}')
+})
+
+test("the nearest name is one edit away, or two where the name is long", () => {
   const known = ["seed", "seeds", "lr"]
   expect(nearestName("seedz", known)).toBe("seed")
   expect(nearestName("sseds", known)).toBe("seeds")
   expect(nearestName("ssed", known)).toBe("seed")
   expect(nearestName("rl", known)).toBe("lr")
   expect(nearestName("rate", known)).toBeUndefined()
+  expect(nearestName("wat", ["data"])).toBeUndefined()
+  expect(nearestName("classifcaton", ["classification"])).toBe("classification")
 })

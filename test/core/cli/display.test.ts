@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { CliOutput } from "effect/cli"
+import { Display, progressLine, showing } from "../../../core/cli/display.ts"
+import type { Plan } from "../../../core/engine/plan.ts"
+import { inStore, planSample, sampleFile } from "../sample/study.ts"
+import { main } from "./command-line.ts"
+import { Screen } from "./screen.ts"
+
+describe("a job in one line", () => {
+  const label = "classification arm=SimCSE(0.1) lr=3e-5 seed=12"
+  const progress = { done: 37, total: 100, note: "loss 0.6931" }
+
+  test("has its bar, its percentage, its label and what it says of itself", () => {
+    expect(progressLine("mlm steps=100", progress, 80)).toBe(
+      "  ███████░░░░░░░░░░░░░  37 % mlm steps=100 loss 0.6931",
+    )
+    expect(progressLine(label, undefined, 80)).toBe(`  ${"░".repeat(20)}   0 % ${label}`)
+    expect(progressLine("a", { done: 1, total: 1, note: "" }, 80)).toBe(`  ${"█".repeat(20)} 100 % a`)
+  })
+
+  test("leaves out the middle of its label where the terminal is narrow, never the percentage or the loss", () => {
+    expect(progressLine(label, progress, 80)).toBe(
+      "  ███████░░░░░░░░░░░░░  37 % classificati…imCSE(0.1) lr=3e-5 seed=12 loss 0.6931",
+    )
+    expect(progressLine(label, progress, 40)).toBe("  ████░░░░░░  37 % cl…eed=12 loss 0.6931")
+    for (let columns = 28; columns <= 120; columns++) {
+      const line = progressLine(label, progress, columns)
+      expect(line).toContain(" 37 % ")
+      expect(line).toEndWith(" loss 0.6931")
+      expect(CliOutput.displayWidth(line)).toBeLessThanOrEqual(columns)
+    }
+  })
+
+  test("counts characters that are two columns wide, and shows control characters as spaces", () => {
+    const wide = progressLine(`語彙 ${"文".repeat(40)} seed=3`, { ...progress, note: "a\tb" }, 60)
+    expect(CliOutput.displayWidth(wide)).toBeLessThanOrEqual(60)
+    expect(wide).toMatch(/ 37 % 語彙 文+….*文 seed=3 a b$/)
+    expect(progressLine("a\nb", undefined, 60)).toEndWith(" % a b")
+  })
+
+  test("shortens a note that is longer than the line as well", () => {
+    const line = progressLine(label, { ...progress, note: "model.safetensors 12 of 1340 MB" }, 40)
+    expect(line).toStartWith("  ████░░░░░░  37 % model")
+    expect(line).toEndWith("1340 MB")
+    expect(CliOutput.displayWidth(line)).toBe(40)
+  })
+})
+
+describe("on a terminal", () => {
+  let out: string
+  let plan: Plan
+  beforeEach(async () => {
+    out = await fs.mkdtemp(join(tmpdir(), "kasosei-display-"))
+    plan = await inStore(out, planSample("lr=1"))
+  })
+  afterEach(() => fs.rm(out, { recursive: true, force: true }))
+
+  test.each([80, 40])("of %d columns every job has one whole line, below what was said", (columns) => {
+    const screen = new Screen(columns)
+    const display = new Display(plan, screen)
+    const job = plan.jobs[1]!
+    display.onEvent({ type: "started", job })
+    display.onEvent({ type: "progress", job, progress: { done: 1, total: 4, note: "loss 0.5" } })
+    display.log("first")
+    display.log("second")
+    expect(screen.cursor).toBe(false)
+    const [first, second, count, running, ...more] = screen.lines
+    expect([first, second, more]).toEqual(["first", "second", []])
+    expect(count).toMatch(/^0 of 4 jobs · [\d.]+ s$/)
+    expect(running).toMatch(/^ {2}█+░+ {2}25 % sam.*seed=1 loss 0\.5$/)
+    display.close()
+    expect([screen.lines, screen.cursor, screen.wraps]).toEqual([["first", "second"], true, true])
+  })
+
+  test("Ctrl-C leaves no part of a live line: the terminal itself writes ^C at the cursor", () => {
+    const screen = new Screen(80)
+    const display = new Display(plan, screen)
+    display.log("first")
+    screen.write("^C")
+    display.log("stopping")
+    screen.write("^C")
+    display.close()
+    expect(screen.lines).toEqual(["first", "stopping"])
+  })
+
+  test("what is shown while something is planned is gone afterwards, wider than the screen or not", async () => {
+    for (const columns of [80, 10]) {
+      const screen = new Screen(columns)
+      const seen = await Effect.runPromise(
+        showing(
+          screen,
+          "planning a-pipeline.ts …",
+          Effect.sync(() => screen.lines.length),
+        ),
+      )
+      expect([seen, screen.lines, screen.wraps]).toEqual([1, [], true])
+    }
+  })
+})
+
+test("Ctrl-C at a terminal erases the live lines, says on whole lines what happens, and exits with 130", async () => {
+  const out = await fs.mkdtemp(join(tmpdir(), "kasosei-display-"))
+  const screen = new Screen(80)
+  let onData = () => {}
+  const slow = ["lr=1", "seeds=1", "count=1000", "slow=20"].flatMap((setting) => ["--set", setting])
+  const child = Bun.spawn(
+    [process.execPath, main, "pipeline", sampleFile, "--backend", "wasm", "--out", out, ...slow],
+    {
+      terminal: {
+        cols: screen.columns,
+        rows: screen.rows,
+        data: (_, data) => {
+          screen.write(new TextDecoder().decode(data))
+          onData()
+        },
+      },
+    },
+  )
+  const running = new Promise<void>((resolve) => {
+    onData = () => {
+      if (/ [1-9] % sample-walk/.test(screen.lines.at(-1) ?? "")) resolve()
+    }
+  })
+  await running
+  expect(screen.cursor).toBe(false)
+  child.terminal!.write("\x03")
+  expect(await child.exited).toBe(130)
+  expect(screen.lines.map((line) => line.replaceAll(/[\d.]+ s\b/g, "…"))).toEqual([
+    expect.stringMatching(/^sample: 3 jobs to do, about … on \d+ × wasm$/),
+    "[1/3] sample-source count=1000 broken=false …",
+    "stopping: running jobs save their state first",
+    "stopped; the same command resumes from here",
+  ])
+  expect([screen.cursor, screen.wraps]).toEqual([true, true])
+  await fs.rm(out, { recursive: true, force: true })
+}, 20_000)
