@@ -1,41 +1,12 @@
 #!/usr/bin/env bun
-/** The commands `pipeline`, `doctor`, `bench`, `plugins` and `new`. */
+/** The program: runs its command line, and tells how that ended. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
-import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { CliError } from "effect/cli"
 import { fileError } from "../io/files.ts"
-import { version } from "../io/project.ts"
-import { benchCommand, benchOutline } from "./bench.ts"
-import { doctorCommand } from "./doctor.ts"
+import { runCommandLine } from "./command-line.ts"
 import { ExitCode } from "./exit.ts"
-import { newCommand } from "./new.ts"
-import { pipelineCommand } from "./pipeline.ts"
-import { pipelineAskedAbout, pipelineHelp } from "./pipeline-help.ts"
-import { pluginsCommand } from "./plugins.ts"
-import { presenter } from "./presenter.ts"
-
-const commands = [pipelineCommand, doctorCommand, pluginsCommand, newCommand] as const
-
-const main = Effect.gen(function* () {
-  const args = process.argv.slice(2)
-  // The measurements are looked up only where one is asked for: they import what they measure.
-  const bench = yield* args[0] === "bench" ? benchCommand : benchOutline
-  const command = Command.make("kasosei").pipe(
-    Command.withDescription(
-      "Pipelines of plugins for studying the stability and the plasticity of language models",
-    ),
-    Command.withSubcommands([...commands, bench]),
-  )
-  const file = pipelineAskedAbout(args)
-  const help = file === undefined ? undefined : yield* pipelineHelp(file)
-  yield* Command.runWith(command, { version })(help === undefined ? args : ["pipeline", "--help"]).pipe(
-    Effect.provideService(CliOutput.Presenter, presenter(help)),
-    Effect.provide(
-      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
-    ),
-  )
-})
 
 /** A person's mistake gets one message; only a defect shows its stack. */
 const tell = (cause: Cause.Cause<unknown>): number => {
@@ -68,7 +39,7 @@ process.stderr.once("error", () => {
   process.kill(process.pid, "SIGTERM")
 })
 
-main.pipe(
+runCommandLine(process.argv.slice(2), process).pipe(
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

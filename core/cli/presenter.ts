@@ -9,22 +9,28 @@ import { alternatives, missingCommandLine, usageErrorLine } from "./usage-error.
 const defaultColumns = 80
 const mostColumns = 100
 
+/** Standard output and standard error, of this process or of a test. */
+export interface Output {
+  readonly stdout: { readonly columns?: number; readonly write: (text: string) => unknown }
+  readonly stderr: { readonly write: (text: string) => unknown }
+}
+
 /** @param pipeline whose parameters the help lists */
-export const presenter = (pipeline?: PipelineHelp): CliOutput.Presenter => ({
+export const presenter = ({ stdout, stderr }: Output, pipeline?: PipelineHelp): CliOutput.Presenter => ({
   present: Effect.fnUntraced(function* (event) {
     switch (event._tag) {
       case "Version":
-        process.stdout.write(`${event.name} ${event.version}\n`)
+        stdout.write(`${event.name} ${event.version}\n`)
         return
       case "Help": {
-        if (event.reason === "Implicit") process.stderr.write(`${missingCommandLine(event.helpDoc)}\n`)
+        if (event.reason === "Implicit") stderr.write(`${missingCommandLine(event.helpDoc)}\n`)
         else {
-          const columns = Math.min(process.stdout.columns || defaultColumns, mostColumns)
+          const columns = Math.min(stdout.columns || defaultColumns, mostColumns)
           const text =
             pipeline === undefined
               ? helpText(event.helpDoc, columns)
               : pipelineHelpText(event.helpDoc, columns, pipeline)
-          process.stdout.write(`${text}\n`)
+          stdout.write(`${text}\n`)
         }
         return
       }
@@ -37,7 +43,7 @@ export const presenter = (pipeline?: PipelineHelp): CliOutput.Presenter => ({
               )
             : Effect.succeed(usageErrorLine(error, event.helpDoc)),
         )
-        process.stderr.write(`${lines.join("\n")}\n`)
+        stderr.write(`${lines.join("\n")}\n`)
       }
     }
   }),

@@ -275,90 +275,24 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
   }, 20_000)
 })
 
-test.each([
-  ["", "kasosei: expected pipeline, doctor, plugins, new or bench; kasosei --help tells what they do"],
-  ["pipelin x", "there is no command pipelin; did you mean pipeline?"],
-  ["xyz", "there is no command xyz; expected pipeline, doctor, plugins, new or bench"],
-  [
-    "bench",
-    "bun run bench: expected finetune, fisher, mlm or simcse; bun run bench --help tells what they do",
-  ],
-  ["bench finetun", "there is no command bench finetun; did you mean finetune?"],
-  [
-    "bench finetune --model huge",
-    'bench finetune: --model must be "base", "large", "medium", "mini", "small" or "tiny" (was "huge")',
-  ],
-  ["pipeline", "give a pipeline file: mini.ts, paper.ts, quickstart.ts or a path"],
-  ["pipeline x y", 'unexpected "y"; usage: bun run pipeline [flags] <file>'],
-  ["pipeline x --jbos 2", "there is no flag --jbos; did you mean --jobs?"],
-  ["pipeline x --frobnicate", "there is no flag --frobnicate; bun run pipeline --help lists the flags"],
-  ["pipeline x --jobs 0", '--jobs must be an integer from 1 to 1024 (was "0")'],
-  ["pipeline x --jobs many", '--jobs must be an integer from 1 to 1024 (was "many")'],
-  ["pipeline x --jobs", "--jobs needs a value: --jobs N"],
-  ["pipeline x --jobs 1 --jobs 2", "--jobs was given 2 times; once was expected"],
-  ["pipeline x --threads 1.5", '--threads must be an integer from 1 to 1024 (was "1.5")'],
-  ["pipeline x --precision fp8", '--precision must be fp32 or bf16 (was "fp8")'],
-  ["pipeline x --precision bf61", '--precision must be fp32 or bf16 (was "bf61"); did you mean bf16?'],
-  ["pipeline x --plan=maybe", '--plan takes no value (was "maybe")'],
-  ["pipeline x --set --plan", "--set needs a value: --set name=value"],
-  [
-    "new probe",
-    "<name> is missing: the plugin's name, lower case with hyphens, such as weight-norm; usage: bun run new <stage> <name>",
-  ],
-])("`%s` is answered in one line, without the help", async (line, message) => {
-  const { code, stdout, stderr } = await command(line.split(" ").filter((arg) => arg !== ""))
-  expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: `${message}\n` })
+test("a mistake in a command line gets one line on standard error, without the help", async () => {
+  const mistakes = [
+    [["pipelin", "x"], "there is no command pipelin; did you mean pipeline?"],
+    [["pipeline", "x", "--jobs", "many"], '--jobs must be an integer from 1 to 1024 (was "many")'],
+    [
+      ["pipeline", "quickstart.ts", "--plan", "--set", "hidden=50"],
+      "quickstart: --set hidden=50: hidden must be a multiple of 4, the number of heads, from 4 to 65536 (was 50)",
+    ],
+  ] as const
+  for (const [args, message] of mistakes) {
+    expect(await command(args)).toEqual({ code: 2, stdout: "", stderr: `${message}\n` })
+  }
 })
 
-describe("what is set for a pipeline", () => {
-  const plan = (...settings: readonly string[]) =>
-    command([
-      "pipeline",
-      "quickstart.ts",
-      "--plan",
-      "--backend",
-      "wasm",
-      ...settings.flatMap((text) => ["--set", text]),
-    ])
-
-  test.each([
-    ["hidden=50", "hidden must be a multiple of 4, the number of heads, from 4 to 65536 (was 50)"],
-    ["train=4", "train must be at least 16 (was 4)"],
-    ["layers=1e9", "layers must be at most 1024 (was 1000000000)"],
-    ["layers=1,2", "layers must be a number (was [1,2])"],
-    ["lr=1e-5,1e-5", "lr must be a list of different values (was [0.00001,0.00001])"],
-    ["seeds=", "seeds must be non-empty"],
-  ])("%s is refused by the name that was set", async (assignment, problem) => {
-    const { code, stdout, stderr } = await plan(assignment)
-    expect([code, stdout, stderr]).toEqual([2, "", `quickstart: --set ${assignment}: ${problem}\n`])
-  })
-
-  test("is repeated where a plugin objects to what became of it", async () => {
-    const { code, stderr } = await plan("epochs=0.0001")
-    expect([code, stderr]).toEqual([
-      2,
-      expect.stringMatching(/^the pipeline cannot be built \(with --set epochs=0\.0001\): fisher: .*\n$/),
-    ])
-  })
-})
-
-test("--help of a pipeline lists its parameters with their types, defaults and comments", async () => {
-  const { code, stdout, stderr } = await command(["pipeline", "--jobs", "2", "quickstart.ts", "--help"])
+test("--help of a pipeline lists its parameters", async () => {
+  const { code, stdout, stderr } = await command(["pipeline", "quickstart.ts", "--help"])
   expect([code, stderr]).toEqual([0, ""])
-  expect(stdout).toContain("quickstart: The embedded toy language, offline, in minutes")
-  expect(stdout).toContain("bun run pipeline quickstart.ts [--set name=value ...] [flags]")
-  expect(stdout).toContain(
-    "\nPARAMETERS\n  layers       integer from 1 to 1024 (default 2)\n               Layers of the encoder.\n",
-  )
-  expect(stdout).toContain("  seeds        non-empty list of integers from 0 to 4294967295 (default 1..5)\n")
-  expect(stdout).toContain("--jobs N")
-  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80)
-
-  const required = await command(["pipeline", "mini.ts", "-h"])
-  expect(required.stdout).toContain("  rte          non-empty text (required)\n")
-  const general = await command(["pipeline", "--out", "x", "--help"])
-  expect(general.stdout).toContain("bun run pipeline [flags] <file>")
-  expect(general.stdout).toContain("Folder for artifacts and reports (default: out)\n")
+  expect(stdout).toContain("\nPARAMETERS\n  layers  ")
 })
 
 test("the other commands work", async () => {

@@ -1,0 +1,41 @@
+/** The commands `pipeline`, `doctor`, `bench`, `plugins` and `new`, and how their command line is answered. */
+import { Effect } from "effect"
+import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { version } from "../io/project.ts"
+import { benchCommand, benchOutline } from "./bench.ts"
+import { doctorCommand } from "./doctor.ts"
+import { newCommand } from "./new.ts"
+import { pipelineCommand } from "./pipeline.ts"
+import { pipelineAskedAbout, pipelineHelp } from "./pipeline-help.ts"
+import { pluginsCommand } from "./plugins.ts"
+import { type Output, presenter } from "./presenter.ts"
+
+const commands = [pipelineCommand, doctorCommand, pluginsCommand, newCommand] as const
+
+/**
+ * Runs a command line.
+ *
+ * @param args what follows the name of the program
+ * @param output where help and mistakes in the command line are written
+ */
+export const runCommandLine = Effect.fn("runCommandLine")(function* (
+  args: readonly string[],
+  output: Output,
+) {
+  // The measurements are looked up only where one is asked for: they import what they measure.
+  const bench = yield* args[0] === "bench" ? benchCommand : benchOutline
+  const command = Command.make("kasosei").pipe(
+    Command.withDescription(
+      "Pipelines of plugins for studying the stability and plasticity of language models",
+    ),
+    Command.withSubcommands([...commands, bench]),
+  )
+  const file = pipelineAskedAbout(args)
+  const help = file === undefined ? undefined : yield* pipelineHelp(file)
+  yield* Command.runWith(command, { version })(help === undefined ? args : ["pipeline", "--help"]).pipe(
+    Effect.provideService(CliOutput.Presenter, presenter(output, help)),
+    Effect.provide(
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+    ),
+  )
+})
