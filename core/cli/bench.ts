@@ -20,7 +20,7 @@ export const benchCommand = Effect.map(Effect.suspend(benches), (found) =>
   ),
 )
 
-/** Its place in the list of commands. */
+/** `bench` in the list of commands. */
 export const benchOutline = Effect.succeed(
   Command.make("bench").pipe(
     Command.withDescription("Measure how fast this machine does one of the framework's jobs"),

@@ -25,7 +25,7 @@ export const computeFlags = {
     Flag.withDescription("Tensor backend: auto, or one that `bun run doctor` lists (default: auto)"),
     Flag.withDefault("auto"),
   ),
-  threads: countFlag("threads", "Threads per process (default: the cores, shared among the processes)"),
+  threads: countFlag("threads", "Threads per job (default: the cores, shared among the jobs)"),
   precision: Flag.Literals("precision", precisions).pipe(
     Flag.withMetavar(precisions.join("|")),
     Flag.withDescription(

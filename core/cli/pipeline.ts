@@ -1,4 +1,4 @@
-/** `bun run pipeline FILE`: plans a pipeline and carries the plan out. */
+/** `bun run pipeline FILE`: plans a pipeline and carries out the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism, totalmem } from "node:os"
 import { join, resolve } from "node:path"
@@ -40,7 +40,7 @@ const flags = {
     Flag.atLeast(0),
   ),
   ...computeFlags,
-  jobs: countFlag("jobs", "Jobs side by side (default: as many as there are cores and memory allows)"),
+  jobs: countFlag("jobs", "Jobs side by side (default: one per core, as far as memory allows)"),
   out: Flag.String("out").pipe(
     Flag.withMetavar("DIR"),
     Flag.withDescription("Folder for artifacts and reports (default: out)"),

@@ -1,4 +1,4 @@
-/** Carrying out a plan: each job as soon as what it takes is there; a failure is data, and the others go on. */
+/** Carrying out a plan: each job starts as soon as its inputs are there; a failure is data, and the others go on. */
 import { Deferred, Effect } from "effect"
 import type { Unit } from "./graph.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
@@ -17,7 +17,7 @@ export interface Failure {
   readonly status: "diverged" | "failed"
   readonly reason: string
   readonly step?: number
-  /** The failed unit that it could not do without: it was not started. */
+  /** The failed unit whose output it needs: it was not started. */
   readonly without?: Unit
 }
 
@@ -32,8 +32,8 @@ export interface Summary {
 /**
  * Carries out a plan.
  *
- * @param run does one job, in another process as a rule; it decides how many run side by side
- * @param onEvent is told what happens, in order
+ * @param run runs one job, usually in another process; it decides how many run side by side
+ * @param onEvent receives what happens, in order
  */
 export const execute = Effect.fn("execute")(function* (
   plan: Plan,

@@ -1,6 +1,6 @@
 /**
- * A pipeline's nodes as units of work: each with a content key, so that the same work is done once, by whomever
- * it was asked for.
+ * A pipeline's nodes as units of work: each with a content key, so that the same work is done once, whichever pipeline
+ * asks for it.
  */
 import { Effect } from "effect"
 import type { Cost } from "../api/cost.ts"

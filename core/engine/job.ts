@@ -1,4 +1,4 @@
-/** Doing one job in this process: opening what it takes, running it, writing what it gives. */
+/** Running one job in this process: opening its inputs, running it, writing its output. */
 import { join } from "node:path"
 import { Cause, Clock, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
@@ -20,7 +20,7 @@ export type UnitOutcome =
       readonly status: "diverged" | "failed"
       readonly reason: string
       readonly step?: number
-      /** The key of the unit whose artifact it could not do without: it was not started. */
+      /** The key of the failed unit whose output it needs: it was not started. */
       readonly without?: string
     }
 
@@ -47,7 +47,7 @@ interface OpenKind {
  * Does a job.
  *
  * @param backend the name of the backend that runs here
- * @param missing cohort members whose units diverged or failed: a report is told of them
+ * @param missing cohort members whose units diverged or failed: a report shows them
  * @returns how each wanted unit ended; only an interruption escapes
  */
 export const runJob = Effect.fn("runJob")(function* (
@@ -66,7 +66,7 @@ export const runJob = Effect.fn("runJob")(function* (
       missing: missingOf(key, missing),
       seconds: ((now - started) / 1000) * share,
     }))
-  // One process did them all: each is booked its part of the time by its part of the arithmetic.
+  // One process ran them all: each is charged its share of the time, by its share of the arithmetic.
   const share = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
 
   const body = Effect.fnUntraced(function* (

@@ -1,4 +1,4 @@
-/** From a pipeline file to its graph of units. Done by whoever plans, and again by every process that runs a job. */
+/** From a pipeline file to its graph of units: once to plan, and again in every process that runs jobs. */
 import { readdir, stat } from "node:fs/promises"
 import { basename, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"

@@ -1,6 +1,6 @@
 /**
- * What is to be done, before any of it is: which units are needed and not yet in the store, the jobs that make
- * them, and what they will spend.
+ * What is to be done, before any of it is: which units are needed and not yet in the store, the jobs that make them,
+ * and what those will cost.
  */
 import { Effect } from "effect"
 import { type Cost, together } from "../api/cost.ts"
@@ -65,8 +65,8 @@ export const takes = (job: Job): readonly string[] =>
 /**
  * Makes the plan. Reads the manifests in the store and nothing else.
  *
- * @param flopsPerSecond what one of so many processes side by side is known to reach on the backend
- * @param processes how many jobs run side by side at the most
+ * @param flopsPerSecond what each of several processes is known to reach on the backend, by their number
+ * @param processes the largest number of jobs side by side
  */
 export const planOf = Effect.fn("planOf")(function* (
   graph: Graph,

@@ -24,9 +24,9 @@ export interface JobProgress {
   readonly note: string
 }
 
-/** Who wants to know how a job gets on. */
+/** Listens to the progress of a job. */
 export interface JobListener {
-  /** It has a process and begins. */
+  /** The job has a process and starts. */
   readonly started: Effect.Effect<void>
   readonly progress: (progress: JobProgress) => Effect.Effect<void>
 }
@@ -47,7 +47,7 @@ export interface WorkerSettings {
   readonly computing: ComputeSettings
   readonly out: string
   readonly processes: number
-  /** What a worker prints beside its replies, a line at a time. */
+  /** Called with every line that a worker prints beside its replies. */
   readonly onLog: (line: string) => void
 }
 
@@ -61,7 +61,7 @@ class Worker {
   private readonly errors: string[] = []
   private listener: (reply: Reply | WorkerLost) => void = () => {}
   private lost: WorkerLost | undefined
-  /** Whether it has gone or was told to: it takes no further job. */
+  /** Whether it is gone or was told to stop: it takes no more jobs. */
   ended = false
 
   private constructor(

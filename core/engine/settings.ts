@@ -14,7 +14,7 @@ import { describeOptions, optionProblem, unknownName } from "../io/options.ts"
 /** The part of a pipeline that its parameters are checked against. */
 type Declared = Pick<Pipeline, "name" | "parameters">
 
-/** More values than this in one range are a slip of the keyboard. */
+/** A longer range is taken for a typing error. */
 const longestRange = 100_000
 
 /**
@@ -51,7 +51,7 @@ export const parametersOf = (
       }
     }
     // Each name takes the first reading of its text that the declaration accepts; without one, the reading that
-    // comes closest: `lr=0` is told that lr[0] must be positive, not that a list was expected.
+    // comes closest is reported: for `lr=0` that lr[0] must be positive, not that a list was expected.
     const chosen: Record<string, unknown> = {}
     for (const [name, { candidates }] of given) {
       const judged = candidates.map((candidate) => ({ candidate, fit: fitOf(definition, name, candidate) }))

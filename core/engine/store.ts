@@ -4,7 +4,7 @@
  * ```
  * OUT/artifacts/<plugin>-<key>/   manifest.json  data/…       a finished unit
  * OUT/artifacts/<plugin>-<key>/   divergence.json             a run that diverged, which is a result too
- * OUT/scratch/<key>/                                          what an unfinished unit goes on from
+ * OUT/scratch/<key>/                                          what an unfinished unit resumes from
  * ```
  *
  * What a unit left in scratch that is not asked for now, because its options, its files or its plugin changed, may be
@@ -87,7 +87,7 @@ export class Store extends Context.Service<
     readonly writeDivergence: (unit: Unit, failure: UnitFailure) => Effect.Effect<void, FileError>
     /** The folder of a finished artifact's data, its files verified once in a process. */
     readonly open: (unit: Unit) => Effect.Effect<string, FileError | InvalidInput>
-    /** A folder for what an unfinished unit goes on from; made if it is not there. */
+    /** A folder for what an unfinished unit resumes from; made if it is not there. */
     readonly scratch: (key: string) => Effect.Effect<string, FileError>
     readonly freeScratch: (key: string) => Effect.Effect<void>
     /** Removes half-written artifacts, which killed processes left: only while no other process writes any. */
@@ -201,7 +201,7 @@ const storeAt = (root: string): Store["Service"] => {
 
 const removeToRemake = (folder: string): string => `Remove ${folder} to have it computed again`
 
-/** What a file of an artifact's folder tells of it; a power cut may have left it empty. */
+/** A JSON file in an artifact's folder; a power cut may have left it empty. */
 const readIn = <T extends type.Any>(folder: string, name: string, schema: T) =>
   Effect.mapError(readJson(join(folder, name), schema), (error) => {
     const { path, doing, found } =

@@ -1,9 +1,9 @@
 /**
- * A process that does jobs: it opens the same pipeline as the process that supervises, finds the units that it
- * is told by their keys, and does them one after the other. Tensors live in processes like this one only.
+ * A process that runs jobs: it opens the same pipeline as the supervising process, finds the requested units by their
+ * keys, and runs them one after the other. Tensors live only in processes like this one.
  *
- * It reads requests from its standard input and writes replies to its standard output; whatever plugins print
- * goes to its standard error. It ends when it is told to, or when the supervising process is gone.
+ * It reads requests from standard input and writes replies to standard output; whatever plugins print goes to standard
+ * error. It ends when it is told to, or when the supervising process is gone.
  */
 import { createInterface } from "node:readline"
 import { type } from "arktype"

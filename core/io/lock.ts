@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { Data, Effect } from "effect"
 import { attempt, type FileError, remove } from "./files.ts"
 
-/** Another process works on the same folder of results. */
+/** Another process is working on the same folder of results. */
 export class OutInUse extends Data.TaggedError("OutInUse")<{
   readonly out: string
   readonly process: string
@@ -23,7 +23,7 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** A lock without a number in it is being written, or was left by a full disk: after so long (ms) it is the latter. */
+/** A lock without a number is being written, or was left by a full disk: after this long (ms) it is the latter. */
 const writtenWithin = 10_000
 
 /** The process that holds a lock; undefined where it is gone. */
@@ -40,8 +40,8 @@ const holderOf = async (path: string): Promise<string | undefined> => {
 }
 
 /**
- * Makes the file `path`, which says that this process alone is at work; to be removed at the end. A lock that a process
- * left behind which is gone is taken over.
+ * Makes the file `path`, which says that this process alone is at work; to be removed at the end. A lock left behind by
+ * a process that is gone is taken over.
  *
  * @returns undefined, or the process that holds it already
  * @throws what `node:fs` throws where the file can neither be made nor read

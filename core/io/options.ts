@@ -10,7 +10,7 @@ export interface OptionDescription {
   readonly fallback: string | null | undefined
 }
 
-/** What arktype tells of a type: https://arktype.io/docs/type-api, as its nodes hold it. */
+/** What is read of an arktype's internal nodes, which it does not type for types in general. */
 interface TypeNode {
   readonly kind: string
   readonly expression: string
@@ -125,9 +125,7 @@ export const describeOptions = (schema: type.Any): readonly OptionDescription[] 
     return { name, expected, fallback: settingText(value) }
   })
 
-/**
- * The name of `known` that `name` is likely a slip of: one edit away, two where it is six characters or longer.
- */
+/** The one of `known` that `name` probably meant: at most one edit away, or two from six characters on. */
 export const nearestName = (name: string, known: readonly string[]): string | undefined => {
   const most = name.length < 6 ? 1 : 2
   return known

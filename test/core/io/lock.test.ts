@@ -4,7 +4,7 @@ import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { lockOut, takeLock } from "../../../core/io/lock.ts"
+import { lockOut, OutInUse, takeLock } from "../../../core/io/lock.ts"
 
 let folder: string
 let path: string
@@ -56,4 +56,10 @@ test("a folder of results is locked until the scope ends, and a second process i
   const { message } = await Effect.runPromise(Effect.scoped(body))
   expect(message).toContain(`--out ${out} is in use by process ${process.pid}: wait`)
   expect(existsSync(join(out, "lock"))).toBe(false)
+})
+
+test("a lock whose process is not known yet is told as such", () => {
+  expect(new OutInUse({ out: "results", process: "unknown" }).message).toBe(
+    "--out results is in use by another process: wait for it to end, or choose another folder. If it is not a run of this project, remove results/lock",
+  )
 })
