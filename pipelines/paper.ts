@@ -53,11 +53,11 @@ export default pipeline({
     /** Training examples that the Fisher matrix is computed on: the largest possible rank. */
     samples: "1 <= number.integer <= 256 = 16",
     /** Models whose runs are probed during training; without it vanilla and SimCSE(0.1), as far as they run. */
-    "watchedArms?": type("string[]").atLeastLength(1),
+    "watchedArms?": "string[]",
     /** Learning rates of the runs probed during training; without it 1e-5, 2e-5 and 3e-5, as far as they run. */
-    "watchedLr?": learningRates,
+    "watchedLr?": type("number > 0").array(),
     /** Seeds of the runs probed during training; without it 1, or else the first. */
-    "watchedSeeds?": runSeeds,
+    "watchedSeeds?": type("number.integer >= 0").array(),
   }),
   build: (p) => {
     const words = vocabulary({ source: `${p.model}/vocab.txt` })

@@ -183,7 +183,9 @@ describe("refused before training", () => {
 
   test("options that contradict each other", () => {
     expect(mlm.options({ ...small, epochs: 1, steps: 2 }).toString()).toContain("epochs or steps, not both")
-    expect(mlm.options({ size: { ...size, heads: 3 } }).toString()).toContain("multiple of its 3 heads")
+    expect(mlm.options({ size: { ...size, heads: 3 } }).toString()).toBe(
+      "size.hidden must be a multiple of size.heads (3) (was 32)",
+    )
     expect(mlm.options({ ...small, learningRate: 1 }).toString()).toContain("learningRate")
   })
 })
