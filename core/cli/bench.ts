@@ -50,7 +50,7 @@ const commandOf = (bench: Bench) =>
       const decoded: unknown = bench.options(Object.fromEntries(given))
       if (decoded instanceof type.errors) {
         const problems = optionProblems(bench.options, decoded).map((problem) => `--${problem}`)
-        return yield* new InvalidInput({ what: `bench ${bench.bench}`, problems })
+        return yield* new InvalidInput({ what: `bench ${bench.name}`, problems })
       }
       const backend = yield* backendNamed(wanted.backend)
       const computing = computeSettingsOf(wanted)(1)
