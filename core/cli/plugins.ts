@@ -1,4 +1,5 @@
 /** `bun run plugins [NAME]`: what the files in the `plugins` folder declare, with options. */
+import { fileURLToPath } from "node:url"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Bench } from "../api/bench.ts"
@@ -6,7 +7,9 @@ import type { Check } from "../api/check.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { backends, benches, checks, plugins } from "../engine/discover.ts"
-import { describeOptions, nearestName, type OptionDescription } from "../io/options.ts"
+import { docCommentsOf } from "../engine/doc-comments.ts"
+import { unknownName } from "../io/nearest-name.ts"
+import { describeOptions, type OptionDescription } from "../io/options.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
 
@@ -31,14 +34,12 @@ export const pluginsCommand = Command.make(
     }
     const known = [...new Set(Object.values(all).flatMap((some) => some.map(({ name }) => name)))]
     if (Option.isSome(name) && !known.includes(name.value)) {
-      const near = nearestName(name.value, known)
-      const hint = near === undefined ? `known are ${known.join(", ")}` : `did you mean ${near}?`
-      return yield* exitWith(2, `there is no plugin ${name.value}; ${hint}`)
+      return yield* exitWith(2, unknownName("plugin", name.value, known))
     }
     const wanted = <T extends { readonly name: string }>(some: readonly T[]): readonly T[] =>
       some.filter((one) => Option.isNone(name) || one.name === name.value)
     const list = listOf({
-      plugins: wanted(all.plugins),
+      plugins: yield* Effect.forEach(wanted(all.plugins), describe),
       backends: wanted(all.backends),
       checks: wanted(all.checks),
       benches: wanted(all.benches),
@@ -57,7 +58,7 @@ export const pluginsCommand = Command.make(
 )
 
 interface Found {
-  readonly plugins: readonly AnyPlugin[]
+  readonly plugins: readonly PluginDescription[]
   readonly backends: readonly Backend[]
   readonly checks: readonly Check[]
   readonly benches: readonly Bench[]
@@ -67,7 +68,7 @@ interface Found {
 const listOf = ({ plugins, backends, checks, benches }: Found) => ({
   stages: stages.map((stage) => ({
     stage,
-    plugins: plugins.filter((plugin) => plugin.stage === stage).map(describe),
+    plugins: plugins.flatMap(({ stage: ofPlugin, ...plugin }) => (ofPlugin === stage ? [plugin] : [])),
   })),
   backends: backends.map(({ name, summary, precisions }) => ({ name, summary, precisions })),
   checks: checks.map(({ name, summary }) => ({ name, summary })),
@@ -76,20 +77,31 @@ const listOf = ({ plugins, backends, checks, benches }: Found) => ({
 
 type List = ReturnType<typeof listOf>
 
-const describe = (plugin: AnyPlugin) => ({
-  name: plugin.name,
-  version: plugin.version,
-  summary: plugin.summary,
-  takes: [
-    ...Object.entries(plugin.takes).map(([name, take]) => {
-      if ("optional" in take) return `${name}?: ${take.optional.name}`
-      return "cohorts" in take ? `${name}: cohorts of ${take.cohorts.name}` : `${name}: ${take.name}`
-    }),
-    ...(plugin.watches === undefined ? [] : [`${plugin.watches}: a run that it watches`]),
-  ],
-  gives: plugin.gives.name,
-  options: describeOptions(plugin.options),
+/** A plugin, with the comments that stand at its options in its source, and in their order. */
+const describe = Effect.fnUntraced(function* (plugin: AnyPlugin) {
+  const path = fileURLToPath(plugin.module)
+  const comments = yield* Effect.promise(() => docCommentsOf(path, plugin.name, "options"))
+  const order = [...comments.keys()]
+  return {
+    stage: plugin.stage,
+    name: plugin.name,
+    version: plugin.version,
+    summary: plugin.summary,
+    takes: [
+      ...Object.entries(plugin.takes).map(([name, take]) => {
+        if ("optional" in take) return `${name}?: ${take.optional.name}`
+        return "cohorts" in take ? `${name}: cohorts of ${take.cohorts.name}` : `${name}: ${take.name}`
+      }),
+      ...(plugin.watches === undefined ? [] : [`${plugin.watches}: a run that it watches`]),
+    ],
+    gives: plugin.gives.name,
+    options: describeOptions(plugin.options)
+      .map((option) => ({ ...option, comment: comments.get(option.name) ?? "" }))
+      .sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
+  }
 })
+
+type PluginDescription = Effect.Success<ReturnType<typeof describe>>
 
 /** The list for people: a section for each stage and kind that has something, in lines of at most `width` columns. */
 export const pluginLines = (list: List, width: number): readonly string[] => {
@@ -125,7 +137,7 @@ export const pluginLines = (list: List, width: number): readonly string[] => {
 }
 
 const linesOf = (
-  { name, version, summary, takes, gives, options }: ReturnType<typeof describe>,
+  { name, version, summary, takes, gives, options }: Omit<PluginDescription, "stage">,
   width: number,
 ): readonly string[] =>
   entry(
@@ -134,7 +146,7 @@ const linesOf = (
     [
       ["takes", takes.join(", ") || "nothing"],
       ["gives", gives],
-      ["options", options.map((option) => [option.name, optionText(option)])],
+      ["options", options.map((option) => [option.name, [optionText(option), option.comment]])],
     ],
     width,
   )
@@ -147,26 +159,32 @@ const optionText = ({ expected, fallback }: OptionDescription): string => {
 const flagRows = (flags: Readonly<Record<string, string>>): readonly Row[] =>
   Object.entries(flags).map(([name, description]) => [`--${name}`, description])
 
-/** A name, and what is told of it: a text, or rows of a table of its own. */
-type Row = readonly [name: string, told: string | readonly Row[]]
+/** A name, and what there is to say of it: paragraphs, or rows of a table of its own. */
+type Row = readonly [name: string, about: string | readonly string[] | readonly Row[]]
 
-/** A title, a summary under it, and a table of the rest; rows that tell nothing are left out. */
+const isTable = (about: readonly string[] | readonly Row[]): about is readonly Row[] =>
+  about.some((part) => typeof part !== "string")
+
+/** A title, a summary under it, and a table of the rest without its empty rows. */
 const entry = (title: string, summary: string, rows: readonly Row[], width: number): readonly string[] => [
   title,
   ...indented([
     ...wrapped(summary, width - 2),
     ...table(
-      rows.filter(([, told]) => told.length > 0),
+      rows.filter(([, about]) => about.length > 0),
       width - 2,
     ),
   ]),
 ]
 
-/** Names in a column, and beside them what is told of each, in lines of at most `width` columns. */
+/** Names in a column, and beside them what there is to say of each, in lines of at most `width` columns. */
 const table = (rows: readonly Row[], width: number): readonly string[] => {
   const column = Math.max(...rows.map(([name]) => name.length)) + 2
-  return rows.flatMap(([name, told]) => {
-    const lines = typeof told === "string" ? wrapped(told, width - column) : table(told, width - column)
+  return rows.flatMap(([name, about]) => {
+    const parts = typeof about === "string" ? [about] : about
+    const lines = isTable(parts)
+      ? table(parts, width - column)
+      : parts.filter((part) => part !== "").flatMap((part) => wrapped(part, width - column))
     return lines.map((line, i) => (i === 0 ? name : "").padEnd(column) + line)
   })
 }

@@ -1,7 +1,7 @@
 /** What is wrong with a command line, in one line: what was given, what was expected, what may have been meant. */
 import { Option } from "effect"
 import type { CliError, HelpDoc } from "effect/cli"
-import { nearestName } from "../io/options.ts"
+import { nearestName } from "../io/nearest-name.ts"
 import { startOf, usageOf } from "./help.ts"
 
 /** `a, b or c`. */

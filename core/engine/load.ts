@@ -6,7 +6,7 @@ import { Type, type } from "arktype"
 import { Data, Effect } from "effect"
 import type { Pipeline, Targets } from "../api/pipeline.ts"
 import { decode, InvalidInput } from "../io/decode.ts"
-import { nearestName } from "../io/options.ts"
+import { nearestName } from "../io/nearest-name.ts"
 import { projectFolder } from "../io/project.ts"
 import { type Graph, graphOf } from "./graph.ts"
 

@@ -9,7 +9,8 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import type { Pipeline } from "../api/pipeline.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { describeOptions, optionProblem, unknownName } from "../io/options.ts"
+import { unknownName } from "../io/nearest-name.ts"
+import { describeOptions, optionProblem } from "../io/options.ts"
 
 /** The part of a pipeline that its parameters are checked against. */
 type Declared = Pick<Pipeline, "name" | "parameters">

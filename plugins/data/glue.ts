@@ -28,6 +28,7 @@ const names = {
 
 const Options = type({
   "+": "reject",
+  /** The task of GLUE. */
   task: type.enumerated(...glueTaskNames),
   /**
    * The task's folder, with GLUE's `train.tsv` and `dev.tsv` or with parquet files; or a copy of GLUE on the hub,

@@ -18,6 +18,7 @@ const largestFile = 2 ** 26
 
 const Options = type({
   "+": "reject",
+  /** The benchmark, and of STS-B the split. */
   benchmark: type.enumerated(...benchmarkNames),
   /**
    * The benchmark's folder: SentEval's `STSBenchmark`, `STS12-en-test` …, `SICK`, or GLUE's `STS-B`; for STS-B also

@@ -14,9 +14,11 @@ import { costOf, diskOf, longest, pairLength, sentenceLength } from "./shared/to
 
 const Options = type({
   "+": "reject",
+  /** How many sentences to draw. */
   sentences: `${countOption} = 20000`,
   /** Adds a second segment to each sentence: one that follows from it, or one that it follows from. */
   restated: "boolean = false",
+  /** What is drawn follows from it alone. */
   seed: seedOption,
 })
 

@@ -16,8 +16,11 @@ const entailedShares = { train: 1249 / 2490, dev: 146 / 277 }
 
 const Options = type({
   "+": "reject",
+  /** Pairs of the train split. */
   train: `${countOption} = 2490`,
+  /** Pairs of the dev split. */
   dev: `${countOption} = 277`,
+  /** What is drawn follows from it alone. */
   seed: seedOption,
 })
 

@@ -9,7 +9,13 @@ import { countOption, drawAll, seedOption } from "./shared/toy/draw.ts"
 import { costOf, diskOf, longest, sentenceLength } from "./shared/toy/size.ts"
 import { drawScoredPair } from "./toy-similarity/likeness.ts"
 
-const Options = type({ "+": "reject", pairs: `${countOption} = 500`, seed: seedOption })
+const Options = type({
+  "+": "reject",
+  /** Sentence pairs to draw. */
+  pairs: `${countOption} = 500`,
+  /** What is drawn follows from it alone. */
+  seed: seedOption,
+})
 
 const takes = { vocabulary: Vocabulary }
 

@@ -33,16 +33,23 @@ const Options = type({
   "+": "reject",
   /** The peak learning rate. */
   lr: positive,
+  /** Drives the streams head, order, dropout and probe. */
   seed: "0 <= number.integer <= 4294967295",
+  /** Examples per update; the last batch of an epoch may be smaller. */
   batchSize: "1 <= number.integer <= 65536 = 16",
+  /** Epochs over the train split; a part of one is allowed. */
   epochs: "0 < number <= 10000 = 3",
   /** Length of the linear warm-up; the learning rate then falls linearly to 0 at the end. */
   warmupEpochs: "0 <= number <= 10000 = 0.3",
   /** Gradients whose norm exceeds this are scaled down to it. */
   clip: positive.default(1),
+  /** Decay rate of the first moment. */
   beta1: "0 <= number < 1 = 0.9",
+  /** Decay rate of the second moment. */
   beta2: "0 <= number < 1 = 0.999",
+  /** Added to the root of the second moment. */
   epsilon: positive.default(1e-6),
+  /** Decoupled weight decay of all parameters. */
   weightDecay: "0 <= number <= 1 = 0",
   /** AdamW's bias correction. Without it the first updates are several times larger, and runs are less stable. */
   biasCorrection: "boolean = false",

@@ -29,6 +29,7 @@ export const sizeOption = type
         actual: String(size.hidden),
       }),
   )
+  .describe(`${Object.keys(sizes).join(", ")} or { layers, hidden, heads, intermediate }`, "self")
 export type SizeOption = typeof sizeOption.infer
 
 /** The numbers of a size; of a published one the feed-forward networks are four times as wide. */

@@ -48,11 +48,13 @@ const Options = type({
   lr: "0 < number < 1 = 0.0001",
   /** Fraction of the updates over which the learning rate rises. */
   warmupRatio: "0 <= number <= 1 = 0.01",
+  /** Decoupled weight decay of all parameters, biases and LayerNorms included. */
   weightDecay: "0 <= number < 1 = 0.01",
   /** Gradients whose norm exceeds this are scaled down to it. */
   clip: "number > 0 = 1",
   /** The dropout rate of hidden states and of attention probabilities. */
   dropout: "0 <= number < 1 = 0.1",
+  /** Drives the order of the sentences, their masks, dropout, and fresh weights. */
   seed: "0 <= number.integer <= 4294967295 = 42",
 }).narrow(saidOnce)
 type Options = typeof Options.infer

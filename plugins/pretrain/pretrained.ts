@@ -29,7 +29,9 @@ const Options = type({
   }),
   /** The sizes that the checkpoint must have; others are refused. */
   size: sizeOption,
+  /** The expected size of its vocabulary. */
   vocabularySize: "1 <= number.integer <= 4194304 = 30522",
+  /** The expected length of its longest sequence. */
   positions: "1 <= number.integer <= 65536 = 512",
 })
 type Options = typeof Options.infer

@@ -43,6 +43,7 @@ const Options = type({
   maxLength: "3 <= number.integer <= 65536 = 32",
   /** The learning rate of the first update; it falls linearly to 0. */
   lr: "0 < number < 1 = 0.00001",
+  /** The temperature of InfoNCE. */
   temperature: "0 < number <= 100 = 0.05",
   /** The dropout rate of hidden states and of attention probabilities; it makes two views of a sentence differ. */
   dropout: "0 <= number < 1 = 0.1",
@@ -50,6 +51,7 @@ const Options = type({
   clip: "number > 0 = 1",
   /** Updates between two evaluations on the dev set. */
   evalEvery: "number.integer >= 1 = 125",
+  /** Drives the order of the sentences, dropout, and the head. */
   seed: "0 <= number.integer <= 4294967295 = 42",
 }).narrow(saidOnce)
 type Options = typeof Options.infer

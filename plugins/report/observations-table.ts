@@ -28,7 +28,11 @@ export const observationsTable = plugin({
   version: 1,
   module: import.meta.url,
   summary: "All observations of the given probes, row by row, as CSV and as a page",
-  options: type({ "+": "reject", title: "string > 0 = 'Observations'" }),
+  options: type({
+    "+": "reject",
+    /** The title of the page. */
+    title: "string > 0 = 'Observations'",
+  }),
   takes: { observations: cohorts(Observed) },
   gives: Page,
   usesBackend: false,

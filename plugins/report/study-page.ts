@@ -21,6 +21,7 @@ import {
 
 const Options = type({
   "+": "reject",
+  /** The title of the page. */
   title: "string > 0",
   /** The arms in the order shown; the first is the baseline of the others. */
   arms: type("string > 0").array().atLeastLength(1),

@@ -3,7 +3,9 @@ import { batchesPerEpoch } from "../../../core/tensor/epochs.ts"
 
 /** Options for the length of training: whole epochs over the corpus, or a number of updates. */
 export const durationOptions = {
+  /** Whole epochs over the corpus, 1 by default; not together with steps. */
   "epochs?": "1 <= number.integer <= 10000",
+  /** Updates; not together with epochs. */
   "steps?": "1 <= number.integer <= 100000000",
 } as const
 

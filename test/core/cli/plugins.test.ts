@@ -17,9 +17,9 @@ describe("the list for people", () => {
     takes: ["data: examples", "dev?: examples"],
     gives: "observations",
     options: [
-      { name: "lr", expected: "number > 0", fallback: undefined },
-      { name: "maxLength", expected: "integer from 3 to 512", fallback: "128" },
-      { name: "limit", expected: "integer >= 1", fallback: null },
+      { name: "lr", expected: "number > 0", fallback: undefined, comment: "" },
+      { name: "maxLength", expected: "integer from 3 to 512", fallback: "128", comment: "Word pieces." },
+      { name: "limit", expected: "integer >= 1", fallback: null, comment: "" },
     ],
   }
 
@@ -50,6 +50,7 @@ describe("the list for people", () => {
              maxLength  integer from 3
                         to 512; default
                         128
+                        Word pieces.
              limit      integer >= 1;
                         optional
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { type } from "arktype"
-import { describeOptions, nearestName, optionProblems, settingText } from "../../../core/io/options.ts"
+import { describeOptions, optionProblems, settingText } from "../../../core/io/options.ts"
 
 const Options = type({
   "+": "reject",
@@ -76,13 +76,17 @@ test("a default is shown as it is typed, a long list shortened", () => {
   expect(settingText({ at: [0] })).toBe('{"at":[0]}')
 })
 
-test("the nearest name is one edit away, or two where the name is long", () => {
-  const known = ["seed", "seeds", "lr"]
-  expect(nearestName("seedz", known)).toBe("seed")
-  expect(nearestName("sseds", known)).toBe("seeds")
-  expect(nearestName("ssed", known)).toBe("seed")
-  expect(nearestName("rl", known)).toBe("lr")
-  expect(nearestName("rate", known)).toBeUndefined()
-  expect(nearestName("wat", ["data"])).toBeUndefined()
-  expect(nearestName("classifcaton", ["classification"])).toBe("classification")
+test("a text that is not among those allowed is told what is, and what it may have been meant for", () => {
+  const Named = type({
+    size: type("'tiny' | 'mini'").or({ layers: "number" }).describe("tiny, mini or { layers }", "self"),
+  })
+  const refused = (given: unknown) => {
+    const out = Named(given)
+    return out instanceof type.errors ? optionProblems(Named, out) : []
+  }
+  expect(refused({ size: "mni" })).toEqual([
+    'size must be tiny, mini or { layers } (was "mni"); did you mean mini?',
+  ])
+  expect(refused({ size: "enormous" })).toEqual(['size must be tiny, mini or { layers } (was "enormous")'])
+  expect(refused({ size: { layers: "two" } })).toEqual(['size.layers must be a number (was "two")'])
 })
