@@ -35,10 +35,14 @@ const reasons: Record<string, readonly [found: string, advice?: string]> = {
   EMFILE: ["too many open files"],
 }
 
+/** The code of an error of node:fs, such as `ENOENT`; empty if it has none. */
+export const errorCode = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : ""
+
 /** Makes a {@link FileError} of whatever node:fs threw. */
 export const fileError = (doing: string, path: string, cause: unknown): FileError => {
   if (cause instanceof FileError) return cause
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+  const code = errorCode(cause)
   const [found, advice] = reasons[code] ?? [cause instanceof Error ? cause.message : String(cause)]
   return new FileError({ path, doing, found, ...(advice === undefined ? {} : { advice }) })
 }
@@ -169,7 +173,7 @@ export const writeFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect
     try {
       await fs.rename(temporary, path)
     } catch (cause) {
-      const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+      const code = errorCode(cause)
       if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause
     }
   })

@@ -1,7 +1,7 @@
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { Data, Effect } from "effect"
-import { attempt, type FileError, remove } from "./files.ts"
+import { attempt, errorCode, type FileError, remove } from "./files.ts"
 
 /** Another process is working on the same folder of results. */
 export class OutInUse extends Data.TaggedError("OutInUse")<{
@@ -19,7 +19,7 @@ const isAlive = (pid: number): boolean => {
     process.kill(pid, 0)
     return true
   } catch (cause) {
-    return cause instanceof Error && "code" in cause && cause.code === "EPERM"
+    return errorCode(cause) === "EPERM"
   }
 }
 
@@ -34,7 +34,7 @@ const holderOf = async (path: string): Promise<string | undefined> => {
     const { mtimeMs } = await fs.stat(path)
     return Date.now() - mtimeMs < writtenWithin ? "unknown" : undefined
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined
+    if (errorCode(cause) === "ENOENT") return undefined
     throw cause
   }
 }
@@ -42,6 +42,9 @@ const holderOf = async (path: string): Promise<string | undefined> => {
 /**
  * Makes the file `path`, which says that this process alone is at work; to be removed at the end. A lock left behind by
  * a process that is gone is taken over.
+ *
+ * Our own rather than proper-lockfile, the usual package (last released in 2021, no types): it takes a lock over once
+ * its holder has not touched it for some seconds, even if that process is alive and merely suspended.
  *
  * @returns undefined, or the process that holds it already
  * @throws what `node:fs` throws where the file can neither be made nor read
@@ -52,7 +55,7 @@ export const takeLock = async (path: string): Promise<string | undefined> => {
       await fs.writeFile(path, `${process.pid}\n`, { flag: "wx" })
       return undefined
     } catch (cause) {
-      if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause
+      if (errorCode(cause) !== "EEXIST") throw cause
     }
     const holder = await holderOf(path)
     if (holder !== undefined) return holder

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs"
 import { createGunzip } from "node:zlib"
-import { FileError, fileError } from "../../../core/io/files.ts"
+import { errorCode, FileError, fileError } from "../../../core/io/files.ts"
 
 export interface Line {
   /** From 1. */
@@ -65,7 +65,7 @@ export async function* streamLines(path: string): AsyncGenerator<LinesRead, void
     }
     if (rest.length > 0) yield { lines: [decoded(rest)], bytes: source.bytesRead }
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+    const code = errorCode(cause)
     if (!code.startsWith("Z_")) throw fileError("read", path, cause)
     throw code === "Z_BUF_ERROR"
       ? broken(`its gzip data are cut off somewhere after line ${line}`, "Copy or download it again")
