@@ -1,11 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core"
 
 /**
- * A computation over tensors that a backend may have a fused implementation of, outside any tape. Calling it runs the
- * running backend's implementation, or else the definition.
+ * A computation over tensors, outside any tape, for which a backend may have a fused implementation. Calling it runs
+ * the implementation of the backend in use or, if it has none, the definition.
  *
- * An implementation gives the definition's numbers up to rounding, sums in a fixed order, and returns new tensors that
- * its caller owns. Shapes: T tokens, R queries, H features, N rows, V rows of a table, I inputs and O outputs of a
+ * An implementation agrees with the definition up to rounding, sums in a fixed order, and returns new tensors that its
+ * caller owns. Shapes: T tokens, R queries, H features, N rows, V rows of a table, I inputs and O outputs of a
  * linear layer.
  *
  * A kernel is defined in the file of its op. The op has the plain name (`linear`), the kernel's constant ends in
@@ -14,11 +14,11 @@ import * as tf from "@tensorflow/tfjs-core"
 export interface Kernel<Args extends readonly unknown[], Result> {
   (...args: Args): Result
   readonly name: string
-  /** In plain tfjs ops: what every implementation is checked against, and what runs where there is none. */
+  /** In plain tfjs ops: every implementation is checked against it, and it runs on backends that have none. */
   readonly definition: (...args: Args) => Result
 }
 
-/** A kernel of whatever type. */
+/** Any kernel. */
 type AnyKernel = Kernel<never, unknown>
 
 /** A backend's own code for a kernel. */
@@ -34,7 +34,7 @@ export const defineKernel = <Args extends readonly unknown[], Result>(
   definition: (...args: Args) => Result,
 ): Kernel<Args, Result> => {
   const call = (...args: Args): Result => {
-    // `implement` took it for a kernel of the definition's type.
+    // `implement` accepts it only for a kernel of the definition's type.
     const run = implementations.get(tf.getBackend())?.get(kernel) as typeof definition | undefined
     return (run ?? definition)(...args)
   }
@@ -48,10 +48,10 @@ export const implement = <K extends AnyKernel>(kernel: K, run: K["definition"]):
 })
 
 /**
- * Makes these the implementations of a backend, instead of any that it had.
+ * Registers a backend's implementations, replacing any that it had.
  *
  * @param backend its name in tfjs
- * @throws Error where two are of the same kernel, or of kernels of the same name
+ * @throws Error if two implement the same kernel, or kernels of the same name
  */
 export const registerKernels = (backend: string, own: readonly Implementation[]): void => {
   const names = new Set<string>()

@@ -12,7 +12,7 @@ interface Block {
   readonly score: number
 }
 
-/** Blocks of the same shape that one product serves: [B, queries, d] by [B, d, L]. */
+/** Blocks of the same shape, multiplied in one batched product: [B, queries, d] by [B, d, L]. */
 interface Batch {
   readonly length: number
   readonly queries: number
@@ -20,8 +20,8 @@ interface Batch {
 }
 
 /**
- * Multiplications in a product from which tfjs's wasm backend is faster with one product at a time: a single one goes
- * to XNNPACK (up to 35 GFLOP/s, after some microseconds of preparation), a batch to plain loops (3 GFLOP/s).
+ * From this many multiplications in a product, tfjs's wasm backend is faster with one product at a time: a single one
+ * goes to XNNPACK (up to 35 GFLOP/s, after some microseconds of preparation), a batch to plain loops (3 GFLOP/s).
  */
 const worthItsOwnProduct = 16_384
 
@@ -45,11 +45,11 @@ const batchesOf = ({ heads, sequences }: Packing, d: number): readonly Batch[] =
   return batches
 }
 
-/** Which rows of a matrix belong to a block: those of its tokens, or those of its queries. */
+/** Which rows of a matrix belong to a block: those of its tokens or of its queries. */
 type Rows = "token" | "query"
 const lengthOf = (batch: Batch, rows: Rows): number => (rows === "token" ? batch.length : batch.queries)
 
-/** The batch's matrices out of [T, H] or [R, H], as [B, L, d]. */
+/** Copies the batch's matrices from [T, H] or [R, H] to [B, L, d]. */
 const take = (x_TH: tf.Tensor2D, batch: Batch, rows: Rows, d: number): tf.Tensor3D => {
   const { blocks } = batch
   const length = lengthOf(batch, rows)
@@ -67,7 +67,7 @@ const take = (x_TH: tf.Tensor2D, batch: Batch, rows: Rows, d: number): tf.Tensor
   return out_BLd
 }
 
-/** The same, transposed: [B, d, L]. */
+/** The same for the tokens, transposed: [B, d, L]. */
 const takeTransposed = (x_TH: tf.Tensor2D, { length, blocks }: Batch, d: number): tf.Tensor3D => {
   const hidden = x_TH.shape[1]
   const out_BdL = allocate<tf.Tensor3D>([blocks.length, d, length])
@@ -84,7 +84,7 @@ const takeTransposed = (x_TH: tf.Tensor2D, { length, blocks }: Batch, d: number)
   return out_BdL
 }
 
-/** Writes [B, L, d] into its rows of [T, H] or [R, H]. */
+/** Copies [B, L, d] to the batch's rows of [T, H] or [R, H]. */
 const put = (x_BLd: tf.Tensor3D, batch: Batch, rows: Rows, out_TH: tf.Tensor2D): void => {
   const { blocks } = batch
   const length = lengthOf(batch, rows)
@@ -101,7 +101,7 @@ const put = (x_BLd: tf.Tensor3D, batch: Batch, rows: Rows, out_TH: tf.Tensor2D):
   }
 }
 
-/** Turns scores into probabilities, which go to [P]; the scores' own memory gets them after dropout. */
+/** Writes the probabilities to [P], and overwrites the scores with the probabilities after dropout. */
 const softmaxAndDrop = (
   scores_BRL: tf.Tensor3D,
   { length, queries, blocks }: Batch,
@@ -150,8 +150,8 @@ const attention = implement(attentionKernel, (q_RH, k_TH, v_TH, packing, dropout
 })
 
 /**
- * From the gradient of the dropped probabilities, which is overwritten by that of the scores:
- * dS = p · (dp − Σⱼ dp · p) · scale. Also the transposes of dS and of the dropped probabilities.
+ * Overwrites the gradient of the probabilities after dropout with that of the scores,
+ * dS = p · (dp − Σⱼ dp · p) · scale, and returns the transposes of dS and of the probabilities after dropout.
  */
 const scoreGradients = (
   dDropped_BRL: tf.Tensor3D,
@@ -206,7 +206,7 @@ const attentionGradient = implement(
       dv_TH: allocate<tf.Tensor2D>([...k_TH.shape]),
     }
     if (packing.sequences.some(({ queries }) => queries === 0)) {
-      // Keys that nobody asked.
+      // The keys and values of a sequence without queries have a zero gradient.
       view(gradients.dk_TH).fill(0)
       view(gradients.dv_TH).fill(0)
     }

@@ -4,7 +4,7 @@ import { allocate, view } from "./memory.ts"
 
 const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
 
-/** Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …): of one sign, so exact to about 1e-16 (Marsaglia 2004). */
+/** Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …), terms of one sign, so exact to about 1e-16 (Marsaglia 2004). */
 const distribution = (x: number): number => {
   let term = x
   let sum = x
@@ -15,11 +15,11 @@ const distribution = (x: number): number => {
   return 0.5 + density(x) * sum
 }
 
-/** Beyond ± limit, Φ is 0 or 1 in float32, for all that x Φ(x) adds. */
+/** Beyond ± limit, Φ is taken as 0 or 1, which changes x Φ(x) by less than 5e-15. */
 const limit = 8
 const nodesPerUnit = 64
 
-/** Φ and φ at −8, −8 + 1/64, …, 8, one after the other. */
+/** Φ and φ, interleaved, at −8, −8 + 1/64, …, 8. */
 const table = (() => {
   const nodes = 2 * limit * nodesPerUnit + 1
   const values = new Float64Array(2 * nodes)
@@ -32,8 +32,8 @@ const table = (() => {
 })()
 
 /**
- * The Taylor series of φ around the nearest node, to the third order, and its integral: |s| ≤ 1/128, so φ is off by
- * at most 2e-10 and Φ by 1e-12, far below float32's rounding.
+ * The Taylor series of φ around the nearest node, to third order, and its integral: |s| ≤ 1/128, so the error is at most
+ * 2e-10 for φ and 1e-12 for Φ, far below float32's rounding.
  */
 const gelu = implement(geluKernel, (input) => {
   const output = { y: allocate(input.shape), derivative: allocate(input.shape) }
@@ -43,9 +43,9 @@ const gelu = implement(geluKernel, (input) => {
   for (let index = 0; index < x.length; index++) {
     const value = x[index]!
     if (value >= limit || value <= -limit) {
-      const inside = value > 0 ? 1 : 0
-      y[index] = inside === 1 ? value : 0
-      derivative[index] = inside
+      const saturated = value > 0 ? 1 : 0
+      y[index] = saturated === 1 ? value : 0
+      derivative[index] = saturated
       continue
     }
     const node = (value * nodesPerUnit + (limit * nodesPerUnit + 0.5)) | 0

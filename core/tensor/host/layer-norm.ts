@@ -7,7 +7,7 @@ import {
 } from "../ops/layer-norm.ts"
 import { allocate, view } from "./memory.ts"
 
-// Sums run in float64, on even and odd features apart: two chains of additions overlap in the processor.
+// Sums are in float64, separate for even and odd features: the processor overlaps the two chains of additions.
 
 const layerNorm = implement(layerNormKernel, (x_TH, gamma_H, beta_H, epsilon) => {
   const [tokens, hidden] = x_TH.shape

@@ -18,12 +18,12 @@ const sumRows = implement(sumRowsKernel, (x_TH) => {
 })
 
 /**
- * tfjs's wasm transpose is the faster one, except where its writes, a column of the result apart, are so many bytes
- * apart that they fall on the same few lines of the first-level cache: it is then up to ten times slower.
+ * tfjs's wasm transpose is faster, except if the distance between its writes, a row of the result, is a multiple of so
+ * many numbers: they then fall on the same few lines of the first-level cache, and it is up to ten times slower.
  */
 const strideThatCollides = 128
 
-/** In tiles that stay in the first-level cache together: 32 x 32 floats are 4 KiB. */
+/** The side of a tile. Source and result tile fit in the first-level cache together: 32 x 32 floats are 4 KiB. */
 const tile = 32
 
 const transpose = implement(transposeKernel, (x_TH) => {

@@ -12,10 +12,12 @@ const isCpu = (backend: tf.KernelBackend): backend is MathBackendCPU => "data" i
 const hostBackend = (): BackendWasm | MathBackendCPU => {
   const backend = tf.backend()
   if (isWasm(backend) || isCpu(backend)) return backend
-  throw new Error(`the tensors of the backend ${tf.getBackend()} are not in host memory`)
+  throw new Error(
+    `expected the backend cpu or wasm, whose tensors are in host memory, found ${tf.getBackend()}`,
+  )
 }
 
-/** A new float32 tensor with whatever was in its memory. */
+/** A new float32 tensor, not initialised. */
 export const allocate = <T extends tf.Tensor>(shape: number[]): T => {
   const backend = hostBackend()
   const info = isWasm(backend)
@@ -25,8 +27,8 @@ export const allocate = <T extends tf.Tensor>(shape: number[]): T => {
 }
 
 /**
- * A float32 tensor's own memory. The wasm heap may move when it grows: allocate first, view afterwards, and let go of
- * all views at the next op.
+ * A float32 tensor's own memory. The wasm heap may move when it grows: allocate first, view afterwards, and drop all
+ * views before the next op.
  */
 export const view = (tensor: tf.Tensor): Float32Array => {
   const backend = hostBackend()
@@ -34,5 +36,5 @@ export const view = (tensor: tf.Tensor): Float32Array => {
   if (values instanceof Float32Array) return values
   // tfjs's cpu backend casts integers to float32 without touching their array.
   if (values instanceof Int32Array || values instanceof Uint8Array) return Float32Array.from(values)
-  throw new TypeError(`a ${tensor.dtype} tensor where float32 was expected`)
+  throw new TypeError(`expected a float32 tensor, found ${tensor.dtype}`)
 }

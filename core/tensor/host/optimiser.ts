@@ -28,7 +28,7 @@ const globalNorm = implement(globalNormKernel, (tensors) => {
 
 /**
  * The moments are updated in place. The parameters are not: tfjs's wasm backend keeps a repacked copy of every right
- * factor of a matrix product until that tensor is disposed of, and would go on multiplying by the old values.
+ * factor of a matrix product until that tensor is disposed of, and would keep multiplying by the old values.
  */
 const adamw = implement(adamwKernel, (theta, gradient, m, v, coefficients) => {
   const { gradientScale, beta1, beta2, epsilon, stepSize, decay } = coefficients

@@ -3,18 +3,18 @@ import { defineKernel } from "../kernel.ts"
 import type { Gradients, Parameters } from "../parameters.ts"
 
 export interface AdamWCoefficients {
-  /** Factor of the gradient before anything else (clipping). */
+  /** The gradient is multiplied by it first (clipping). */
   readonly gradientScale: number
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
-  /** Learning rate times the bias correction √(1 − β₂ᵗ) / (1 − β₁ᵗ), where there is one. */
+  /** Learning rate, times √(1 − β₂ᵗ) / (1 − β₁ᵗ) with bias correction. */
   readonly stepSize: number
   /** Learning rate times weight decay. */
   readonly decay: number
 }
 
-/** One AdamW update. May work in place on `m` and `v`, and on a `theta` that no other tensor shares, and return them. */
+/** One AdamW update. May update `m`, `v`, and a `theta` whose data no other tensor shares, in place and return them. */
 export const adamwKernel = defineKernel(
   "adamw",
   (
@@ -50,9 +50,9 @@ export interface AdamWOptions {
   readonly epsilon: number
   /** Decoupled: after the update, θ ← θ − learning rate · weight decay · θ. */
   readonly weightDecay: number
-  /** Whether the step is multiplied by √(1 − β₂ᵗ) / (1 − β₁ᵗ). */
+  /** Whether the learning rate is multiplied by √(1 − β₂ᵗ) / (1 − β₁ᵗ). */
   readonly biasCorrection: boolean
-  /** Factor of all gradients; see `clippingScale`. */
+  /** All gradients are multiplied by it; see `clippingScale`. */
   readonly gradientScale: number
 }
 
@@ -67,10 +67,10 @@ export const adamwInit = (parameters: Parameters): AdamWState => ({
  * Hutter 2019; Devlin et al. 2019): m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← θ − lr · m / (√v + ε), then
  * weight decay. With bias correction lr is multiplied by √(1 − β₂ᵗ) / (1 − β₁ᵗ); ε is not.
  *
- * Parameters without a gradient stay as they are, with their moments. Parameters and moments are replaced in their
+ * Parameters without a gradient, and their moments, stay as they are. Parameters and moments are replaced in their
  * sets: a tensor taken from a set before the update must not be used after it.
  *
- * @returns the state after the update, which shares its moments with the one given
+ * @returns the state after the update, which shares its moments with the given one
  */
 export const adamwStep = (
   parameters: Parameters,

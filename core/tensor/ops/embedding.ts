@@ -6,7 +6,7 @@ import { gatherRows, scatterAddRowsKernel } from "./rows.ts"
 /**
  * The table's rows for the ids of T tokens. The table's gradient is dense, [V, H].
  *
- * @param name under which a tap hears of it
+ * @param name under which the op reports to a tap
  * @throws RangeError for an id outside the table
  */
 export const embedding = (table_VH: tf.Tensor2D, ids_T: Int32Array, name?: string): tf.Tensor2D => {

@@ -14,5 +14,5 @@ export const globalNormKernel = defineKernel("globalNorm", (tensors: readonly tf
 /** The Euclidean norm of all gradients as one vector. */
 export const globalNorm = (gradients: Gradients): number => globalNormKernel([...gradients.values()])
 
-/** What gradients of this norm are multiplied by so that it does not exceed `maximum`; as PyTorch's clip_grad_norm_. */
+/** The factor for gradients of this norm, so that it does not exceed `maximum`; as in PyTorch's clip_grad_norm_. */
 export const clippingScale = (norm: number, maximum: number): number => Math.min(1, maximum / (norm + 1e-6))

@@ -4,7 +4,7 @@ import { defineKernel } from "../kernel.ts"
 import { softmaxCrossEntropyKernel } from "./softmax-cross-entropy.ts"
 import { transposeKernel } from "./transpose.ts"
 
-/** The norm below which a vector is divided by this instead, as in PyTorch's cosine similarity. */
+/** Smaller norms are replaced by this one, as in PyTorch's cosine similarity. */
 const smallestNorm = 1e-8
 
 /** Rows divided by their Euclidean norms. */
@@ -15,7 +15,7 @@ const normaliseRows = (
   return { unit_ND: tf.div(x_ND, norm_N1), norm_N1 }
 }
 
-/** The gradient of a row from that of the row divided by its norm. */
+/** The gradient with respect to a row, from that with respect to the row divided by its norm. */
 const throughNorm = (
   dUnit_ND: tf.Tensor2D,
   { unit_ND, norm_N1 }: ReturnType<typeof normaliseRows>,
@@ -53,11 +53,13 @@ export const infoNCEKernel = defineKernel(
  * −log softmax_j(cos(z1ᵢ, z2ⱼ) / τ)[i].
  *
  * @param temperature τ, > 0
- * @throws RangeError without rows (whose mean is not a number)
+ * @throws RangeError if there are no rows (their mean would be NaN), or the shapes differ
  */
 export const infoNCE = (z1_ND: tf.Tensor2D, z2_ND: tf.Tensor2D, temperature: number): tf.Scalar => {
   if (z1_ND.shape[0] === 0 || !tf.util.arraysEqual(z1_ND.shape, z2_ND.shape)) {
-    throw new RangeError(`the two views are [${z1_ND.shape}] and [${z2_ND.shape}]`)
+    throw new RangeError(
+      `expected two views of the same shape with at least one row, found [${z1_ND.shape}] and [${z2_ND.shape}]`,
+    )
   }
   return differentiable(
     [z1_ND, z2_ND],

@@ -58,9 +58,9 @@ export const layerNormParameterGradientsKernel = defineKernel(
 )
 
 /**
- * `layerNorm` of residual + dropout(x), and dropout's mask, where it is not made anew for the gradient.
+ * `layerNorm` of residual + dropout(x), and dropout's mask, unless the gradient recomputes it.
  *
- * @param indices as of `dropout`
+ * @param indices see `dropout`
  */
 export const residualNormKernel = defineKernel(
   "residualNorm",
@@ -86,7 +86,7 @@ interface Saved {
   readonly gamma_H: tf.Tensor1D
 }
 
-/** The gradients of the normalised sum's parts, which `partsOf` takes from that of the sum, and of scale and shift. */
+/** The gradients of the normalised sum's terms, which `partsOf` derives from that of the sum, and of scale and shift. */
 const backward = (
   tap: Tap | undefined,
   name: string | undefined,
@@ -107,7 +107,7 @@ const backward = (
 /**
  * Layer normalisation over the features (Ba, Kiros and Hinton 2016), with the biased variance.
  *
- * @param name under which a tap hears of it
+ * @param name under which the op reports to a tap
  */
 export const layerNorm = (
   x_TH: tf.Tensor2D,
@@ -128,11 +128,11 @@ export const layerNorm = (
 }
 
 /**
- * Layer normalisation of residual + dropout(x), as it ends each half of a BERT layer.
+ * Layer normalisation of residual + dropout(x), the end of each half of a BERT layer.
  *
- * @param dropout of x; nothing is dropped without it, or at a rate of 0
- * @param indices as of `dropout`
- * @param name under which a tap hears of the normalisation
+ * @param dropout of x; by default, and at a rate of 0, nothing is dropped
+ * @param indices see `dropout`
+ * @param name under which the normalisation reports to a tap
  */
 export const residualNorm = (
   x_TH: tf.Tensor2D,

@@ -6,7 +6,7 @@ import { geluKernel } from "./gelu.ts"
 import { sumRowsKernel } from "./sum-rows.ts"
 import { transposeKernel } from "./transpose.ts"
 
-// Factors are transposed beforehand: the wasm backend multiplies transposed factors up to thirty times slower.
+// Factors are transposed first: the wasm backend multiplies transposed factors up to thirty times slower.
 
 /** y = x Wᵀ + b, with the weight as [O, I]. */
 export const linearKernel = defineKernel(
@@ -15,7 +15,7 @@ export const linearKernel = defineKernel(
     tf.fused.matMul({ a: x_TI, b: transposeKernel(weight_OI), bias: bias_O }) as tf.Tensor2D,
 )
 
-/** gelu(x Wᵀ + b), and the derivative of gelu there. */
+/** gelu(x Wᵀ + b), and the derivative of gelu at x Wᵀ + b. */
 export const linearGeluKernel = defineKernel(
   "linearGelu",
   (
@@ -46,7 +46,7 @@ export const linearParameterGradientsKernel = defineKernel(
   }),
 )
 
-/** What follows from the gradient of x Wᵀ + b, whatever came after it. */
+/** The backward pass from the gradient of x Wᵀ + b on, whatever followed it. */
 const backward = (
   tap: Tap | undefined,
   name: string | undefined,
@@ -66,7 +66,7 @@ const backward = (
 /**
  * y = x Wᵀ + b, with the weight in PyTorch's and Hugging Face's layout [out, in].
  *
- * @param name under which a tap hears of it
+ * @param name under which the op reports to a tap
  */
 export const linear = (
   x_TI: tf.Tensor2D,
@@ -88,7 +88,7 @@ export const linear = (
 /**
  * gelu(x Wᵀ + b) with the exact (erf) GELU of Hendrycks and Gimpel 2016, x Φ(x).
  *
- * @param name under which a tap hears of x Wᵀ + b
+ * @param name under which x Wᵀ + b reports to a tap
  */
 export const linearGelu = (
   x_TI: tf.Tensor2D,

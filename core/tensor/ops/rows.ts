@@ -2,17 +2,19 @@ import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { defineKernel } from "../kernel.ts"
 
-/** Rows of a table by number, [N, H]; all numbers are rows of it. */
+/** Rows of a table by index, [N, H]; every index must be inside the table. */
 export const gatherRowsKernel = defineKernel(
   "gatherRows",
   (table_VH: tf.Tensor2D, ids_N: Int32Array): tf.Tensor2D => tf.gather(table_VH, tf.tensor1d(ids_N, "int32")),
 )
 
-/** Rows of a table by number. @throws RangeError for a number outside it, where tfjs would read other memory */
+/** Rows of a table by index. @throws RangeError for an index outside it, where tfjs would read other memory */
 export const gatherRows = (table_VH: tf.Tensor2D, ids_N: Int32Array): tf.Tensor2D => {
   const rows = table_VH.shape[0]
   for (const id of ids_N) {
-    if (id < 0 || id >= rows) throw new RangeError(`row ${id} of a table of ${rows} rows`)
+    if (id < 0 || id >= rows) {
+      throw new RangeError(`expected an index inside the table, found row ${id} of a table of ${rows} rows`)
+    }
   }
   return gatherRowsKernel(table_VH, ids_N)
 }
@@ -21,8 +23,8 @@ export const gatherRows = (table_VH: tf.Tensor2D, ids_N: Int32Array): tf.Tensor2
 export const scatterAddRowsKernel = defineKernel(
   "scatterAddRows",
   (x_NH: tf.Tensor2D, ids_N: Int32Array, rows: number): tf.Tensor2D => {
-    // Rows of the same id are added by a product with a 0/1 matrix, so that the scatter meets every id once: scattering
-    // duplicates adds in whatever order the device's threads come.
+    // Rows of the same id are added by a product with a 0/1 matrix, so that the scatter sees each id once: duplicates
+    // would be added in whatever order the device's threads run.
     const unique = [...new Set(ids_N)]
     const slotOf = new Map(unique.map((id, slot) => [id, slot]))
     const selection_UN = new Float32Array(unique.length * ids_N.length)

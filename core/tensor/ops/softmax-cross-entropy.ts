@@ -10,7 +10,7 @@ export const softmaxCrossEntropyKernel = defineKernel(
     labels_N: Int32Array,
   ): { readonly loss: tf.Scalar; readonly dLogits_NC: tf.Tensor2D } => {
     const [count, classes] = logits_NC.shape
-    // tf.oneHot refuses a single class.
+    // tf.oneHot rejects a single class.
     const target_NC = tf
       .equal(tf.tensor2d(labels_N, [count, 1], "int32"), tf.range(0, classes, 1, "int32"))
       .toFloat()
@@ -27,15 +27,20 @@ export const softmaxCrossEntropyKernel = defineKernel(
 /**
  * The mean over N rows of −log softmax(logits)[label].
  *
- * @throws RangeError for a label that is not a class, or without rows (whose mean is not a number)
+ * @throws RangeError for a label that is not a class, for another number of labels than rows, or if there are no rows
+ *   (their mean would be NaN)
  */
 export const softmaxCrossEntropy = (logits_NC: tf.Tensor2D, labels_N: Int32Array): tf.Scalar => {
   const [count, classes] = logits_NC.shape
   if (count === 0 || labels_N.length !== count) {
-    throw new RangeError(`${labels_N.length} labels for ${count} rows of logits`)
+    throw new RangeError(
+      `expected a label for each row of logits and at least one row, found ${labels_N.length} labels and ${count} rows`,
+    )
   }
   for (const label of labels_N) {
-    if (label < 0 || label >= classes) throw new RangeError(`label ${label} among ${classes} classes`)
+    if (label < 0 || label >= classes) {
+      throw new RangeError(`expected labels from 0 to ${classes - 1}, found ${label}`)
+    }
   }
   return differentiable(
     [logits_NC],

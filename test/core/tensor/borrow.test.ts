@@ -9,12 +9,12 @@ import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetens
 import { noise } from "./against-float64.ts"
 import { onEveryDefinition } from "./every-definition.ts"
 
-onEveryDefinition("a tensor that is borrowed", () => {
-  test("has its values, and no tensor is made or lost", async () => {
+onEveryDefinition("a borrowed tensor", () => {
+  test("gives its values without making or losing a tensor", async () => {
     const before = tf.memory().numTensors
     const values = noise(1, 35)
     const tensor = tf.tensor2d(values, [5, 7])
-    // A view of another shape shares the numbers.
+    // A reshaped tensor shares the values.
     const reshaped = tf.reshape(tensor, [35])
     expect(Array.from(await borrowKernel(tensor))).toEqual([...values])
     expect(Array.from(await borrowKernel(reshaped))).toEqual([...values])
@@ -22,7 +22,7 @@ onEveryDefinition("a tensor that is borrowed", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("goes into a file under its name", async () => {
+  test("is saved in a file under its name", async () => {
     const folder = await fs.mkdtemp(join(tmpdir(), "kasosei-source-"))
     const path = join(folder, "tensors.safetensors")
     const tensors = { a: tf.tensor2d(noise(2, 6), [2, 3]), empty: tf.zeros([0, 4]), one: tf.scalar(3) }

@@ -30,12 +30,12 @@ describe("a kernel", () => {
   const run = (): readonly number[] =>
     tf.tidy(() => [double(tf.scalar(3)), double(tf.scalar(3), 1)].map(numberOf))
 
-  test("has its name, and runs its definition where the backend does not implement it", () => {
+  test("has its name, and runs its definition on a backend that does not implement it", () => {
     expect(double.name).toBe("double")
     expect(run()).toEqual([6, 7])
   })
 
-  test("runs the implementation of the backend that is running, with all its arguments", () => {
+  test("runs the implementation of the backend in use, with all its arguments", () => {
     registerKernels("cpu", [implement(double, (x, addend) => tf.add(x, 100 + (addend ?? 0)))])
     expect(run()).toEqual([103, 104])
     expect(numberOf(tf.tidy(() => double.definition(tf.scalar(3))))).toBe(6)
@@ -52,14 +52,14 @@ describe("a kernel", () => {
     expect(run()).toEqual([6, 7])
   })
 
-  test("is told from another one of the same name by itself, not by the name", () => {
+  test("is identified by itself, not by its name", () => {
     const other = defineKernel("double", (x: tf.Tensor): tf.Tensor => tf.mul(x, 2))
     registerKernels("cpu", [implement(other, (x) => tf.neg(x))])
     expect(run()).toEqual([6, 7])
     expect(tf.tidy(() => numberOf(other(tf.scalar(3))))).toBe(-3)
   })
 
-  test("implemented twice by a backend is refused, and the backend keeps what it had", () => {
+  test("implemented twice by a backend is refused, and the backend keeps its implementations", () => {
     const negated = implement(double, (x) => tf.neg(x))
     registerKernels("cpu", [negated])
     const sameName = implement(defineKernel("double", tf.square<tf.Tensor>), tf.square)
@@ -71,14 +71,14 @@ describe("a kernel", () => {
     expect(run()).toEqual([-3, -3])
   })
 
-  test("takes no implementation of another type", () => {
-    // The type checker is what tests: each of these lines would be an error without its comment.
+  test("accepts no implementation of another type", () => {
+    // The type checker does the testing: without its comment each of these lines would be an error.
     const refused = [
-      // @ts-expect-error: gives no tensor
+      // @ts-expect-error: returns no tensor
       implement(double, () => 3),
-      // @ts-expect-error: wants another first argument
+      // @ts-expect-error: takes another first argument
       implement(double, (x: string) => tf.scalar(x.length)),
-      // @ts-expect-error: wants more arguments than callers give
+      // @ts-expect-error: takes more arguments than callers give
       implement(double, (x: tf.Tensor, _addend: number | undefined, _more: number) => x),
     ]
     for (const { kernel } of refused) expect(kernel).toBe(double)

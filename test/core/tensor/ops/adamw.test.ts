@@ -25,7 +25,7 @@ const parametersOf = (entries: Readonly<Record<string, Float32Array>>) =>
 const host = (parameters: Parameters, name: string) => parameters.toHost().get(name)!.values
 
 onEveryDefinition("adamw", () => {
-  test("without bias correction the first steps under a constant gradient are the known ones", () => {
+  test("without bias correction the first updates under a constant gradient have the known sizes", () => {
     const before = tf.memory().numTensors
     const parameters = parametersOf({ theta: new Float32Array(1) })
     let state = adamwInit(parameters)
@@ -36,7 +36,7 @@ onEveryDefinition("adamw", () => {
       state = adamwStep(parameters, gradients, state, { ...options, learningRate: 1, epsilon: 1e-12 })
       speed[t] = from - host(parameters, "theta")[0]!
     }
-    // (1 − .9ᵗ) / √(1 − .999ᵗ); θ itself reaches about 1000, so its float32 steps are 6e-5.
+    // (1 − .9ᵗ) / √(1 − .999ᵗ); θ itself reaches about 1000, so its float32 spacing is 6e-5.
     expect(speed[1]).toBeCloseTo(3.162, 3)
     expect(speed[12]).toBeCloseTo(6.569, 3)
     expect(speed[47]).toBeCloseTo(4.633, 3)
@@ -48,7 +48,7 @@ onEveryDefinition("adamw", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test.each([1, 15, 17, 33])("follows float64 over steps of changing gradients, %i numbers", (count) => {
+  test.each([1, 15, 17, 33])("follows float64 over updates with changing gradients, %i numbers", (count) => {
     for (const changed of [
       {},
       { biasCorrection: true, epsilon: 1e-8 },
@@ -90,7 +90,7 @@ onEveryDefinition("adamw", () => {
     }
   })
 
-  test("with bias correction the first step is the learning rate, whatever the gradient's size", () => {
+  test("with bias correction the first update has the size of the learning rate, whatever the gradient's", () => {
     const parameters = parametersOf({ theta: new Float32Array(2) })
     const gradients = new Map([["theta", tf.tensor1d([40, -0.3])]])
     const state = adamwStep(parameters, gradients, adamwInit(parameters), {
@@ -105,7 +105,7 @@ onEveryDefinition("adamw", () => {
     for (const set of [parameters, state.m, state.v]) set.dispose()
   })
 
-  test("what has no gradient stays as it is", () => {
+  test("a parameter without a gradient stays as it is", () => {
     const parameters = parametersOf({ moved: noise(1, 3), kept: noise(2, 3) })
     const gradients = new Map([["moved", tf.ones([3])]])
     const state = adamwStep(parameters, gradients, adamwInit(parameters), { ...options, weightDecay: 0.5 })
@@ -116,7 +116,7 @@ onEveryDefinition("adamw", () => {
     for (const set of [parameters, state.m, state.v]) set.dispose()
   })
 
-  test("products after an update use the new weights, backwards too", () => {
+  test("products after an update use the new weights, in the backward pass too", () => {
     const parameters = Parameters.fromHost([
       ["x", { shape: [2, 16], values: noise(1, 32) }],
       ["weight", { shape: [16, 16], values: noise(2, 256) }],
@@ -150,7 +150,7 @@ onEveryDefinition("adamw", () => {
 })
 
 onEveryDefinition("global norm", () => {
-  test("is that of all numbers as one vector", () => {
+  test("is the norm of all gradients as one vector", () => {
     const before = tf.memory().numTensors
     for (const sizes of [[], [0], [1], [15, 17], [33, 2, 1]]) {
       const gradients = new Map(sizes.map((size, site) => [`g${site}`, tf.tensor1d(noise(site, size))]))

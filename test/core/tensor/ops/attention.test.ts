@@ -26,7 +26,7 @@ const offsetsOf = (lengths: readonly number[]) => {
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
 
-/** softmax(q kᵀ / √d) v, one sequence and head after the other. */
+/** softmax(q kᵀ / √d) v, sequence by sequence and head by head. */
 const exactAttention = (
   q: Matrix,
   k: Matrix,
@@ -87,8 +87,8 @@ onEveryDefinition("attention", () => {
     }
   }
 
-  // Long enough for products of their own in the fused kernel; too long for finite differences.
-  test("long sequences agree with float64, and their gradients with short cuts through the chain rule", () => {
+  // Long enough for the fused kernel to multiply them one by one; too long for finite differences of each element.
+  test("long sequences agree with float64, and their gradients with directional derivatives", () => {
     const lengths = [40, 33, 40]
     const [heads, hidden, tokens] = [2, 32, sum(lengths)]
     const input = (site: number): Matrix => ({
@@ -120,7 +120,7 @@ onEveryDefinition("attention", () => {
       parameters,
     )
     value.dispose()
-    // Directional derivatives: the loss along a direction by central differences against gradient · direction.
+    // Central differences of the loss along a direction against gradient · direction.
     const loss = (q: Matrix, k: Matrix, v: Matrix) =>
       exactAttention(q, k, v, lengths, heads).reduce(
         (total, value, index) => total + value * dy.values[index]!,
@@ -149,7 +149,7 @@ onEveryDefinition("attention", () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  test("a sequence gives the same in whatever company it is packed", () => {
+  test("a sequence gives the same bits whichever sequences it is packed with", () => {
     const [heads, hidden] = [2, 8]
     const lengths = [4, 7, 4, 1]
     const sequences = lengths.map((length, n) =>
@@ -181,7 +181,7 @@ onEveryDefinition("attention", () => {
       const apply = (heads: number, offsets: readonly number[]) => () =>
         attention(x, x, x, { heads, offsets: Int32Array.from(offsets) })
       expect(apply(4, [0, 4])).toThrow("4 heads do not divide 6 features")
-      expect(apply(2, [0, 3])).toThrow("offsets from 0 to 3 for 4 tokens")
+      expect(apply(2, [0, 3])).toThrow("expected offsets from 0 to 4, the number of tokens, found 0 to 3")
       expect(apply(2, [1, 4])).toThrow(RangeError)
       expect(apply(2, [0])).toThrow(RangeError)
       expect(apply(2, [0, 2, 2, 4])).toThrow("sequence 1 has 0 tokens")

@@ -12,7 +12,7 @@ import { at, holdAgainstFloat64, matrix, multiply, transposed } from "../against
 import { onEveryDefinition } from "../every-definition.ts"
 
 const as1D = (tensor: tf.Tensor) => tensor as tf.Tensor1D
-/** Of numbers one by one, by a weight of 1. */
+/** Elementwise, by a weight of 1. */
 const gelu = (x: tf.Tensor): tf.Tensor =>
   tf.reshape(linearGelu(tf.reshape(x, [x.size, 1]), tf.ones([1, 1]), tf.zeros([1])), x.shape)
 const as2D = (tensor: tf.Tensor) => tensor as tf.Tensor2D
@@ -76,7 +76,7 @@ onEveryDefinition("layerNorm", () => {
   })
 })
 
-/** Φ by Simpson's rule, which owes nothing to the series in the kernel. */
+/** Φ by Simpson's rule, independent of the series in the kernel. */
 const distribution = (x: number): number => {
   const steps = 400
   const h = x / steps
@@ -96,7 +96,7 @@ onEveryDefinition("gelu", () => {
     })
   })
 
-  test("over the whole line, and at its ends", () => {
+  test("over the whole real line, infinities and NaN", () => {
     const points = [Number.NEGATIVE_INFINITY, -40, -8, -7.999, 0, 7.999, 8, 40, Number.POSITIVE_INFINITY]
     for (let x = -9; x <= 9; x += 0.0437) points.push(x)
     tf.tidy(() => {
@@ -131,7 +131,7 @@ onEveryDefinition("rows and embedding", () => {
     }
   })
 
-  test("a row outside the table is refused by number", () => {
+  test("a row outside the table is refused, with its index", () => {
     tf.tidy(() => {
       expect(() => embedding(tf.zeros([4, 2]), new Int32Array([1, 4]))).toThrow("row 4 of a table of 4 rows")
       expect(() => rows(tf.zeros([4, 2]), [-1])).toThrow("row -1 of a table of 4 rows")
@@ -142,7 +142,7 @@ onEveryDefinition("rows and embedding", () => {
 onEveryDefinition("dropout", () => {
   const draw = { stream: stream(3, "dropout"), site: 2, iteration: 11 }
 
-  test.each([1, 15, 33])("%i numbers by the mask of the draw, forwards and backwards", (count) => {
+  test.each([1, 15, 33])("%i numbers use the mask of the draw in both passes", (count) => {
     const mask = new Float32Array(count)
     fillDropoutMask(mask, { ...draw, rate: 0.4 })
     holdAgainstFloat64({
@@ -152,7 +152,7 @@ onEveryDefinition("dropout", () => {
     })
   })
 
-  test("a rate of 0 passes everything on, in a tensor of its own", () => {
+  test("a rate of 0 returns a new tensor with the same values", () => {
     const x = tf.tensor1d([1, 2])
     const y = dropout(x, { ...draw, rate: 0 })
     x.dispose()
@@ -194,12 +194,14 @@ onEveryDefinition("softmaxCrossEntropy", () => {
     })
   })
 
-  test("refuses labels that are no classes, and a mean of nothing", () => {
+  test("refuses labels that are not classes, and a mean over no rows", () => {
     tf.tidy(() => {
       expect(() => softmaxCrossEntropy(tf.zeros([1, 2]), new Int32Array([2]))).toThrow(
-        "label 2 among 2 classes",
+        "expected labels from 0 to 1, found 2",
       )
-      expect(() => softmaxCrossEntropy(tf.zeros([2, 2]), new Int32Array([1]))).toThrow("1 labels for 2 rows")
+      expect(() => softmaxCrossEntropy(tf.zeros([2, 2]), new Int32Array([1]))).toThrow(
+        "found 1 labels and 2 rows",
+      )
       expect(() => softmaxCrossEntropy(tf.zeros([0, 2]), new Int32Array(0))).toThrow(RangeError)
     })
   })
@@ -243,7 +245,7 @@ onEveryDefinition("infoNCE", () => {
   })
 })
 
-onEveryDefinition("no rows at all", () => {
+onEveryDefinition("matrices without rows", () => {
   test("pass through the ops of a masked language model's head", () => {
     const before = tf.memory().numTensors
     const shapes = tf.tidy(() => {
