@@ -1,7 +1,7 @@
-/** Types of parameters that pipelines share: what the plugins accept, so that a refusal names the parameter. */
+/** Types of parameters that pipelines share: what the plugins accept, so that an error names the parameter. */
 import { type Traversal, type } from "arktype"
 
-/** A value that stood twice would make the same runs twice, and the tables would count them twice. */
+/** A value given twice would make the same runs twice, and the tables would count them twice. */
 const different = (values: readonly number[], context: Traversal): boolean =>
   new Set(values).size === values.length || context.mustBe("a list of different values")
 
@@ -11,5 +11,5 @@ export const learningRates = type("number > 0").array().atLeastLength(1).narrow(
 /** Seeds of runs. */
 export const runSeeds = type("0 <= number.integer <= 4294967295").array().atLeastLength(1).narrow(different)
 
-/** Dropout rates of SimCSE; none leaves the vanilla model alone. */
+/** Dropout rates of SimCSE; an empty list leaves only the vanilla model. */
 export const dropoutRates = type("0 <= number < 1").array().narrow(different)

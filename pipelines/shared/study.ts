@@ -1,5 +1,5 @@
 /**
- * The study that all pipelines here share: the same fine-tuning from several checkpoints, over learning rates and
+ * The study that all these pipelines share: the same fine-tuning from several checkpoints, over learning rates and
  * seeds, with probes that watch some of the runs, and one report.
  */
 
@@ -14,7 +14,7 @@ import { fisher } from "../../plugins/probe/fisher.ts"
 import { trajectory } from "../../plugins/probe/trajectory.ts"
 import { studyPage } from "../../plugins/report/study-page.ts"
 
-/** A model before fine-tuning, under the name that the report shows. */
+/** A model before fine-tuning, and its name in the report. */
 export interface Arm {
   readonly name: string
   readonly checkpoint: Node<typeof Checkpoint>
@@ -24,16 +24,16 @@ export interface StudySettings {
   readonly title: string
   readonly provenance: Readonly<Record<string, string>>
   readonly data: Node<typeof Examples>
-  /** The first one is what the others are compared with. */
+  /** The first one is the baseline. */
   readonly arms: readonly Arm[]
   /** Peak learning rates. */
   readonly lr: readonly number[]
   readonly seeds: readonly number[]
   readonly batchSize?: number
   readonly epochs?: number
-  /** Examples of which the Fisher matrix is made: its largest possible rank. */
+  /** Examples that the empirical Fisher is computed from: its largest possible rank. */
   readonly samples: number
-  /** The runs that probes watch: these arms, learning rates and seeds, all of which must be among those that are run. */
+  /** The runs that probes watch: these arms, learning rates and seeds, each of which must be one of the study's. */
   readonly watched: {
     readonly arms: readonly string[]
     readonly lr: readonly number[]
@@ -41,13 +41,13 @@ export interface StudySettings {
   }
 }
 
-/** What to watch by default: those of `usual` that are run, or else the first that is. */
+/** What to watch by default: the values of `usual` that are run or, if none is, the first that is run. */
 export const watchedOf = <T>(usual: readonly T[], run: readonly T[]): readonly T[] => {
   const both = usual.filter((value) => run.includes(value))
   return both.length > 0 ? both : run.slice(0, 1)
 }
 
-/** @throws InvalidInput for watched runs that are not run: a figure would go missing without a word */
+/** @throws InvalidInput for watched runs that are not run: a figure would be missing without an error */
 const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   type Values = readonly (string | number)[]
   const list = (values: Values) =>
@@ -66,25 +66,25 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   if (problems.length > 0) throw new InvalidInput({ what: "the runs that probes watch", problems })
 }
 
-/** The paper's 0.3 of 3 epochs. */
-const warmupShare = 0.1
+/** The fraction of the updates that warm up: 0.3 of 3 epochs in the paper. */
+const warmupFraction = 0.1
 
 export const study = (settings: StudySettings) => {
   const { title, provenance, data, arms, samples, watched, batchSize, epochs } = settings
   const sizes = {
     ...(batchSize === undefined ? {} : { batchSize }),
-    ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupShare }),
+    ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupFraction }),
   }
 
   const checkpoints = new Map(arms.map(({ name, checkpoint }) => [name, checkpoint]))
-  // By their names: two arms of the same one could not be told apart in the report.
+  // Labelled by name, so that two arms of the same name are refused: the report could not tell them apart.
   const runs = grid({ arm: arms.map(({ name }) => name), lr: settings.lr }, ({ arm, lr }) =>
     cohort({ arm, lr }, settings.seeds, (seed) =>
       classification({ data, checkpoint: checkpoints.get(arm)!, lr, seed, ...sizes }),
     ),
   )
   checkWatched(settings)
-  // Before the first update the rate plays no part: the runs at the first rate stand for all.
+  // Before the first update the learning rate has no effect: the runs at the first one stand for all.
   const before = runs
     .filter(({ labels }) => labels["lr"] === settings.lr[0])
     .map((of) => mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0] } })))

@@ -1,4 +1,4 @@
-/** A cut of `mini.ts` on text files that stand here: the whole study, from files to the page. */
+/** A small `mini.ts` on text files written here: the whole study, from files to the report page. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -38,13 +38,13 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => fs.rm(folder, { recursive: true, force: true }))
 
-test("it runs whole and leaves nothing to go on from", async () => {
+test("runs to the end and leaves no state to resume from", async () => {
   expect(first.stderr).toContain("18 units made, 0 reused, 0 failed")
   expect(first.code).toBe(0)
   expect(await fs.readdir(join(folder, "out", "scratch"))).toEqual([])
 })
 
-test("the report has every figure and table, and its runs are those of the grid", async () => {
+test("the report has every figure and table, and the runs of the grid", async () => {
   const report = join(folder, "out", "mini", "report")
   const files = await fs.readdir(report)
   for (const name of ["index.html", "summary.md", "table-1.csv", "table-2.csv"]) expect(files).toContain(name)
@@ -60,13 +60,13 @@ test("the report has every figure and table, and its runs are those of the grid"
   expect(page).not.toMatch(/<script|src="http|href="http/)
 })
 
-test("a second start reuses all of it", async () => {
+test("a second start reuses everything", async () => {
   const second = await run()
   expect(second.stderr).toContain("0 units made, 18 reused, 0 failed")
   expect(second.code).toBe(0)
 }, 30_000)
 
-test("a file that was changed is another input", async () => {
+test("a changed file invalidates what is made from it", async () => {
   await fs.appendFile(join(folder, "corpus.txt"), "One sentence more.\n")
   const plan = await run("--plan", "--json")
   const states: { plugin: string; state: string }[] = JSON.parse(plan.stdout).units

@@ -16,7 +16,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-/** What stands in the store: the digest of an artifact, or why there is none. */
+/** The contents of the store: the digest of each artifact, or why there is none. */
 const contents = (out: string) =>
   Object.fromEntries(
     readdirSync(join(out, "artifacts")).map((name) => {
@@ -50,10 +50,10 @@ const run = (runtime: keyof typeof runtimes) => {
   return { status, stderr, summary: JSON.parse(stdout), contents: contents(out), out }
 }
 
-test("the quickstart runs whole, offline, and gives the same bits under Bun and Deno", () => {
+test("the quickstart runs to the end, offline, and gives the same bits under Bun and Deno", () => {
   const bun = run("bun")
   const deno = run("deno")
-  // The rate of 1e30 diverges in both arms, which leaves nothing for its two watching probes to see.
+  // The learning rate 1e30 diverges in both arms, so the two probes that watch it have nothing to observe.
   for (const { status, summary } of [bun, deno]) {
     expect(status).toBe(1)
     expect(summary.failures.map(({ status }: { status: string }) => status)).toContain("diverged")

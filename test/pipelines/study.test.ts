@@ -5,7 +5,7 @@ import quickstart from "../../pipelines/quickstart.ts"
 
 const small = quickstart.parameters.assert({})
 
-test("rates or arms that stand twice are refused: their runs would count twice", () => {
+test("learning rates or arms that are given twice are refused: their runs would count twice", () => {
   expect(() => quickstart.build({ ...small, lr: [1e-5, 2e-5, 1e-5] })).toThrow(
     "lr: expected different values, found 1e-5 twice",
   )
@@ -15,16 +15,16 @@ test("rates or arms that stand twice are refused: their runs would count twice",
   )
 })
 
-/** The runs of the paper that probes watch: their labels and seeds. */
+/** Labels and seeds of the runs that probes watch in `paper.ts`. */
 const watched = (given: Readonly<Record<string, unknown>>) => {
   const report = paper.build(paper.parameters.assert(given))["report"]
-  if (report === undefined || !("inputs" in report)) throw new Error("the report is one node")
+  if (report === undefined || !("inputs" in report)) throw new Error("expected the report to be one node")
   return (report.inputs["trajectories"] as readonly Cohort[]).map(
     ({ labels, members }) => `${labels["arm"]} ${labels["lr"]} ${members.map(({ seed }) => seed)}`,
   )
 }
 
-test("in a part of the paper's study probes watch the runs that the paper watches, or else the first", () => {
+test("in a part of the paper's study, probes watch the runs that the paper watches or, without one, the first", () => {
   expect(watched({ lr: [1e-5, 2e-5], dropout: [0.1, 0.3], seeds: [1, 2] })).toEqual([
     "vanilla 0.00001 1",
     "vanilla 0.00002 1",

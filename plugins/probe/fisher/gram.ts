@@ -1,6 +1,6 @@
 /**
- * Gram matrices of per-sample gradients: K_ij = gᵢ · gⱼ, float64, row-major [N, N], symmetric to the bit.
- * Shapes: N samples, T tokens of all samples side by side, D features.
+ * Gram matrices of per-sample gradients: K_ij = gᵢ · gⱼ, float64, row-major [N, N], exactly symmetric.
+ * Shapes: N samples, T packed tokens of all samples, D features.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "../../../core/tensor/kernel.ts"
@@ -12,7 +12,7 @@ export const addTo = (sum: Float64Array, addend: ArrayLike<number>): void => {
   for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + addend[i]!
 }
 
-/** Writes the upper triangle of a square matrix over its lower one. */
+/** Copies the upper triangle of a square matrix to its lower one, in place. */
 export const mirror = (matrix: Float64Array): Float64Array => {
   const n = Math.sqrt(matrix.length)
   for (let i = 1; i < n; i++) for (let j = 0; j < i; j++) matrix[i * n + j] = matrix[j * n + i]!
@@ -35,8 +35,8 @@ export const gramOf = (vectors: readonly Float32Array[]): Float64Array => {
 }
 
 /**
- * Neighbouring rows of a matrix, gathered: tfjs's slice copies the whole matrix first on wasm. Columns are never cut
- * out, which no backend does quickly.
+ * Neighbouring rows of a matrix, gathered, because on wasm tfjs's slice copies the whole matrix first. There is none for
+ * columns: no backend slices them quickly.
  */
 export const slice = (x: tf.Tensor2D, first: number, end: number): tf.Tensor2D =>
   gatherRows(

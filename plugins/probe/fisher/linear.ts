@@ -1,8 +1,8 @@
 /**
- * The Gram matrix of the per-sample gradients of a linear layer's weight, by two methods that give the same up to
- * rounding. With inputs aᵢₜ and output gradients bᵢₜ of sample i's tokens, its gradient is Gᵢ = Σ_t bᵢₜ aᵢₜᵀ.
- * Shapes: T tokens of all samples, N samples, I inputs, O outputs. All factors are transposed beforehand: the wasm
- * backend multiplies transposed ones ten times slower.
+ * The Gram matrix of the per-sample gradients of a linear layer's weight, by two methods that agree up to rounding.
+ * With inputs aᵢₜ and output gradients bᵢₜ of sample i's tokens, its gradient is Gᵢ = Σ_t bᵢₜ aᵢₜᵀ.
+ * Shapes: T tokens of all samples, N samples, I inputs, O outputs. All factors are transposed first: the wasm backend
+ * multiplies transposed factors ten times slower.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel } from "../../../core/tensor/kernel.ts"
@@ -14,11 +14,11 @@ import { cheaper, type GramMethod, rowsAtATime, rowsInASum, tilesOf } from "./gr
 export interface Factors {
   readonly input_TI: tf.Tensor2D
   readonly outputGradient_TO: tf.Tensor2D
-  /** [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1; it may have none. */
+  /** [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1, possibly none. */
   readonly offsets: Int32Array
 }
 
-/** By the given method, or by the cheaper one. */
+/** The Gram matrix by the given method, or by the cheaper one. */
 export const linearGram = (factors: Factors, method: GramMethod | "cheaper"): Float64Array => {
   const { input_TI, outputGradient_TO, offsets } = factors
   const chosen = method === "cheaper" ? cheaper(shapeOf(factors)) : method
@@ -29,7 +29,7 @@ export const linearGram = (factors: Factors, method: GramMethod | "cheaper"): Fl
  * K_ij = ⟨Gᵢ, Gⱼ⟩ of N samples' gradients, by pairs of tokens or from the gradients themselves: [N, N], symmetric,
  * row-major.
  *
- * @param offsets as in `Factors`
+ * @param offsets see `Factors`
  */
 export const linearGramKernel = defineKernel(
   "linearGram",
@@ -49,7 +49,7 @@ export const linearGramKernel = defineKernel(
   },
 )
 
-/** Which token is which sample's: [N, T] of 0 and 1. */
+/** Which tokens belong to which sample: [N, T] of 0 and 1. */
 const membership = (offsets: Int32Array): tf.Tensor2D => {
   const n = offsets.length - 1
   const first = offsets[0]!
@@ -71,8 +71,8 @@ const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors) => ({
 })
 
 /**
- * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ), without ever forming a gradient: tile by tile, a number for each pair of tokens,
- * in the upper triangle. Sums over the first sample's tokens are in float64.
+ * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ) in the upper triangle, tile by tile from a number for each pair of tokens; no gradient
+ * is ever formed. Sums over the tokens of sample i are in float64.
  */
 const addByTokens = (gram: Float64Array, { input_TI, outputGradient_TO, offsets }: Factors): void => {
   const n = offsets.length - 1
@@ -109,7 +109,7 @@ const addByTokens = (gram: Float64Array, { input_TI, outputGradient_TO, offsets 
   }
 }
 
-/** K_ij = ⟨Gᵢ, Gⱼ⟩ with the gradients of all samples there at once, some rows of the weight at a time. */
+/** K_ij = ⟨Gᵢ, Gⱼ⟩ from the gradients of all samples, some rows of the weight at a time. */
 const addDirectly = (gram: Float64Array, factors: Factors): void => {
   const { input_TI, outputGradient_TO, offsets } = factors
   const shape = shapeOf(factors)
@@ -141,7 +141,7 @@ const addDirectly = (gram: Float64Array, factors: Factors): void => {
   }
 }
 
-/** The products of all samples' gradients over some rows of the weight, [N, N]. */
+/** The inner products of all samples' gradients over some rows of the weight, [N, N]. */
 const productsOfRows = (gradients: tf.Tensor2D, n: number, first: number, count: number): Float32Array =>
   tf
     .tidy(() => {
