@@ -1,10 +1,10 @@
 import { Effect } from "effect"
 import { backend } from "../../core/tensor/backend.ts"
 
-/** tfjs in plain JavaScript: slow, and what the others are checked against. */
+/** tfjs in plain JavaScript: slow, and the one that the other backends are checked against. */
 export const cpu = backend({
   name: "cpu",
-  summary: "Plain JavaScript, runs everywhere, slow",
+  summary: "Plain JavaScript: runs everywhere, slow",
   rank: 0,
   flopsPerSecond: () => 0.8e9,
   precisions: ["fp32"],

@@ -14,10 +14,10 @@ const unavailable = ({ reason, remedy, detail }: AddonUnavailable) =>
     })
   })
 
-/** An engine of this project's own, in C++: vectors as wide as the processor has them, on its cores. */
+/** Kasosei's own engine in C++: vectors as wide as the processor supports, on several threads. */
 export const native = backend({
   name,
-  summary: "C++ on the processor's cores and vectors, built on first use",
+  summary: "C++ with vector instructions on several threads, built on first use",
   rank: 30,
   flopsPerSecond: (threads) => 100e9 * threads,
   precisions: ["fp32", "bf16"],
@@ -48,7 +48,7 @@ export const native = backend({
         new BackendUnavailable({
           backend: name,
           reason: `its addon does not load (${cause instanceof Error ? cause.message.split("\n")[0] : cause})`,
-          remedy: `remove ${path} to build it anew, or choose the backend wasm`,
+          remedy: `delete ${path} to rebuild it, or choose the backend wasm`,
         }),
     })
   }),

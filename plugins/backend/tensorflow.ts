@@ -3,7 +3,7 @@ import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 
 const packageName = "@tensorflow/tfjs-node-gpu"
 
-/** An optional package: its type is not asked for, since it may not be there. */
+/** An optional package, imported without its types, since it may not be installed. */
 const load = Effect.tryPromise({
   try: async () => {
     await import(packageName)
@@ -13,12 +13,12 @@ const load = Effect.tryPromise({
       backend: "tensorflow",
       reason: `${packageName} does not load (${cause instanceof Error ? cause.message.split("\n")[0] : cause})`,
       remedy:
-        `run \`bun pm trust ${packageName}\`, which downloads TensorFlow and so needs network, on a machine with ` +
+        `run \`bun pm trust ${packageName}\`, which downloads TensorFlow, on a machine with network access and ` +
         "CUDA 11.2, or choose the backend wasm",
     }),
 })
 
-/** tfjs on TensorFlow: an NVIDIA GPU with CUDA 11.2, where the package's native binding is installed. */
+/** tfjs on TensorFlow: needs an NVIDIA GPU with CUDA 11.2 and the package's native binding. */
 export const tensorflow = backend({
   name: "tensorflow",
   summary: "TensorFlow on an NVIDIA GPU (CUDA 11.2)",
@@ -26,7 +26,7 @@ export const tensorflow = backend({
   flopsPerSecond: () => 500e9,
   precisions: ["fp32"],
   optional: true,
-  // Only loading tells: the native binding may be missing or not fit the machine.
+  // Only loading shows whether it works: the native binding may be missing or built for another machine.
   check: load,
   register: () => load,
 })

@@ -12,7 +12,7 @@ const unavailable = (reason: string) =>
     remedy: "run `bun install`, or choose the backend cpu",
   })
 
-/** Where the package keeps its .wasm files. */
+/** The folder of the package's .wasm files. */
 const binaries = Effect.try({
   try: () => dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm")),
   catch: () => unavailable("the package @tensorflow/tfjs-backend-wasm is not installed"),
@@ -24,22 +24,22 @@ const binaries = Effect.try({
 )
 
 /**
- * A clone that shares its memory, as on tfjs's other backends. tfjs's wasm backend copies, and tfjs clones whatever a
- * gradient needs of the forward pass.
+ * A clone that shares its memory, as on tfjs's other backends. tfjs's wasm backend copies, and tfjs clones everything
+ * that a gradient needs from the forward pass.
  */
 const sharingIdentity: KernelFunc = ({ inputs, backend }) => {
   const x = inputs.x
   if (x === undefined)
-    throw new Error("Identity without its input x")
+    throw new Error("Identity: expected the input x, found none")
     // tfjs declares the backend of a kernel as an empty object.
   ;(backend as KernelBackend).incRef(x.dataId)
   return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
 }
 
-/** tfjs in WebAssembly on one thread: the same bits on any number of cores, which are for runs side by side. */
+/** tfjs in WebAssembly on one thread: the same bits on any number of cores, which parallel jobs can use. */
 export const wasm = backend({
   name: "wasm",
-  summary: "WebAssembly with SIMD on one thread, runs everywhere",
+  summary: "WebAssembly with SIMD on one thread: runs everywhere",
   rank: 10,
   flopsPerSecond: () => 12e9,
   precisions: ["fp32"],

@@ -32,8 +32,8 @@ const table = (() => {
 })()
 
 /**
- * The Taylor series of φ around the nearest node, to third order, and its integral: |s| ≤ 1/128, so the error is at most
- * 2e-10 for φ and 1e-12 for Φ, far below float32's rounding.
+ * The Taylor series of φ around the nearest node, to third order, and its integral: |s| ≤ 1/128, so the error is at
+ * most 2e-10 for φ and 1e-12 for Φ, far below float32's rounding.
  */
 const gelu = implement(geluKernel, (input) => {
   const output = { y: allocate(input.shape), derivative: allocate(input.shape) }

@@ -3,7 +3,7 @@ import { differentiable } from "../differentiable.ts"
 import { defineKernel } from "../kernel.ts"
 import { type Dropout, fillDropoutMask } from "../stream.ts"
 
-/** An inverted-dropout mask as a tensor: 0 or 1 / (1 − rate), element i drawn from element i of the stream at the site. */
+/** An inverted-dropout mask as a tensor: 0 or 1 / (1 − rate), element i from element i of the stream at that site. */
 const dropoutMask = (shape: number[], dropout: Dropout, indices?: Int32Array): tf.Tensor => {
   const mask = new Float32Array(tf.util.sizeFromShape(shape))
   if (indices === undefined) fillDropoutMask(mask, dropout)
@@ -43,8 +43,8 @@ export const dropoutGradientKernel = defineKernel(
 /**
  * Inverted dropout: elements are dropped with probability `rate` and the others divided by 1 − rate.
  *
- * @param indices if x has only some rows of a matrix, the index of each in that matrix: the same elements are dropped as
- *   if all rows were present
+ * @param indices if x has only some rows of a matrix, the index of each in that matrix: the same elements are dropped
+ *   as if all rows were present
  * @throws RangeError unless 0 ≤ rate < 1
  */
 export const dropout = <T extends tf.Tensor>(x: T, dropout: Dropout, indices?: Int32Array): T => {

@@ -86,7 +86,7 @@ interface Saved {
   readonly gamma_H: tf.Tensor1D
 }
 
-/** The gradients of the normalised sum's terms, which `partsOf` derives from that of the sum, and of scale and shift. */
+/** The gradients of the normalised sum's terms, by `partsOf` from that of the sum, and of scale and shift. */
 const backward = (
   tap: Tap | undefined,
   name: string | undefined,

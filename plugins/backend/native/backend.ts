@@ -1,11 +1,11 @@
-/** The tfjs backend over a device: tensors own its buffers, and give them back when they are disposed of. */
+/** The tfjs backend over a device: tensors own its buffers, and release them when they are disposed of. */
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Device, Elements, ElementType, Handle } from "./device.ts"
 
-/** A matrix that is zero but for some rows: the gradient of an embedding table. */
+/** A matrix that is zero except in some rows, such as the gradient of an embedding table. */
 export interface SparseRows {
-  /** The rows that are given, all different, rising: [U]. */
+  /** The indices of these rows, distinct and ascending: [U]. */
   readonly ids: Int32Array
   /** Their values, [U, H]. */
   readonly rows: Handle
@@ -15,12 +15,12 @@ export interface SparseRows {
 const elementType = (dtype: tf.DataType): ElementType | undefined =>
   dtype === "float32" || dtype === "int32" || dtype === "bool" ? dtype : undefined
 
-/** A tensor's data: a buffer of the device, or, until somebody wants the whole of it, its rows that are not zero. */
+/** A tensor's data: a buffer of the device or, until all of it is needed, only the rows that are not zero. */
 export class DeviceData {
   refCount = 1
-  /** Of complex numbers, which have no buffer of their own. */
+  /** The parts of complex numbers, which have no buffer of their own. */
   complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo }
-  /** Of an optimiser's moment of a table: which rows ever had a gradient, [V]. */
+  /** For an optimiser's moment of a table: 1 for rows that ever had a gradient, [V]. */
   activeRows?: Uint8Array
   #handle: Handle | undefined
   #floats: Handle | undefined
@@ -30,16 +30,17 @@ export class DeviceData {
     private readonly device: Device,
     readonly dtype: tf.DataType,
     readonly size: number,
-    /** Text, which stays with the host. */
+    /** Strings, which stay in host memory. */
     private readonly text?: Uint8Array[],
     readonly sparse?: SparseRows,
   ) {}
 
-  /** Its buffer. @throws TypeError for text and complex numbers, which no kernel of the device takes */
+  /** Its buffer. @throws TypeError for strings and complex numbers, which no kernel of the device accepts */
   get handle(): Handle {
     if (this.#handle === undefined) {
       const type = elementType(this.dtype)
-      if (type === undefined) throw new TypeError(`a ${this.dtype} tensor has no buffer`)
+      if (type === undefined)
+        throw new TypeError(`expected a tensor of numbers, found ${this.dtype}, which has no buffer`)
       this.#handle = this.device.allocate(type, this.size)
       if (this.sparse !== undefined) {
         this.device.spreadRows(this.sparse.rows, this.sparse.ids, this.#handle)
@@ -48,7 +49,7 @@ export class DeviceData {
     return this.#handle
   }
 
-  /** Its buffer as float32: tfjs's own kernels give integers out as float32 without touching them. */
+  /** Its buffer as float32: tfjs's own kernels relabel integers as float32 without converting them. */
   get floats(): Handle {
     if (this.dtype === "float32") return this.handle
     this.#floats ??= this.device.allocate("float32", this.size)
@@ -56,12 +57,12 @@ export class DeviceData {
     return this.#floats
   }
 
-  /** What tfjs's kernels in JavaScript read and write: the buffer itself. */
+  /** The buffer itself, which tfjs's JavaScript kernels read and write. */
   get values(): tf.backend_util.BackendValues {
     return this.text ?? this.elements()
   }
 
-  /** A copy. */
+  /** A copy of the values. */
   read(): tf.backend_util.BackendValues {
     return this.text ?? this.elements().slice()
   }
@@ -69,7 +70,8 @@ export class DeviceData {
   private elements(): Elements {
     if (this.#view === undefined) {
       const type = elementType(this.dtype)
-      if (type === undefined) throw new TypeError(`a ${this.dtype} tensor has no buffer`)
+      if (type === undefined)
+        throw new TypeError(`expected a tensor of numbers, found ${this.dtype}, which has no buffer`)
       this.#view = this.device.view(this.handle, type, this.size)
     }
     return this.#view
@@ -82,7 +84,7 @@ export class DeviceData {
   }
 }
 
-/** The values as an array of the type that the data have. */
+/** The values as an array of the element type. */
 const elementsOf = (values: tf.backend_util.BackendValues, type: ElementType): Elements => {
   const numbers = values as Elements
   if (type === "float32") return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers)
@@ -90,9 +92,9 @@ const elementsOf = (values: tf.backend_util.BackendValues, type: ElementType): E
   return numbers instanceof Uint8Array ? numbers : Uint8Array.from(numbers)
 }
 
-/** tfjs's cpu kernels run on it: it is theirs but for where the numbers lie. */
+/** tfjs's cpu backend with its numbers in the device's memory, so that tfjs's cpu kernels run on it. */
 export class DeviceBackend extends MathBackendCPU {
-  /** Whether products of matrices are computed from numbers rounded to bfloat16, with float32 sums. */
+  /** Whether factors of matrix products are rounded to bfloat16; sums are float32. */
   bfloat16 = false
   readonly #data: tf.DataStorage<DeviceData>
 
@@ -102,34 +104,34 @@ export class DeviceBackend extends MathBackendCPU {
     this.data = this.#data
   }
 
-  /** A tensor's data, which tfjs brings here from another backend. @throws TypeError where it was disposed of */
+  /** A tensor's data, which tfjs moves here from another backend. @throws TypeError if it was disposed of */
   dataOf({ dataId }: tf.TensorInfo): DeviceData {
     try {
       return this.#data.get(dataId)
     } catch (cause) {
-      throw new TypeError("a tensor that was not disposed of was expected", { cause })
+      throw new TypeError("expected a live tensor, found one that was disposed of", { cause })
     }
   }
 
-  /** The buffer of a float32 tensor. @throws TypeError for another one */
+  /** The buffer of a float32 tensor. @throws TypeError for a tensor of another type */
   floats(tensor: tf.TensorInfo): Handle {
-    if (tensor.dtype !== "float32") throw new TypeError(`a ${tensor.dtype} tensor where float32 was expected`)
+    if (tensor.dtype !== "float32") throw new TypeError(`expected a float32 tensor, found ${tensor.dtype}`)
     return this.dataOf(tensor).floats
   }
 
-  /** New data of its own, for a tensor that shares it with nobody. */
+  /** Registers new data, for a tensor that does not share it. */
   private keep(data: DeviceData, shape: readonly number[]): tf.TensorInfo {
     const dataId = {}
     this.#data.set(dataId, data)
     return { dataId, shape: [...shape], dtype: data.dtype }
   }
 
-  /** A new float32 tensor with whatever was in its memory. */
+  /** A new float32 tensor, not initialised. */
   allocate(shape: readonly number[]): tf.TensorInfo {
     return this.keep(new DeviceData(this.device, "float32", tf.util.sizeFromShape([...shape])), shape)
   }
 
-  /** A new matrix that is zero but for some rows, which become its own. */
+  /** A new matrix that is zero except in some rows; it takes ownership of them. */
   allocateSparse(shape: readonly [number, number], sparse: SparseRows): tf.TensorInfo {
     return this.keep(new DeviceData(this.device, "float32", shape[0] * shape[1], undefined, sparse), shape)
   }
@@ -156,7 +158,7 @@ export class DeviceBackend extends MathBackendCPU {
       dtype === "string" ? (values as Uint8Array[]) : undefined,
     )
     data.refCount = refCount
-    // tfjs makes tensors without values where its kernels fill them in.
+    // tfjs passes no values for tensors that its kernels fill in.
     if (type !== undefined && values != null) this.device.write(data.handle, elementsOf(values, type))
     this.#data.set(dataId, data)
   }
@@ -174,7 +176,7 @@ export class DeviceBackend extends MathBackendCPU {
     return gone
   }
 
-  /** What tfjs counts is true here; `numBytesOnDevice` is what the buffers take with their rounding. */
+  /** tfjs's counts are reliable here; `numBytesOnDevice` is the size of the buffers with padding. */
   override memory(): { unreliable: boolean; reasons: string[]; numBytesOnDevice: number } {
     return { unreliable: false, reasons: [], numBytesOnDevice: this.device.bytesInUse() }
   }

@@ -1,6 +1,6 @@
 /**
- * The addon, built from its C++ sources on first use and kept in the user's cache: once for each version of the
- * sources, the compiler and the processor.
+ * The addon, built from its C++ sources on first use and kept in the user's cache: once for each version of sources and
+ * compiler and each kind of processor.
  */
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -17,7 +17,7 @@ import { takeLock } from "../../../core/io/lock.ts"
 const run = promisify(execFile)
 const sourceFolder = fileURLToPath(new URL("source", import.meta.url))
 
-/** The addon cannot be had here. */
+/** The addon cannot be built here. */
 export class AddonUnavailable extends Data.TaggedError("AddonUnavailable")<{
   readonly reason: string
   readonly remedy: string
@@ -47,20 +47,20 @@ const includeFolder = (): string =>
   join(dirname(createRequire(import.meta.url).resolve("node-api-headers/package.json")), "include")
 
 /**
- * @param target what `-march` names: `native`, or an older processor of the same kind
+ * @param target the value of `-march`: `native`, or an older processor of the same architecture
  */
 const flagsFor = (target: string): readonly string[] => [
   "-std=c++20",
   "-O3",
   `${process.arch === "arm64" ? "-mcpu" : "-march"}=${target}`,
-  // Nobody reads errno or the processor's exception flags after a square root.
+  // errno and the processor's exception flags are never read after a square root.
   "-fno-math-errno",
   "-fno-trapping-math",
   "-ffp-contract=fast",
   "-fPIC",
   "-fvisibility=hidden",
   "-pthread",
-  // The intrinsics' own headers of some compilers warn of themselves.
+  // The intrinsics headers of some compilers cause warnings of their own.
   "-w",
 ]
 
@@ -70,7 +70,7 @@ const linkFlags = [
   ...(process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : []),
 ]
 
-/** What `-march=native` depends on. */
+/** Everything that `-march=native` depends on. */
 const processor = async (): Promise<string> => {
   const info = await fs.readFile("/proc/cpuinfo", "utf8").catch(() => "")
   const features = /^(?:flags|Features)\s*:.*$/m.exec(info)?.[0] ?? ""
@@ -86,7 +86,7 @@ const digestOf = async (names: readonly string[], compiler: Compiler, flags: rea
   return hash.digest("hex").slice(0, 32)
 }
 
-/** A relative `XDG_CACHE_HOME` does not count, as its specification says. */
+/** A relative `XDG_CACHE_HOME` is ignored, as its specification demands. */
 const cacheFolder = (): string => {
   const given = process.env["XDG_CACHE_HOME"] ?? ""
   return join(isAbsolute(given) ? given : join(homedir(), ".cache"), "kasosei", "native")
@@ -97,7 +97,7 @@ const firstErrorOf = (cause: unknown): string => {
   return text.split("\n").find((line) => /error/i.test(line)) ?? text.split("\n", 1)[0] ?? ""
 }
 
-/** Compiles in a folder of its own beside `path`, and puts the addon there whole. */
+/** Compiles in a temporary folder beside `path`, and moves the finished addon there in one step. */
 const compile = async (
   path: string,
   names: readonly string[],
@@ -116,21 +116,21 @@ const compile = async (
       }
     }
     await Promise.all(Array.from({ length: availableParallelism() }, compileNext))
-    const whole = join(work, "addon.node")
-    await run(compiler.program, [...linkFlags, ...objects, "-o", whole])
-    await fs.rename(whole, path)
+    const linked = join(work, "addon.node")
+    await run(compiler.program, [...linkFlags, ...objects, "-o", linked])
+    await fs.rename(linked, path)
   } finally {
     await fs.rm(work, { recursive: true, force: true })
   }
 }
 
-/** How often a process that waits for another one's build looks, milliseconds. */
-const lookEvery = 100
+/** Milliseconds between the attempts of a process that waits for another's build. */
+const retryDelay = 100
 
 /** Runs `body` in one process at a time. */
 const locked = async (lock: string, body: () => Promise<void>): Promise<void> => {
   while ((await takeLock(lock)) !== undefined) {
-    await new Promise((resolve) => setTimeout(resolve, lookEvery))
+    await new Promise((resolve) => setTimeout(resolve, retryDelay))
   }
   try {
     await body()
@@ -140,25 +140,25 @@ const locked = async (lock: string, body: () => Promise<void>): Promise<void> =>
 }
 
 /**
- * The path of the addon, which is built where it is not in the cache. A build that failed is not tried again until
- * something changes.
+ * The path of the addon, which is built if it is not in the cache. A failed build is not tried again until the sources,
+ * the compiler or the processor change.
  *
- * @param target the processor to build for, `native` by custom
- * @throws AddonUnavailable without a compiler, or where the build fails
+ * @param target the processor to build for, this one by default
+ * @throws AddonUnavailable if there is no compiler, or the build fails
  */
 export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
   const compiler = yield* Effect.promise(findCompiler)
   if (compiler === undefined) {
     return yield* new AddonUnavailable({
-      reason: `no C++ compiler was found (${process.env["CXX"] ?? "g++ or clang++"})`,
-      remedy: "install one, such as Debian's package g++",
+      reason: `no C++ compiler was found (expected ${process.env["CXX"] ?? "g++ or clang++"})`,
+      remedy: "install one (on Debian, the package g++)",
     })
   }
   const flags = flagsFor(target)
   const failed = (path: string, detail: string) =>
     new AddonUnavailable({
       reason: `${compiler.program} could not build the addon`,
-      remedy: `see the compiler's error with --log-level debug; remove ${path} to try again`,
+      remedy: `show the compiler's error with --log-level debug; delete ${path} to try again`,
       detail,
     })
   const attempt = Effect.tryPromise({
@@ -181,7 +181,7 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
     catch: (cause) =>
       new AddonUnavailable({
         reason: `the addon cannot be kept in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
-        remedy: "make that folder one that can be written, or set XDG_CACHE_HOME to another",
+        remedy: "make that folder writable, or set XDG_CACHE_HOME to another",
       }),
   })
   const built = yield* attempt

@@ -1,27 +1,27 @@
 /**
- * The device that tensors live on: memory by opaque handles, and one table of kernels over them. Nothing above it
- * looks into a buffer but through `read`, `write` and, for tfjs's own kernels in JavaScript, `view`: a device of
- * another kind fills the same table.
+ * The device that tensors live on: memory behind opaque handles, and one table of kernels over them. Code above it
+ * accesses buffers only by `read`, `write`, `borrow` and, for tfjs's own JavaScript kernels, `view`, so that a device
+ * of another kind can implement the same table.
  */
 import { createRequire } from "node:module"
 
-/** A tensor's memory. A handle that was released is never valid again. */
+/** A tensor's memory. A released handle never becomes valid again. */
 export type Handle = number
 
 export type ElementType = "float32" | "int32" | "bool"
 export type Elements = Float32Array | Int32Array | Uint8Array
 
-/** [rate, seed, hash of the stream's name, site, iteration], or empty: no dropout. */
+/** [rate, seed, hash of the stream's name, site, iteration], or empty for no dropout. */
 export type DropoutList = Float64Array
 
 /**
- * The kernels, which check the size of everything that they are given, and throw a TypeError or a RangeError before
- * they touch what does not fit. Handles are float32, lists are in the caller's memory. Shapes: as in
- * `core/tensor/kernel.ts`, and U rows of a table that are given. What a kernel computes is said by the definition of
- * the same name, or above its function in `source/`.
+ * The kernels. They check the sizes of all arguments, and throw a TypeError or a RangeError before they touch an
+ * argument that does not fit. Handles are float32, lists are in the caller's memory. Shapes: as in
+ * `core/tensor/kernel.ts`, and U given rows of a table. What a kernel computes is documented by the definition of the
+ * same name, or above its function in `source/`.
  */
 export interface DeviceKernels {
-  /** c_BMN = op(a_BMK) op(b_BKN); a or b may be there once for the whole batch. */
+  /** c_BMN = op(a_BMK) op(b_BKN); the whole batch may share one a or one b. */
   matmul(
     a: Handle,
     b: Handle,
@@ -45,12 +45,12 @@ export interface DeviceKernels {
     tokens: number,
     bfloat16: boolean,
   ): void
-  /** b is as long as a, or is repeated: a row, or one number. */
+  /** b is as long as a, or is broadcast: a row, or one number. */
   add(a: Handle, b: Handle, out: Handle): void
   subtract(a: Handle, b: Handle, out: Handle): void
   multiply(a: Handle, b: Handle, out: Handle): void
   fill(out: Handle, value: number): void
-  /** @param indices of x's rows in the matrix that the mask covers; none: x is that matrix */
+  /** @param indices of x's rows in the matrix that the mask covers; empty if x is that matrix */
   dropout(x: Handle, y: Handle, dropout: DropoutList, indices: Int32Array): void
   transpose(x: Handle, y: Handle, rows: number): void
   layerNorm(
@@ -115,13 +115,13 @@ export interface DeviceKernels {
   gatherRows(table: Handle, ids: Int32Array, rows: Handle): void
   /** rows[slots[n]] = Σ x[n] */
   sumIntoRows(x: Handle, slots: Int32Array, rows: Handle): void
-  /** A table of zeros but for the rows `ids`. */
+  /** Writes a table that is zero except in the rows `ids`. */
   spreadRows(rows: Handle, ids: Int32Array, table: Handle): void
-  /** Of rows of `width` numbers; rows of zeros change no bit of the sum. */
+  /** Over rows of `width` numbers; rows of zeros change no bit of the sum. */
   sumOfSquares(x: Handle, width: number): number
   /** @param coefficients [gradient scale, β₁, β₂, ε, step size, decay] */
   adamw(theta: Handle, gradient: Handle, m: Handle, v: Handle, coefficients: Float64Array): void
-  /** @param active [V], 1 for rows that ever had a gradient; marks those of this one */
+  /** @param active [V], 1 for rows that ever had a gradient; the rows of this one are marked too */
   adamwRows(
     theta: Handle,
     gradientRows: Handle,
@@ -135,25 +135,25 @@ export interface DeviceKernels {
   /** @param gram [N, N], written */
   gramByTokens(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
   gramDirectly(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
-  /** @param factor multiplied with x element by element; an empty tensor: x alone */
+  /** @param factor multiplied with x element by element; empty for x alone */
   gramOfSums(x: Handle, factor: Handle, offsets: Int32Array, gram: Float64Array): void
 }
 
 export interface Device extends DeviceKernels {
-  /** With whatever was in its memory. */
+  /** Allocates memory, not initialised. */
   allocate(type: ElementType, size: number): Handle
   release(handle: Handle): void
   write(handle: Handle, values: Elements): void
-  /** A copy. */
+  /** A copy of the values. */
   read(handle: Handle, type: ElementType, size: number): Elements
-  /** To be read at once, before its memory is written again: the memory itself where it is the host's, else a copy. */
+  /** Values to be read before the next write: the memory itself if it is the host's, otherwise a copy. */
   borrow(handle: Handle, type: ElementType, size: number): Elements
-  /** The memory itself, of a device whose memory is the host's; not to be used after its release. */
+  /** The memory itself, on a device whose memory is the host's; not to be used after its release. */
   view(handle: Handle, type: ElementType, size: number): Elements
   setThreads(count: number): void
-  /** Bytes of all buffers that are not released. */
+  /** Bytes of all buffers that have not been released. */
   bytesInUse(): number
-  /** Which of its code paths was built, such as `AVX-512`. */
+  /** The instruction set that it was built for, such as `AVX-512`. */
   readonly instructions: string
 }
 
@@ -162,7 +162,7 @@ interface Addon extends DeviceKernels {
   allocate(type: number, size: number): Handle
   release(handle: Handle): void
   write(handle: Handle, values: Elements): void
-  /** The ArrayBuffer of the region that a buffer lies in, the region's number, and the buffer's offset there in bytes. */
+  /** The ArrayBuffer of the region that contains a buffer, the region's index, and the buffer's offset in bytes. */
   region(handle: Handle): ArrayBuffer
   regionOf(handle: Handle): number
   offset(handle: Handle): number
@@ -174,7 +174,7 @@ interface Addon extends DeviceKernels {
 const typeNumbers: Readonly<Record<ElementType, number>> = { float32: 0, int32: 1, bool: 2 }
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
 
-/** Loads a built addon; the same file is loaded once in a process. */
+/** Loads a built addon; a process loads the same file once. */
 export const openDevice = (path: string): Device => {
   const addon: Addon = createRequire(import.meta.url)(path)
   const regions = new Map<number, ArrayBuffer>()

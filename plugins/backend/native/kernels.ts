@@ -1,4 +1,4 @@
-/** The fused kernels of the ops on a device. */
+/** The fused kernels of the ops, on a device. */
 import * as tf from "@tensorflow/tfjs-core"
 import { borrowKernel } from "../../../core/tensor/borrow.ts"
 import { type Implementation, implement } from "../../../core/tensor/kernel.ts"
@@ -22,7 +22,7 @@ import {
 import { gatherRowsKernel, scatterAddRowsKernel } from "../../../core/tensor/ops/rows.ts"
 import { softmaxCrossEntropyKernel } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import type { Dropout } from "../../../core/tensor/stream.ts"
-// The probe's own kernels: a backend may speed up what a plugin defines, and core does not know of the Fisher.
+// The probe's own kernels: a backend may speed up what a plugin defines, while core has no part in the Fisher.
 import { sumsGramKernel } from "../../probe/fisher/gram.ts"
 import { linearGramKernel } from "../../probe/fisher/linear.ts"
 import type { DeviceBackend } from "./backend.ts"
@@ -30,7 +30,7 @@ import type { DeviceBackend } from "./backend.ts"
 const noDropout = new Float64Array()
 const allRows = new Int32Array()
 
-/** As `source/dropout.h` reads it. */
+/** In the form that `source/dropout.h` reads. */
 const dropoutList = (dropout: Dropout | undefined): Float64Array =>
   dropout === undefined
     ? noDropout
@@ -47,7 +47,7 @@ const coefficientList = (coefficients: AdamWCoefficients): Float64Array => {
   return Float64Array.of(gradientScale, beta1, beta2, epsilon, stepSize, decay)
 }
 
-/** The different ids, rising, and the index of each id among them. */
+/** The distinct ids, ascending, and the index of each id among them. */
 const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots: Int32Array } => {
   const sorted = ids_N.slice().sort()
   const ids = sorted.filter((id, n) => n === 0 || id !== sorted[n - 1])
@@ -55,7 +55,7 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
   return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
 }
 
-/** All but what only definitions call for. */
+/** An implementation of every kernel but those that only definitions call. */
 export const deviceKernels = (backend: DeviceBackend): readonly Implementation[] => {
   const { device } = backend
   const of = (tensor: tf.Tensor) => backend.floats(tensor)
@@ -159,12 +159,14 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       device.gatherRows(of(table_VH), ids_N, of(rows_NH))
       return rows_NH
     }),
-    /** Of the result, only the rows that are not zero are there until somebody wants it whole. */
+    /** The result holds only its rows that are not zero until all of it is needed. */
     implement(scatterAddRowsKernel, (x_NH, ids_N, rows) => {
       const width = x_NH.shape[1]
       const { ids, slots } = distinct(ids_N)
       if (ids.length > 0 && (ids[0]! < 0 || ids.at(-1)! >= rows)) {
-        throw new RangeError(`rows ${ids[0]} to ${ids.at(-1)} of a table of ${rows} rows`)
+        throw new RangeError(
+          `expected ids inside the table, found rows ${ids[0]} to ${ids.at(-1)} of a table of ${rows} rows`,
+        )
       }
       const sums = device.allocate("float32", ids.length * width)
       device.sumIntoRows(of(x_NH), slots, sums)
@@ -190,7 +192,7 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       )
       return result
     }),
-    /** Keeps two numbers for each row of probabilities, from which the gradient makes them once more. */
+    /** Saves two numbers for each row of probabilities, from which the gradient recomputes the row. */
     implement(attentionKernel, (q_RH, k_TH, v_TH, { heads, offsets, queryIndices }, dropout) => {
       const y_RH = like(q_RH)
       const statistics = allocate<tf.Tensor1D>([2 * heads * queryIndices.length])
@@ -242,7 +244,7 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       return Math.sqrt(sum)
     }),
     implement(adamwKernel, (theta, gradient, m, v, coefficients) => {
-      // What others see of θ stays as it is.
+      // Other tensors that share θ's data keep their values.
       const shared = backend.refCount(theta.dataId) > 1
       const next = shared ? tf.tensor(theta.dataSync(), theta.shape) : theta
       const { sparse } = backend.dataOf(gradient)

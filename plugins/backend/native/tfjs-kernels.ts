@@ -1,9 +1,9 @@
-/** tfjs's own kernels on the device: some of its kernels, and all of tfjs's cpu kernels on the same memory. */
+/** tfjs's own kernels on the device: some as kernels of the device, all others as tfjs's cpu kernels on its memory. */
 import * as tf from "@tensorflow/tfjs-core"
 import type { DeviceBackend } from "./backend.ts"
 import type { Handle } from "./device.ts"
 
-/** A kernel of the device, or undefined where it does not take such inputs. */
+/** A kernel of the device; undefined if it does not support such inputs. */
 type DeviceKernel = (call: {
   readonly inputs: tf.NamedTensorInfoMap
   readonly attrs: tf.NamedAttrMap
@@ -15,7 +15,7 @@ const isFloat = (...tensors: readonly (tf.TensorInfo | undefined)[]): boolean =>
 
 const sizeOf = ({ shape }: tf.TensorInfo): number => tf.util.sizeFromShape(shape)
 
-/** Whether `b`, repeated, lies under `a` number by number: the shapes' last dimensions are the same. */
+/** Whether `b` broadcasts to `a` by plain repetition: but for leading ones, its shape is the end of `a`'s. */
 const repeats = (a: tf.TensorInfo, b: tf.TensorInfo): boolean => {
   const shape = b.shape.slice(b.shape.findIndex((size) => size !== 1))
   const inner = sizeOf(b) === 1 ? [] : shape
@@ -37,7 +37,7 @@ const elementwise =
     return out
   }
 
-/** The product of two tensors whose first dimensions are a batch: the same for both, or one matrix for all. */
+/** The product of two tensors with leading batch dimensions: the same for both, or one matrix for the whole batch. */
 const product = (
   backend: DeviceBackend,
   a: tf.TensorInfo,
@@ -103,7 +103,7 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
   Add: elementwise("add"),
   Sub: elementwise("subtract"),
   Multiply: elementwise("multiply"),
-  /** Of numbers, into data of that type: tfjs's own would give the integers' data out as float32. */
+  /** Converts the values; tfjs's own kernel would relabel the integers' data as float32. */
   Cast: ({ inputs: { x }, attrs, backend }) => {
     const dtype = (["float32", "int32"] as const).find((type) => type === attrs.dtype)
     if (x === undefined || dtype === undefined) return undefined
@@ -112,7 +112,7 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
   },
 }
 
-/** Registers every kernel that the cpu backend has under the name `backendName`; the device's own come first. */
+/** Registers every kernel of the cpu backend under the name `backendName`; the device's own are tried first. */
 export const registerDeviceKernels = (backendName: string): void => {
   for (const config of tf.getKernelsForBackend("cpu")) {
     const { kernelName, kernelFunc: inJavaScript } = config

@@ -35,8 +35,8 @@ export const gramOf = (vectors: readonly Float32Array[]): Float64Array => {
 }
 
 /**
- * Neighbouring rows of a matrix, gathered, because on wasm tfjs's slice copies the whole matrix first. There is none for
- * columns: no backend slices them quickly.
+ * Neighbouring rows of a matrix, gathered, because on wasm tfjs's slice copies the whole matrix first. There is no such
+ * function for columns: no backend slices them quickly.
  */
 export const slice = (x: tf.Tensor2D, first: number, end: number): tf.Tensor2D =>
   gatherRows(

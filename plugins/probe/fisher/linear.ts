@@ -71,8 +71,8 @@ const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors) => ({
 })
 
 /**
- * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ) in the upper triangle, tile by tile from a number for each pair of tokens; no gradient
- * is ever formed. Sums over the tokens of sample i are in float64.
+ * K_ij = Σ_{t,u} (aᵢₜ·aⱼᵤ)(bᵢₜ·bⱼᵤ) in the upper triangle, tile by tile from a number for each pair of tokens; no
+ * gradient is ever formed. Sums over the tokens of sample i are in float64.
  */
 const addByTokens = (gram: Float64Array, { input_TI, outputGradient_TO, offsets }: Factors): void => {
   const n = offsets.length - 1

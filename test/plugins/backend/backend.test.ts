@@ -24,7 +24,7 @@ describe("startBackend", () => {
     expect([...derivative]).toEqual([2, -4])
   })
 
-  test("a backend that tfjs cannot initialise is an error of its name", async () => {
+  test("a backend that tfjs cannot initialise is an error that names it", async () => {
     const failing: Backend = {
       ...cpu,
       name: "failing",
@@ -41,7 +41,7 @@ describe("startBackend", () => {
 })
 
 describe("wasm", () => {
-  test("a clone shares its memory until both are freed", async () => {
+  test("a clone shares its memory until both are disposed of", async () => {
     await Effect.runPromise(startBackend(wasm))
     const { numTensors, numDataBuffers } = tf.memory()
     const x = tf.ones([100])
@@ -55,7 +55,7 @@ describe("wasm", () => {
 })
 
 describe("tensorflow", () => {
-  test("runs here, or says why not and what to do", async () => {
+  test("runs here, or reports why not and what to do", async () => {
     const checked = await Effect.runPromise(Effect.result(tensorflow.check))
     if (Result.isSuccess(checked)) return
     expect(checked.failure).toBeInstanceOf(BackendUnavailable)
@@ -64,7 +64,7 @@ describe("tensorflow", () => {
     expect(checked.failure.message).toContain("CUDA 11.2")
   })
 
-  test("its absence leaves the others working", async () => {
+  test("if it is missing, the other backends still work", async () => {
     await Effect.runPromise(Effect.result(startBackend(tensorflow)))
     await Effect.runPromise(startBackend(wasm))
     expect(tf.tidy(() => tf.sum(tf.ones([3])).dataSync()[0])).toBe(3)
@@ -77,13 +77,13 @@ test("native ranks over tensorflow, tensorflow over wasm, and wasm over cpu", ()
   expect(wasm.rank).toBeGreaterThan(cpu.rank)
 })
 
-test("a precision that a backend does not have is refused, with those that it has", async () => {
+test("a precision that a backend does not have is refused, listing those that it has", async () => {
   const error = await Effect.runPromise(Effect.flip(startBackend(wasm, { precision: "bf16" })))
   expect(error.message).toContain("the backend wasm cannot run here: it does not compute in bf16")
   expect(error.message).toContain("--precision fp32")
 })
 
-describe("a process of its own", () => {
+describe("a separate process", () => {
   const run = (command: string, ...args: string[]) => {
     const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: "utf8" })
     if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`)
@@ -97,7 +97,7 @@ describe("a process of its own", () => {
       console.log("_tfengine" in globalThis || "_tfGlobals" in globalThis)
       await import("@tensorflow/tfjs-core")
       console.log("_tfengine" in globalThis || "_tfGlobals" in globalThis)`
-    // The second line shows that the first would have noticed.
+    // The second line proves that the first one would notice.
     expect(run(process.execPath, "-e", script)).toBe("false\ntrue")
   })
 

@@ -1,4 +1,4 @@
-// Prints what a training step on the wasm backend gives, and random numbers. Runs in Bun and in Deno.
+// Prints the results of a training step on the wasm backend, and random numbers. Runs in Bun and in Deno.
 
 import type * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"

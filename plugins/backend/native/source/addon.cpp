@@ -1,4 +1,4 @@
-// What the addon exports: memory by handles, threads, and the kernels, which their own files bind.
+// The addon's exports: memory behind handles, threads, and the kernels, which are bound in their own files.
 #include "binding.h"
 #include "threads.h"
 #include "vector.h"
@@ -13,7 +13,7 @@ const Binding* Binding::first = nullptr;
 namespace {
 
 int64_t allocate(int64_t type, int64_t size) {
-  expect(type <= static_cast<int64_t>(Type::bool8), "float32, int32 or bool was expected");
+  expect(type <= static_cast<int64_t>(Type::bool8), "expected the type float32, int32 or bool");
   return heap.allocate(static_cast<Type>(type), size);
 }
 EXPORT(allocate, "allocate")
@@ -25,12 +25,12 @@ double bytes_in_use() { return static_cast<double>(heap.bytes_in_use()); }
 EXPORT(bytes_in_use, "bytesInUse")
 
 void set_threads(int64_t count) {
-  expect(count >= 1 && count <= 1024, "1 to 1024 threads");
+  expect(count >= 1 && count <= 1024, "expected 1 to 1024 threads");
   set_thread_count(static_cast<int>(count));
 }
 EXPORT(set_threads, "setThreads")
 
-// write(handle, values): a typed array of as many bytes.
+// write(handle, values): values is a typed array of the tensor's type and size.
 napi_value write(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     size_t count = 2;
@@ -44,14 +44,14 @@ napi_value write(napi_env env, napi_callback_info info) {
     const bool fits = to.type == Type::float32 ? type == napi_float32_array
                       : to.type == Type::int32 ? type == napi_int32_array
                                                : type == napi_uint8_array;
-    expect(fits && static_cast<int64_t>(length) == to.size, "as many numbers of the tensor's type were expected");
+    expect(fits && static_cast<int64_t>(length) == to.size, "expected a typed array of the tensor's type and size");
     std::memcpy(to.data, data, length * bytes_of(to.type));
     return nullptr;
   });
 }
 
-// region(handle): the ArrayBuffer of the region of memory that the tensor lies in, which is never freed, and
-// offset(handle): that of its first byte there. So a tensor can be read without a copy.
+// region(handle): the ArrayBuffer of the region of memory that contains the tensor, which is never freed, and
+// offset(handle): the offset of its first byte there. With them a tensor can be read without a copy.
 napi_value region(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     size_t count = 1;
@@ -60,7 +60,7 @@ napi_value region(napi_env env, napi_callback_info info) {
     const Allocation& allocation = heap.find(Argument<int64_t>::from(env, argument));
     const Heap::Region& found = heap.region(allocation.region);
     check(napi_create_external_arraybuffer(env, found.start, found.bytes, nullptr, nullptr, &buffer),
-          "a runtime that can share foreign memory");
+          "a runtime that can share external memory");
     return buffer;
   });
 }

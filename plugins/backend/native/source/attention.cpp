@@ -1,6 +1,6 @@
 // Multi-head scaled dot-product attention (Vaswani et al. 2017) inside packed sequences: softmax(q kᵀ / √d) v for each
-// head of d = H / heads features. The scores of a head are there only while a thread works on it; the backward pass
-// computes them, and the dropout mask, once more.
+// head of d = H / heads features. The scores of a head exist only while a thread works on it; the backward pass
+// recomputes them, and the dropout mask.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -13,10 +13,10 @@
 namespace native {
 namespace {
 
-// One sequence: its tokens are rows token … token + length, its queries rows query … query + queries.
+// One sequence: its tokens are rows token … token + length − 1, its queries rows query … query + queries − 1.
 struct Sequence {
   int64_t token, length, query, queries;
-  // Where its probabilities begin in the numbering of all, heads x L x L for one sequence after the other.
+  // Its first element in the numbering of all probabilities, heads x L x L, sequence after sequence.
   int64_t probability;
 };
 
@@ -28,13 +28,13 @@ struct Layout {
 
   Layout(In q, In k, int64_t head_count, const List<int32_t>& offsets, const List<int32_t>& indices)
       : heads(head_count), query_indices(indices) {
-    expect(offsets.size > 1, "no sequences");
+    expect(offsets.size > 1, "expected at least one sequence");
     tokens = offsets[offsets.size - 1];
     expect_offsets(offsets, tokens);
     queries = query_indices.size;
-    expect(tokens > 0 && k.size % tokens == 0, "k is not of as many rows as there are tokens");
+    expect(tokens > 0 && k.size % tokens == 0, "expected k with a row for each token");
     hidden = k.size / tokens;
-    expect(heads > 0 && hidden % heads == 0, "the heads do not divide the features");
+    expect(heads > 0 && hidden % heads == 0, "expected a number of heads that divides the features");
     expect_size(q, queries * hidden, "q");
     expect_below(query_indices, tokens, "query indices");
     d = hidden / heads;
@@ -44,16 +44,16 @@ struct Layout {
       Sequence s{offsets[n], offsets[n + 1] - offsets[n], query, 0, probability};
       for (; query < queries && query_indices[query] < offsets[n + 1]; query++) {
         expect(query_indices[query] >= offsets[n] && (query == 0 || query_indices[query - 1] < query_indices[query]),
-               "query indices do not rise");
+               "expected ascending query indices");
         s.queries++;
       }
       probability += heads * s.length * s.length;
       sequences.push_back(s);
     }
-    expect(query == queries, "query indices do not rise");
+    expect(query == queries, "expected ascending query indices");
   }
 
-  // What a head costs, in multiplications, with `products` of its matrices.
+  // Multiplications of all heads together, with `products` matrix products for each.
   int64_t work(int64_t products) const {
     int64_t pairs = 0;
     for (const Sequence& s : sequences) pairs += s.queries * s.length;
@@ -62,13 +62,13 @@ struct Layout {
   Matrix part(const float* rows, int64_t row, int64_t head) const {
     return {rows + row * hidden + head * d, hidden, 1};
   }
-  // Elements of the dropout mask for a row of probabilities.
+  // The first element of the dropout mask for a row of probabilities.
   int64_t element(const Sequence& s, int64_t head, int64_t query) const {
     return s.probability + (head * s.length + query_indices[s.query + query] - s.token) * s.length;
   }
 };
 
-// scores[queries, length] = q kᵀ, without the scale.
+// scores[queries, length] = q kᵀ, not yet scaled.
 void score(const Layout& layout, const Sequence& s, int64_t head, const float* q, const float* k, float* scores) {
   multiply_alone({.m = s.queries, .n = s.length, .k = layout.d, .a = layout.part(q, s.query, head),
                   .b = layout.part(k, s.token, head).transposed(), .c = scores, .stride = s.length});
@@ -76,8 +76,8 @@ void score(const Layout& layout, const Sequence& s, int64_t head, const float* q
 
 }  // namespace
 
-// R queries, each of a token of one of the packed sequences; query_indices_R rise. The gradient is given `statistics`
-// again: of each head's row of scores the largest, and one over the sum of exponentials, [heads, R, 2].
+// R queries, each of a token of one of the packed sequences; query_indices_R is ascending. The gradient needs
+// `statistics`, [heads, R, 2]: of each head's row of scores the largest, and one over the sum of exponentials.
 void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, List<int32_t> query_indices_R,
                List<double> dropout, Out y_RH, Out statistics) {
   const Layout layout(q_RH, k_TH, heads, offsets, query_indices_R);
@@ -142,7 +142,7 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
     const Matrix dy_part = layout.part(dy_RH.data, s.query, head);
     if (s.queries > 0) {
       score(layout, s, head, q_RH.data, k_TH.data, p);
-      // ds, so far the gradient of the dropped probabilities: dy vᵀ.
+      // At first ds is the gradient of the probabilities after dropout: dy vᵀ.
       multiply_alone({.m = s.queries, .n = length, .k = d, .a = dy_part,
                       .b = layout.part(v_TH.data, s.token, head).transposed(), .c = ds, .stride = length});
     }
@@ -159,7 +159,7 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
         const Floats dp = load_some(gradient + j, count) * load_some(kept + j, count);
         store_some(row + j, value, count);
         store_some(gradient + j, dp, count);
-        along += value * dp;  // dp is 0 in lanes beyond the row's end
+        along += value * dp;  // dp is 0 in lanes beyond the end of the row
       });
       const float mean = sum_lanes(along);
       for_lanes(length, [&](int64_t j, auto count) {

@@ -1,9 +1,9 @@
 // Between Node-API and the kernels: arguments become buffers, lists and numbers by the types of a kernel's parameters,
 // and C++ exceptions become exceptions of the caller. A kernel is its function, and one line below it:
-// EXPORT(function, "nameInJavaScript"). What it computes is said by the definition of that name in its op's file; where
-// there is none, or what is given differs, above the function. Outputs may not overlap inputs unless said so. Shapes:
-// T tokens, R queries, H features, N rows, V rows of a table, U of them that are given, I inputs and O outputs of a
-// linear layer.
+// EXPORT(function, "nameInJavaScript"). What it computes is documented by the definition of that name in its op's file
+// or, if there is none or the arguments differ, above the function. Outputs must not overlap inputs unless documented.
+// Shapes: T tokens, R queries, H features, N rows, V rows of a table, U of them that are given, I inputs and O outputs
+// of a linear layer.
 #pragma once
 
 #define NAPI_VERSION 8
@@ -24,7 +24,7 @@ namespace native {
 extern Heap heap;
 
 inline void check(napi_status status, const char* expected) {
-  if (status != napi_ok) throw std::invalid_argument(std::string(expected) + " was expected");
+  if (status != napi_ok) throw std::invalid_argument(std::string("expected ") + expected);
 }
 
 template <typename T>
@@ -48,11 +48,11 @@ List<T> list_from(napi_env env, napi_value value) {
   size_t length;
   void* data;
   check(napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr), "a typed array");
-  if (type != list_type_of<T>()) throw std::invalid_argument("a typed array of another kind was expected");
+  if (type != list_type_of<T>()) throw std::invalid_argument("expected a typed array of another type");
   return {static_cast<const T*>(data), static_cast<int64_t>(length)};
 }
 
-// What a parameter of a kernel is made from.
+// Converts an argument to the type of a kernel's parameter.
 template <typename T>
 struct Argument;
 
@@ -70,7 +70,7 @@ struct Argument<int64_t> {
   static int64_t from(napi_env env, napi_value value) {
     const double number = Argument<double>::from(env, value);
     const int64_t whole = static_cast<int64_t>(number >= 0 && number <= 9007199254740991.0 ? number : -1);
-    if (whole < 0 || static_cast<double>(whole) != number) throw std::invalid_argument("a natural number was expected");
+    if (whole < 0 || static_cast<double>(whole) != number) throw std::invalid_argument("expected an integer from 0");
     return whole;
   }
 };
@@ -84,7 +84,7 @@ struct Argument<bool> {
   }
 };
 
-// A tensor by its handle. Lists that kernels write to are typed arrays of the caller.
+// A tensor, given by its handle. Lists that kernels write to are typed arrays of the caller.
 template <typename T>
 struct Argument<Buffer<T>> {
   static Buffer<T> from(napi_env env, napi_value value) {
@@ -93,7 +93,7 @@ struct Argument<Buffer<T>> {
       return {const_cast<T*>(list.data), list.size};
     } else {
       const Allocation& found = heap.find(Argument<int64_t>::from(env, value));
-      if (found.type != type_of<T>()) throw std::invalid_argument("a tensor of another type was expected");
+      if (found.type != type_of<T>()) throw std::invalid_argument("expected a tensor of another type");
       return {reinterpret_cast<T*>(found.data), found.size};
     }
   }
@@ -116,7 +116,7 @@ napi_value guarded(napi_env env, const Body& body) {
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    napi_throw_range_error(env, nullptr, "no memory is left for a tensor");
+    napi_throw_range_error(env, nullptr, "out of memory for tensors");
   } catch (const std::out_of_range& error) {
     napi_throw_range_error(env, nullptr, error.what());
   } catch (const std::exception& error) {
@@ -132,7 +132,8 @@ napi_value call(napi_env env, napi_callback_info info, Result (*kernel)(Paramete
     napi_value values[sizeof...(Parameters) + 1];
     check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr), "a call");
     if (count != sizeof...(Parameters))
-      throw std::invalid_argument(std::to_string(sizeof...(Parameters)) + " arguments were expected");
+      throw std::invalid_argument("expected " + std::to_string(sizeof...(Parameters)) + " arguments, found " +
+                                  std::to_string(count));
     if constexpr (std::is_void_v<Result>) {
       kernel(Argument<Parameters>::from(env, values[index])...);
       return nullptr;
@@ -157,8 +158,8 @@ inline void define(napi_env env, napi_value exports, const char* name, napi_call
   napi_set_named_property(env, exports, name, function);
 }
 
-// A function that the addon exports. Those of all files are in one list before the addon is initialised, in no
-// particular order; `first` is a constant before any of them is made.
+// A function that the addon exports. The bindings of all files are linked into one list, in no particular order, before
+// the addon is initialised; `first` is constant-initialised, so it is ready before any of them is constructed.
 struct Binding {
   const char* name;
   napi_callback callback;

@@ -1,6 +1,6 @@
 // Dropout masks from the counter-based stream: Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers:
-// as easy as 1, 2, 3", SC 2011), as core/tensor/stream.ts defines it. Any part of a mask can be had at any time, so
-// none is kept for the backward pass.
+// as easy as 1, 2, 3", SC 2011), as core/tensor/stream.ts defines it. Any part of a mask can be computed at any time,
+// so none is saved for the backward pass.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ struct Wide {
   Words high, low;
 };
 
-// All 64 bits of x · m in each lane.
+// The full 64 bits of x · m in each lane.
 inline Wide multiply(Words x, uint32_t m) {
 #if defined(__AVX512F__)
   const __m512i a = reinterpret_cast<__m512i>(x), b = _mm512_set1_epi32(m);
@@ -42,16 +42,16 @@ inline Words zip(Words a, Words b, int half) { return zip(a, b, half, std::make_
 
 }  // namespace philox
 
-// The mask of one site of a model, from a list of the caller: [rate, seed, hash of the stream's name, site, iteration].
-// An empty list: no dropout.
+// The mask of one site of a model, from a list of the caller: [rate, seed, hash of the stream's name, site, iteration],
+// or an empty list for no dropout.
 class Dropout {
  public:
   explicit Dropout(const List<double>& dropout) {
-    expect(dropout.size == 0 || dropout.size == 5, "a dropout's list has 5 numbers");
+    expect(dropout.size == 0 || dropout.size == 5, "expected a dropout list of 5 numbers, or an empty one");
     if (dropout.size == 0) return;
     const double rate = dropout[0], seed = dropout[1], name_hash = dropout[2];
     const uint64_t iteration = static_cast<uint64_t>(dropout[4]);
-    expect(rate >= 0 && rate < 1, "a dropout rate is in [0, 1)");
+    expect(rate >= 0 && rate < 1, "expected a dropout rate in [0, 1)");
     active = rate > 0;
     const double rounded = static_cast<double>(static_cast<uint64_t>(rate * 4294967296.0 + 0.5));
     threshold = static_cast<uint32_t>(std::min(4294967295.0, rounded));
@@ -65,10 +65,10 @@ class Dropout {
 
   bool active = false;
 
-  // Numbers made at a time.
+  // Numbers computed at a time.
   static constexpr int chunk = 4 * lanes;
 
-  // Elements first … first + count of the mask: 0, or 1 / (1 − rate).
+  // Elements first … first + count − 1 of the mask: 0 or 1 / (1 − rate).
   void fill(int64_t first, int64_t count, float* to) const {
     alignas(64) float made[chunk];
     int64_t from = first / 4 * 4;

@@ -13,7 +13,7 @@ struct Gelu {
 // negative tail, Φ = erfc(t) / 2, keeps its relative accuracy. Minimax coefficients by N. Juffa (error of erf below one
 // unit in the last place of float32).
 inline Gelu gelu(Floats input) {
-  // Beyond ± 14, Φ is 0 or 1; infinity times 0 would be no number.
+  // Beyond ± 14, Φ is 0 or 1; infinity times 0 would be NaN.
   const Floats x = at_most(at_least(input, -14.0f), 14.0f);
   const Floats t = magnitude(x) * 0.70710678118654752f;
   const Floats square = t * t;

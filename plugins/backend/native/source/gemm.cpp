@@ -9,15 +9,15 @@
 namespace native {
 namespace {
 
-// So much depth at a time that a panel of the right factor stays in the first-level cache (384 x 32 floats: 48 KiB).
+// Depth per pass, so that a panel of the right factor stays in the first-level cache (384 x 32 floats: 48 KiB).
 constexpr int64_t depth_at_once = 384;
 
-// Panels of both factors that are multiplied with each other by one thread: together they stay in the second level.
+// Panels of both factors that one thread multiplies with each other: together they stay in the second-level cache.
 constexpr int64_t left_panels_at_once = 12, right_panels_at_once = 8;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Piece i of `pieces` about equal ones: no piece of a matrix is much smaller than the others.
+// A size cut into `count` pieces of about equal length, so that none is much smaller than the others.
 struct Pieces {
   int64_t size, count;
   int64_t begin(int64_t i) const { return size * i / count; }
@@ -44,11 +44,11 @@ void finish(const Epilogue& epilogue, int64_t row, int rows, int64_t column, int
   }
 }
 
-// How a product is cut into tiles, blocks of tiles and pieces of depth.
+// How a product is divided into tiles, blocks of tiles and pieces of depth.
 struct Plan {
   const Product& p;
   Pieces rows = pieces_of(p.m, tile_rows);
-  // The columns of all panels but the last are whole vectors.
+  // All panels but the last consist of whole vectors of columns.
   int64_t right = divide_up(p.n, tile_columns);
   Pieces depths = pieces_of(p.k, depth_at_once);
 
@@ -100,14 +100,14 @@ void multiply(const Product& p) {
   float* left = packed.floats(room * (plan.rows.count * tile_rows + plan.right * tile_columns) + 2 * lanes);
   float* right = left + room * plan.rows.count * tile_rows + lanes;
 
-  // Blocks small enough that every thread has several: the other threads of the machine may be busy.
+  // Blocks small enough that every thread gets several, since other processes may occupy some of the cores.
   Pieces down = pieces_of(plan.rows.count, left_panels_at_once), across = pieces_of(plan.right, right_panels_at_once);
   while (down.count * across.count < 4 * thread_count() && (down.count < down.size || across.count < across.size)) {
     Pieces& longer = down.size * across.count > across.size * down.count ? down : across;
     longer.count = std::min(longer.size, 2 * longer.count);
   }
 
-  // Panels are packed in groups, since one is little work.
+  // Panels are packed in groups, since packing one is little work.
   const Pieces left_groups = pieces_of(plan.rows.count, 6), right_groups = pieces_of(plan.right, 3);
   for (int64_t piece = 0; piece < plan.depths.count; piece++) {
     const int64_t from = plan.depths.begin(piece), depth = plan.depths.length(piece);

@@ -1,6 +1,6 @@
 // The Gram matrix K_ij = ⟨Gᵢ, Gⱼ⟩ of per-sample gradients of a linear layer's weight, Gᵢ = Σ_t b_t a_tᵀ over the tokens
 // of sample i with inputs a and output gradients b, by the two methods of plugins/probe/fisher/linear.ts. Products are
-// summed in float32 over at most some thousand terms; what is longer is added in float64.
+// summed in float32 over at most some thousand terms; longer sums are accumulated in float64.
 #include <algorithm>
 #include <vector>
 
@@ -15,19 +15,19 @@ struct Samples {
   int64_t count, tokens, inputs, outputs;
   List<int32_t> offsets;
   Samples(In input, In gradient, const List<int32_t>& sample_offsets, Buffer<double> gram) : offsets(sample_offsets) {
-    expect(offsets.size > 1, "no samples");
+    expect(offsets.size > 1, "expected at least one sample");
     count = offsets.size - 1;
     tokens = offsets[count];
     expect_offsets(offsets, tokens);
     expect_size(gram, count * count, "the Gram matrix");
-    expect(tokens == 0 || (input.size % tokens == 0 && gradient.size % tokens == 0), "rows of different lengths");
+    expect(tokens == 0 || (input.size % tokens == 0 && gradient.size % tokens == 0), "expected rows of equal length");
     inputs = tokens == 0 ? 0 : input.size / tokens;
     outputs = tokens == 0 ? 0 : gradient.size / tokens;
   }
   int64_t length(int64_t i) const { return offsets[i + 1] - offsets[i]; }
 };
 
-// Samples first … end − 1, whose tokens are multiplied together: a product of this size runs at full speed.
+// Samples first … end − 1, whose tokens are multiplied in one product; one of this size runs at full speed.
 struct Tile {
   int64_t first, end;
 };
@@ -56,7 +56,7 @@ double dot_of_blocks(const float* x, const float* y, int64_t rows, int64_t colum
   return total;
 }
 
-// Dot products of `left` with `right` vectors (at most four each), which lie `stride` apart: 16 sums in registers.
+// Dot products of `left` with `right` vectors (at most four each) that are `stride` apart: 16 sums in registers.
 constexpr int block = 4;
 template <int left, int right>
 void dot_block(const float* a, const float* b, int64_t stride, int64_t size, double* gram, int64_t n) {
@@ -87,7 +87,7 @@ void add_products(const float* vectors, int64_t n, int64_t stride, int64_t size,
       dot_block<1, 1>(vectors + i * stride, vectors + j * stride, stride, size, gram + i * n + j, n);
 }
 
-// What is below the diagonal was computed in blocks, or not at all.
+// Copies the upper triangle to the lower one, of which at most the diagonal blocks were computed.
 void mirror(double* gram, int64_t n) {
   for (int64_t i = 1; i < n; i++)
     for (int64_t j = 0; j < i; j++) gram[i * n + j] = gram[j * n + i];
@@ -95,7 +95,7 @@ void mirror(double* gram, int64_t n) {
 
 }  // namespace
 
-// K_ij = Σ_{t,u} (a_t·a_u)(b_t·b_u), over tokens t of i and u of j, [N, N]: no gradient is ever formed.
+// K_ij = Σ_{t,u} (a_t·a_u)(b_t·b_u) over tokens t of sample i and u of j, [N, N]: no gradient is ever formed.
 void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
   const Samples samples(input_TI, output_gradient_TO, offsets, gram);
   const int64_t n = samples.count;
@@ -128,8 +128,8 @@ void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, B
 }
 EXPORT(gram_by_tokens, "gramByTokens")
 
-// All samples' gradients at once, some rows of the weight at a time: as many as stay in the second-level cache, but
-// enough for a product to be worth it.
+// From the gradients of all samples, some rows of the weight at a time: as many as stay in the second-level cache, but
+// enough for an efficient product.
 void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
   const Samples samples(input_TI, output_gradient_TO, offsets, gram);
   const int64_t n = samples.count, inputs = samples.inputs, outputs = samples.outputs;
@@ -159,7 +159,7 @@ void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Bu
 }
 EXPORT(gram_directly, "gramDirectly")
 
-// The Gram matrix of each sample's sum of x over its tokens, or of x ∘ factor where that is not empty.
+// The Gram matrix of each sample's sum over its tokens of x, or of x ∘ factor if factor is not empty.
 void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> gram) {
   const Samples samples(x_TD, x_TD, offsets, gram);
   if (factor_TD.size > 0) expect_size(factor_TD, x_TD.size, "the factor");

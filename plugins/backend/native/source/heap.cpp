@@ -8,7 +8,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else
-// AddressSanitizer is told what is handed out, so that it notices a step over a tensor's edge.
+// Under AddressSanitizer, memory that is not allocated is poisoned, so that an access beyond a tensor is detected.
 #define ASAN_POISON_MEMORY_REGION(address, size)
 #define ASAN_UNPOISON_MEMORY_REGION(address, size)
 #endif
@@ -16,10 +16,10 @@
 namespace native {
 namespace {
 
-// Blocks begin at multiples of this, so that vectors do not straddle lines of the cache.
+// Blocks begin at multiples of this, so that vectors do not straddle cache lines.
 constexpr int64_t alignment = 256;
 
-// Of address space: what is never touched takes no memory. A larger tensor has a region to itself.
+// Address space, of which untouched pages take no memory. A larger tensor gets its own region.
 constexpr int64_t region_bytes = int64_t{1} << 30;
 
 constexpr int slot_bits = 24;
@@ -33,7 +33,7 @@ void Heap::add_region(int64_t bytes) {
   void* start = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
-  // Fewer entries in the table of pages to look up; where it is refused, all works as well.
+  // Fewer page-table entries to look up; if the system refuses, everything still works.
   madvise(start, size, MADV_HUGEPAGE);
 #endif
   char* address = static_cast<char*>(start);
@@ -43,7 +43,7 @@ void Heap::add_region(int64_t bytes) {
 }
 
 char* Heap::room_for(int64_t bytes) {
-  // The oldest region that has room: memory that was in use before is used again, before some that never was.
+  // The oldest region with room: memory that was already in use is reused before any that never was.
   for (const Region& region : regions)
     if (const auto block = region.available.lower_bound({bytes, nullptr}); block != region.available.end())
       return block->second;
@@ -52,7 +52,7 @@ char* Heap::room_for(int64_t bytes) {
 }
 
 Handle Heap::allocate(Type type, int64_t size) {
-  if (size < 0 || size > (int64_t{1} << 40)) throw std::invalid_argument("a tensor of 0 to 2^40 numbers was expected");
+  if (size < 0 || size > (int64_t{1} << 40)) throw std::invalid_argument("expected a tensor of 0 to 2^40 numbers");
   const int64_t bytes = round_up(size > 0 ? size * bytes_of(type) : 1, alignment);
   char* data = room_for(bytes);
   Block& block = blocks.at(data);
@@ -87,7 +87,7 @@ Handle Heap::allocate(Type type, int64_t size) {
 const Heap::Slot& Heap::slot_of(Handle handle) const {
   const uint64_t index = handle & ((1 << slot_bits) - 1);
   if (handle < 0 || index >= slots.size() || !slots[index].live || slots[index].generation != handle >> slot_bits)
-    throw std::invalid_argument("a tensor that was disposed of");
+    throw std::invalid_argument("expected a live tensor, found one that was disposed of or never allocated");
   return slots[index];
 }
 

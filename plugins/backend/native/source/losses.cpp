@@ -10,7 +10,7 @@
 namespace native {
 namespace {
 
-// −log softmax(row)[label]; `row` becomes scale · (softmax(row) − one at the label).
+// −log softmax(row)[label]; overwrites `row` with scale · (softmax(row) − one-hot(label)).
 double cross_entropy(float* row, int64_t classes, int64_t label, float scale) {
   float largest = row[0];
   for (int64_t c = 1; c < classes; c++) largest = row[c] > largest ? row[c] : largest;
@@ -28,7 +28,7 @@ double cross_entropy(float* row, int64_t classes, int64_t label, float scale) {
   return std::log(sum) + largest - chosen;
 }
 
-// The norm below which a vector is divided by this instead, as in PyTorch's cosine similarity.
+// Smaller norms are replaced by this one, as in PyTorch's cosine similarity.
 constexpr double smallest_norm = 1e-8;
 
 double normalise(const float* from, int64_t size, float* to) {
@@ -39,7 +39,7 @@ double normalise(const float* from, int64_t size, float* to) {
   return norm;
 }
 
-// The gradient of x from that of x / |x|, in place.
+// The gradient with respect to x from that with respect to x / |x|, in place.
 void through_normalisation(float* gradient, const float* unit, int64_t size, double norm) {
   double along = 0;
   for (int64_t i = 0; i < size; i++) along += static_cast<double>(gradient[i]) * unit[i];
@@ -51,7 +51,7 @@ void through_normalisation(float* gradient, const float* unit, int64_t size, dou
 // The mean of −log softmax(logits)[label], and its gradient with respect to the logits.
 void softmax_cross_entropy(In logits_NC, List<int32_t> labels_N, Out loss, Out d_logits_NC) {
   const int64_t rows = labels_N.size;
-  expect(rows > 0 && logits_NC.size % rows == 0, "as many labels as rows of logits were expected");
+  expect(rows > 0 && logits_NC.size % rows == 0, "expected at least one label, and one for each row of logits");
   const int64_t classes = logits_NC.size / rows;
   expect_below(labels_N, classes, "labels");
   expect_size(loss, 1, "loss");
@@ -70,7 +70,7 @@ EXPORT(softmax_cross_entropy, "softmaxCrossEntropy")
 
 // The mean over i of −log softmax_j(cos(z1ᵢ, z2ⱼ) / temperature)[i], and its gradients.
 void info_nce(In z1_ND, In z2_ND, double temperature, int64_t rows, Out loss, Out dz1_ND, Out dz2_ND) {
-  expect(rows > 0 && z1_ND.size % rows == 0 && z1_ND.size > 0, "z1 is not of so many rows");
+  expect(rows > 0 && z1_ND.size % rows == 0 && z1_ND.size > 0, "expected z1 with that number of rows, at least one");
   const int64_t size = z1_ND.size / rows;
   expect_size(z2_ND, z1_ND.size, "z2");
   expect_size(loss, 1, "loss");

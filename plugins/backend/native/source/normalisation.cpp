@@ -10,14 +10,14 @@
 namespace native {
 namespace {
 
-// y = γ x̂ + β with x̂ = (x − mean) · rstd; x lies where x̂ will. Returns rstd = (variance + ε)^−½.
+// y = γ x̂ + β with x̂ = (x − mean) · rstd, which overwrites x. Returns rstd = (variance + ε)^−½.
 float normalise(float* x, int64_t hidden, double epsilon, const float* gamma, const float* beta, float* y) {
   Floats total{};
   for_lanes(hidden, [&](int64_t h, auto count) { total += load_some(x + h, count); });
   const float mean = sum_lanes(total) / hidden;
   Floats squares{};
   for_lanes(hidden, [&](int64_t h, auto count) {
-    // The lanes beyond the row's end hold −mean, which must not be counted.
+    // Lanes beyond the end of the row hold −mean, which must not be counted.
     Floats centred = load_some(x + h, count) - mean;
     if (count < lanes) centred = load_some(reinterpret_cast<float*>(&centred), count);
     squares += centred * centred;
@@ -32,7 +32,7 @@ float normalise(float* x, int64_t hidden, double epsilon, const float* gamma, co
 }
 
 void expect_norm(In x_TH, In gamma_H, In beta_H, Out y_TH, Out normalised_TH, Out rstd_T) {
-  expect(gamma_H.size > 0, "rows without features");
+  expect(gamma_H.size > 0, "expected at least one feature");
   expect_size(beta_H, gamma_H.size, "beta");
   expect_size(x_TH, rstd_T.size * gamma_H.size, "x");
   expect_size(y_TH, x_TH.size, "y");
@@ -41,7 +41,7 @@ void expect_norm(In x_TH, In gamma_H, In beta_H, Out y_TH, Out normalised_TH, Ou
 
 }  // namespace
 
-// Normalised rows x̂ = (x − mean) · rstd with rstd = (variance + ε)^−½, their scale and shift, and rstd.
+// The normalised rows x̂ = (x − mean) · rstd with rstd = (variance + ε)^−½, y = γ x̂ + β, and rstd.
 void layer_norm(In x_TH, In gamma_H, In beta_H, double epsilon, Out y_TH, Out normalised_TH, Out rstd_T) {
   expect_norm(x_TH, gamma_H, beta_H, y_TH, normalised_TH, rstd_T);
   const int64_t hidden = gamma_H.size;
@@ -55,13 +55,13 @@ void layer_norm(In x_TH, In gamma_H, In beta_H, double epsilon, Out y_TH, Out no
 }
 EXPORT(layer_norm, "layerNorm")
 
-// The same of residual + dropout(x). Row t of x is row indices_T[t] of what the mask covers; row t where no indices are
-// listed.
+// The same for residual + dropout(x). Row t of x is row indices_T[t] of the matrix that the mask covers, or row t if no
+// indices are given.
 void residual_norm(In x_TH, In residual_TH, In gamma_H, In beta_H, double epsilon, List<double> dropout,
                    List<int32_t> indices_T, Out y_TH, Out normalised_TH, Out rstd_T) {
   expect_norm(x_TH, gamma_H, beta_H, y_TH, normalised_TH, rstd_T);
   expect_size(residual_TH, x_TH.size, "residual");
-  expect(indices_T.size == 0 || indices_T.size == rstd_T.size, "as many indices as x has rows were expected");
+  expect(indices_T.size == 0 || indices_T.size == rstd_T.size, "expected an index for each row of x, or none");
   const Dropout mask(dropout);
   const int64_t hidden = gamma_H.size;
   parallel_for_ranges(rstd_T.size, 8 * hidden, [&](int64_t first, int64_t end) {
@@ -116,7 +116,7 @@ EXPORT(layer_norm_input_gradient, "layerNormInputGradient")
 // dγ = Σ_t dy · x̂, dβ = Σ_t dy.
 void layer_norm_parameter_gradients(In dy_TH, In normalised_TH, Out d_gamma_H, Out d_beta_H) {
   const int64_t hidden = d_gamma_H.size;
-  expect(hidden > 0 && dy_TH.size % hidden == 0, "dy's rows are not as long as the gradient of gamma");
+  expect(hidden > 0 && dy_TH.size % hidden == 0, "expected rows of dy as long as the gradient of gamma");
   expect_size(d_beta_H, hidden, "the gradient of beta");
   expect_size(normalised_TH, dy_TH.size, "normalised");
   const int64_t rows = dy_TH.size / hidden;

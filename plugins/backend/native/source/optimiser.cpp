@@ -9,13 +9,13 @@
 namespace native {
 namespace {
 
-// From a list of the caller: [gradient scale, β₁, β₂, ε, step size, decay].
+// The coefficients, from a list of the caller: [gradient scale, β₁, β₂, ε, step size, decay].
 struct AdamW {
   float scale, beta1, rest1, beta2, rest2, epsilon, step, kept;
 
-  // The rests are rounded from float64: 1 − 0.999 in float32 is off by 5e-5 of it.
+  // The differences from 1 are taken in float64: 1 − 0.999 in float32 has a relative error of 5e-5.
   explicit AdamW(const List<double>& list) {
-    expect(list.size == 6, "AdamW has 6 coefficients");
+    expect(list.size == 6, "expected 6 coefficients of AdamW");
     scale = static_cast<float>(list[0]);
     beta1 = static_cast<float>(list[1]);
     rest1 = static_cast<float>(1 - list[1]);
@@ -27,8 +27,8 @@ struct AdamW {
   }
 };
 
-// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← (θ − step · m / (√v + ε)) (1 − decay). Lane by lane the same
-// arithmetic wherever a piece begins, so that it does not matter how a tensor is cut.
+// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← (θ − step · m / (√v + ε)) (1 − decay). The arithmetic is
+// the same in every lane wherever a piece begins, so the bits do not depend on how a tensor is divided.
 void update(const AdamW& c, int64_t size, float* theta, const float* gradient, float* m, float* v) {
   for_lanes(size, [&](int64_t i, auto count) {
     const Floats g = gradient == nullptr ? Floats{} : load_some(gradient + i, count) * c.scale;
@@ -43,15 +43,15 @@ void update(const AdamW& c, int64_t size, float* theta, const float* gradient, f
 
 }  // namespace
 
-// Σ x² in float64, row after row of `width` numbers: rows of zeros change no bit of it.
+// Σ x² in float64, row by row of `width` numbers, so that rows of zeros change no bit of it.
 double sum_of_squares(In x, int64_t width) {
   if (x.size == 0) return 0;
-  expect(width > 0 && x.size % width == 0, "x is not made of rows of that width");
+  expect(width > 0 && x.size % width == 0, "expected x to consist of rows of the given width");
   const int64_t rows = x.size / width;
   std::vector<double> squares(rows);
   parallel_for_ranges(rows, width, [&](int64_t first, int64_t end) {
     for (int64_t row = first; row < end; row++) {
-      // A long row is a vector: its pieces are added in float64 too.
+      // A row may be long, such as a whole vector: its pieces are also added in float64.
       constexpr int64_t at_once = 4096;
       for (int64_t from = 0; from < width; from += at_once) {
         Floats sum{};
@@ -81,13 +81,13 @@ void adamw(Out theta, In gradient, Out m, Out v, List<double> coefficients) {
 }
 EXPORT(adamw, "adamw")
 
-// The same where the gradient is zero but for rows ids_U; only rows marked in active_V, those ever reached, are
-// touched, and those of this gradient, which are marked.
+// The same for a gradient that is zero except in rows ids_U. Marks these rows in active_V, and updates only marked
+// rows, those that ever had a gradient.
 void adamw_rows(Out theta_VH, In gradient_rows_UH, List<int32_t> ids_U, Out m_VH, Out v_VH, Buffer<uint8_t> active_V,
                 List<double> coefficients) {
   const AdamW c(coefficients);
-  expect(c.kept == 1, "weight decay moves every row");
-  expect(active_V.size > 0 && theta_VH.size % active_V.size == 0, "one mark for each row was expected");
+  expect(c.kept == 1, "expected no weight decay, which would change every row");
+  expect(active_V.size > 0 && theta_VH.size % active_V.size == 0, "expected a mark for each row");
   const int64_t width = theta_VH.size / active_V.size;
   expect_size(gradient_rows_UH, ids_U.size * width, "the gradient's rows");
   expect_size(m_VH, theta_VH.size, "m");
@@ -112,7 +112,7 @@ EXPORT(adamw_rows, "adamwRows")
 
 // Marks the rows in which a moment is not zero.
 void mark_active_rows(In m_VH, In v_VH, Buffer<uint8_t> active_V) {
-  expect(active_V.size > 0 && m_VH.size % active_V.size == 0, "one mark for each row was expected");
+  expect(active_V.size > 0 && m_VH.size % active_V.size == 0, "expected a mark for each row");
   expect_size(v_VH, m_VH.size, "v");
   const int64_t width = m_VH.size / active_V.size;
   parallel_for_ranges(active_V.size, width, [&](int64_t first, int64_t end) {

@@ -1,4 +1,4 @@
-// Products of matrices, and of linear layers y = x Wᵀ + b with W as [O, I].
+// Matrix products, and linear layers y = x Wᵀ + b with W as [O, I].
 #include "binding.h"
 #include "gemm.h"
 #include "sums.h"
@@ -11,14 +11,14 @@ Matrix rows_of(const float* data, int64_t columns) { return {data, columns, 1}; 
 
 Precision precision_of(bool bfloat16) { return bfloat16 ? Precision::bfloat16 : Precision::float32; }
 
-// The products of a batch go side by side where there are many, and each on all threads where there are few.
+// From this batch size on, each product runs on one thread; in smaller batches each runs on all threads, in turn.
 constexpr int64_t many = 8;
 
 void forward(In x_TI, In weight_OI, In bias_O, Out y_TO, float* derivative_TO, bool bfloat16) {
   const int64_t outputs = bias_O.size;
-  expect(outputs > 0 && weight_OI.size % outputs == 0, "the weight's size is no multiple of the bias's");
+  expect(outputs > 0 && weight_OI.size % outputs == 0, "expected a weight whose size is a multiple of the bias's");
   const int64_t inputs = weight_OI.size / outputs;
-  expect(inputs > 0 && x_TI.size % inputs == 0, "x's size is no multiple of the weight's inputs");
+  expect(inputs > 0 && x_TI.size % inputs == 0, "expected x with rows as long as those of the weight");
   const int64_t tokens = x_TI.size / inputs;
   expect_size(y_TO, tokens * outputs, "y");
   multiply({.m = tokens, .n = outputs, .k = inputs, .a = rows_of(x_TI.data, inputs),
@@ -28,10 +28,10 @@ void forward(In x_TI, In weight_OI, In bias_O, Out y_TO, float* derivative_TO, b
 
 }  // namespace
 
-// C_B[m, n] = op(A_B) op(B_B) for each of a batch, which may share one A or one B.
+// C[i] = op(A[i]) op(B[i]), [m, n], for each i of a batch, which may share one A or one B.
 void matmul(In a, In b, Out c, int64_t batch, int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b,
             bool bfloat16) {
-  expect(batch >= 0 && m >= 0 && n >= 0 && k >= 0, "a size is negative");
+  expect(batch >= 0 && m >= 0 && n >= 0 && k >= 0, "expected sizes of at least 0");
   expect_size(c, batch * m * n, "c");
   const bool one_a = a.size == m * k, one_b = b.size == k * n;
   if (!one_a) expect_size(a, batch * m * k, "a");
@@ -54,7 +54,7 @@ void linear(In x_TI, In weight_OI, In bias_O, Out y_TO, bool bfloat16) {
 }
 EXPORT(linear, "linear")
 
-// gelu(x Wᵀ + b), and the derivative of gelu there.
+// gelu(x Wᵀ + b), and the derivative of gelu at x Wᵀ + b.
 void linear_gelu(In x_TI, In weight_OI, In bias_O, Out y_TO, Out derivative_TO, bool bfloat16) {
   expect_size(derivative_TO, y_TO.size, "the derivative");
   forward(x_TI, weight_OI, bias_O, y_TO, derivative_TO.data, bfloat16);
@@ -64,7 +64,7 @@ EXPORT(linear_gelu, "linearGelu")
 // dx = dy W.
 void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, bool bfloat16) {
   if (tokens == 0) return;
-  expect(tokens > 0 && dy_TO.size % tokens == 0 && dx_TI.size % tokens == 0, "rows of different lengths");
+  expect(tokens > 0 && dy_TO.size % tokens == 0 && dx_TI.size % tokens == 0, "expected rows of equal length");
   const int64_t outputs = dy_TO.size / tokens, inputs = dx_TI.size / tokens;
   expect_size(weight_OI, outputs * inputs, "the weight");
   multiply({.m = tokens, .n = inputs, .k = outputs, .a = rows_of(dy_TO.data, outputs),
@@ -76,7 +76,7 @@ EXPORT(linear_input_gradient, "linearInputGradient")
 // dW = dyᵀ x, db = Σ_t dy.
 void linear_parameter_gradients(In dy_TO, In x_TI, Out d_weight_OI, Out d_bias_O, int64_t tokens, bool bfloat16) {
   const int64_t outputs = d_bias_O.size;
-  expect(outputs > 0 && d_weight_OI.size % outputs == 0, "the weight's size is no multiple of the bias's");
+  expect(outputs > 0 && d_weight_OI.size % outputs == 0, "expected a weight whose size is a multiple of the bias's");
   const int64_t inputs = d_weight_OI.size / outputs;
   expect_size(dy_TO, tokens * outputs, "dy");
   expect_size(x_TI, tokens * inputs, "x");

@@ -1,4 +1,4 @@
-// Rows of a table by number, and gradients that are zero but for some rows.
+// Rows of a table by index, and gradients that are zero except in some rows.
 #include <algorithm>
 #include <vector>
 
@@ -11,10 +11,10 @@ namespace native {
 
 void gather_rows(In table_VH, List<int32_t> ids_N, Out rows_NH) {
   if (ids_N.size == 0) return expect_size(rows_NH, 0, "rows");
-  expect(rows_NH.size % ids_N.size == 0, "as many rows as ids were expected");
+  expect(rows_NH.size % ids_N.size == 0, "expected a row for each id");
   const int64_t width = rows_NH.size / ids_N.size;
   if (width == 0) return;
-  expect(table_VH.size % width == 0, "the table's rows are of another length");
+  expect(table_VH.size % width == 0, "expected rows as long as those of the table");
   expect_below(ids_N, table_VH.size / width, "ids");
   parallel_for_ranges(ids_N.size, width, [&](int64_t first, int64_t end) {
     for (int64_t n = first; n < end; n++)
@@ -26,12 +26,12 @@ EXPORT(gather_rows, "gatherRows")
 // rows_UH[slots[n]] = Σ x[n], summed in the order of n.
 void sum_into_rows(In x_NH, List<int32_t> slots_N, Out rows_UH) {
   if (slots_N.size == 0) return fill(rows_UH, 0);
-  expect(x_NH.size % slots_N.size == 0, "as many rows as slots were expected");
+  expect(x_NH.size % slots_N.size == 0, "expected a row of x for each slot");
   const int64_t width = x_NH.size / slots_N.size;
   if (width == 0) return;
-  expect(rows_UH.size % width == 0, "the rows are of another length");
+  expect(rows_UH.size % width == 0, "expected rows as long as those of x");
   expect_below(slots_N, rows_UH.size / width, "slots");
-  // Each thread has some of the columns, over all rows.
+  // Each thread takes some of the columns, over all rows.
   parallel_for_ranges(width, 2 * slots_N.size, [&](int64_t first, int64_t end) {
     for (int64_t slot = 0; slot < rows_UH.size / width; slot++)
       std::fill(rows_UH.data + slot * width + first, rows_UH.data + slot * width + end, 0.0f);
@@ -46,14 +46,14 @@ void sum_into_rows(In x_NH, List<int32_t> slots_N, Out rows_UH) {
 }
 EXPORT(sum_into_rows, "sumIntoRows")
 
-// table_VH is zero but for rows ids_U, which are different.
+// Fills table_VH with zeros, then writes its rows ids_U, which are distinct.
 void spread_rows(In rows_UH, List<int32_t> ids_U, Out table_VH) {
   fill(table_VH, 0);
   if (ids_U.size == 0) return;
-  expect(rows_UH.size % ids_U.size == 0, "as many rows as ids were expected");
+  expect(rows_UH.size % ids_U.size == 0, "expected a row for each id");
   const int64_t width = rows_UH.size / ids_U.size;
   if (width == 0) return;
-  expect(table_VH.size % width == 0, "the table's rows are of another length");
+  expect(table_VH.size % width == 0, "expected rows as long as those of the table");
   expect_below(ids_U, table_VH.size / width, "ids");
   for (int64_t n = 0; n < ids_U.size; n++)
     std::copy_n(rows_UH.data + n * width, width, table_VH.data + ids_U[n] * width);

@@ -7,10 +7,10 @@
 
 namespace native {
 
-// Rows that are added in float32, one after the other; the sums of such groups are added in float64, in their order.
+// Rows per group: a group is added in float32, row after row, and the sums of the groups in float64, in their order.
 constexpr int64_t rows_in_a_sum = 64;
 
-// to[column] = Σ over rows of term(row, column, count), a vector of neighbouring columns.
+// to[column] = Σ over rows of term(row, column, count), where a term is a vector of `count` neighbouring columns.
 template <typename Term>
 inline void sum_columns(int64_t rows, int64_t columns, float* to, const Term& term) {
   static thread_local Scratch scratch;
@@ -33,7 +33,7 @@ inline void sum_columns(int64_t rows, int64_t columns, float* to, const Term& te
 
 // The sum of all rows.
 inline void sum_rows(In x_TH, Out sum_H) {
-  expect(sum_H.size > 0 && x_TH.size % sum_H.size == 0, "x's rows are not as long as their sum");
+  expect(sum_H.size > 0 && x_TH.size % sum_H.size == 0, "expected rows of x as long as their sum");
   sum_columns(x_TH.size / sum_H.size, sum_H.size, sum_H.data, [&](int64_t row, int64_t column, auto count) {
     return load_some(x_TH.data + row * sum_H.size + column, count);
   });

@@ -17,14 +17,14 @@ inline void pause() {
 #endif
 }
 
-// The calling thread does whatever nobody else has begun, and at the end waits only for items that were: a thread that
-// the machine has not woken yet, or runs something else on, holds nobody up.
+// The calling thread does every item that no other thread has begun, and at the end waits only for those that others
+// have: a thread that is not awake yet, or whose core is busy with something else, delays nothing.
 struct Pool {
   int count = 1;
   int started = 0;
 
-  // The job, and in one word which job it is (upper half) and its next item. An item belongs to whoever raises the
-  // word by one; that fails where the job is another by now, so the fields below were the job's own.
+  // The job, and in one word its number (upper half) and its next item. An item belongs to the thread that increments
+  // the word; the increment fails if the job has changed meanwhile, so the fields that were read belong to the job.
   std::atomic<Task> task{nullptr};
   std::atomic<const void*> body{nullptr};
   std::atomic<int64_t> items{0};
@@ -51,7 +51,7 @@ struct Pool {
     }
   }
 
-  // Some 50 µs awake after each job: the next one usually comes sooner.
+  // Spins for some 50 µs after each job, since the next one usually comes sooner.
   void work() {
     constexpr int patience = 2000;
     uint32_t seen = 0;
@@ -64,7 +64,7 @@ struct Pool {
   }
 };
 
-// Never destroyed: its threads run until the process ends.
+// Never destroyed, since its threads run until the process ends.
 Pool& pool = *new Pool;
 
 }  // namespace
@@ -77,7 +77,7 @@ void set_thread_count(int count) {
 }
 
 void run_tasks(int64_t count, Task task, const void* body) {
-  // Only after the last job's items are all done, and every thread that reads the word sees none left.
+  // The previous job is complete here: all its items are done, and any thread that reads the word finds none left.
   const uint32_t number = pool.job.load(std::memory_order_relaxed) + 1;
   pool.done.store(0, std::memory_order_relaxed);
   pool.task.store(task, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// One pool of threads in the process. Work is divided by its results, never by the terms of a sum, so no bit depends on
+// The process has one pool of threads. Work is divided by results, never by the terms of a sum, so no bit depends on
 // the number of threads.
 #pragma once
 
@@ -8,17 +8,17 @@
 
 namespace native {
 
-// The threads that compute, the calling one among them.
+// The number of threads that compute, including the calling one.
 int thread_count();
 void set_thread_count(int count);
 
 using Task = void (*)(const void* body, int64_t item);
 void run_tasks(int64_t count, Task task, const void* body);
 
-// Work below this many numbers touched (or multiplications done) is over before a second thread has begun.
+// Less work than this, in numbers touched or multiplications, is done before a second thread has started.
 constexpr int64_t least_parallel_work = 1 << 14;
 
-// Calls body(i) for i from 0 to count − 1, in any order, on several threads where `work`, of all of it, is worth that.
+// Calls body(i) for i from 0 to count − 1, in any order, on several threads if `work`, the total, is large enough.
 template <typename Body>
 inline void parallel_for(int64_t count, int64_t work, const Body& body) {
   if (work < least_parallel_work || count < 2 || thread_count() == 1) {
@@ -29,7 +29,7 @@ inline void parallel_for(int64_t count, int64_t work, const Body& body) {
       count, [](const void* erased, int64_t i) { (*static_cast<const Body*>(erased))(i); }, &body);
 }
 
-// Calls body(first, end) for neighbouring pieces of 0 … size − 1, with `work` to each of the numbers.
+// Calls body(first, end) for contiguous pieces of 0 … size − 1, where each number takes `work`.
 template <typename Body>
 inline void parallel_for_ranges(int64_t size, int64_t work, const Body& body) {
   constexpr int64_t grain = 64;
@@ -42,7 +42,7 @@ inline void parallel_for_ranges(int64_t size, int64_t work, const Body& body) {
   });
 }
 
-// Memory for work in progress: grows to the largest that was asked for, and is kept for the next time.
+// Temporary memory: grows to the largest size requested, and is kept for later requests.
 class Scratch {
  public:
   Scratch() = default;

@@ -17,8 +17,7 @@ inline Floats multiply_add(Floats sum, Floats left, Floats right) {
   return sum + left * right;
 }
 
-// c[rows][vectors · lanes] = or += the product of two panels over `steps`. The last vector of a row may have `last`
-// lanes only.
+// c[rows][vectors · lanes] = or += the product of two panels over `steps`. The last vector of a row has `last` lanes.
 template <Precision precision, int rows, int vectors>
 void multiply_tile(int64_t steps, const float* a, const float* b, float* c, int64_t stride, bool add, int last) {
   Floats sum[rows][vectors] = {};
@@ -46,12 +45,12 @@ void multiply_tile(int64_t steps, const float* a, const float* b, float* c, int6
 
 using Tile = void (*)(int64_t, const float*, const float*, float*, int64_t, bool, int);
 
-// One function for each height and width of a tile, so that the edges of a matrix cost no more than they hold.
+// One function for each height and width of a tile, so that tiles at the edges of a matrix cost only their size.
 template <Precision precision, int vectors, int... row>
 constexpr std::array<Tile, tile_rows> tiles_of(std::integer_sequence<int, row...>) {
   return {multiply_tile<precision, row + 1, vectors>...};
 }
-// Static: were the linker to see it, addons for different processors in one process would share the first one's.
+// Static: with external linkage, addons for different processors in one process would share the first one's.
 template <Precision precision>
 static constexpr std::array<std::array<Tile, tile_rows>, 2> tiles = {
     tiles_of<precision, 1>(std::make_integer_sequence<int, tile_rows>{}),

@@ -1,6 +1,6 @@
-// Vectors of floats, as wide as the processor that the addon is built for has them: 16 lanes with AVX-512, 8 with
-// AVX2, 4 elsewhere (SSE, NEON). They are the compiler's own vector types, so the arithmetic is written once and no
-// instruction set is named outside its guard.
+// Vectors of floats, as wide as those of the processor that the addon is built for: 16 lanes with AVX-512, 8 with AVX2,
+// 4 elsewhere (SSE, NEON). They are the compiler's own vector types, so the arithmetic is written once, and intrinsics
+// appear only inside guards.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ inline Floats load(const float* from) { return *reinterpret_cast<const Unaligned
 inline void store(float* to, Floats value) { *reinterpret_cast<UnalignedFloats*>(to) = value; }
 inline Floats all(float value) { return value - Floats{}; }
 
-// The first `count` lanes; the others are 0, or stay as they are in memory.
+// Only the first `count` lanes: the others are 0 when loaded, and unchanged in memory when stored.
 inline Floats load_some(const float* from, int count) {
   Floats value{};
   std::memcpy(&value, from, sizeof(float) * count);
@@ -46,7 +46,7 @@ inline void store_some(float* to, Floats value, int count) { std::memcpy(to, &va
 inline Floats bits_to_floats(Ints bits) { return reinterpret_cast<Floats>(bits); }
 inline Ints floats_to_bits(Floats value) { return reinterpret_cast<Ints>(value); }
 
-// A comparison gives all ones or zeros in each lane. Where it is false, as with a NaN, `otherwise` stands.
+// A comparison gives all ones or all zeros in each lane. If it is false, as with NaN, the result is `otherwise`.
 inline Floats choose(Ints condition, Floats value, Floats otherwise) { return condition ? value : otherwise; }
 inline Floats at_least(Floats value, float bound) { return choose(value < bound, all(bound), value); }
 inline Floats at_most(Floats value, float bound) { return choose(value > bound, all(bound), value); }
@@ -63,7 +63,7 @@ inline Floats square_root(Floats value) {
 #endif
 }
 
-// Sums of all lanes, always paired in the same way.
+// The sum of all lanes, always paired in the same way.
 inline float sum_lanes(Floats value) {
   float part[lanes];
   std::memcpy(part, &value, sizeof part);
@@ -77,8 +77,8 @@ inline float largest_lane(Floats value) {
   return largest;
 }
 
-// Calls body(i, count) for i = 0, lanes, 2 lanes, …: count is `lanes`, a constant that the compiler sees, but for the
-// last call, which has what is left.
+// Calls body(i, count) for i = 0, lanes, 2 lanes, …: count is `lanes`, as a compile-time constant, except in the last
+// call, where it is the remainder.
 template <typename Body>
 inline void for_lanes(int64_t size, Body&& body) {
   int64_t i = 0;
@@ -88,11 +88,11 @@ inline void for_lanes(int64_t size, Body&& body) {
 inline Floats load_some(const float* from, std::integral_constant<int, lanes>) { return load(from); }
 inline void store_some(float* to, Floats value, std::integral_constant<int, lanes>) { store(to, value); }
 
-// eˣ to about one unit in the last place: 2ⁿ times a polynomial of the rest, |rest| ≤ ln 2 / 2 (the coefficients are
-// those of Cephes' expf, Moshier 1992). 0 below −87.3, where float32 has no normal numbers left.
+// eˣ to about one unit in the last place: 2ⁿ times a polynomial of the rest, |rest| ≤ ln 2 / 2 (coefficients of Cephes'
+// expf, Moshier 1992). 0 below −87.3, where the result is no longer a normal float32.
 inline Floats exponential(Floats x) {
   const Floats inside = at_most(at_least(x, -87.33654f), 88.37626f);
-  // Adding and taking away 1.5 · 2²³ rounds to the nearest integer.
+  // Adding and subtracting 1.5 · 2²³ rounds to the nearest integer.
   const Floats n = (inside * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
   const Floats rest = (inside - n * 0.693359375f) - n * -2.12194440e-4f;
   Floats p = all(1.9875691500e-4f);
@@ -107,7 +107,7 @@ inline Floats exponential(Floats x) {
 }
 
 namespace transposition {
-// Swaps the blocks of `width` lanes off the diagonal between rows i and i + width, for all i without that bit.
+// Swaps the off-diagonal blocks of `width` lanes between rows i and i + width, for all i without that bit.
 template <int width, int... lane>
 inline Floats low(Floats a, Floats b, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(a, b, (lane & width ? lanes + lane - width : lane)...);
@@ -132,7 +132,7 @@ inline void stage(Floats (&rows)[lanes]) {
 }
 }  // namespace transposition
 
-// A square of lanes x lanes, in registers: log₂ lanes stages that each exchange halves.
+// Transposes a square of lanes x lanes in registers, in log₂ lanes stages that each exchange halves.
 inline void transpose(Floats (&rows)[lanes]) { transposition::stage<1>(rows); }
 
 }  // namespace native

@@ -17,14 +17,14 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
   const none = new Int32Array()
   const noDropout = new Float64Array()
 
-  test("buffers of the wrong size are refused by every kernel, before it reads them", () => {
+  test("every kernel refuses buffers of the wrong size before it reads them", () => {
     const [one, two] = [device.allocate("float32", 1), device.allocate("float32", 2)]
     const three = device.allocate("float32", 3)
     const offsets = Int32Array.of(0, 2)
     const gram = new Float64Array(1)
     const calls: Readonly<Record<string, () => void>> = {
       matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, false),
-      "matmul of a great batch": () => device.matmul(two, two, two, 2 ** 40, 1, 1, 1, false, false, false),
+      "matmul of a huge batch": () => device.matmul(two, two, two, 2 ** 40, 1, 1, 1, false, false, false),
       linear: () => device.linear(three, two, one, two, false),
       linearGelu: () => device.linearGelu(two, two, one, one, two, false),
       linearInputGradient: () => device.linearInputGradient(two, two, three, 2, false),
@@ -94,28 +94,28 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
     for (const handle of [one, two, three]) device.release(handle)
   })
 
-  test("handles that are pretrained, never given out or no handles at all are refused", () => {
+  test("released handles, handles that were never allocated and values that are no handles are refused", () => {
     const [live, gone] = [device.allocate("float32", 2), device.allocate("float32", 2)]
     device.release(gone)
-    // Its slot in the table is taken again: the old handle stays dead.
+    // Its slot in the table is reused, but the old handle stays invalid.
     const next = device.allocate("float32", 2)
     expect(next).not.toBe(gone)
     for (const handle of [gone, -1, 0.5, Number.NaN, 2 ** 53, 12345]) {
       expect(() => device.add(live, handle, live)).toThrow()
     }
     expect(() => device.release(gone)).toThrow("disposed of")
-    expect(() => device.add(live, "x" as never, live)).toThrow("a number was expected")
-    expect(() => (device.add as (...args: unknown[]) => void)(live)).toThrow("3 arguments were expected")
+    expect(() => device.add(live, "x" as never, live)).toThrow("expected a number")
+    expect(() => (device.add as (...args: unknown[]) => void)(live)).toThrow("expected 3 arguments, found 1")
     for (const handle of [live, next]) device.release(handle)
   })
 
   test("a tensor of another type is refused", () => {
     const [floats, integers] = [device.allocate("float32", 2), device.allocate("int32", 2)]
-    expect(() => device.add(floats, integers, floats)).toThrow("another type")
+    expect(() => device.add(floats, integers, floats)).toThrow("expected a tensor of another type")
     for (const handle of [floats, integers]) device.release(handle)
     tf.tidy(() => {
       expect(() => softmaxCrossEntropy(tf.zeros([1, 2], "int32"), Int32Array.of(0))).toThrow(
-        "float32 was expected",
+        "expected a float32 tensor, found int32",
       )
     })
   })
@@ -142,7 +142,7 @@ describe.skipIf(!nativeBuilds)("memory", () => {
     return found
   }
 
-  test("goes back when a tensor is disposed of, and is what tf.memory says", () => {
+  test("is released when a tensor is disposed of, and tf.memory reports it", () => {
     const { device } = backend()
     const [before, bytes] = [device.bytesInUse(), tf.memory().numBytes]
     const x = tf.ones([1000])
@@ -168,7 +168,7 @@ describe.skipIf(!nativeBuilds)("memory", () => {
     expect(device.bytesInUse()).toBe(before)
   })
 
-  test("values that were read outlive their tensor", () => {
+  test("values that were read survive the disposal of their tensor", () => {
     const x = tf.tensor1d([1, 2, 3])
     const values = x.dataSync()
     x.dispose()

@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(root, { recursive: true, force: true }))
 
-/** A program in the compiler's place. */
+/** A script in place of the compiler. */
 const compiler = async (body: string): Promise<string> => {
   const path = join(root, "compiler")
   await writeFile(path, `#!/bin/sh\nif [ "$1" = --version ]; then echo pretended 1.0; exit 0; fi\n${body}\n`)
@@ -21,7 +21,7 @@ const compiler = async (body: string): Promise<string> => {
   return path
 }
 
-/** Writes what a compiler would: its last argument is the output. */
+/** Writes an output file like a compiler: the path is its last argument. */
 const pretend = 'for last; do :; done; echo "$last" >> "$LOG"; sleep 0.1; echo object > "$last"'
 
 const run = (
@@ -53,7 +53,7 @@ const chooseAuto = `
   console.log((await Effect.runPromise(backendNamed("auto"))).name)`
 
 describe("the addon's build", () => {
-  test("is done once by processes that start together, with one line that says so", async () => {
+  test("is done once by processes that start together, with a single notice", async () => {
     const cxx = await compiler(pretend)
     const runs = await Promise.all([run(cxx, buildOne), run(cxx, buildOne), run(cxx, buildOne)])
     const paths = new Set(runs.map(({ out }) => out))
@@ -64,23 +64,23 @@ describe("the addon's build", () => {
     ).toBe(1)
     const outputs = (await readFile(join(root, "log"), "utf8")).trim().split("\n")
     expect(outputs.filter((output) => output.endsWith("addon.node")).length).toBe(1)
-    // Nothing is left beside it.
+    // No other file is left in the folder.
     expect((await readdir(join(root, "cache", "kasosei", "native"))).length).toBe(1)
     await run(cxx, buildOne)
     expect((await readFile(join(root, "log"), "utf8")).trim().split("\n")).toEqual(outputs)
   }, 30_000)
 
-  test("that was cut off is taken over", async () => {
+  test("that was interrupted is taken over", async () => {
     const cxx = await compiler(pretend)
     const { out } = await run(cxx, buildOne)
     await rm(out)
-    // A lock of a process that is gone: no process has this number.
+    // The lock of a dead process: no process can have this number.
     await writeFile(`${out}.lock`, "4194305")
     expect((await run(cxx, buildOne)).out).toBe(out)
     expect(existsSync(`${out}.lock`)).toBe(false)
   }, 30_000)
 
-  test("that fails is told in one line and not tried again, and auto takes wasm", async () => {
+  test("that fails is reported in one line and not tried again, and auto chooses wasm", async () => {
     const cxx = await compiler('echo x >> "$LOG"; echo "a.cpp:1: error: no such thing" >&2; exit 1')
     const first = await run(cxx, chooseAuto)
     expect(first.out).toBe("wasm")
@@ -96,7 +96,7 @@ describe("the addon's build", () => {
     expect(await readFile(join(root, "log"), "utf8")).toBe(calls)
   }, 30_000)
 
-  test("without a compiler says what to install, and auto takes wasm", async () => {
+  test("reports what to install if there is no compiler, and auto chooses wasm", async () => {
     const { out, err } = await run(join(root, "none"), chooseAuto)
     expect(out).toBe("wasm")
     expect(err).toContain("no C++ compiler was found")
@@ -104,7 +104,7 @@ describe("the addon's build", () => {
     expect(err.split("\n").length).toBe(1)
   }, 30_000)
 
-  test("where the cache cannot be written says so, does not wait, and auto takes wasm", async () => {
+  test("reports a cache that is not writable without waiting, and auto chooses wasm", async () => {
     await writeFile(join(root, "file"), "")
     const { out, err } = await run(await compiler(pretend), chooseAuto, join(root, "file"))
     expect(out).toBe("wasm")

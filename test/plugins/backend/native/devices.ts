@@ -4,7 +4,7 @@ import { addonPath } from "../../../../plugins/backend/native/build.ts"
 import { type Device, type Handle, openDevice } from "../../../../plugins/backend/native/device.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 
-/** This processor's own path, and those of older ones that it can run too. */
+/** The code path of this processor, and those of older processors, which it can also run. */
 const targets = process.arch === "x64" ? ["native", "x86-64-v3", "x86-64"] : ["native"]
 
 export const devices: readonly { readonly target: string; readonly device: Device }[] = (
@@ -16,7 +16,7 @@ export const devices: readonly { readonly target: string; readonly device: Devic
   )
 ).flat()
 
-/** Runs tests on the device's every code path. */
+/** Runs tests on every code path of the device. */
 export const onEveryPath = (name: string, define: (device: Device) => void): void => {
   for (const { target, device } of devices) {
     describe(`${name}, built for ${target} (${device.instructions})`, () => define(device))
@@ -32,7 +32,7 @@ export interface Given {
 export const withBuffers = <A>(
   device: Device,
   body: (buffers: {
-    /** Normal numbers, the same for the same site. */
+    /** Normally distributed numbers, always the same for a site. */
     readonly given: (site: number, size: number) => Given
     readonly empty: (size: number) => Handle
     readonly read: (handle: Handle, size: number) => Float32Array
@@ -60,7 +60,7 @@ export const withBuffers = <A>(
   }
 }
 
-/** The greatest difference, as a part of the largest number expected (or of 1, if that is less). */
+/** The greatest difference, as a fraction of the largest expected number, or of 1 if that is more. */
 export const deviation = (found: ArrayLike<number>, expected: ArrayLike<number>): number => {
   if (found.length !== expected.length) return Number.POSITIVE_INFINITY
   let largest = 1

@@ -30,7 +30,7 @@ const offsetsOf = (lengths: readonly number[]): Int32Array => {
   return offsets
 }
 
-/** What `compute` gives and its gradients, on a backend: numbers side by side. */
+/** The value and gradients of `compute` on a backend. */
 const valueAndGradients = (
   backend: string,
   shapes: readonly number[][],
@@ -48,7 +48,7 @@ const valueAndGradients = (
   })
 }
 
-/** Holds native against the cpu backend. */
+/** Compares native with the cpu backend. */
 const agree = (shapes: readonly number[][], compute: (x: tf.Tensor[]) => tf.Tensor, tolerance = 5e-6) => {
   const [found, expected] = ["native", "cpu"].map((backend) => valueAndGradients(backend, shapes, compute))
   for (const [i, values] of found!.entries()) {
@@ -95,7 +95,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     }
   })
 
-  test("attention of some queries gives their rows of that of all, to the bit", () => {
+  test("attention of some queries gives the same bits as their rows of the attention of all", () => {
     tf.setBackend("native")
     tf.tidy(() => {
       const [q, k, v] = [0, 1, 2].map((site) => random<tf.Tensor2D>(site, [40, 32])) as [
@@ -107,12 +107,12 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
       const queryIndices = Int32Array.of(0, 5, 23, 39)
       const options = { heads: 2, offsets, dropout: { ...draw, rate: 0.2 } }
       const all = tf.gather(attention(q, k, v, options), tf.tensor1d(queryIndices, "int32"))
-      const asked = tf.gather(q, tf.tensor1d(queryIndices, "int32"))
-      expect(attention(asked, k, v, { ...options, queryIndices }).dataSync()).toEqual(all.dataSync())
+      const queried = tf.gather(q, tf.tensor1d(queryIndices, "int32"))
+      expect(attention(queried, k, v, { ...options, queryIndices }).dataSync()).toEqual(all.dataSync())
     })
   })
 
-  test.each([1, 15, 17, 33, 300])("a residual sum with dropout, normalised, of %i tokens", (tokens) => {
+  test.each([1, 15, 17, 33, 300])("normalisation of a residual sum with dropout, %i tokens", (tokens) => {
     const hidden = 31
     const indices = Int32Array.from({ length: tokens }, (_, t) => 3 * t + 1)
     for (const options of [
@@ -137,13 +137,13 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     [1, 1, 1],
     [33, 15, 70],
     [130, 64, 257],
-  ])("a product with GELU, %i x %i to %i", (tokens, inputs, outputs) => {
+  ])("a linear layer with GELU, %i tokens, %i to %i features", (tokens, inputs, outputs) => {
     agree([[tokens, inputs], [outputs, inputs], [outputs]], ([x, weight, bias]) =>
       linearGelu(x!.as2D(tokens, inputs), weight!.as2D(outputs, inputs), bias!.as1D()),
     )
   })
 
-  test.each([1, 3, 4, 63, 65, 5000])("dropout of %i numbers has the mask of the stream", (count) => {
+  test.each([1, 3, 4, 63, 65, 5000])("dropout of %i numbers uses the mask of the stream", (count) => {
     const mask = new Float32Array(count)
     tf.setBackend("native")
     for (const rate of [0.1, 0.999]) {
@@ -173,7 +173,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
       random<tf.Tensor2D>(2, [tokens, outputs]),
     ]
     const factor = random<tf.Tensor2D>(3, [tokens, inputs])
-    const held = (name: string, found: Float64Array, expected: Float64Array) => {
+    const expectClose = (name: string, found: Float64Array, expected: Float64Array) => {
       expect({ name, close: deviation(found, expected) < 1e-6 }).toEqual({ name, close: true })
       expect(
         found.every(
@@ -183,14 +183,14 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
       ).toBe(true)
     }
     for (const method of ["token", "direct"] as const) {
-      held(
+      expectClose(
         method,
         linearGramKernel(input, gradient, offsets, method),
         linearGramKernel.definition(input, gradient, offsets, method),
       )
     }
-    held("sums", sumsGramKernel(input, offsets), sumsGramKernel.definition(input, offsets))
-    held(
+    expectClose("sums", sumsGramKernel(input, offsets), sumsGramKernel.definition(input, offsets))
+    expectClose(
       "sums with a factor",
       sumsGramKernel(input, offsets, factor),
       sumsGramKernel.definition(input, offsets, factor),
@@ -198,7 +198,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     tf.dispose([input, gradient, factor])
   })
 
-  test("one thread and three give the same bits, forwards and backwards", () => {
+  test("one thread and three give the same bits in both passes", () => {
     tf.setBackend("native")
     const { device } = devices[0]!
     const offsets = Int32Array.of(0, 50, 120, 300)
@@ -217,7 +217,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
   })
 })
 
-describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some rows", () => {
+describe.skipIf(!nativeBuilds)("gradients of a table that are zero except in some rows", () => {
   beforeAll(() => Effect.runPromise(startBackend(native)))
 
   const shape: [number, number] = [50, 7]
@@ -230,7 +230,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
     decay: 0,
   }
 
-  test("are those of the definition", () => {
+  test("agree with the definition", () => {
     tf.tidy(() => {
       const ids = Int32Array.of(3, 49, 3, 0, 3)
       const x = random<tf.Tensor2D>(1, [5, 7])
@@ -249,14 +249,14 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
   })
 
   test.each([0, 0.01])(
-    "AdamW with weight decay %p moves the table as with the dense gradient, to the bit",
+    "AdamW with weight decay %p updates the table to the same bits as with the dense gradient",
     (decay) => {
       const state = () => {
         const zero = () => tf.zeros<tf.Rank.R2>(shape)
         return { theta: random<tf.Tensor>(9, shape), m: zero() as tf.Tensor, v: zero() as tf.Tensor }
       }
       let [sparse, dense] = [state(), state()]
-      // Rows come and go, so that moments of rows without a gradient decay.
+      // The rows change, so that the moments of rows without a gradient decay.
       const steps = [[3, 7, 3], [7, 49], [], [0, 3], [20], [20, 21, 22, 7]]
       for (const [step, rows] of steps.entries()) {
         const ids = Int32Array.from(rows)
@@ -270,7 +270,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
           expect(sparse[part].dataSync()).toEqual(dense[part].dataSync())
         }
         if (step === 3) {
-          // As after a resumed training: which rows ever had a gradient follows from the moments.
+          // As in a resumed training: which rows ever had a gradient follows from the moments.
           sparse.m = tf.tensor(sparse.m.dataSync(), shape)
         }
         tf.dispose([x, gradient, whole])
@@ -278,7 +278,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
     },
   )
 
-  test("a table that others see is not changed for them", () => {
+  test("a table whose data other tensors share is not changed in place", () => {
     const theta = random<tf.Tensor>(1, [3])
     const seen = theta.clone()
     const before = seen.dataSync()
@@ -288,7 +288,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero but for some 
     expect(next.theta.dataSync()).not.toEqual(before)
   })
 
-  test("add up with others", () => {
+  test("are added to dense gradients of the same table", () => {
     tf.tidy(() => {
       const table = random<tf.Tensor2D>(1, shape)
       const ids = Int32Array.of(4, 4, 11)

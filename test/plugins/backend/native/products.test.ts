@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { deviation, onEveryPath, withBuffers } from "./devices.ts"
 
-/** op(a) op(b) in float64, with factors rounded first where asked. */
+/** op(a) op(b) in float64. */
 const exact = (
   a: Float32Array,
   b: Float32Array,
@@ -22,7 +22,7 @@ const exact = (
   return c
 }
 
-/** To the nearest number of 8 bits' mantissa, ties to even. */
+/** Rounded to the nearest number with an 8-bit mantissa, ties to even. */
 const bfloat16 = (values: Float32Array): Float32Array => {
   const bits = new Uint32Array(values.slice().buffer)
   const rounded = bits.map((word) => ((word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000) >>> 0)
@@ -42,7 +42,7 @@ const shapes = [
   [0, 4, 2],
 ] as const
 
-onEveryPath("products of matrices", (device) => {
+onEveryPath("matrix products", (device) => {
   for (const shape of shapes) {
     test.each([
       [false, false],
@@ -63,7 +63,7 @@ onEveryPath("products of matrices", (device) => {
     })
   }
 
-  test.each([3, 9])("a batch of %i, with factors of its own and with one for all", (batch) => {
+  test.each([3, 9])("a batch of %i, with separate factors and with a shared one", (batch) => {
     const [m, n, k] = [5, 18, 7]
     withBuffers(device, ({ given, empty, read }) => {
       const [a, b, one, c] = [

@@ -13,7 +13,7 @@ type Op = (x: tf.Tensor2D, y: tf.Tensor2D) => tf.Tensor
 const square = (x: tf.Tensor2D): tf.Tensor2D => tf.matMul(x, x, false, true)
 const row = (x: tf.Tensor2D): tf.Tensor1D => tf.squeeze(tf.slice(x, [0, 0], [1, -1]))
 
-/** Ops with a gradient with respect to both inputs, [5, 17] of normal numbers. */
+/** Ops with a gradient with respect to both inputs, [5, 17] of normally distributed numbers. */
 const differentiable: Readonly<Record<string, Op>> = {
   add: tf.add,
   "add a row": (x, y) => tf.add(x, row(y)),
@@ -83,9 +83,9 @@ const differentiable: Readonly<Record<string, Op>> = {
   norm: (x) => tf.norm(x),
 }
 
-/** Ops that tfjs has no gradient for, or of other types than float32. */
+/** Ops without a gradient in tfjs, or of types other than float32. */
 const others: Readonly<Record<string, Op>> = {
-  "matMul with one factor for all": (x, y) => tf.matMul(tf.reshape(x, [5, 1, 17]), tf.reshape(y, [1, 17, 5])),
+  "matMul with a shared factor": (x, y) => tf.matMul(tf.reshape(x, [5, 1, 17]), tf.reshape(y, [1, 17, 5])),
   where: (x, y) => tf.where(tf.greater(x, y), x, y),
   cast: (x) => tf.mul(x, tf.cast(tf.greater(x, 0), "float32")),
   argMax: (x) => tf.argMax(x, 1),
@@ -93,11 +93,11 @@ const others: Readonly<Record<string, Op>> = {
   equal: (x, y) => tf.equal(tf.round(x), tf.round(y)),
   "logical and": (x, y) => tf.logicalAnd(tf.greater(x, 0), tf.less(y, 0)),
   any: (x) => tf.any(tf.greater(x, 1), 1),
-  "sums of truths": (x) => tf.sum(tf.greater(x, 0)),
+  "sums of booleans": (x) => tf.sum(tf.greater(x, 0)),
   "int32 arithmetic": (x) => tf.add(tf.cast(tf.round(tf.mul(x, 10)), "int32"), tf.scalar(3, "int32")),
   "int32 as float32": (x) => tf.mul(tf.cast(tf.cast(tf.mul(x, 10), "int32"), "float32"), x),
   "int32 in a product": (x) => tf.matMul(x, tf.cast(tf.cast(tf.mul(x, 10), "int32"), "float32"), false, true),
-  "truths as int32": (x) => tf.cast(tf.greater(x, 0), "int32"),
+  "booleans as int32": (x) => tf.cast(tf.greater(x, 0), "int32"),
   floor: tf.floor,
   sign: tf.sign,
   topk: (x) => tf.topk(x, 3).values,
@@ -128,7 +128,7 @@ const others: Readonly<Record<string, Op>> = {
   qr: (x) => tf.abs(tf.linalg.qr(square(x))[1]!),
   "in top k": (x) => tf.topk(tf.reshape(x, [85]), 5).indices,
   "resize bilinear": (x) => tf.image.resizeBilinear(x.as3D(5, 17, 1), [7, 9]),
-  "random numbers of a seed": () => tf.randomNormal([9], 0, 1, "float32", 7),
+  "random numbers from a seed": () => tf.randomNormal([9], 0, 1, "float32", 7),
   nothing: () => tf.zeros([0, 4]),
 }
 
@@ -143,7 +143,7 @@ const gradients = (op: Op): number[] =>
       const out = op(a, b)
       return tf.sum(tf.mul(out, tf.tensor(noise(3, out.size), out.shape)))
     }
-    // y as well, where it matters: adding 0 · y makes every op depend on it.
+    // Adding 0 · y makes every op depend on y, so that its gradient exists.
     const loss = (a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar => tf.add(weighted(a, b), tf.sum(tf.mul(b, 0)))
     return tf
       .grads(loss as (...args: tf.Tensor[]) => tf.Scalar)([x, y])
@@ -182,7 +182,7 @@ describe.skipIf(!nativeBuilds)("tfjs on native", () => {
     ).toBeLessThan(1e-5)
   })
 
-  test("every kernel of the cpu backend is there", () => {
+  test("has every kernel of the cpu backend", () => {
     const names = (backend: string) =>
       tf
         .getKernelsForBackend(backend)
@@ -191,7 +191,7 @@ describe.skipIf(!nativeBuilds)("tfjs on native", () => {
     expect(names("native")).toEqual(names("cpu"))
   })
 
-  test("text stays text", () => {
+  test("strings stay strings", () => {
     tf.setBackend("native")
     tf.tidy(() => {
       expect(tf.tensor1d(["a", "β"]).dataSync()).toEqual(["a", "β"] as never)
