@@ -76,3 +76,10 @@ export const Examples: ArtifactKind<"examples", Examples, Examples, ExamplesEsti
     return { ...file, train, dev }
   }),
 }
+
+/** The most frequent label of a split, the first of equals: the majority baseline always answers it. */
+export const majorityLabelOf = ({ labels }: Split, classes: number): number => {
+  const counts = new Array<number>(classes).fill(0)
+  for (const label of labels) counts[label]! += 1
+  return counts.indexOf(Math.max(...counts))
+}

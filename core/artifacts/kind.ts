@@ -19,6 +19,6 @@ export interface ArtifactKind<Name extends string, Given, Taken, Estimate> {
 }
 
 export type AnyArtifactKind = ArtifactKind<string, never, unknown, unknown>
-export type Given<K> = K extends ArtifactKind<string, infer G, infer _T, infer _F> ? G : never
-export type Taken<K> = K extends ArtifactKind<string, infer _G, infer T, infer _F> ? T : never
-export type Estimate<K> = K extends ArtifactKind<string, infer _G, infer _T, infer F> ? F : never
+export type Given<K> = K extends ArtifactKind<string, infer G, infer _T, infer _E> ? G : never
+export type Taken<K> = K extends ArtifactKind<string, infer _G, infer T, infer _E> ? T : never
+export type Estimate<K> = K extends ArtifactKind<string, infer _G, infer _T, infer E> ? E : never

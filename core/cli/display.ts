@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { CliOutput } from "effect/cli"
 import type { Event } from "../engine/execute.ts"
 import type { UnitOutcome } from "../engine/job.ts"
-import { gives, type Job, type Plan } from "../engine/plan.ts"
+import { type Job, keysGivenBy, type Plan } from "../engine/plan.ts"
 import type { JobProgress } from "../engine/processes.ts"
 import { formatSeconds, plural } from "../io/format.ts"
 
@@ -152,7 +152,7 @@ export class Display {
     this.ended++
     const took =
       running === undefined ? "" : ` ${formatSeconds((performance.now() - running.started) / 1000)}`
-    const others = gives(job).length - 1
+    const others = keysGivenBy(job).length - 1
     const failures = outcomes.flatMap((outcome) => (outcome.status === "done" ? [] : [outcome]))
     // Units that were not started are reported once, at the end, with the one they waited for.
     if (failures.some(({ without }) => without !== undefined)) return

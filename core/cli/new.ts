@@ -72,11 +72,11 @@ export const writePlugin: (
       `the name must be lower-case letters and digits with single hyphens, at most ${longestName} characters, such as weight-norm (was ${JSON.stringify(name)})`,
     )
   }
-  for (const { path } of stages.flatMap((stage) => placesOf(stage, name))) {
+  for (const { path } of stages.flatMap((stage) => pathsOf(stage, name))) {
     if (yield* exists(join(project, path))) return yield* refuse(`the name is taken by ${path}`)
   }
   const identifier = name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
-  const [plugin, test] = placesOf(stage, name)
+  const [plugin, test] = pathsOf(stage, name)
   const files = yield* Effect.forEach([plugin, test], ({ template, path }) =>
     Effect.map(readText(join(project, template)), (text) => ({ path: join(project, path), text })),
   )
@@ -109,7 +109,7 @@ export const writePlugin: (
 const longestName = 40
 
 /** The plugin and its test, by their paths in the project; the templates are working plugins themselves. */
-const placesOf = (stage: Stage, name: string) =>
+const pathsOf = (stage: Stage, name: string) =>
   [
     { template: `plugins/template/${stage}.ts`, path: `plugins/${stage}/${name}.ts` },
     { template: `test/plugins/template/${stage}.test.ts`, path: `test/plugins/${stage}/${name}.test.ts` },

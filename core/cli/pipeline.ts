@@ -10,7 +10,7 @@ import { execute, type Summary } from "../engine/execute.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type Plan, planOf } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
-import { parametersOf } from "../engine/settings.ts"
+import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, replaceFolder, writeJson } from "../io/files.ts"
@@ -74,7 +74,7 @@ export const pipelineCommand = Command.make(
       `planning ${file} …`,
       Effect.gen(function* () {
         const definition = yield* loadPipeline(path)
-        const parameters = yield* parametersOf(definition, set)
+        const parameters = yield* pipelineParameters(definition, set)
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
         const graph = yield* openPipeline(

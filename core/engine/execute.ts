@@ -2,7 +2,7 @@
 import { Deferred, Effect } from "effect"
 import type { Unit } from "./graph.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
-import { gives, type Job, type Plan, takes } from "./plan.ts"
+import { type Job, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
 import type { JobProgress, JobRunner } from "./processes.ts"
 
 /** What happens while a plan is carried out. */
@@ -43,7 +43,7 @@ export const execute = Effect.fn("execute")(function* (
   const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
   const pending = new Map<string, Deferred.Deferred<UnitOutcome>>()
   for (const job of plan.jobs)
-    for (const key of gives(job)) pending.set(key, yield* Deferred.make<UnitOutcome>())
+    for (const key of keysGivenBy(job)) pending.set(key, yield* Deferred.make<UnitOutcome>())
 
   /** How a unit ended, once it has: in an earlier start, or in this one. */
   const outcomeOf = (key: string): Effect.Effect<UnitOutcome> => {
@@ -58,7 +58,7 @@ export const execute = Effect.fn("execute")(function* (
   }
 
   const perform = Effect.fnUntraced(function* (job: Job) {
-    const inputs = yield* Effect.forEach(takes(job), outcomeOf)
+    const inputs = yield* Effect.forEach(keysTakenBy(job), outcomeOf)
     const missing: Missing = new Map(
       inputs.flatMap((input) => (input.status === "done" ? [] : [[input.key, input] as const])),
     )
@@ -69,7 +69,7 @@ export const execute = Effect.fn("execute")(function* (
             started: onEvent({ type: "started", job }),
             progress: (progress) => onEvent({ type: "progress", job, progress }),
           })
-        : gives(job).map((key): UnitOutcome => {
+        : keysGivenBy(job).map((key): UnitOutcome => {
             const cause = without.without ?? without.key
             const reason = `not started: it needs the output of ${units.get(cause)!.label}`
             return { key, status: "failed", reason, without: cause }

@@ -60,14 +60,14 @@ export const runJob = Effect.fn("runJob")(function* (
   const started = yield* Clock.currentTimeMillis
   // What a stopped job left is only good for the same work with the same observers.
   const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
-  const making = (key: Unit, share: number) =>
+  const making = (part: Unit, fraction: number) =>
     Effect.map(Clock.currentTimeMillis, (now) => ({
-      backend: key.plugin.usesBackend ? backend : null,
-      missing: missingOf(key, missing),
-      seconds: ((now - started) / 1000) * share,
+      backend: part.plugin.usesBackend ? backend : null,
+      missing: missingOf(part, missing),
+      seconds: ((now - started) / 1000) * fraction,
     }))
-  // One process ran them all: each is charged its share of the time, by its share of the arithmetic.
-  const share = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
+  // One process ran them all: each is charged a fraction of the time, by its fraction of the arithmetic.
+  const fractionOf = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
 
   const body = Effect.fnUntraced(function* (
     interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
@@ -93,11 +93,11 @@ export const runJob = Effect.fn("runJob")(function* (
       asResult,
     )
     const outcomes: UnitOutcome[] = []
-    if (wanted) outcomes.push(yield* finish(unit, ran, yield* making(unit, share(unit))))
+    if (wanted) outcomes.push(yield* storeOutcome(unit, ran, yield* making(unit, fractionOf(unit))))
     const ended = Result.isFailure(ran) ? ran.failure : undefined
     for (const [key, rows] of yield* watched.observations(ended)) {
       const observer = observers.find((candidate) => candidate.key === key)!
-      outcomes.push(yield* finish(observer, rows, yield* making(observer, share(observer))))
+      outcomes.push(yield* storeOutcome(observer, rows, yield* making(observer, fractionOf(observer))))
     }
     return outcomes
   })
@@ -128,7 +128,7 @@ const asResult = <A, R>(
     }),
   )
 
-const finish = Effect.fnUntraced(function* (
+const storeOutcome = Effect.fnUntraced(function* (
   unit: Unit,
   result: Result.Result<unknown, PluginError>,
   making: { readonly backend: string | null; readonly missing: readonly string[]; readonly seconds: number },

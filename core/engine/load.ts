@@ -113,7 +113,7 @@ const threw = (file: string, when: string, thrown: unknown) => {
   const cause: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
   return new PipelineFileError({
     file,
-    found: `it threw an error ${when}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}${placeOf(cause, file)}`,
+    found: `it threw an error ${when}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}${locationOf(cause, file)}`,
     expected: "fix the file and start again",
   })
 }
@@ -122,7 +122,7 @@ const threw = (file: string, when: string, thrown: unknown) => {
 const Unreadable = type({ position: { file: "string", line: "number" } })
 
 /** Where in the pipeline file an exception came from: ` (line 12)`. */
-const placeOf = (cause: unknown, file: string): string => {
+const locationOf = (cause: unknown, file: string): string => {
   const unreadable = Unreadable(cause)
   if (!(unreadable instanceof type.errors)) {
     const { position } = unreadable

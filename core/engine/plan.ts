@@ -26,10 +26,10 @@ export interface Plan {
   readonly stored: ReadonlyMap<string, Stored>
   /** In an order in which every job comes after those that it takes from. */
   readonly jobs: readonly Job[]
-  readonly estimate: Estimate
+  readonly estimate: PlanEstimate
 }
 
-export interface Estimate {
+export interface PlanEstimate {
   readonly flops: number
   /** Floating-point operations a second that one process is expected to reach. */
   readonly flopsPerSecond: number
@@ -53,13 +53,13 @@ export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]):
 })
 
 /** The keys of the units that a job gives. */
-export const gives = (job: Job): readonly string[] => [
+export const keysGivenBy = (job: Job): readonly string[] => [
   ...(job.wanted ? [job.unit.key] : []),
   ...job.observers.map((observer) => observer.key),
 ]
 
 /** The keys of the units whose artifacts a job takes. */
-export const takes = (job: Job): readonly string[] =>
+export const keysTakenBy = (job: Job): readonly string[] =>
   Object.values(job.unit.inputs).flatMap((input) => unitsOf(input).map((unit) => unit.key))
 
 /**
@@ -81,7 +81,7 @@ export const planOf = Effect.fn("planOf")(function* (
   const found = new Map<string, Stored>(entries)
   const stored = new Map(entries.map(([key, held]) => [key, isCurrent(held, found) ? held : absent]))
   const jobs = jobsOf(graph, stored)
-  return { graph, backend: settings.backend, stored, jobs, estimate: estimateOf(jobs, stored, settings) }
+  return { graph, backend: settings.backend, stored, jobs, estimate: planEstimate(jobs, stored, settings) }
 })
 
 interface EstimateSettings {
@@ -114,11 +114,11 @@ const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job
     .map((unit) => jobFor(unit, needed.has(unit), observers.get(unit) ?? []))
 }
 
-const estimateOf = (
+const planEstimate = (
   jobs: readonly Job[],
   stored: ReadonlyMap<string, Stored>,
   { backend, flopsPerSecond: known, processes: most }: EstimateSettings,
-): Estimate => {
+): PlanEstimate => {
   const processes = Math.max(1, Math.min(most, jobs.length))
   const timed = [...stored.values()].flatMap((held) =>
     held.status === "done" && held.manifest.backend === backend && held.manifest.seconds > 1
@@ -145,9 +145,9 @@ const estimateOf = (
 }
 
 const tasksOf = (jobs: readonly Job[], flopsPerSecond: number): readonly Task[] => {
-  const makers = new Map(jobs.flatMap((job, index) => gives(job).map((key) => [key, index] as const)))
+  const makers = new Map(jobs.flatMap((job, index) => keysGivenBy(job).map((key) => [key, index] as const)))
   return jobs.map((job) => ({
     seconds: job.cost.flops / flopsPerSecond,
-    after: [...new Set(takes(job).flatMap((key) => makers.get(key) ?? []))],
+    after: [...new Set(keysTakenBy(job).flatMap((key) => makers.get(key) ?? []))],
   }))
 }

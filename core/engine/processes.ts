@@ -8,7 +8,7 @@ import { projectFolder } from "../io/project.ts"
 import type { ComputeSettings } from "../tensor/backend.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
-import { gives, type Job } from "./plan.ts"
+import { type Job, keysGivenBy } from "./plan.ts"
 
 /** A worker process that ended by itself, or that refused its job. */
 export class WorkerLost extends Data.TaggedError("WorkerLost")<{ readonly reason: string }> {
@@ -186,4 +186,4 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
 })
 
 const lostOutcomes = (job: Job, reason: string): readonly UnitOutcome[] =>
-  gives(job).map((key) => ({ key, status: "failed", reason }))
+  keysGivenBy(job).map((key) => ({ key, status: "failed", reason }))

@@ -24,7 +24,7 @@ const longestRange = 100_000
  * @param assignments each `name=value`
  * @throws InvalidInput naming each wrong assignment, with what was expected
  */
-export const parametersOf = (
+export const pipelineParameters = (
   definition: Declared,
   assignments: readonly string[],
 ): Effect.Effect<unknown, InvalidInput> =>

@@ -10,15 +10,13 @@
  * What a unit left in scratch that is not asked for now, because its options, its files or its plugin changed, may be
  * asked for again by another pipeline or by other parameters: it stays until that unit is finished, or a person removes it.
  */
-import { createHash } from "node:crypto"
-import { createReadStream } from "node:fs"
 import * as fs from "node:fs/promises"
 import { join, relative } from "node:path"
 import { type } from "arktype"
 import { Context, Effect, Layer } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { InvalidInput } from "../io/decode.ts"
-import { sha256 } from "../io/digest.ts"
+import { digestFile, sha256 } from "../io/digest.ts"
 import {
   attempt,
   exists,
@@ -211,13 +209,8 @@ const readIn = <T extends type.Any>(folder: string, name: string, schema: T) =>
     return new FileError({ path, doing, found, advice: removeToRemake(folder) })
   })
 
-/** SHA-256 of a file, streamed: checkpoints are larger than a buffer may be. */
 const digestOf = (path: string): Effect.Effect<string, FileError> =>
-  attempt("read", path, async () => {
-    const hash = createHash("sha256")
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk)
-    return hash.digest("hex")
-  })
+  attempt("read", path, () => digestFile(path))
 
 /** The files of an artifact with their sizes and digests. */
 const describeFiles = Effect.fnUntraced(function* (folder: string) {

@@ -11,13 +11,13 @@
  * downloads of one file write to the same partial file, and reads neither HF_ENDPOINT, HF_TOKEN nor HF_HUB_OFFLINE.
  */
 import { createHash } from "node:crypto"
-import { createReadStream } from "node:fs"
 import * as fs from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { type } from "arktype"
 import { Effect, Exit, Result, Schedule } from "effect"
 import { Progress } from "../api/progress.ts"
 import type { InvalidInput } from "../io/decode.ts"
+import { digestFile } from "../io/digest.ts"
 import { attempt, exists, FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { describeRepository, type Repository } from "./address.ts"
 import { type HubEnvironment, hubEnvironment } from "./environment.ts"
@@ -243,9 +243,7 @@ const problemWith = (path: string, { etag, size }: Pick<FileFacts, "etag" | "siz
     if (found !== size) return `expected ${size} bytes, as announced, found ${found}`
     const [algorithm, prefix] = etag.length === 64 ? ["sha256", ""] : ["sha1", `blob ${size}\0`]
     if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(etag)) return null
-    const hash = createHash(algorithm!).update(prefix!)
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk)
-    const digest = hash.digest("hex")
+    const digest = await digestFile(path, createHash(algorithm!).update(prefix!))
     return digest === etag
       ? null
       : `its content is not what was announced (expected ${algorithm} ${etag}, found ${digest})`

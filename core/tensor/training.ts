@@ -63,7 +63,7 @@ export interface Training<E, R> {
 
 /** A state is saved this often (milliseconds), but saving takes at most a twentieth of the time. */
 const savePeriod = 60_000
-const saveShare = 20
+const saveEvery = 20
 
 /**
  * Trains: each update computes the loss and its gradients, clips their norm and applies AdamW.
@@ -120,7 +120,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
       if (now >= nextSave) {
         yield* save
         const saved = yield* Clock.currentTimeMillis
-        nextSave = saved + Math.max(savePeriod, saveShare * (saved - now))
+        nextSave = saved + Math.max(savePeriod, saveEvery * (saved - now))
       }
     }
   }).pipe(

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
-import { Examples } from "../../core/artifacts/examples.ts"
+import { Examples, majorityLabelOf } from "../../core/artifacts/examples.ts"
 import { Run, type RunGiven } from "../../core/artifacts/run.ts"
 import { countOf } from "../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
@@ -79,13 +79,6 @@ const lengthOf = (options: Options, examples: number) => {
   }
 }
 
-/** The most frequent label; the first one in a tie. */
-const majorityOf = (labels: Int32Array, classes: number): number => {
-  const counts = new Array<number>(classes).fill(0)
-  for (const label of labels) counts[label]! += 1
-  return counts.indexOf(Math.max(...counts))
-}
-
 /**
  * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
  *
@@ -126,7 +119,7 @@ const run = Effect.fn("classification")(function* (
   const blocks = blocksOf(parametersOf(model.config, outputHeads))
   const view = (step: number, last: UpdateMetrics | undefined): ClassifierView => ({
     step,
-    totalSteps: steps,
+    steps,
     warmupSteps,
     loss: last?.loss ?? null,
     learningRate: last?.learningRate ?? null,
@@ -159,7 +152,7 @@ const run = Effect.fn("classification")(function* (
     seed,
     predictions: wanted ? yield* predict(model, data.dev.sequences, steps) : new Int32Array(),
     labels: wanted ? data.dev.labels : new Int32Array(),
-    majorityLabel: majorityOf(data.train.labels, data.labelNames.length),
+    majorityLabel: majorityLabelOf(data.train, data.labelNames.length),
     ...(wanted && options.keepModel && { saveModel: yield* keep(join(scratch, "model"), model, checkpoint) }),
   }
   return given

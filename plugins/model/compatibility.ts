@@ -9,12 +9,12 @@ export interface Limits {
   readonly vocabularyFrom: string
   readonly positions: number
   readonly positionsFrom: string
-  readonly segments: number
+  readonly tokenTypes: number
 }
 
 export const limitsOfCheckpoint = (
   { folder }: CheckpointTaken,
-  sizes: Pick<Limits, "vocabularySize" | "positions" | "segments">,
+  sizes: Pick<Limits, "vocabularySize" | "positions" | "tokenTypes">,
 ): Limits => {
   const config = join(folder, "config.json")
   return {
@@ -57,9 +57,11 @@ export const sequenceProblems = (
       `${what} has the token id ${ids[unknown]}; expected ids from 0 to ${vocabularySize - 1}; tokenise it again`,
     )
   }
-  const segment = tokenTypeIds.find((type) => type < 0 || type >= limits.segments)
-  if (segment !== undefined) {
-    problems.push(`${what} has the segment id ${segment}; expected ids from 0 to ${limits.segments - 1}`)
+  const tokenType = tokenTypeIds.find((type) => type < 0 || type >= limits.tokenTypes)
+  if (tokenType !== undefined) {
+    problems.push(
+      `${what} has the token type id ${tokenType}; expected ids from 0 to ${limits.tokenTypes - 1}`,
+    )
   }
   return problems
 }

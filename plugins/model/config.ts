@@ -15,8 +15,8 @@ export interface BertConfig {
   readonly vocabularySize: number
   /** Length of the longest sequence, in tokens. */
   readonly positions: number
-  /** Segment ids run from 0 to `segments` − 1. */
-  readonly segments: number
+  /** Token type (segment) ids run from 0 to `tokenTypes` − 1. */
+  readonly tokenTypes: number
   readonly layerNormEpsilon: number
   readonly hiddenDropout: number
   readonly attentionDropout: number
@@ -48,7 +48,7 @@ export const configOf = (size: Size, vocabularySize: number, padTokenId: number)
   intermediate: 4 * sizes[size].hidden,
   vocabularySize,
   positions: 512,
-  segments: 2,
+  tokenTypes: 2,
   layerNormEpsilon: 1e-12,
   hiddenDropout: 0.1,
   attentionDropout: 0.1,
@@ -130,7 +130,7 @@ export const BertConfig = ConfigJson.pipe(
     intermediate: json.intermediate_size,
     vocabularySize: json.vocab_size,
     positions: json.max_position_embeddings,
-    segments: json.type_vocab_size,
+    tokenTypes: json.type_vocab_size,
     layerNormEpsilon: json.layer_norm_eps,
     hiddenDropout: json.hidden_dropout_prob,
     attentionDropout: json.attention_probs_dropout_prob,
@@ -166,6 +166,6 @@ export const configJson = (config: BertConfig, architecture: Architecture): Reco
   num_hidden_layers: config.layers,
   pad_token_id: config.padTokenId,
   tie_word_embeddings: true,
-  type_vocab_size: config.segments,
+  type_vocab_size: config.tokenTypes,
   vocab_size: config.vocabularySize,
 })

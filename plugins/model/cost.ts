@@ -22,6 +22,10 @@ export const workloadOf = (sequences: number, tokensPerSequence: number, predict
   predictions,
 })
 
+/** The numbers in one layer's weight matrices, for plans: biases and LayerNorms are few beside them. */
+export const layerWeights = ({ hidden, intermediate }: Pick<Sizes, "hidden" | "intermediate">): number =>
+  4 * hidden ** 2 + 2 * hidden * intermediate
+
 /**
  * Floating-point operations of a forward pass; a multiplication and an addition count as two. A layer takes four
  * h × h and two h × f products per token, and q·k and p·v, of h multiplications each, per pair of tokens. The last

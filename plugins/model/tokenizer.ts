@@ -11,7 +11,7 @@ export const tokenizerFiles = [
   "special_tokens_map.json",
 ]
 
-/** A sequence as the model takes it: token ids, and the segment (0 or 1) of each token. */
+/** A sequence as the model takes it: token ids, and the token type (0 or 1) of each. */
 export interface Encoded {
   readonly ids: Int32Array
   readonly tokenTypeIds: Int32Array

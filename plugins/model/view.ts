@@ -31,7 +31,7 @@ import type { BertConfig } from "./config.ts"
 export interface ClassifierView {
   /** Updates done: 0 before the first. */
   readonly step: number
-  readonly totalSteps: number
+  readonly steps: number
   readonly warmupSteps: number
   /** Training loss of the latest update, with dropout, computed before the update is applied; null at step 0. */
   readonly loss: number | null

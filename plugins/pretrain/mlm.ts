@@ -29,9 +29,9 @@ import { type OutputHead, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
 import { maskedLoss } from "./mlm/masked-loss.ts"
-import { chosenShare, maskable, masker } from "./mlm/masking.ts"
+import { chosenFraction, maskable, masker } from "./mlm/masking.ts"
 import { trainingCost } from "./shared/cost.ts"
-import { durationOptions, saidOnce, stepsOf } from "./shared/duration.ts"
+import { durationOptions, givenOnce, stepsOf } from "./shared/duration.ts"
 import { saveExport, writeRecord } from "./shared/export.ts"
 import { batchProblems, refuse, vocabularyProblems } from "./shared/requirements.ts"
 
@@ -56,7 +56,7 @@ const Options = type({
   dropout: "0 <= number < 1 = 0.1",
   /** Drives the order of the sentences, their masks, dropout, and fresh weights. */
   seed: "0 <= number.integer <= 4294967295 = 42",
-}).narrow(saidOnce)
+}).narrow(givenOnce)
 type Options = typeof Options.infer
 
 const outputHeads: readonly OutputHead[] = ["pooler", "maskedLanguageModel"]
@@ -184,7 +184,7 @@ export const mlm = plugin({
         model,
         outputHeads,
         steps: stepsOf(options, corpus.sentences, options.batchSize),
-        update: workloadOf(options.batchSize, corpus.tokensPerSentence, Math.ceil(chosenShare * tokens)),
+        update: workloadOf(options.batchSize, corpus.tokensPerSentence, Math.ceil(chosenFraction * tokens)),
         corpusTokens: corpus.sentences * corpus.tokensPerSentence,
         kept: 1,
       }),

@@ -119,7 +119,9 @@ export const pretrained = plugin({
   estimate: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }
-    const weights = 4 * countParameters(parametersOf(config, ["pooler", "maskedLanguageModel"]))
+    const weights =
+      Float32Array.BYTES_PER_ELEMENT *
+      countParameters(parametersOf(config, ["pooler", "maskedLanguageModel"]))
     return { artifact: sizes, cost: cost({ memory: 3e8, disk: weights }) }
   },
   run,

@@ -26,7 +26,7 @@ import { workloadOf } from "../model/cost.ts"
 import { loadModel } from "../model/hugging-face.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
 import { trainingCost } from "./shared/cost.ts"
-import { durationOptions, saidOnce, stepsOf } from "./shared/duration.ts"
+import { durationOptions, givenOnce, stepsOf } from "./shared/duration.ts"
 import { saveExport, writeRecord } from "./shared/export.ts"
 import { batchProblems, refuse } from "./shared/requirements.ts"
 import { contrastiveLoss, embed } from "./simcse/contrastive.ts"
@@ -53,7 +53,7 @@ const Options = type({
   evalEvery: "number.integer >= 1 = 125",
   /** Drives the order of the sentences, dropout, and the head. */
   seed: "0 <= number.integer <= 4294967295 = 42",
-}).narrow(saidOnce)
+}).narrow(givenOnce)
 type Options = typeof Options.infer
 
 const takes = { corpus: Corpus, checkpoint: Checkpoint, dev: optional(Similarity) }

@@ -61,6 +61,9 @@ const FisherRow = type({
  */
 export type FisherRow = typeof FisherRow.infer
 
+/** The eigenvalues of a row's Gram matrix, descending, [samples]: those of F̂ times `samples`. */
+export const eigenvaluesOf = ({ gram, samples }: FisherRow): Float64Array => eigenvalues(gram, samples)
+
 const threshold = 0.99
 
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)

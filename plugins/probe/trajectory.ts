@@ -7,6 +7,7 @@ import type { RunLength } from "../../core/api/watch.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { borrowKernel } from "../../core/tensor/borrow.ts"
+import { layerWeights } from "../model/cost.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
@@ -114,8 +115,6 @@ export const trajectoryRows = Effect.fn("trajectory")(function* (
   return rows
 }, Effect.scoped)
 
-/** Bytes of a float32, and of a row on disk. */
-const float = 4
 const rowBytes = 150
 
 /**
@@ -136,20 +135,20 @@ export const trajectory = probe<ClassifierView, RunEstimate>()({
   observe,
   finish: trajectoryRows,
   estimate: (options, run) => {
-    const { parameters, layers, hidden, intermediate } = run
+    const { parameters, layers } = run
     const points = stepsOf(options, run).length
     const scopes = options.scopes.reduce((sum, scope) => sum + (scope === "layers" ? layers : 1), 0)
     const rows = points * scopes
     // Outside the layers, most parameters are in one tensor: the table of word embeddings.
-    const largestTensor = parameters - layers * (4 * hidden ** 2 + 2 * hidden * intermediate)
+    const largestTensor = parameters - layers * layerWeights(run)
     return {
       rows,
       cost: cost({
         // For each parameter, two differences and three products with their sums.
         flops: 8 * parameters * points,
-        memory: 3 * float * largestTensor,
+        memory: 3 * Float32Array.BYTES_PER_ELEMENT * largestTensor,
         disk: rowBytes * rows,
-        scratch: float * parameters * (points - 1),
+        scratch: Float32Array.BYTES_PER_ELEMENT * parameters * (points - 1),
       }),
     }
   },

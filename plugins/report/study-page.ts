@@ -6,13 +6,11 @@ import { Page } from "../../core/artifacts/page.ts"
 import { Run, scoreOf } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { version } from "../../core/io/project.ts"
-import { eigenvalues } from "../probe/fisher/spectrum.ts"
-import { fisher } from "../probe/fisher.ts"
+import { eigenvaluesOf, fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
 import { renderStudy } from "./study-page/render.ts"
 import {
   keyOfRun,
-  outcomeLookup,
   type RunRecord,
   type StepRankRecord,
   type Study,
@@ -71,7 +69,6 @@ const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inpu
     const finalLoss = outcome.value.loss.at(-1) ?? Number.NaN
     return { ...key, status: "done", ...scoreOf(outcome.value), finalLoss }
   })
-  const failed = outcomeLookup(runs)
   const ranks = (yield* keyed("ranks", inputs.ranks)).flatMap(
     ({ key, outcome }): readonly StepRankRecord[] =>
       outcome.status !== "done"
@@ -86,8 +83,7 @@ const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inpu
                   n: row.samples,
                   erank: row.erank,
                   normalised: row.normalised,
-                  eigenvalues: [...eigenvalues(row.gram, row.samples)],
-                  failed: failed(key),
+                  eigenvalues: [...eigenvaluesOf(row)],
                 },
           ),
   )

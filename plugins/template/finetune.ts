@@ -2,7 +2,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
-import { Examples } from "../../core/artifacts/examples.ts"
+import { Examples, majorityLabelOf } from "../../core/artifacts/examples.ts"
 import { Run } from "../../core/artifacts/run.ts"
 
 const Options = type({ "+": "reject", seed: "number.integer >= 0 = 0" })
@@ -38,9 +38,7 @@ export const templateFinetune = plugin({
     options: { seed },
     inputs: { data },
   }: RunContext<typeof Options.infer, typeof takes, unknown>) {
-    const counts = data.labelNames.map(() => 0)
-    for (const label of data.train.labels) counts[label]! += 1
-    const majorityLabel = counts.indexOf(Math.max(...counts))
+    const majorityLabel = majorityLabelOf(data.train, data.labelNames.length)
     return {
       seed,
       steps: 0,

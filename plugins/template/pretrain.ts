@@ -7,6 +7,7 @@ import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import { copy, transferExisting } from "../../core/io/link.ts"
 import { openSafetensors, type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import { normal, stream } from "../../core/tensor/stream.ts"
+import { layerWeights } from "../model/cost.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
 
 const Options = type({
@@ -35,10 +36,9 @@ export const templatePretrain = plugin({
   gives: Checkpoint,
   usesBackend: false,
   estimate: (_options, { checkpoint }) => {
-    const { layers, hidden, intermediate, vocabularySize, positions } = checkpoint
-    const perLayer = 4 * hidden ** 2 + 2 * hidden * intermediate
-    const parameters = (vocabularySize + positions) * hidden + layers * perLayer
-    const bytes = 4 * parameters
+    const { layers, hidden, vocabularySize, positions } = checkpoint
+    const parameters = (vocabularySize + positions) * hidden + layers * layerWeights(checkpoint)
+    const bytes = Float32Array.BYTES_PER_ELEMENT * parameters
     return { artifact: checkpoint, cost: cost({ flops: 2 * parameters, memory: bytes, disk: bytes }) }
   },
   run: Effect.fn("template-pretrain")(function* ({

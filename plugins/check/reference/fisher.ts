@@ -82,9 +82,9 @@ export const compareFisher: (
     const erank = effectiveRank(spectrum, 0.99)
     const srank = spectralRank(spectrum, 0.99)
     const entropy = entropyRank(spectrum)
-    const share = erank / labels.length
+    const normalisedRank = erank / labels.length
     eranks.push({ at: block, expected: figures.erank99, found: erank })
-    normalised.push({ at: block, expected: figures.normalised, found: share })
+    normalised.push({ at: block, expected: figures.normalised, found: normalisedRank })
     sranks.push({ at: block, expected: figures.srank99, found: srank })
     entropyRanks.push({
       at: block,
@@ -92,7 +92,7 @@ export const compareFisher: (
       found: entropy,
       scale: figures.entropy_rank,
     })
-    if (layerOf(block) !== undefined) sum += share
+    if (layerOf(block) !== undefined) sum += normalisedRank
   }
   const total = { at: "all layers", expected: expected.sum_normalised, found: sum }
   return [

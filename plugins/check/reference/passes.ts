@@ -93,10 +93,10 @@ export const openReference: (
     loadModel(folder, { outputHeads: { pooler: "read", classifier: "read" } }),
     ({ parameters }) => Effect.sync(() => parameters.dispose()),
   )
-  const { vocabularySize, segments, positions, labels: classes } = model.config
+  const { vocabularySize, tokenTypes, positions, labels: classes } = model.config
   const problems = [
     ...limit("input_ids", input_ids.flat(), vocabularySize, "vocab_size"),
-    ...limit("token_type_ids", token_type_ids.flat(), segments, "type_vocab_size"),
+    ...limit("token_type_ids", token_type_ids.flat(), tokenTypes, "type_vocab_size"),
     ...limit("labels", labels, classes.length, "the number of labels"),
     ...limit(
       "the last position",

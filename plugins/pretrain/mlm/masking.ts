@@ -11,11 +11,11 @@ export interface Masked {
   readonly labels: Int32Array
 }
 
-/** Share of the tokens that are predicted (Devlin et al. 2019, section 3.1). */
-export const chosenShare = 0.15
-/** Shares of these that are replaced by the mask token, and by a random token. */
-const maskedShare = 0.8
-const replacedShare = 0.1
+/** Fraction of the tokens that are predicted (Devlin et al. 2019, section 3.1). */
+export const chosenFraction = 0.15
+/** Fractions of these that are replaced by the mask token, and by a random token. */
+const maskedFraction = 0.8
+const replacedFraction = 0.1
 
 const isSpecial = (special: SpecialTokens): ((id: number) => boolean) => {
   const ids = new Set(Object.values(special))
@@ -34,7 +34,7 @@ export const maskable = ({ ids, offsets }: Sequences, special: SpecialTokens): I
 
 /**
  * Masks batches for a masked language model. Of each sequence's n tokens that are not special, 0.15 n are chosen (a
- * fraction is rounded up with its own probability, so that the share is exact in expectation), but at least one. Of
+ * remainder is rounded up with its own probability, so that the fraction is exact in expectation), but at least one. Of
  * the chosen tokens 80 % become the mask token, 10 % become a random token that is not special, and 10 % stay.
  *
  * The choice depends on the seed, the epoch and the index of the sentence in its corpus, not on its batch: each epoch
@@ -57,7 +57,7 @@ export const masker = (special: SpecialTokens, vocabularySize: number, seed: num
       }
       if (candidates.length === 0) continue
       const site = sentences[n]!
-      const expected = chosenShare * candidates.length
+      const expected = chosenFraction * candidates.length
       // Element 0 rounds the count, the next ones choose the tokens, the rest decide what becomes of them.
       const u = uniform({ stream: choices, site, iteration: epoch }, 1 + 2 * Math.ceil(expected))
       const count = Math.max(1, Math.floor(expected + u[0]!))
@@ -68,8 +68,8 @@ export const masker = (special: SpecialTokens, vocabularySize: number, seed: num
         const index = candidates[other]!
         candidates[other] = candidates[i]!
         indices.push(index)
-        if (fates[i]! < maskedShare) ids[index] = special.mask
-        else if (fates[i]! < maskedShare + replacedShare) ids[index] = ordinary[tokens[i]!]!
+        if (fates[i]! < maskedFraction) ids[index] = special.mask
+        else if (fates[i]! < maskedFraction + replacedFraction) ids[index] = ordinary[tokens[i]!]!
       }
     }
     const chosen = Int32Array.from(indices).sort()

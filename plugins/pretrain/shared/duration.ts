@@ -15,7 +15,7 @@ interface Duration {
 }
 
 /** Narrows options to those that give at most one of the two. */
-export const saidOnce = ({ epochs, steps }: Duration, context: Traversal): boolean =>
+export const givenOnce = ({ epochs, steps }: Duration, context: Traversal): boolean =>
   epochs === undefined || steps === undefined || context.mustBe("given epochs or steps, not both")
 
 /** The number of updates; one epoch by default. */

@@ -8,7 +8,6 @@ import type { Metrics } from "../../../core/tensor/training.ts"
 import type { BertModel } from "../../model/bert.ts"
 import { configJson } from "../../model/config.ts"
 import { type OutputHead, parametersOf } from "../../model/parameters.ts"
-import type { Evaluation } from "../simcse/selection.ts"
 
 /** BERT's own dropout rate (Devlin et al. 2019). */
 const standardDropout = 0.1
@@ -34,6 +33,14 @@ export const saveExport = Effect.fnUntraced(function* (
   yield* writeSafetensors(join(folder, "model.safetensors"), sources)
   yield* writeJson(join(folder, "config.json"), configJson(standard, architecture))
 })
+
+/** A score on a dev set during a training. */
+export interface Evaluation {
+  /** After this many updates. */
+  readonly step: number
+  /** Higher is better; null where it is undefined. */
+  readonly score: number | null
+}
 
 /** How a checkpoint was trained. */
 export interface TrainingRecord {

@@ -11,13 +11,7 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { exists, type FileError, readJson, remove, writeFolder, writeJson } from "../../../core/io/files.ts"
-
-export interface Evaluation {
-  /** After this many updates. */
-  readonly step: number
-  /** Higher is better; null where it is undefined. */
-  readonly score: number | null
-}
+import type { Evaluation } from "../shared/export.ts"
 
 const Evaluations = type({ "+": "reject", step: "number.integer >= 0", score: "number | null" }).array()
 

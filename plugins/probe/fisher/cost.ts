@@ -1,6 +1,6 @@
 /** The estimated cost of an observation, from the sizes that are known before anything runs. */
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
-import { forwardFlops, workloadOf } from "../../model/cost.ts"
+import { forwardFlops, layerWeights, workloadOf } from "../../model/cost.ts"
 import { cheaper, directWork, type GramMethod, type LinearShape, tokenWork } from "./gram-method.ts"
 import { layersAtATime, layerTapeBytes } from "./memory.ts"
 
@@ -12,8 +12,6 @@ export interface Observation {
   /** How many blocks are observed. */
   readonly blocks: number
 }
-
-const float = Float32Array.BYTES_PER_ELEMENT
 
 /** Bytes of the gradients and products that exist at once while a weight's Gram matrix is computed. */
 const working = 2 ** 26
@@ -42,16 +40,18 @@ export const observationCost = (
   const batched = (method?: GramMethod) => passes + (observation.layers ? grams(method) : 0)
   // By definition: every block has its own passes, down to its parameters, and holds all its gradients at once.
   const defined = observation.blocks * 3 * forward + observation.samples ** 2 * parameters
-  const blockParameters = observation.layers ? 4 * hidden ** 2 + 2 * hidden * intermediate : hidden ** 2
+  const blockParameters = observation.layers ? layerWeights(run) : hidden ** 2
 
   return {
     flops: batched() + (observation.selfCheck ? batched("token") + batched("direct") + defined : 0),
     memory:
       // Of the training itself: parameters and AdamW's two moments.
-      3 * float * parameters +
+      3 * Float32Array.BYTES_PER_ELEMENT * parameters +
       (observation.layers ? atATime * layerTapeBytes(run, lengths) : 0) +
-      float * tokens * (hidden * (layers / atATime) + 2 * (hidden + intermediate)) +
+      Float32Array.BYTES_PER_ELEMENT * tokens * (hidden * (layers / atATime) + 2 * (hidden + intermediate)) +
       working +
-      (observation.selfCheck ? float * (parameters + observation.samples * blockParameters) : 0),
+      (observation.selfCheck
+        ? Float32Array.BYTES_PER_ELEMENT * (parameters + observation.samples * blockParameters)
+        : 0),
   }
 }

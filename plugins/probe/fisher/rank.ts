@@ -4,7 +4,7 @@
  */
 
 /** The least j for which the j largest of `values` make up `enough` of their sum; 0 if all are zero. */
-const leastCount = (values: Float64Array, enough: (share: number) => boolean): number => {
+const leastCount = (values: Float64Array, enough: (fraction: number) => boolean): number => {
   const total = sumOf(values)
   if (total === 0) return 0
   let sum = 0
@@ -22,14 +22,14 @@ const sumOf = (values: Float64Array): number => values.reduce((sum, value) => su
  * eigenvalues have rank 100 at 0.99.
  */
 export const effectiveRank = (eigenvalues: Float64Array, threshold: number): number =>
-  leastCount(eigenvalues, (share) => share > threshold)
+  leastCount(eigenvalues, (fraction) => fraction > threshold)
 
 /**
  * srank of Kumar et al. 2021 (Implicit under-parameterization inhibits data-efficient deep reinforcement learning):
  * the least j with Σ₁ʲ σ / Σ σ ≥ threshold, where the σ = √λ are the singular values of the gradients.
  */
 export const spectralRank = (eigenvalues: Float64Array, threshold: number): number =>
-  leastCount(eigenvalues.map(Math.sqrt), (share) => share >= threshold)
+  leastCount(eigenvalues.map(Math.sqrt), (fraction) => fraction >= threshold)
 
 /** The effective rank of Roy and Vetterli 2007: exp of the entropy of σ / Σ σ with σ = √λ. */
 export const entropyRank = (eigenvalues: Float64Array): number => {
@@ -38,8 +38,8 @@ export const entropyRank = (eigenvalues: Float64Array): number => {
   if (total === 0) return 0
   return Math.exp(
     sigma.reduce((entropy, value) => {
-      const share = value / total
-      return share === 0 ? entropy : entropy - share * Math.log(share)
+      const fraction = value / total
+      return fraction === 0 ? entropy : entropy - fraction * Math.log(fraction)
     }, 0),
   )
 }

@@ -42,8 +42,6 @@ export interface RankRecord {
 export interface StepRankRecord extends RankRecord {
   readonly lr: number
   readonly step: number
-  /** whether the run failed; null if unknown */
-  readonly failed: boolean | null
 }
 
 /** One point of a run's trajectory relative to its own end, in polar coordinates. */

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { pipeline } from "../../../core/api/pipeline.ts"
-import { parametersOf } from "../../../core/engine/settings.ts"
+import { pipelineParameters } from "../../../core/engine/settings.ts"
 
 const definition = pipeline({
   name: "declared",
@@ -26,9 +26,9 @@ const definition = pipeline({
   build: () => ({}),
 })
 
-const read = (...settings: readonly string[]) => Effect.runPromise(parametersOf(definition, settings))
+const read = (...settings: readonly string[]) => Effect.runPromise(pipelineParameters(definition, settings))
 const refused = async (...settings: readonly string[]) =>
-  (await Effect.runPromise(Effect.flip(parametersOf(definition, settings)))).message
+  (await Effect.runPromise(Effect.flip(pipelineParameters(definition, settings)))).message
 
 test("defaults stand where nothing is set", async () => {
   expect(await read()).toEqual({
@@ -103,7 +103,7 @@ test("what must be set is asked for, unless its text was refused", async () => {
     build: () => ({}),
   })
   const message = async (...settings: readonly string[]) =>
-    (await Effect.runPromise(Effect.flip(parametersOf(demanding, settings)))).message
+    (await Effect.runPromise(Effect.flip(pipelineParameters(demanding, settings)))).message
   expect(await message("seeds=1")).toBe("demanding: data must be given (non-empty text), with --set data=…")
   expect(await message("seeds=3..1", "data=x")).toBe(
     "demanding: --set seeds=3..1: a range of integers, such as 1..30, was expected, found 3..1, whose end comes before its start",

@@ -7,7 +7,7 @@ import { runJob } from "../../../core/engine/job.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
 import { type Plan, planOf } from "../../../core/engine/plan.ts"
 import type { JobRunner } from "../../../core/engine/processes.ts"
-import { parametersOf } from "../../../core/engine/settings.ts"
+import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store.ts"
 
 export const sampleFile = fileURLToPath(new URL("pipeline.ts", import.meta.url))
@@ -16,7 +16,7 @@ const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }
 
 export const planSample = Effect.fnUntraced(function* (...settings: readonly string[]) {
   const definition = yield* loadPipeline(sampleFile)
-  const parameters = yield* parametersOf(definition, settings)
+  const parameters = yield* pipelineParameters(definition, settings)
   const graph = yield* openPipeline(sampleFile, definition, parameters, "cpu")
   return yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 })
 })

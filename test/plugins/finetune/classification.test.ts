@@ -194,9 +194,9 @@ describe("an observer", () => {
   test("observes the steps that it requested, with the metrics of the update before each", async () => {
     const rows: Row[] = []
     const observe = (view: ClassifierView): Row => {
-      const { step, totalSteps, warmupSteps, loss, learningRate, seed } = view
+      const { step, steps, warmupSteps, loss, learningRate, seed } = view
       const bias = Math.hypot(...valuesOf(view, "classifier.bias"))
-      const row = { step, totalSteps, warmupSteps, loss, learningRate, seed, moved: bias > 0 }
+      const row = { step, steps, warmupSteps, loss, learningRate, seed, moved: bias > 0 }
       rows.push(row)
       return row
     }
@@ -204,7 +204,7 @@ describe("an observer", () => {
       observers: [observer("a", [18, 0, 1, 2, 7], observe), observer("b", [7], observe)],
     })
     const seen = (step: number, moved: boolean) => ({
-      ...{ step, totalSteps: 18, warmupSteps: 2, seed: 1, moved },
+      ...{ step, steps: 18, warmupSteps: 2, seed: 1, moved },
       loss: step === 0 ? null : done.loss[step - 1]!,
       learningRate: step === 0 ? null : done.learningRate[step - 1]!,
     })
@@ -249,7 +249,7 @@ describe("an observer", () => {
 
   test("has the run stop after its last step if the run itself is not needed", async () => {
     const reported: number[] = []
-    const observe = (view: ClassifierView): Row => ({ step: view.step, total: view.totalSteps })
+    const observe = (view: ClassifierView): Row => ({ step: view.step, total: view.steps })
     const { run: part, rows } = await run({
       wanted: false,
       observers: [observer("early", [0, 4], observe)],
@@ -305,9 +305,9 @@ describe("a run that fails", () => {
       "the dev split has a sequence of 17 tokens, but the model takes at most 16",
     ],
     [
-      "a third segment",
+      "a third token type",
       { ...data, train: splitWith([2, 5], [0, 2]) },
-      "the train split has the segment id 2; expected ids from 0 to 1",
+      "the train split has the token type id 2; expected ids from 0 to 1",
     ],
     ["a token outside their own vocabulary", { ...data, train: splitWith([20]) }, "the token id 20"],
     ["an empty example", { ...data, dev: splitWith([]) }, "the dev split has an empty sequence (number 1"],

@@ -20,7 +20,7 @@ export const tinyConfig: BertConfig = {
   intermediate: 12,
   vocabularySize: 20,
   positions: 16,
-  segments: 2,
+  tokenTypes: 2,
   layerNormEpsilon: 1e-12,
   hiddenDropout: 0.1,
   attentionDropout: 0.2,

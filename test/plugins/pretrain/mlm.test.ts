@@ -157,7 +157,7 @@ describe("refused before training", () => {
     )
     expect(message).toContain("a sequence of 11 tokens, but the model takes at most 8 (the option positions)")
     expect(message).toContain("token id 99")
-    expect(message).toContain("segment id 4")
+    expect(message).toContain("token type id 4")
   })
 
   test("a corpus of another vocabulary", async () => {

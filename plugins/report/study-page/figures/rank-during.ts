@@ -1,6 +1,6 @@
 import { rounded } from "../../shared/records.ts"
 import type { Figure } from "../figure.ts"
-import { armsOf, distinct, keyOfRun, outcomeLookup, type RunKey, type Study } from "../study.ts"
+import { armsOf, distinct, outcomeLookup, type Study } from "../study.ts"
 import { CONFIG, INK, SEQUENTIAL } from "../style.ts"
 import { layerAxis, onLayerAxis, rankAxis } from "./layers.ts"
 import {
@@ -18,7 +18,7 @@ import {
 export const rankDuringFigure = (study: Study): Figure => {
   const name = "figure-4"
   const title = "Figure 4. Normalised effective rank by layer during fine-tuning"
-  const panels = panelsOf(armsOf(study), study.during, outcomeOf(study))
+  const panels = panelsOf(armsOf(study), study.during, outcomeLookup(study.runs))
   const shown = study.during.filter(shownBy(panels)).sort((a, b) => a.step - b.step || a.layer - b.layer)
   const data = {
     columns: ["arm", "lr", "seed", "step", "layer", "normalised_erank", "run_failed"],
@@ -106,11 +106,4 @@ export const rankDuringFigure = (study: Study): Figure => {
       },
     },
   }
-}
-
-/** Whether a run failed, according to its observations or, if they do not say, to its record. */
-const outcomeOf = (study: Study): ((run: RunKey) => boolean | null) => {
-  const recorded = outcomeLookup(study.runs)
-  const observed = new Map(study.during.map((record) => [keyOfRun(record), record.failed]))
-  return (run) => observed.get(keyOfRun(run)) ?? recorded(run)
 }

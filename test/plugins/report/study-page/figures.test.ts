@@ -8,7 +8,7 @@ import { rankDuringFigure } from "../../../../plugins/report/study-page/figures/
 import { trajectoryFigure } from "../../../../plugins/report/study-page/figures/trajectory.ts"
 import { layerRanksOf } from "../../../../plugins/report/study-page/statistics/rank.ts"
 import { stabilityOf } from "../../../../plugins/report/study-page/statistics/stability.ts"
-import { armsOf, isFailed, type Study } from "../../../../plugins/report/study-page/study.ts"
+import { armsOf, isFailed, outcomeLookup, type Study } from "../../../../plugins/report/study-page/study.ts"
 import { drawSvg } from "../../../../plugins/report/study-page/svg.ts"
 import { axisScale, type Mark, marks, panelSize } from "./drawing.ts"
 import { done, rank, studyOf } from "./fragments.ts"
@@ -260,13 +260,16 @@ describe("figure 4", () => {
     }
   })
 
-  test("whether a run failed is taken from its observations before its record", () => {
-    const observed = small.during.map((record) => ({ ...record, failed: record.lr === 1e-5 }))
-    const rows = rowsOf(rankDuringFigure({ ...small, during: observed }))
-    expect(rows.every((row) => row.run_failed === (row.lr === 1e-5))).toBe(true)
-    const unsaid = small.during.map((record) => ({ ...record, failed: null }))
-    expect(rankDuringFigure({ ...small, during: unsaid }).data).toEqual(rankDuringFigure(small).data)
-    const unknown = rankDuringFigure({ ...small, during: unsaid, runs: [] })
-    expect(unknown.caption.join(" ")).toContain("The outcome of 6 shown runs is unknown.")
+  test("whether a run failed is taken from its record, and unknown without one", () => {
+    const rows = rowsOf(rankDuringFigure(small))
+    const failed = outcomeLookup(small.runs)
+    for (const { arm, lr, seed, run_failed } of rows) {
+      expect(run_failed).toBe(failed({ arm: String(arm), lr: number(lr), seed: number(seed) }))
+    }
+    expect(new Set(rows.map((row) => row.run_failed))).toEqual(new Set([true, false]))
+    const unrecorded = rowsOf(rankDuringFigure({ ...small, runs: [] }))
+    expect(unrecorded.every((row) => row.run_failed === null)).toBe(true)
+    const { caption } = rankDuringFigure({ ...small, runs: [] })
+    expect(caption.join(" ")).toContain("The outcome of 6 shown runs is unknown.")
   })
 })

@@ -245,7 +245,7 @@ test("text from outside is escaped in the page, its figures and Markdown", async
     arms: [hostile],
     runs: [1, 2, 3].map((seed) => done(hostile, 1e-5, seed, 150 + seed)),
     before: [rank(hostile, 1, 1, 3)],
-    during: [{ ...rank(hostile, 1, 1, 3), lr: 1e-5, step: 1, failed: false }],
+    during: [{ ...rank(hostile, 1, 1, 3), lr: 1e-5, step: 1 }],
     trajectory: [{ arm: hostile, lr: 1e-5, seed: 1, step: 1, r: 1, phi: 0, loss: 0.7 }],
   })
   const files = await render({

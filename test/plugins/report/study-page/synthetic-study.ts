@@ -73,7 +73,6 @@ export const syntheticStudy = ({
           ),
           lr: run.lr,
           step,
-          failed: isFailed(run),
         })),
       ),
     ),
