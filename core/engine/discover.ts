@@ -11,6 +11,7 @@ import type { Check } from "../api/check.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { attempt, type FileError } from "../io/files.ts"
+import { unknownName } from "../io/nearest-name.ts"
 import { projectFolder } from "../io/project.ts"
 import type { Backend } from "../tensor/backend.ts"
 
@@ -139,7 +140,7 @@ export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{
   readonly known: readonly string[]
 }> {
   override get message() {
-    return `--backend ${this.name}: there is no such backend; expected one of auto, ${this.known.join(", ")}`
+    return `--backend: ${unknownName("backend", this.name, ["auto", ...this.known])}`
   }
 }
 

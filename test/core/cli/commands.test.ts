@@ -265,7 +265,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
     const file = join(root, "file")
     writeFileSync(file, "")
     await Promise.all([
-      refused(sample(out, [], ["--backend", "gpu"]), "--backend gpu: there is no such backend"),
+      refused(sample(out, [], ["--backend", "gpu"]), "--backend: there is no backend gpu; did you mean cpu?"),
       refused(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?"),
       refused(sample(out, ["count=0"]), "sample-source: count must be"),
       refused(sample(file), `cannot make ${file}: a file of that name already exists`),
