@@ -69,6 +69,10 @@ const declared = <K extends keyof Kinds>(
         return yield* new PluginFileError({ file, problem: nothingDeclared(kind, file) })
       for (const declaration of found) {
         const { name } = declaration
+        if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) {
+          const problem = `expected a name in lower case with hyphens, found ${JSON.stringify(name)}`
+          return yield* new PluginFileError({ file, problem })
+        }
         const other = all.find(({ declaration }) => declaration.name === name)
         if (other !== undefined) {
           const where = other.file === file ? "declared here already" : `declared in ${other.file} already`

@@ -104,6 +104,18 @@ describe("--plan", () => {
     ])
     expect(existsSync(out)).toBe(false)
   })
+
+  test("names the runs that are done again for a probe's new steps", async () => {
+    const out = freshOut()
+    await command(sample(out, ["seeds=1"], []))
+    const { stdout } = await command(sample(out, ["seeds=1", "observe=2"], ["--plan"]))
+    const rows = stdout.split("\n").map((line) => line.split(/ {2,}/))
+    expect(rows.filter(([stage]) => stage === "finetune")).toEqual([
+      ["finetune", "sample-walk lr=1", "1", "replayed for its probes", "5.0 MFLOP"],
+      ["finetune", "sample-walk lr=2", "1", "replayed for its probes", "5.0 MFLOP"],
+    ])
+    expect(rows[0]).toEqual(["sample: 6 units, 3 to do in 3 jobs"])
+  }, 10_000)
 })
 
 describe("exit codes", () => {
@@ -225,6 +237,12 @@ describe("input that is refused", () => {
     "throws.ts": [
       "const a = 1\n\nthrow new Error('no ' + a)",
       "it threw an error while loading: Error: no 1 (line 3)",
+    ],
+    // What arktype cannot parse it throws many calls below the file.
+    "default.ts": [
+      `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
+export default type({ lr: 'number > 0 = 3e-4' })`,
+      "it threw an error while loading: ParseError: '3e-4' is unresolvable (line 2)",
     ],
     "unreadable.ts": ["\nexport default = {", "it threw an error while loading"],
     "nothing.ts": ["const a = 1", "it exports nothing; `export default pipeline({ … })` was expected"],
