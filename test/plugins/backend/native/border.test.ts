@@ -167,7 +167,7 @@ describe.skipIf(!nativeBuilds)("memory", () => {
     const addresses = new Set<number>()
     for (let size = 1; size < 200_000; size += 1777) {
       const x = tf.ones([size])
-      addresses.add(backend().dataOf(x).values.byteOffset)
+      addresses.add((x.dataSync() as Float32Array).byteOffset)
       x.dispose()
     }
     expect(device.bytesInUse()).toBe(before)
