@@ -184,7 +184,7 @@ describe("a run that is stopped", () => {
     const other = await command(sample(out, endless))
     expect(other.code).toBe(2)
     expect(other.stderr).toBe(
-      `--out ${out} is in use by process ${killed.pid}: wait for it to end, or choose another folder. If it is not a run of this project, remove ${out}/lock\n`,
+      `--out ${out} is in use by process ${killed.pid}: wait for it to end or choose another folder; if it is not a kasosei process, delete ${out}/lock\n`,
     )
 
     killed.signal("SIGKILL")
@@ -268,8 +268,8 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
       refused(sample(out, [], ["--backend", "gpu"]), "--backend gpu: there is no such backend"),
       refused(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?"),
       refused(sample(out, ["count=0"]), "sample-source: count must be"),
-      refused(sample(file), `cannot make ${file}: a file of that name already exists`),
-      refused(sample(join(file, "deep")), "part of the path is a file; a folder was expected"),
+      refused(sample(file), `cannot make ${file}: a file with that name already exists`),
+      refused(sample(join(file, "deep")), "expected a folder, but part of the path is a file"),
     ])
     expect(existsSync(out)).toBe(false)
   }, 20_000)

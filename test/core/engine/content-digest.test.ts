@@ -59,7 +59,9 @@ test("what cannot be read is named, in a folder too", () => {
   symlinkSync("loop", join(root, "loop"))
   const said = (path: string) => expect(() => contentDigest(path))
   said(join(root, "absent")).toThrow(`cannot read ${root}/absent: there is no such file or folder`)
-  said(join(file("plain", ""), "x")).toThrow(`cannot read ${root}/plain/x: part of the path is a file`)
+  said(join(file("plain", ""), "x")).toThrow(
+    `cannot read ${root}/plain/x: expected a folder, but part of the path is a file`,
+  )
   said(within).toThrow(`cannot read ${root}/links/link: there is no such file or folder`)
   said(join(root, "loop")).toThrow(`cannot read ${root}/loop: its symbolic links form a loop`)
 })

@@ -77,7 +77,7 @@ test("a file that a plugin reads and that is not there is told with the other pr
   const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))
   expect(problems).toEqual([
     "words: cannot read absent: there is no such file or folder",
-    `words: cannot read ${within}: part of the path is a file; a folder was expected`,
+    `words: cannot read ${within}: expected a folder, but part of the path is a file`,
     "sample-source: count must be at least 1 (was 0)",
   ])
 })
