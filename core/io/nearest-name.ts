@@ -1,4 +1,4 @@
-/** The one of `known` that `name` probably stands for: at most one edit away, or two if it has six characters or more. */
+/** The one of `known` that `name` probably stands for: at most one edit away, two if it has six characters or more. */
 export const nearestName = (name: string, known: readonly string[]): string | undefined => {
   const most = name.length < 6 ? 1 : 2
   return known

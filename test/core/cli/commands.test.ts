@@ -227,7 +227,7 @@ describe("input that is refused", () => {
       "it threw an error while loading: Error: no 1 (line 3)",
     ],
     "unreadable.ts": ["\nexport default = {", "it threw an error while loading"],
-    "nothing.ts": ["const a = 1", "it exports nothing; `export default pipeline({ … })` was expected"],
+    "nothing.ts": ["const a = 1", "it exports nothing; expected `export default pipeline({ … })`"],
     "named.ts": ["export const a = 1", "it exports a, but has no default export"],
     "null.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
@@ -252,7 +252,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
       refused(open("absent.ts"), "absent.ts: there is no such file"),
       refused(
         ["pipeline", "absent"],
-        "absent: there is no such file; pipelines/ has mini.ts, paper.ts, quickstart.ts",
+        "absent: there is no such file; pipelines/ contains mini.ts, paper.ts, quickstart.ts",
       ),
       refused(["pipeline", "quikstart.ts"], "there is no such file; did you mean quickstart.ts?"),
       refused(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file"),
