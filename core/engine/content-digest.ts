@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 
 import { join } from "node:path"
 import { FileError, fileError } from "../io/files.ts"
 
-/** Files up to this size are read whole; of larger ones (weights) pieces are, so that a plan is made at once. */
+/** Files up to this size (bytes) are read whole, larger ones (weights) in part, so that planning takes no time. */
 const readWhole = 2 ** 26
 const pieces = 64
 const pieceBytes = 2 ** 18
@@ -11,10 +11,10 @@ const pieceBytes = 2 ** 18
 const digests = new Map<string, string>()
 
 /**
- * A digest of the content of a file, or of a folder with all that is in it. A file of more than 64 MiB is known by its
- * size and 64 pieces of 256 KiB, evenly spread, the first and the last ones among them. Read once in a process.
+ * A digest of the content of a file, or of a folder with everything in it. For a file of more than 64 MiB it covers the
+ * size and 64 evenly spaced pieces of 256 KiB, from the first to the last. Each path is read once per process.
  *
- * @throws FileError naming what cannot be read, in a folder too
+ * @throws FileError naming the file that cannot be read, even inside a folder
  */
 export const contentDigest = (path: string): string => {
   const known = digests.get(path)
@@ -36,9 +36,9 @@ const addContent = (hash: Hash, path: string): void => {
       }
     } else if (stat.isFile()) addFile(hash, path)
     else {
-      // What comes out of a pipe or a device can be read once; its content is read here and again by its plugin.
-      const found = "it is a pipe or a device, a file or a folder was expected"
-      throw new FileError({ path, doing: "read", found, advice: "Save what it gives to a file first" })
+      // A pipe or a device can be read only once, but its content is read here and again by the plugin.
+      const found = "expected a file or a folder, found a pipe or a device"
+      throw new FileError({ path, doing: "read", found, advice: "Save its output to a file first" })
     }
   } catch (cause) {
     throw fileError("read", path, cause)

@@ -1,6 +1,6 @@
 /**
- * What the files in the `plugins` folder declare, found by importing them: for commands that list plugins or name a
- * backend. Pipelines import the plugins that they use; nothing is looked up by name when they run.
+ * Finds what the files in the `plugins` folder declare by importing them, for commands that list plugins or name a
+ * backend. Pipelines import the plugins that they use; no plugin is looked up by name when they run.
  */
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
@@ -15,9 +15,9 @@ import { unknownName } from "../io/nearest-name.ts"
 import { projectFolder } from "../io/project.ts"
 import type { Backend } from "../tensor/backend.ts"
 
-/** A file in the `plugins` folder that does not load, or declares what it should not. */
+/** A file in the `plugins` folder that does not load, or whose declarations are wrong. */
 export class PluginFileError extends Data.TaggedError("PluginFileError")<{
-  /** Its path in the project. */
+  /** Its path, relative to the project. */
   readonly file: string
   readonly problem: string
 }> {
@@ -35,7 +35,7 @@ interface Kinds {
 }
 
 interface Declared<T> {
-  /** The path of its file in the project. */
+  /** The path of its file, relative to the project. */
   readonly file: string
   readonly declaration: T
 }
@@ -48,7 +48,7 @@ const isOfKind =
     "kind" in value &&
     value.kind === kind
 
-/** All of one kind that the files of these folders of `plugins` export, in the order of folders and files. */
+/** All declarations of one kind that the files in these folders of `plugins` export, in the order of the files. */
 const declared = <K extends keyof Kinds>(
   kind: K,
   project: string,
@@ -58,13 +58,13 @@ const declared = <K extends keyof Kinds>(
     const all: Declared<Kinds[K]>[] = []
     for (const file of (yield* Effect.forEach(folders, (folder) => filesIn(project, folder))).flat()) {
       const exported = yield* Effect.tryPromise({
-        // A value that is exported under two names is one.
+        // A value exported under two names counts once.
         try: async () =>
           new Set<unknown>(Object.values(await import(pathToFileURL(join(project, file)).href))),
         catch: (cause) => new PluginFileError({ file, problem: `it does not load: ${String(cause)}` }),
       })
       const found = [...exported].filter(isOfKind(kind))
-      // Silence would leave its author to wonder why it is not listed.
+      // Otherwise its author would wonder why it is not listed.
       if (found.length === 0)
         return yield* new PluginFileError({ file, problem: nothingDeclared(kind, file) })
       for (const declaration of found) {
@@ -75,8 +75,8 @@ const declared = <K extends keyof Kinds>(
         }
         const other = all.find(({ declaration }) => declaration.name === name)
         if (other !== undefined) {
-          const where = other.file === file ? "declared here already" : `declared in ${other.file} already`
-          const problem = `a ${kind} called ${name} is ${where}; give one of the two another name`
+          const where = other.file === file ? "in this file" : `in ${other.file}`
+          const problem = `a ${kind} named ${name} is already declared ${where}; rename one of the two`
           return yield* new PluginFileError({ file, problem })
         }
         all.push({ file, declaration })
@@ -100,22 +100,22 @@ const filesIn = (project: string, folder: string) => {
 const nothingDeclared = (kind: keyof Kinds, file: string): string => {
   const folder = file.slice(0, file.lastIndexOf("/"))
   const declare = folder === "plugins/probe" ? "probe" : kind
-  return `it exports no ${kind}; export one that ${declare}(…) declares, or move the file into a folder of ${folder}, such as ${folder}/shared`
+  return `it exports no ${kind}; export one that ${declare}(…) declares, or move the file to a subfolder, such as ${folder}/shared`
 }
 
 /**
- * The plugins, by stage and name.
+ * The plugins, sorted by stage and name.
  *
  * @param project the folder that holds `plugins`
- * @throws PluginFileError where a file does not load, declares no plugin, one of another stage than its folder's, or
- *   one whose name is taken
+ * @throws PluginFileError if a file does not load, declares no plugin, or declares one of a stage other than its
+ *   folder's or with a name that is taken
  */
 export const plugins = Effect.fn("plugins")(function* (project = projectFolder) {
   const found = yield* declared("plugin", project, stages)
   for (const { file, declaration } of found) {
     const folder = `plugins/${declaration.stage}`
     if (file.startsWith(`${folder}/`)) continue
-    const problem = `the plugin ${declaration.name} is of the stage ${declaration.stage}; move the file to ${folder}, or correct the stage`
+    const problem = `the plugin ${declaration.name} has the stage ${declaration.stage}; move the file to ${folder} or correct the stage`
     return yield* new PluginFileError({ file, problem })
   }
   return found
@@ -123,11 +123,11 @@ export const plugins = Effect.fn("plugins")(function* (project = projectFolder) 
     .sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage) || (a.name < b.name ? -1 : 1))
 })
 
-/** All of one kind that has a folder of its own. */
+/** All declarations of a kind that has its own folder. */
 const declaredIn = <K extends keyof Kinds>(kind: K, project: string) =>
   Effect.map(declared(kind, project, [kind]), (found) => found.map(({ declaration }) => declaration))
 
-/** The tensor backends, the one that `auto` would rather take first. */
+/** The tensor backends, in the order in which `auto` prefers them. */
 export const backends = Effect.fn("backends")(function* (project = projectFolder) {
   return (yield* declaredIn("backend", project)).sort((a, b) => b.rank - a.rank)
 })
@@ -135,7 +135,7 @@ export const backends = Effect.fn("backends")(function* (project = projectFolder
 /** The comparisons with reference figures. */
 export const checks = (project = projectFolder) => declaredIn("check", project)
 
-/** The measurements of speed. */
+/** The speed measurements. */
 export const benches = (project = projectFolder) => declaredIn("bench", project)
 
 /** A backend that was asked for and is not there. */

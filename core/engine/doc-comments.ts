@@ -1,4 +1,4 @@
-/** What the source of a pipeline or a plugin says of its parameters or options: the comments that stand at them. */
+/** Reads the comments on a pipeline's parameters or a plugin's options from its source. */
 import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import type { Argument, Expression, ObjectExpression, ObjectProperty } from "oxc-parser"
@@ -10,24 +10,23 @@ interface Source {
   readonly comments: readonly { readonly value: string; readonly start: number; readonly end: number }[]
   /** Its constants, by name. */
   readonly constants: ReadonlyMap<string, Expression>
-  /** Names that it imports from files of this project: the file and the name there. */
+  /** Names that it imports from files of this project, with the file and the name there. */
   readonly imports: ReadonlyMap<string, { readonly path: string; readonly name: string }>
-  /** Every object that is written in it. */
+  /** Every object literal in it. */
   readonly objects: readonly ObjectExpression[]
 }
 
 /**
- * The comments at the properties of a declaration, in the order of the source; a property without one has the empty
- * text.
+ * The comments on the properties of a declaration, in source order; empty for a property without one.
  *
- * What is taken is the comment that ends on the line above a property, or that follows it on its line. The declaration
- * is the object that is given to arktype's `type`, there or under the name of a constant; what is spread into it, or
- * imported from another file of the project, is followed into that file.
+ * A property's comment ends on the line above it, or follows it on its line. The declaration is the object passed to
+ * arktype's `type`, in place or as a constant. Objects that are spread into it are followed, also into another file of
+ * the project.
  *
  * @param path a TypeScript file
- * @param owner the `name` of the pipeline or the plugin in it
- * @param property which of its properties is the declaration
- * @returns nothing where the source is written in another way, or cannot be read
+ * @param owner the `name` of the pipeline or plugin in it
+ * @param property which of its properties holds the declaration
+ * @returns an empty map if the source is written in another way or cannot be read
  */
 export const docCommentsOf = async (
   path: string,
@@ -52,14 +51,14 @@ const propertyOf = (object: ObjectExpression, name: string): Expression | undefi
 const textOf = (expression: Expression | undefined): string | undefined =>
   expression?.type === "Literal" && typeof expression.value === "string" ? expression.value : undefined
 
-/** The name of a property, without arktype's mark of an optional one. */
+/** The name of a property, without the `?` by which arktype marks an optional one. */
 const nameOf = ({ key, computed }: ObjectProperty): string | undefined => {
   if (computed) return undefined
   const name = key.type === "Identifier" ? key.name : textOf(key as Expression)
   return name?.replace(/\?$/, "")
 }
 
-/** Adds the comments of the properties that `expression` declares; `imports` more files are followed. */
+/** Adds the comments of the properties that `expression` declares, following at most `imports` more imports. */
 const collect = async (
   source: Source,
   expression: Expression | Argument,
@@ -72,13 +71,13 @@ const collect = async (
         if (member.type === "SpreadElement") await collect(source, member.argument, comments, imports)
         else {
           const name = nameOf(member)
-          // `"+": "reject"` is arktype's rule for other names.
+          // `"+": "reject"` is arktype's rule for undeclared keys.
           if (name !== undefined && name !== "+") comments.set(name, commentAt(source, member))
         }
       }
       return
     case "CallExpression": {
-      // `type({ … })`, and what is made of it: `type({ … }).narrow(…)`.
+      // `type({ … })`, or a method call on it: `type({ … }).narrow(…)`.
       const { callee, arguments: given } = expression
       if (callee.type === "MemberExpression") await collect(source, callee.object, comments, imports)
       else if (callee.type === "Identifier" && callee.name === "type" && given[0] !== undefined)
@@ -100,24 +99,24 @@ const collect = async (
   }
 }
 
-/** The comment right above or before a property, or behind it on its line. */
+/** The comment directly above a property, or before or after it on its line. */
 const commentAt = ({ text, comments }: Source, { start, end }: ObjectProperty): string => {
   const above = comments.filter((comment) => comment.end <= start).at(-1)
   const after = comments.find((comment) => comment.start >= end)
   if (above !== undefined) {
     const between = text.slice(above.end, start)
-    const behindAnother = between.includes("\n") && !beginsLine(text, above.start)
-    if (/^[ \t]*\r?\n?[ \t]*$/.test(between) && !behindAnother) return cleaned(above.value)
+    const ofAnother = between.includes("\n") && !beginsLine(text, above.start)
+    if (/^[ \t]*\r?\n?[ \t]*$/.test(between) && !ofAnother) return cleaned(above.value)
   }
   if (after !== undefined && /^,?[ \t]*$/.test(text.slice(end, after.start))) return cleaned(after.value)
   return ""
 }
 
-/** Whether only space stands before this on its line: else it is a comment on what does. */
+/** Whether only white space precedes this on its line; otherwise it is a comment on what does. */
 const beginsLine = (text: string, start: number): boolean =>
   text.slice(text.lastIndexOf("\n", start - 1) + 1, start).trim() === ""
 
-/** A comment's words on one line. */
+/** A comment's text on one line. */
 const cleaned = (comment: string): string =>
   comment
     .replace(/^\*/, "")

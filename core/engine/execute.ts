@@ -1,39 +1,39 @@
-/** Carrying out a plan: each job starts as soon as its inputs are there; a failure is data, and the others go on. */
+/** Runs a plan: each job starts as soon as its inputs are ready; a failure is data, and the other jobs continue. */
 import { Deferred, Effect } from "effect"
 import type { Unit } from "./graph.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
 import { type Job, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
 import type { JobProgress, JobRunner } from "./processes.ts"
 
-/** What happens while a plan is carried out. */
+/** What happens while a plan runs. */
 export type Event =
   | { readonly type: "started"; readonly job: Job }
   | { readonly type: "progress"; readonly job: Job; readonly progress: JobProgress }
   | { readonly type: "ended"; readonly job: Job; readonly outcomes: readonly UnitOutcome[] }
 
-/** A unit that has no artifact, and why. */
+/** A unit without an artifact, and the reason. */
 export interface Failure {
   readonly unit: Unit
   readonly status: "diverged" | "failed"
   readonly reason: string
   readonly step?: number
-  /** The failed unit whose output it needs: it was not started. */
+  /** If it was not started: the failed unit whose output it needs. */
   readonly without?: Unit
 }
 
 /** How a plan ended. */
 export interface Summary {
-  /** Units that were in the store already. */
+  /** Units that were already in the store. */
   readonly reused: number
   readonly made: number
   readonly failures: readonly Failure[]
 }
 
 /**
- * Carries out a plan.
+ * Runs a plan.
  *
- * @param run runs one job, usually in another process; it decides how many run side by side
- * @param onEvent receives what happens, in order
+ * @param run runs one job, usually in another process; it decides how many run in parallel
+ * @param onEvent receives the events, in order
  */
 export const execute = Effect.fn("execute")(function* (
   plan: Plan,
@@ -45,7 +45,7 @@ export const execute = Effect.fn("execute")(function* (
   for (const job of plan.jobs)
     for (const key of keysGivenBy(job)) pending.set(key, yield* Deferred.make<UnitOutcome>())
 
-  /** How a unit ended, once it has: in an earlier start, or in this one. */
+  /** How a unit ended, in an earlier run or in this one; waits until it has. */
   const outcomeOf = (key: string): Effect.Effect<UnitOutcome> => {
     const deferred = pending.get(key)
     if (deferred !== undefined) return Deferred.await(deferred)
@@ -105,7 +105,7 @@ export const execute = Effect.fn("execute")(function* (
 
 const stepOf = ({ step }: { readonly step?: number }) => (step === undefined ? {} : { step })
 
-/** The missing artifact that a job cannot do without: members of a cohort may be missing, single inputs not. */
+/** Why a job cannot start: a missing single input. Members of a cohort may be missing. */
 const blockedBy = (job: Job, missing: Missing) => {
   for (const input of Object.values(job.unit.inputs)) {
     const why = "one" in input ? missing.get(input.one.key) : undefined

@@ -1,6 +1,6 @@
 /**
- * A pipeline's nodes as units of work: each with a content key, so that the same work is done once, whichever pipeline
- * asks for it.
+ * A pipeline's nodes as units of work. Each has a content key, so that the same work is done once, whichever pipeline
+ * requests it.
  */
 import { Effect } from "effect"
 import type { Cost } from "../api/cost.ts"
@@ -14,7 +14,7 @@ import { contentDigest } from "./content-digest.ts"
 import { sourceDigest } from "./source-digest.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
-/** Cohorts of something: of units, of artifacts, of estimates. */
+/** Cohorts of units, artifacts or estimates. */
 export type CohortsOf<T> = readonly {
   readonly labels: Labels
   readonly members: readonly { readonly seed: number; readonly value: T }[]
@@ -24,33 +24,37 @@ export type UnitInput = { readonly one: Unit } | { readonly cohorts: CohortsOf<U
 
 export interface Unit {
   /**
-   * SHA-256 of the plugin (name, version, code), the options, the content of the files that it reads,
-   * the backend and the inputs' keys.
+   * SHA-256 of the plugin (name, version, code), the options, the content of the files that it reads, the backend if it
+   * computes on one, and the keys of its inputs and of the run that it watches.
    */
   readonly key: string
   readonly plugin: AnyPlugin
   readonly options: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, UnitInput>>
-  /** The run that a probe watches: it looks in the run's process, while the run is trained. */
+  /** The run that a probe watches: it observes during training, in the run's process. */
   readonly watched: Unit | null
-  /** For a person: the plugin's name, with the cohort and seed, or the options, that tell it from others. */
+  /** For people: the plugin's name, with the cohort and seed, or the options, that distinguish it from others. */
   readonly label: string
-  /** What is known of the artifact before it is made. */
+  /** What is known about the artifact before it is made. */
   readonly estimate: unknown
   readonly cost: Cost
 }
 
-/** The units that the targets need, inputs before those that take them. */
+/** The units that the targets need, each after its inputs. */
 export interface Graph {
   readonly units: readonly Unit[]
   readonly targets: Readonly<Record<string, readonly Unit[]>>
 }
 
-/** Every unit that one input holds. */
+/** All units of one input. */
 export const unitsOf = (input: UnitInput): readonly Unit[] =>
   "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))
 
-/** Turns what a pipeline built into units. `backend` is what will compute them (`arithmeticOf`). */
+/**
+ * Turns a pipeline's targets into units. `backend` is what will compute them (`arithmeticOf`).
+ *
+ * @throws InvalidInput listing the problems of all nodes
+ */
 export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph, InvalidInput> =>
   Effect.suspend(() => {
     const problems = new Set<string>()
@@ -71,9 +75,9 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
             })),
           }
 
-    /** An estimate also refuses what the options alone do not show, such as steps beyond the end of the run. */
+    /** An estimate also refuses what options alone cannot reveal, such as steps beyond the end of the run. */
     const estimated = (body: () => ReturnType<typeof estimateOf>, { name }: AnyPlugin) => {
-      // Refused options would mislead it; the problems are reported instead.
+      // Invalid options would mislead the estimate; their problems are reported instead.
       if (problems.size > 0) return noEstimate
       try {
         const estimate = body()
@@ -92,7 +96,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       }
     }
 
-    /** The digests of the files and folders that a plugin reads with these options, as far as they can be read. */
+    /** The digests of the files and folders that a plugin reads with these options; unreadable ones are problems. */
     const digestsOfRead = (plugin: AnyPlugin, options: unknown): readonly string[] => {
       const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
       return (reads?.(options) ?? []).flatMap((path) => {
@@ -127,7 +131,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
         if (name === plugin.watches && "one" in resolved) watched = resolved.one
         else inputs[name] = resolved
       }
-      // Refused options name no files that could be read.
+      // Invalid options do not say which files to read.
       const read = node.problems.length > 0 ? [] : digestsOfRead(plugin, options)
       const key = keyOf(plugin, options, read, inputs, watched, backend)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
@@ -160,9 +164,9 @@ const missingInputs = ({ plugin, inputs }: Node): readonly string[] =>
     ...(plugin.watches === undefined ? [] : [plugin.watches]),
   ]
     .filter((name) => inputs[name] === undefined)
-    .map((name) => `${name} must be given (nothing is wired to it)`)
+    .map((name) => `${name} must be given, but nothing is wired to it`)
 
-/** The short options that a pipeline file set, such as `dropout=0.3`. */
+/** Those options of a pipeline file that are short, such as `dropout=0.3`. */
 const describeGiven = (given: Readonly<Record<string, unknown>>): string =>
   Object.entries(given)
     .filter(
@@ -220,7 +224,7 @@ const estimateOf = (
     estimates[name] = "one" in input ? input.one.estimate : unitsOf(input).map((unit) => unit.estimate)
   }
   if (plugin.watches !== undefined && watched !== null) estimates[plugin.watches] = watched.estimate
-  // The inputs were wired by typed nodes, so their estimates are those that the plugin declares to take.
+  // The wiring was checked, so these are estimates of the kinds that the plugin takes.
   return (plugin.estimate as (options: unknown, inputs: unknown) => ReturnType<typeof plugin.estimate>)(
     options,
     estimates,

@@ -1,4 +1,4 @@
-/** Running one job in this process: opening its inputs, running it, writing its output. */
+/** Runs one job in this process: opens its inputs, runs the plugin, writes the output. */
 import { join } from "node:path"
 import { Cause, Clock, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
@@ -21,7 +21,7 @@ export type UnitOutcome =
       readonly status: "diverged" | "failed"
       readonly reason: string
       readonly step?: number
-      /** The key of the failed unit whose output it needs: it was not started. */
+      /** If it was not started: the key of the failed unit whose output it needs. */
       readonly without?: string
     }
 
@@ -38,18 +38,18 @@ const failed = (key: string, error: PluginError): UnitOutcome =>
       }
     : { key, status: "failed", reason: error.message }
 
-/** A plugin and a kind that have lost their types; the graph was made of typed nodes. */
+/** A plugin and a kind of artifact without their types; the nodes of the graph were typed. */
 type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>
 interface OpenKind {
   readonly write: (folder: string, given: unknown) => Effect.Effect<void, FileError | InvalidInput>
 }
 
 /**
- * Does a job.
+ * Runs a job.
  *
  * @param backend the name of the backend that runs here
- * @param missing cohort members whose units diverged or failed: a report shows them
- * @returns how each wanted unit ended; only an interruption escapes
+ * @param missing cohort members whose units diverged or failed; reports list them
+ * @returns how each wanted unit ended, failures included; only an interruption escapes
  */
 export const runJob = Effect.fn("runJob")(function* (
   job: Job,
@@ -59,7 +59,7 @@ export const runJob = Effect.fn("runJob")(function* (
   const store = yield* Store
   const { unit, wanted, observers } = job
   const started = yield* Clock.currentTimeMillis
-  // What a stopped job left is only good for the same work with the same observers.
+  // What a stopped job left can only be resumed by the same work with the same observers.
   const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
   const making = (part: Unit, fraction: number) =>
     Effect.map(Clock.currentTimeMillis, (now) => ({
@@ -67,7 +67,7 @@ export const runJob = Effect.fn("runJob")(function* (
       missing: missingOf(part, missing),
       seconds: ((now - started) / 1000) * fraction,
     }))
-  // One process ran them all: each is charged a fraction of the time, by its fraction of the arithmetic.
+  // One process ran them all: each is charged its fraction of the time, in proportion to its FLOPs.
   const fractionOf = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
 
   const body = Effect.fnUntraced(function* (
@@ -103,7 +103,7 @@ export const runJob = Effect.fn("runJob")(function* (
     }
     return outcomes
   })
-  // What was computed is written and its scratch freed even when the stop comes meanwhile: it would be lost otherwise.
+  // If a stop comes meanwhile, what was computed is still written and its scratch freed, or it would be lost.
   return yield* Effect.uninterruptibleMask((restore) =>
     body(restore).pipe(
       Effect.catch((error) =>
@@ -114,7 +114,7 @@ export const runJob = Effect.fn("runJob")(function* (
   )
 })
 
-/** Success, or a failure as data; a defect becomes a failure with its stack. Interruption passes through. */
+/** Success or failure as data; a bug becomes a failure with its stack trace. Interruption passes through. */
 const asResult = <A, R>(
   effect: Effect.Effect<A, PluginError, R>,
 ): Effect.Effect<Result.Result<A, PluginError>, never, R> =>
@@ -190,6 +190,6 @@ const readCohorts = (given: CohortsOf<Unit>, missing: Missing) =>
     }),
   )
 
-/** The plugins that need a tensor backend started before they run. */
+/** Whether a job needs a tensor backend started before it runs. */
 export const usesBackend = (job: Job): boolean =>
   [job.unit, ...job.observers].some(({ plugin }: { readonly plugin: AnyPlugin }) => plugin.usesBackend)

@@ -1,4 +1,4 @@
-/** From a pipeline file to its graph of units: once to plan, and again in every process that runs jobs. */
+/** Turns a pipeline file into its graph of units: once to plan, and again in every process that runs jobs. */
 import { readdir, stat } from "node:fs/promises"
 import { basename, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -42,7 +42,7 @@ export const pipelineNames: Effect.Effect<readonly string[]> = Effect.promise(()
   ),
 )
 
-/** The path of a pipeline file: a bare name is looked up here and then in the project's `pipelines` folder. */
+/** The path of a pipeline file. A bare name is looked up in the current folder, then in the project's `pipelines`. */
 export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
   const candidates = [resolve(file)]
   if (basename(file) === file) {
@@ -60,7 +60,7 @@ export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
   return yield* new PipelineFileError({
     file,
     found: "there is no such file",
-    expected: near === undefined ? `pipelines/ has ${names.join(", ")}` : `did you mean ${near}.ts?`,
+    expected: near === undefined ? `pipelines/ contains ${names.join(", ")}` : `did you mean ${near}.ts?`,
   })
 })
 
@@ -82,7 +82,7 @@ export const loadPipeline = Effect.fn("loadPipeline")(function* (path: string) {
         names.length === 0
           ? "it exports nothing"
           : `it exports ${names.join(", ")}, but has no default export`,
-      expected: "`export default pipeline({ … })` was expected",
+      expected: "expected `export default pipeline({ … })`",
     })
   }
   yield* decode(`the default export of ${path}`, Definition)(module.default)
@@ -101,19 +101,19 @@ export const openPipeline = Effect.fn("openPipeline")(function* (
     catch: (cause) =>
       cause instanceof InvalidInput ? cause : threw(path, "while building its graph", cause),
   })
-  // A file may return anything, whatever the types say: nothing, a promise.
+  // A file may return anything, whatever the types say: nothing, or a promise.
   if (Object.keys((targets as Targets | null | undefined) ?? {}).length === 0) {
     return yield* new PipelineFileError({
       file: path,
       found: "build returned no targets",
-      expected: "an object of nodes or cohorts was expected, such as { report }",
+      expected: "expected an object of nodes or cohorts, such as { report }",
     })
   }
   return yield* graphOf(targets, backend)
 })
 
 const threw = (file: string, when: string, thrown: unknown) => {
-  // Bun tells everything that keeps a file from being read at once; the first problem is the one to fix first.
+  // Bun reports every problem of an unreadable file at once; the first is the one to fix first.
   const cause: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
   return new PipelineFileError({
     file,
@@ -122,7 +122,7 @@ const threw = (file: string, when: string, thrown: unknown) => {
   })
 }
 
-/** What Bun throws for a file that it cannot read, the pipeline's own or one that it imports. */
+/** What Bun throws for a file that it cannot parse, the pipeline's own or one that it imports. */
 const Unreadable = type({ position: { file: "string", line: "number" } })
 
 /** Where in the pipeline file an exception came from: ` (line 12)`. */

@@ -1,13 +1,13 @@
-/** One of a set of tasks. */
+/** A task to be scheduled. */
 export interface Task {
   readonly seconds: number
-  /** The indices of the tasks that must have ended before it starts. */
+  /** The indices of the tasks that must end before it starts. */
   readonly after: readonly number[]
 }
 
 /**
- * The seconds until all tasks have ended, where each takes the process that is free first, in the order in which tasks
- * get ready, and in the given order among those that get ready at once. That is how `execute` runs a plan.
+ * The seconds until all tasks have ended. Tasks take the first free process in the order in which they become ready;
+ * those that become ready at once, in the given order. That is how `execute` runs a plan.
  */
 export const makespan = (tasks: readonly Task[], processes: number): number => {
   const free = new Array<number>(processes).fill(0)
@@ -18,7 +18,7 @@ export const makespan = (tasks: readonly Task[], processes: number): number => {
 
   const ready = new Set([...left.keys()].filter((index) => left[index] === 0))
   while (ready.size > 0) {
-    // What gets ready later does so at the end of a task that is ready now: the earliest of these is the earliest of all.
+    // Later tasks become ready when one that is ready now ends, so the earliest of those is the earliest of all.
     const index = [...ready].reduce((first, other) => (readyAt[other]! < readyAt[first]! ? other : first))
     ready.delete(index)
     const process = free.indexOf(Math.min(...free))

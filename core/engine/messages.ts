@@ -1,4 +1,4 @@
-/** What the supervising process and a worker process say to each other: one JSON value a line. */
+/** The messages between the supervising process and a worker process: one JSON value per line. */
 import { type } from "arktype"
 import { precisions } from "../tensor/backend.ts"
 
@@ -12,7 +12,7 @@ const Failure = type({
 })
 const Outcome = type({ "+": "reject", key: "string", status: "'done'", seconds: "number" }).or(Failure)
 
-/** To the worker. `open` comes first and once; `stop` asks it to save its state and end. */
+/** To the worker. `open` comes first, and once; `stop` makes it save its state and exit. */
 export const Request = type({
   "+": "reject",
   type: "'open'",

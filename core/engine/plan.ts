@@ -1,5 +1,5 @@
 /**
- * What is to be done, before any of it is: which units are needed and not yet in the store, the jobs that make them,
+ * Plans a run before anything is computed: which units are needed and not yet in the store, the jobs that make them,
  * and what those will cost.
  */
 import { Effect } from "effect"
@@ -10,7 +10,7 @@ import { type Graph, type Unit, unitsOf } from "./graph.ts"
 import { makespan, type Task } from "./makespan.ts"
 import { Store, type Stored } from "./store.ts"
 
-/** A job of one process: a unit, or a run together with the probes that look at it while it is trained. */
+/** A job of one process: a unit, or a run together with the probes that watch it. */
 export interface Job {
   readonly unit: Unit
   /** Whether the unit's own artifact is wanted; if not, the run is only replayed for its observers. */
@@ -24,18 +24,18 @@ export interface Plan {
   readonly backend: string
   /** What the store holds, by the key of the unit. */
   readonly stored: ReadonlyMap<string, Stored>
-  /** In an order in which every job comes after those that it takes from. */
+  /** Each job after those whose output it takes. */
   readonly jobs: readonly Job[]
   readonly estimate: PlanEstimate
 }
 
 export interface PlanEstimate {
   readonly flops: number
-  /** Floating-point operations a second that one process is expected to reach. */
+  /** Floating-point operations per second that one process is expected to reach. */
   readonly flopsPerSecond: number
-  /** Whether `flopsPerSecond` was measured on finished units of this store, or is what the backend is known for. */
+  /** Whether `flopsPerSecond` was measured on finished units of this store, rather than assumed for the backend. */
   readonly measured: boolean
-  /** How many jobs run side by side. */
+  /** How many jobs run in parallel. */
   readonly processes: number
   /** Wall-clock seconds on that many processes. */
   readonly seconds: number
@@ -52,11 +52,11 @@ export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]):
   cost: together([unit, ...observers].map(({ cost }) => cost)),
 })
 
-/** The units that a job gives. */
+/** The units that a job makes. */
 const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
   wanted ? [unit, ...observers] : observers
 
-/** The keys of the units that a job gives. */
+/** The keys of the units that a job makes. */
 export const keysGivenBy = (job: Job): readonly string[] => unitsGivenBy(job).map(({ key }) => key)
 
 /** What a plan makes of a unit; a run that is replayed is run again for the probes that watch it. */
@@ -78,10 +78,9 @@ export const keysTakenBy = (job: Job): readonly string[] =>
   Object.values(job.unit.inputs).flatMap((input) => unitsOf(input).map((unit) => unit.key))
 
 /**
- * Makes the plan. Reads the manifests in the store and nothing else.
+ * Makes the plan. Reads only manifests and divergences from the store.
  *
- * @param flopsPerSecond what each of several processes is known to reach on the backend, by their number
- * @param processes the largest number of jobs side by side
+ * @throws FileError if one of them cannot be read
  */
 export const planOf = Effect.fn("planOf")(function* (
   graph: Graph,
@@ -94,22 +93,24 @@ export const planOf = Effect.fn("planOf")(function* (
     { concurrency: 16 },
   )
   const found = new Map<string, Stored>(entries)
-  const stored = new Map(entries.map(([key, held]) => [key, isCurrent(held, found) ? held : absent]))
+  const stored = new Map(entries.map(([key, entry]) => [key, isCurrent(entry, found) ? entry : absent]))
   const jobs = jobsOf(graph, stored)
   return { graph, backend: settings.backend, stored, jobs, estimate: planEstimate(jobs, stored, settings) }
 })
 
 interface EstimateSettings {
   readonly backend: string
+  /** What each of this many processes can be expected to reach on the backend. */
   readonly flopsPerSecond: (processes: number) => number
+  /** The largest number of jobs in parallel. */
   readonly processes: number
 }
 
 const absent: Stored = { status: "absent" }
 
-/** A report made while runs were missing stands only as long as those runs cannot be had: they diverged. */
-const isCurrent = (held: Stored, found: ReadonlyMap<string, Stored>): boolean =>
-  held.status !== "done" || held.manifest.missing.every((key) => found.get(key)?.status === "diverged")
+/** A report made without some runs stays valid only if those have diverged; failed runs are tried again. */
+const isCurrent = (entry: Stored, found: ReadonlyMap<string, Stored>): boolean =>
+  entry.status !== "done" || entry.manifest.missing.every((key) => found.get(key)?.status === "diverged")
 
 const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job[] => {
   const needed = new Set<Unit>()
@@ -135,9 +136,9 @@ const planEstimate = (
   { backend, flopsPerSecond: known, processes: most }: EstimateSettings,
 ): PlanEstimate => {
   const processes = Math.max(1, Math.min(most, jobs.length))
-  const timed = [...stored.values()].flatMap((held) =>
-    held.status === "done" && held.manifest.backend === backend && held.manifest.seconds > 1
-      ? [held.manifest]
+  const timed = [...stored.values()].flatMap((entry) =>
+    entry.status === "done" && entry.manifest.backend === backend && entry.manifest.seconds > 1
+      ? [entry.manifest]
       : [],
   )
   const measuredSeconds = timed.reduce((sum, { seconds }) => sum + seconds, 0)

@@ -1,4 +1,4 @@
-/** Jobs in worker processes of this machine: a slow step blocks nothing, and a crash loses one job. */
+/** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash loses one job. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -10,7 +10,7 @@ import type { Missing, UnitOutcome } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
 import { type Job, keysGivenBy } from "./plan.ts"
 
-/** A worker process that ended by itself, or that refused its job. */
+/** A worker process that ended on its own, or that could not open the pipeline. */
 export class WorkerLost extends Data.TaggedError("WorkerLost")<{ readonly reason: string }> {
   override get message() {
     return this.reason
@@ -24,14 +24,14 @@ export interface JobProgress {
   readonly note: string
 }
 
-/** Listens to the progress of a job. */
+/** Receives the progress of a job. */
 export interface JobListener {
-  /** The job has a process and starts. */
+  /** Runs when the job has a process and starts. */
   readonly started: Effect.Effect<void>
   readonly progress: (progress: JobProgress) => Effect.Effect<void>
 }
 
-/** Does one job somewhere. Every wanted unit has an outcome at the end. */
+/** Runs one job. At the end, every wanted unit has an outcome. */
 export type JobRunner = (
   job: Job,
   missing: Missing,
@@ -40,28 +40,28 @@ export type JobRunner = (
 
 export interface WorkerSettings {
   readonly file: string
-  /** Checked and completed, JSON. */
+  /** Checked and completed with defaults; JSON. */
   readonly parameters: object
   readonly backend: string
-  /** How each of them computes. */
+  /** How each process computes. */
   readonly computing: ComputeSettings
   readonly out: string
   readonly processes: number
-  /** Called with every line that a worker prints beside its replies. */
+  /** Called with every line that a worker prints, replies excepted. */
   readonly onLog: (line: string) => void
 }
 
-/** The last lines of standard error that a crash is reported with. */
+/** How many of the last lines of standard error the report of a crash includes. */
 const keptLines = 20
 
-/** Saving the state of a large model takes a while; a worker that needs longer than this to stop hangs. */
+/** Saving the state of a large model takes a while; a worker that takes longer than this to stop is killed. */
 const longestStop = "2 minutes"
 
 class Worker {
   private readonly errors: string[] = []
   private listener: (reply: Reply | WorkerLost) => void = () => {}
   private lost: WorkerLost | undefined
-  /** Whether it is gone or was told to stop: it takes no more jobs. */
+  /** Whether it has exited or was asked to stop: it takes no more jobs. */
   ended = false
 
   private constructor(
@@ -78,21 +78,21 @@ class Worker {
       if (this.errors.length > keptLines) this.errors.shift()
       onLog(line)
     })
-    child.on("error", (cause) => this.lose(`a worker process cannot be started: ${cause.message}`))
+    child.on("error", (cause) => this.lose(`cannot start a worker process: ${cause.message}`))
     child.on("close", (code, signal) => {
       const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
-      const hint = signal === "SIGKILL" ? " (often because memory ran out: try a smaller --jobs)" : ""
+      const hint = signal === "SIGKILL" ? " (often because memory ran out; try a smaller --jobs)" : ""
       const said = this.errors.length === 0 ? "" : `; its last output:\n${this.errors.join("\n")}`
       this.lose(`the worker process ${how}${hint}${said}`)
     })
-    // A worker that is gone is noticed by `close`; writing to it must not throw as well.
+    // `close` reports a worker that is gone; writing to it must not throw as well.
     child.stdin!.on("error", () => {})
   }
 
   static readonly start = Effect.fn("Worker.start")(function* (settings: WorkerSettings) {
     const script = join(projectFolder, "core", "engine", "worker.ts")
     const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
-    // A group of its own: Ctrl-C reaches the supervisor alone, which tells the workers to save and stop.
+    // Its own process group: Ctrl-C reaches only the supervising process, which makes the workers save and stop.
     const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
     const worker = new Worker(child, settings.onLog)
     const { file, parameters, backend, computing, out } = settings
@@ -108,7 +108,7 @@ class Worker {
     this.listener(this.lost)
   }
 
-  /** Sends a request and waits for what answers it, passing progress on. */
+  /** Sends a request and waits for the reply, passing progress on. */
   ask(request: Request, onProgress: (progress: JobProgress) => Effect.Effect<void>) {
     return Effect.callback<Exclude<Reply, { type: "progress" }>, WorkerLost>((resume) => {
       if (this.lost !== undefined) return resume(Effect.fail(this.lost))
@@ -121,7 +121,7 @@ class Worker {
     })
   }
 
-  /** Lets it save what it was doing, and end. */
+  /** Lets it save its state and exit. */
   readonly stop = Effect.suspend(() => {
     if (this.ended) return Effect.void
     this.ended = true
@@ -169,7 +169,7 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
           missing: [...missing.values()],
         }
         const reply = yield* worker.ask(request, listener.progress).pipe(
-          // Told to stop, it saves the state of its job before it is gone.
+          // A worker saves the state of its job before it exits.
           Effect.onInterrupt(() => worker.stop),
           Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
         )
@@ -178,7 +178,7 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
           job,
           reply.type === "refused"
             ? reply.reason
-            : `the worker process replied "${reply.type}", which was not expected`,
+            : `expected the worker process to reply "finished", found "${reply.type}"`,
         )
       }),
     ).pipe(Effect.catch((lost) => Effect.succeed(lostOutcomes(job, lost.reason))))

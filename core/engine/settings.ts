@@ -2,8 +2,8 @@
  * Parameters from the command line: `--set name=value`.
  *
  * A value is a number (`1e-5`), `true` or `false`, a list (`1e-5,2e-5`), a range of integers (`1..30`), a list
- * with ranges in it (`1..3,7`), or text. The pipeline's declared type decides: `seeds=1` is the list `[1]` where
- * a list is declared, and the number 1 where a number is.
+ * with ranges in it (`1..3,7`), or text. The declared type decides: `seeds=1` is the list `[1]` if a list is
+ * declared, and the number 1 if a number is.
  */
 import { type } from "arktype"
 import { Effect } from "effect"
@@ -15,14 +15,14 @@ import { describeOptions, optionProblem } from "../io/options.ts"
 /** The part of a pipeline that its parameters are checked against. */
 type Declared = Pick<Pipeline, "name" | "parameters">
 
-/** A longer range is taken for a typing error. */
+/** A longer range is considered a typing error. */
 const longestRange = 100_000
 
 /**
  * Parameters for a pipeline, checked against its declaration and completed with its defaults.
  *
  * @param assignments each `name=value`
- * @throws InvalidInput naming each wrong assignment, with what was expected
+ * @throws InvalidInput listing the wrong assignments, with what was expected
  */
 export const pipelineParameters = (
   definition: Declared,
@@ -40,10 +40,9 @@ export const pipelineParameters = (
       const equals = assignment.indexOf("=")
       const name = assignment.slice(0, equals).trim()
       const text = assignment.slice(equals + 1).trim()
-      if (equals < 1) refuse(assignment, "name=value was expected")
+      if (equals < 1) refuse(assignment, "expected name=value")
       else if (!known.includes(name)) refuse(assignment, unknownName("parameter", name, known))
-      else if (given.has(name))
-        refuse(assignment, `${name} is set already, by --set ${given.get(name)!.text}`)
+      else if (given.has(name)) refuse(assignment, `${name} is already set by --set ${given.get(name)!.text}`)
       else {
         const broken = brokenRanges(text)
         for (const problem of broken) refuse(assignment, problem)
@@ -51,8 +50,8 @@ export const pipelineParameters = (
         else given.set(name, { text: assignment, candidates: readings(text) })
       }
     }
-    // Each name takes the first reading of its text that the declaration accepts; without one, the reading that
-    // comes closest is reported: for `lr=0` that lr[0] must be positive, not that a list was expected.
+    // Each name takes the first reading of its text that the declaration accepts. If there is none, the closest
+    // reading is reported: for `lr=0`, that lr[0] must be positive, not that a list was expected.
     const chosen: Record<string, unknown> = {}
     for (const [name, { candidates }] of given) {
       const judged = candidates.map((candidate) => ({ candidate, fit: fitOf(definition, name, candidate) }))
@@ -75,19 +74,19 @@ export const pipelineParameters = (
 interface Assignment {
   /** As it was given: `seeds=1..5`. */
   readonly text: string
-  /** The ways in which its value may be meant. */
+  /** The possible readings of its value, the likeliest first. */
   readonly candidates: readonly unknown[]
 }
 
 const shortened = (assignment: string): string =>
   assignment.length > 60 ? `${assignment.slice(0, 59)}…` : assignment
 
-/** Larger than any depth of a value. */
+/** More than the depth of any value. */
 const rightType = 1000
 
 /**
- * How well a value suits the declaration of `name`: infinitely where it is accepted; else a value of the right type
- * is better than one of a wrong type, and an objection deep inside of it better than one to the whole.
+ * How well a value fits the declaration of `name`: infinitely if it is accepted. Otherwise a value of the right type
+ * beats one of a wrong type, and an error deep inside it beats one of the whole.
  */
 const fitOf = (definition: Declared, name: string, value: unknown): number => {
   const out: unknown = definition.parameters({ [name]: value })
@@ -97,7 +96,7 @@ const fitOf = (definition: Declared, name: string, value: unknown): number => {
   return Math.max(...errors.map(({ path }) => path.length)) + (wrongType ? 0 : rightType)
 }
 
-/** The ways in which a text may be meant, the likeliest first. */
+/** The possible readings of a text, the likeliest first. */
 const readings = (text: string): readonly unknown[] => {
   const single = scalar(text)
   const list = text
@@ -121,15 +120,15 @@ const asRange = (text: string) => {
   return { first, last, length: last - first + 1 }
 }
 
-/** What looks like a range and is none. */
+/** The problems of the parts of a text that look like ranges but are not valid ones. */
 const brokenRanges = (text: string): readonly string[] =>
   text.split(",").flatMap((part) => {
     const given = asRange(part.trim())
     if (given === undefined) return []
     const { first, last, length } = given
-    const expected = `a range of integers, such as 1..30, was expected, found ${part.trim()}`
+    const expected = `expected a range of integers such as 1..30, found ${part.trim()}`
     if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return [expected]
-    if (length < 1) return [`${expected}, whose end comes before its start`]
+    if (length < 1) return [`${expected}, which ends before it starts`]
     return length > longestRange ? [`${expected}, which has more than ${longestRange} values`] : []
   })
 

@@ -6,10 +6,10 @@ import { sha256 } from "../io/digest.ts"
 import { projectFolder } from "../io/project.ts"
 
 /**
- * The relative paths that a file imports or re-exports something from that could run; imports of types only leave
- * nothing behind. A dynamic import counts where its path is a plain string.
+ * The relative paths from which a file imports or re-exports code that could run; type-only imports vanish at run
+ * time. A dynamic import counts if its path is a plain string.
  *
- * The parser goes on after errors, so a file that does not parse gives what was found; the loader reports it.
+ * The parser continues after errors: from a file that does not parse, what it found is used. The loader reports it.
  */
 const relativeImports = (path: string, text: string): readonly string[] => {
   const { staticImports, staticExports, dynamicImports } = parseSync(path, text).module
@@ -50,9 +50,9 @@ const sourceFile = (path: string): SourceFile => {
 }
 
 /**
- * The digest of a plugin's code: the text of its file and of all files that it imports by relative paths, but for
- * those of `core`, whose changes are told by the versions of plugins. An edited plugin is another plugin. Every file
- * is read once in a process.
+ * The digest of a plugin's code: the text of its file and of all files that it imports by relative paths, directly or
+ * not, except those of `core`; a change there that matters raises the versions of plugins. An edited plugin is another
+ * plugin. Each file is read once per process.
  *
  * @param module the plugin's `import.meta.url`
  */

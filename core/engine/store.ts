@@ -1,5 +1,5 @@
 /**
- * Artifacts on disk, found by content key: written whole or not at all, verified when they are read.
+ * Artifacts on disk, found by content key: written atomically, verified when they are read.
  *
  * ```
  * OUT/artifacts/<plugin>-<key>/   manifest.json  data/…       a finished unit
@@ -7,8 +7,8 @@
  * OUT/scratch/<key>/                                          what an unfinished unit resumes from
  * ```
  *
- * What a unit left in scratch that is not asked for now, because its options, its files or its plugin changed, may be
- * asked for again by another pipeline or by other parameters: it stays until that unit is finished, or a person removes it.
+ * Scratch is kept until its unit is finished or a person deletes it, even if that unit is not requested now because its
+ * options, files or plugin changed: another pipeline or other parameters may request it again.
  */
 import * as fs from "node:fs/promises"
 import { join, relative } from "node:path"
@@ -37,7 +37,7 @@ export const Manifest = type({
   version: "number",
   label: "string",
   options: "Record<string, unknown>",
-  /** The backend that computed it; null where none was needed. */
+  /** The backend that computed it; null if none was needed. */
   backend: "string | null",
   /** Keys of the cohort members that were missing when it was made, because their runs diverged or failed. */
   missing: "string[]",
@@ -57,13 +57,13 @@ export type Manifest = typeof Manifest.infer
 
 const Divergence = type({ "+": "reject", reason: "string", "step?": "number.integer >= 0" })
 
-/** What the store holds of a unit. */
+/** What the store has for a unit. */
 export type Stored =
   | { readonly status: "done"; readonly manifest: Manifest }
   | { readonly status: "diverged"; readonly failure: UnitFailure }
   | { readonly status: "absent" }
 
-/** How a unit came about: what its manifest tells beside the files. */
+/** How a unit was made: what its manifest records besides the files. */
 export interface Making {
   readonly backend: string | null
   readonly missing: readonly string[]
@@ -73,22 +73,22 @@ export interface Making {
 export class Store extends Context.Service<
   Store,
   {
-    /** The folder that everything is under. */
+    /** The folder that contains everything. */
     readonly root: string
     readonly stored: (unit: Unit) => Effect.Effect<Stored, FileError | InvalidInput>
-    /** Writes an artifact whole or not at all. */
+    /** Writes an artifact atomically, replacing an earlier one. */
     readonly write: <R>(
       unit: Unit,
       making: Making,
       fill: (folder: string) => Effect.Effect<void, FileError | InvalidInput, R>,
     ) => Effect.Effect<Manifest, FileError | InvalidInput, R>
     readonly writeDivergence: (unit: Unit, failure: UnitFailure) => Effect.Effect<void, FileError>
-    /** The folder of a finished artifact's data, its files verified once in a process. */
+    /** The folder of a finished artifact's data, its files verified once per process. */
     readonly open: (unit: Unit) => Effect.Effect<string, FileError | InvalidInput>
-    /** A folder for what an unfinished unit resumes from; made if it is not there. */
+    /** The folder for what an unfinished unit resumes from; created if missing. */
     readonly scratch: (key: string) => Effect.Effect<string, FileError>
     readonly freeScratch: (key: string) => Effect.Effect<void>
-    /** Removes half-written artifacts, which killed processes left: only while no other process writes any. */
+    /** Removes half-written artifacts of killed processes. Only safe while no other process writes any. */
     readonly removeHalfWritten: Effect.Effect<void, FileError>
   }
 >()("kasosei/core/Store") {
@@ -119,7 +119,7 @@ const storeAt = (root: string): Store["Service"] => {
 
   const write: Store["Service"]["write"] = Effect.fnUntraced(function* (unit, making, fill) {
     const folder = folderOf(unit)
-    // An artifact that was made with other members missing, or whose files are damaged, gives way.
+    // An artifact that was made with other members missing, or whose files are damaged, is replaced.
     yield* replaceFolder(folder, (temporary) =>
       Effect.gen(function* () {
         const data = join(temporary, "data")
@@ -197,7 +197,7 @@ const storeAt = (root: string): Store["Service"] => {
   }
 }
 
-const removeToRemake = (folder: string): string => `Remove ${folder} to have it computed again`
+const removeToRemake = (folder: string): string => `Delete ${folder} to have it computed again`
 
 /** A JSON file in an artifact's folder; a power cut may have left it empty. */
 const readIn = <T extends type.Any>(folder: string, name: string, schema: T) =>

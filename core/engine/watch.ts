@@ -1,9 +1,9 @@
 /**
- * How probes observe a run while it is trained: the run calls `at` after every update, and each observer that wants
- * that step is shown the model in the same process.
+ * How probes observe a run during training: the run calls `at` before the first update and after each one, and each
+ * observer that wants that step sees the model, in the same process.
  *
- * What an observer saw at a step is written to its scratch folder at once, one folder an observation, so a run that
- * was stopped and resumed, or killed and started again, never observes a step twice and gives the same rows.
+ * Each observation is saved at once, in a folder of its own in the observer's scratch. So a run that was stopped and
+ * resumed, or killed and restarted, never observes a step twice and gives the same rows.
  */
 import { join } from "node:path"
 import { Cause, Effect, Result } from "effect"
@@ -15,7 +15,7 @@ import { anyObservations, type Row } from "../artifacts/observations.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { exists, type FileError, writeFolder } from "../io/files.ts"
 
-/** A probe at work on a run. */
+/** A probe that watches a run. */
 export interface Observer {
   readonly key: string
   readonly probe: AnyProbe
@@ -29,7 +29,7 @@ export interface Observer {
 /** What the observers gave, by key: their rows, or why there are none. */
 export type Observations = ReadonlyMap<string, Result.Result<readonly Row[], PluginError>>
 
-/** An `AnyProbe` has lost its types; whoever made the graph has checked that the run shows this view. */
+/** An `AnyProbe` without its types: those of the pipeline file ensure that the run provides the right view. */
 interface OpenProbe {
   readonly steps: (options: unknown, run: RunLength) => Iterable<number>
   readonly observe: (view: unknown, context: unknown) => Observed
@@ -58,13 +58,13 @@ class Watching {
         catch: (cause) =>
           cause instanceof InvalidInput
             ? cause
-            : new UnitFailure({ outcome: "failed", reason: `its steps cannot be chosen: ${cause}` }),
+            : new UnitFailure({ outcome: "failed", reason: `cannot choose the steps to observe: ${cause}` }),
       }),
     )
     if (steps === undefined) return
     const outside = steps.filter((step) => !Number.isInteger(step) || step < 0 || step > run.steps)
     if (outside.length > 0) {
-      const reason = `it asks to observe step ${outside.join(", ")} of a run of ${run.steps} steps (0 to ${run.steps} were expected)`
+      const reason = `expected steps to observe from 0 to ${run.steps}, the end of the run, found ${outside.join(", ")}`
       this.failure = new UnitFailure({ outcome: "failed", reason })
       return
     }
@@ -72,7 +72,7 @@ class Watching {
     for (const step of steps) if (yield* exists(this.folder(step))) this.seen.add(step)
   })
 
-  /** The last step that it needs to see: the run's last one where it has something to finish. */
+  /** The last step that it still needs: the end of the run if the probe has a `finish`; −1 if none. */
   get last(): number {
     if (this.failure !== undefined) return -1
     if (this.probe.finish !== undefined) return this.run.steps
@@ -101,7 +101,7 @@ class Watching {
     this.finished = (yield* this.guard(this.effect(() => finish(view, this.context())))) ?? []
   })
 
-  /** All rows in the order of their steps, once the run is over. `ended`: why it ended early, where it did. */
+  /** All rows in the order of their steps, once the run is over. `ended`: why it ended early, if it did. */
   readonly rows = Effect.fnUntraced(
     { self: this },
     function* (this: Watching, ended: PluginError | undefined) {
@@ -115,8 +115,8 @@ class Watching {
           new UnitFailure({
             outcome: "failed",
             reason: this.started
-              ? "the run did not show it every step"
-              : "what it is to watch cannot be watched; expected a run",
+              ? "the run skipped a step to observe"
+              : "it watches a plugin that cannot be watched; expected a run",
           })
       }
       const rows: Row[] = []
@@ -153,7 +153,7 @@ class Watching {
     )
   }
 
-  /** Remembers the failure of `body`, a thrown exception included, so that it does not end the run. */
+  /** Records the failure of `body`, a thrown exception included, so that it does not end the run. */
   private guard<A>(body: Effect.Effect<A, PluginError>): Effect.Effect<A | undefined> {
     return body.pipe(
       Effect.catchCause((cause) => {
@@ -168,7 +168,7 @@ class Watching {
   }
 }
 
-/** Lets `observers` watch one run. `wanted`: whether the run's own artifact is wanted as well. */
+/** Lets `observers` watch one run. `wanted`: whether the run's own artifact is needed as well. */
 export const watching = (wanted: boolean, observers: readonly Observer[]) => {
   const watching = observers.map((observer) => new Watching(observer))
   const watch: Watch<unknown> = {
@@ -179,7 +179,7 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
     at: (step, view) => Effect.forEach(watching, (each) => each.at(step, view), { discard: true }),
     end: (view) => Effect.forEach(watching, (each) => each.end(view), { discard: true }),
   }
-  /** @param ended why the run ended early, where it did: an observer that had seen all it wanted has its rows */
+  /** @param ended why the run ended early, if it did; an observer that was done by then keeps its rows */
   const observations = (ended: PluginError | undefined): Effect.Effect<Observations> =>
     Effect.map(
       Effect.forEach(watching, (each) =>

@@ -1,22 +1,22 @@
-/** Whether what stands where a node is expected is one: pipeline files run without having been type-checked. */
+/** Checks that targets and inputs are nodes or cohorts of the right kind: pipeline files run without a type check. */
 import { describeLabels } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Node } from "../api/plugin.ts"
 
-/** What of `value` is not as expected; undefined where nothing is. `kind`: that of its artifacts, where it matters. */
+/** Why `value` is not a node that gives artifacts of `kind` (of any kind if undefined); undefined if it is. */
 const nodeProblem = (value: unknown, kind: string | undefined): string | undefined => {
   const expected = kind === undefined ? "a plugin's result" : `a plugin's result of kind ${kind}`
-  if (!isNode(value)) return `${expected} was expected, found ${describe(value)}`
+  if (!isNode(value)) return `expected ${expected}, found ${describe(value)}`
   const { name, gives } = value.plugin
   return kind === undefined || gives.name === kind
     ? undefined
-    : `${expected} was expected, found ${name}, which gives ${gives.name}`
+    : `expected ${expected}, found ${name}, which gives ${gives.name}`
 }
 
 const cohortsProblem = (value: unknown, kind: string | undefined): string | undefined => {
   const cohorts = kind === undefined ? "cohorts" : `cohorts of kind ${kind}`
-  if (!Array.isArray(value)) return `a list of ${cohorts} was expected, found ${describe(value)}`
+  if (!Array.isArray(value)) return `expected a list of ${cohorts}, found ${describe(value)}`
   for (const cohort of value as readonly unknown[]) {
-    if (!isCohort(cohort)) return `a list of ${cohorts} was expected, found ${describe(cohort)} in it`
+    if (!isCohort(cohort)) return `expected a list of ${cohorts}, found ${describe(cohort)} in it`
     for (const { node } of cohort.members) {
       const problem = nodeProblem(node, kind)
       if (problem !== undefined) return `in the cohort ${describeLabels(cohort.labels)}: ${problem}`
@@ -25,11 +25,11 @@ const cohortsProblem = (value: unknown, kind: string | undefined): string | unde
   return undefined
 }
 
-/** What is wrong with a target of a pipeline: a node, or a list of cohorts. */
+/** Why `value` cannot be a target of a pipeline, which is a node or a list of cohorts; undefined if it can. */
 export const targetProblem = (value: unknown): string | undefined =>
   Array.isArray(value) && value.length > 0 ? cohortsProblem(value, undefined) : nodeProblem(value, undefined)
 
-/** What is wrong with what is wired to the input `name` of a plugin. */
+/** Why `value` cannot be wired to the input `name` of a plugin; undefined if it can. */
 export const inputProblem = (plugin: AnyPlugin, name: string, value: unknown): string | undefined => {
   const take = plugin.takes[name]
   if (take === undefined) return nodeProblem(value, undefined)

@@ -1,9 +1,9 @@
 /**
- * A process that runs jobs: it opens the same pipeline as the supervising process, finds the requested units by their
- * keys, and runs them one after the other. Tensors live only in processes like this one.
+ * A process that runs jobs: it opens the same pipeline as the supervising process, finds the requested units by key,
+ * and runs them one after the other. Tensors exist only in processes like this one.
  *
  * It reads requests from standard input and writes replies to standard output; whatever plugins print goes to standard
- * error. It ends when it is told to, or when the supervising process is gone.
+ * error. It exits on request, or when the supervising process is gone.
  */
 import { createInterface } from "node:readline"
 import { type } from "arktype"
@@ -22,12 +22,12 @@ const say = (reply: Reply): void => {
   process.stdout.write(`${JSON.stringify(reply)}\n`)
 }
 
-// Standard output belongs to the replies.
+// Standard output is reserved for replies.
 console.log = console.error
 console.info = console.error
 console.debug = console.error
 
-/** Progress is shown at most this often, milliseconds. */
+/** The least time between two reports of progress, in milliseconds. */
 const progressEvery = 100
 
 const progress = Layer.sync(Progress, () => {
@@ -69,7 +69,7 @@ class Session {
         return say({
           type: "refused",
           reason:
-            "the pipeline file, a plugin, or a file that a plugin reads was changed after the start; start again to use the new version",
+            "the pipeline file, a plugin, or a file that a plugin reads has changed since the start; start again to use the new version",
         })
       }
       if (usesBackend(job) && !this.started) {
@@ -105,13 +105,13 @@ const answer = (
       })
     : (session?.run(request) ?? Effect.void)
 
-/** Interrupts the work, which saves what it needs to go on, and ends. */
+/** Interrupts the work, which saves its state, and exits. */
 const stop = (): void => {
   const saved = working === undefined ? Effect.void : Fiber.interrupt(working)
   Effect.runPromise(saved).finally(() => process.exit(0))
 }
 
-// A terminal sends Ctrl-C to the whole group; the supervising process decides what stops when.
+// A terminal sends Ctrl-C to a whole process group; the supervising process decides what stops when.
 process.on("SIGINT", () => {})
 process.on("SIGTERM", stop)
 

@@ -1,14 +1,14 @@
 import { type } from "arktype"
 import { Data, Effect } from "effect"
 
-/** Input from outside (an option, a file, the command line) that does not have the shape that was declared. */
+/** Input from outside (an option, a file, the command line) that does not match its declared type. */
 export class InvalidInput extends Data.TaggedError("InvalidInput")<{
   /** What was read: an option's owner, a file with its line, a flag. */
   readonly what: string
-  /** The path, what was expected and what was found. */
+  /** Each with its path, what was expected and what was found. */
   readonly problems: readonly string[]
 }> {
-  /** One problem on one line, several on a line each. */
+  /** A single problem follows on the same line; several have a line each. */
   override get message() {
     const { what, problems } = this
     return problems.length === 1
@@ -24,7 +24,7 @@ const problemsOf = (errors: type.errors): readonly string[] => [
 ]
 
 /**
- * Checks `input` against an arktype, all errors at once.
+ * Checks `input` against an arktype and reports all errors at once.
  *
  * @throws InvalidInput with the path of each problem, what was expected and what was found
  */

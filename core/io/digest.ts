@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto"
 import { createReadStream } from "node:fs"
 
-/** JSON with the keys of every object in order: the same value always gives the same text. */
+/** JSON with the keys of every object sorted: the same value always gives the same text. */
 export const canonicalJson = (value: unknown): string =>
   JSON.stringify(value, (_key, inner: unknown) =>
     inner !== null && typeof inner === "object" && !Array.isArray(inner)
@@ -13,7 +13,7 @@ export const canonicalJson = (value: unknown): string =>
 export const sha256 = (content: string | Uint8Array): string =>
   createHash("sha256").update(content).digest("hex")
 
-/** Feeds a file to a hash, streamed: checkpoints are larger than a buffer may be. Rejects with what `node:fs` throws. */
+/** Streams a file into a hash, since a checkpoint may exceed the largest buffer. Rejects with what `node:fs` throws. */
 export const digestFile = async (path: string, hash: Hash = createHash("sha256")): Promise<string> => {
   for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk)
   return hash.digest("hex")

@@ -1,11 +1,11 @@
 /**
- * The first key that stands twice in one object of a JSON text, if any. `JSON.parse` keeps the last of the two in
- * silence, so a file could say different things to different readers.
+ * The first key that appears twice in one object of a JSON text, if any. `JSON.parse` silently keeps the second, so
+ * different readers of a file could see different values.
  *
  * @param json valid JSON: parse it first
  */
 export function duplicateKey(json: string): string | undefined {
-  // One entry an open bracket: the keys so far of an object, or undefined for an array.
+  // One entry per open bracket: the keys seen so far of an object, or undefined for an array.
   const open: (Set<string> | undefined)[] = []
   let keyNext = false
   for (const [token] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],]/g)) {
@@ -29,7 +29,7 @@ export function duplicateKey(json: string): string | undefined {
       default: {
         const keys = open.at(-1)
         if (!keyNext || keys === undefined) break
-        // Escapes are resolved first: "a" and "\u0061" are the same key.
+        // Escapes are resolved before comparing: "a" and "\u0061" are the same key.
         const key: string = JSON.parse(token)
         if (keys.has(key)) return key
         keys.add(key)

@@ -1,6 +1,6 @@
 /**
- * Reading and writing files as effects: failures are {@link FileError} values that tell a person which file,
- * what was being done, and what to do about it.
+ * Reading and writing files as effects. Failures are {@link FileError} values that say which file, what was being
+ * done, what went wrong, and what to do about it.
  */
 import { randomBytes } from "node:crypto"
 import { constants } from "node:fs"
@@ -25,21 +25,21 @@ const reasons: Record<string, readonly [found: string, advice?: string]> = {
   ENOENT: ["there is no such file or folder"],
   EACCES: ["permission denied"],
   EPERM: ["permission denied"],
-  EISDIR: ["it is a folder; a file was expected"],
-  ENOTDIR: ["part of the path is a file; a folder was expected"],
+  EISDIR: ["expected a file, found a folder"],
+  ENOTDIR: ["expected a folder, but part of the path is a file"],
   ELOOP: ["its symbolic links form a loop"],
-  EEXIST: ["a file of that name already exists"],
+  EEXIST: ["a file with that name already exists"],
   EROFS: ["the file system is read-only", "Choose another folder with --out"],
-  ENOSPC: ["the disk is full", "Free some space and start again: what is finished is kept"],
-  EDQUOT: ["the disk quota is used up", "Free some space and start again: what is finished is kept"],
+  ENOSPC: ["the disk is full", "Free some space and start again: finished work is kept"],
+  EDQUOT: ["the disk quota is exhausted", "Free some space and start again: finished work is kept"],
   EMFILE: ["too many open files"],
 }
 
-/** The code of an error of node:fs, such as `ENOENT`; empty if it has none. */
+/** The code of an error from node:fs, such as `ENOENT`; empty if it has none. */
 export const errorCode = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : ""
 
-/** Makes a {@link FileError} of whatever node:fs threw. */
+/** Turns whatever node:fs threw into a {@link FileError}. */
 export const fileError = (doing: string, path: string, cause: unknown): FileError => {
   if (cause instanceof FileError) return cause
   const code = errorCode(cause)
@@ -58,7 +58,7 @@ export const attempt = <A>(
 /**
  * The bytes of a file of at most `limit` bytes.
  *
- * @throws FileError where the file is missing, unreadable or larger than `limit`
+ * @throws FileError if the file is missing, unreadable or larger than `limit`
  */
 export const readBytes = (
   path: string,
@@ -70,7 +70,7 @@ export const readBytes = (
       throw new FileError({
         path,
         doing: "read",
-        found: `it has ${size} bytes; at most ${limit} were expected`,
+        found: `expected at most ${limit} bytes, found ${size}`,
       })
     }
     const { buffer, byteOffset, byteLength } = await fs.readFile(path)
@@ -78,8 +78,8 @@ export const readBytes = (
   })
 
 /**
- * Decodes UTF-8 strictly: a byte sequence that is not UTF-8 is refused with the line it stands on, rather than
- * replaced silently. A byte order mark is dropped.
+ * Decodes UTF-8 strictly: invalid bytes are an error that names their line, rather than silently replaced. A byte
+ * order mark is dropped.
  */
 export const decodeUtf8 = (path: string, bytes: Uint8Array): Effect.Effect<string, FileError> =>
   Effect.try({
@@ -129,14 +129,14 @@ export const readJson = <T extends type.Any>(
     Effect.flatMap(decode(path, schema)),
   )
 
-/** A name beside `path` to write under, until what is written there is whole. */
+/** A name next to `path` to write under until the content is complete. */
 const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.tmp`
 
-/** Whether a name is one that something is, or was, written under. */
+/** Whether a name was made by {@link temporaryName}. */
 export const isTemporary = (name: string): boolean => /\.[0-9a-f]{8}\.tmp$/.test(name)
 
 /**
- * Writes a file whole or not at all: to a temporary name beside it, then renamed. Makes the folders above it.
+ * Writes a file atomically: under a temporary name next to it, then renamed. Creates missing parent folders.
  *
  * @throws FileError
  */
@@ -165,8 +165,8 @@ export const exists = (path: string): Effect.Effect<boolean> =>
   )
 
 /**
- * Makes a folder whole or not at all: `fill` writes into a temporary folder beside it, which is then renamed. A
- * folder that stands there already (made by another process meanwhile) is kept and the new one dropped.
+ * Creates a folder atomically: `fill` writes into a temporary folder next to it, which is then renamed. A folder that
+ * already exists (another process may have created it meanwhile) is kept and the new one dropped.
  */
 export const writeFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect<void, E | FileError, R> =>
   filled(path, fill, async (temporary) => {
@@ -178,14 +178,14 @@ export const writeFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect
     }
   })
 
-/** As {@link writeFolder}, but a folder that stands there already gives way, once the new one is whole. */
+/** As {@link writeFolder}, but an existing folder is replaced once the new one is complete. */
 export const replaceFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect<void, E | FileError, R> =>
   filled(path, fill, async (temporary) => {
     await fs.rm(path, { recursive: true, force: true })
     await fs.rename(temporary, path)
   })
 
-/** Writes into the folder that it is given. */
+/** Writes the content of a folder. */
 type Fill<E, R> = (folder: string) => Effect.Effect<void, E, R>
 
 const filled = <E, R>(
@@ -201,11 +201,11 @@ const filled = <E, R>(
   }).pipe(Effect.ensuring(remove(temporary)))
 }
 
-/** Removes a file or a folder with all that is in it; one that is not there is no error. */
+/** Deletes a file, or a folder with its content. It is no error if that is missing or cannot be deleted. */
 export const remove = (path: string): Effect.Effect<void> =>
   Effect.promise(() => fs.rm(path, { recursive: true, force: true }).catch(() => undefined))
 
-/** The paths of all files in a folder and those below it, relative to it, with forward slashes, sorted. */
+/** The sorted paths of all files in a folder and its subfolders, relative to it, with forward slashes. */
 export const listFiles = (folder: string): Effect.Effect<readonly string[], FileError> =>
   attempt("list", folder, async () => {
     const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true })

@@ -1,4 +1,4 @@
-/** Quantities as people read them. */
+/** Quantities formatted for people. */
 
 /** `3.2 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
 export const formatSeconds = (seconds: number): string => {

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path"
 import { Effect } from "effect"
 import { attempt, exists, type FileError } from "./files.ts"
 
-/** Copies a file without holding it in memory; where the file system can, both share their blocks until one changes. */
+/** Copies a file without loading it into memory. If the file system can, both share blocks until one changes. */
 export const copy = (source: string, target: string): Effect.Effect<void, FileError> =>
   attempt("copy", source, async () => {
     await fs.mkdir(dirname(target), { recursive: true })
@@ -11,8 +11,8 @@ export const copy = (source: string, target: string): Effect.Effect<void, FileEr
   })
 
 /**
- * Gives a file that nobody changes a second name: weights are large, and a hard link takes neither time nor space.
- * Where there can be none (another disk, a file system without them) the file is copied.
+ * Gives a second name to a file that never changes: weights are large, and a hard link takes neither time nor space.
+ * If there can be no hard link (another disk, a file system without them), the file is copied.
  */
 export const link = (source: string, target: string): Effect.Effect<void, FileError> =>
   attempt("link", source, async () => {
@@ -20,7 +20,7 @@ export const link = (source: string, target: string): Effect.Effect<void, FileEr
     await fs.link(source, target)
   }).pipe(Effect.catch(() => copy(source, target)))
 
-/** Links every file of a folder without folders in it. */
+/** Links every file of a folder that has no subfolders. */
 export const linkFolder = (source: string, target: string): Effect.Effect<void, FileError> =>
   Effect.flatMap(
     attempt("list", source, () => fs.readdir(source)),
@@ -28,7 +28,7 @@ export const linkFolder = (source: string, target: string): Effect.Effect<void, 
       Effect.forEach(names, (name) => link(join(source, name), join(target, name)), { discard: true }),
   )
 
-/** Links or copies those of the named files that are there. */
+/** Links or copies those of the named files that exist. */
 export const transferExisting = (
   transfer: typeof link,
   source: string,

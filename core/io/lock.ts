@@ -3,14 +3,14 @@ import { join } from "node:path"
 import { Data, Effect } from "effect"
 import { attempt, errorCode, type FileError, remove } from "./files.ts"
 
-/** Another process is working on the same folder of results. */
+/** Another process is using the same results folder. */
 export class OutInUse extends Data.TaggedError("OutInUse")<{
   readonly out: string
   readonly process: string
 }> {
   override get message() {
     const holder = this.process === "unknown" ? "another process" : `process ${this.process}`
-    return `--out ${this.out} is in use by ${holder}: wait for it to end, or choose another folder. If it is not a run of this project, remove ${join(this.out, "lock")}`
+    return `--out ${this.out} is in use by ${holder}: wait for it to end or choose another folder; if it is not a kasosei process, delete ${join(this.out, "lock")}`
   }
 }
 
@@ -23,10 +23,10 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** A lock without a number is being written, or was left by a full disk: after this long (ms) it is the latter. */
+/** A lock without a process id is being written or was left by a full disk; after this long (ms), the latter. */
 const writtenWithin = 10_000
 
-/** The process that holds a lock; undefined where it is gone. */
+/** The process that holds a lock; undefined if that process, or the lock, is gone. */
 const holderOf = async (path: string): Promise<string | undefined> => {
   try {
     const holder = (await fs.readFile(path, "utf8")).trim()
@@ -40,14 +40,14 @@ const holderOf = async (path: string): Promise<string | undefined> => {
 }
 
 /**
- * Makes the file `path`, which says that this process alone is at work; to be removed at the end. A lock left behind by
- * a process that is gone is taken over.
+ * Creates the lock `path`, a file with this process's id; the caller removes it at the end. A lock left by a process
+ * that is gone is taken over.
  *
- * Our own rather than proper-lockfile, the usual package (last released in 2021, no types): it takes a lock over once
- * its holder has not touched it for some seconds, even if that process is alive and merely suspended.
+ * Our own rather than proper-lockfile, the usual package (last released in 2021, no types): that takes over a lock
+ * whose holder has not touched it for some seconds, even if the process is alive and merely suspended.
  *
- * @returns undefined, or the process that holds it already
- * @throws what `node:fs` throws where the file can neither be made nor read
+ * @returns undefined if the lock was taken, or else the process that holds it
+ * @throws what `node:fs` throws if the file can be neither created nor read
  */
 export const takeLock = async (path: string): Promise<string | undefined> => {
   for (let attempt = 0; ; attempt++) {
@@ -59,13 +59,13 @@ export const takeLock = async (path: string): Promise<string | undefined> => {
     }
     const holder = await holderOf(path)
     if (holder !== undefined) return holder
-    // Whoever came first to a lock that was left behind has it now.
+    // Another process took over the stale lock first.
     if (attempt > 0) return "unknown"
     await fs.rm(path, { force: true })
   }
 }
 
-/** Keeps other processes from working on the folder `out` until the scope ends. */
+/** Locks the folder `out` against other processes until the scope ends. */
 export const lockOut = Effect.fn("lockOut")(function* (out: string) {
   const path = join(out, "lock")
   const acquire: Effect.Effect<void, FileError | OutInUse> = Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** The one of `known` that `name` probably meant: at most one edit away, or two from six characters on. */
+/** The one of `known` that `name` probably stands for: at most one edit away, two if it has six characters or more. */
 export const nearestName = (name: string, known: readonly string[]): string | undefined => {
   const most = name.length < 6 ? 1 : 2
   return known
@@ -7,7 +7,7 @@ export const nearestName = (name: string, known: readonly string[]): string | un
     .sort((a, b) => a.edits - b.edits)[0]?.candidate
 }
 
-/** Levenshtein's distance, in which two neighbours that changed places are one edit. */
+/** Levenshtein distance in which swapping two neighbouring characters is one edit. */
 const editDistance = (a: string, b: string): number => {
   let before: readonly number[] = []
   let row: readonly number[] = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -29,9 +29,9 @@ const editDistance = (a: string, b: string): number => {
   return row[b.length]!
 }
 
-/** The message of a name that is not among those that are known, with the one that may have been meant. */
+/** The message for an unknown name, with the name that was probably meant or else all known names. */
 export const unknownName = (kind: string, name: string, known: readonly string[]): string => {
   const near = nearestName(name, known)
-  const hint = near === undefined ? `known are ${known.join(", ") || "none"}` : `did you mean ${near}?`
+  const hint = near === undefined ? `known: ${known.join(", ") || "none"}` : `did you mean ${near}?`
   return `there is no ${kind} ${name}; ${hint}`
 }

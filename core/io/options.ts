@@ -2,20 +2,20 @@ import type { type } from "arktype"
 import { shortNumber } from "./format.ts"
 import { nearestName, unknownName } from "./nearest-name.ts"
 
-/** One option of a plugin or one parameter of a pipeline, for people. */
+/** An option of a plugin or a parameter of a pipeline, described for people. */
 export interface OptionDescription {
   readonly name: string
   /** What is expected, in words: `list of integers >= 1`. */
   readonly expected: string
-  /** The default as {@link settingText}; undefined where the option must be given, null where it may be left out. */
+  /** The default as {@link settingText}; undefined if the option is required, null if it is optional. */
   readonly fallback: string | null | undefined
 }
 
-/** What is read of an arktype's internal nodes, which it does not type for types in general. */
+/** The parts of arktype's internal nodes that are read here: it does not type them for types in general. */
 interface TypeNode {
   readonly kind: string
   readonly expression: string
-  /** Texts that the author gave with `describe`. */
+  /** Text that the author set with `describe`. */
   readonly meta: { readonly description?: string }
   readonly inner: {
     readonly in?: TypeNode
@@ -48,9 +48,9 @@ interface Property {
 
 const articles = /^(an?|the) /
 
-/** What a type allows, in a few words. */
+/** What a type accepts, in a few words. */
 const inWords = (node: TypeNode): string => {
-  // An author's own words fit where arktype would say "must be …".
+  // An author's description is written to follow arktype's "must be".
   if (node.meta.description !== undefined) return node.meta.description.replace(articles, "")
   const { inner, branches = [] } = node
   if ("unit" in inner) return typeof inner.unit === "string" ? `'${inner.unit}'` : String(inner.unit)
@@ -91,10 +91,10 @@ const listInWords = (element: TypeNode, nonEmpty: boolean): string => {
   return `${nonEmpty ? "non-empty " : ""}list of ${several}`
 }
 
-/** Longer lists are cut. */
+/** Longer lists are truncated. */
 const longestList = 8
 
-/** A value as it is typed after `--set name=`; a long list is cut. */
+/** A value as one types it after `--set name=`; a long list is truncated. */
 export const settingText = (value: unknown): string => {
   if (typeof value === "number") return shortNumber(value)
   if (Array.isArray(value)) {
@@ -108,10 +108,10 @@ export const settingText = (value: unknown): string => {
   return value === "" ? "''" : String(value)
 }
 
-/** An object with defaults that is narrowed is a morph, whose input side declares the options. */
+/** A narrowed object with defaults is a morph, whose input side declares the options. */
 const propertiesOf = (node: TypeNode): readonly Property[] => (node.inner.in ?? node).props ?? []
 
-/** arktype types its nodes only where the object's own type is known, and here any plugin's may come. */
+/** arktype types its nodes only if the object's own type is known, but this may be any plugin's. */
 const nodeOf = (schema: type.Any) => schema as unknown as TypeNode
 
 /** The options beside the one at this path, the innermost object's: those of `steps` for `steps.at`. */
@@ -123,7 +123,7 @@ const siblingsOf = (node: TypeNode, path: readonly PropertyKey[]): readonly Prop
   return property === undefined ? [] : siblingsOf(property.value, path.slice(1))
 }
 
-/** The options that an arktype of an object declares, by name. */
+/** The options that an arktype of an object declares. */
 export const describeOptions = (schema: type.Any): readonly OptionDescription[] =>
   propertiesOf(nodeOf(schema)).map((property) => {
     const name = String(property.key)
@@ -134,11 +134,11 @@ export const describeOptions = (schema: type.Any): readonly OptionDescription[] 
     return { name, expected, fallback: settingText(value) }
   })
 
-/** The texts among what a type allows: the names of sizes. */
+/** The string literals that a type accepts, such as the names of sizes. */
 const textsOf = ({ branches = [] }: TypeNode): readonly string[] =>
   branches.flatMap(({ inner: { unit } }) => (typeof unit === "string" ? [unit] : []))
 
-/** What an arktype found wrong with one option: the option, what was expected and what was found. */
+/** The message for an error of one option: its name, what was expected and what was found. */
 export const optionProblem = (schema: type.Any, error: type.errors[number]): string => {
   const { code, data, message } = error
   const path = [...error.path]
@@ -159,7 +159,7 @@ export const optionProblem = (schema: type.Any, error: type.errors[number]): str
   if (typeof data !== "string" || texts.length === 0) return withValue(message, code, data)
   const near = nearestName(data, texts)
   const hint = near === undefined ? "" : `; did you mean ${near}?`
-  // Of texts or something else arktype names one alone; the author's description names both.
+  // For string literals or another type, arktype names only one of the two; the author's description names both.
   const problem =
     property.value.meta.description !== undefined
       ? `${name} must be ${inWords(property.value)} (was ${JSON.stringify(data)})`
@@ -167,12 +167,12 @@ export const optionProblem = (schema: type.Any, error: type.errors[number]): str
   return `${problem}${hint}`
 }
 
-/** arktype names the type of a value of a wrong type; the value itself tells more. */
+/** For a value of a wrong type, arktype names that type only; the value itself is more helpful. */
 const withValue = (message: string, code: string, data: unknown): string =>
   code === "domain" && ["string", "object"].includes(typeof data)
     ? message.replace(/\(was (?:a string|an object)\)$/, () => `(was ${JSON.stringify(data)})`)
     : message
 
-/** What an arktype found wrong with options, a line each. */
+/** The messages for the errors of options, one line each. */
 export const optionProblems = (schema: type.Any, errors: type.errors): readonly string[] =>
   errors.map((error) => optionProblem(schema, error))

@@ -196,7 +196,7 @@ describe("a run that is stopped", () => {
     const other = await command(sample(out, endless))
     expect(other.code).toBe(2)
     expect(other.stderr).toBe(
-      `--out ${out} is in use by process ${killed.pid}: wait for it to end, or choose another folder. If it is not a run of this project, remove ${out}/lock\n`,
+      `--out ${out} is in use by process ${killed.pid}: wait for it to end or choose another folder; if it is not a kasosei process, delete ${out}/lock\n`,
     )
 
     killed.signal("SIGKILL")
@@ -245,7 +245,7 @@ export default type({ lr: 'number > 0 = 3e-4' })`,
       "it threw an error while loading: ParseError: '3e-4' is unresolvable (line 2)",
     ],
     "unreadable.ts": ["\nexport default = {", "it threw an error while loading"],
-    "nothing.ts": ["const a = 1", "it exports nothing; `export default pipeline({ … })` was expected"],
+    "nothing.ts": ["const a = 1", "it exports nothing; expected `export default pipeline({ … })`"],
     "named.ts": ["export const a = 1", "it exports a, but has no default export"],
     "null.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
@@ -270,7 +270,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
       refused(open("absent.ts"), "absent.ts: there is no such file"),
       refused(
         ["pipeline", "absent"],
-        "absent: there is no such file; pipelines/ has mini.ts, paper.ts, quickstart.ts",
+        "absent: there is no such file; pipelines/ contains mini.ts, paper.ts, quickstart.ts",
       ),
       refused(["pipeline", "quikstart.ts"], "there is no such file; did you mean quickstart.ts?"),
       refused(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file"),
@@ -286,8 +286,8 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
       refused(sample(out, [], ["--backend", "gpu"]), "--backend: there is no backend gpu; did you mean cpu?"),
       refused(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?"),
       refused(sample(out, ["count=0"]), "sample-source: count must be"),
-      refused(sample(file), `cannot make ${file}: a file of that name already exists`),
-      refused(sample(join(file, "deep")), "part of the path is a file; a folder was expected"),
+      refused(sample(file), `cannot make ${file}: a file with that name already exists`),
+      refused(sample(join(file, "deep")), "expected a folder, but part of the path is a file"),
     ])
     expect(existsSync(out)).toBe(false)
   }, 20_000)

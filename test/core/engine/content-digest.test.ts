@@ -30,7 +30,7 @@ const folder = (name: string, files: Readonly<Record<string, string>>): string =
   return join(root, name)
 }
 
-test("content alone makes the digest of a file; names and content that of a folder", () => {
+test("the digest of a file depends on its content alone, that of a folder on names and content", () => {
   expect(contentDigest(file("a.txt", "text"))).toBe(contentDigest(file("b.txt", "text")))
   expect(contentDigest(file("c.txt", "texts"))).not.toBe(contentDigest(file("d.txt", "text")))
   const same = contentDigest(folder("e", { "1": "x", "2": "y" }))
@@ -39,7 +39,7 @@ test("content alone makes the digest of a file; names and content that of a fold
   expect(contentDigest(folder("h", { "1": "y", "2": "x" }))).not.toBe(same)
 })
 
-test("a large file is known by its size, its beginning and its end", () => {
+test("the digest of a large file depends on its size, its beginning and its end", () => {
   const large = (name: string, first: string, last: string) => {
     const path = file(name, first)
     truncateSync(path, 2 ** 26 + 100)
@@ -53,23 +53,29 @@ test("a large file is known by its size, its beginning and its end", () => {
   expect(large("large-5", "first", "at last")).not.toBe(digest)
 })
 
-test("what cannot be read is named, in a folder too", () => {
+test("the error names the file that cannot be read, even inside a folder", () => {
   const within = folder("links", {})
   symlinkSync("nowhere", join(within, "link"))
   symlinkSync("loop", join(root, "loop"))
-  const said = (path: string) => expect(() => contentDigest(path))
-  said(join(root, "absent")).toThrow(`cannot read ${root}/absent: there is no such file or folder`)
-  said(join(file("plain", ""), "x")).toThrow(`cannot read ${root}/plain/x: part of the path is a file`)
-  said(within).toThrow(`cannot read ${root}/links/link: there is no such file or folder`)
-  said(join(root, "loop")).toThrow(`cannot read ${root}/loop: its symbolic links form a loop`)
+  const digesting = (path: string) => expect(() => contentDigest(path))
+  digesting(join(root, "absent")).toThrow(`cannot read ${root}/absent: there is no such file or folder`)
+  digesting(join(file("plain", ""), "x")).toThrow(
+    `cannot read ${root}/plain/x: expected a folder, but part of the path is a file`,
+  )
+  digesting(within).toThrow(`cannot read ${root}/links/link: there is no such file or folder`)
+  digesting(join(root, "loop")).toThrow(`cannot read ${root}/loop: its symbolic links form a loop`)
 })
 
-test("a device is refused instead of read without end", () => {
-  expect(() => contentDigest("/dev/zero")).toThrow("cannot read /dev/zero: it is a pipe or a device")
+test("a device is refused rather than read forever", () => {
+  expect(() => contentDigest("/dev/zero")).toThrow(
+    "cannot read /dev/zero: expected a file or a folder, found a pipe or a device",
+  )
 })
 
-test.skipIf(Bun.which("mkfifo") === null)("a pipe is refused instead of waited for", () => {
+test.skipIf(Bun.which("mkfifo") === null)("a pipe is refused rather than waited for", () => {
   const pipe = join(root, "pipe")
   expect(spawnSync("mkfifo", [pipe]).status).toBe(0)
-  expect(() => contentDigest(pipe)).toThrow(`cannot read ${pipe}: it is a pipe or a device`)
+  expect(() => contentDigest(pipe)).toThrow(
+    `cannot read ${pipe}: expected a file or a folder, found a pipe or a device`,
+  )
 })

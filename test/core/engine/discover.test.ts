@@ -18,7 +18,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-/** A project of its own, since modules are imported once, with these files in the folder `plugins`. */
+/** A new project with these files in its folder `plugins`; new because modules are imported only once. */
 const project = (files: Readonly<Record<string, string>>): string => {
   const folder = join(root, String(++projects))
   for (const name of [...stages, "backend", "check", "bench"]) {
@@ -43,7 +43,7 @@ const names = <E>(found: Effect.Effect<readonly { readonly name: string }[], E>)
 const refusal = async <E extends { readonly message: string }>(found: Effect.Effect<unknown, E>) =>
   (await run(Effect.flip(found))).message
 
-test("the functions that declare set the kind", () => {
+test("the declaring functions set the kind", () => {
   expect([source.kind, watchSum.kind]).toEqual(["plugin", "plugin"])
   const register = () => Effect.void
   const declared = [
@@ -72,7 +72,7 @@ describe("this project", () => {
     expect(of("finetune")).toEqual(["classification"])
     expect(of("probe")).toEqual(["fisher", "trajectory"])
     expect(of("report")).toEqual(["observations-table", "study-page"])
-    // Templates are written from, not listed.
+    // Templates are for `bun run new` and are not listed.
     expect(found.filter(({ name }) => name.startsWith("template"))).toEqual([])
   })
 
@@ -83,14 +83,14 @@ describe("this project", () => {
   })
 })
 
-test("whatever a file exports of its folder's kind is found, in order, and a value under two names once", async () => {
+test("every export of its folder's kind is found, in order, and a value under two names once", async () => {
   const folder = project({
     "check/b.ts": `${text("check", "b")}
       export const two = { kind: "check", name: "a" }
       export { two as three }
       export default one`,
     "check/a.ts": text("check", "c"),
-    "check/shared/helper.ts": "throw new Error('imported by nobody')",
+    "check/shared/helper.ts": "throw new Error('never imported')",
     "check/notes.md": "no code",
     "backend/slow.ts": text("backend", "slow", ", rank: 1"),
     "backend/fast.ts": `${text("backend", "fast", ", rank: 2")}\nexport const other = null, count = 3`,
@@ -106,7 +106,7 @@ test("whatever a file exports of its folder's kind is found, in order, and a val
 })
 
 describe("refused, with the file and what to do", () => {
-  test("two of one kind with the same name, in whatever stages", async () => {
+  test("two of one kind with the same name, even in different stages", async () => {
     const folder = project({
       "data/a.ts": pluginText("twin", "data"),
       "probe/b.ts": pluginText("twin", "probe"),
@@ -114,12 +114,12 @@ describe("refused, with the file and what to do", () => {
       "check/a.ts": `${text("check", "same")}\nexport const two = { ...one }`,
     })
     expect(await refusal(plugins(folder))).toBe(
-      "plugins/probe/b.ts: a plugin called twin is declared in plugins/data/a.ts already; give one of the two another name",
+      "plugins/probe/b.ts: a plugin named twin is already declared in plugins/data/a.ts; rename one of the two",
     )
     expect(await refusal(checks(folder))).toBe(
-      "plugins/check/a.ts: a check called same is declared here already; give one of the two another name",
+      "plugins/check/a.ts: a check named same is already declared in this file; rename one of the two",
     )
-    // Another kind may have the name.
+    // Another kind may use the same name.
     expect(await names(benches(folder))).toEqual(["twin"])
   })
 
@@ -133,7 +133,7 @@ describe("refused, with the file and what to do", () => {
   test("a plugin in the folder of another stage", async () => {
     const folder = project({ "probe/table.ts": pluginText("table", "report") })
     expect(await refusal(plugins(folder))).toBe(
-      "plugins/probe/table.ts: the plugin table is of the stage report; move the file to plugins/report, or correct the stage",
+      "plugins/probe/table.ts: the plugin table has the stage report; move the file to plugins/report or correct the stage",
     )
   })
 
@@ -147,7 +147,7 @@ describe("refused, with the file and what to do", () => {
     async (path, content, found, problem) => {
       const message = await refusal<{ readonly message: string }>(found(project({ [path]: content })))
       expect(message).toBe(
-        `plugins/${path}: it exports ${problem}, or move the file into a folder of plugins/${dirname(path)}, such as plugins/${dirname(path)}/shared`,
+        `plugins/${path}: it exports ${problem}, or move the file to a subfolder, such as plugins/${dirname(path)}/shared`,
       )
     },
   )
@@ -157,7 +157,7 @@ describe("refused, with the file and what to do", () => {
     expect(await refusal(checks(folder))).toBe("plugins/check/a.ts: it does not load: Error: no luck")
   })
 
-  test("a folder that is not there", async () => {
+  test("a missing folder", async () => {
     expect(await refusal(checks(join(root, "absent")))).toContain("there is no such file or folder")
   })
 })

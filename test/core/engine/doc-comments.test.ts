@@ -19,7 +19,7 @@ const file = async (name: string, text: string) => {
 const comments = async (path: string, owner: string, property: "parameters" | "options") =>
   Object.fromEntries(await docCommentsOf(path, owner, property))
 
-test("a comment stands on the lines above a property, or behind it", async () => {
+test("the comment on a property is above it, or after it on its line", async () => {
   const path = await file(
     "above.ts",
     `export default pipeline({
@@ -81,7 +81,7 @@ export const two = plugin({ name: "two", options: type({ /** Two's. */ other: "n
   expect(await comments(path, "two", "options")).toEqual({ other: "Two's." })
 })
 
-test("what is written in another way, or cannot be read, has no comments", async () => {
+test("a source that is written in another way, or cannot be read, gives no comments", async () => {
   const path = await file("other.ts", `export default make("other", type(await load()))`)
   expect(await comments(path, "other", "parameters")).toEqual({})
   expect(await comments(join(folder, "absent.ts"), "absent", "options")).toEqual({})

@@ -15,8 +15,8 @@ afterEach(() => fs.rm(out, { recursive: true, force: true }))
 
 const digests = Effect.fnUntraced(function* (...settings: readonly string[]) {
   const plan = yield* planSample(...settings)
-  return [...plan.stored.values()].map((held) =>
-    held.status === "done" ? held.manifest.digest : held.status,
+  return [...plan.stored.values()].map((entry) =>
+    entry.status === "done" ? entry.manifest.digest : entry.status,
   )
 })
 
@@ -27,7 +27,7 @@ const page = Effect.fnUntraced(function* (...settings: readonly string[]) {
   return yield* Effect.promise(() => fs.readFile(join(folder, "index.html"), "utf8"))
 })
 
-test("every unit is made once, and a second start makes nothing", async () => {
+test("every unit is made once, and a second run makes nothing", async () => {
   const events: Event[] = []
   const first = await inStore(
     out,
@@ -40,11 +40,11 @@ test("every unit is made once, and a second start makes nothing", async () => {
     Effect.flatMap(planSample(), (plan) => carryOut(plan)),
   )
   expect(second).toEqual({ made: 0, reused: 10, failures: [] })
-  // 1 + 2 + 3 + 4 + 5 and the seed
+  // 1 + 2 + 3 + 4 + 5, plus the seed 2
   expect(await inStore(out, page())).toContain('[{"lr":2},2,17]')
 })
 
-test("only what is new is run: another rate, then a probe at other steps of runs that are done", async () => {
+test("only what is new runs: another learning rate, then a probe at other steps of finished runs", async () => {
   await inStore(out, Effect.flatMap(planSample("lr=1"), carryOut))
   const wider = await inStore(out, planSample("lr=1,2"))
   expect(wider.jobs.map(({ unit }) => unit.label)).toEqual([
@@ -64,7 +64,7 @@ test("only what is new is run: another rate, then a probe at other steps of runs
   expect(await inStore(out, page("lr=1", "observe=2"))).toContain('[1,[{"step":2,"sum":4}]]')
 })
 
-test("a run that diverges is a result: told to the report, not tried again", async () => {
+test("a run that diverges is a result: the report lists it, and it is not tried again", async () => {
   const diverging = ["divergeAt=2"] as const
   const summary = await inStore(out, Effect.flatMap(planSample(...diverging), carryOut))
   expect(summary.made).toBe(6)
@@ -82,12 +82,12 @@ test("a run that diverges is a result: told to the report, not tried again", asy
   expect((await inStore(out, carryOut(again))).failures).toHaveLength(4)
 })
 
-test("a probe that saw all it wanted before the run diverged has its rows", async () => {
+test("a probe that observed all its steps before the run diverged keeps its rows", async () => {
   const summary = await inStore(out, Effect.flatMap(planSample("divergeAt=2", "observe=0,2"), carryOut))
   expect(summary.failures.map(({ unit }) => unit.plugin.name)).toEqual(["sample-walk", "sample-walk"])
 })
 
-test("a unit that fails is tried again at the next start, and then the report is made anew", async () => {
+test("a unit that fails is tried again in the next run, and the report is then remade", async () => {
   const failing = await inStore(out, Effect.flatMap(planSample("failAt=2"), carryOut))
   expect(failing.failures).toHaveLength(4)
   const again = await inStore(out, planSample("failAt=2"))
@@ -98,13 +98,13 @@ test("a unit that fails is tried again at the next start, and then the report is
   ])
 })
 
-test("a probe that asks for a step past the run's end fails alone", async () => {
+test("a probe that requests a step past the end of the run fails alone", async () => {
   const summary = await inStore(out, Effect.flatMap(planSample("observe=9"), carryOut))
   expect(summary.failures.map(({ unit }) => unit.plugin.name)).toEqual(new Array(4).fill("sample-watch"))
-  expect(summary.failures[0]!.reason).toContain("step 9 of a run of 5 steps")
+  expect(summary.failures[0]!.reason).toContain("from 0 to 5, the end of the run, found 9")
 })
 
-test("stopped at any moment and started again, the artifacts are the same bits", async () => {
+test("a run that is stopped at any moment and resumed gives the same bits", async () => {
   await inStore(out, Effect.flatMap(planSample("slow=3"), carryOut))
   const expected = await inStore(out, digests("slow=3"))
   for (const milliseconds of [5, 17, 40]) {
@@ -125,7 +125,7 @@ test("stopped at any moment and started again, the artifacts are the same bits",
   }
 })
 
-test("the estimate follows the costs: two processes take half as long where jobs do not wait", async () => {
+test("the estimate follows the costs: two processes take half as long if no job waits", async () => {
   const plan = await inStore(out, planSample())
   // 4 runs of 5 MFLOP with a probe of 1 MFLOP each, on two processes of 1 GFLOP/s
   expect(plan.estimate.flops).toBeCloseTo(24e6)
@@ -133,7 +133,7 @@ test("the estimate follows the costs: two processes take half as long where jobs
   expect(plan.estimate.measured).toBe(false)
 })
 
-test("the failure of a unit is reported once: units that need its output are not started", async () => {
+test("a failure is reported once: units that need the output are not started", async () => {
   const events: Event[] = []
   const summary = await inStore(
     out,

@@ -12,7 +12,7 @@ import { listing, source, walk, watchSum } from "../sample/plugins.ts"
 const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, backend))
 const keyOf = async (...wanted: Parameters<typeof graph>) => (await graph(...wanted)).targets["run"]![0]!.key
 
-test("the same work has the same key, other options or inputs another one", async () => {
+test("the same work has the same key; other options or inputs give another", async () => {
   const run = (count: number, lr: number) => ({ run: walk({ data: source({ count }), seed: 1, lr }) })
   const key = await keyOf(run(3, 1))
   expect(await keyOf(run(3, 1))).toBe(key)
@@ -21,7 +21,7 @@ test("the same work has the same key, other options or inputs another one", asyn
   expect(await keyOf(run(3, 2))).not.toBe(key)
 })
 
-test("the backend is part of the key of what computes on it, and of nothing else", async () => {
+test("the backend is part of the keys of only those units that compute on it", async () => {
   const data = source({ count: 3 })
   const run = walk({ data, seed: 1, lr: 1 })
   expect(await keyOf({ run }, "wasm")).toBe(await keyOf({ run }, "cpu"))
@@ -29,7 +29,7 @@ test("the backend is part of the key of what computes on it, and of nothing else
   expect(await keyOf({ run: seen }, "wasm")).not.toBe(await keyOf({ run: seen }, "cpu"))
 })
 
-test("units that many ask for stand once, inputs before those that take them", async () => {
+test("a unit that several need appears once, after its inputs", async () => {
   const runs = cohort({ lr: 1 }, [1, 2, 3], (seed) => walk({ data: source({ count: 3 }), seed, lr: 1 }))
   const { units, targets } = await graph({ runs: [runs] })
   expect(units.map(({ label }) => label)).toEqual([
@@ -41,7 +41,7 @@ test("units that many ask for stand once, inputs before those that take them", a
   expect(targets["runs"]).toHaveLength(3)
 })
 
-test("the problems of all nodes are told at once", async () => {
+test("the problems of all nodes are reported at once", async () => {
   const data = source({ count: 0 })
   const run = walk({ data, seed: -1, lr: Number.NaN })
   const { message } = await Effect.runPromise(Effect.flip(graphOf({ run }, "cpu")))
@@ -50,14 +50,14 @@ test("the problems of all nodes are told at once", async () => {
   expect(message).toContain("sample-walk: lr must be")
 })
 
-test("an unknown option of a plugin is refused with the name that was meant", async () => {
-  // @ts-expect-error a slip that a file without types could make
+test("an unknown option of a plugin is refused with the name that was probably meant", async () => {
+  // @ts-expect-error a typo in a file that is not type-checked
   const data = source({ count: 1, cuont: 2 })
   const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, "cpu")))
   expect(message).toContain("sample-source: there is no option cuont; did you mean count?")
 })
 
-test("a file that a plugin reads and that is not there is told with the other problems", async () => {
+test("a missing file of a plugin is reported with the other problems", async () => {
   const words = plugin({
     name: "words",
     stage: "data",
@@ -77,12 +77,12 @@ test("a file that a plugin reads and that is not there is told with the other pr
   const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))
   expect(problems).toEqual([
     "words: cannot read absent: there is no such file or folder",
-    `words: cannot read ${within}: part of the path is a file; a folder was expected`,
+    `words: cannot read ${within}: expected a folder, but part of the path is a file`,
     "sample-source: count must be at least 1 (was 0)",
   ])
 })
 
-test("wiring that a file without types got wrong is told by name, what stands there and what should", async () => {
+test("wrong wiring is reported by plugin and input, with what was expected and what was found", async () => {
   const data = source({ count: 3 })
   const run = walk({ data, seed: 1, lr: 1 })
   const runs = cohort({ lr: 1 }, [1], () => run)
@@ -100,17 +100,17 @@ test("wiring that a file without types got wrong is told by name, what stands th
   }
   const { problems } = await Effect.runPromise(Effect.flip(graphOf(wrong as Targets, "cpu")))
   expect(problems).toEqual([
-    "sample-walk: data: a plugin's result of kind source was expected, found 3",
-    "sample-walk: data: a plugin's result of kind source was expected, found sample-walk, which gives walk",
-    "sample-walk: data: a plugin's result of kind source was expected, found a list",
-    "sample-listing: runs: a list of cohorts of kind walk was expected, found the single result of sample-walk",
-    "sample-listing: seen: a list of cohorts of kind observations was expected, found a single cohort",
-    "sample-listing: runs: in the cohort lr=2: a plugin's result of kind walk was expected, found sample-source, which gives source",
-    "sample-listing: seen: a list of cohorts of kind observations was expected, found an object in it",
-    "the target nothing: a plugin's result was expected, found undefined",
-    "the target bare: a plugin's result was expected, found a single cohort",
-    "the target empty: a plugin's result was expected, found an empty list",
-    "sample-watch: run: a plugin's result was expected, found null",
+    "sample-walk: data: expected a plugin's result of kind source, found 3",
+    "sample-walk: data: expected a plugin's result of kind source, found sample-walk, which gives walk",
+    "sample-walk: data: expected a plugin's result of kind source, found a list",
+    "sample-listing: runs: expected a list of cohorts of kind walk, found the single result of sample-walk",
+    "sample-listing: seen: expected a list of cohorts of kind observations, found a single cohort",
+    "sample-listing: runs: in the cohort lr=2: expected a plugin's result of kind walk, found sample-source, which gives source",
+    "sample-listing: seen: expected a list of cohorts of kind observations, found an object in it",
+    "the target nothing: expected a plugin's result, found undefined",
+    "the target bare: expected a plugin's result, found a single cohort",
+    "the target empty: expected a plugin's result, found an empty list",
+    "sample-watch: run: expected a plugin's result, found null",
   ])
 })
 

@@ -30,7 +30,7 @@ const read = (...settings: readonly string[]) => Effect.runPromise(pipelineParam
 const refused = async (...settings: readonly string[]) =>
   (await Effect.runPromise(Effect.flip(pipelineParameters(definition, settings)))).message
 
-test("defaults stand where nothing is set", async () => {
+test("defaults apply if nothing is set", async () => {
   expect(await read()).toEqual({
     seeds: [1],
     lr: [1e-5],
@@ -58,7 +58,7 @@ test("the declaration decides how a text is read", async () => {
   expect(await read("folder=a,b=c")).toMatchObject({ folder: "a,b=c" })
 })
 
-test("a slip in a name is answered with the name that was meant, beside all other problems", async () => {
+test("a misspelt name is reported with the name probably meant, along with all other problems", async () => {
   const message = await refused("sedes=1", "lr=0", "size=huge", "steps=1.5")
   expect(message).toContain("there is no parameter sedes; did you mean seeds?")
   expect(message).toContain("--set lr=0: lr[0] must be positive (was 0)")
@@ -69,33 +69,33 @@ test("a slip in a name is answered with the name that was meant, beside all othe
   )
 })
 
-test("learning rates that are no rates are refused", async () => {
+test("invalid learning rates are refused", async () => {
   for (const rate of ["0", "-1e-5", "NaN", "x", ""]) expect(await refused(`lr=${rate}`)).toContain("lr")
 })
 
-test("empty lists, ranges that run backwards, doubled and nameless settings are refused", async () => {
+test("empty lists, invalid ranges, repeated settings and settings without a name are refused", async () => {
   expect(await refused("seeds=")).toContain("seeds")
-  const expected = "a range of integers, such as 1..30, was expected, found "
+  const expected = "expected a range of integers such as 1..30, found "
   expect(await refused("seeds=3..1")).toBe(
-    `declared: --set seeds=3..1: ${expected}3..1, whose end comes before its start`,
+    `declared: --set seeds=3..1: ${expected}3..1, which ends before it starts`,
   )
   expect(await refused("seeds=1..1e9")).toContain(`${expected}1..1e9, which has more than 100000 values`)
   expect(await refused(`arms=${"a,".repeat(40)}1..0`)).toContain(`--set arms=${"a,".repeat(27)}…: `)
   expect(await refused("seeds=1..2.5")).toContain(`${expected}1..2.5`)
   expect(await refused("lr=NaN")).toContain('(was "NaN")')
   expect(await refused("seeds=1", "seeds=2")).toBe(
-    "declared: --set seeds=2: seeds is set already, by --set seeds=1",
+    "declared: --set seeds=2: seeds is already set by --set seeds=1",
   )
-  expect(await refused("seeds")).toBe("declared: --set seeds: name=value was expected")
+  expect(await refused("seeds")).toBe("declared: --set seeds: expected name=value")
 })
 
-test("a value of the right type is judged as such, whatever else its text may mean", async () => {
+test("the error is about the reading that has the right type, whatever else the text could mean", async () => {
   expect(await refused("seeds=1,-1")).toContain("seeds[1] must be non-negative (was -1)")
   expect(await refused("seeds=")).toContain("seeds must be non-empty")
   expect(await refused("steps=1,2")).toContain("steps must be a number (was [1,2])")
 })
 
-test("what must be set is asked for, unless its text was refused", async () => {
+test("a missing parameter is reported, unless its text was refused", async () => {
   const demanding = pipeline({
     name: "demanding",
     summary: "A required parameter",
@@ -106,6 +106,6 @@ test("what must be set is asked for, unless its text was refused", async () => {
     (await Effect.runPromise(Effect.flip(pipelineParameters(demanding, settings)))).message
   expect(await message("seeds=1")).toBe("demanding: data must be given (non-empty text), with --set data=…")
   expect(await message("seeds=3..1", "data=x")).toBe(
-    "demanding: --set seeds=3..1: a range of integers, such as 1..30, was expected, found 3..1, whose end comes before its start",
+    "demanding: --set seeds=3..1: expected a range of integers such as 1..30, found 3..1, which ends before it starts",
   )
 })

@@ -16,7 +16,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 type Files = Readonly<Record<string, string>>
 
-/** The URL of `plugin.ts` among these files, in a folder of their own: digests are remembered by path. */
+/** The URL of `plugin.ts` among these files, in a new folder: digests are cached by path. */
 const written = (files: Files): string => {
   const folder = join(root, String(++folders))
   for (const [name, text] of Object.entries(files)) {
@@ -28,12 +28,12 @@ const written = (files: Files): string => {
 
 const digestOf = (files: Files): string => sourceDigest(written(files))
 
-/** Whether an edit of `a.ts` makes this text of `plugin.ts` another plugin. */
+/** Whether an edit of `a.ts` changes the digest of a plugin with this text. */
 const dependsOnA = (plugin: string): boolean =>
   digestOf({ "plugin.ts": plugin, "a.ts": "export const a = 1" }) !==
   digestOf({ "plugin.ts": plugin, "a.ts": "export const a = 2" })
 
-test("the same files in another folder are the same code, an edited one is other code", () => {
+test("the same files in another folder have the same digest, an edited file has another", () => {
   expect(digestOf({ "plugin.ts": "const a = 1" })).toBe(digestOf({ "plugin.ts": "const a = 1" }))
   expect(digestOf({ "plugin.ts": "const a = 2" })).not.toBe(digestOf({ "plugin.ts": "const a = 1" }))
 })
@@ -46,7 +46,7 @@ test.each([
   'import "./part/a.ts"',
   'const a = await import("./part/a.ts")',
   "const a = await import(\n  './part/a.ts',\n)",
-])("what a plugin imports is part of it, and what that imports: %j", (plugin) => {
+])("the digest covers what a plugin imports, and what that imports: %j", (plugin) => {
   const digest = (b: string) =>
     digestOf({ "plugin.ts": plugin, "part/a.ts": 'export * from "../b.ts"', "b.ts": b })
   expect(digest("export const b = 1")).not.toBe(digest("export const b = 2"))
@@ -65,7 +65,7 @@ test.each([
   'const 可塑性 = "😀"; const a = await import("./a.ts")',
   'const a = await import(/* large */ "./a.ts", {})',
   'import { a } from "./a.ts"\nconst unfinished = ;',
-])("what runs with the plugin is part of it: %j", (plugin) => {
+])("the digest covers what runs with the plugin: %j", (plugin) => {
   expect(dependsOnA(plugin)).toBe(true)
 })
 
@@ -82,11 +82,11 @@ test.each([
   "const text = 'await import(\"./a.ts\")'",
   `const name = "a"\nconst a = await import(\`./\${name}.ts\`)`,
   'const a = await import("./" + "a.ts")',
-])("what does not run, or is known only when it runs, is not: %j", (plugin) => {
+])("the digest omits what does not run, or is known only at run time: %j", (plugin) => {
   expect(dependsOnA(plugin)).toBe(false)
 })
 
-test("a file that does not parse is part of the digest by its text", () => {
+test("the digest covers the text of a file that does not parse", () => {
   const digest = (a: string) => digestOf({ "plugin.ts": 'import "./a.ts"', "a.ts": a })
   expect(digest("const = {")).toBe(digest("const = {"))
   expect(digest("const = {")).not.toBe(digest("const = }"))
@@ -95,7 +95,7 @@ test("a file that does not parse is part of the digest by its text", () => {
   expect(data('{ "a": 1 }')).not.toBe(data('{ "a": 2 }'))
 })
 
-test("circles end, and a file that is not there, or is a folder, is passed over", () => {
+test("cyclic imports end, and a missing file or a folder is skipped", () => {
   const digest = (a: string) =>
     digestOf({
       "plugin.ts": 'import "./a.ts"\nimport "./absent.ts"\nimport "./folder"',

@@ -23,7 +23,7 @@ const unitAndStore = Effect.gen(function* () {
   return { unit: units[0]!, store: yield* Store }
 })
 
-test("an artifact that could not be written whole is not there at all", async () => {
+test("an artifact that could not be written completely leaves nothing behind", async () => {
   await inStore(
     out,
     Effect.gen(function* () {
@@ -41,7 +41,7 @@ test("an artifact that could not be written whole is not there at all", async ()
   expect(await fs.readdir(join(out, "artifacts"))).toEqual([])
 })
 
-test("a file that was altered is refused when it is read, with what to do", async () => {
+test("a file that was altered is refused on reading, with what to do", async () => {
   await inStore(
     out,
     Effect.gen(function* () {
@@ -51,7 +51,7 @@ test("a file that was altered is refused when it is read, with what to do", asyn
       yield* Effect.promise(() => fs.writeFile(join(folder, "sub", "numbers"), "1 2 4"))
     }),
   )
-  // Another process, so to speak: what was verified is remembered in one process only.
+  // As in another process: a store remembers only what it verified itself.
   const error = await inStore(
     out,
     Effect.gen(function* () {
@@ -63,7 +63,7 @@ test("a file that was altered is refused when it is read, with what to do", asyn
   expect(error.message).toContain("to have it computed again")
 })
 
-test("an artifact gives way to a new one only when that is whole", async () => {
+test("an artifact is replaced only once the new one is complete", async () => {
   const text = await inStore(
     out,
     Effect.gen(function* () {
@@ -79,7 +79,7 @@ test("an artifact gives way to a new one only when that is whole", async () => {
   expect(text).toEqual(["old", "new"])
 })
 
-test("a manifest that a power cut left empty is told with what to do", async () => {
+test("a damaged manifest, such as one that a power cut left empty, is reported with what to do", async () => {
   const message = await inStore(
     out,
     Effect.gen(function* () {
@@ -96,15 +96,15 @@ test("a manifest that a power cut left empty is told with what to do", async () 
   )
   expect(message).toEqual([
     expect.stringMatching(
-      /^cannot read FOLDER\/manifest.json: it is not JSON .* Remove FOLDER to have it computed again$/,
+      /^cannot read FOLDER\/manifest.json: it is not JSON .* Delete FOLDER to have it computed again$/,
     ),
     expect.stringMatching(
-      /^cannot read FOLDER\/manifest.json: .*key must be .* Remove FOLDER to have it computed again$/,
+      /^cannot read FOLDER\/manifest.json: .*key must be .* Delete FOLDER to have it computed again$/,
     ),
   ])
 })
 
-test("what killed processes left half-written is removed, finished artifacts are kept", async () => {
+test("half-written artifacts of killed processes are removed, finished ones are kept", async () => {
   const names = await inStore(
     out,
     Effect.gen(function* () {
@@ -121,7 +121,7 @@ test("what killed processes left half-written is removed, finished artifacts are
   expect(names[0]).toHaveLength(1)
 })
 
-test("a manifest cannot lead out of its folder", async () => {
+test("a manifest cannot name a file outside its folder", async () => {
   const error = await inStore(
     out,
     Effect.gen(function* () {
@@ -137,7 +137,7 @@ test("a manifest cannot lead out of its folder", async () => {
   expect(error.message).toContain("points outside the artifact's folder")
 })
 
-test("one process at a time works on a folder; a lock whose process is gone is taken over", async () => {
+test("one process at a time uses a folder; the lock of a process that is gone is taken over", async () => {
   const lock = Effect.scoped(lockOut(out))
   const second = Effect.scoped(Effect.andThen(lockOut(out), Effect.flip(Effect.scoped(lockOut(out)))))
   expect((await Effect.runPromise(second)).message).toContain("is in use by process")

@@ -82,6 +82,6 @@ describe("rows that could not be read again are refused at their step", () => {
 test("what never starts its observers cannot be watched", async () => {
   expect(await observed((step) => [{ step, norm: 1 }], false)).toMatchObject({
     _tag: "UnitFailure",
-    reason: "what it is to watch cannot be watched; expected a run",
+    reason: "it watches a plugin that cannot be watched; expected a run",
   })
 })

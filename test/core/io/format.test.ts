@@ -28,7 +28,7 @@ test.each([
   expect(formatBytes(bytes)).toBe(text)
 })
 
-test("arithmetic and counts", () => {
+test("floating-point operations and counts", () => {
   expect(formatFlops(3.14e15)).toBe("3.1 PFLOP")
   expect([plural(0, "run"), plural(1, "run"), plural(2, "run")]).toEqual(["0 runs", "1 run", "2 runs"])
 })

@@ -14,21 +14,21 @@ beforeEach(async () => {
 })
 afterEach(() => fs.rm(folder, { recursive: true, force: true }))
 
-/** No process has this number. */
+/** Larger than any process id: Linux assigns up to 2^22. */
 const gone = "4194305"
 
-test("a lock is taken once, and tells whose it is", async () => {
+test("a second attempt to take a lock returns its holder", async () => {
   expect(await takeLock(path)).toBeUndefined()
   expect(await takeLock(path)).toBe(`${process.pid}`)
 })
 
-test("one that a process left which is gone is taken over", async () => {
+test("a lock left by a process that is gone is taken over", async () => {
   await fs.writeFile(path, `${gone}\n`)
   expect(await takeLock(path)).toBeUndefined()
   expect(await fs.readFile(path, "utf8")).toBe(`${process.pid}\n`)
 })
 
-test("one without a number is being written; later it is one that a full disk left", async () => {
+test("a lock without a process id is respected while it may be being written, then taken over", async () => {
   await fs.writeFile(path, "")
   expect(await takeLock(path)).toBe("unknown")
   const before = new Date(Date.now() - 60_000)
@@ -36,18 +36,18 @@ test("one without a number is being written; later it is one that a full disk le
   expect(await takeLock(path)).toBeUndefined()
 })
 
-test("of many at once one has it", async () => {
+test("of many simultaneous attempts, one succeeds", async () => {
   const holders = await Promise.all(Array.from({ length: 20 }, () => takeLock(path)))
   expect(holders.filter((holder) => holder === undefined).length).toBe(1)
 })
 
-test("where it can be neither made nor read, it says why instead of waiting", async () => {
+test("a lock that can be neither created nor read is an error, not a wait", async () => {
   await expect(takeLock(join(folder, "nowhere", "lock"))).rejects.toThrow("ENOENT")
   await fs.mkdir(path)
   await expect(takeLock(path)).rejects.toThrow("EISDIR")
 })
 
-test("a folder of results is locked until the scope ends, and a second process is refused", async () => {
+test("a results folder is locked until the scope ends, and a second attempt is refused", async () => {
   const out = join(folder, "out")
   const body = Effect.gen(function* () {
     yield* lockOut(out)
@@ -58,8 +58,8 @@ test("a folder of results is locked until the scope ends, and a second process i
   expect(existsSync(join(out, "lock"))).toBe(false)
 })
 
-test("a lock whose process is not known yet is told as such", () => {
+test("the message for a holder that is not known yet", () => {
   expect(new OutInUse({ out: "results", process: "unknown" }).message).toBe(
-    "--out results is in use by another process: wait for it to end, or choose another folder. If it is not a run of this project, remove results/lock",
+    "--out results is in use by another process: wait for it to end or choose another folder; if it is not a kasosei process, delete results/lock",
   )
 })

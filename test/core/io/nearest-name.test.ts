@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { nearestName, unknownName } from "../../../core/io/nearest-name.ts"
 
-test("the nearest name is one edit away, or two where the name is long", () => {
+test("the nearest name is at most one edit away, or two if the name is long", () => {
   const known = ["seed", "seeds", "lr"]
   expect(nearestName("seedz", known)).toBe("seed")
   expect(nearestName("sseds", known)).toBe("seeds")
@@ -12,9 +12,9 @@ test("the nearest name is one edit away, or two where the name is long", () => {
   expect(nearestName("classifcaton", ["classification"])).toBe("classification")
 })
 
-test("an unknown name is told with what may have been meant, or else with all that are known", () => {
+test("an unknown name is reported with the one probably meant, or else with all known names", () => {
   expect(unknownName("plugin", "fishr", ["fisher", "mlm"])).toBe(
     "there is no plugin fishr; did you mean fisher?",
   )
-  expect(unknownName("plugin", "x", ["fisher", "mlm"])).toBe("there is no plugin x; known are fisher, mlm")
+  expect(unknownName("plugin", "x", ["fisher", "mlm"])).toBe("there is no plugin x; known: fisher, mlm")
 })

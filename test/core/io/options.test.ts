@@ -12,7 +12,7 @@ const Options = type({
     .default(() => [1, 2]),
 })
 
-test("options are described by name, with what is expected and the default", () => {
+test("options are described by name, expected value and default", () => {
   const described = describeOptions(Options)
   expect([...described].sort((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
     { name: "dropout", expected: "number >= 0 and < 1", fallback: "0.1" },
@@ -29,7 +29,7 @@ const problems = (given: unknown) => {
   return out instanceof type.errors ? [...optionProblems(Options, out)].sort() : []
 }
 
-test("all that is wrong is told at once, with what was found", () => {
+test("all problems are reported at once, each with what was found", () => {
   expect(problems({ path: "a" })).toEqual([])
   expect(problems({ dropuot: 0.2, dropout: 1, seeds: [1, -1], limit: "ten" })).toEqual([
     "dropout must be less than 1 (was 1)",
@@ -39,7 +39,7 @@ test("all that is wrong is told at once, with what was found", () => {
     "there is no option dropuot; did you mean dropout?",
   ])
   expect(problems({ path: "a", colour: 1 })).toEqual([
-    expect.stringMatching(/^there is no option colour; known are .*dropout/),
+    expect.stringMatching(/^there is no option colour; known: .*dropout/),
   ])
 })
 
@@ -50,7 +50,7 @@ test("an unknown option within another is refused with the name that was meant",
     "there is no option steps.lsat; did you mean steps.last?",
   ])
   expect(found({ steps: { at: [1], colour: 1 } })).toEqual([
-    "there is no option steps.colour; known are steps.at, steps.last",
+    "there is no option steps.colour; known: steps.at, steps.last",
   ])
 })
 
@@ -74,7 +74,7 @@ test("types are described in words", () => {
   expect(words(type("Record<string, string>"))).toBe("{ [string]: string }")
 })
 
-test("a default is shown as it is typed, a long list shortened", () => {
+test("a default is shown as one types it, a long list truncated", () => {
   expect(settingText(1e-5)).toBe("1e-5")
   expect(settingText([5e-6, 1e-5])).toBe("5e-6,1e-5")
   expect(settingText([1, 2])).toBe("1,2")
@@ -87,7 +87,7 @@ test("a default is shown as it is typed, a long list shortened", () => {
   expect(settingText({ at: [0] })).toBe('{"at":[0]}')
 })
 
-test("a text that is not among those allowed is told what is, and what it may have been meant for", () => {
+test("a string that is not accepted is reported with those that are, and the one probably meant", () => {
   const Named = type({
     size: type("'tiny' | 'mini'").or({ layers: "number" }).describe("tiny, mini or { layers }", "self"),
   })

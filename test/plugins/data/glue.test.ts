@@ -194,7 +194,7 @@ describe("a TSV file is refused", () => {
       expect(await refusal(of("RTE", join(folder, "RTE")))).toBe(
         `cannot list ${join(folder, "RTE")}: there is no such file or folder`,
       )
-      expect(await refusal(of("RTE", join(folder, "train.tsv")))).toContain("a folder was expected")
+      expect(await refusal(of("RTE", join(folder, "train.tsv")))).toContain("expected a folder")
     })
   })
 })

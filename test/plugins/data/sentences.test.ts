@@ -149,7 +149,7 @@ describe("a corpus is refused", () => {
       expect(await refusal(of(join(folder, "c.txt")))).toBe(
         `cannot read ${join(folder, "c.txt")}: there is no such file or folder`,
       )
-      expect(await refusal(of(folder))).toContain("it is a folder; a file was expected")
+      expect(await refusal(of(folder))).toContain("expected a file, found a folder")
     })
   })
 })
