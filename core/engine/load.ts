@@ -21,9 +21,14 @@ export class PipelineFileError extends Data.TaggedError("PipelineFileError")<{
   }
 }
 
+/** What `--out` holds beside the folder that a pipeline's reports go to, which has the pipeline's name. */
+const taken: readonly string[] = ["artifacts", "scratch", "lock"]
+
 const Definition = type({
   "+": "reject",
-  name: /^[a-z0-9][a-z0-9-]*$/,
+  name: type(/^[a-z0-9][a-z0-9-]*$/).narrow(
+    (name, context) => !taken.includes(name) || context.mustBe(`another name than ${taken.join(", ")}`),
+  ),
   summary: "string > 0",
   parameters: type.unknown.narrow(
     (value, context) =>
@@ -48,9 +53,11 @@ export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
   if (basename(file) === file) {
     candidates.push(join(pipelinesFolder, file), join(pipelinesFolder, `${file}.ts`))
   }
+  let isFolder = false
   for (const candidate of candidates) {
     const found = yield* Effect.promise(() => stat(candidate).catch(() => undefined))
     if (found?.isFile()) return candidate
+    isFolder ||= found?.isDirectory() === true
   }
   const names = yield* pipelineNames
   const near = nearestName(
@@ -58,8 +65,8 @@ export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
     names.map((name) => basename(name, ".ts")),
   )
   return yield* new PipelineFileError({
-    file,
-    found: "there is no such file",
+    file: file === "" ? "''" : file,
+    found: isFolder ? "it is a folder" : "there is no such file",
     expected: near === undefined ? `pipelines/ contains ${names.join(", ")}` : `did you mean ${near}.ts?`,
   })
 })
@@ -117,9 +124,15 @@ const threw = (file: string, when: string, thrown: unknown) => {
   const cause: unknown = thrown instanceof AggregateError ? thrown.errors[0] : thrown
   return new PipelineFileError({
     file,
-    found: `it threw an error ${when}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}${locationOf(cause, file)}`,
+    found: `it threw an error ${when}: ${describeThrown(cause)}${locationOf(cause, file)}`,
     expected: "fix the file and start again",
   })
+}
+
+/** Bun's own names of what keeps a file from being read (BuildMessage, ResolveMessage) say nothing to its author. */
+const describeThrown = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.name.endsWith("Message") ? cause.message : `${cause.name}: ${cause.message}`
 }
 
 /** What Bun throws for a file that it cannot parse, the pipeline's own or one that it imports. */

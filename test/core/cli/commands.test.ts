@@ -256,6 +256,11 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
       'export default { name: "x", summary: "x", parameters: () => ({}), build: () => null }',
       "parameters must be an arktype of an object (was ",
     ],
+    "taken.ts": [
+      `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
+export default { name: "artifacts", summary: "x", parameters: type({}), build: () => null }`,
+      "name must be another name than artifacts, scratch, lock",
+    ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { formatBytes, formatFlops, formatSeconds, plural } from "../../../core/io/format.ts"
+import { formatBytes, formatFlops, formatSeconds, plural, printable } from "../../../core/io/format.ts"
 
 test.each([
   [0, "0.0 s"],
@@ -31,4 +31,11 @@ test.each([
 test("floating-point operations and counts", () => {
   expect(formatFlops(3.14e15)).toBe("3.1 PFLOP")
   expect([plural(0, "run"), plural(1, "run"), plural(2, "run")]).toEqual(["0 runs", "1 run", "2 runs"])
+})
+
+test("control characters are escaped, so that a terminal does not obey them", () => {
+  expect(printable("\x1b[31mred\x1b]0;title\x07")).toBe("\\x1b[31mred\\x1b]0;title\\x07")
+  expect(printable("a\nb\tc\u009b\u202e")).toBe("a\\nb\\tc\\x9b\\u202e")
+  expect(printable("a\nb\r", "\n")).toBe("a\nb\\r")
+  expect(printable("naïve 可塑性 👍")).toBe("naïve 可塑性 👍")
 })
