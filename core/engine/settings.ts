@@ -123,10 +123,10 @@ const asRange = (text: string) => {
 /** The problems of the parts of a text that look like ranges but are not valid ones. */
 const brokenRanges = (text: string): readonly string[] =>
   text.split(",").flatMap((part) => {
-    const given = asRange(part.trim())
-    if (given === undefined) return []
-    const { first, last, length } = given
     const expected = `expected a range of integers such as 1..30, found ${part.trim()}`
+    const given = asRange(part.trim())
+    if (given === undefined) return /^(-?\d+\.\.|\.\.-?\d+)$/.test(part.trim()) ? [expected] : []
+    const { first, last, length } = given
     if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return [expected]
     if (length < 1) return [`${expected}, which ends before it starts`]
     return length > longestRange ? [`${expected}, which has more than ${longestRange} values`] : []

@@ -169,8 +169,8 @@ export const optionProblem = (schema: type.Any, error: type.errors[number]): str
 
 /** For a value of a wrong type, arktype names that type only; the value itself is more helpful. */
 const withValue = (message: string, code: string, data: unknown): string =>
-  code === "domain" && ["string", "object"].includes(typeof data)
-    ? message.replace(/\(was (?:a string|an object)\)$/, () => `(was ${JSON.stringify(data)})`)
+  code === "domain" && ["string", "object", "number", "boolean"].includes(typeof data)
+    ? message.replace(/\(was (?:a string|an object|a number|boolean)\)$/, () => `(was ${JSON.stringify(data)})`)
     : message
 
 /** The messages for the errors of options, one line each. */

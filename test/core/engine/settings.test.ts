@@ -82,6 +82,9 @@ test("empty lists, invalid ranges, repeated settings and settings without a name
   expect(await refused("seeds=1..1e9")).toContain(`${expected}1..1e9, which has more than 100000 values`)
   expect(await refused(`arms=${"a,".repeat(40)}1..0`)).toContain(`--set arms=${"a,".repeat(27)}…: `)
   expect(await refused("seeds=1..2.5")).toContain(`${expected}1..2.5`)
+  expect(await refused("seeds=1..")).toContain(`${expected}1..`)
+  expect(await refused("seeds=..3")).toContain(`${expected}..3`)
+  expect(await refused("lr=true")).toContain("must be a number (was true)")
   expect(await refused("lr=NaN")).toContain('(was "NaN")')
   expect(await refused("seeds=1", "seeds=2")).toBe(
     "declared: --set seeds=2: seeds is already set by --set seeds=1",
