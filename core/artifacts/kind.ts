@@ -12,7 +12,7 @@ import type { FileError } from "../io/files.ts"
  */
 export interface ArtifactKind<Name extends string, Given, Taken, Estimate> {
   readonly name: Name
-  readonly write: (folder: string, given: Given) => Effect.Effect<void, FileError>
+  readonly write: (folder: string, given: Given) => Effect.Effect<void, FileError | InvalidInput>
   readonly read: (folder: string) => Effect.Effect<Taken, FileError | InvalidInput>
   /** Type only. Keeps `Estimate` in the signature, so that wrong wiring does not type-check. */
   readonly estimate?: Estimate

@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { decode } from "../io/decode.ts"
+import { decode, InvalidInput } from "../io/decode.ts"
 import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
@@ -15,17 +15,36 @@ const PlainRow = type("Record<string, unknown>")
 const ArrayCell = type({ "+": "reject", $array: ["number.integer >= 0", "number.integer >= 0"] })
 const ObservationsFile = type({ "+": "reject", rows: "number.integer >= 0", arrays: ArrayFile })
 
+/** What TypeScript would infer from decoding a `type<R>` with R unresolved takes it 20 seconds. */
+const anyType = <R extends Row>(row: type<R>) => row as unknown as type.Any
+
+/** JSON would store NaN and Infinity as null. */
+const checkRow = <R extends Row>(
+  what: string,
+  row: type<R>,
+  cells: R,
+): Effect.Effect<unknown, InvalidInput> => {
+  const problems = Object.entries(cells).flatMap(([name, cell]) =>
+    typeof cell === "number" && !Number.isFinite(cell) ? [`${name} must be finite (was ${cell})`] : [],
+  )
+  return problems.length > 0
+    ? Effect.fail(new InvalidInput({ what, problems }))
+    : decode(what, anyType(row))(cells)
+}
+
 /**
  * The kind of artifact that holds rows of type `R`. On disk: `rows.jsonl`, one row a line, in which an array is
  * `{"$array": [start, length]}`: its range in the one float64 file beside it.
  *
- * @param row the arktype against which every row is checked when it is read
+ * @param row the arktype against which every row is checked when it is written and when it is read
  */
 export const observationsOf = <R extends Row>(
   row: type<R>,
 ): ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }> => ({
   name: "observations",
   write: Effect.fnUntraced(function* (folder, rows) {
+    for (const [index, cells] of rows.entries())
+      yield* checkRow(`row ${index + 1} of the observations`, row, cells)
     const arrays: Float64Array[] = []
     let length = 0
     const lines = rows.map((cells) => {
@@ -48,8 +67,6 @@ export const observationsOf = <R extends Row>(
     yield* writeJson(join(folder, "observations.json"), { rows: rows.length, arrays: file })
   }),
   read: Effect.fnUntraced(function* (folder) {
-    // As `type.Any`: what TypeScript would infer from `type<R>` with R unresolved takes it 20 seconds.
-    const schema = row as unknown as type.Any
     const file = yield* readJson(join(folder, "observations.json"), ObservationsFile)
     const all = yield* readArray(folder, file.arrays, "f64")
     const path = join(folder, "rows.jsonl")
@@ -75,7 +92,7 @@ export const observationsOf = <R extends Row>(
             return yield* new FileError({ path, doing: "read", found })
           }
         }
-        return (yield* decode(`${path}, line ${i + 1}`, schema)(Object.fromEntries(cells))) as R
+        return (yield* decode(`${path}, line ${i + 1}`, anyType(row))(Object.fromEntries(cells))) as R
       }),
     )
   }),

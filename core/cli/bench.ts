@@ -86,7 +86,7 @@ const measure = Effect.fnUntraced(function* (job: BenchJob) {
 const peakSize = 2048
 const peakRuns = 5
 
-/** The rate of the active backend in one large product, GFLOP/s. */
+/** What the active backend reaches in one large product, GFLOP/s. */
 const productPeak = async (): Promise<number> => {
   const tf = await import("@tensorflow/tfjs-core")
   const factors = tf.tidy(() => [
@@ -115,7 +115,7 @@ const reportOf = (
 ) => {
   const half = Math.floor(seconds.length / 2)
   const median = seconds.length % 2 === 1 ? seconds[half]! : (seconds[half - 1]! + seconds[half]!) / 2
-  const rate = job.flopsPerStep / (median * 1e9)
+  const gflops = job.flopsPerStep / (median * 1e9)
   return {
     model: job.model,
     backend,
@@ -126,9 +126,9 @@ const reportOf = (
     min_s: rounded(seconds[0]!, 4),
     steps: seconds.length,
     real_tokens_per_step: rounded(job.tokensPerStep, 5),
-    gflops: rounded(rate, 4),
+    gflops: rounded(gflops, 4),
     product_peak_gflops: rounded(peak, 4),
-    of_peak: rounded(rate / peak, 3),
+    of_peak: rounded(gflops / peak, 3),
     // `maxRSS` is in kibibytes.
     peak_rss_mib: Math.round(process.resourceUsage().maxRSS / 1024),
   }

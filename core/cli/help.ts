@@ -2,6 +2,7 @@
 import { Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import type { OptionDescription } from "../io/options.ts"
+import { wrapped } from "./wrap.ts"
 
 /** A pipeline whose parameters its help lists. */
 export interface PipelineHelp {
@@ -104,15 +105,4 @@ const rowLines = (rows: readonly Row[], columns: number): readonly string[] => {
       : wrapped(term, columns - 2).map((line, i) => `${i === 0 ? "  " : "    "}${line}`)
     return [...heads, ...lines.slice(beside ? 1 : 0).map((line) => `${" ".repeat(indent)}${line}`)]
   })
-}
-
-/** `text` in lines of at most `width` columns, broken between words. */
-const wrapped = (text: string, width: number): readonly string[] => {
-  const lines: string[] = []
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1)
-    if (last === undefined || last.length + 1 + word.length > width) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
 }

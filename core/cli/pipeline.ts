@@ -8,7 +8,7 @@ import { Page } from "../artifacts/page.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type Plan, planOf } from "../engine/plan.ts"
+import { type Plan, planOf, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
@@ -224,14 +224,14 @@ const summaryJson = ({ reused, made, failures }: Summary) => ({
 })
 
 const planJson = (plan: Plan): string => {
-  const todo = new Set(plan.jobs.flatMap((job) => [...(job.wanted ? [job.unit] : []), ...job.observers]))
+  const states = unitStates(plan)
   const units = plan.graph.units.map((unit) => ({
     key: unit.key,
     label: unit.label,
     stage: unit.plugin.stage,
     plugin: unit.plugin.name,
     options: unit.options,
-    state: todo.has(unit) ? "to do" : (plan.stored.get(unit.key)?.status ?? "absent"),
+    state: states.get(unit),
     cost: unit.cost,
   }))
   return JSON.stringify({ backend: plan.backend, estimate: plan.estimate, units }, null, 1)

@@ -2,7 +2,7 @@
 
 import { type Stage, stages } from "../api/stage.ts"
 import type { Unit } from "../engine/graph.ts"
-import type { Plan } from "../engine/plan.ts"
+import { type Plan, type UnitState, unitStates } from "../engine/plan.ts"
 import { formatBytes, formatFlops, formatSeconds, plural } from "../io/format.ts"
 
 interface Group {
@@ -27,22 +27,18 @@ export const planLines = (name: string, plan: Plan): readonly string[] => {
     groups.set(`${unit.plugin.stage} ${label}`, group)
   }
   const ordered = [...groups.values()].sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage))
-  const todo = new Set(plan.jobs.flatMap((job) => [...(job.wanted ? [job.unit] : []), ...job.observers]))
+  const states = unitStates(plan)
+  const are = (units: readonly Unit[], state: UnitState) => units.filter((unit) => states.get(unit) === state)
   const rows = ordered.map(({ label, stage, units }) => {
-    const flops = units.reduce((sum, unit) => sum + (todo.has(unit) ? unit.cost.flops : 0), 0)
-    return [
-      stage,
-      label,
-      String(units.length),
-      stateOf(units, plan, todo),
-      flops === 0 ? "" : formatFlops(flops),
-    ]
+    const run = [...are(units, "to do"), ...are(units, "replayed")]
+    const flops = run.reduce((sum, unit) => sum + unit.cost.flops, 0)
+    return [stage, label, String(units.length), stateOf(units, states), flops === 0 ? "" : formatFlops(flops)]
   })
   const table = columns([["stage", "units", "", "state", "arithmetic"], ...rows])
   const { estimate } = plan
   const basis = estimate.measured ? "measured on finished units" : "assumed"
   return [
-    `${name}: ${plural(plan.graph.units.length, "unit")}, ${todo.size} to do in ${plural(plan.jobs.length, "job")}`,
+    `${name}: ${plural(plan.graph.units.length, "unit")}, ${are(plan.graph.units, "to do").length} to do in ${plural(plan.jobs.length, "job")}`,
     "",
     ...table,
     "",
@@ -53,17 +49,20 @@ export const planLines = (name: string, plan: Plan): readonly string[] => {
   ]
 }
 
-const stateOf = (units: readonly Unit[], plan: Plan, todo: ReadonlySet<Unit>): string => {
-  const count = (test: (unit: Unit) => boolean) => units.filter(test).length
-  const parts = [
-    [count((unit) => plan.stored.get(unit.key)?.status === "done"), "done"],
-    [count((unit) => plan.stored.get(unit.key)?.status === "diverged"), "diverged"],
-    [count((unit) => todo.has(unit)), "to do"],
-    [count((unit) => !todo.has(unit) && plan.stored.get(unit.key)?.status === "absent"), "not needed"],
-  ] as const
-  const present = parts.filter(([number]) => number > 0)
-  return present.map(([number, word]) => (units.length === 1 ? word : `${number} ${word}`)).join(", ")
+const words: Readonly<Record<UnitState, string>> = {
+  done: "done",
+  diverged: "diverged",
+  "to do": "to do",
+  replayed: "replayed for its probes",
+  absent: "not needed",
 }
+
+const stateOf = (units: readonly Unit[], states: ReadonlyMap<Unit, UnitState>): string =>
+  Object.entries(words)
+    .map(([state, word]) => [units.filter((unit) => states.get(unit) === state).length, word] as const)
+    .filter(([count]) => count > 0)
+    .map(([count, word]) => (units.length === 1 ? word : `${count} ${word}`))
+    .join(", ")
 
 const columns = (rows: readonly (readonly string[])[]): readonly string[] => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => [...row[column]!].length)))

@@ -12,6 +12,7 @@ import { unknownName } from "../io/nearest-name.ts"
 import { describeOptions, type OptionDescription } from "../io/options.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
+import { wrapped } from "./wrap.ts"
 
 export const pluginsCommand = Command.make(
   "plugins",
@@ -187,19 +188,6 @@ const table = (rows: readonly Row[], width: number): readonly string[] => {
       : parts.filter((part) => part !== "").flatMap((part) => wrapped(part, width - column))
     return lines.map((line, i) => (i === 0 ? name : "").padEnd(column) + line)
   })
-}
-
-/** Breaks a text between words; a word that is longer than a line has one of its own. */
-const wrapped = (text: string, width: number): readonly string[] => {
-  const lines: string[] = []
-  let line = ""
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = word
-    } else line = line === "" ? word : `${line} ${word}`
-  }
-  return [...lines, line]
 }
 
 const indented = (lines: readonly string[]): readonly string[] =>

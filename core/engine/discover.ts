@@ -11,6 +11,7 @@ import type { Check } from "../api/check.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { attempt, type FileError } from "../io/files.ts"
+import { unknownName } from "../io/nearest-name.ts"
 import { projectFolder } from "../io/project.ts"
 import type { Backend } from "../tensor/backend.ts"
 
@@ -68,6 +69,10 @@ const declared = <K extends keyof Kinds>(
         return yield* new PluginFileError({ file, problem: nothingDeclared(kind, file) })
       for (const declaration of found) {
         const { name } = declaration
+        if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) {
+          const problem = `expected a name in lower case with hyphens, found ${JSON.stringify(name)}`
+          return yield* new PluginFileError({ file, problem })
+        }
         const other = all.find(({ declaration }) => declaration.name === name)
         if (other !== undefined) {
           const where = other.file === file ? "in this file" : `in ${other.file}`
@@ -139,7 +144,7 @@ export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{
   readonly known: readonly string[]
 }> {
   override get message() {
-    return `--backend ${this.name}: there is no such backend; expected one of auto, ${this.known.join(", ")}`
+    return `--backend: ${unknownName("backend", this.name, ["auto", ...this.known])}`
   }
 }
 

@@ -59,6 +59,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
   Effect.suspend(() => {
     const problems = new Set<string>()
     const byNode = new Map<Node, Unit>()
+    const byName = new Map<string, AnyPlugin>()
     const units = new Map<string, Unit>()
 
     const resolveInput = (input: Node | readonly Cohort[]): UnitInput =>
@@ -79,10 +80,18 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       // Invalid options would mislead the estimate; their problems are reported instead.
       if (problems.size > 0) return noEstimate
       try {
-        return body()
+        const estimate = body()
+        for (const [part, value] of Object.entries(estimate.cost)) {
+          if (Number.isFinite(value) && value >= 0) continue
+          problems.add(`${name}: its estimate is wrong: expected ${part} >= 0, found ${value}`)
+        }
+        return estimate
       } catch (cause) {
-        if (!(cause instanceof InvalidInput)) throw cause
-        for (const problem of cause.problems) problems.add(`${name}: ${cause.what}: ${problem}`)
+        const found =
+          cause instanceof InvalidInput
+            ? cause.problems.map((problem) => `${cause.what}: ${problem}`)
+            : [`its estimate failed: ${thrownAt(cause)}`]
+        for (const problem of found) problems.add(`${name}: ${problem}`)
         return noEstimate
       }
     }
@@ -105,6 +114,9 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const known = byNode.get(node)
       if (known !== undefined) return known
       const { plugin, options } = node
+      const namesake = byName.get(plugin.name) ?? plugin
+      byName.set(plugin.name, plugin)
+      if (namesake !== plugin) problems.add(`${plugin.name}: two plugins have this name; rename one of them`)
       for (const problem of [...node.problems, ...missingInputs(node)])
         problems.add(`${plugin.name}: ${problem}`)
       const inputs: Record<string, UnitInput> = {}
@@ -190,6 +202,13 @@ const keyOf = (
       backend: plugin.usesBackend ? backend : null,
     }),
   )
+}
+
+/** A thrown error and the place in the source that it came from, on one line. */
+const thrownAt = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  const at = (cause.stack ?? "").split("\n").find((line) => /^\s*at /.test(line))
+  return `${cause.name}: ${cause.message}${at === undefined ? "" : ` (${at.trim()})`}`
 }
 
 const noEstimate = { artifact: undefined, cost: { flops: 0, memory: 0, disk: 0, scratch: 0 } }

@@ -5,6 +5,7 @@ import { UnitFailure } from "../api/failure.ts"
 import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin.ts"
 import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
+import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
 import type { FileError } from "../io/files.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./graph.ts"
@@ -40,7 +41,7 @@ const failed = (key: string, error: PluginError): UnitOutcome =>
 /** A plugin and a kind of artifact without their types; the nodes of the graph were typed. */
 type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>
 interface OpenKind {
-  readonly write: (folder: string, given: unknown) => Effect.Effect<void, FileError>
+  readonly write: (folder: string, given: unknown) => Effect.Effect<void, FileError | InvalidInput>
 }
 
 /**
@@ -79,6 +80,7 @@ export const runJob = Effect.fn("runJob")(function* (
         ({ key, plugin, options }): Observer => ({
           key,
           probe: plugin.probe!,
+          gives: plugin.gives,
           options,
           scratch: join(scratch, `observer-${key.slice(0, 20)}`),
         }),

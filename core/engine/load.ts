@@ -67,7 +67,11 @@ export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
 /** Imports a pipeline file and checks what it exports. */
 export const loadPipeline = Effect.fn("loadPipeline")(function* (path: string) {
   const module = yield* Effect.tryPromise({
-    try: (): Promise<Readonly<Record<string, unknown>>> => import(pathToFileURL(path).href),
+    try: (): Promise<Readonly<Record<string, unknown>>> => {
+      // arktype's parser throws more calls below the file than the 10 that a stack trace has by default.
+      Error.stackTraceLimit = Math.max(Error.stackTraceLimit, 50)
+      return import(pathToFileURL(path).href)
+    },
     catch: (cause) => threw(path, "while loading", cause),
   })
   if (module.default === undefined) {

@@ -52,11 +52,26 @@ export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]):
   cost: together([unit, ...observers].map(({ cost }) => cost)),
 })
 
+/** The units that a job makes. */
+const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
+  wanted ? [unit, ...observers] : observers
+
 /** The keys of the units that a job makes. */
-export const keysGivenBy = (job: Job): readonly string[] => [
-  ...(job.wanted ? [job.unit.key] : []),
-  ...job.observers.map((observer) => observer.key),
-]
+export const keysGivenBy = (job: Job): readonly string[] => unitsGivenBy(job).map(({ key }) => key)
+
+/** The state of a unit in a plan. A replayed run is run again only for the probes that watch it. */
+export type UnitState = Stored["status"] | "to do" | "replayed"
+
+export const unitStates = ({ graph, jobs, stored }: Plan): ReadonlyMap<Unit, UnitState> => {
+  const todo = new Set(jobs.flatMap(unitsGivenBy))
+  const replayed = new Set(jobs.map(({ unit }) => unit))
+  return new Map(
+    graph.units.map((unit) => [
+      unit,
+      todo.has(unit) ? "to do" : replayed.has(unit) ? "replayed" : (stored.get(unit.key)?.status ?? "absent"),
+    ]),
+  )
+}
 
 /** The keys of the units whose artifacts a job takes. */
 export const keysTakenBy = (job: Job): readonly string[] =>

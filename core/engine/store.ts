@@ -80,7 +80,7 @@ export class Store extends Context.Service<
     readonly write: <R>(
       unit: Unit,
       making: Making,
-      fill: (folder: string) => Effect.Effect<void, FileError, R>,
+      fill: (folder: string) => Effect.Effect<void, FileError | InvalidInput, R>,
     ) => Effect.Effect<Manifest, FileError | InvalidInput, R>
     readonly writeDivergence: (unit: Unit, failure: UnitFailure) => Effect.Effect<void, FileError>
     /** The folder of a finished artifact's data, its files verified once per process. */

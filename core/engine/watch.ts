@@ -10,14 +10,17 @@ import { Cause, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyProbe, Observed, PluginError } from "../api/plugin.ts"
 import type { RunLength, Watch } from "../api/watch.ts"
+import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import { anyObservations, type Row } from "../artifacts/observations.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { exists, writeFolder } from "../io/files.ts"
+import { exists, type FileError, writeFolder } from "../io/files.ts"
 
 /** A probe that watches a run. */
 export interface Observer {
   readonly key: string
   readonly probe: AnyProbe
+  /** The kind of its observations, which checks its rows. */
+  readonly gives: AnyArtifactKind
   readonly options: Readonly<Record<string, unknown>>
   /** The observer's own folder, kept when the run is stopped. */
   readonly scratch: string
@@ -37,6 +40,7 @@ class Watching {
   private steps: ReadonlySet<number> = new Set()
   private readonly seen = new Set<number>()
   private run: RunLength = { steps: 0, warmupSteps: 0 }
+  private started = false
   private failure: PluginError | undefined
   private finished: readonly Row[] = []
   private readonly probe: OpenProbe
@@ -47,6 +51,7 @@ class Watching {
 
   readonly start = Effect.fnUntraced({ self: this }, function* (this: Watching, run: RunLength) {
     this.run = run
+    this.started = true
     const steps = yield* this.guard(
       Effect.try({
         try: () => [...this.probe.steps(this.observer.options, run)].sort((a, b) => a - b),
@@ -82,7 +87,11 @@ class Watching {
     if (!this.wants(step)) return
     const rows = yield* this.guard(this.effect(() => this.probe.observe(view, this.context())))
     if (rows === undefined) return
-    yield* this.guard(writeFolder(this.folder(step), (folder) => anyObservations.write(folder, rows)))
+    const kind = this.observer.gives as unknown as typeof anyObservations
+    const written = writeFolder(this.folder(step), (folder) => kind.write(folder, rows))
+    const failed = (error: FileError | InvalidInput) =>
+      new UnitFailure({ outcome: "failed", reason: error.message, step })
+    if ((yield* this.guard(Effect.as(Effect.mapError(written, failed), true))) === undefined) return
     this.seen.add(step)
   })
 
@@ -99,10 +108,16 @@ class Watching {
       const unseen = [...this.steps].some((step) => !this.seen.has(step))
       if (
         this.failure === undefined &&
-        (unseen || (ended !== undefined && this.probe.finish !== undefined))
+        (!this.started || unseen || (ended !== undefined && this.probe.finish !== undefined))
       ) {
         this.failure =
-          ended ?? new UnitFailure({ outcome: "failed", reason: "the run skipped a step to observe" })
+          ended ??
+          new UnitFailure({
+            outcome: "failed",
+            reason: this.started
+              ? "the run skipped a step to observe"
+              : "expected a run that can be watched, found a plugin that never starts its observers",
+          })
       }
       const rows: Row[] = []
       for (const step of this.steps) {
@@ -128,7 +143,14 @@ class Watching {
     return Effect.suspend(() => {
       const observed = body()
       return Effect.isEffect(observed) ? observed : Effect.succeed(observed)
-    })
+    }).pipe(
+      Effect.filterOrFail(
+        // Plugins run without a type check: a `return` may be missing.
+        (rows) => Array.isArray(rows),
+        (rows) =>
+          new UnitFailure({ outcome: "failed", reason: `expected a list of rows, found ${String(rows)}` }),
+      ),
+    )
   }
 
   /** Records the failure of `body`, a thrown exception included, so that it does not end the run. */

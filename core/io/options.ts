@@ -109,15 +109,23 @@ export const settingText = (value: unknown): string => {
 }
 
 /** A narrowed object with defaults is a morph, whose input side declares the options. */
-const propertiesOf = (schema: type.Any): readonly Property[] => {
-  // arktype types `props` only if the object's own type is known, but this may be any plugin's.
-  const node = schema as unknown as TypeNode
-  return (node.inner.in ?? node).props ?? []
+const propertiesOf = (node: TypeNode): readonly Property[] => (node.inner.in ?? node).props ?? []
+
+/** arktype types its nodes only if the object's own type is known, but this may be any plugin's. */
+const nodeOf = (schema: type.Any) => schema as unknown as TypeNode
+
+/** The options of the innermost object on this path: those of `steps` for `steps.at`. */
+const siblingsOf = (node: TypeNode, path: readonly PropertyKey[]): readonly Property[] => {
+  // The branches of a union have different options; arktype's own message fits better.
+  if ((node.branches ?? []).length > 1) return []
+  if (path.length <= 1) return propertiesOf(node)
+  const property = propertiesOf(node).find(({ key }) => key === path[0])
+  return property === undefined ? [] : siblingsOf(property.value, path.slice(1))
 }
 
 /** The options that an arktype of an object declares. */
 export const describeOptions = (schema: type.Any): readonly OptionDescription[] =>
-  propertiesOf(schema).map((property) => {
+  propertiesOf(nodeOf(schema)).map((property) => {
     const name = String(property.key)
     const expected = inWords(property.value)
     if (property.kind === "required") return { name, expected, fallback: undefined }
@@ -132,16 +140,19 @@ const textsOf = ({ branches = [] }: TypeNode): readonly string[] =>
 
 /** The message for an error of one option: its name, what was expected and what was found. */
 export const optionProblem = (schema: type.Any, error: type.errors[number]): string => {
-  const { code, data, message, path } = error
-  const name = String(path[0])
-  const property = propertiesOf(schema).find(({ key }) => key === name)
-  if (path.length === 1 && property === undefined && code === "predicate") {
+  const { code, data, message } = error
+  const path = [...error.path]
+  const siblings = siblingsOf(nodeOf(schema), path)
+  const property = siblings.find(({ key }) => key === path.at(-1))
+  if (property === undefined && siblings.length > 0 && code === "predicate") {
+    const dotted = (key: PropertyKey) => [...path.slice(0, -1), key].map(String).join(".")
     return unknownName(
       "option",
-      name,
-      propertiesOf(schema).map(({ key }) => String(key)),
+      dotted(path.at(-1)!),
+      siblings.map(({ key }) => dotted(key)),
     )
   }
+  const name = String(path[0])
   if (path.length !== 1 || property === undefined) return withValue(message, code, data)
   if (code === "required") return `${name} must be given (${inWords(property.value)})`
   const texts = textsOf(property.value)

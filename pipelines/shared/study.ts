@@ -67,13 +67,13 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
 }
 
 /** The fraction of the updates that warm up: 0.3 of 3 epochs in the paper. */
-const warmupFraction = 0.1
+const warmupRatio = 0.1
 
 export const study = (settings: StudySettings) => {
   const { title, provenance, data, arms, samples, watched, batchSize, epochs } = settings
   const sizes = {
     ...(batchSize === undefined ? {} : { batchSize }),
-    ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupFraction }),
+    ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupRatio }),
   }
 
   const checkpoints = new Map(arms.map(({ name, checkpoint }) => [name, checkpoint]))
@@ -92,7 +92,7 @@ export const study = (settings: StudySettings) => {
   const watchedRuns = runs
     .filter(
       ({ labels: { arm, lr } }) =>
-        watched.arms.some((name) => name === arm) && watched.lr.some((rate) => rate === lr),
+        watched.arms.some((name) => name === arm) && watched.lr.some((value) => value === lr),
     )
     .map(({ labels, members }) => ({
       labels,

@@ -4,15 +4,10 @@ import { type AddonUnavailable, addonPath } from "./native/build.ts"
 
 const name = "native"
 
-const unavailable = ({ reason, remedy, detail }: AddonUnavailable) =>
-  Effect.gen(function* () {
-    if (detail !== undefined) yield* Effect.logDebug(detail)
-    return yield* new BackendUnavailable({
-      backend: name,
-      reason,
-      remedy: `${remedy}, or choose the backend wasm`,
-    })
-  })
+const unavailable = ({ reason, remedy }: AddonUnavailable) =>
+  Effect.fail(
+    new BackendUnavailable({ backend: name, reason, remedy: `${remedy}, or choose the backend wasm` }),
+  )
 
 /** Kasosei's own engine in C++: vectors as wide as the processor supports, on several threads. */
 export const native = backend({

@@ -10,8 +10,8 @@ import type { BertConfig } from "./config.ts"
  * what it needs later to its scratch folder.
  *
  * A probe may read everything and must change nothing: it does not replace or dispose of parameters, it disposes of
- * the tensors that it creates (`tf.tidy`), and it draws random numbers from `stream`. So no probe can change the run
- * or another probe.
+ * the tensors that it creates (`tf.tidy`), and it draws random numbers from `stream`. Nothing enforces this: on some
+ * backends, writing into the array that `dataSync` gives changes a parameter.
  *
  * ```ts
  * // The mean log-likelihood of 16 training examples, the same at every step and in every arm:

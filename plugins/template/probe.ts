@@ -1,6 +1,6 @@
 import { type } from "arktype"
 import { cost } from "../../core/api/cost.ts"
-import { probe } from "../../core/api/plugin.ts"
+import { probe } from "../../core/api/probe.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { layerOf } from "../model/parameters.ts"

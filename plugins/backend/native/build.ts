@@ -21,8 +21,6 @@ const sourceFolder = fileURLToPath(new URL("source", import.meta.url))
 export class AddonUnavailable extends Data.TaggedError("AddonUnavailable")<{
   readonly reason: string
   readonly remedy: string
-  /** The compiler's first error. */
-  readonly detail?: string
 }> {
   override get message() {
     return `${this.reason}; ${this.remedy}`
@@ -92,9 +90,10 @@ const cacheFolder = (): string => {
   return join(isAbsolute(given) ? given : join(homedir(), ".cache"), "kasosei", "native")
 }
 
+/** The first line in which the compiler reports an error, or else the first of all. */
 const firstErrorOf = (cause: unknown): string => {
   const text = cause instanceof Error && "stderr" in cause ? String(cause.stderr) : String(cause)
-  return text.split("\n").find((line) => /error/i.test(line)) ?? text.split("\n", 1)[0] ?? ""
+  return (text.split("\n").find((line) => /error/i.test(line)) ?? text.split("\n", 1)[0] ?? "").trim()
 }
 
 /** Compiles in a temporary folder beside `path`, and moves the finished addon there in one step. */
@@ -155,11 +154,10 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
     })
   }
   const flags = flagsFor(target)
-  const failed = (path: string, detail: string) =>
+  const failed = (path: string, firstError: string) =>
     new AddonUnavailable({
-      reason: `${compiler.program} could not build the addon`,
-      remedy: `show the compiler's error with --log-level debug; delete ${path} to try again`,
-      detail,
+      reason: `${compiler.program} could not build the addon (${firstError})`,
+      remedy: `delete ${path} to try again`,
     })
   const attempt = Effect.tryPromise({
     try: async () => {
@@ -176,7 +174,7 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
           fs.writeFile(failure, firstErrorOf(cause)),
         )
       })
-      return existsSync(path) ? { path } : { failure, detail: await fs.readFile(failure, "utf8") }
+      return existsSync(path) ? { path } : { failure, firstError: await fs.readFile(failure, "utf8") }
     },
     catch: (cause) =>
       new AddonUnavailable({
@@ -185,6 +183,6 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
       }),
   })
   const built = yield* attempt
-  if (built.path === undefined) return yield* failed(built.failure, built.detail)
+  if (built.path === undefined) return yield* failed(built.failure, built.firstError)
   return built.path
 })

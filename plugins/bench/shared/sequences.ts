@@ -53,7 +53,7 @@ const randomMaterial = (lengths: Lengths, { count, maxLength }: Wanted): Materia
 
 const readTokenizer = Effect.fnUntraced(function* (path: string | undefined) {
   if (path === undefined) {
-    const problems = ["tokenizer must be given with a file of texts: a vocab.txt or a tokenizer.json"]
+    const problems = ["--tokenizer must be given with a file of texts: a vocab.txt or a tokenizer.json"]
     return yield* new InvalidInput({ what: "bench", problems })
   }
   return yield* readVocabulary(path)

@@ -20,7 +20,7 @@ interface Measured {
   readonly batches: readonly Sequences[]
   readonly predictions: number
   readonly optimiser: Optimiser
-  readonly loss: (step: number) => tf.Scalar
+  readonly loss: (update: number) => tf.Scalar
 }
 
 const lr = 1e-5

@@ -48,8 +48,9 @@ export const vocabularyProblems = Effect.fnUntraced(function* (
   const other = tokens.findIndex((token, id) => token !== vocabulary.tokens[id])
   if (other >= 0 || tokens.length !== vocabulary.tokens.length) {
     const at = other >= 0 ? other : tokens.length
+    const shown = (token: string | undefined) => (token === undefined ? "absent" : JSON.stringify(token))
     problems.push(
-      `vocabulary is not the checkpoint's: token ${at} is ${JSON.stringify(vocabulary.tokens[at])}, but ${JSON.stringify(tokens[at])} on line ${at + 1} of ${path}`,
+      `vocabulary is not the checkpoint's: token ${at} is ${shown(vocabulary.tokens[at])}, but ${shown(tokens[at])} on line ${at + 1} of ${path}`,
     )
   }
   return problems

@@ -104,6 +104,18 @@ describe("--plan", () => {
     ])
     expect(existsSync(out)).toBe(false)
   })
+
+  test("names the runs that are replayed for new steps of a probe", async () => {
+    const out = freshOut()
+    await command(sample(out, ["seeds=1"], []))
+    const { stdout } = await command(sample(out, ["seeds=1", "observe=2"], ["--plan"]))
+    const rows = stdout.split("\n").map((line) => line.split(/ {2,}/))
+    expect(rows.filter(([stage]) => stage === "finetune")).toEqual([
+      ["finetune", "sample-walk lr=1", "1", "replayed for its probes", "5.0 MFLOP"],
+      ["finetune", "sample-walk lr=2", "1", "replayed for its probes", "5.0 MFLOP"],
+    ])
+    expect(rows[0]).toEqual(["sample: 6 units, 3 to do in 3 jobs"])
+  }, 10_000)
 })
 
 describe("exit codes", () => {
@@ -226,6 +238,12 @@ describe("input that is refused", () => {
       "const a = 1\n\nthrow new Error('no ' + a)",
       "it threw an error while loading: Error: no 1 (line 3)",
     ],
+    // arktype throws what it cannot parse many calls below the file.
+    "default.ts": [
+      `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
+export default type({ lr: 'number > 0 = 3e-4' })`,
+      "it threw an error while loading: ParseError: '3e-4' is unresolvable (line 2)",
+    ],
     "unreadable.ts": ["\nexport default = {", "it threw an error while loading"],
     "nothing.ts": ["const a = 1", "it exports nothing; expected `export default pipeline({ … })`"],
     "named.ts": ["export const a = 1", "it exports a, but has no default export"],
@@ -265,7 +283,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
     const file = join(root, "file")
     writeFileSync(file, "")
     await Promise.all([
-      refused(sample(out, [], ["--backend", "gpu"]), "--backend gpu: there is no such backend"),
+      refused(sample(out, [], ["--backend", "gpu"]), "--backend: there is no backend gpu; did you mean cpu?"),
       refused(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?"),
       refused(sample(out, ["count=0"]), "sample-source: count must be"),
       refused(sample(file), `cannot make ${file}: a file with that name already exists`),

@@ -123,6 +123,13 @@ describe("refused, with the file and what to do", () => {
     expect(await names(benches(folder))).toEqual(["twin"])
   })
 
+  test.each(["Weight Norm", "weight_norm", "-norm", ""])("the name %j", async (name) => {
+    const folder = project({ "probe/a.ts": pluginText(name, "probe") })
+    expect(await refusal(plugins(folder))).toBe(
+      `plugins/probe/a.ts: expected a name in lower case with hyphens, found ${JSON.stringify(name)}`,
+    )
+  })
+
   test("a plugin in the folder of another stage", async () => {
     const folder = project({ "probe/table.ts": pluginText("table", "report") })
     expect(await refusal(plugins(folder))).toBe(
@@ -164,9 +171,7 @@ describe("backendNamed", () => {
     for (const { name, check } of better) expect(await refusal(check)).toContain(`the backend ${name}`)
   })
 
-  test("refuses another name with those that there are", async () => {
-    expect(await refusal(backendNamed("gpu"))).toBe(
-      "--backend gpu: there is no such backend; expected one of auto, native, tensorflow, wasm, cpu",
-    )
+  test("refuses an unknown name with the one that was probably meant", async () => {
+    expect(await refusal(backendNamed("gpu"))).toBe("--backend: there is no backend gpu; did you mean cpu?")
   })
 })

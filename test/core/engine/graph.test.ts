@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { cost } from "../../../core/api/cost.ts"
+import { type Cost, cost } from "../../../core/api/cost.ts"
 import type { Targets } from "../../../core/api/pipeline.ts"
 import { cohort } from "../../../core/api/pipeline.ts"
 import { plugin } from "../../../core/api/plugin.ts"
@@ -112,4 +112,51 @@ test("wrong wiring is reported by plugin and input, with what was expected and w
     "the target empty: expected a plugin's result, found an empty list",
     "sample-watch: run: expected a plugin's result, found null",
   ])
+})
+
+/** A plugin with this estimate, which reads nothing and is never run. */
+const estimating = (name: string, estimate: () => { artifact: { size: number }; cost: Cost }) =>
+  plugin({
+    name,
+    stage: "data",
+    version: 1,
+    module: import.meta.url,
+    summary: name,
+    options: type({ "+": "reject" }),
+    takes: {},
+    gives: Vocabulary,
+    usesBackend: false,
+    estimate,
+    run: () => Effect.die("never run"),
+  })
+
+const problemsOf = async (targets: Targets) =>
+  (await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))).problems
+
+test.each([
+  ["flops", Number.NaN],
+  ["memory", Number.POSITIVE_INFINITY],
+  ["disk", -1],
+  ["scratch", undefined as unknown as number],
+])("an estimate whose %s is %p is refused before anything runs", async (part, value) => {
+  const wrong = estimating("wrong", () => ({ artifact: { size: 0 }, cost: cost({ [part]: value }) }))
+  expect(await problemsOf({ wrong: wrong({}) })).toEqual([
+    `wrong: its estimate is wrong: expected ${part} >= 0, found ${value}`,
+  ])
+})
+
+test("an estimate that throws is reported with its plugin and the line", async () => {
+  const broken = estimating("broken", () => {
+    throw new TypeError("no such size")
+  })
+  const [problem, ...others] = await problemsOf({ broken: broken({}) })
+  expect(problem).toStartWith("broken: its estimate failed: TypeError: no such size (at ")
+  expect(problem).toContain(import.meta.file)
+  expect(others).toEqual([])
+})
+
+test("two plugins with the same name are refused", async () => {
+  const fine = () => ({ artifact: { size: 0 }, cost: cost({}) })
+  const targets = { one: estimating("twin", fine)({}), two: estimating("twin", fine)({}) }
+  expect(await problemsOf(targets)).toEqual(["twin: two plugins have this name; rename one of them"])
 })

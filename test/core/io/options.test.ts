@@ -43,6 +43,17 @@ test("all problems are reported at once, each with what was found", () => {
   ])
 })
 
+test("an unknown option within another is refused with the name that was probably meant", () => {
+  const schema = type({ "+": "reject", steps: { "+": "reject", at: "number[]", last: "boolean = false" } })
+  const found = (given: unknown) => optionProblems(schema, schema(given) as type.errors)
+  expect(found({ steps: { at: [1], lsat: true } })).toEqual([
+    "there is no option steps.lsat; did you mean steps.last?",
+  ])
+  expect(found({ steps: { at: [1], colour: 1 } })).toEqual([
+    "there is no option steps.colour; known: steps.at, steps.last",
+  ])
+})
+
 test("types are described in words", () => {
   const words = (schema: type.Any) => describeOptions(type({ option: schema }))[0]!.expected
   expect(words(type("string"))).toBe("text")

@@ -43,12 +43,12 @@ const noiseOf = (iteration: number, size: number) =>
 /** ½ Σ w² + Σ noise · w: its gradient is w + noise. */
 const noisyLoss =
   (parameters: Parameters) =>
-  (step: number): tf.Scalar =>
+  (update: number): tf.Scalar =>
     tf.tidy(() =>
       parameters.names
         .map((name) => parameters.get(name))
         .map((w): tf.Scalar => {
-          const noise = tf.tensor(noiseOf(step, w.size), w.shape)
+          const noise = tf.tensor(noiseOf(update, w.size), w.shape)
           return tf.sum(tf.add(tf.mul(tf.square(w), 0.5), tf.mul(w, noise)))
         })
         .reduce((sum, next) => tf.add(sum, next)),
@@ -231,9 +231,9 @@ describe("a training that is stopped", () => {
     const visited: number[] = []
     const parameters = freshParameters()
     const noisy = noisyLoss(parameters)
-    const loss = (step: number) => {
-      computed.push(step)
-      return noisy(step)
+    const loss = (update: number) => {
+      computed.push(update)
+      return noisy(update)
     }
     const at = (step: number) => Effect.sync(() => visited.push(step))
     const metrics = await Effect.runPromise(train(trainingOf(parameters, { loss, at })).pipe(silent, quiet))
@@ -269,9 +269,9 @@ describe("a training that is stopped", () => {
     const parameters = freshParameters()
     const noisy = noisyLoss(parameters)
     let computed = 0
-    const loss = (step: number) => {
+    const loss = (update: number) => {
       computed++
-      return noisy(step % steps)
+      return noisy(update % steps)
     }
     const endless = trainingOf(parameters, { loss, learningRates: new Float64Array(1e6).fill(1e-6) })
     await Effect.runPromise(
@@ -354,10 +354,10 @@ describe("a training that is stopped", () => {
 })
 
 describe("a training that diverges", () => {
-  const failing = (loss: (parameters: Parameters, step: number) => tf.Scalar) => {
+  const failing = (loss: (parameters: Parameters, update: number) => tf.Scalar) => {
     const parameters = freshParameters()
     return Effect.runPromise(
-      train(trainingOf(parameters, { loss: (step) => loss(parameters, step) })).pipe(
+      train(trainingOf(parameters, { loss: (update) => loss(parameters, update) })).pipe(
         silent,
         Effect.flip,
         Effect.ensuring(Effect.sync(() => parameters.dispose())),

@@ -89,10 +89,10 @@ describe("a run", () => {
     const { run: done } = await run({ data, options: { lr: 1e-30, dropout: 0 } })
     const { loss: expected } = await atStart(
       (view) => {
-        const losses = Array.from({ length: 18 }, (_, step) => {
-          const order = permutation(stream(1, "order"), 21, Math.floor(step / 6))
-          const indices = order.subarray((step % 6) * 4, (step % 6) * 4 + 4)
-          expect(indices).toHaveLength(step % 6 === 5 ? 1 : 4)
+        const losses = Array.from({ length: 18 }, (_, update) => {
+          const order = permutation(stream(1, "order"), 21, Math.floor(update / 6))
+          const indices = order.subarray((update % 6) * 4, (update % 6) * 4 + 4)
+          expect(indices).toHaveLength(update % 6 === 5 ? 1 : 4)
           const loss = lossOf(view, data.train, indices)
           const value = loss.dataSync()[0]!
           loss.dispose()

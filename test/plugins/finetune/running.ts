@@ -5,7 +5,7 @@ import type { AnyPlugin, PluginError } from "../../../core/api/plugin.ts"
 import { Progress } from "../../../core/api/progress.ts"
 import { Checkpoint, type CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Examples, Split } from "../../../core/artifacts/examples.ts"
-import type { Row } from "../../../core/artifacts/observations.ts"
+import { anyObservations, type Row } from "../../../core/artifacts/observations.ts"
 import type { RunGiven } from "../../../core/artifacts/run.ts"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { type Observer, watching } from "../../../core/engine/watch.ts"
@@ -107,6 +107,7 @@ export const observer = (
   observe: (view: ClassifierView) => Row,
 ): Omit<Observer, "scratch"> => ({
   key,
+  gives: anyObservations,
   options: {},
   probe: {
     steps: () => steps,

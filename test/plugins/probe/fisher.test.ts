@@ -48,6 +48,7 @@ const watching = (options: Readonly<Record<string, unknown>> = {}) => ({
   key: "fisher",
   options: completed(fisher, { samples: 5, ...options }),
   probe: fisher.probe!,
+  gives: fisher.gives,
 })
 
 const ended = (setting: Partial<Setting>) =>

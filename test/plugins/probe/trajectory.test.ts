@@ -38,6 +38,7 @@ const watching = (options: Readonly<Record<string, unknown>> = {}) => ({
   key: "trajectory",
   options: completed(trajectory, options),
   probe: trajectory.probe!,
+  gives: trajectory.gives,
 })
 
 const rowsOf = async (setting: Partial<Setting>): Promise<readonly TrajectoryRow[]> => {

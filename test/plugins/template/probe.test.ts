@@ -21,7 +21,12 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 /** The probe's rows of a run of 6 steps, and the norms of the same layers computed by tfjs. */
 const watched = async (scratch: string, at: readonly number[]) => {
   const options = completed(templateProbe, { steps: { at } })
-  const probe = { key: "seen", options, probe: templateProbe.probe! }
+  const probe = {
+    key: "seen",
+    options,
+    probe: templateProbe.probe!,
+    gives: templateProbe.gives,
+  }
   const norms = observer("norms", at, ({ step, blocks, parameters }) => {
     const layers = ["layer.0", "layer.1"].map((block) =>
       tf.tidy(() => {

@@ -59,7 +59,6 @@ class Scratch {
     }
     return memory;
   }
-  double* doubles(int64_t count) { return reinterpret_cast<double*>(floats(2 * count)); }
 
  private:
   float* memory = nullptr;

@@ -71,11 +71,6 @@ inline float sum_lanes(Floats value) {
     for (int i = 0; i < width; i++) part[i] += part[i + width];
   return part[0];
 }
-inline float largest_lane(Floats value) {
-  float largest = value[0];
-  for (int i = 1; i < lanes; i++) largest = value[i] > largest ? value[i] : largest;
-  return largest;
-}
 
 // Calls body(i, count) for i = 0, lanes, 2 lanes, …: count is `lanes`, as a compile-time constant, except in the last
 // call, where it is the remainder.

@@ -86,7 +86,7 @@ const trained = async (backend: Backend, computing: Partial<ComputeSettings>, se
 }
 
 const meanDistance = (left: readonly number[], right: readonly number[]): number =>
-  left.reduce((sum, loss, step) => sum + Math.abs(loss - right[step]!), 0) / left.length
+  left.reduce((sum, loss, update) => sum + Math.abs(loss - right[update]!), 0) / left.length
 
 describe.skipIf(!nativeBuilds)("a training on native", () => {
   test("follows that on wasm, and gives the same ranks up to 1", async () => {
