@@ -1,4 +1,4 @@
-/** `bun run bench JOB`: measures how fast this machine runs one of the framework's jobs, with its own code. */
+/** `bun run bench JOB`: measures how fast a job of the framework runs here, with the framework's own code. */
 import { type } from "arktype"
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"

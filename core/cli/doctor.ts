@@ -27,8 +27,8 @@ export const doctorCommand = Command.make(
     const say = (line: string) => {
       if (!json) process.stdout.write(`${line}\n`)
     }
-    const asked = wanted === "all" ? yield* backends() : [yield* backendNamed(wanted)]
-    const states = yield* Effect.forEach(asked, (backend) =>
+    const chosen = wanted === "all" ? yield* backends() : [yield* backendNamed(wanted)]
+    const states = yield* Effect.forEach(chosen, (backend) =>
       Effect.map(Effect.result(tryOut(backend)), (result) => ({
         backend,
         problem: Result.isFailure(result) ? result.failure.message : null,

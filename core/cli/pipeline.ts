@@ -153,7 +153,7 @@ export const pipelineCommand = Command.make(
   ]),
 )
 
-/** Adds the assignments: an error of a plugin names its option, not the parameter that this came from. */
+/** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
 const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
   error instanceof InvalidInput && assignments.length > 0
     ? new InvalidInput({
