@@ -1,8 +1,8 @@
 /**
  * bun run pipeline mini.ts --set rte=DIR --set corpus=FILE --set vocabulary=FILE
  *
- * The study on real input where no pretrained weights are to be had: a BERT from scratch by masked-language modelling
- * on Wikipedia sentences, further trained by SimCSE, fine-tuned on RTE. Gives figures 1 to 4 and tables 1 and 2.
+ * The study on real input without pretrained weights: a BERT trained from scratch by masked-language modelling on
+ * Wikipedia sentences, further trained by SimCSE, fine-tuned on RTE. Gives figures 1 to 4 and tables 1 and 2.
  *
  * With its defaults (size tiny) it takes 6 minutes on 2 cores of an EPYC with the backend native, about an hour with
  * wasm. A glance at everything takes 15 seconds with native and 2 minutes with wasm:

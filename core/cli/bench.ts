@@ -1,4 +1,4 @@
-/** `bun run bench JOB`: how fast this machine does a job of the product, by the product's own code. */
+/** `bun run bench JOB`: measures how fast a job of the framework runs here, with the framework's own code. */
 import { type } from "arktype"
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -12,18 +12,18 @@ import { computeFlags, computeSettingsOf } from "./compute-flags.ts"
 
 const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
 
-/** `bench`, with a subcommand for each file of `plugins/bench`. */
+/** The command `bench`, with a subcommand for each file of `plugins/bench`. */
 export const benchCommand = Effect.map(Effect.suspend(benches), (found) =>
   Command.make("bench").pipe(
-    Command.withDescription("Measure how fast this machine does one of the framework's jobs"),
+    Command.withDescription("Measure how fast this machine runs one of the framework's jobs"),
     Command.withSubcommands(found.map(commandOf)),
   ),
 )
 
-/** `bench` in the list of commands. */
+/** The command `bench` without its subcommands, for the list of commands. */
 export const benchOutline = Effect.succeed(
   Command.make("bench").pipe(
-    Command.withDescription("Measure how fast this machine does one of the framework's jobs"),
+    Command.withDescription("Measure how fast this machine runs one of the framework's jobs"),
   ),
 )
 
@@ -68,9 +68,9 @@ const commandOf = (bench: Bench) =>
 
 interface Measured {
   readonly job: BenchJob
-  /** Seconds of each step but the first, which warms up; rising. */
+  /** Seconds of each step except the first, which warms up; ascending. */
   readonly seconds: readonly number[]
-  /** Of products of matrices alone, GFLOP/s. */
+  /** The rate of matrix products alone, GFLOP/s. */
   readonly peak: number
 }
 
@@ -82,11 +82,11 @@ const measure = Effect.fnUntraced(function* (job: BenchJob) {
   return { job, seconds: seconds.sort((a, b) => a - b), peak } satisfies Measured
 })
 
-/** Rows of the square matrices that the peak is measured with, and how often; the best counts. */
+/** The peak is the best of this many products of square matrices with this many rows. */
 const peakSize = 2048
 const peakRuns = 5
 
-/** What the running backend reaches in one large product, GFLOP/s. */
+/** What the active backend reaches in one large product, GFLOP/s. */
 const productPeak = async (): Promise<number> => {
   const tf = await import("@tensorflow/tfjs-core")
   const factors = tf.tidy(() => [
@@ -97,7 +97,7 @@ const productPeak = async (): Promise<number> => {
   for (let run = 0; run < peakRuns; run++) {
     const began = performance.now()
     const product = tf.matMul(factors[0]!, factors[1]!)
-    // A backend may compute only what is read.
+    // A backend may compute lazily, only what is read.
     tf.tidy(() => product.flatten().slice(0, 1).dataSync())
     best = Math.min(best, performance.now() - began)
     product.dispose()
@@ -129,7 +129,7 @@ const reportOf = (
     gflops: rounded(gflops, 4),
     product_peak_gflops: rounded(peak, 4),
     of_peak: rounded(gflops / peak, 3),
-    // Kibibytes.
+    // `maxRSS` is in kibibytes.
     peak_rss_mib: Math.round(process.resourceUsage().maxRSS / 1024),
   }
 }

@@ -1,4 +1,4 @@
-/** The commands `pipeline`, `doctor`, `bench`, `plugins` and `new`, and how their command line is answered. */
+/** Runs the commands `pipeline`, `doctor`, `bench`, `plugins` and `new` from a command line. */
 import { Effect } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { version } from "../io/project.ts"
@@ -15,14 +15,14 @@ const commands = [pipelineCommand, doctorCommand, pluginsCommand, newCommand] as
 /**
  * Runs a command line.
  *
- * @param args what follows the name of the program
- * @param output where help and mistakes in the command line are written
+ * @param args the arguments after the name of the program
+ * @param output receives help and usage errors
  */
 export const runCommandLine = Effect.fn("runCommandLine")(function* (
   args: readonly string[],
   output: Output,
 ) {
-  // The measurements are looked up only where one is asked for: they import what they measure.
+  // Benches are loaded only for the command `bench`: they import what they measure.
   const bench = yield* args[0] === "bench" ? benchCommand : benchOutline
   const command = Command.make("kasosei").pipe(
     Command.withDescription(

@@ -1,10 +1,10 @@
-/** How tensors are computed: options that commands share. */
+/** Flags that commands share: how tensors are computed. */
 import { availableParallelism } from "node:os"
 import { Option } from "effect"
 import { Flag } from "effect/cli"
 import { type ComputeSettings, precisions } from "../tensor/backend.ts"
 
-/** A flag whose value is a whole number, 1 to 1024. */
+/** A flag whose value is an integer from 1 to 1024. */
 export const countFlag = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withMetavar("N"),
@@ -25,7 +25,7 @@ export const computeFlags = {
     Flag.withDescription("Tensor backend: auto, or one that `bun run doctor` lists (default: auto)"),
     Flag.withDefault("auto"),
   ),
-  threads: countFlag("threads", "Threads per job (default: the cores, shared among the jobs)"),
+  threads: countFlag("threads", "Threads per job (default: all cores, shared among the jobs)"),
   precision: Flag.Literals("precision", precisions).pipe(
     Flag.withMetavar(precisions.join("|")),
     Flag.withDescription(
@@ -35,7 +35,7 @@ export const computeFlags = {
   ),
 }
 
-/** How each of several processes computes: with the threads asked for, or else its share of the cores. */
+/** How each of several processes computes: with the requested threads or, by default, its part of the cores. */
 export const computeSettingsOf =
   ({
     threads,

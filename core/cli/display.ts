@@ -1,6 +1,6 @@
 /**
- * What a person sees while a plan is carried out, on standard error. On a terminal: a few live lines at the
- * bottom, redrawn in place, with everything else printed above them. Elsewhere: plain lines only.
+ * What is displayed on standard error while a plan runs. On a terminal: a few live lines at the bottom, redrawn in
+ * place, with everything else printed above them. Elsewhere: plain lines only.
  */
 import { Effect } from "effect"
 import { CliOutput } from "effect/cli"
@@ -13,24 +13,24 @@ import { formatSeconds, plural } from "../io/format.ts"
 interface Running {
   readonly started: number
   progress: JobProgress | undefined
-  /** The last quarter that plain output reported. */
+  /** The last quarter of the job that plain output has reported. */
   quarter: number
 }
 
-/** Up, to the first of `lines` that were drawn, and everything from there on erased, with the ^C that a terminal echoes. */
+/** Moves up to the first of `lines` live lines and erases everything from there on, with the ^C that terminals echo. */
 const eraseLines = (lines: number): string => `\r${lines === 0 ? "" : `\x1b[${lines}A`}\x1b[0J`
 const hideCursor = "\x1b[?25l"
 const showCursor = "\x1b[?25h"
-/** A line that is too long all the same is cut at the edge of the screen instead of going on below. */
+/** A line that is still too long is cut off at the edge of the screen instead of wrapping. */
 const cutLines = "\x1b[?7l"
 const wrapLines = "\x1b[?7h"
 
-/** Milliseconds from one redrawing to the next. */
+/** Milliseconds between redraws. */
 const frame = 100
 const widestBar = 20
-/** Columns of a terminal that does not tell them. */
+/** Columns of a terminal that does not report them. */
 const defaultColumns = 80
-/** Jobs that run for longer than this, in milliseconds, report their progress in plain lines too. */
+/** Plain output includes the progress of jobs that run for longer than this, in milliseconds. */
 const plainAfter = 10_000
 
 export interface DisplayTarget {
@@ -40,7 +40,7 @@ export interface DisplayTarget {
   readonly write: (text: string) => unknown
 }
 
-/** Shows `text` on a terminal for as long as `effect` takes. */
+/** Displays `text` on a terminal while `effect` runs. */
 export const showing = <A, E, R>(
   target: DisplayTarget,
   text: string,
@@ -55,8 +55,8 @@ export const showing = <A, E, R>(
     : effect
 
 /**
- * A job in one line of `columns`: how far it has come, which it is, and what it says of itself. Where that does not
- * fit, the middle of its label is left out: the plugin stands at its start, the seed at its end.
+ * A job on one line of `columns` columns: its progress, label and note. If that does not fit, the middle of the label
+ * is left out: the plugin is at its start, the seed at its end.
  */
 export const progressLine = (label: string, progress: JobProgress | undefined, columns: number): string => {
   const { done, total, note } = progress ?? { done: 0, total: 0, note: "" }
@@ -127,7 +127,7 @@ export class Display {
     else this.onEnd(event.job, event.outcomes)
   }
 
-  /** Ends the live lines. */
+  /** Erases the live lines and stops redrawing them. */
   readonly close = (): void => {
     clearInterval(this.timer)
     if (this.target.isTTY) this.target.write(`${eraseLines(this.drawn)}${showCursor}`)
@@ -154,7 +154,7 @@ export class Display {
       running === undefined ? "" : ` ${formatSeconds((performance.now() - running.started) / 1000)}`
     const others = keysGivenBy(job).length - 1
     const failures = outcomes.flatMap((outcome) => (outcome.status === "done" ? [] : [outcome]))
-    // Units that were not started are reported once, at the end, with the one they waited for.
+    // Units that were not started are reported once, at the end, with the failed unit that they needed.
     if (failures.some(({ without }) => without !== undefined)) return
     const count = `[${this.ended}/${this.jobs}]`
     if (failures.length < outcomes.length) {
@@ -167,14 +167,14 @@ export class Display {
     }
   }
 
-  /** Redraws the live lines, in one piece so that they do not flicker, with `above` printed over them. */
+  /** Redraws the live lines, in one write so that they do not flicker, with `above` printed above them. */
   private draw(above = "") {
     const elapsed = formatSeconds((performance.now() - this.began) / 1000)
     const columns = this.target.columns || defaultColumns
     const running = [...this.running].map(([{ unit }, { progress }]) =>
       progressLine(unit.label, progress, columns),
     )
-    // What does not fit on the screen could not be erased again.
+    // Lines beyond the screen could not be erased again.
     const room = Math.max(1, (this.target.rows || 24) - 3)
     const hidden = running.length - room
     const lines = [

@@ -1,4 +1,4 @@
-/** `bun run doctor`: which backends work here, and whether they give the reference figures. */
+/** `bun run doctor`: shows which backends work here, and whether they reproduce the reference figures. */
 import { resolve } from "node:path"
 import { Effect, Result } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -15,11 +15,11 @@ export const doctorCommand = Command.make(
       Flag.atLeast(0),
     ),
     backend: Flag.String("backend").pipe(
-      Flag.withDescription("Compare on this backend only: all (those that work here), auto, or a name"),
+      Flag.withDescription("Backend to check: all, auto or a name (default: all)"),
       Flag.withDefault("all"),
     ),
     json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print what was found as JSON on standard output"),
+      Flag.withDescription("Print the findings as JSON on standard output"),
       Flag.withDefault(false),
     ),
   },
@@ -27,8 +27,8 @@ export const doctorCommand = Command.make(
     const say = (line: string) => {
       if (!json) process.stdout.write(`${line}\n`)
     }
-    const asked = wanted === "all" ? yield* backends() : [yield* backendNamed(wanted)]
-    const states = yield* Effect.forEach(asked, (backend) =>
+    const chosen = wanted === "all" ? yield* backends() : [yield* backendNamed(wanted)]
+    const states = yield* Effect.forEach(chosen, (backend) =>
       Effect.map(Effect.result(tryOut(backend)), (result) => ({
         backend,
         problem: Result.isFailure(result) ? result.failure.message : null,
@@ -77,18 +77,18 @@ export const doctorCommand = Command.make(
     { command: "bun run doctor", description: "Which backends work, and why the others do not" },
     {
       command: "bun run doctor --fixture test/fixtures/bert-2x32",
-      description: "Compare logits, gradients, Gram matrices and a short training with PyTorch's",
+      description: "Compare logits, gradients, Gram matrices and a short training run with PyTorch's",
     },
   ]),
 )
 
-/** Starts a backend and lets it multiply: a library that loads may still not compute. */
+/** Starts a backend and multiplies two matrices: a library that loads may still fail to compute. */
 const tryOut = Effect.fnUntraced(function* (backend: Backend) {
   yield* backend.check
   yield* startBackend(backend)
   const tf = yield* Effect.promise(() => import("@tensorflow/tfjs-core"))
   const product = tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).dataSync())
   if (product.some((value) => value !== 3)) {
-    return yield* Effect.fail(new Error(`${backend.name} computes 1·1 + 1·1 + 1·1 as ${product[0]}`))
+    return yield* Effect.fail(new Error(`expected 1·1 + 1·1 + 1·1 = 3, found ${product[0]}`))
   }
 })

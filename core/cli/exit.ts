@@ -1,8 +1,8 @@
 import { Data, Effect } from "effect"
 
 /**
- * The end of a command with an exit code: 1 where units failed or figures are off, 2 where the input was refused.
- * `message` is empty where everything was said already.
+ * Ends a command with an exit code: 1 if units failed, figures are off or no backend works; 2 if the input was refused.
+ * `message` is empty if everything has been reported already.
  */
 export class ExitCode extends Data.TaggedError("ExitCode")<{
   readonly code: number

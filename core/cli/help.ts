@@ -10,7 +10,7 @@ export interface PipelineHelp {
   readonly file: string
   readonly name: string
   readonly summary: string
-  /** In the order of the file, each with the comment that stands at it. */
+  /** In the order of the file, each with its comment there. */
   readonly parameters: readonly (OptionDescription & { readonly comment: string })[]
 }
 
@@ -58,7 +58,7 @@ const describedBy = ({ description }: { readonly description: Option.Option<stri
 
 const flagRow = (flag: HelpDoc.FlagDoc): Row => {
   const names = [`--${flag.name}`, ...flag.aliases].join(", ")
-  // The choices stand in the flag's type.
+  // The flag's type lists the choices.
   const text = describedBy(flag).replace(/ \(choices: .*\)$/, "")
   return [flag.type === "boolean" ? names : `${names} ${flag.type}`, [text]]
 }

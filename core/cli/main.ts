@@ -1,5 +1,5 @@
 #!/usr/bin/env bun
-/** The program: runs its command line, and tells how that ended. */
+/** The program: runs its command line and reports how that ended. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
@@ -8,8 +8,8 @@ import { fileError } from "../io/files.ts"
 import { runCommandLine } from "./command-line.ts"
 import { ExitCode } from "./exit.ts"
 
-/** A person's mistake gets one message; only a defect shows its stack. */
-const tell = (cause: Cause.Cause<unknown>): number => {
+/** Reports why a command ended and returns its exit code: one message for an error, a stack trace only for a bug. */
+const report = (cause: Cause.Cause<unknown>): number => {
   if (Cause.hasInterruptsOnly(cause)) return 130
   const error = Cause.findError(cause)
   if (Result.isFailure(error)) {
@@ -21,19 +21,19 @@ const tell = (cause: Cause.Cause<unknown>): number => {
     if (found.message !== "") process.stderr.write(`${found.message}\n`)
     return found.code
   }
-  // The presenter has told what is wrong with the command line.
+  // The presenter has reported the usage error.
   if (CliError.isCliError(found)) return 2
   process.stderr.write(`${found instanceof Error ? found.message : String(found)}\n`)
   return 2
 }
 
-// A reader that goes away (`| head -1`) stops nothing: what is computed is kept. A full disk is reported.
+// A reader that closes the pipe (`| head -1`) does not stop the work, whose results are kept. A full disk is an error.
 process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
   if (cause.code === "EPIPE") return
   process.stderr.write(`${fileError("write", "standard output", cause).message}\n`)
   process.exit(1)
 })
-// Nobody is there any more: what runs is stopped as by a signal, and saves its state.
+// The terminal is gone: stop as on a signal, so that running jobs save their state.
 process.stderr.once("error", () => {
   process.stderr.on("error", () => {})
   process.kill(process.pid, "SIGTERM")
@@ -43,6 +43,6 @@ runCommandLine(process.argv.slice(2), process).pipe(
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,
-    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? 0 : tell(exit.cause)),
+    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? 0 : report(exit.cause)),
   }),
 )

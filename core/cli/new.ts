@@ -1,4 +1,4 @@
-/** `bun run new STAGE NAME`: a plugin and its test to start from. */
+/** `bun run new STAGE NAME`: writes a plugin and its test to start from. */
 import * as fs from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -42,20 +42,20 @@ use it in a file in pipelines/:
 )
 
 export interface NewPlugin {
-  /** The paths of the plugin and of its test in the project. */
+  /** The paths of the plugin and of its test, relative to the project. */
   readonly plugin: string
   readonly test: string
-  /** What the plugin is exported as. */
+  /** The name under which the plugin is exported. */
   readonly identifier: string
-  /** What must be given to it: its inputs, and its options without a default. */
+  /** What it requires: its inputs, and its options without a default. */
   readonly given: readonly string[]
 }
 
 /**
- * Writes the template of a stage under a new name, its test beside it: both files or none, and never over another one.
+ * Writes the template of a stage and its test under a new name: both files or neither, and never over an existing one.
  *
- * @throws InvalidInput where the name is none, is taken, or makes a file that does not load
- * @throws FileError
+ * @throws InvalidInput if the name is invalid, is taken, or makes a file that does not load
+ * @throws FileError if a template cannot be read or a file cannot be written
  */
 export const writePlugin: (
   project: string,
@@ -108,14 +108,14 @@ export const writePlugin: (
 
 const longestName = 40
 
-/** The plugin and its test, by their paths in the project; the templates are working plugins themselves. */
+/** The paths of the plugin and its test, and of their templates, which are a working plugin and test themselves. */
 const pathsOf = (stage: Stage, name: string) =>
   [
     { template: `plugins/template/${stage}.ts`, path: `plugins/${stage}/${name}.ts` },
     { template: `test/plugins/template/${stage}.test.ts`, path: `test/plugins/${stage}/${name}.test.ts` },
   ] as const
 
-/** A template as it stands in the folder of its stage, under its new name. */
+/** A template's text as it must be in the folder of its stage, under its new name. */
 const filled = (text: string, stage: Stage, name: string, identifier: string): string =>
   text
     .replaceAll(`plugins/template/${stage}.ts`, `plugins/${stage}/${name}.ts`)

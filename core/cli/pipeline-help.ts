@@ -1,14 +1,14 @@
-/** `bun run pipeline FILE --help`: what a pipeline is, and its parameters. */
+/** `bun run pipeline FILE --help`: describes a pipeline and its parameters. */
 import { Effect } from "effect"
 import { docCommentsOf } from "../engine/doc-comments.ts"
 import { findPipeline, loadPipeline } from "../engine/load.ts"
 import { describeOptions } from "../io/options.ts"
 import type { PipelineHelp } from "./help.ts"
 
-/** Flags without a value: what follows another flag is its value. */
+/** Flags without a value; what follows any other flag is its value. */
 const switches = ["--plan", "--json", "--help", "-h"]
 
-/** The pipeline file that a command line asks help about. */
+/** The pipeline file whose help a command line requests. */
 export const pipelineAskedAbout = (args: readonly string[]): string | undefined => {
   if (args[0] !== "pipeline" || !args.some((arg) => arg === "--help" || arg === "-h")) return undefined
   return args.find((arg, i) => {
@@ -18,7 +18,7 @@ export const pipelineAskedAbout = (args: readonly string[]): string | undefined 
   })
 }
 
-/** What the help of a pipeline file tells. */
+/** The content of the help of a pipeline file. */
 export const pipelineHelp = Effect.fn("pipelineHelp")(function* (file: string) {
   const path = yield* findPipeline(file)
   const { name, summary, parameters } = yield* loadPipeline(path)

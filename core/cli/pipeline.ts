@@ -1,4 +1,4 @@
-/** `bun run pipeline FILE`: plans a pipeline and carries out the plan. */
+/** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism, totalmem } from "node:os"
 import { join, resolve } from "node:path"
@@ -29,18 +29,18 @@ const flags = {
     ),
   ),
   plan: Flag.Boolean("plan").pipe(
-    Flag.withDescription("Show the units, which are done, and what the rest will cost; run nothing"),
+    Flag.withDescription("Show the units, which of them are done and what the rest will cost; run nothing"),
     Flag.withDefault(false),
   ),
   set: Flag.String("set").pipe(
     Flag.withMetavar("name=value"),
     Flag.withDescription(
-      "Set a parameter to a number, a text, a list (1e-5,2e-5) or a range (1..30); may be repeated",
+      "Set a parameter to a number, text, a list (1e-5,2e-5) or a range (1..30); may be repeated",
     ),
     Flag.atLeast(0),
   ),
   ...computeFlags,
-  jobs: countFlag("jobs", "Jobs side by side (default: one per core, as far as memory allows)"),
+  jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
   out: Flag.String("out").pipe(
     Flag.withMetavar("DIR"),
     Flag.withDescription("Folder for artifacts and reports (default: out)"),
@@ -143,17 +143,17 @@ export const pipelineCommand = Command.make(
     }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
   }),
 ).pipe(
-  Command.withDescription("Run a pipeline; what an earlier run finished is reused"),
+  Command.withDescription("Run a pipeline, reusing what earlier runs have finished"),
   Command.withExamples([
     { command: "bun run pipeline quickstart.ts", description: "The whole study at toy scale" },
     {
       command: "bun run pipeline paper.ts --plan --set seeds=1..5 --set lr=1e-5,2e-5",
-      description: "What part of the paper's study would cost",
+      description: "The cost of a part of the paper's study",
     },
   ]),
 )
 
-/** A plugin's objection names its own option, not the parameter that it came from. */
+/** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
 const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
   error instanceof InvalidInput && assignments.length > 0
     ? new InvalidInput({
@@ -162,36 +162,36 @@ const withAssignments = <E>(error: E, assignments: readonly string[]): E | Inval
       })
     : error
 
-/** Tells at once that a signal was received: the interruption that follows may take a minute. */
-const onSignal = (tell: () => void) =>
+/** Calls `notify` as soon as a signal arrives: the interruption that follows may take a minute. */
+const onSignal = (notify: () => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      process.once("SIGINT", tell)
-      process.once("SIGTERM", tell)
+      process.once("SIGINT", notify)
+      process.once("SIGTERM", notify)
     }),
     () =>
       Effect.sync(() => {
-        process.removeListener("SIGINT", tell)
-        process.removeListener("SIGTERM", tell)
+        process.removeListener("SIGINT", notify)
+        process.removeListener("SIGTERM", notify)
       }),
   )
 
-/** As many processes as there are cores and as four fifths of the memory hold; at least one. */
+/** One process per core, as long as they fit in four fifths of the memory; at least one. */
 const defaultProcesses = (memory: number): number =>
   Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * totalmem()) / Math.max(1, memory))))
 
-/** Warns before the start that the disk is too small; the estimate may be wrong, so nothing is refused. */
+/** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
   const { bavail, bsize } = yield* attempt("find the free space of", out, () => fs.statfs(out))
   const needed = plan.estimate.disk + plan.estimate.scratch
   if (needed > bavail * bsize) {
     process.stderr.write(
-      `warning: this run needs about ${formatBytes(needed)} in ${out}, where ${formatBytes(bavail * bsize)} are free\n`,
+      `warning: this run needs about ${formatBytes(needed)} in ${out}, but only ${formatBytes(bavail * bsize)} is free\n`,
     )
   }
 })
 
-/** Copies the finished pages among the targets to where a person looks for them, and writes the summary. */
+/** Copies the finished pages among the targets to the pipeline's own folder, and writes the summary there. */
 const publish = Effect.fnUntraced(function* (folder: string, plan: Plan, summary: Summary) {
   const store = yield* Store
   const missing = new Set(summary.failures.map(({ unit }) => unit.key))

@@ -1,4 +1,4 @@
-/** A plan as text: the units by cohort, what is there already, and what the rest will spend. */
+/** A plan as text: the units by cohort, what is done already, and what the rest will cost. */
 
 import { type Stage, stages } from "../api/stage.ts"
 import type { Unit } from "../engine/graph.ts"
@@ -11,7 +11,7 @@ interface Group {
   units: Unit[]
 }
 
-/** The members of a cohort differ in their seed only and share a line. */
+/** The members of a cohort differ only in their seed and share a line. */
 const cohortOf = ({ label }: Unit): string => label.replace(/ seed=\d+$/, "")
 
 export const planLines = (name: string, plan: Plan): readonly string[] => {

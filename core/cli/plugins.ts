@@ -1,4 +1,4 @@
-/** `bun run plugins [NAME]`: what the files in the `plugins` folder declare, with options. */
+/** `bun run plugins [NAME]`: lists what the files in the `plugins` folder declare, with options. */
 import { fileURLToPath } from "node:url"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -18,7 +18,7 @@ export const pluginsCommand = Command.make(
   "plugins",
   {
     name: Argument.String("name").pipe(
-      Argument.withDescription("Only what has this name, such as fisher"),
+      Argument.withDescription("List only what has this name, such as fisher"),
       Argument.optional,
     ),
     json: Flag.Boolean("json").pipe(
@@ -78,7 +78,7 @@ const listOf = ({ plugins, backends, checks, benches }: Found) => ({
 
 type List = ReturnType<typeof listOf>
 
-/** A plugin, with the comments that stand at its options in its source, and in their order. */
+/** Describes a plugin; its options have the comments and the order of its source. */
 const describe = Effect.fnUntraced(function* (plugin: AnyPlugin) {
   const path = fileURLToPath(plugin.module)
   const comments = yield* Effect.promise(() => docCommentsOf(path, plugin.name, "options"))

@@ -1,11 +1,11 @@
-/** How help and mistakes in the command line are shown, instead of Effect's own way. */
+/** Displays help and usage errors, in place of Effect's own presenter. */
 import { Effect } from "effect"
 import type { CliOutput } from "effect/cli"
 import { pipelineNames } from "../engine/load.ts"
 import { helpText, type PipelineHelp, pipelineHelpText } from "./help.ts"
 import { alternatives, missingCommandLine, usageErrorLine } from "./usage-error.ts"
 
-/** The width of help where the terminal's is not known, and its largest. */
+/** The width of help if that of the terminal is unknown, and the largest width, in columns. */
 const defaultColumns = 80
 const mostColumns = 100
 
@@ -39,7 +39,7 @@ export const presenter = ({ stdout, stderr }: Output, pipeline?: PipelineHelp): 
           error._tag === "MissingArgument" && error.argument === "file"
             ? Effect.map(
                 pipelineNames,
-                (names) => `give a pipeline file: ${alternatives([...names, "a path"])}`,
+                (names) => `expected a pipeline file: ${alternatives([...names, "a path"])}`,
               )
             : Effect.succeed(usageErrorLine(error, event.helpDoc)),
         )

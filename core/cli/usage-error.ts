@@ -1,4 +1,4 @@
-/** What is wrong with a command line, in one line: what was given, what was expected, what may have been meant. */
+/** Usage errors in one line: what was expected, what was found, what was probably meant. */
 import { Option } from "effect"
 import type { CliError, HelpDoc } from "effect/cli"
 import { nearestName } from "../io/nearest-name.ts"
@@ -13,7 +13,7 @@ const orMeant = (name: string, known: readonly string[], otherwise: string): str
   return near === undefined ? otherwise : `did you mean ${near}?`
 }
 
-/** @param doc the help of the command that was started */
+/** @param doc the help of the command that was given */
 export const usageErrorLine = (error: CliError.NonShowHelpErrors, doc: HelpDoc.HelpDoc): string => {
   const flags = [...doc.flags, ...(doc.globalFlags ?? [])]
   const help = `${startOf(doc.commandPath ?? [])} --help`
@@ -43,10 +43,10 @@ export const usageErrorLine = (error: CliError.NonShowHelpErrors, doc: HelpDoc.H
   }
 }
 
-/** The line for a command that was started without the command that it expects. */
+/** The line for a command that was given without a subcommand. */
 export const missingCommandLine = (doc: HelpDoc.HelpDoc): string => {
   const start = startOf(doc.commandPath ?? [])
-  return `${start}: expected ${alternatives(commandsOf(doc))}; ${start} --help tells what they do`
+  return `${start}: expected ${alternatives(commandsOf(doc))}; ${start} --help describes them`
 }
 
 const commandsOf = ({ subcommands = [] }: HelpDoc.HelpDoc): readonly string[] =>
@@ -61,7 +61,7 @@ const invalidValueLine = (
   if (type !== undefined && value === "") return `${name} needs a value: ${name} ${type}`
   if (type === "boolean") return `${name} takes no value (was ${JSON.stringify(value)})`
   const times = /^(\d+) occurrences$/.exec(value)?.[1]
-  if (times !== undefined) return `${name} was given ${times} times; once was expected`
+  if (times !== undefined) return `expected ${name} once, found it ${times} times`
   const choices = expected.split(" | ").map((choice) => choice.replaceAll('"', ""))
   const near = nearestName(value, choices)
   return `${name} must be ${alternatives(choices)} (was ${JSON.stringify(value)})${near === undefined ? "" : `; did you mean ${near}?`}`

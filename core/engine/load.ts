@@ -75,7 +75,7 @@ export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
 export const loadPipeline = Effect.fn("loadPipeline")(function* (path: string) {
   const module = yield* Effect.tryPromise({
     try: (): Promise<Readonly<Record<string, unknown>>> => {
-      // An error of arktype's parser comes from more calls below the file than the 10 that are kept by default.
+      // arktype's parser throws more calls below the file than the 10 that a stack trace has by default.
       Error.stackTraceLimit = Math.max(Error.stackTraceLimit, 50)
       return import(pathToFileURL(path).href)
     },

@@ -59,7 +59,7 @@ const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
 /** The keys of the units that a job makes. */
 export const keysGivenBy = (job: Job): readonly string[] => unitsGivenBy(job).map(({ key }) => key)
 
-/** What a plan makes of a unit; a run that is replayed is run again for the probes that watch it. */
+/** The state of a unit in a plan. A replayed run is run again only for the probes that watch it. */
 export type UnitState = Stored["status"] | "to do" | "replayed"
 
 export const unitStates = ({ graph, jobs, stored }: Plan): ReadonlyMap<Unit, UnitState> => {

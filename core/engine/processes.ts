@@ -82,8 +82,8 @@ class Worker {
     child.on("close", (code, signal) => {
       const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
       const hint = signal === "SIGKILL" ? " (often because memory ran out; try a smaller --jobs)" : ""
-      const said = this.errors.length === 0 ? "" : `; its last output:\n${this.errors.join("\n")}`
-      this.lose(`the worker process ${how}${hint}${said}`)
+      const output = this.errors.length === 0 ? "" : `; its last output:\n${this.errors.join("\n")}`
+      this.lose(`the worker process ${how}${hint}${output}`)
     })
     // `close` reports a worker that is gone; writing to it must not throw as well.
     child.stdin!.on("error", () => {})

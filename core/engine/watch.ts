@@ -116,7 +116,7 @@ class Watching {
             outcome: "failed",
             reason: this.started
               ? "the run skipped a step to observe"
-              : "it watches a plugin that cannot be watched; expected a run",
+              : "expected a run that can be watched, found a plugin that never starts its observers",
           })
       }
       const rows: Row[] = []
@@ -145,7 +145,7 @@ class Watching {
       return Effect.isEffect(observed) ? observed : Effect.succeed(observed)
     }).pipe(
       Effect.filterOrFail(
-        // Types are not checked where plugins run: a `return` may be missing.
+        // Plugins run without a type check: a `return` may be missing.
         (rows) => Array.isArray(rows),
         (rows) =>
           new UnitFailure({ outcome: "failed", reason: `expected a list of rows, found ${String(rows)}` }),

@@ -114,7 +114,7 @@ const propertiesOf = (node: TypeNode): readonly Property[] => (node.inner.in ?? 
 /** arktype types its nodes only if the object's own type is known, but this may be any plugin's. */
 const nodeOf = (schema: type.Any) => schema as unknown as TypeNode
 
-/** The options beside the one at this path, the innermost object's: those of `steps` for `steps.at`. */
+/** The options of the innermost object on this path: those of `steps` for `steps.at`. */
 const siblingsOf = (node: TypeNode, path: readonly PropertyKey[]): readonly Property[] => {
   // The branches of a union have different options; arktype's own message fits better.
   if ((node.branches ?? []).length > 1) return []
@@ -170,7 +170,10 @@ export const optionProblem = (schema: type.Any, error: type.errors[number]): str
 /** For a value of a wrong type, arktype names that type only; the value itself is more helpful. */
 const withValue = (message: string, code: string, data: unknown): string =>
   code === "domain" && ["string", "object", "number", "boolean"].includes(typeof data)
-    ? message.replace(/\(was (?:a string|an object|a number|boolean)\)$/, () => `(was ${JSON.stringify(data)})`)
+    ? message.replace(
+        /\(was (?:a string|an object|a number|boolean)\)$/,
+        () => `(was ${JSON.stringify(data)})`,
+      )
     : message
 
 /** The messages for the errors of options, one line each. */

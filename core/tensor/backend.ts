@@ -81,7 +81,7 @@ export const startBackend = Effect.fn("startBackend")(function* (
   yield* checkPrecision(backend, precision)
   // Only the union package registers gradients in every runtime; tfjs-core's own bundle has none.
   const tf = yield* Effect.promise(() => import("@tensorflow/tfjs"))
-  // Turns off the debugging checks of every op, and an advertisement on the console.
+  // Turns off debugging checks in every op, and the advertisement that tfjs prints.
   tf.enableProdMode()
   yield* backend.register({ threads, precision })
   const started = yield* Effect.promise(async () => {

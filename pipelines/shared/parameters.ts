@@ -1,7 +1,7 @@
 /** Types of parameters that pipelines share: what the plugins accept, so that an error names the parameter. */
 import { type Traversal, type } from "arktype"
 
-/** A value given twice would make the same runs twice, and the tables would count them twice. */
+/** If a value were given twice, the tables would count its runs twice. */
 const different = (values: readonly number[], context: Traversal): boolean =>
   new Set(values).size === values.length || context.mustBe("a list of different values")
 

@@ -47,7 +47,7 @@ export const watchedOf = <T>(usual: readonly T[], run: readonly T[]): readonly T
   return both.length > 0 ? both : run.slice(0, 1)
 }
 
-/** @throws InvalidInput for watched runs that are not run: a figure would be missing without an error */
+/** @throws InvalidInput if a watched run is not among the runs: its figure would be missing without an error */
 const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   type Values = readonly (string | number)[]
   const list = (values: Values) =>

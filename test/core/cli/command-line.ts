@@ -1,4 +1,4 @@
-/** The command line in a process of its own, as a person starts it. */
+/** Runs the command line in its own process, as a person does. */
 import { spawn, spawnSync } from "node:child_process"
 import { join } from "node:path"
 
@@ -13,14 +13,14 @@ export interface Running {
   readonly signal: (name: NodeJS.Signals) => void
   /** Waits until it has written this to standard error. */
   readonly said: (text: string) => Promise<void>
-  /** Reads its standard error no longer, as if its terminal were gone. */
+  /** Stops reading its standard error, as if its terminal had been closed. */
   readonly leave: () => void
   readonly ended: Promise<Ended>
 }
 
 const project = join(import.meta.dir, "..", "..", "..")
 
-/** The program that a person starts. */
+/** The program's entry point. */
 export const main = join(project, "core", "cli", "main.ts")
 
 /** Starts a command of the project in `folder`, by default this one. */
@@ -50,7 +50,7 @@ export const start = (args: readonly string[], folder = project): Running => {
     new Promise<void>((resolve, reject) => {
       onSaid = () => {
         if (stderr.includes(text)) resolve()
-        else if (child.exitCode !== null) reject(new Error(`it ended without saying ${text}:\n${stderr}`))
+        else if (child.exitCode !== null) reject(new Error(`it ended without writing ${text}:\n${stderr}`))
       }
       onSaid()
     })
@@ -65,7 +65,7 @@ export const start = (args: readonly string[], folder = project): Running => {
 
 export const command = (args: readonly string[], folder?: string): Promise<Ended> => start(args, folder).ended
 
-/** The processes that a process started, and that have not ended. */
+/** The child processes of a process that have not ended. */
 export const childrenOf = (pid: number): readonly number[] =>
   processes().flatMap((process) => (process.parent === pid && process.runs ? [process.pid] : []))
 
@@ -81,6 +81,6 @@ const processes = () =>
     .map(([pid, parent, state]) => ({
       pid: Number(pid),
       parent: Number(parent),
-      // A process that has ended stands there until its parent asks for its exit code.
+      // A process that has ended is listed until its parent collects its exit code.
       runs: !state!.startsWith("Z"),
     }))

@@ -14,7 +14,7 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const freshOut = () => join(root, `out-${++folders}`)
-/** On the backend that is everywhere: what `auto` says of the others is not part of what is tested here. */
+/** On a backend that works everywhere: the warnings of `auto` about others are not what is tested here. */
 const sample = (out: string, settings: readonly string[] = [], flags: readonly string[] = []) => [
   "pipeline",
   sampleFile,
@@ -40,7 +40,7 @@ const untilEnded = async (pids: readonly number[]) => {
 }
 
 describe("a whole run", () => {
-  test("makes every unit in worker processes, and the second start reuses them all", async () => {
+  test("makes every unit in worker processes, and the second run reuses them all", async () => {
     const out = freshOut()
     const first = await command(sample(out, [], ["--json", "--jobs", "2"]))
     expect(first.code).toBe(0)
@@ -61,7 +61,7 @@ describe("a whole run", () => {
     expect(Object.keys(digests(out))).toHaveLength(10)
   }, 20_000)
 
-  test("tells how it gets on in plain lines where there is no terminal, what plugins print among them", async () => {
+  test("reports progress in plain lines without a terminal, among what plugins print", async () => {
     const { stderr } = await command(
       sample(freshOut(), ["lr=1", "seeds=1", "count=2", "observe=2", "aloud=true"]),
     )
@@ -80,7 +80,7 @@ describe("a whole run", () => {
 })
 
 describe("--plan", () => {
-  test("shows what there is to do, runs nothing and makes nothing", async () => {
+  test("shows what is to be done, runs nothing and writes nothing", async () => {
     const out = freshOut()
     const { code, stdout, stderr } = await command(sample(out, [], ["--plan"]))
     expect([code, stderr]).toEqual([0, ""])
@@ -105,7 +105,7 @@ describe("--plan", () => {
     expect(existsSync(out)).toBe(false)
   })
 
-  test("names the runs that are done again for a probe's new steps", async () => {
+  test("names the runs that are replayed for new steps of a probe", async () => {
     const out = freshOut()
     await command(sample(out, ["seeds=1"], []))
     const { stdout } = await command(sample(out, ["seeds=1", "observe=2"], ["--plan"]))
@@ -119,7 +119,7 @@ describe("--plan", () => {
 })
 
 describe("exit codes", () => {
-  test("1 where a unit failed; the others are made", async () => {
+  test("1 if a unit failed; the others are made", async () => {
     const ended = await command(sample(freshOut(), ["seeds=1", "failAt=2"], ["--json"]))
     expect(ended.code).toBe(1)
     const { made, failures } = json(ended)
@@ -131,7 +131,7 @@ describe("exit codes", () => {
     expect(ended.stderr).toContain("failed: sample-walk lr=2 seed=1: asked to fail")
   }, 10_000)
 
-  test("a worker that is killed loses one job, and the others go on", async () => {
+  test("1 if a worker was killed, which loses one job; the others continue", async () => {
     const ended = await command(sample(freshOut(), ["seeds=1", "crashAt=2"], ["--json", "--jobs", "1"]))
     expect(ended.code).toBe(1)
     const { made, failures } = json(ended)
@@ -149,7 +149,7 @@ describe("exit codes", () => {
 describe("a run that is stopped", () => {
   const slow = ["lr=1", "seeds=1", "count=20", "slow=50", "aloud=true"]
 
-  test("by Ctrl-C saves its state and leaves no worker, and the next start goes on from there", async () => {
+  test("by Ctrl-C saves its state, leaves no worker, and is resumed by the next run", async () => {
     const out = freshOut()
     const stopped = start(sample(out, slow))
     await stopped.said("at step 3")
@@ -173,7 +173,7 @@ describe("a run that is stopped", () => {
     expect(digests(out)).toEqual(digests(whole))
   }, 20_000)
 
-  test("by nobody's listening any more saves its state as well", async () => {
+  test("by the end of its terminal saves its state as well", async () => {
     const out = freshOut()
     const left = start(sample(out, slow))
     await left.said("at step 3")
@@ -185,7 +185,7 @@ describe("a run that is stopped", () => {
     expect(readdirSync(join(out, "scratch"))).toHaveLength(1)
   }, 20_000)
 
-  test("by killing the supervising process ends its workers, which save their state", async () => {
+  test("by the death of the supervising process saves its state too, and its workers exit", async () => {
     const endless = ["lr=1", "seeds=1", "count=1000", "slow=50", "aloud=true"]
     const out = freshOut()
     const killed = start(sample(out, endless))
@@ -211,7 +211,7 @@ describe("a run that is stopped", () => {
   }, 20_000)
 })
 
-test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is told", () => {
+test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is reported", () => {
   const main = join(import.meta.dir, "..", "..", "..", "core", "cli", "main.ts")
   const { status, stderr } = spawnSync("sh", ["-c", '"$0" "$1" plugins > /dev/full', process.execPath, main])
   expect([status, String(stderr)]).toEqual([
@@ -221,7 +221,7 @@ test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is told
 })
 
 describe("input that is refused", () => {
-  /** Exit code 2, one message on standard error without a stack, nothing on standard output. */
+  /** Exit code 2, one message on standard error without a stack trace, nothing on standard output. */
   const refused = async (args: readonly string[], message: string) => {
     const { code, stderr, stdout } = await command(args)
     expect({ code, stderr, stdout }).toEqual({
@@ -238,7 +238,7 @@ describe("input that is refused", () => {
       "const a = 1\n\nthrow new Error('no ' + a)",
       "it threw an error while loading: Error: no 1 (line 3)",
     ],
-    // What arktype cannot parse it throws many calls below the file.
+    // arktype throws what it cannot parse many calls below the file.
     "default.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
 export default type({ lr: 'number > 0 = 3e-4' })`,
@@ -298,7 +298,7 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
   }, 20_000)
 })
 
-test("a mistake in a command line gets one line on standard error, without the help", async () => {
+test("a usage error is one line on standard error, without the help", async () => {
   const mistakes = [
     [["pipelin", "x"], "there is no command pipelin; did you mean pipeline?"],
     [["pipeline", "x", "--jobs", "many"], '--jobs must be an integer from 1 to 1024 (was "many")'],

@@ -10,11 +10,11 @@ import { inStore, planSample, sampleFile } from "../sample/study.ts"
 import { main } from "./command-line.ts"
 import { Screen } from "./screen.ts"
 
-describe("a job in one line", () => {
+describe("a job on one line", () => {
   const label = "classification arm=SimCSE(0.1) lr=3e-5 seed=12"
   const progress = { done: 37, total: 100, note: "loss 0.6931" }
 
-  test("has its bar, its percentage, its label and what it says of itself", () => {
+  test("has a bar, a percentage, its label and its note", () => {
     expect(progressLine("mlm steps=100", progress, 80)).toBe(
       "  ███████░░░░░░░░░░░░░  37 % mlm steps=100 loss 0.6931",
     )
@@ -22,7 +22,7 @@ describe("a job in one line", () => {
     expect(progressLine("a", { done: 1, total: 1, note: "" }, 80)).toBe(`  ${"█".repeat(20)} 100 % a`)
   })
 
-  test("leaves out the middle of its label where the terminal is narrow, never the percentage or the loss", () => {
+  test("leaves out the middle of its label on a narrow terminal, never the percentage or the loss", () => {
     expect(progressLine(label, progress, 80)).toBe(
       "  ███████░░░░░░░░░░░░░  37 % classificati…imCSE(0.1) lr=3e-5 seed=12 loss 0.6931",
     )
@@ -35,14 +35,14 @@ describe("a job in one line", () => {
     }
   })
 
-  test("counts characters that are two columns wide, and shows control characters as spaces", () => {
+  test("counts wide characters as two columns, and shows control characters as spaces", () => {
     const wide = progressLine(`語彙 ${"文".repeat(40)} seed=3`, { ...progress, note: "a\tb" }, 60)
     expect(CliOutput.displayWidth(wide)).toBeLessThanOrEqual(60)
     expect(wide).toMatch(/ 37 % 語彙 文+….*文 seed=3 a b$/)
     expect(progressLine("a\nb", undefined, 60)).toEndWith(" % a b")
   })
 
-  test("shortens a note that is longer than the line as well", () => {
+  test("also shortens a note that is longer than the line", () => {
     const line = progressLine(label, { ...progress, note: "model.safetensors 12 of 1340 MB" }, 40)
     expect(line).toStartWith("  ████░░░░░░  37 % model")
     expect(line).toEndWith("1340 MB")
@@ -59,7 +59,7 @@ describe("on a terminal", () => {
   })
   afterEach(() => fs.rm(out, { recursive: true, force: true }))
 
-  test.each([80, 40])("of %d columns every job has one whole line, below what was said", (columns) => {
+  test.each([80, 40])("of %d columns every job has one whole line, below what was logged", (columns) => {
     const screen = new Screen(columns)
     const display = new Display(plan, screen)
     const job = plan.jobs[1]!
@@ -87,7 +87,7 @@ describe("on a terminal", () => {
     expect(screen.lines).toEqual(["first", "stopping"])
   })
 
-  test("what is shown while something is planned is gone afterwards, wider than the screen or not", async () => {
+  test("the text that is shown during planning is erased afterwards, even if wider than the screen", async () => {
     for (const columns of [80, 10]) {
       const screen = new Screen(columns)
       const seen = await Effect.runPromise(
@@ -102,7 +102,7 @@ describe("on a terminal", () => {
   })
 })
 
-test("Ctrl-C at a terminal erases the live lines, says on whole lines what happens, and exits with 130", async () => {
+test("Ctrl-C at a terminal erases the live lines, reports in whole lines, and exits with 130", async () => {
   const out = await fs.mkdtemp(join(tmpdir(), "kasosei-display-"))
   const screen = new Screen(80)
   let onData = () => {}

@@ -27,8 +27,8 @@ const tool = (...args: readonly string[]) => {
   return { status, said: `${stdout}${stderr}` }
 }
 
-test("for every stage the test passes at once, both files are formatted, and the plugin is listed", async () => {
-  // The shortest names and the longest: they must not change how the files are to be formatted.
+test("in every stage the new test passes, both files are formatted, and the plugin is listed", async () => {
+  // The shortest and the longest names, as neither may change how the files are to be formatted.
   const names = stages.map(
     (stage) => [stage, [`z${stage[2]}`, `z${stage[2]}-${"long-".repeat(7)}na`]] as const,
   )
@@ -56,7 +56,7 @@ test("for every stage the test passes at once, both files are formatted, and the
   }
 }, 30_000)
 
-test("the command tells what it wrote and how to use it", async () => {
+test("the command reports what it wrote and how to use it", async () => {
   const { code, stdout, stderr } = await command(["new", "pretrain", "shrink-perturb"], project)
   const [plugin, test] = filesOf("pretrain", "shrink-perturb")
   expect([code, stderr]).toEqual([0, ""])
@@ -69,12 +69,12 @@ test("the command tells what it wrote and how to use it", async () => {
   expect(again.stderr).toBe(`new pretrain shrink-perturb: the name is taken by ${plugin}\n`)
 })
 
-test("what a plugin must be given is its inputs and its options without a default", async () => {
+test("a plugin requires its inputs and its options without a default", async () => {
   expect(await write("probe", "a-norm")).toMatchObject({ identifier: "aNorm", given: ["run"] })
   expect(await write("data", "json-lines")).toMatchObject({ given: ["vocabulary", "source"] })
 })
 
-test("a name that is none, or a path, is refused", async () => {
+test("an invalid name, or a path, is refused", async () => {
   for (const name of [
     "Norm",
     "a_b",
@@ -92,7 +92,7 @@ test("a name that is none, or a path, is refused", async () => {
   }
 })
 
-test("a name that is taken is refused, in whatever stage, and nothing is overwritten", async () => {
+test("a name that is taken in any stage is refused, and nothing is overwritten", async () => {
   for (const stage of ["probe", "data"] as const) {
     expect(await refusal(stage, "trajectory")).toContain("the name is taken by plugins/probe/trajectory.ts")
   }
@@ -103,7 +103,7 @@ test("a name that is taken is refused, in whatever stage, and nothing is overwri
   expect(isThere(plugin)).toBe(false)
 })
 
-test("where one file cannot be written, or does not load under its name, none is left", async () => {
+test("if one file cannot be written, or does not load under its name, neither is left", async () => {
   expect(await refusal("probe", "delete")).toContain("plugins/probe/delete.ts does not load")
   expect(await refusal("probe", "type")).toContain("type already means something else in the new files")
   expect([...filesOf("probe", "delete"), ...filesOf("probe", "type")].filter(isThere)).toEqual([])
@@ -114,7 +114,7 @@ test("where one file cannot be written, or does not load under its name, none is
   expect(filesOf("report", "right-answers").filter(isThere)).toEqual([])
 })
 
-test("an unknown stage is answered with those that there are", async () => {
+test("an unknown stage is refused with the known ones", async () => {
   const { code, stderr } = await command(["new", "prob", "x"], project)
   expect(code).toBe(2)
   expect(stderr).toBe(

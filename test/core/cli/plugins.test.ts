@@ -23,7 +23,7 @@ describe("the list for people", () => {
     ],
   }
 
-  test("aligns names, breaks lines between words at the width, and leaves out what is empty", () => {
+  test("aligns names, breaks lines between words at the width, and omits what is empty", () => {
     const list = {
       ...nothing,
       stages: [
@@ -83,7 +83,7 @@ bench
 })
 
 describe("bun run plugins", () => {
-  test("lists every kind within 80 columns where there is no terminal", async () => {
+  test("lists every kind within 80 columns without a terminal", async () => {
     const { code, stdout, stderr } = await command(["plugins"])
     expect([code, stderr]).toEqual([0, ""])
     const lines = stdout.split("\n")
@@ -93,7 +93,7 @@ describe("bun run plugins", () => {
     expect(stdout).toMatch(/\n {13}weightDecay +number .*; default 0\n/)
   }, 20_000)
 
-  test("NAME lists all that has this name, and nothing else", async () => {
+  test("NAME lists everything with this name and nothing else", async () => {
     const [people, json] = await Promise.all([
       command(["plugins", "fisher"]),
       command(["plugins", "fisher", "--json"]),
@@ -118,7 +118,7 @@ describe("bun run plugins", () => {
     expect(found.benches).toMatchObject([{ name: "fisher", flags: { model: expect.any(String) } }])
   }, 20_000)
 
-  test("an unknown name is refused with the one that may have been meant, or all there are", async () => {
+  test("an unknown name is refused with the one probably meant, or else all known ones", async () => {
     const [near, far] = await Promise.all([
       command(["plugins", "fihser"]),
       command(["plugins", "nothing-like-it"]),

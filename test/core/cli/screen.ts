@@ -1,8 +1,8 @@
-/** What a terminal shows of what is written to it: as much of one as the display uses. */
+/** A simulated terminal: it has as many of the control sequences as the display uses. */
 
 export class Screen {
   readonly isTTY = true
-  /** Whether the cursor is seen, and whether long lines go on below. */
+  /** Whether the cursor is visible, and whether long lines wrap. */
   cursor = true
   wraps = true
   private readonly cells: string[][] = [[]]
@@ -14,7 +14,7 @@ export class Screen {
     readonly rows = 24,
   ) {}
 
-  /** The lines, those at the end that are empty left out. */
+  /** The lines, without empty ones at the end. */
   get lines(): readonly string[] {
     const lines = this.cells.map((line) => line.join("").trimEnd())
     while (lines.at(-1) === "") lines.pop()
@@ -49,7 +49,7 @@ export class Screen {
     } else if (command === "K" && number === "2") this.cells[this.row] = []
     else if (number === "25") this.cursor = command === "?h"
     else if (number === "7") this.wraps = command === "?h"
-    else throw new Error(`the screen does not know ${number}${command}`)
+    else throw new Error(`expected a control sequence of the display, found ${number}${command}`)
   }
 
   private put(character: string) {

@@ -1,4 +1,4 @@
-/** What a command line that is wrong, or that asks for help, is answered. */
+/** The answers to wrong command lines and to requests for help. */
 import { describe, expect, test } from "bun:test"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Result } from "effect"
@@ -30,15 +30,12 @@ const answer = async (line: string, columns?: number) => {
 }
 
 test.each([
-  ["", "kasosei: expected pipeline, doctor, plugins, new or bench; kasosei --help tells what they do"],
+  ["", "kasosei: expected pipeline, doctor, plugins, new or bench; kasosei --help describes them"],
   ["pipelin x", "there is no command pipelin; did you mean pipeline?"],
   ["xyz", "there is no command xyz; expected pipeline, doctor, plugins, new or bench"],
-  [
-    "bench",
-    "bun run bench: expected finetune, fisher, mlm or simcse; bun run bench --help tells what they do",
-  ],
+  ["bench", "bun run bench: expected finetune, fisher, mlm or simcse; bun run bench --help describes them"],
   ["bench finetun", "there is no command bench finetun; did you mean finetune?"],
-  ["pipeline", "give a pipeline file: mini.ts, paper.ts, quickstart.ts or a path"],
+  ["pipeline", "expected a pipeline file: mini.ts, paper.ts, quickstart.ts or a path"],
   ["pipeline x y", 'unexpected "y"; usage: bun run pipeline [flags] <file>'],
   ["plugins --jsn", "there is no flag --jsn; did you mean --json?"],
   ["pipeline x --jbos 2", "there is no flag --jbos; did you mean --jobs?"],
@@ -47,7 +44,7 @@ test.each([
   ["pipeline x --jobs many", '--jobs must be an integer from 1 to 1024 (was "many")'],
   ["pipeline x --jobs 1e3", '--jobs must be an integer from 1 to 1024 (was "1e3")'],
   ["pipeline x --jobs", "--jobs needs a value: --jobs N"],
-  ["pipeline x --jobs 1 --jobs 2", "--jobs was given 2 times; once was expected"],
+  ["pipeline x --jobs 1 --jobs 2", "expected --jobs once, found it 2 times"],
   ["pipeline x --threads 1.5", '--threads must be an integer from 1 to 1024 (was "1.5")'],
   ["pipeline x --precision fp8", '--precision must be fp32 or bf16 (was "fp8")'],
   ["pipeline x --precision bf61", '--precision must be fp32 or bf16 (was "bf61"); did you mean bf16?'],
@@ -85,18 +82,18 @@ describe("what is set for a pipeline", () => {
     ["lr=1e-5,1e-5", "lr must be a list of different values (was [0.00001,0.00001])"],
     ["seeds=", "seeds must be non-empty"],
     ["samples=257", "samples must be at most 256 (was 257)"],
-  ])("%s is refused by the name that was set", async (assignment, problem) => {
+  ])("%s is refused by the name of the parameter", async (assignment, problem) => {
     expect(await refusal(assignment)).toBe(`quickstart: --set ${assignment}: ${problem}`)
   })
 
-  test("is repeated where a plugin objects to what became of it", async () => {
+  test("is repeated if a plugin refuses the option that it became", async () => {
     expect(await refusal("epochs=0.0001")).toMatch(
       /^the pipeline cannot be built \(with --set epochs=0\.0001\): fisher: [^\n]*$/,
     )
   })
 })
 
-test("measurements name the flag whose value is wrong", async () => {
+test("benches name the flag whose value is wrong", async () => {
   const { failure } = await answer("bench finetune --model bas --steps 0")
   expect((failure as Error).message).toBe(`bench finetune:
   --model must be "base", "large", "medium", "mini", "small" or "tiny" (was "bas"); did you mean base?
@@ -126,7 +123,7 @@ describe("--help", () => {
     expect(await help("pipeline mini.ts -h")).toContain("  rte          non-empty text (required)\n")
   })
 
-  test("of a pipeline that does not exist is refused as the pipeline is", async () => {
+  test("of a missing pipeline is refused as running it would be", async () => {
     const { stdout, failure } = await answer("pipeline quikstart.ts --help")
     expect([stdout, (failure as Error).message]).toEqual([
       "",
@@ -134,7 +131,7 @@ describe("--help", () => {
     ])
   })
 
-  test("of a command lists its flags; values are not taken for the pipeline's file", async () => {
+  test("of a command lists its flags; values of flags are not mistaken for the pipeline file", async () => {
     const general = await help("pipeline --out x --set a=b --help")
     expect(general).toContain("bun run pipeline [flags] <file>\n")
     expect(general).toContain("Folder for artifacts and reports (default: out)\n")

@@ -171,7 +171,7 @@ describe("backendNamed", () => {
     for (const { name, check } of better) expect(await refusal(check)).toContain(`the backend ${name}`)
   })
 
-  test("refuses another name with those that there are", async () => {
+  test("refuses an unknown name with the one that was probably meant", async () => {
     expect(await refusal(backendNamed("gpu"))).toBe("--backend: there is no backend gpu; did you mean cpu?")
   })
 })

@@ -155,7 +155,7 @@ test("an estimate that throws is reported with its plugin and the line", async (
   expect(others).toEqual([])
 })
 
-test("two plugins of one name are refused", async () => {
+test("two plugins with the same name are refused", async () => {
   const fine = () => ({ artifact: { size: 0 }, cost: cost({}) })
   const targets = { one: estimating("twin", fine)({}), two: estimating("twin", fine)({}) }
   expect(await problemsOf(targets)).toEqual(["twin: two plugins have this name; rename one of them"])

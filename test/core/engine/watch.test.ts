@@ -16,7 +16,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 let observers = 0
 
-/** An observer of steps 0 and 1 whose rows hold a step and a norm. */
+/** An observer of steps 0 and 1 whose rows have a step and a norm. */
 const observing = (observe: (step: number) => unknown) => ({
   key: "norm",
   gives: observationsOf(type({ "+": "reject", step: "number", norm: "number | null" })),
@@ -67,11 +67,11 @@ describe("rows that could not be read again are refused at their step", () => {
       step: 0,
       reason: `row 2 of the observations: ${problem}`,
     })
-    // It is not asked again.
+    // It observes no more.
     expect(seen).toEqual([0])
   })
 
-  test("no list of rows", async () => {
+  test("anything but a list of rows", async () => {
     expect(await observed(() => undefined)).toMatchObject({
       _tag: "UnitFailure",
       reason: "expected a list of rows, found undefined",
@@ -79,9 +79,9 @@ describe("rows that could not be read again are refused at their step", () => {
   })
 })
 
-test("what never starts its observers cannot be watched", async () => {
+test("a plugin that never starts its observers cannot be watched", async () => {
   expect(await observed((step) => [{ step, norm: 1 }], false)).toMatchObject({
     _tag: "UnitFailure",
-    reason: "it watches a plugin that cannot be watched; expected a run",
+    reason: "expected a run that can be watched, found a plugin that never starts its observers",
   })
 })

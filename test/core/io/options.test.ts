@@ -43,7 +43,7 @@ test("all problems are reported at once, each with what was found", () => {
   ])
 })
 
-test("an unknown option within another is refused with the name that was meant", () => {
+test("an unknown option within another is refused with the name that was probably meant", () => {
   const schema = type({ "+": "reject", steps: { "+": "reject", at: "number[]", last: "boolean = false" } })
   const found = (given: unknown) => optionProblems(schema, schema(given) as type.errors)
   expect(found({ steps: { at: [1], lsat: true } })).toEqual([

@@ -52,7 +52,7 @@ describe("a kernel", () => {
     expect(run()).toEqual([6, 7])
   })
 
-  test("is identified by itself, not by its name", () => {
+  test("is identified by its object, not by its name", () => {
     const other = defineKernel("double", (x: tf.Tensor): tf.Tensor => tf.mul(x, 2))
     registerKernels("cpu", [implement(other, (x) => tf.neg(x))])
     expect(run()).toEqual([6, 7])

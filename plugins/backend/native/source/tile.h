@@ -50,7 +50,7 @@ template <Precision precision, int vectors, int... row>
 constexpr std::array<Tile, tile_rows> tiles_of(std::integer_sequence<int, row...>) {
   return {multiply_tile<precision, row + 1, vectors>...};
 }
-// Static: with external linkage, addons for different processors in one process would share the first one's.
+// Static: with external linkage, addons for different processors in one process would share the first addon's tiles.
 template <Precision precision>
 static constexpr std::array<std::array<Tile, tile_rows>, 2> tiles = {
     tiles_of<precision, 1>(std::make_integer_sequence<int, tile_rows>{}),
