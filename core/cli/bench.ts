@@ -8,7 +8,7 @@ import { backendNamed, benches } from "../engine/discover.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { optionProblems } from "../io/options.ts"
 import { type ComputeSettings, startBackend } from "../tensor/backend.ts"
-import { computeFlags, computeSettingsOf } from "./compute-flags.ts"
+import { computeFlags, computeSettingsOf, textFlag } from "./compute-flags.ts"
 
 const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
 
@@ -39,7 +39,7 @@ const commandOf = (bench: Bench) =>
       options: Object.fromEntries(
         Object.entries(bench.flags).map(([name, description]) => [
           name,
-          Flag.String(name).pipe(Flag.withDescription(description), Flag.optional),
+          textFlag(name, "VALUE").pipe(Flag.withDescription(description), Flag.optional),
         ]),
       ),
     },

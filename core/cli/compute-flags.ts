@@ -19,9 +19,18 @@ export const countFlag = (name: string, description: string) =>
     Flag.optional,
   )
 
+/** A flag whose value is a text that is not empty: a path, a name. */
+export const textFlag = (name: string, metavar: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.filter(
+      (text) => text !== "",
+      () => metavar,
+    ),
+  )
+
 export const computeFlags = {
-  backend: Flag.String("backend").pipe(
-    Flag.withMetavar("NAME"),
+  backend: textFlag("backend", "NAME").pipe(
     Flag.withDescription("Tensor backend: auto, or one that `bun run doctor` lists (default: auto)"),
     Flag.withDefault("auto"),
   ),

@@ -8,7 +8,8 @@ import type { Event } from "../engine/execute.ts"
 import type { UnitOutcome } from "../engine/job.ts"
 import { type Job, keysGivenBy, type Plan } from "../engine/plan.ts"
 import type { JobProgress } from "../engine/processes.ts"
-import { formatSeconds, plural } from "../io/format.ts"
+import { formatSeconds, plural, printable } from "../io/format.ts"
+import { withoutMiddle } from "./fit.ts"
 
 interface Running {
   readonly started: number
@@ -40,13 +41,16 @@ export interface DisplayTarget {
   readonly write: (text: string) => unknown
 }
 
+/** Whether lines can be redrawn: a dumb terminal would print the sequences that move its cursor. */
+const redraws = ({ isTTY }: DisplayTarget): boolean => isTTY === true && process.env["TERM"] !== "dumb"
+
 /** Displays `text` on a terminal while `effect` runs. */
 export const showing = <A, E, R>(
   target: DisplayTarget,
   text: string,
   effect: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> =>
-  target.isTTY
+  redraws(target)
     ? Effect.acquireUseRelease(
         Effect.sync(() => target.write(`${cutLines}${text}${wrapLines}`)),
         () => effect,
@@ -56,41 +60,20 @@ export const showing = <A, E, R>(
 
 /**
  * A job on one line of `columns` columns: its progress, label and note. If that does not fit, the middle of the label
- * is left out: the plugin is at its start, the seed at its end.
+ * is left out: the plugin is at its start, the seed at its end. On a narrow terminal, the note matters most.
  */
 export const progressLine = (label: string, progress: JobProgress | undefined, columns: number): string => {
   const { done, total, note } = progress ?? { done: 0, total: 0, note: "" }
   const part = total === 0 ? 0 : done / total
   const width = Math.min(widestBar, Math.floor(columns / 4))
   const full = Math.round(part * width)
-  const bar = `${"█".repeat(full)}${"░".repeat(width - full)}`
-  const begin = `  ${bar} ${String(Math.floor(part * 100)).padStart(3)} %`
+  const bar = `  ${"█".repeat(full)}${"░".repeat(width - full)}`
+  const percent = ` ${String(Math.floor(part * 100)).padStart(3)} %`
   const end = note === "" ? "" : ` ${printable(note)}`
-  const room = columns - CliOutput.displayWidth(begin) - CliOutput.displayWidth(end) - 1
-  return room < 1
-    ? `${begin}${withoutMiddle(end, columns - CliOutput.displayWidth(begin))}`
-    : `${begin} ${withoutMiddle(printable(label), room)}${end}`
-}
-
-const printable = (text: string): string => text.replaceAll(/\p{Cc}/gu, " ")
-
-/** `text` in at most `columns` columns. */
-const withoutMiddle = (text: string, columns: number): string => {
-  if (CliOutput.displayWidth(text) <= columns) return text
-  const characters = [...text]
-  const head = beginning(characters, Math.floor((columns - 1) / 3))
-  const tail = beginning(characters.reverse(), columns - 1 - CliOutput.displayWidth(head.join("")))
-  return `${head.join("")}…${tail.reverse().join("")}`
-}
-
-/** As many of the first characters as fit into `columns`. */
-const beginning = (characters: readonly string[], columns: number): string[] => {
-  let used = 0
-  const end = characters.findIndex((character) => {
-    used += CliOutput.displayWidth(character)
-    return used > columns
-  })
-  return characters.slice(0, end < 0 ? undefined : end)
+  const room = columns - CliOutput.displayWidth(`${bar}${percent}${end}`) - 1
+  if (room >= 1) return `${bar}${percent} ${withoutMiddle(printable(label), room)}${end}`
+  const begin = room === 0 ? `${bar}${percent}` : percent
+  return `${begin}${withoutMiddle(end, columns - CliOutput.displayWidth(begin))}`
 }
 
 export class Display {
@@ -100,6 +83,8 @@ export class Display {
   private readonly jobs: number
   private ended = 0
   private drawn = 0
+  /** Whether the live lines are drawn: on a terminal, until the display is closed. */
+  private live: boolean
   private timer: ReturnType<typeof setInterval> | undefined
 
   constructor(
@@ -108,7 +93,8 @@ export class Display {
   ) {
     this.units = new Map(plan.graph.units.map(({ key, label }) => [key, label]))
     this.jobs = plan.jobs.length
-    if (target.isTTY) {
+    this.live = redraws(target)
+    if (this.live) {
       this.timer = setInterval(() => this.draw(), frame)
       target.write(hideCursor)
     }
@@ -116,7 +102,7 @@ export class Display {
 
   /** Prints a line above the live ones. */
   readonly log = (line: string): void => {
-    if (this.target.isTTY) this.draw(`${line}\n`)
+    if (this.live) this.draw(`${line}\n`)
     else this.target.write(`${line}\n`)
   }
 
@@ -130,7 +116,8 @@ export class Display {
   /** Erases the live lines and stops redrawing them. */
   readonly close = (): void => {
     clearInterval(this.timer)
-    if (this.target.isTTY) this.target.write(`${eraseLines(this.drawn)}${showCursor}`)
+    if (this.live) this.target.write(`${eraseLines(this.drawn)}${showCursor}`)
+    this.live = false
     this.drawn = 0
   }
 
@@ -140,7 +127,7 @@ export class Display {
     running.progress = progress
     const quarter = Math.floor((4 * progress.done) / Math.max(1, progress.total))
     const slow = performance.now() - running.started > plainAfter
-    if (!this.target.isTTY && slow && quarter > running.quarter && quarter < 4) {
+    if (!redraws(this.target) && slow && quarter > running.quarter && quarter < 4) {
       running.quarter = quarter
       this.log(`${job.unit.label}: ${progress.done} of ${progress.total} ${progress.note}`.trimEnd())
     }

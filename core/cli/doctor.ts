@@ -1,20 +1,22 @@
 /** `bun run doctor`: shows which backends work here, and whether they reproduce the reference figures. */
+import { readdir } from "node:fs/promises"
 import { resolve } from "node:path"
 import { Effect, Result } from "effect"
 import { Command, Flag } from "effect/cli"
 import { backendNamed, backends, checks } from "../engine/discover.ts"
+import { attempt } from "../io/files.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
+import { textFlag } from "./compute-flags.ts"
 import { exitWith } from "./exit.ts"
 
 export const doctorCommand = Command.make(
   "doctor",
   {
-    fixture: Flag.String("fixture").pipe(
-      Flag.withMetavar("DIR"),
+    fixture: textFlag("fixture", "DIR").pipe(
       Flag.withDescription("A folder of reference figures to compare with; may be repeated"),
       Flag.atLeast(0),
     ),
-    backend: Flag.String("backend").pipe(
+    backend: textFlag("backend", "NAME").pipe(
       Flag.withDescription("Backend to check: all, auto or a name (default: all)"),
       Flag.withDefault("all"),
     ),
@@ -27,6 +29,8 @@ export const doctorCommand = Command.make(
     const say = (line: string) => {
       if (!json) process.stdout.write(`${line}\n`)
     }
+    const folders = fixture.map((path) => resolve(path))
+    for (const folder of folders) yield* attempt("list", folder, () => readdir(folder))
     const chosen = wanted === "all" ? yield* backends() : [yield* backendNamed(wanted)]
     const states = yield* Effect.forEach(chosen, (backend) =>
       Effect.map(Effect.result(tryOut(backend)), (result) => ({
@@ -42,7 +46,7 @@ export const doctorCommand = Command.make(
     if (working.length === 0) return yield* exitWith(1, "no backend works here")
 
     const comparisons = []
-    for (const folder of fixture.map((path) => resolve(path))) {
+    for (const folder of folders) {
       for (const backend of working) {
         yield* startBackend(backend)
         for (const { name: check, compare } of yield* checks()) {
@@ -88,7 +92,8 @@ const tryOut = Effect.fnUntraced(function* (backend: Backend) {
   yield* startBackend(backend)
   const tf = yield* Effect.promise(() => import("@tensorflow/tfjs-core"))
   const product = tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).dataSync())
-  if (product.some((value) => value !== 3)) {
-    return yield* Effect.fail(new Error(`expected 1·1 + 1·1 + 1·1 = 3, found ${product[0]}`))
+  const wrong = product.find((value) => value !== 3)
+  if (wrong !== undefined) {
+    return yield* Effect.fail(new Error(`expected 1·1 + 1·1 + 1·1 = 3, found ${wrong}`))
   }
 })

@@ -2,7 +2,7 @@
 import { Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import type { OptionDescription } from "../io/options.ts"
-import { wrapped } from "./wrap.ts"
+import { wrapped } from "./fit.ts"
 
 /** A pipeline whose parameters its help lists. */
 export interface PipelineHelp {
@@ -82,7 +82,11 @@ const pageOf = (columns: number, sections: readonly Section[]): string =>
 
 const parameterRow = ({ name, expected, fallback, comment }: PipelineHelp["parameters"][number]): Row => {
   const standing =
-    fallback === undefined ? "required" : fallback === null ? "optional" : `default ${fallback}`
+    fallback === undefined
+      ? "required"
+      : fallback === null
+        ? "optional"
+        : `default ${fallback || "an empty list"}`
   return [name, [`${expected} (${standing})`, comment]]
 }
 

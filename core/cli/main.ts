@@ -5,6 +5,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
 import { CliError } from "effect/cli"
 import { fileError } from "../io/files.ts"
+import { printable } from "../io/format.ts"
 import { runCommandLine } from "./command-line.ts"
 import { ExitCode } from "./exit.ts"
 
@@ -13,17 +14,17 @@ const report = (cause: Cause.Cause<unknown>): number => {
   if (Cause.hasInterruptsOnly(cause)) return 130
   const error = Cause.findError(cause)
   if (Result.isFailure(error)) {
-    process.stderr.write(`${Cause.pretty(cause)}\n`)
+    process.stderr.write(`${printable(Cause.pretty(cause), "\n")}\n`)
     return 70
   }
   const found = error.success
   if (found instanceof ExitCode) {
-    if (found.message !== "") process.stderr.write(`${found.message}\n`)
+    if (found.message !== "") process.stderr.write(`${printable(found.message, "\n")}\n`)
     return found.code
   }
   // The presenter has reported the usage error.
   if (CliError.isCliError(found)) return 2
-  process.stderr.write(`${found instanceof Error ? found.message : String(found)}\n`)
+  process.stderr.write(`${printable(found instanceof Error ? found.message : String(found), "\n")}\n`)
   return 2
 }
 
@@ -33,10 +34,12 @@ process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
   process.stderr.write(`${fileError("write", "standard output", cause).message}\n`)
   process.exit(1)
 })
-// The terminal is gone: stop as on a signal, so that running jobs save their state.
+// The terminal is gone: stop as on SIGTERM, so that running jobs save their state.
+const stop = () => process.kill(process.pid, "SIGTERM")
+process.once("SIGHUP", stop)
 process.stderr.once("error", () => {
   process.stderr.on("error", () => {})
-  process.kill(process.pid, "SIGTERM")
+  stop()
 })
 
 runCommandLine(process.argv.slice(2), process).pipe(

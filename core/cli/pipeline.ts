@@ -14,10 +14,10 @@ import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, replaceFolder, writeJson } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, printable } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
-import { computeFlags, computeSettingsOf, countFlag } from "./compute-flags.ts"
+import { computeFlags, computeSettingsOf, countFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
@@ -41,8 +41,7 @@ const flags = {
   ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
-  out: Flag.String("out").pipe(
-    Flag.withMetavar("DIR"),
+  out: textFlag("out", "DIR").pipe(
     Flag.withDescription("Folder for artifacts and reports (default: out)"),
     Flag.withDefault("out"),
   ),
@@ -251,5 +250,5 @@ const report = (summary: Summary, pages: readonly string[], seconds: number, jso
     process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
   }
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${page}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${printable(page)}\n`)
 }

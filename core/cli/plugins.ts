@@ -12,7 +12,7 @@ import { unknownName } from "../io/nearest-name.ts"
 import { describeOptions, type OptionDescription } from "../io/options.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
-import { wrapped } from "./wrap.ts"
+import { wrapped } from "./fit.ts"
 
 export const pluginsCommand = Command.make(
   "plugins",

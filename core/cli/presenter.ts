@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { CliOutput } from "effect/cli"
 import { pipelineNames } from "../engine/load.ts"
+import { printable } from "../io/format.ts"
 import { helpText, type PipelineHelp, pipelineHelpText } from "./help.ts"
 import { alternatives, missingCommandLine, usageErrorLine } from "./usage-error.ts"
 
@@ -30,7 +31,7 @@ export const presenter = ({ stdout, stderr }: Output, pipeline?: PipelineHelp): 
             pipeline === undefined
               ? helpText(event.helpDoc, columns)
               : pipelineHelpText(event.helpDoc, columns, pipeline)
-          stdout.write(`${text}\n`)
+          stdout.write(`${printable(text, "\n")}\n`)
         }
         return
       }
@@ -43,7 +44,7 @@ export const presenter = ({ stdout, stderr }: Output, pipeline?: PipelineHelp): 
               )
             : Effect.succeed(usageErrorLine(error, event.helpDoc)),
         )
-        stderr.write(`${lines.join("\n")}\n`)
+        stderr.write(`${lines.map((line) => printable(line)).join("\n")}\n`)
       }
     }
   }),

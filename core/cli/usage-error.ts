@@ -59,9 +59,9 @@ const invalidValueLine = (
   const name = kind === "flag" ? `--${option}` : `<${option}>`
   const type = kind === "flag" ? flags.find((flag) => flag.name === option)?.type : undefined
   if (type !== undefined && value === "") return `${name} needs a value: ${name} ${type}`
-  if (type === "boolean") return `${name} takes no value (was ${JSON.stringify(value)})`
   const times = /^(\d+) occurrences$/.exec(value)?.[1]
   if (times !== undefined) return `expected ${name} once, found it ${times} times`
+  if (type === "boolean") return `${name} takes no value (was ${JSON.stringify(value)})`
   const choices = expected.split(" | ").map((choice) => choice.replaceAll('"', ""))
   const near = nearestName(value, choices)
   return `${name} must be ${alternatives(choices)} (was ${JSON.stringify(value)})${near === undefined ? "" : `; did you mean ${near}?`}`

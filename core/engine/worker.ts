@@ -111,7 +111,7 @@ const stop = (): void => {
   Effect.runPromise(saved).finally(() => process.exit(0))
 }
 
-// A terminal sends Ctrl-C to a whole process group; the supervising process decides what stops when.
+// The supervising process decides what stops when, even if a Ctrl-C reaches this one too.
 process.on("SIGINT", () => {})
 process.on("SIGTERM", stop)
 

@@ -96,6 +96,10 @@ const firstErrorOf = (cause: unknown): string => {
   return (text.split("\n").find((line) => /error/i.test(line)) ?? text.split("\n", 1)[0] ?? "").trim()
 }
 
+/** The signal that ended a compiler: Ctrl-C, which says nothing about the sources. */
+const signalOf = (cause: unknown): string | undefined =>
+  cause instanceof Error && "signal" in cause && typeof cause.signal === "string" ? cause.signal : undefined
+
 /** Compiles in a temporary folder beside `path`, and moves the finished addon there in one step. */
 const compile = async (
   path: string,
@@ -170,17 +174,24 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
       await locked(`${path}.lock`, async () => {
         if (existsSync(path) || existsSync(failure)) return
         console.error(`building the native backend with ${compiler.program}, once for this machine …`)
-        await compile(path, names, compiler, flags).catch((cause) =>
-          fs.writeFile(failure, firstErrorOf(cause)),
-        )
+        await compile(path, names, compiler, flags).catch(async (cause) => {
+          if (signalOf(cause) !== undefined) throw cause
+          await fs.writeFile(failure, firstErrorOf(cause))
+        })
       })
       return existsSync(path) ? { path } : { failure, firstError: await fs.readFile(failure, "utf8") }
     },
-    catch: (cause) =>
-      new AddonUnavailable({
+    catch: (cause) => {
+      const signal = signalOf(cause)
+      if (signal !== undefined) {
+        const reason = `${compiler.program} was stopped by ${signal} while it built the addon`
+        return new AddonUnavailable({ reason, remedy: "start again" })
+      }
+      return new AddonUnavailable({
         reason: `the addon cannot be kept in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
         remedy: "make that folder writable, or set XDG_CACHE_HOME to another",
-      }),
+      })
+    },
   })
   const built = yield* attempt
   if (built.path === undefined) return yield* failed(built.failure, built.firstError)

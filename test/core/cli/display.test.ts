@@ -27,7 +27,7 @@ describe("a job on one line", () => {
       "  ███████░░░░░░░░░░░░░  37 % classificati…imCSE(0.1) lr=3e-5 seed=12 loss 0.6931",
     )
     expect(progressLine(label, progress, 40)).toBe("  ████░░░░░░  37 % cl…eed=12 loss 0.6931")
-    for (let columns = 28; columns <= 120; columns++) {
+    for (let columns = 18; columns <= 120; columns++) {
       const line = progressLine(label, progress, columns)
       expect(line).toContain(" 37 % ")
       expect(line).toEndWith(" loss 0.6931")
@@ -35,18 +35,18 @@ describe("a job on one line", () => {
     }
   })
 
-  test("counts wide characters as two columns, and shows control characters as spaces", () => {
+  test("counts wide characters as two columns, and escapes control characters", () => {
     const wide = progressLine(`語彙 ${"文".repeat(40)} seed=3`, { ...progress, note: "a\tb" }, 60)
     expect(CliOutput.displayWidth(wide)).toBeLessThanOrEqual(60)
-    expect(wide).toMatch(/ 37 % 語彙 文+….*文 seed=3 a b$/)
-    expect(progressLine("a\nb", undefined, 60)).toEndWith(" % a b")
+    expect(wide).toMatch(/ 37 % 語彙 文+….*文 seed=3 a\\tb$/)
+    expect(progressLine("a\nb", undefined, 60)).toEndWith(" % a\\nb")
   })
 
-  test("also shortens a note that is longer than the line", () => {
+  test("gives up its bar, and then the middle of its note, for a note that is longer than the line", () => {
     const line = progressLine(label, { ...progress, note: "model.safetensors 12 of 1340 MB" }, 40)
-    expect(line).toStartWith("  ████░░░░░░  37 % model")
-    expect(line).toEndWith("1340 MB")
-    expect(CliOutput.displayWidth(line)).toBe(40)
+    expect(line).toBe("  37 % model.safetensors 12 of 1340 MB")
+    const narrow = progressLine(label, { ...progress, note: "model.safetensors 12 of 1340 MB" }, 30)
+    expect(narrow).toBe("  37 % model.…rs 12 of 1340 MB")
   })
 })
 

@@ -96,6 +96,18 @@ describe("the addon's build", () => {
     expect(await readFile(join(root, "log"), "utf8")).toBe(calls)
   }, 30_000)
 
+  test("that was stopped by a signal is tried again at the next start", async () => {
+    const stopping = '[ -e "$LOG" ] || { echo x > "$LOG"; kill -INT $$; sleep 5; }'
+    const cxx = await compiler(`${stopping}\n${pretend}`)
+    const stopped = await run(cxx, chooseAuto)
+    expect(stopped.out).toBe("wasm")
+    expect(stopped.err).toContain(
+      `the backend native cannot run here: ${cxx} was stopped by SIGINT while it built the addon; start again`,
+    )
+    const { out } = await run(cxx, buildOne)
+    expect(await readFile(out, "utf8")).toBe("object\n")
+  }, 30_000)
+
   test("reports what to install if there is no compiler, and auto chooses wasm", async () => {
     const { out, err } = await run(join(root, "none"), chooseAuto)
     expect(out).toBe("wasm")
