@@ -103,8 +103,9 @@ export const pipelineCommand = Command.make(
         },
       })
       if (planOnly) {
+        const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         process.stdout.write(
-          json ? `${planJson(plan)}\n` : `${planLines(definition.name, plan).join("\n")}\n`,
+          json ? `${planJson(plan)}\n` : `${planLines(definition.name, plan, width).join("\n")}\n`,
         )
         return
       }

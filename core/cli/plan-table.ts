@@ -1,9 +1,10 @@
 /** A plan as text: the units by cohort, what is done already, and what the rest will cost. */
-
+import { CliOutput } from "effect/cli"
 import { type Stage, stages } from "../api/stage.ts"
 import type { Unit } from "../engine/graph.ts"
 import { type Plan, type UnitState, unitStates } from "../engine/plan.ts"
 import { formatBytes, formatFlops, formatSeconds, plural } from "../io/format.ts"
+import { withoutMiddle } from "./fit.ts"
 
 interface Group {
   readonly label: string
@@ -14,7 +15,8 @@ interface Group {
 /** The members of a cohort differ only in their seed and share a line. */
 const cohortOf = ({ label }: Unit): string => label.replace(/ seed=\d+$/, "")
 
-export const planLines = (name: string, plan: Plan): readonly string[] => {
+/** @param width of the terminal; if the table is wider, the labels are shortened */
+export const planLines = (name: string, plan: Plan, width: number): readonly string[] => {
   const groups = new Map<string, Group>()
   for (const unit of plan.graph.units) {
     const label = cohortOf(unit)
@@ -34,7 +36,7 @@ export const planLines = (name: string, plan: Plan): readonly string[] => {
     const flops = run.reduce((sum, unit) => sum + unit.cost.flops, 0)
     return [stage, label, String(units.length), stateOf(units, states), flops === 0 ? "" : formatFlops(flops)]
   })
-  const table = columns([["stage", "units", "", "state", "arithmetic"], ...rows])
+  const table = columns([["stage", "units", "", "state", "arithmetic"], ...rows], 1, width)
   const { estimate } = plan
   const basis = estimate.measured ? "measured on finished units" : "assumed"
   return [
@@ -64,12 +66,25 @@ const stateOf = (units: readonly Unit[], states: ReadonlyMap<Unit, UnitState>): 
     .map(([count, word]) => (units.length === 1 ? word : `${count} ${word}`))
     .join(", ")
 
-const columns = (rows: readonly (readonly string[])[]): readonly string[] => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => [...row[column]!].length)))
+const { displayWidth } = CliOutput
+
+/** The narrowest that the elastic column becomes. */
+const narrowestColumn = 16
+const gap = "  "
+
+/** Rows as columns; if they are wider than `width`, the cells of the column `elastic` lose their middle. */
+const columns = (rows: readonly (readonly string[])[], elastic: number, width: number): readonly string[] => {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => displayWidth(row[column]!))))
+  const excess = widths.reduce((sum, each) => sum + each, gap.length * (widths.length - 1)) - width
+  const room = Math.max(narrowestColumn, widths[elastic]! - Math.max(0, excess))
+  widths[elastic] = Math.min(widths[elastic]!, room)
   return rows.map((row) =>
     row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
+      .map((cell, column) => {
+        const text = column === elastic ? withoutMiddle(cell, room) : cell
+        return text + " ".repeat(widths[column]! - displayWidth(text))
+      })
+      .join(gap)
       .trimEnd(),
   )
 }
