@@ -6,7 +6,7 @@
  * released and after SimCSE with five dropout rates, fine-tuned on RTE at six learning rates with 30 seeds each,
  * effective ranks before fine-tuning (30 seeds) and during it, trajectories. Gives figures 1 to 4 and tables 1 and 2.
  *
- * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE: months on a processor, so look at the plan first, and
+ * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE: months on a processor, so read the plan first, and
  * take a part of it: `--set seeds=1..5 --set lr=1e-5,2e-5 --set dropout=0.1`.
  *
  * Weights, RTE, STS-B and the sentences come from the Hugging Face hub; with `--set model=… --set rte=… --set sts=…

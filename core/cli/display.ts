@@ -9,7 +9,7 @@ import type { UnitOutcome } from "../engine/job.ts"
 import { type Job, keysGivenBy, type Plan } from "../engine/plan.ts"
 import type { JobProgress } from "../engine/processes.ts"
 import { formatSeconds, plural, printable } from "../io/format.ts"
-import { withoutMiddle } from "./fit.ts"
+import { withoutMiddle } from "./text-width.ts"
 
 interface Running {
   readonly started: number

@@ -2,7 +2,7 @@
 import { Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import type { OptionDescription } from "../io/options.ts"
-import { wrapped } from "./fit.ts"
+import { wrapped } from "./text-width.ts"
 
 /** A pipeline whose parameters its help lists. */
 export interface PipelineHelp {

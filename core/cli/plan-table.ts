@@ -4,7 +4,7 @@ import { type Stage, stages } from "../api/stage.ts"
 import type { Unit } from "../engine/graph.ts"
 import { type Plan, type UnitState, unitStates } from "../engine/plan.ts"
 import { formatBytes, formatFlops, formatSeconds, plural } from "../io/format.ts"
-import { withoutMiddle } from "./fit.ts"
+import { withoutMiddle } from "./text-width.ts"
 
 interface Group {
   readonly label: string

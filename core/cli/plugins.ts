@@ -12,7 +12,7 @@ import { unknownName } from "../io/nearest-name.ts"
 import { describeOptions, type OptionDescription } from "../io/options.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
-import { wrapped } from "./fit.ts"
+import { wrapped } from "./text-width.ts"
 
 export const pluginsCommand = Command.make(
   "plugins",

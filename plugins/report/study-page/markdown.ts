@@ -36,7 +36,7 @@ const tableSection = ({ title, columns, rows, notes }: Table): string =>
     ...(rows.length === 0
       ? []
       : [
-          tableRow(columns.map(({ head }) => head)),
+          tableRow(columns.map(({ heading }) => heading)),
           `|${columns.map(({ align }) => (align === "right" ? "---:" : ":---")).join("|")}|`,
           ...rows.map(tableRow),
           "",

@@ -62,12 +62,12 @@ const tableBlock = ({ name, title, columns, rows, notes }: Table): string => {
   }
   const row = (cells: readonly string[], i: number): string =>
     `<tr${i > 0 && cells[0] !== rows[i - 1]?.[0] ? ' class="next"' : ""}>${cells.map(cell).join("")}</tr>`
-  const head = columns.map(
-    ({ head, align }) =>
-      `<th scope="col"${align === "right" ? ' class="right"' : ""}>${escapeHtml(head)}</th>`,
+  const headings = columns.map(
+    ({ heading, align }) =>
+      `<th scope="col"${align === "right" ? ' class="right"' : ""}>${escapeHtml(heading)}</th>`,
   )
   const table = `<div class="wide"><table aria-labelledby="${name}-title">
-<thead><tr>${head.join("")}</tr></thead>
+<thead><tr>${headings.join("")}</tr></thead>
 <tbody>
 ${rows.map(row).join("\n")}
 </tbody>

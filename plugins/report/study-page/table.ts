@@ -14,9 +14,9 @@ export interface Table {
 }
 
 export interface Column {
-  readonly head: string
+  readonly heading: string
   readonly align: "left" | "right"
 }
 
-export const left = (head: string): Column => ({ head, align: "left" })
-export const right = (head: string): Column => ({ head, align: "right" })
+export const left = (heading: string): Column => ({ heading, align: "left" })
+export const right = (heading: string): Column => ({ heading, align: "right" })
