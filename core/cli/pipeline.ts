@@ -162,12 +162,12 @@ const withAssignments = <E>(error: E, assignments: readonly string[]): E | Inval
       })
     : error
 
-/** Calls `notify` as soon as a signal arrives: the interruption that follows may take a minute. */
+/** Calls `notify` as soon as a signal arrives, before the interruption, which may take a minute or no time at all. */
 const onSignal = (notify: () => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      process.once("SIGINT", notify)
-      process.once("SIGTERM", notify)
+      process.prependOnceListener("SIGINT", notify)
+      process.prependOnceListener("SIGTERM", notify)
     }),
     () =>
       Effect.sync(() => {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sampleFile } from "../sample/study.ts"
-import { alive, childrenOf, command, type Ended, start } from "./command-line.ts"
+import { alive, childrenOf, command, type Ended, type Running, start } from "./command-line.ts"
 
 let root: string
 let folders = 0
@@ -173,16 +173,35 @@ describe("a run that is stopped", () => {
     expect(digests(out)).toEqual(digests(whole))
   }, 20_000)
 
-  test("by the end of its terminal saves its state as well", async () => {
+  test.each<[string, (run: Running) => void]>([
+    ["the signal of a terminal that is closed", (run) => run.signal("SIGHUP")],
+    ["a standard error that nobody reads any more", (run) => run.leave()],
+  ])(
+    "by %s saves its state as well",
+    async (_, close) => {
+      const out = freshOut()
+      const left = start(sample(out, slow))
+      await left.said("at step 3")
+      const workers = childrenOf(left.pid)
+      close(left)
+      expect((await left.ended).code).toBe(130)
+      expect(alive(workers)).toEqual([])
+      expect(existsSync(join(out, "lock"))).toBe(false)
+      expect(readdirSync(join(out, "scratch"))).toHaveLength(1)
+    },
+    20_000,
+  )
+
+  test("before its first job reports that it stops, and then that it has stopped", async () => {
     const out = freshOut()
-    const left = start(sample(out, slow))
-    await left.said("at step 3")
-    const workers = childrenOf(left.pid)
-    left.leave()
-    expect((await left.ended).code).toBe(130)
-    expect(alive(workers)).toEqual([])
-    expect(existsSync(join(out, "lock"))).toBe(false)
-    expect(readdirSync(join(out, "scratch"))).toHaveLength(1)
+    const stopped = start(sample(out, slow))
+    await stopped.said("to do")
+    stopped.signal("SIGINT")
+    const { code, stderr } = await stopped.ended
+    expect(code).toBe(130)
+    expect(stderr).toEndWith(
+      "stopping: running jobs save their state first\nstopped; the same command resumes from here\n",
+    )
   }, 20_000)
 
   test("by the death of the supervising process saves its state too, and its workers exit", async () => {

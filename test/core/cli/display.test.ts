@@ -87,6 +87,14 @@ describe("on a terminal", () => {
     expect(screen.lines).toEqual(["first", "stopping"])
   })
 
+  test("what is logged after the end is a line of its own, and no live line comes back", () => {
+    const screen = new Screen(80)
+    const display = new Display(plan, screen)
+    display.close()
+    display.log("stopping")
+    expect([screen.lines, screen.cursor]).toEqual([["stopping"], true])
+  })
+
   test("the text that is shown during planning is erased afterwards, even if wider than the screen", async () => {
     for (const columns of [80, 10]) {
       const screen = new Screen(columns)
