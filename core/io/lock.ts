@@ -61,7 +61,30 @@ export const takeLock = async (path: string): Promise<string | undefined> => {
     if (holder !== undefined) return holder
     // Another process took over the stale lock first.
     if (attempt > 0) return "unknown"
-    await fs.rm(path, { force: true })
+    await removeStale(path)
+  }
+}
+
+/**
+ * Removes the lock of a process that is gone. Only the process that holds the claim beside it does so, and checks again
+ * first: otherwise, of two that find a stale lock, the slower one would remove the lock that the faster one took.
+ */
+const removeStale = async (path: string): Promise<void> => {
+  const claim = `${path}.claim`
+  try {
+    await fs.writeFile(claim, `${process.pid}\n`, { flag: "wx" })
+  } catch (cause) {
+    if (errorCode(cause) !== "EEXIST") throw cause
+    // A claim is held for moments; an old one was left by a process that was killed meanwhile.
+    const claimed = await fs.stat(claim).catch(() => undefined)
+    if (claimed !== undefined && Date.now() - claimed.mtimeMs > writtenWithin)
+      await fs.rm(claim, { force: true })
+    return
+  }
+  try {
+    if ((await holderOf(path)) === undefined) await fs.rm(path, { force: true })
+  } finally {
+    await fs.rm(claim, { force: true })
   }
 }
 

@@ -41,6 +41,25 @@ test("of many simultaneous attempts, one succeeds", async () => {
   expect(holders.filter((holder) => holder === undefined).length).toBe(1)
 })
 
+test("of many that find the lock of a process that is gone, one takes it over", async () => {
+  for (let round = 0; round < 20; round++) {
+    await fs.writeFile(path, `${gone}\n`)
+    const holders = await Promise.all(Array.from({ length: 10 }, () => takeLock(path)))
+    expect(holders.filter((holder) => holder === undefined).length).toBe(1)
+    expect(await fs.readdir(folder)).toEqual(["lock"])
+  }
+})
+
+test("a claim that a killed process left is removed once it is old, and does not lock anyone out", async () => {
+  await fs.writeFile(path, `${gone}\n`)
+  await fs.writeFile(`${path}.claim`, `${gone}\n`)
+  expect(await takeLock(path)).toBe("unknown")
+  const before = new Date(Date.now() - 60_000)
+  await fs.utimes(`${path}.claim`, before, before)
+  expect(await takeLock(path)).toBe("unknown")
+  expect(await takeLock(path)).toBeUndefined()
+})
+
 test("a lock that can be neither created nor read is an error, not a wait", async () => {
   await expect(takeLock(join(folder, "nowhere", "lock"))).rejects.toThrow("ENOENT")
   await fs.mkdir(path)
