@@ -5,7 +5,7 @@
  * |----------|------------------------------------------------|----------------------------------------------|
  * | data     | files, local or on the hub                     | tokenised text with its splits and labels    |
  * | pretrain | data, and optionally a checkpoint              | a checkpoint                                 |
- * | finetune | data, a checkpoint, a seed                     | a run: metrics by step, predictions          |
+ * | finetune | data, a checkpoint, a seed                     | a run: metrics by update, predictions        |
  * | probe    | a run that it watches                          | observations: typed rows                     |
  * | report   | anything above                                 | tables, figures, a page                      |
  */

@@ -30,7 +30,7 @@ export interface RunLength {
 export interface Watch<in View> {
   /** Whether the run's own artifact is needed. If not, the run may stop after step `last()`. */
   readonly wanted: boolean
-  /** Called once, before the first step: probes choose their steps by the length of the run. */
+  /** Called once, before the first update: probes choose their steps by the length of the run. */
   readonly start: (run: RunLength) => Effect.Effect<void>
   /** The last step that a probe still needs: the end of the run if it has a `finish`; −1 if none. Known after `start`. */
   readonly last: () => number

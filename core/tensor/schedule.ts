@@ -17,8 +17,7 @@ export const linearSchedule = (peak: number, steps: number, warmupSteps: number)
 }
 
 /**
- * The number of updates in a number of epochs, rounded up: 0.3 epochs of 156 updates are 47.
- * An excess that is only the product's rounding error does not count: 0.7 epochs of 10 are 7.
+ * The number of updates in `part` of `steps` updates (of an epoch or of a training), rounded up: 0.3 of 156 are 47.
+ * An excess that is only the product's rounding error does not count: 0.7 of 10 are 7.
  */
-export const stepsInEpochs = (epochs: number, stepsPerEpoch: number): number =>
-  Math.max(0, Math.ceil(epochs * stepsPerEpoch - 1e-9))
+export const stepsIn = (part: number, steps: number): number => Math.max(0, Math.ceil(part * steps - 1e-9))

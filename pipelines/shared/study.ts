@@ -66,14 +66,11 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   if (problems.length > 0) throw new InvalidInput({ what: "the runs that probes watch", problems })
 }
 
-/** The fraction of the updates that warm up: 0.3 of 3 epochs in the paper. */
-const warmupRatio = 0.1
-
 export const study = (settings: StudySettings) => {
   const { title, provenance, data, arms, samples, watched, batchSize, epochs } = settings
   const sizes = {
     ...(batchSize === undefined ? {} : { batchSize }),
-    ...(epochs === undefined ? {} : { epochs, warmupEpochs: epochs * warmupRatio }),
+    ...(epochs === undefined ? {} : { epochs }),
   }
 
   const checkpoints = new Map(arms.map(({ name, checkpoint }) => [name, checkpoint]))

@@ -12,7 +12,7 @@ import { InvalidInput } from "../../core/io/decode.ts"
 import { attempt, type FileError } from "../../core/io/files.ts"
 import { copy, transferExisting } from "../../core/io/link.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
-import { linearSchedule, stepsInEpochs } from "../../core/tensor/schedule.ts"
+import { linearSchedule, stepsIn } from "../../core/tensor/schedule.ts"
 import { stream } from "../../core/tensor/stream.ts"
 import { metricsBefore, train, type UpdateMetrics } from "../../core/tensor/training.ts"
 import type { BertModel } from "../model/bert.ts"
@@ -39,8 +39,8 @@ const Options = type({
   batchSize: "1 <= number.integer <= 65536 = 16",
   /** Epochs over the train split; a part of one is allowed. */
   epochs: "0 < number <= 10000 = 3",
-  /** Length of the linear warm-up; the learning rate then falls linearly to 0 at the end. */
-  warmupEpochs: "0 <= number <= 10000 = 0.3",
+  /** The part of the updates in which the learning rate rises linearly; it then falls linearly to 0 at the end. */
+  warmupRatio: "0 <= number <= 1 = 0.1",
   /** Gradients whose norm exceeds this are scaled down to it. */
   clip: positive.default(1),
   /** Decay rate of the first moment. */
@@ -57,15 +57,7 @@ const Options = type({
   dropout: "0 <= number < 1 = 0.1",
   /** Whether the fine-tuned model is kept with the run. */
   keepModel: "boolean = false",
-}).narrow(
-  ({ epochs, warmupEpochs }, context) =>
-    warmupEpochs <= epochs ||
-    context.reject({
-      path: ["warmupEpochs"],
-      expected: `at most epochs (${epochs})`,
-      actual: `${warmupEpochs}`,
-    }),
-)
+})
 type Options = typeof Options.infer
 
 const takes = { data: Examples, checkpoint: Checkpoint }
@@ -73,10 +65,8 @@ const outputHeads: readonly OutputHead[] = ["pooler", "classifier"]
 
 const lengthOf = (options: Options, examples: number) => {
   const perEpoch = batchesPerEpoch(examples, options.batchSize)
-  return {
-    steps: stepsInEpochs(options.epochs, perEpoch),
-    warmupSteps: stepsInEpochs(options.warmupEpochs, perEpoch),
-  }
+  const steps = stepsIn(options.epochs, perEpoch)
+  return { steps, warmupSteps: stepsIn(options.warmupRatio, steps) }
 }
 
 /**

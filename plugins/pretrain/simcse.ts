@@ -29,7 +29,7 @@ import { trainingCost } from "./shared/cost.ts"
 import { durationOptions, givenOnce, stepsOf } from "./shared/duration.ts"
 import { saveExport, writeRecord } from "./shared/export.ts"
 import { batchProblems, refuse } from "./shared/requirements.ts"
-import { contrastiveLoss, embed } from "./simcse/contrastive.ts"
+import { contrastiveLoss, sentenceEmbeddings } from "./simcse/contrastive.ts"
 import { selection } from "./simcse/selection.ts"
 import { similarityScore } from "./simcse/sentence-similarity.ts"
 import { truncate } from "./simcse/truncation.ts"
@@ -98,7 +98,7 @@ const run = Effect.fn("simcse")(function* ({
       at: Effect.fnUntraced(function* (step: number) {
         const due = step > 0 && (step % options.evalEvery === 0 || step === steps)
         if (dev === undefined || !due || chosen.knows(step)) return
-        const score = yield* similarityScore(dev, (sequences) => embed(model, sequences))
+        const score = yield* similarityScore(dev, (sequences) => sentenceEmbeddings(model, sequences))
         yield* chosen.record(step, score, save)
       }),
     })

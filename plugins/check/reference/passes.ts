@@ -231,12 +231,18 @@ const normAndSum = (values: ArrayLike<number>): { readonly norm: number; readonl
   return { norm: Math.sqrt(squares), sum }
 }
 
-const compareInfoNCE = ({ z1, z2, tau, loss, ...expected }: Expected["infonce"]): readonly Quantity[] => {
+const compareInfoNCE = ({
+  z1,
+  z2,
+  tau: temperature,
+  loss,
+  ...expected
+}: Expected["infonce"]): readonly Quantity[] => {
   const z1_ND = tf.tensor2d(z1)
   const z2_ND = tf.tensor2d(z2)
   const [value, first_ND, second_ND] = tf.tidy(() => {
     const differentiate = tf.valueAndGrads((first, second) =>
-      infoNCE(first.as2D(...z1_ND.shape), second.as2D(...z2_ND.shape), tau),
+      infoNCE(first.as2D(...z1_ND.shape), second.as2D(...z2_ND.shape), temperature),
     )
     const { value, grads } = differentiate([z1_ND, z2_ND])
     return [value, grads[0]!.as2D(...z1_ND.shape), grads[1]!.as2D(...z2_ND.shape)] as const

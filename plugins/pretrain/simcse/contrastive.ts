@@ -34,7 +34,7 @@ export const contrastiveLoss = (
 }
 
 /** Sentence embeddings for evaluation: the last layer's hidden states of [CLS], without dropout and head, [N · H]. */
-export const embed = (model: BertModel, sentences: Sequences): Float32Array => {
+export const sentenceEmbeddings = (model: BertModel, sentences: Sequences): Float32Array => {
   const embeddings_NH = encode(model, sentences, { indices: clsIndices(sentences.offsets) })
   // A backend may return a view of its own memory, which goes away with the tensor.
   const values = embeddings_NH.dataSync<"float32">().slice()

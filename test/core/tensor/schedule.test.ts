@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { linearSchedule, stepsInEpochs } from "../../../core/tensor/schedule.ts"
+import { linearSchedule, stepsIn } from "../../../core/tensor/schedule.ts"
 
 describe("linear schedule", () => {
   test("RTE: 468 updates with a warm-up of 47", () => {
@@ -49,5 +49,5 @@ test.each([
   [1.1, 10, 11],
   [0.001, 10, 1],
 ])("%p epochs of %p updates are %p", (epochs, perEpoch, steps) => {
-  expect(stepsInEpochs(epochs, perEpoch)).toBe(steps)
+  expect(stepsIn(epochs, perEpoch)).toBe(steps)
 })

@@ -275,14 +275,14 @@ describe("an observer", () => {
 
 describe("a run that fails", () => {
   test("diverges at the step at which the loss is not finite", async () => {
-    const failure = await refusal({ options: { lr: 1e30, warmupEpochs: 0 } })
+    const failure = await refusal({ options: { lr: 1e30, warmupRatio: 0 } })
     expect(failure).toBeInstanceOf(UnitFailure)
     expect(failure).toMatchObject({ outcome: "diverged", step: 1 })
     expect(failure.message).toStartWith("step 1: the ")
   })
 
   test("diverges at the end if the last update made the logits not finite", async () => {
-    const failure = await refusal({ options: { lr: 1e38, warmupEpochs: 0, epochs: 0.1 } })
+    const failure = await refusal({ options: { lr: 1e38, warmupRatio: 0, epochs: 0.1 } })
     expect(failure).toMatchObject({ outcome: "diverged", step: 1 })
     expect(failure.message).toContain("the fine-tuned model's logits are not finite")
   })
@@ -342,7 +342,7 @@ describe("options", () => {
 
   test("default to those of the study", () => {
     expect(JSON.parse(check({}))).toEqual({
-      ...{ lr: 1e-5, seed: 1, batchSize: 16, epochs: 3, warmupEpochs: 0.3, clip: 1, beta1: 0.9 },
+      ...{ lr: 1e-5, seed: 1, batchSize: 16, epochs: 3, warmupRatio: 0.1, clip: 1, beta1: 0.9 },
       ...{ beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false, dropout: 0.1 },
       keepModel: false,
     })
@@ -358,7 +358,7 @@ describe("options", () => {
     [{ seed: 2 ** 32 }, "seed must be at most 4294967295"],
     [{ batchSize: 0 }, "batchSize must be"],
     [{ epochs: 0 }, "epochs must be positive"],
-    [{ epochs: 1, warmupEpochs: 2 }, "warmupEpochs must be at most epochs (1) (was 2)"],
+    [{ warmupRatio: 2 }, "warmupRatio must be at most 1 (was 2)"],
     [{ dropout: 1 }, "dropout must be less than 1"],
     [{ beta2: 1 }, "beta2 must be less than 1"],
     [{ epsilon: 0 }, "epsilon must be positive"],

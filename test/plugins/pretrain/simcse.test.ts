@@ -12,7 +12,7 @@ import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import { initialise } from "../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
-import { embed } from "../../../plugins/pretrain/simcse/contrastive.ts"
+import { sentenceEmbeddings } from "../../../plugins/pretrain/simcse/contrastive.ts"
 import { bestOf } from "../../../plugins/pretrain/simcse/selection.ts"
 import { similarityScore } from "../../../plugins/pretrain/simcse/sentence-similarity.ts"
 import { simcse } from "../../../plugins/pretrain/simcse.ts"
@@ -160,7 +160,9 @@ describe("selection on the dev set", () => {
       expect(exportedStep).toBe(best.step)
       expect(new Set(evaluations.map(({ score }) => score)).size).toBe(3)
       const model = await Effect.runPromise(loadModel(trained.folder, { outputHeads: {} }))
-      const score = await Effect.runPromise(similarityScore(dev, (sequences) => embed(model, sequences)))
+      const score = await Effect.runPromise(
+        similarityScore(dev, (sequences) => sentenceEmbeddings(model, sequences)),
+      )
       model.parameters.dispose()
       expect(score).toBe(best.score!)
     }))

@@ -7,7 +7,11 @@ import { type BertModel, encode } from "../../../../plugins/model/bert.ts"
 import { configOf } from "../../../../plugins/model/config.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../../plugins/model/parameters.ts"
-import { contrastiveLoss, embed, twoViews } from "../../../../plugins/pretrain/simcse/contrastive.ts"
+import {
+  contrastiveLoss,
+  sentenceEmbeddings,
+  twoViews,
+} from "../../../../plugins/pretrain/simcse/contrastive.ts"
 import { onWasm, sentence } from "../running.ts"
 
 const sentences = packSequences([sentence(0, 4), sentence(7, 6), sentence(3, 5), sentence(12, 4)])
@@ -80,7 +84,7 @@ describe("the contrastive loss", () => {
 describe("embeddings", () => {
   test("are the last hidden states of [CLS], without dropout and head", () => {
     const batch = selectSequences(sentences, chosen)
-    const embeddings = embed(model, batch)
+    const embeddings = sentenceEmbeddings(model, batch)
     expect(embeddings.length).toBe(3 * 16)
     const cls_NH = encode(model, batch, { indices: batch.offsets.subarray(0, -1) })
     expect(embeddings).toEqual(cls_NH.dataSync<"float32">())
@@ -92,7 +96,7 @@ describe("embeddings", () => {
     for (const name of model.parameters.names) {
       if (!name.startsWith("bert.pooler")) headless.set(name, model.parameters.get(name).clone())
     }
-    expect(embed({ ...model, parameters: headless }, batch)).toEqual(embeddings)
+    expect(sentenceEmbeddings({ ...model, parameters: headless }, batch)).toEqual(embeddings)
     headless.dispose()
   })
 })

@@ -38,7 +38,7 @@ const outline = ({ attributes }: Mark): readonly (readonly [x: number, y: number
 
 const small = syntheticStudy({
   arms: ["vanilla", "SimCSE(0.1)"],
-  rates: [1e-5, 2e-5, 3e-5],
+  learningRates: [1e-5, 2e-5, 3e-5],
   seeds: 4,
   layers: 3,
   probed: 2,
@@ -112,8 +112,8 @@ describe("figure 1", () => {
   })
 
   test("learning rates that span more than a decade get a logarithmic axis", async () => {
-    const rates = [1e-6, 1e-5, 1e-4]
-    const study = studyOf({ runs: rates.map((lr) => done("vanilla", lr, 1, 200)) })
+    const learningRates = [1e-6, 1e-5, 1e-4]
+    const study = studyOf({ runs: learningRates.map((lr) => done("vanilla", lr, 1, 200)) })
     const [a, b, c] = marks(
       await draw(accuracyFigure(armsOf(study), stabilityOf(study))),
       "means_marks",

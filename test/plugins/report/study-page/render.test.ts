@@ -26,7 +26,12 @@ const rowsOf = (csv: string): readonly Readonly<Record<string, string>>[] => {
   return rows.map((row) => Object.fromEntries(head!.map((name, i) => [name, row[i]!])))
 }
 
-const small = syntheticStudy({ arms: ["vanilla", "SimCSE(0.1)"], rates: [1e-5, 2e-5], seeds: 3, layers: 2 })
+const small = syntheticStudy({
+  arms: ["vanilla", "SimCSE(0.1)"],
+  learningRates: [1e-5, 2e-5],
+  seeds: 3,
+  layers: 2,
+})
 
 const tables = ["table-1.csv", "comparisons.csv", "table-2.csv"]
 const drawings = [1, 2, 3, 4].flatMap((n) => [`figure-${n}.svg`, `figure-${n}.vl.json`])

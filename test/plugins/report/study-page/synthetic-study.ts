@@ -2,14 +2,14 @@ import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { isFailed, type RunRecord, type Study } from "../../../../plugins/report/study-page/study.ts"
 
 const ARMS = ["vanilla", "SimCSE(0.05)", "SimCSE(0.1)", "SimCSE(0.3)", "SimCSE(0.4)", "SimCSE(0.5)"]
-const RATES = [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]
+const LEARNING_RATES = [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]
 const STEPS = [1, 2, 3, 4, 47, 94, 141, 188, 235, 282, 329, 376, 423, 468]
 const source = stream(1, "synthetic")
 
 /** Synthetic numbers of the paper's size, in which arms fail more often as the learning rate grows. */
 export const syntheticStudy = ({
   arms = ARMS,
-  rates = RATES,
+  learningRates = LEARNING_RATES,
   seeds = 30,
   layers = 24,
   n = 16,
@@ -20,7 +20,7 @@ export const syntheticStudy = ({
   const chance = (count: number) => uniform({ stream: source, site: site++, iteration: 0 }, count)
   const range = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
   const everyLayer = Array.from({ length: layers }, (_, layer) => layer)
-  const cells = arms.flatMap((arm, a) => rates.map((lr) => ({ arm, lr, a })))
+  const cells = arms.flatMap((arm, a) => learningRates.map((lr) => ({ arm, lr, a })))
 
   const runs: RunRecord[] = cells.flatMap(({ arm, lr, a }) => {
     const [failing, better] = [chance(seeds), noise(seeds)]
@@ -77,13 +77,13 @@ export const syntheticStudy = ({
       ),
     ),
     trajectory: watched.flatMap((run) => {
-      const turn = noise(STEPS.length)
+      const wobble = noise(STEPS.length)
       return STEPS.filter((step) => step === 1 || step >= 47).map((step, s, steps) => {
         const part = s / (steps.length - 1)
         const angle =
-          step === 1 ? 0 : Math.max(0, (isFailed(run) ? 1.5 : 1.1) * part ** 0.6 + 0.05 * turn[s]!)
+          step === 1 ? 0 : Math.max(0, (isFailed(run) ? 1.5 : 1.1) * part ** 0.6 + 0.05 * wobble[s]!)
         const r = step === 1 ? 1 : isFailed(run) ? (1 - part) ** 0.4 * (1 + 0.6 * part) : (1 - part) ** 0.6
-        const loss = isFailed(run) ? 0.69 + 0.03 * turn[s]! : 0.7 * Math.exp(-5 * part)
+        const loss = isFailed(run) ? 0.69 + 0.03 * wobble[s]! : 0.7 * Math.exp(-5 * part)
         return { arm: run.arm, lr: run.lr, seed: run.seed, step, r, phi: part === 1 ? null : angle, loss }
       })
     }),
