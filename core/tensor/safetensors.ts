@@ -33,7 +33,7 @@ export interface SafetensorsFile {
   readonly read: (name: string) => Effect.Effect<Float32Array, InvalidInput | FileError>
 }
 
-/** One tensor to write. `values` is called once, in its turn: product(shape) numbers, which are read at once. */
+/** One tensor to write. `values` is called once, when its turn comes: product(shape) numbers, read immediately. */
 export interface TensorSource {
   readonly name: string
   readonly shape: readonly number[]
@@ -99,7 +99,7 @@ export const openSafetensors: (
     const read = Effect.fn("SafetensorsFile.read")(function* (name: string) {
       const entry = header.entries.get(name)
       if (entry === undefined) {
-        return yield* invalid(path, `none of this name among ${header.entries.size}`, "one", name)
+        return yield* invalid(path, `no tensor of that name among ${header.entries.size}`, "one", name)
       }
       const at = header.dataStart + entry.begin
       const count = elements(entry.shape)

@@ -110,7 +110,7 @@ describe("reading", () => {
     )
     expect([...(await readOne(path, "w"))]).toEqual([0])
     expect(await refusal(path, "ids")).toContain('tensor "ids": found dtype I64; expected F32, F16 or BF16')
-    expect(await refusal(path, "other")).toContain('tensor "other": found none of this name')
+    expect(await refusal(path, "other")).toContain('tensor "other": found no tensor of that name among 2')
   })
 })
 
