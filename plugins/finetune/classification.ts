@@ -37,9 +37,9 @@ const Options = type({
   seed: "0 <= number.integer <= 4294967295",
   /** Examples per update; the last batch of an epoch may be smaller. */
   batchSize: "1 <= number.integer <= 65536 = 16",
-  /** Epochs over the train split; a part of one is allowed. */
+  /** Epochs over the train split; fractions are allowed. */
   epochs: "0 < number <= 10000 = 3",
-  /** Length of the linear warm-up; the learning rate then falls linearly to 0 at the end. */
+  /** Epochs of linear warm-up; the learning rate then falls linearly to 0 at the end. */
   warmupEpochs: "0 <= number <= 10000 = 0.3",
   /** Gradients whose norm exceeds this are scaled down to it. */
   clip: positive.default(1),
@@ -82,7 +82,7 @@ const lengthOf = (options: Options, examples: number) => {
 /**
  * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
  *
- * @returns copies that folder into the artifact when the artifact is written
+ * @returns a function that copies the folder into the artifact
  */
 const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
   yield* saveModel(folder, model, "BertForSequenceClassification")

@@ -18,7 +18,7 @@ export interface RunKey {
 export type RunOutcome =
   | ({ readonly status: "done"; readonly finalLoss: number } & Score)
   | {
-      /** `diverged`: the loss was not a number. `failed`: the unit gave no run at all. */
+      /** `diverged`: the loss, the gradients or the logits were not finite. `failed`: the unit gave no run at all. */
       readonly status: "diverged" | "failed"
       readonly reason: string
       readonly step?: number

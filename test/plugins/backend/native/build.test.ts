@@ -102,7 +102,7 @@ describe("the addon's build", () => {
     const stopped = await run(cxx, chooseAuto)
     expect(stopped.out).toBe("wasm")
     expect(stopped.err).toContain(
-      `the backend native cannot run here: ${cxx} was stopped by SIGINT while it built the addon; start again`,
+      `the backend native cannot run here: ${cxx} was stopped by SIGINT while it built the addon; try again`,
     )
     const { out } = await run(cxx, buildOne)
     expect(await readFile(out, "utf8")).toBe("object\n")
