@@ -30,7 +30,7 @@ export default pipeline({
     hidden: type("4 <= number % 4 <= 65536")
       .describe("a multiple of 4, the number of heads, from 4 to 65536")
       .default(64),
-    /** How many sentences masked-language modelling and SimCSE train on, each in a corpus of its own. */
+    /** Sentences in each of the two corpora, one for masked-language modelling and one for SimCSE. */
     sentences: "64 <= number.integer <= 10000000 = 100000",
     /** Updates of masked-language modelling, 64 sentences each. */
     mlmSteps: "1 <= number.integer <= 100000000 = 1500",

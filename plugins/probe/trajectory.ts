@@ -17,7 +17,7 @@ import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory/snapsho
 
 const Options = type({
   "+": "reject",
-  /** The steps to observe besides the start and the end of the run, which always are. */
+  /** The steps to observe besides the start and the end of the run, which are always observed. */
   steps: Steps.default(() => ({ at: [1], every: "warmup" as const })),
   /** Which parameters: all that are trained, those of the encoder's layers together, or of each layer separately. */
   scopes: type("'all' | 'encoder' | 'layers'")

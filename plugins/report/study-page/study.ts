@@ -57,7 +57,7 @@ export interface TrajectoryRecord extends RunKey {
 
 export interface Study {
   readonly title: string
-  /** what the numbers come from, by name: backend, model, versions, command */
+  /** where the numbers come from, by name: backend, model, versions, command */
   readonly provenance: Readonly<Record<string, string>>
   readonly runs: readonly RunRecord[]
   /** effective ranks before fine-tuning */
