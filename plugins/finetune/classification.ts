@@ -205,7 +205,7 @@ export const classification = plugin({
         memory: 4 * model + activationBytes(checkpoint, workload(batchSize)),
         // Losses, learning rates and gradient norms in float64; predictions and labels in int32.
         disk: 3 * 8 * steps + 2 * 4 * data.dev + (keepModel ? model : 0),
-        // The previous and the new saved state of the training, each with parameters and moments.
+        // The previous and the new saved state of training, each with parameters and moments.
         scratch: 2 * 3 * model + (keepModel ? model : 0),
       }),
     }

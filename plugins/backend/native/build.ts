@@ -188,7 +188,7 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
         return new AddonUnavailable({ reason, remedy: "try again" })
       }
       return new AddonUnavailable({
-        reason: `the addon cannot be kept in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
+        reason: `the addon cannot be saved in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
         remedy: "make that folder writable, or set XDG_CACHE_HOME to another",
       })
     },

@@ -56,7 +56,7 @@ const silent = { report: () => Effect.void }
  *
  * @throws InvalidInput if `expected.json` does not fit the batch or the model
  * @throws FileError
- * @throws UnitFailure if the training diverges
+ * @throws UnitFailure if training diverges
  */
 export const compareFineTuning: (
   reference: Reference,

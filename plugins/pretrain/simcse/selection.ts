@@ -25,7 +25,7 @@ export const bestOf = (evaluations: readonly Evaluation[]): Evaluation | undefin
   return best
 }
 
-/** The evaluations and the best model in `folder`, including those from before the training was stopped. */
+/** The evaluations and the best model in `folder`, including those from before training was stopped. */
 export const selection = Effect.fnUntraced(function* (folder: string) {
   const path = join(folder, "evaluations.json")
   const modelOf = (evaluation: Evaluation) => join(folder, `best-${evaluation.step}`)
