@@ -120,7 +120,7 @@ describe("the addon's build", () => {
     await writeFile(join(root, "file"), "")
     const { out, err } = await run(await compiler(pretend), chooseAuto, join(root, "file"))
     expect(out).toBe("wasm")
-    expect(err).toContain(`cannot be kept in ${join(root, "file", "kasosei", "native")}`)
+    expect(err).toContain(`cannot be saved in ${join(root, "file", "kasosei", "native")}`)
     expect(err).toContain("set XDG_CACHE_HOME")
     expect(err.split("\n").length).toBe(1)
   }, 30_000)
