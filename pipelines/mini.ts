@@ -5,7 +5,7 @@
  * Wikipedia sentences, further trained by SimCSE, fine-tuned on RTE. Gives figures 1 to 4 and tables 1 and 2.
  *
  * With its defaults (size tiny) it takes 6 minutes on 2 cores of an EPYC with the backend native, about an hour with
- * wasm. A glance at everything takes 15 seconds with native and 2 minutes with wasm:
+ * wasm. A short trial of everything takes 15 seconds with native and 2 minutes with wasm:
  * `--set mlmSteps=50 --set simcseSteps=20 --set epochs=0.2 --set lr=1e-4,5e-4 --set seeds=1,2`.
  */
 import { type } from "arktype"
@@ -26,25 +26,25 @@ export default pipeline({
     "+": "reject",
     /** GLUE's folder RTE, with train.tsv and dev.tsv; or `hf://datasets/owner/name`. */
     rte: "string > 0",
-    /** Sentences to train on, one a line: a .txt or .gz file. */
+    /** Text to train on, one sentence per line: a .txt or .gz file. */
     corpus: "string > 0",
     /** BERT's vocab.txt or tokenizer.json. */
     vocabulary: "string > 0",
-    /** Folder of STS-B, whose dev set selects among SimCSE's checkpoints; without it, the last one is kept. */
+    /** Folder of STS-B, whose dev set selects among SimCSE's checkpoints; by default the last one is kept. */
     "sts?": "string > 0",
     /** Size of the encoder. */
     size: "'tiny' | 'mini' | 'small' | 'medium' | 'base' = 'tiny'",
-    /** Sentences of the corpus to use, the first ones. */
+    /** How many sentences of the corpus to use, from its start. */
     sentences: "64 <= number.integer <= 100000000 = 20000",
-    /** Longest pair of RTE in word pieces, special tokens included; longer ones are cut. */
+    /** Maximum tokens per pair of RTE, special tokens included; longer pairs are truncated. */
     maxLength: "5 <= number.integer <= 512 = 128",
     /** Updates of masked-language modelling. */
     mlmSteps: "1 <= number.integer <= 100000000 = 2000",
-    /** Sentences in an update of masked-language modelling. */
+    /** Sentences per update of masked-language modelling. */
     mlmBatch: "1 <= number.integer <= 65536 = 64",
     /** Peak learning rate of masked-language modelling. */
     mlmLr: "0 < number < 1 = 0.0005",
-    /** Dropout rates of SimCSE, one further-trained model each; empty for none. */
+    /** Dropout rates of SimCSE, each of which gives a further-trained model; empty for none. */
     dropout: dropoutRates.default(() => [0.1]),
     /** Updates of SimCSE. */
     simcseSteps: "1 <= number.integer <= 100000000 = 300",
@@ -52,11 +52,11 @@ export default pipeline({
     simcseLr: "0 < number < 1 = 0.0001",
     /** Peak learning rates of fine-tuning. */
     lr: learningRates.default(() => [1e-5, 5e-5, 2e-4]),
-    /** Seeds of fine-tuning, one run each for every model and learning rate. */
+    /** Seeds of fine-tuning, each of which gives a run for every model and learning rate. */
     seeds: runSeeds.default(() => [1, 2, 3, 4, 5]),
-    /** Epochs of fine-tuning; a part of one is allowed. */
+    /** Epochs of fine-tuning; fractions are allowed. */
     epochs: "0 < number <= 10000 = 3",
-    /** Training examples that the Fisher matrix is computed on: the largest possible rank. */
+    /** How many training examples the empirical Fisher is computed from: its largest possible rank. */
     samples: "1 <= number.integer <= 256 = 16",
   }),
   build: (p) => {

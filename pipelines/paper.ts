@@ -2,15 +2,15 @@
  * bun run pipeline paper.ts --plan
  * bun run pipeline paper.ts --backend tensorflow
  *
- * The study of "対照損失による追加学習が BERT のファインチューニングにもたらす効果" (NLP 2025): BERT-large as it was
- * released and after SimCSE with five dropout rates, fine-tuned on RTE at six learning rates with 30 seeds each,
- * effective ranks before fine-tuning (30 seeds) and during it, trajectories. Gives figures 1 to 4 and tables 1 and 2.
+ * The study of "対照損失による追加学習が BERT のファインチューニングにもたらす効果" (NLP 2025): BERT-large as released
+ * and after SimCSE with five dropout rates, fine-tuned on RTE at six learning rates with 30 seeds each; effective ranks
+ * before fine-tuning (30 seeds) and during it, and trajectories. Gives figures 1 to 4 and tables 1 and 2.
  *
- * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE: months on a processor, so read the plan first, and
- * take a part of it: `--set seeds=1..5 --set lr=1e-5,2e-5 --set dropout=0.1`.
+ * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE take months on a processor, so read the plan first, and run a
+ * part of it: `--set seeds=1..5 --set lr=1e-5,2e-5 --set dropout=0.1`.
  *
- * Weights, RTE, STS-B and the sentences come from the Hugging Face hub; with `--set model=… --set rte=… --set sts=…
- * --set corpus=…` from local folders and files.
+ * Weights, RTE, STS-B and the sentences come from the Hugging Face hub or, with `--set model=… --set rte=… --set sts=…
+ * --set corpus=…`, from local folders and files.
  */
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
@@ -36,27 +36,27 @@ export default pipeline({
     rte: "string > 0 = 'hf://datasets/nyu-mll/glue'",
     /** Folder of STS-B, or a data set on the hub; its dev set selects among SimCSE's checkpoints. */
     sts: "string > 0 = 'hf://datasets/nyu-mll/glue'",
-    /** Sentences for SimCSE, one a line: a .txt or .gz file. */
+    /** Text for SimCSE, one sentence per line: a .txt or .gz file. */
     corpus: "string > 0 = 'hf://datasets/princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt'",
-    /** Sentences of the corpus to use, the first ones. */
+    /** How many sentences of the corpus to use, from its start. */
     sentences: "64 <= number.integer <= 100000000 = 1000000",
-    /** Longest pair of RTE in word pieces, special tokens included; longer ones are cut. */
+    /** Maximum tokens per pair of RTE, special tokens included; longer pairs are truncated. */
     maxLength: "5 <= number.integer <= 512 = 128",
-    /** Dropout rates of SimCSE, one further-trained model each; empty for none. */
+    /** Dropout rates of SimCSE, each of which gives a further-trained model; empty for none. */
     dropout: dropoutRates.default(() => [0.05, 0.1, 0.3, 0.4, 0.5]),
     /** Peak learning rate of SimCSE. */
     simcseLr: "0 < number < 1 = 0.00001",
     /** Peak learning rates of fine-tuning. */
     lr: learningRates.default(() => [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]),
-    /** Seeds of fine-tuning, one run each for every model and learning rate. */
+    /** Seeds of fine-tuning, each of which gives a run for every model and learning rate. */
     seeds: runSeeds.default(() => Array.from({ length: 30 }, (_, i) => i + 1)),
-    /** Training examples that the Fisher matrix is computed on: the largest possible rank. */
+    /** How many training examples the empirical Fisher is computed from: its largest possible rank. */
     samples: "1 <= number.integer <= 256 = 16",
-    /** Models whose runs are probed during training; without it vanilla and SimCSE(0.1), as far as they run. */
+    /** Arms whose runs are probed during fine-tuning; by default vanilla and SimCSE(0.1), where they are run. */
     "watchedArms?": "string[]",
-    /** Learning rates of the runs probed during training; without it 1e-5, 2e-5 and 3e-5, as far as they run. */
+    /** Learning rates of the runs probed during fine-tuning; by default 1e-5, 2e-5 and 3e-5, where they are run. */
     "watchedLr?": type("number > 0").array(),
-    /** Seeds of the runs probed during training; without it 1, or else the first. */
+    /** Seeds of the runs probed during fine-tuning; by default 1, or the first if 1 is not run. */
     "watchedSeeds?": type("number.integer >= 0").array(),
   }),
   build: (p) => {

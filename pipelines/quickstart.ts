@@ -3,8 +3,8 @@
  *
  * The whole study at toy scale, offline: a small BERT learns the embedded toy language by masked-language modelling,
  * is further trained by SimCSE, and both are fine-tuned on the language's entailment pairs. Gives figures 1 to 4 and
- * tables 1 and 2 in out/quickstart/report/index.html. Of the three learning rates the first is too small, the second
- * learns entailment, and the third fails with some seeds.
+ * tables 1 and 2 in out/quickstart/report/index.html. Of the three learning rates, the first is too small to learn
+ * entailment, the second learns it, and the third fails with some seeds.
  *
  * Takes 1 minute on 2 cores with the backend native, 3 minutes with wasm.
  */
@@ -30,29 +30,29 @@ export default pipeline({
     hidden: type("4 <= number % 4 <= 65536")
       .describe("a multiple of 4, the number of heads, from 4 to 65536")
       .default(64),
-    /** Sentences of the corpora that masked-language modelling and SimCSE train on. */
+    /** Sentences in each of the two corpora, one for masked-language modelling and one for SimCSE. */
     sentences: "64 <= number.integer <= 10000000 = 100000",
     /** Updates of masked-language modelling, 64 sentences each. */
     mlmSteps: "1 <= number.integer <= 100000000 = 1500",
     /** Peak learning rate of masked-language modelling. */
     mlmLr: "0 < number < 1 = 0.002",
-    /** Dropout rates of SimCSE, one further-trained model each; empty for none. */
+    /** Dropout rates of SimCSE, each of which gives a further-trained model; empty for none. */
     dropout: dropoutRates.default(() => [0.1]),
     /** Updates of SimCSE. */
     simcseSteps: "1 <= number.integer <= 100000000 = 200",
     /** Peak learning rate of SimCSE. */
     simcseLr: "0 < number < 1 = 0.0001",
-    /** Entailment pairs to fine-tune on. */
+    /** How many entailment pairs to fine-tune on. */
     train: "16 <= number.integer <= 10000000 = 4980",
-    /** Entailment pairs to measure accuracy on. */
+    /** How many entailment pairs to measure accuracy on. */
     dev: "2 <= number.integer <= 10000000 = 554",
     /** Peak learning rates of fine-tuning. */
     lr: learningRates.default(() => [3e-5, 3e-4, 1e-3]),
-    /** Seeds of fine-tuning, one run each for every model and learning rate. */
+    /** Seeds of fine-tuning, each of which gives a run for every model and learning rate. */
     seeds: runSeeds.default(() => [1, 2, 3, 4, 5]),
-    /** Epochs of fine-tuning; a part of one is allowed. */
+    /** Epochs of fine-tuning; fractions are allowed. */
     epochs: "0 < number <= 10000 = 3",
-    /** Training examples that the Fisher matrix is computed on: the largest possible rank. */
+    /** How many training examples the empirical Fisher is computed from: its largest possible rank. */
     samples: "1 <= number.integer <= 256 = 32",
   }),
   build: (p) => {

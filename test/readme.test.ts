@@ -53,7 +53,7 @@ test("the probe is under 40 lines, and its pipeline runs without touching anythi
   expect(at0("1")[4]).not.toBe(at0("2")[4])
 }, 60_000)
 
-test("its first two commands are those of the continuous check, and its pipelines and flags exist", async () => {
+test("its first two commands are those of continuous integration, and its pipelines and flags exist", async () => {
   const [, tests] = commands
   expect(readFileSync(join(root, ".ci", "run"), "utf8").split("\n")).toContain(tests!)
   for (const [, name] of readme.matchAll(/`(\w+\.ts)`/g))

@@ -6,7 +6,7 @@ import type { Progress } from "./progress.ts"
 export interface BenchJob {
   /** The size of the model, such as `mini`, for the report. */
   readonly model: string
-  /** Tokens that a step processes, on average. All of them are text, since nothing is padded. */
+  /** Tokens that a step processes, on average. None is padding. */
   readonly tokensPerStep: number
   /** Floating-point operations of the matrix products that a step requires, on average. */
   readonly flopsPerStep: number

@@ -5,7 +5,7 @@ import { Data } from "effect"
  * The rest of the study continues without it.
  */
 export class UnitFailure extends Data.TaggedError("UnitFailure")<{
-  /** `diverged`: the training itself failed, which is a result of the study. `failed`: anything else. */
+  /** `diverged`: training itself failed, which is a result of the study. `failed`: anything else. */
   readonly outcome: "diverged" | "failed"
   readonly reason: string
   /** The training step at which it happened, if any. */

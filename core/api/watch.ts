@@ -2,9 +2,9 @@ import type { Effect } from "effect"
 
 /** How long a run is. */
 export interface RunLength {
-  /** All updates. */
+  /** The number of updates. */
   readonly steps: number
-  /** The first updates, over which the learning rate rises. */
+  /** The number of updates over which the learning rate rises. */
   readonly warmupSteps: number
 }
 

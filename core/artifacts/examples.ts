@@ -77,7 +77,7 @@ export const Examples: ArtifactKind<"examples", Examples, Examples, ExamplesEsti
   }),
 }
 
-/** The most frequent label of a split, the first of equals: the majority baseline always answers it. */
+/** The most frequent label of a split, which the majority baseline always predicts; of several, the first. */
 export const majorityLabelOf = ({ labels }: Split, classes: number): number => {
   const counts = new Array<number>(classes).fill(0)
   for (const label of labels) counts[label]! += 1

@@ -15,10 +15,10 @@ const PlainRow = type("Record<string, unknown>")
 const ArrayCell = type({ "+": "reject", $array: ["number.integer >= 0", "number.integer >= 0"] })
 const ObservationsFile = type({ "+": "reject", rows: "number.integer >= 0", arrays: ArrayFile })
 
-/** What TypeScript would infer from decoding a `type<R>` with R unresolved takes it 20 seconds. */
+/** TypeScript would take 20 seconds to infer what decoding a `type<R>` gives while R is unresolved. */
 const anyType = <R extends Row>(row: type<R>) => row as unknown as type.Any
 
-/** JSON would store NaN and Infinity as null. */
+/** Refuses NaN and Infinity too, which JSON would store as null. */
 const checkRow = <R extends Row>(
   what: string,
   row: type<R>,

@@ -167,7 +167,7 @@ const fetchAll = Effect.fnUntraced(function* (
   yield* remove(partial)
   // A resumed file may have a bad beginning or a bad end, so it is tried again; one from a single transfer is not.
   const again = before > 0
-  return yield* new RequestError({ found: problem, advice: "Start again, or try another HF_ENDPOINT", again })
+  return yield* new RequestError({ found: problem, advice: "Try again, or set another HF_ENDPOINT", again })
 })
 
 /** Truncates `partial` to `start` bytes and appends the body. */
@@ -199,7 +199,7 @@ const append = (
     }
     if (position < size) {
       const found = `the connection closed after ${position} of ${size} bytes`
-      return yield* new RequestError({ found, advice: "Start again to resume", again: true })
+      return yield* new RequestError({ found, advice: "Try again to resume", again: true })
     }
   })
   return Effect.acquireUseRelease(
@@ -227,7 +227,7 @@ const read = (reader: ReadableStreamDefaultReader<Uint8Array>) =>
 const interruptedTransfer = (reason: string) =>
   new RequestError({
     found: `the transfer was interrupted (${reason})`,
-    advice: "Start again to resume",
+    advice: "Try again to resume",
     again: true,
   })
 

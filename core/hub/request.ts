@@ -125,7 +125,7 @@ const errorOf = (response: Response, url: URL, token: boolean): RequestError => 
     const advice = "Check the repository, revision and file"
     return new RequestError({ found, advice, again, noSuchFile: true })
   }
-  return new RequestError({ found, advice: again ? "Start again later" : localAdvice, again })
+  return new RequestError({ found, advice: again ? "Try again later" : localAdvice, again })
 }
 
 /** The next address of a redirect; null if the response is not a redirect. */
@@ -195,7 +195,7 @@ export interface Content {
   readonly body: ReadableStream<Uint8Array>
 }
 
-/** Starts to download a file's content from byte `start` on. */
+/** Starts downloading a file's content from byte `start`. */
 export const contentFrom = (environment: HubEnvironment, url: URL, start: number) =>
   follow(
     environment,

@@ -38,7 +38,7 @@ export interface Backend {
   /** The speed of one process in training a small encoder, in flop/s: for plans, until units have been timed. */
   readonly flopsPerSecond: (threads: number) => number
   readonly precisions: readonly Precision[]
-  /** Set if it needs what few machines have: `auto` then skips it without a message. */
+  /** Set if it needs something that few machines have: `auto` then skips it without a message. */
   readonly optional?: true
   /** Fails if it cannot run here. Does not start it. */
   readonly check: Effect.Effect<void, BackendUnavailable>
@@ -64,7 +64,7 @@ export const checkPrecision = (
         }),
       )
 
-/** The arithmetic that results were computed by; where it differs, so do their bits. */
+/** The arithmetic that results were computed with: if it differs, so do their bits. */
 export const arithmeticOf = (backend: string, precision: Precision): string =>
   precision === "fp32" ? backend : `${backend} ${precision}`
 

@@ -33,7 +33,7 @@ export interface SafetensorsFile {
   readonly read: (name: string) => Effect.Effect<Float32Array, InvalidInput | FileError>
 }
 
-/** One tensor to write. `values` is called once, in its turn: product(shape) numbers, which are read at once. */
+/** One tensor to write. `values` is called once, when its turn comes: product(shape) numbers, read immediately. */
 export interface TensorSource {
   readonly name: string
   readonly shape: readonly number[]
@@ -99,7 +99,7 @@ export const openSafetensors: (
     const read = Effect.fn("SafetensorsFile.read")(function* (name: string) {
       const entry = header.entries.get(name)
       if (entry === undefined) {
-        return yield* invalid(path, `none of this name among ${header.entries.size}`, "one", name)
+        return yield* invalid(path, `no tensor of that name among ${header.entries.size}`, "one", name)
       }
       const at = header.dataStart + entry.begin
       const count = elements(entry.shape)
@@ -173,7 +173,7 @@ export const writeSafetensors: (
 
 const invalid = (path: string, found: string, expected: string, tensor?: string) => {
   const where = tensor === undefined ? "" : `tensor ${JSON.stringify(tensor)}: `
-  return new InvalidInput({ what: path, problems: [`${where}found ${found}; expected ${expected}`] })
+  return new InvalidInput({ what: path, problems: [`${where}expected ${expected}, found ${found}`] })
 }
 
 interface Header {
@@ -192,15 +192,15 @@ const readHeader = Effect.fnUntraced(function* (path: string, handle: FileHandle
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true))
   if (headerBytes > maximumHeaderBytes) {
     return yield* fail(
-      `a header length of ${headerBytes} bytes`,
-      `at most ${maximumHeaderBytes}; is this a safetensors file?`,
+      `${headerBytes}; is this a safetensors file?`,
+      `a header of at most ${maximumHeaderBytes} bytes`,
     )
   }
   const dataStart = 8 + headerBytes
   if (dataStart > fileBytes) {
     return yield* fail(
-      `a header of ${headerBytes} bytes in a file of ${fileBytes}`,
-      "a file longer than its header; was the download cut off?",
+      `a header of ${headerBytes} bytes in a file of ${fileBytes}; was the download cut off?`,
+      "a file longer than its header",
     )
   }
   const encoded = new Uint8Array(headerBytes)
@@ -221,14 +221,15 @@ const readHeader = Effect.fnUntraced(function* (path: string, handle: FileHandle
     return yield* fail("a header that is not a JSON object", "names with dtype, shape and data_offsets")
   }
   const metadata = Metadata(Object.hasOwn(json, metadataKey) ? json[metadataKey] : {})
-  if (metadata instanceof type.errors) return yield* fail(metadata.summary, `strings in ${metadataKey}`)
+  if (metadata instanceof type.errors)
+    return yield* fail(`others (${metadata.summary})`, `strings in ${metadataKey}`)
 
   const entries: SafetensorsEntry[] = []
   for (const [name, value] of Object.entries(json)) {
     if (name === metadataKey) continue
     const entry = Entry(value)
     if (entry instanceof type.errors) {
-      return yield* fail(entry.summary, "known dtype, shape, data_offsets", name)
+      return yield* fail(`an invalid one (${entry.summary})`, "a valid entry", name)
     }
     const [begin, end] = entry.data_offsets
     const bytes = elements(entry.shape) * bytesPerElement[entry.dtype]
@@ -252,8 +253,8 @@ const readHeader = Effect.fnUntraced(function* (path: string, handle: FileHandle
   }
   if (dataStart + filled !== fileBytes) {
     return yield* fail(
-      `a file of ${fileBytes} bytes`,
-      `${dataStart + filled}, by its header${dataStart + filled > fileBytes ? "; was the download cut off?" : ""}`,
+      `${fileBytes}${dataStart + filled > fileBytes ? "; was the download cut off?" : ""}`,
+      `a file of ${dataStart + filled} bytes, by its header`,
     )
   }
   const header: Header = {
@@ -295,8 +296,8 @@ const readInto = Effect.fnUntraced(function* (
     if (bytesRead === 0) {
       return yield* invalid(
         path,
-        `its end at byte ${position + done}`,
-        `${position + target.length} bytes at least; was the file changed while it was read?`,
+        `${position + done}; was the file changed while it was read?`,
+        `at least ${position + target.length} bytes`,
       )
     }
     done += bytesRead

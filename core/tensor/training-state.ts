@@ -1,5 +1,5 @@
 /**
- * The state of a training on disk, so that it can be stopped and resumed: one folder for each save, named by its step,
+ * The state of training on disk, so that it can be stopped and resumed: one folder for each save, named by its step,
  * written whole or not at all. Tensors are written and read one at a time: a large model has gigabytes.
  */
 import * as fs from "node:fs/promises"
@@ -19,7 +19,7 @@ import { openSafetensors, writeSafetensors } from "./safetensors.ts"
 export interface TrainingState {
   readonly parameters: Parameters
   readonly optimiser: AdamWState
-  /** [steps of the whole training], filled up to `optimiser.step` */
+  /** [all steps of training], filled up to `optimiser.step` */
   readonly loss: Float64Array
   readonly gradientNorm: Float64Array
 }
@@ -116,7 +116,7 @@ const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, 
 
 /**
  * Reads the state that is saved in `scratch`, if any, into `state`. One that cannot be used (damaged in a power cut, or
- * from another training) is removed with a warning, and the training starts over, with the same bits.
+ * of another model or length) is removed with a warning, and training starts over, with the same bits.
  *
  * @param until the last step from which to resume
  * @returns the optimiser's state to resume from

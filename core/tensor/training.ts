@@ -10,7 +10,7 @@ import { clippingScale, globalNorm } from "./ops/global-norm.ts"
 import { disposeGradients, type Parameters, valueAndGradients } from "./parameters.ts"
 import { loadTraining, saveTraining, type TrainingState } from "./training-state.ts"
 
-/** AdamW's settings for a whole training, in which only the learning rate changes with every update. */
+/** AdamW's settings throughout training, in which only the learning rate changes with every update. */
 export type Optimiser = Omit<AdamWOptions, "learningRate" | "gradientScale">
 
 /** What was measured in an update. */
@@ -38,14 +38,14 @@ export const metricsBefore = (metrics: Metrics, step: number): UpdateMetrics | u
 export interface Training<E, R> {
   /** Updated in place; the caller still owns them. */
   readonly parameters: Parameters
-  /** [steps], one for each update: their number is the length of the training. */
+  /** [steps], one for each update: their number is the length of training. */
   readonly learningRates: Float64Array
   readonly optimiser: Optimiser
   /** Gradients whose norm exceeds this are scaled down to it; Infinity: never. */
   readonly clip: number
   /**
    * The loss of update `update` (from 0), computed under the tape, with dropout. Must follow from the parameters and the
-   * index of the update alone, so that a resumed training gives the same bits.
+   * index of the update alone, so that training gives the same bits when it is resumed.
    */
   readonly loss: (update: number) => tf.Scalar
   /** The folder in which the state is saved, to resume from. */
@@ -69,8 +69,8 @@ const saveEvery = 20
  * Trains: each update computes the loss and its gradients, clips their norm and applies AdamW.
  *
  * An update runs without a pause; the fibre yields between updates, and an interruption takes effect there. The state
- * (parameters, moments, metrics) is saved in `scratch` on interruption and every minute. A training that finds a state
- * there resumes from it, and gives the same bits as one that was never stopped.
+ * (parameters, moments, metrics) is saved in `scratch` on interruption and every minute. If a state is found there,
+ * training resumes from it, and gives the same bits as if it had never been stopped.
  *
  * @returns the metrics of all updates that were made, including those before a stop
  * @throws UnitFailure with the outcome `diverged` and the step that was reached, as soon as the loss or the gradient norm
@@ -125,9 +125,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     }
   }).pipe(
     Effect.onInterrupt(() =>
-      Effect.catch(save, (error) =>
-        Effect.logWarning(`the state of the training was not saved: ${error.message}`),
-      ),
+      Effect.catch(save, (error) => Effect.logWarning(`the training state was not saved: ${error.message}`)),
     ),
   )
 

@@ -31,7 +31,7 @@ export interface StudySettings {
   readonly seeds: readonly number[]
   readonly batchSize?: number
   readonly epochs?: number
-  /** Examples that the empirical Fisher is computed from: its largest possible rank. */
+  /** How many examples the empirical Fisher is computed from: its largest possible rank. */
   readonly samples: number
   /** The runs that probes watch: these arms, learning rates and seeds, each of which must be one of the study's. */
   readonly watched: {
@@ -55,7 +55,7 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   const problemsOf = (axis: string, wanted: Values, run: Values): readonly string[] => {
     const others = wanted.filter((value) => !run.includes(value))
     if (wanted.length > 0 && others.length === 0) return []
-    return [`the ${axis} to watch must be some of ${list(run)} (was ${list(others)})`]
+    return [`the ${axis} to watch must be among ${list(run)} (was ${list(others)})`]
   }
   const names = arms.map(({ name }) => name)
   const problems = [

@@ -26,7 +26,7 @@ export const tensorflow = backend({
   flopsPerSecond: () => 500e9,
   precisions: ["fp32"],
   optional: true,
-  // Only loading shows whether it works: the native binding may be missing or built for another machine.
+  // Loading is the only test: the native binding may be missing or built for another machine.
   check: load,
   register: () => load,
 })

@@ -36,7 +36,7 @@ const sharingIdentity: KernelFunc = ({ inputs, backend }) => {
   return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
 }
 
-/** tfjs in WebAssembly on one thread: the same bits on any number of cores, which parallel jobs can use. */
+/** tfjs in WebAssembly on one thread: the same bits on any number of cores. Parallel jobs can use the other cores. */
 export const wasm = backend({
   name: "wasm",
   summary: "WebAssembly with SIMD on one thread: runs everywhere",

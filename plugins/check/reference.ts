@@ -8,7 +8,8 @@ import { comparePasses, openReference } from "./reference/passes.ts"
 /** All comparisons with a folder of reference figures, on the running backend. */
 export const reference = check({
   name: "reference",
-  summary: "Logits, loss, gradients, InfoNCE, effective ranks, and a short fine-tuning with its trajectory",
+  summary:
+    "Logits, loss, gradients, InfoNCE, effective ranks, and a short fine-tuning run with its trajectory",
   compare: (folder) =>
     Effect.gen(function* () {
       const opened = yield* openReference(folder)

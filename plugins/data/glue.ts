@@ -28,14 +28,14 @@ const names = {
 
 const Options = type({
   "+": "reject",
-  /** The task of GLUE. */
+  /** The GLUE task. */
   task: type.enumerated(...glueTaskNames),
   /**
    * The task's folder, with GLUE's `train.tsv` and `dev.tsv` or with parquet files; or a copy of GLUE on the hub,
    * such as `hf://datasets/nyu-mll/glue`.
    */
   source: Source,
-  /** Maximum tokens per example; longer ones are cut from the end of the longer sentence: about 12 % of RTE at 128. */
+  /** Maximum tokens per example; longer ones (about 12 % of RTE at 128) are truncated, the longer sentence first. */
   maxLength: "5 <= number.integer <= 512 = 128",
 })
 type Options = typeof Options.infer

@@ -18,7 +18,7 @@ const largestFile = 2 ** 26
 
 const Options = type({
   "+": "reject",
-  /** The benchmark, and of STS-B the split. */
+  /** The benchmark; for STS-B, with its split. */
   benchmark: type.enumerated(...benchmarkNames),
   /**
    * The benchmark's folder: SentEval's `STSBenchmark`, `STS12-en-test` …, `SICK`, or GLUE's `STS-B`; for STS-B also

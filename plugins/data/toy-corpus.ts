@@ -18,13 +18,13 @@ const Options = type({
   sentences: `${countOption} = 20000`,
   /** Adds a second segment to each sentence: one that follows from it, or one that it follows from. */
   restated: "boolean = false",
-  /** What is drawn follows from it alone. */
+  /** Determines all that is drawn. */
   seed: seedOption,
 })
 
 const takes = { vocabulary: Vocabulary }
 
-/** With `restated`, it teaches what every sentence-pair task needs: to find in one sentence what the other says. */
+/** With `restated`, it teaches what every sentence-pair task needs: finding in one sentence what the other says. */
 export const toyCorpus = plugin({
   name: "toy-corpus",
   stage: "data",

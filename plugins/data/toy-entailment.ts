@@ -16,11 +16,11 @@ const entailedShares = { train: 1249 / 2490, dev: 146 / 277 }
 
 const Options = type({
   "+": "reject",
-  /** Pairs of the train split. */
+  /** How many pairs the train split has. */
   train: `${countOption} = 2490`,
-  /** Pairs of the dev split. */
+  /** How many pairs the dev split has. */
   dev: `${countOption} = 277`,
-  /** What is drawn follows from it alone. */
+  /** Determines all that is drawn. */
   seed: seedOption,
 })
 

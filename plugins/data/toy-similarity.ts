@@ -11,9 +11,9 @@ import { drawScoredPair } from "./toy-similarity/likeness.ts"
 
 const Options = type({
   "+": "reject",
-  /** Sentence pairs to draw. */
+  /** How many sentence pairs to draw. */
   pairs: `${countOption} = 500`,
-  /** What is drawn follows from it alone. */
+  /** Determines all that is drawn. */
   seed: seedOption,
 })
 

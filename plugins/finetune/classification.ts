@@ -37,9 +37,9 @@ const Options = type({
   seed: "0 <= number.integer <= 4294967295",
   /** Examples per update; the last batch of an epoch may be smaller. */
   batchSize: "1 <= number.integer <= 65536 = 16",
-  /** Epochs over the train split; a part of one is allowed. */
+  /** Epochs over the train split; fractions are allowed. */
   epochs: "0 < number <= 10000 = 3",
-  /** The part of the updates in which the learning rate rises linearly; it then falls linearly to 0 at the end. */
+  /** Linear warm-up as a fraction of all updates; the learning rate then falls linearly to 0 at the end. */
   warmupRatio: "0 <= number <= 1 = 0.1",
   /** Gradients whose norm exceeds this are scaled down to it. */
   clip: positive.default(1),
@@ -72,7 +72,7 @@ const lengthOf = (options: Options, examples: number) => {
 /**
  * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
  *
- * @returns copies that folder into the artifact when the artifact is written
+ * @returns a function that copies the folder into the artifact
  */
 const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
   yield* saveModel(folder, model, "BertForSequenceClassification")
@@ -195,7 +195,7 @@ export const classification = plugin({
         memory: 4 * model + activationBytes(checkpoint, workload(batchSize)),
         // Losses, learning rates and gradient norms in float64; predictions and labels in int32.
         disk: 3 * 8 * steps + 2 * 4 * data.dev + (keepModel ? model : 0),
-        // The previous and the new saved state of the training, each with parameters and moments.
+        // The previous and the new saved state of training, each with parameters and moments.
         scratch: 2 * 3 * model + (keepModel ? model : 0),
       }),
     }

@@ -44,11 +44,11 @@ export const dropoutSite = {
   classifier: (config: BertConfig) => 3 * config.layers + 1,
 }
 
-/** `linear` with the parameters that have that prefix, under which a tap records it too. */
+/** `linear` with the parameters of that prefix, under which it also reports to a tap. */
 export const dense = ({ parameters }: BertModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linear(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 
-/** `linearGelu` with the parameters that have that prefix. */
+/** `linearGelu` with the parameters of that prefix. */
 export const denseGelu = ({ parameters }: BertModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linearGelu(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 

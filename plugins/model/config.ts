@@ -1,6 +1,6 @@
 /**
- * BERT's `config.json` (Devlin et al. 2019, in the keys of Hugging Face transformers): its meaning, and which models
- * are supported.
+ * BERT's `config.json` (Devlin et al. 2019, with the keys of Hugging Face transformers): what it means, and which
+ * models are supported.
  */
 import { type } from "arktype"
 

@@ -1,4 +1,4 @@
-/** Initial parameters: weights N(0, `initializer_range`²), biases 0, LayerNorm's scales 1 (Devlin et al. 2019). */
+/** Initial parameters: weights from N(0, `initializer_range`²), biases 0, LayerNorm's scales 1 (Devlin et al. 2019). */
 import type { HostTensor } from "../../core/tensor/parameters.ts"
 import { normal, type Stream } from "../../core/tensor/stream.ts"
 import type { BertConfig } from "./config.ts"

@@ -1,7 +1,7 @@
 import { type } from "arktype"
 import { type Size, sizes } from "./config.ts"
 
-/** The four numbers that make an encoder, its vocabulary and positions aside. */
+/** The sizes of an encoder, apart from its vocabulary and positions. */
 export interface EncoderSize {
   readonly layers: number
   readonly hidden: number
@@ -9,7 +9,7 @@ export interface EncoderSize {
   readonly intermediate: number
 }
 
-/** An option: the name of a published size, or the numbers themselves. */
+/** An option: the name of a published model, or the sizes themselves. */
 export const sizeOption = type
   .enumerated(...(Object.keys(sizes) as Size[]))
   .or({
@@ -32,6 +32,6 @@ export const sizeOption = type
   .describe(`${Object.keys(sizes).join(", ")} or { layers, hidden, heads, intermediate }`, "self")
 export type SizeOption = typeof sizeOption.infer
 
-/** The numbers of a size; of a published one the feed-forward networks are four times as wide. */
+/** The sizes that an option gives; in published models the feed-forward networks are four times as wide. */
 export const encoderSize = (size: SizeOption): EncoderSize =>
   typeof size === "string" ? { ...sizes[size], intermediate: 4 * sizes[size].hidden } : size

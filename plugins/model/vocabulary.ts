@@ -60,7 +60,7 @@ export const readVocabulary: (path: string) => Effect.Effect<Vocabulary, Invalid
     if (missing.length > 0) {
       return yield* new InvalidInput({
         what: path,
-        problems: missing.map((piece) => `${piece} is not in this vocabulary of ${tokens.length} pieces`),
+        problems: missing.map((piece) => `${piece} is not in this vocabulary of ${tokens.length} tokens`),
       })
     }
     const special: SpecialTokens = {

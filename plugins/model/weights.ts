@@ -97,7 +97,7 @@ export const readIndex: (
     )
     if (strange.length > 0) {
       const problems = strange.map(
-        (shard) => `found the file ${JSON.stringify(shard)}; expected a .safetensors file in the same folder`,
+        (shard) => `expected a .safetensors file in the same folder, found ${JSON.stringify(shard)}`,
       )
       return yield* new InvalidInput({ what: path, problems: firstOf(problems) })
     }
@@ -115,8 +115,7 @@ const openShards = Effect.fnUntraced(function* (folder: string) {
     const listed = new Set(names)
     for (const name of listed) if (!file.entries.has(name)) problems.push(`${name} is not in ${shard}`)
     for (const name of file.entries.keys()) {
-      if (!listed.has(name))
-        problems.push(`${name} in ${shard} is not listed, or is listed under another file`)
+      if (!listed.has(name)) problems.push(`${name} in ${shard} is not listed, or is listed for another file`)
     }
   }
   if (problems.length > 0) return yield* new InvalidInput({ what: path, problems: firstOf(problems) })

@@ -54,7 +54,7 @@ const Options = type({
   clip: "number > 0 = 1",
   /** The dropout rate of hidden states and of attention probabilities. */
   dropout: "0 <= number < 1 = 0.1",
-  /** Drives the order of the sentences, their masks, dropout, and fresh weights. */
+  /** Drives the order of the sentences, their masks, dropout, and new weights. */
   seed: "0 <= number.integer <= 4294967295 = 42",
 }).narrow(givenOnce)
 type Options = typeof Options.infer
@@ -66,7 +66,7 @@ const defaultPositions = 512
 const modelProblems = ({ size, positions }: Options, checkpoint: CheckpointTaken | undefined) => {
   if (checkpoint === undefined) {
     return size === undefined
-      ? ["size must be given for a new model (such as mini), or else a checkpoint to start from"]
+      ? ["expected a size for a new model, such as mini, or a checkpoint to start from; found neither"]
       : []
   }
   return Object.entries({ size, positions }).flatMap(([name, value]) =>

@@ -74,7 +74,7 @@ const sizeProblems = (given: Options, config: BertConfig): readonly string[] => 
     found === expected
       ? []
       : [
-          `${key} is ${found}; expected ${expected}, by the option ${option}; correct the option or the source`,
+          `${key}: expected ${expected}, by the option ${option}, found ${found}; correct the option or the source`,
         ],
   )
 }

@@ -39,7 +39,7 @@ const Options = type({
   ...durationOptions,
   /** Sentences per update; each is contrasted with the others, so a batch of one would teach nothing. */
   batchSize: "2 <= number.integer <= 65536 = 64",
-  /** Tokens, special ones included; longer sentences are truncated. */
+  /** Maximum tokens per sentence, special tokens included; longer sentences are truncated. */
   maxLength: "3 <= number.integer <= 65536 = 32",
   /** The learning rate of the first update; it falls linearly to 0. */
   lr: "0 < number < 1 = 0.00001",
@@ -178,5 +178,5 @@ const similarityProblems = ({ sets, vocabularySize }: Similarity, limits: Limits
   const distinct = new Set(sets.flatMap(({ scores }) => Array.from(scores)))
   return distinct.size > 1
     ? problems
-    : [...problems, "dev has no two different scores; expected at least two, to rank models by"]
+    : [...problems, "all scores in dev are equal; expected at least two different ones, to rank models by"]
 }

@@ -20,16 +20,16 @@ import { chooseSteps, Steps } from "./shared/steps.ts"
 
 const Options = type({
   "+": "reject",
-  /** By default only step 0, before the first update. */
+  /** The steps to observe; by default only step 0, before the first update. */
   steps: Steps.default(() => ({ at: [0] })),
   /** N, the number of training examples, which no rank can exceed. */
   samples: "1 <= number.integer <= 256 = 16",
-  /** `layers` stands for each layer, and all of them together as `encoder`. Nothing below these blocks is computed. */
+  /** `layers` means each layer, and all of them together as `encoder`. Gradients below the lowest block are skipped. */
   blocks: type("'layers' | 'embeddings' | 'pooler' | 'classifier'")
     .array()
     .atLeastLength(1)
     .default(() => ["layers"]),
-  /** Also computes everything by tokens, directly and by definition, and compares. Takes a multiple of the time. */
+  /** Also computes everything by tokens, directly and by definition, and compares. Takes several times as long. */
   selfCheck: "boolean = false",
 })
 type Options = typeof Options.infer

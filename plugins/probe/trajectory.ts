@@ -17,9 +17,9 @@ import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory/snapsho
 
 const Options = type({
   "+": "reject",
-  /** Besides the start and the end of the run, which are always observed. */
+  /** The steps to observe besides the start and the end of the run, which are always observed. */
   steps: Steps.default(() => ({ at: [1], every: "warmup" as const })),
-  /** The parameters: all that are trained, the encoder's layers together, or each layer separately. */
+  /** Which parameters: all that are trained, those of the encoder's layers together, or of each layer separately. */
   scopes: type("'all' | 'encoder' | 'layers'")
     .array()
     .atLeastLength(1)
@@ -123,7 +123,7 @@ const rowBytes = 150
  * random walk follows r = cos φ.
  *
  * Snapshots stay on disk until the run ends; r and φ are then computed in float64, one tensor at a time. Snapshots are
- * deleted with the scratch folder and not before, so that a probe that is stopped while it finishes can start that again.
+ * deleted only with the scratch folder, so that `finish` can run again if it is stopped.
  */
 export const trajectory = probe<ClassifierView, RunEstimate>()({
   name: "trajectory",

@@ -23,7 +23,7 @@ const Options = type({
   title: "string > 0",
   /** The arms in the order shown; the first is the baseline of the others. */
   arms: type("string > 0").array().atLeastLength(1),
-  /** What the numbers come from, by name: the model, the data. */
+  /** Where the numbers come from, by name: the model, the data. */
   provenance: type("Record<string, string>").default(() => ({})),
 })
 

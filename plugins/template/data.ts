@@ -14,7 +14,7 @@ const Options = type({
   "+": "reject",
   /** JSON Lines: one object a line, with the sentence as its `text`. */
   source: "string > 0",
-  /** Tokens, special ones included; longer sentences are truncated. */
+  /** Maximum tokens per sentence, special tokens included; longer sentences are truncated. */
   maxLength: "3 <= number.integer <= 512 = 32",
 })
 

@@ -62,7 +62,7 @@ test("the quickstart runs to the end, offline, and gives the same bits under Bun
   expect(deno.contents).toEqual(bun.contents)
   const report = join(bun.out, "quickstart", "report")
   const summary = readFileSync(join(report, "summary.md"), "utf8")
-  expect(summary).toContain("- 4 fine-tuning runs ended, 2 of them by diverging")
+  expect(summary).toContain("- 4 fine-tuning runs ended, of which 2 diverged")
   for (const name of ["index.html", "figure-1.svg", "figure-4.svg", "table-1.csv", "table-2.csv"]) {
     expect(readFileSync(join(report, name), "utf8").length).toBeGreaterThan(100)
   }

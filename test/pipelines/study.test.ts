@@ -42,9 +42,9 @@ test("watched runs that are not run are refused, all at once", () => {
   expect(() => watched(given)).toThrow(
     [
       "the runs that probes watch:",
-      "  the arms to watch must be some of vanilla, SimCSE(0.05), SimCSE(0.1), SimCSE(0.3), SimCSE(0.4), SimCSE(0.5) (was SimCSE)",
-      "  the learning rates to watch must be some of 1e-5 (was none)",
-      "  the seeds to watch must be some of 1, 2 (was 3)",
+      "  the arms to watch must be among vanilla, SimCSE(0.05), SimCSE(0.1), SimCSE(0.3), SimCSE(0.4), SimCSE(0.5) (was SimCSE)",
+      "  the learning rates to watch must be among 1e-5 (was none)",
+      "  the seeds to watch must be among 1, 2 (was 3)",
     ].join("\n"),
   )
 })

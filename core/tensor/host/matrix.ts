@@ -18,7 +18,7 @@ const sumRows = implement(sumRowsKernel, (x_TH) => {
 })
 
 /**
- * tfjs's wasm transpose is faster, except if the distance between its writes, a row of the result, is a multiple of so
+ * tfjs's wasm transpose is faster, unless the distance between its writes, a row of the result, is a multiple of this
  * many numbers: they then fall on the same few lines of the first-level cache, and it is up to ten times slower.
  */
 const strideThatCollides = 128

@@ -4,8 +4,8 @@ import { defineKernel } from "../kernel.ts"
 import { type Dropout, fillDropoutMask } from "../stream.ts"
 
 /**
- * Sequences packed into one [T, H] matrix, and R of their tokens that have a query. Scores are flat, [P]: sequence
- * after sequence, each heads x queries x L, so that an element's index does not depend on how it is computed.
+ * Sequences packed into one [T, H] matrix; R of their tokens have a query. Scores are flat, [P]: sequence after
+ * sequence, each heads x queries x L, so that an element's index does not depend on how it is computed.
  */
 export interface Packing {
   readonly heads: number
@@ -33,8 +33,8 @@ export interface PackedSequence {
 }
 
 /**
- * What the gradient of the same backend needs besides the inputs: the probabilities before dropout and their mask, each
- * [P] in the layout of `Packing`; a backend may save less.
+ * What the gradient kernel of the same backend needs besides the inputs: the probabilities before dropout and their
+ * mask, each [P] in the layout of `Packing`; a backend may save less.
  */
 export interface AttentionSaved {
   readonly probabilities: tf.Tensor1D

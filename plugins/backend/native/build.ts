@@ -84,13 +84,13 @@ const digestOf = async (names: readonly string[], compiler: Compiler, flags: rea
   return hash.digest("hex").slice(0, 32)
 }
 
-/** A relative `XDG_CACHE_HOME` is ignored, as its specification demands. */
+/** A relative `XDG_CACHE_HOME` is ignored, as its specification requires. */
 const cacheFolder = (): string => {
   const given = process.env["XDG_CACHE_HOME"] ?? ""
   return join(isAbsolute(given) ? given : join(homedir(), ".cache"), "kasosei", "native")
 }
 
-/** The first line in which the compiler reports an error, or else the first of all. */
+/** The first line that reports an error; without one, the compiler's first line. */
 const firstErrorOf = (cause: unknown): string => {
   const text = cause instanceof Error && "stderr" in cause ? String(cause.stderr) : String(cause)
   return (text.split("\n").find((line) => /error/i.test(line)) ?? text.split("\n", 1)[0] ?? "").trim()
@@ -185,10 +185,10 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
       const signal = signalOf(cause)
       if (signal !== undefined) {
         const reason = `${compiler.program} was stopped by ${signal} while it built the addon`
-        return new AddonUnavailable({ reason, remedy: "start again" })
+        return new AddonUnavailable({ reason, remedy: "try again" })
       }
       return new AddonUnavailable({
-        reason: `the addon cannot be kept in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
+        reason: `the addon cannot be saved in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
         remedy: "make that folder writable, or set XDG_CACHE_HOME to another",
       })
     },

@@ -22,7 +22,7 @@ import {
 import { gatherRowsKernel, scatterAddRowsKernel } from "../../../core/tensor/ops/rows.ts"
 import { softmaxCrossEntropyKernel } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import type { Dropout } from "../../../core/tensor/stream.ts"
-// The probe's own kernels: a backend may speed up what a plugin defines, while core has no part in the Fisher.
+// The probe's own kernels: a backend may speed up what a plugin defines, so core need not contain the Fisher.
 import { sumsGramKernel } from "../../probe/fisher/gram.ts"
 import { linearGramKernel } from "../../probe/fisher/linear.ts"
 import type { DeviceBackend } from "./backend.ts"
@@ -55,7 +55,7 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
   return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
 }
 
-/** An implementation of every kernel but those that only definitions call. */
+/** An implementation of every kernel, except those that only definitions call. */
 export const deviceKernels = (backend: DeviceBackend): readonly Implementation[] => {
   const { device } = backend
   const of = (tensor: tf.Tensor) => backend.floats(tensor)

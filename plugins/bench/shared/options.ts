@@ -18,10 +18,10 @@ export const fields = {
 export const flagTexts = {
   model: `Size of the model: ${Object.keys(sizes).join(", ")} (default: mini)`,
   rte: "RTE's train.tsv (default: random tokens)",
-  corpus: "Sentences, one a line, plain or .gz (default: random tokens)",
-  tokenizer: "The vocab.txt or tokenizer.json for tokenising the file; needed with a file",
+  corpus: "Text, one sentence per line, plain or .gz (default: random tokens)",
+  tokenizer: "vocab.txt or tokenizer.json, needed to tokenise a file",
   batch: "Examples per update",
-  length: "The longest sequence in tokens, special ones included",
+  length: "Maximum tokens per sequence, special tokens included",
   steps: "Updates to time, after one for warm-up (default: 12)",
 }
 

@@ -1,4 +1,4 @@
-/** The data of benches: texts, or, without a file, random tokens in sequences of lengths that are usual for texts. */
+/** Data for benches: texts or, without a file, random tokens in sequences of typical lengths. */
 import { Effect } from "effect"
 import { packSequences, type Sequences } from "../../../core/artifacts/sequences.ts"
 import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
@@ -62,7 +62,7 @@ const readTokenizer = Effect.fnUntraced(function* (path: string | undefined) {
 const enough = (path: string, found: number, count: number) =>
   found >= count
     ? Effect.void
-    : new InvalidInput({ what: path, problems: [`found ${found} examples; expected at least ${count}`] })
+    : new InvalidInput({ what: path, problems: [`expected at least ${count} examples, found ${found}`] })
 
 /** The first examples of RTE, from its `train.tsv`. */
 export const pairs = Effect.fnUntraced(function* (path: string | undefined, wanted: Wanted) {

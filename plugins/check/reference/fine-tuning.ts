@@ -1,4 +1,4 @@
-/** A short fine-tuning against PyTorch's figures in float64 (`finetune` in `expected.json`). */
+/** A short fine-tuning run against PyTorch's figures in float64 (`finetune` in `expected.json`). */
 import { mkdtemp } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -56,7 +56,7 @@ const silent = { report: () => Effect.void }
  *
  * @throws InvalidInput if `expected.json` does not fit the batch or the model
  * @throws FileError
- * @throws UnitFailure if the training diverges
+ * @throws UnitFailure if training diverges
  */
 export const compareFineTuning: (
   reference: Reference,
@@ -121,7 +121,7 @@ const misfits = (
   const { steps, lrs, losses, grad_norms_before_clip, final_logits, final_param_norm, trajectory } = expected
   const problems: string[] = []
   for (const [name, values] of Object.entries({ lrs, losses, grad_norms_before_clip })) {
-    if (values.length !== steps) problems.push(`${name}: found ${values.length}; expected ${steps}`)
+    if (values.length !== steps) problems.push(`${name}: expected ${steps}, found ${values.length}`)
   }
   if (trajectory.length !== steps + 1 || trajectory.some(({ step }, i) => step !== i)) {
     problems.push(`trajectory: expected the steps from 0 to ${steps}`)
@@ -153,12 +153,12 @@ const compareMetrics = (expected: Expected, metrics: Metrics): readonly Quantity
       bySteps(lrs, metrics.learningRate, () => lr),
     ),
     quantity(
-      "losses of the fine-tuning",
+      "losses of fine-tuning",
       valueTolerance,
       bySteps(losses, metrics.loss, () => 1),
     ),
     quantity(
-      "gradient norms of the fine-tuning",
+      "gradient norms of fine-tuning",
       gradientTolerance,
       bySteps(grad_norms_before_clip, metrics.gradientNorm, (value) => value),
     ),
@@ -175,7 +175,7 @@ const compareModel = (
   logits_NC.dispose()
   return [
     quantity(
-      "logits after the fine-tuning",
+      "logits after fine-tuning",
       valueTolerance,
       final_logits.flatMap((row, n) =>
         row.map(
@@ -184,7 +184,7 @@ const compareModel = (
       ),
     ),
     quantity(
-      "norms of the parameters after the fine-tuning",
+      "norms of the parameters after fine-tuning",
       valueTolerance,
       parameters.names.map((name): ComparedNumber => {
         const value = final_param_norm[name]!

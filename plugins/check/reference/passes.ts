@@ -114,7 +114,7 @@ const limit = (name: string, values: readonly number[], bound: number, key: stri
   const largest = values.reduce((left, right) => Math.max(left, right), 0)
   return largest < bound
     ? []
-    : [`${name}: found ${largest}; expected less than ${bound}, ${key} of config.json`]
+    : [`${name}: expected less than ${bound}, ${key} of config.json, found ${largest}`]
 }
 
 /**
@@ -149,7 +149,7 @@ const misfits = (expected: Expected, { config, parameters }: BertModel, count: n
   const problems: string[] = []
   const checkShape = (name: string, rows: readonly (readonly number[])[], height: number, width: number) => {
     if (rows.length === height && rows[0]!.length === width) return
-    problems.push(`${name}: found [${rows.length}, ${rows[0]!.length}]; expected [${height}, ${width}]`)
+    problems.push(`${name}: expected [${height}, ${width}], found [${rows.length}, ${rows[0]!.length}]`)
   }
   checkShape("logits", expected.logits, count, config.labels.length)
   checkShape("cls_last_hidden", expected.cls_last_hidden, count, config.hidden)

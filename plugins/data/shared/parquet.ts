@@ -22,7 +22,7 @@ export const readParquet = Effect.fnUntraced(function* (path: string, columns: r
       found: `it is damaged, or not a parquet file (${cause instanceof Error ? cause.message : String(cause)})`,
       advice: "Copy or download it again",
     })
-  // hyparquet throws all sorts of errors at data it cannot parse, out-of-range reads among them.
+  // Given data that it cannot parse, hyparquet throws errors of any type, such as RangeError.
   const parse = <A>(body: () => Promise<A>) => Effect.tryPromise({ try: body, catch: damaged })
 
   const file = yield* attempt("read", path, () => asyncBufferFromFile(path))

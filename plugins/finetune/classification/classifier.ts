@@ -38,7 +38,7 @@ const batchSize = 32
 /**
  * The class with the largest logit for each sequence, without dropout; the first one in a tie.
  *
- * @param step the number of updates that the model has had, for the failure
+ * @param step the number of updates done, for the failure
  * @throws UnitFailure `diverged` if a logit is not finite
  */
 export const predict = Effect.fnUntraced(function* (model: BertModel, sequences: Sequences, step: number) {

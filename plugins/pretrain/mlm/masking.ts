@@ -38,7 +38,7 @@ export const maskable = ({ ids, offsets }: Sequences, special: SpecialTokens): I
  * the chosen tokens 80 % become the mask token, 10 % become a random token that is not special, and 10 % stay.
  *
  * The choice depends on the seed, the epoch and the index of the sentence in its corpus, not on its batch: each epoch
- * has its own masks, and resumed training has the same masks as training without a stop.
+ * has its own masks, and training that was stopped and resumed has the same masks as training without a stop.
  */
 export const masker = (special: SpecialTokens, vocabularySize: number, seed: number) => {
   const skip = isSpecial(special)

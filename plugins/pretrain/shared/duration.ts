@@ -5,7 +5,7 @@ import { batchesPerEpoch } from "../../../core/tensor/epochs.ts"
 export const durationOptions = {
   /** Whole epochs over the corpus, 1 by default; not together with steps. */
   "epochs?": "1 <= number.integer <= 10000",
-  /** Updates; not together with epochs. */
+  /** The number of updates; not together with epochs. */
   "steps?": "1 <= number.integer <= 100000000",
 } as const
 

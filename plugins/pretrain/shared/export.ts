@@ -17,7 +17,7 @@ const standardDropout = 0.1
  * else as BertModel. A pooler is written in both cases, since fine-tuning starts from it: if one arm of a study had
  * none, fine-tuning would draw a new one in that arm alone.
  *
- * The configuration gets BERT's own dropout rates, not those of this training: programs that fine-tune by the
+ * The configuration gets BERT's own dropout rates, not those used in training: programs that fine-tune by the
  * configuration would otherwise train each arm differently.
  *
  * @throws FileError
@@ -34,7 +34,7 @@ export const saveExport = Effect.fnUntraced(function* (
   yield* writeJson(join(folder, "config.json"), configJson(standard, architecture))
 })
 
-/** A score on a dev set during a training. */
+/** A score on a dev set during training. */
 export interface Evaluation {
   /** After this many updates. */
   readonly step: number
@@ -55,7 +55,7 @@ export interface TrainingRecord {
   readonly exportedStep: number
 }
 
-/** Writes `training.json`, the record of the training: options, loss curve and dev scores. */
+/** Writes `training.json`, the record of training: options, loss curve and dev scores. */
 export const writeRecord = (folder: string, { metrics, ...record }: TrainingRecord) =>
   writeJson(join(folder, "training.json"), {
     ...record,

@@ -1,10 +1,10 @@
 /**
  * Keeps the best model of training: the score of every evaluation on the dev set and the model of the best one, in
- * files that outlive a stop.
+ * files that survive a stop.
  *
  * ```
- * FOLDER/evaluations.json   every evaluation so far; written after the model, so the best one's model exists
- * FOLDER/best-<step>/       the model
+ * FOLDER/evaluations.json   every evaluation so far; written after the model, so that the best model exists
+ * FOLDER/best-<step>/       the best model so far
  * ```
  */
 import { join } from "node:path"
@@ -25,7 +25,7 @@ export const bestOf = (evaluations: readonly Evaluation[]): Evaluation | undefin
   return best
 }
 
-/** The evaluations and the best model in `folder`, including those from before the training was stopped. */
+/** The evaluations and the best model in `folder`, including those from before training was stopped. */
 export const selection = Effect.fnUntraced(function* (folder: string) {
   const path = join(folder, "evaluations.json")
   const modelOf = (evaluation: Evaluation) => join(folder, `best-${evaluation.step}`)

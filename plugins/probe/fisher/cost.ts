@@ -45,7 +45,7 @@ export const observationCost = (
   return {
     flops: batched() + (observation.selfCheck ? batched("token") + batched("direct") + defined : 0),
     memory:
-      // Of the training itself: parameters and AdamW's two moments.
+      // Of training itself: parameters and AdamW's two moments.
       3 * Float32Array.BYTES_PER_ELEMENT * parameters +
       (observation.layers ? atATime * layerTapeBytes(run, lengths) : 0) +
       Float32Array.BYTES_PER_ELEMENT * tokens * (hidden * (layers / atATime) + 2 * (hidden + intermediate)) +

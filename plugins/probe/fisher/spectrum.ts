@@ -6,7 +6,7 @@
  * Uses only +, −, ×, ÷ and square roots, so that every runtime gives the same bits.
  *
  * @param matrix row-major [n, n]; only its upper triangle and diagonal are read
- * @returns [n], descending; negative ones, which a Gram matrix has only by round-off, become 0
+ * @returns [n], descending; negative ones, which a Gram matrix has only by rounding, become 0
  * @throws RangeError if the size does not fit or an entry is not finite
  */
 export const eigenvalues = (matrix: Float64Array, n: number): Float64Array => {
@@ -15,7 +15,7 @@ export const eigenvalues = (matrix: Float64Array, n: number): Float64Array => {
   const a = symmetrised(matrix, n)
   const largest = a.reduce((size, entry) => Math.max(size, Math.abs(entry)), 0)
   if (!Number.isFinite(largest)) throw new RangeError("the matrix has entries that are not finite")
-  // Off-diagonal entries no larger than this together change no eigenvalue by more than 2⁻⁵² of the largest entry.
+  // Together, off-diagonal entries no larger than this change no eigenvalue by more than 2⁻⁵² of the largest entry.
   const negligible = (Number.EPSILON * largest) / n
 
   for (let rotated = true; rotated; ) {

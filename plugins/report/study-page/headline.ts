@@ -28,7 +28,7 @@ const runsSentence = (cohorts: readonly CohortStability[]): string => {
   const without = units - ended
   return [
     `${plural(ended, "fine-tuning run")} ended`,
-    diverged === 0 ? "" : `, ${diverged} of them by diverging`,
+    diverged === 0 ? "" : `, of which ${diverged} diverged`,
     without === 0 ? "" : `; ${plural(without, "unit")} gave no run`,
     `; ${total(cohorts, ({ failures }) => failures)} of ${plural(ended, "run")} failed (no better than the majority baseline, or diverged).`,
   ].join("")

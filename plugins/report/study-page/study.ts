@@ -18,7 +18,7 @@ export interface RunKey {
 export type RunOutcome =
   | ({ readonly status: "done"; readonly finalLoss: number } & Score)
   | {
-      /** `diverged`: the loss was not a number. `failed`: the unit gave no run at all. */
+      /** `diverged`: the loss, the gradients or the logits were not finite. `failed`: the unit gave no run at all. */
       readonly status: "diverged" | "failed"
       readonly reason: string
       readonly step?: number
@@ -57,7 +57,7 @@ export interface TrajectoryRecord extends RunKey {
 
 export interface Study {
   readonly title: string
-  /** what the numbers come from, by name: backend, model, versions, command */
+  /** where the numbers come from, by name: backend, model, versions, command */
   readonly provenance: Readonly<Record<string, string>>
   readonly runs: readonly RunRecord[]
   /** effective ranks before fine-tuning */

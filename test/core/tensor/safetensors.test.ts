@@ -109,8 +109,10 @@ describe("reading", () => {
       new Uint8Array(12),
     )
     expect([...(await readOne(path, "w"))]).toEqual([0])
-    expect(await refusal(path, "ids")).toContain('tensor "ids": found dtype I64; expected F32, F16 or BF16')
-    expect(await refusal(path, "other")).toContain('tensor "other": found none of this name')
+    expect(await refusal(path, "ids")).toContain('tensor "ids": expected F32, F16 or BF16, found dtype I64')
+    expect(await refusal(path, "other")).toContain(
+      'tensor "other": expected one, found no tensor of that name among 2',
+    )
   })
 })
 
@@ -121,35 +123,35 @@ describe("refusals", () => {
       "gap",
       { a: f32([1], 0, 4), b: f32([1], 8, 12) },
       new Uint8Array(12),
-      'tensor "b": found a start at byte 8, which leaves a gap',
+      'tensor "b": expected a start at byte 4, found a start at byte 8, which leaves a gap',
     ],
     [
       "gap at the start",
       { a: f32([1], 4, 8) },
       eight,
-      'tensor "a": found a start at byte 4, which leaves a gap',
+      'tensor "a": expected a start at byte 0, found a start at byte 4, which leaves a gap',
     ],
     [
       "overlap",
       { a: f32([2], 0, 8), b: f32([1], 4, 8) },
       eight,
-      'tensor "b": found a start at byte 4, which overlaps',
+      'tensor "b": expected a start at byte 8, found a start at byte 4, which overlaps',
     ],
     ["two tensors on the same bytes", { a: f32([2], 0, 8), b: f32([2], 0, 8) }, eight, "overlaps"],
     ["beyond the file", { a: f32([4], 0, 16) }, eight, "was the download cut off?"],
-    ["bytes after the last tensor", { a: f32([1], 0, 4) }, eight, "found a file of"],
+    ["bytes after the last tensor", { a: f32([1], 0, 4) }, eight, "bytes, by its header, found "],
     [
       "shape against offsets",
       { a: f32([3], 0, 8) },
       eight,
-      'tensor "a": found offsets 0 to 8; expected 12 bytes, for F32 of shape [3]',
+      'tensor "a": expected 12 bytes, for F32 of shape [3], found offsets 0 to 8',
     ],
     ["end before start", { a: f32([1], 8, 4) }, eight, "offsets 8 to 4"],
     [
       "unknown dtype",
       { a: { dtype: "F31", shape: [2], data_offsets: [0, 8] } },
       eight,
-      'tensor "a": found dtype must be',
+      'tensor "a": expected a valid entry, found an invalid one (dtype must be',
     ],
     ["negative size", { a: f32([-2], 0, 8) }, eight, "shape"],
     ["fraction of a size", { a: f32([1.5], 0, 6) }, eight, "shape"],
@@ -181,7 +183,7 @@ describe("refusals", () => {
   })
 
   test("a header length beyond the limit, or beyond the file", async () => {
-    expect(await refusal(await handMade("{}", eight, 100_000_001n))).toContain("header length of 100000001")
+    expect(await refusal(await handMade("{}", eight, 100_000_001n))).toContain("bytes, found 100000001")
     expect(await refusal(await handMade("{}", eight, 2n ** 63n))).toContain("is this a safetensors file?")
     expect(await refusal(await handMade("{}", eight, 99n))).toContain("a header of 99 bytes in a file of 18")
   })

@@ -23,7 +23,7 @@ describe("linear schedule", () => {
     expect([...linearSchedule(0.5, 4, 0)]).toEqual([0.5, 0.375, 0.25, 0.125])
   })
 
-  test("the warm-up may take the whole training, and a training may have no updates", () => {
+  test("all updates may be warm-up, and there may be no updates", () => {
     expect([...linearSchedule(1, 4, 4)]).toEqual([0, 0.25, 0.5, 0.75])
     expect(linearSchedule(1, 0, 0)).toHaveLength(0)
   })

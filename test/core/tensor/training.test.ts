@@ -171,7 +171,7 @@ describe("updates", () => {
   })
 })
 
-describe("an observer of a training", () => {
+describe("an observer of training", () => {
   test("sees the model before the first update and after each, with the metrics of the update", async () => {
     const seen: (readonly [number, number | undefined, number | undefined])[] = []
     const reported: string[] = []
@@ -196,7 +196,7 @@ describe("an observer of a training", () => {
     expect(reported[steps - 1]).toBe(`12/12 loss ${metrics.loss[steps - 1]!.toFixed(4)}`)
   })
 
-  test("can have it stop early: the updates are those of the whole training", async () => {
+  test("can have it stop early: the updates are the first ones of full training", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     const part = await trained({ until: 5 })
@@ -208,7 +208,7 @@ describe("an observer of a training", () => {
   })
 })
 
-describe("a training that is stopped", () => {
+describe("training that is stopped", () => {
   /** Trains until the model at `step` is observed, and interrupts the fibre there. */
   const interruptAt = async (step: number) => {
     const parameters = freshParameters()
@@ -332,7 +332,7 @@ describe("a training that is stopped", () => {
     expect(await readdir(scratch)).toEqual([])
   })
 
-  test("starts over if the state is another training's", async () => {
+  test("starts over if the state is that of another model", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })
     const other = Parameters.fromHost([["weight", { shape: [3, 2], values: new Float32Array(6) }]])
@@ -353,7 +353,7 @@ describe("a training that is stopped", () => {
   })
 })
 
-describe("a training that diverges", () => {
+describe("training that diverges", () => {
   const failing = (loss: (parameters: Parameters, update: number) => tf.Scalar) => {
     const parameters = freshParameters()
     return Effect.runPromise(

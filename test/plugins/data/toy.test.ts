@@ -85,7 +85,7 @@ describe("entailment", () => {
     expect(oneSided.length).toBeLessThan(60)
   })
 
-  test("counting shared words gets more than a sixth wrong", async () => {
+  test("counting shared words misclassifies more than a sixth", async () => {
     const { train } = await give(toyEntailment({ vocabulary, train: 4000 }))
     const shared = sentencesOf(train.sequences).map(([premise, hypothesis]) => {
       const known = new Set(premise.split(" "))

@@ -22,13 +22,13 @@ describe("a vocabulary", () => {
   })
 
   test.each([
-    ["without [MASK]", [...special.slice(0, 4), "dog"], "[MASK] is not in this vocabulary of 5 pieces"],
+    ["without [MASK]", [...special.slice(0, 4), "dog"], "[MASK] is not in this vocabulary of 5 tokens"],
     [
       "with capitals",
       [...special, "dog", "Dog"],
       'expected an uncased vocabulary, since all text is lower-cased; found the token "Dog"',
     ],
-    ["that is empty", [], "[PAD] is not in this vocabulary of 0 pieces"],
+    ["that is empty", [], "[PAD] is not in this vocabulary of 0 tokens"],
   ])("%s is refused", async (_, tokens, expected) => {
     await withFiles({ "vocab.txt": tokens.map((token) => `${token}\n`).join("") }, async (folder) => {
       const message = await refusal(vocabulary({ source: join(folder, "vocab.txt") }))

@@ -371,7 +371,7 @@ describe("options", () => {
   })
 })
 
-test("a kept model is written with its tokeniser, and gives the run's predictions", async () => {
+test("a kept model is written with its tokenizer, and gives the run's predictions", async () => {
   const source = await writeCheckpoint(join(root, "with-vocabulary"))
   await writeFile(join(source.folder, "vocab.txt"), "[PAD]\n")
   const data = examplesOf(21)

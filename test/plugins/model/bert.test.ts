@@ -59,7 +59,7 @@ const largestDifference = (left: readonly number[], right: readonly number[]) =>
 }
 
 describe("the encoder", () => {
-  test("gives the same for a sequence in a pack as for the sequence alone", () => {
+  test("gives a packed sequence the same hidden states as the sequence alone", () => {
     const together = valuesOf(() => encode(model, batch))
     const alone = [0, 1, 2].flatMap((n) => valuesOf(() => encode(model, selectSequences(batch, [n]))))
     expect(largestDifference(together, alone)).toBeLessThan(1e-6)
@@ -109,12 +109,12 @@ describe("dropout", () => {
     expect(logitsOf(model, batch, training(5))).not.toEqual(logitsOf(model, batch, otherSeed))
   })
 
-  test("acts in training only", () => {
+  test("is applied in training only", () => {
     expect(logitsOf(model, batch)).not.toEqual(logitsOf(model, batch, training(5)))
     expect(logitsOf(model, batch, training(5, 0))).toEqual(logitsOf(model, batch))
   })
 
-  test("acts once at every site of the model, each with its own draws from the stream, all at one rate", () => {
+  test("is applied once at every site of the model, each with its own draws from the stream, all at one rate", () => {
     const seen: Dropout[] = []
     const recording =
       <A extends readonly unknown[], B>(body: (...args: A) => B) =>

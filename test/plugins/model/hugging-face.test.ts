@@ -343,7 +343,7 @@ describe("refused", () => {
       const offset = bytes.indexOf('"F32"', bytes.indexOf("layer.1.output"))
       bytes.write('"I32"', offset)
       await writeFile(path, bytes)
-      expect(await refusal(folder, everything)).toContain("found dtype I32; expected F32, F16 or BF16")
+      expect(await refusal(folder, everything)).toContain("expected F32, F16 or BF16, found dtype I32")
     }))
 
   test("a folder without weights, or with pickled weights only", () =>
@@ -359,12 +359,12 @@ describe("refused", () => {
     [
       "in the parent folder",
       { "classifier.bias": "../model.safetensors" },
-      'found the file "../model.safetensors"',
+      'in the same folder, found "../model.safetensors"',
     ],
     [
       "by its absolute path",
       { "classifier.bias": "/etc/model.safetensors" },
-      'found the file "/etc/model.safetensors"',
+      'in the same folder, found "/etc/model.safetensors"',
     ],
     [
       "in a subfolder",

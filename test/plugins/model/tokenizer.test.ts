@@ -147,7 +147,7 @@ describe("vocabularies", () => {
       "a special token is missing",
       "vocab.txt",
       special.filter((p) => p !== "[MASK]").join("\n"),
-      "[MASK] is not in this vocabulary of 4 pieces",
+      "[MASK] is not in this vocabulary of 4 tokens",
     ],
     [
       "a token twice",
@@ -161,7 +161,7 @@ describe("vocabularies", () => {
       Uint8Array.from([...new TextEncoder().encode("[PAD]\n[UNK]\n"), 0xe9, 10]),
       "line 3 is not UTF-8",
     ],
-    ["empty", "vocab.txt", "", "[PAD] is not in this vocabulary of 0 pieces"],
+    ["empty", "vocab.txt", "", "[PAD] is not in this vocabulary of 0 tokens"],
     ["not JSON", "tokenizer.json", "[PAD]", "it is not JSON"],
     [
       "byte-pair encoding",

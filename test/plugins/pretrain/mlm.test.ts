@@ -169,7 +169,7 @@ describe("refused before training", () => {
 
   test("neither a size nor a checkpoint, or both; a checkpoint with other tokens", () =>
     withFolder(async (folder) => {
-      expect(await refused({ batchSize: 16 })).toContain("size must be given")
+      expect(await refused({ batchSize: 16 })).toContain("expected a size for a new model")
       const setting = { options: { ...small, steps: 1 }, inputs: { corpus, vocabulary }, scratch: folder }
       const checkpoint = await Effect.runPromise(checkpointBy(mlm, join(folder, "out"), setting))
       const tokens = vocabulary.tokens.map((token, id) => (id === 9 ? "else" : token))

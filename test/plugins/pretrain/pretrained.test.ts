@@ -109,8 +109,8 @@ describe("from a folder", () => {
 
   test("refuses a checkpoint whose sizes differ from the options, and names each option", async () => {
     const message = await refused({ source, size: "tiny", vocabularySize: 30522 })
-    expect(message).toContain("hidden_size is 16; expected 128, by the option size tiny")
-    expect(message).toContain("vocab_size is 25; expected 30522, by the option vocabularySize")
+    expect(message).toContain("hidden_size: expected 128, by the option size tiny, found 16")
+    expect(message).toContain("vocab_size: expected 30522, by the option vocabularySize, found 25")
     expect(message).not.toContain("num_hidden_layers")
     expect(message).toContain(join(source, "config.json"))
   })

@@ -239,7 +239,7 @@ describe("refused before training", () => {
     )
     expect(message).toContain("corpus was tokenised with a vocabulary of 30 tokens, but the model has 25")
     expect(message).toContain("dev (circle) was tokenised with a vocabulary of 24 tokens")
-    expect(message).toContain("dev has no two different scores")
+    expect(message).toContain("all scores in dev are equal")
   })
 
   test("a checkpoint that is not a BERT", async () => {

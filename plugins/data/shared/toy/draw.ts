@@ -6,7 +6,7 @@ import { type Dice, dice } from "./dice.ts"
 export const seedOption = "0 <= number.integer <= 4294967295 = 42"
 export const countOption = "1 <= number.integer <= 10000000"
 
-/** Items 0 to `count` − 1 of a stream; yields now and then, so that it can be interrupted. */
+/** Draws items 0 to `count` − 1 of a stream; yields now and then, so that it can be interrupted. */
 export const drawAll = Effect.fnUntraced(function* <T>(
   seed: number,
   name: string,

@@ -64,7 +64,7 @@ const activities: Readonly<Record<string, { specific: string; subject: string }>
   performed: { specific: "sang danced juggled", subject: "person" },
 }
 
-/** Names used in the selections above that are not kinds of the taxonomy. */
+/** Groups of subjects and objects used above that are not kinds in the taxonomy. */
 const unions: Readonly<Record<string, readonly string[]>> = {
   living: ["person", "animal"],
   ware: ["food", "object"],
@@ -156,7 +156,7 @@ export const adjectivesFor = (head: string): readonly string[] =>
 
 const functionWords = list("a an the every no never and but were by in")
 
-/** These come before the words, in the order of BERT's own special tokens. */
+/** They come before the words, in the order of BERT's own special tokens. */
 export const specialTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const
 
 /** Special tokens and all words: a token's id is its index. */

@@ -8,8 +8,9 @@ export interface Phrase {
 }
 
 /**
- * One statement. Positive: there are a subject, an object and a place for which the verb holds; with `every`, there
- * are an object and a place for each of the subjects. Negative: there are none. A part that is null is unspecified.
+ * One statement. Affirmed: there are a subject, an object and a place for which the verb holds; with `every`, there
+ * are an object and a place for each of the subjects. Denied (`negative`): there are none. A part that is null is
+ * unspecified.
  */
 export interface Clause {
   readonly negative: boolean

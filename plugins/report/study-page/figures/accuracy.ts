@@ -160,7 +160,7 @@ const caption = (
   const diverged = cohorts.reduce((sum, cohort) => sum + cohort.diverged, 0)
   const bare = shown.filter(({ meanStudent }) => meanStudent.kind === "none").length
   return [
-    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean (Student's t); faint points next to them: single runs; dashed: accuracy of the majority baseline. Models are side by side at each learning rate.`,
+    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean (Student's t); faint points next to them: single runs; dashed: accuracy of the majority baseline. Arms are side by side at each learning rate.`,
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
     ...(diverged === 0
       ? []

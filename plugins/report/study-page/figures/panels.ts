@@ -7,7 +7,7 @@ import { FAILED_GROUND, INK } from "../style.ts"
 export interface Panel {
   readonly arm: string
   readonly lr: number
-  /** of the run shown: the lowest one observed; null if none was */
+  /** of the run shown: the lowest observed; null if none was */
   readonly seed: number | null
   readonly failed: boolean | null
   readonly note: string

@@ -11,7 +11,7 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
     name: "comparisons",
     title: `Same-seed comparison${baseline === undefined ? "" : ` with ${baseline}`} (percentage points)`,
     columns: [
-      left("model"),
+      left("arm"),
       right("peak lr"),
       right("common seeds"),
       right("mean difference"),
@@ -30,7 +30,7 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
     ]),
     notes:
       baseline === undefined
-        ? ["No other model has fine-tuning runs at a learning rate of the first model."]
+        ? ["No other arm has fine-tuning runs at a learning rate of the first arm."]
         : [
             `Accuracy minus that of ${baseline} at the same learning rate and seed; runs with the same seed share the random streams of head, order and dropout. Runs that diverged have no accuracy and are left out together with the runs they would be compared with.`,
             "p: exact two-sided Wilcoxon signed-rank test, zeros left out, ties at their mean rank; Holm: adjusted for the number of tests in this table.",

@@ -7,7 +7,7 @@ import { left, right, type Table } from "../table.ts"
 export const rankTable = (models: readonly ModelRank[]): Table => ({
   name: "table-2",
   title: "Table 2. Sum of the normalised effective ranks of all layers before fine-tuning",
-  columns: [left("model"), right("sum"), right("95 % t"), right("maximum"), right("seeds")],
+  columns: [left("arm"), right("sum"), right("95 % t"), right("maximum"), right("seeds")],
   rows: models.map((model) => [
     model.arm,
     model.mean === null ? "layers missing" : decimal(model.mean, 2),

@@ -10,7 +10,7 @@ export const stabilityTable = (cohorts: readonly CohortStability[]): Table => ({
   name: "table-1",
   title: "Table 1. Accuracy after fine-tuning, over seeds (%)",
   columns: [
-    left("model"),
+    left("arm"),
     right("peak\u00a0lr"),
     right("runs"),
     right("S"),
@@ -88,8 +88,8 @@ const spread = (cohort: CohortStability, of: Interval): string =>
 const notes = (cohorts: readonly CohortStability[]): readonly string[] => [
   "S is the standard deviation of the accuracy over seeds: S(f) = √Var[accuracy], with ddof 0.",
   `A run fails if it classifies no more dev examples correctly than the majority baseline (${baselines(cohorts)}); counts are compared.`,
-  "A run that diverged (its loss was not a number) counts as failed; it has no accuracy and is left out of S, mean and max.",
-  `95 % intervals: Student's t, and the BCa bootstrap with ${RESAMPLES} resamples from a fixed seed. Words in place of an interval say why there is none: too few runs with an accuracy, all of them equal, or a one-sided bootstrap distribution.`,
+  "A run that diverged (its loss, gradients or logits were not finite) counts as failed; it has no accuracy and is left out of S, mean and max.",
+  `95 % intervals: Student's t, and the BCa bootstrap with ${RESAMPLES} resamples from a fixed seed. A cell without an interval says why: too few runs with an accuracy, all of them equal, or a one-sided bootstrap distribution.`,
 ]
 
 /** "146 of 277" */

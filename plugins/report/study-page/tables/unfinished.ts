@@ -10,7 +10,7 @@ export const unfinishedTable = ({ runs }: Study): Table | null => {
     : {
         name: "unfinished",
         title: "Runs without an accuracy",
-        columns: [left("model"), right("peak lr"), right("seed"), left("outcome"), left("reason")],
+        columns: [left("arm"), right("peak lr"), right("seed"), left("outcome"), left("reason")],
         rows: unfinished.map((run) => [
           run.arm,
           learningRate(run.lr),

@@ -99,7 +99,7 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
     for (const handle of [one, two, three]) device.release(handle)
   })
 
-  test("released handles, handles that were never allocated and values that are no handles are refused", () => {
+  test("released handles, handles that were never allocated and values that are not handles are refused", () => {
     const [live, gone] = [device.allocate("float32", 2), device.allocate("float32", 2)]
     device.release(gone)
     // Its slot in the table is reused, but the old handle stays invalid.

@@ -102,7 +102,7 @@ describe("the addon's build", () => {
     const stopped = await run(cxx, chooseAuto)
     expect(stopped.out).toBe("wasm")
     expect(stopped.err).toContain(
-      `the backend native cannot run here: ${cxx} was stopped by SIGINT while it built the addon; start again`,
+      `the backend native cannot run here: ${cxx} was stopped by SIGINT while it built the addon; try again`,
     )
     const { out } = await run(cxx, buildOne)
     expect(await readFile(out, "utf8")).toBe("object\n")
@@ -120,7 +120,7 @@ describe("the addon's build", () => {
     await writeFile(join(root, "file"), "")
     const { out, err } = await run(await compiler(pretend), chooseAuto, join(root, "file"))
     expect(out).toBe("wasm")
-    expect(err).toContain(`cannot be kept in ${join(root, "file", "kasosei", "native")}`)
+    expect(err).toContain(`cannot be saved in ${join(root, "file", "kasosei", "native")}`)
     expect(err).toContain("set XDG_CACHE_HOME")
     expect(err.split("\n").length).toBe(1)
   }, 30_000)

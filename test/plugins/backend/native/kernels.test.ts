@@ -270,7 +270,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero except in som
           expect(sparse[part].dataSync()).toEqual(dense[part].dataSync())
         }
         if (step === 3) {
-          // As in a resumed training: which rows ever had a gradient follows from the moments.
+          // As when training is resumed: which rows ever had a gradient follows from the moments.
           sparse.m = tf.tensor(sparse.m.dataSync(), shape)
         }
         tf.dispose([x, gradient, whole])

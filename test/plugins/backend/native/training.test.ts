@@ -52,7 +52,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-/** The losses of a training, its final parameters, and the effective ranks of its layers at the end. */
+/** The losses of training, the final parameters, and the effective ranks of the layers at the end. */
 const trained = async (backend: Backend, computing: Partial<ComputeSettings>, seed: number) => {
   await Effect.runPromise(startBackend(backend, computing))
   const specs = parametersOf(config, heads)
@@ -88,8 +88,8 @@ const trained = async (backend: Backend, computing: Partial<ComputeSettings>, se
 const meanDistance = (left: readonly number[], right: readonly number[]): number =>
   left.reduce((sum, loss, update) => sum + Math.abs(loss - right[update]!), 0) / left.length
 
-describe.skipIf(!nativeBuilds)("a training on native", () => {
-  test("follows that on wasm, and gives the same ranks up to 1", async () => {
+describe.skipIf(!nativeBuilds)("training on native", () => {
+  test("agrees with training on wasm, with ranks that differ by at most 1", async () => {
     const [onNative, onWasm] = [await trained(native, {}, 3), await trained(wasm, {}, 3)]
     // Rounding differs, and forty updates without bias correction amplify the differences.
     expect(meanDistance(onNative.losses, onWasm.losses)).toBeLessThan(1e-3)

@@ -43,10 +43,10 @@ describe.each([cpu, wasm])("on $name", (backend) => {
       expect(quantities.filter(({ ok }) => !ok)).toEqual([])
       expect(quantities.map(({ name }) => name)).toEqual([
         "learning rates",
-        "losses of the fine-tuning",
-        "gradient norms of the fine-tuning",
-        "logits after the fine-tuning",
-        "norms of the parameters after the fine-tuning",
+        "losses of fine-tuning",
+        "gradient norms of fine-tuning",
+        "logits after fine-tuning",
+        "norms of the parameters after fine-tuning",
         "r of the trajectory",
         "φ of the trajectory",
       ])
@@ -105,9 +105,9 @@ describe("figures that do not agree", () => {
       async (folder) =>
         expect((await compare(folder)).filter(({ ok }) => !ok).map(({ name, at }) => [name, at])).toEqual([
           ["learning rates", "update 3"],
-          ["losses of the fine-tuning", "update 7"],
-          ["logits after the fine-tuning", "[2][1]"],
-          ["norms of the parameters after the fine-tuning", "classifier.bias"],
+          ["losses of fine-tuning", "update 7"],
+          ["logits after fine-tuning", "[2][1]"],
+          ["norms of the parameters after fine-tuning", "classifier.bias"],
           ["r of the trajectory", "step 5"],
           ["φ of the trajectory", "step 9"],
         ]),
@@ -121,13 +121,13 @@ describe("figures that do not agree", () => {
       async (folder) => {
         const off = (await compare(folder)).filter(({ ok }) => !ok).map(({ name }) => name)
         expect(off).toContain("learning rates")
-        expect(off).toContain("losses of the fine-tuning")
+        expect(off).toContain("losses of fine-tuning")
         expect(off).toContain("r of the trajectory")
       },
     ))
 
   test.each<[string, (json: FineTuning) => void, string]>([
-    ["too few losses", (json) => json.losses.pop(), "losses: found 11; expected 12"],
+    ["too few losses", (json) => json.losses.pop(), "losses: expected 12, found 11"],
     ["too few logits", (json) => json.final_logits.pop(), "final_logits: expected [8, 2]"],
     [
       "a missing norm",

@@ -108,7 +108,7 @@ describe("figures that do not agree", () => {
       (json) => {
         json.input_ids[0]![0] = 232
       },
-      "input_ids: found 232; expected less than 232, vocab_size",
+      "input_ids: expected less than 232, vocab_size of config.json, found 232",
     ],
     [
       "a label beyond the classes",
@@ -116,7 +116,7 @@ describe("figures that do not agree", () => {
       (json) => {
         json.labels[0] = 2
       },
-      "labels: found 2",
+      "labels: expected less than 2, the number of labels of config.json, found 2",
     ],
     ["a missing label", "batch.json", (json) => json.labels.pop(), "as many labels"],
     [
@@ -133,7 +133,7 @@ describe("figures that do not agree", () => {
       },
       "input_ids[0]",
     ],
-    ["too few logits", "expected.json", (json) => json.logits.pop(), "logits: found [7, 2]; expected [8, 2]"],
+    ["too few logits", "expected.json", (json) => json.logits.pop(), "logits: expected [8, 2], found [7, 2]"],
     [
       "a parameter without a gradient",
       "expected.json",

@@ -36,7 +36,7 @@ describe("the cheaper method", () => {
     expect(cheaper(given)).toBe(method)
   })
 
-  test("changes once as tokens are added", () => {
+  test("changes only once as sequences grow", () => {
     const methods = Array.from({ length: 60 }, (_, k) => cheaper(shape(512, 512, 16, 4 * (k + 1))))
     expect(methods[0]).toBe("token")
     expect(methods.at(-1)).toBe("direct")

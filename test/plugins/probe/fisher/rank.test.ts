@@ -44,7 +44,7 @@ describe("effective rank", () => {
     expect(spectralRank(spectrum, 0.99)).toBe(3)
   })
 
-  test("is the number of eigenvalues if no share reaches the threshold", () => {
+  test("is the number of eigenvalues if no fraction reaches the threshold", () => {
     expect(effectiveRank(Float64Array.of(1, 1, 1), 1)).toBe(3)
     expect(spectralRank(Float64Array.of(1, 1, 1), 2)).toBe(3)
   })
@@ -56,7 +56,7 @@ describe("entropy rank", () => {
     expect(entropyRank(Float64Array.of(4, 4, 0, 0))).toBeCloseTo(2, 12)
   })
 
-  test("is exp of the entropy of the square roots' shares", () => {
+  test("is exp of the entropy of the square roots divided by their sum", () => {
     const expected = 4 ** (1 / 4) * (4 / 3) ** (3 / 4)
     expect(entropyRank(Float64Array.of(9, 1))).toBeCloseTo(expected, 12)
   })

@@ -83,7 +83,7 @@ describe("eigenvalues", () => {
     expect(deviation(found, [52, 0, 0, 0, 0])).toBeLessThan(1e-15)
   })
 
-  test("below zero, which are round-off, become 0", () => {
+  test("below zero, which come from rounding, become 0", () => {
     expect([...eigenvalues(Float64Array.of(1, 1 + 1e-12, 1 + 1e-12, 1), 2)][1]).toBe(0)
     expect([...eigenvalues(Float64Array.of(-1e-20), 1)]).toEqual([0])
   })

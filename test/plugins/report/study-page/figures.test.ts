@@ -153,7 +153,7 @@ describe("figure 2", () => {
     }
   })
 
-  test("the background is grey exactly if the run failed", async () => {
+  test("the background is grey if and only if the run failed", async () => {
     const grounds = marks(await draw(figure), "failed_marks")
     const failed = small.runs.filter(({ seed }) => seed === 1).map(isFailed)
     expect(failed).toContain(true)

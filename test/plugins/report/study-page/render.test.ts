@@ -176,7 +176,7 @@ describe("an incomplete study", () => {
       mean: "72.202166065",
     })
     expectContains(file(files, "summary.md"), "| one run |")
-    expectContains(file(files, "summary.md"), "No other model has fine-tuning runs")
+    expectContains(file(files, "summary.md"), "No other arm has fine-tuning runs")
   })
 
   test("a failed run, a diverged run and a failed unit are counted separately, with reasons", async () => {
@@ -209,7 +209,7 @@ describe("an incomplete study", () => {
     const summary = file(files, "summary.md")
     expectContains(
       summary,
-      "2 fine-tuning runs ended, 1 of them by diverging; 1 unit gave no run; 2 of 2 runs failed (no better than the majority baseline, or diverged).",
+      "2 fine-tuning runs ended, of which 1 diverged; 1 unit gave no run; 2 of 2 runs failed (no better than the majority baseline, or diverged).",
     )
     expectContains(summary, "diverged at step 12")
   })

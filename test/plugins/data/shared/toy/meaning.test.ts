@@ -27,7 +27,7 @@ const count = (premise: Meaning, hypothesis: Meaning, dice: Dice) => {
 const pairText = (premise: Meaning, hypothesis: Meaning, dice: Dice) =>
   `${sayMeaning(premise, dice)} | ${sayMeaning(hypothesis, dice)}`
 
-test("a hypothesis follows exactly if it is true in all sampled worlds where the premise is true", () => {
+test("a hypothesis follows if and only if it is true in all sampled worlds where the premise is", () => {
   let yes = 0
   const wrong: string[] = []
   for (let i = 0; i < 1500; i++) {
