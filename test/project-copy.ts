@@ -4,7 +4,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 const project = join(import.meta.dir, "..")
-const copied = ["core", "plugins", "test/core", "test/plugins", "package.json", "bunfig.toml", ".biome.json"]
+const copied = [
+  "core",
+  "plugins",
+  "test/core",
+  "test/plugins",
+  "package.json",
+  "bunfig.toml",
+  ".biome.json",
+  ".ci",
+]
 const linked = ["node_modules", "test/fixtures"]
 
 export const copyProject = async (): Promise<string> => {
