@@ -84,7 +84,7 @@ export default pipeline({
       title: `SimCSE after masked-language modelling: BERT-${p.size} on RTE`,
       provenance: {
         model: `BERT-${p.size}, ${p.mlmSteps} steps of masked-language modelling`,
-        data: `RTE, at most ${p.maxLength} word pieces`,
+        data: `RTE, at most ${p.maxLength} tokens`,
       },
       data,
       arms,

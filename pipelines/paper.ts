@@ -74,7 +74,7 @@ export default pipeline({
     const names = arms.map(({ name }) => name)
     return study({
       title: "Further training of BERT with a contrastive loss",
-      provenance: { model: p.model, data: `RTE, at most ${p.maxLength} word pieces`, corpus: p.corpus },
+      provenance: { model: p.model, data: `RTE, at most ${p.maxLength} tokens`, corpus: p.corpus },
       data,
       arms,
       lr: p.lr,

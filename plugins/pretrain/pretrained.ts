@@ -31,7 +31,7 @@ const Options = type({
   size: sizeOption,
   /** The expected size of its vocabulary. */
   vocabularySize: "1 <= number.integer <= 4194304 = 30522",
-  /** The expected length of its longest sequence. */
+  /** The expected number of its position embeddings: tokens of the longest sequence. */
   positions: "1 <= number.integer <= 65536 = 512",
 })
 type Options = typeof Options.infer

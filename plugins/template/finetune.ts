@@ -5,7 +5,11 @@ import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Examples, majorityLabelOf } from "../../core/artifacts/examples.ts"
 import { Run } from "../../core/artifacts/run.ts"
 
-const Options = type({ "+": "reject", seed: "number.integer >= 0 = 0" })
+const Options = type({
+  "+": "reject",
+  /** Determines everything that is drawn at random. */
+  seed: "0 <= number.integer <= 4294967295 = 0",
+})
 
 const takes = { data: Examples }
 

@@ -16,6 +16,7 @@ const Options = type({
   shrink: "0 <= number <= 1",
   /** σ: the standard deviation of the noise added to every parameter. */
   perturb: "0 <= number <= 1",
+  /** Determines the noise. */
   seed: "0 <= number.integer <= 4294967295 = 0",
 })
 
