@@ -84,7 +84,7 @@ const measure = Effect.fnUntraced(function* (job: BenchJob) {
 
 /** The peak is the best of this many products of square matrices with this many rows. */
 const peakSize = 2048
-const peakRuns = 5
+const peakRepeats = 5
 
 /** What the active backend reaches in one large product, GFLOP/s. */
 const productPeak = async (): Promise<number> => {
@@ -94,7 +94,7 @@ const productPeak = async (): Promise<number> => {
     tf.reshape(tf.sin(tf.range(0, peakSize ** 2)), [peakSize, peakSize]),
   ])
   let best = Number.POSITIVE_INFINITY
-  for (let run = 0; run < peakRuns; run++) {
+  for (let repeat = 0; repeat < peakRepeats; repeat++) {
     const began = performance.now()
     const product = tf.matMul(factors[0]!, factors[1]!)
     // A backend may compute lazily, only what is read.

@@ -120,7 +120,7 @@ export const pipelineCommand = Command.make(
       const display = new Display(plan, process.stderr)
       const summary = yield* Effect.gen(function* () {
         yield* onSignal(() => display.log("stopping: running jobs save their state first"))
-        const run = yield* workerProcesses({
+        const runner = yield* workerProcesses({
           file: path,
           parameters: parameters as object,
           backend: backend.name,
@@ -129,7 +129,7 @@ export const pipelineCommand = Command.make(
           processes,
           onLog: display.log,
         })
-        return yield* execute(plan, run, (event) => Effect.sync(() => display.onEvent(event)))
+        return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
       }).pipe(
         Effect.scoped,
         Effect.ensuring(Effect.sync(display.close)),
@@ -143,7 +143,7 @@ export const pipelineCommand = Command.make(
     }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
   }),
 ).pipe(
-  Command.withDescription("Run a pipeline, reusing what earlier runs have finished"),
+  Command.withDescription("Run a pipeline, reusing what is finished already"),
   Command.withExamples([
     { command: "bun run pipeline quickstart.ts", description: "The whole study at toy scale" },
     {
@@ -186,7 +186,7 @@ const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
   const needed = plan.estimate.disk + plan.estimate.scratch
   if (needed > bavail * bsize) {
     process.stderr.write(
-      `warning: this run needs about ${formatBytes(needed)} in ${out}, but only ${formatBytes(bavail * bsize)} is free\n`,
+      `warning: this plan needs about ${formatBytes(needed)} in ${out}, but only ${formatBytes(bavail * bsize)} is free\n`,
     )
   }
 })

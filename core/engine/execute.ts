@@ -32,12 +32,12 @@ export interface Summary {
 /**
  * Runs a plan.
  *
- * @param run runs one job, usually in another process; it decides how many run in parallel
+ * @param runner runs one job, usually in another process; it decides how many run in parallel
  * @param onEvent receives the events, in order
  */
 export const execute = Effect.fn("execute")(function* (
   plan: Plan,
-  run: JobRunner,
+  runner: JobRunner,
   onEvent: (event: Event) => Effect.Effect<void>,
 ) {
   const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
@@ -45,7 +45,7 @@ export const execute = Effect.fn("execute")(function* (
   for (const job of plan.jobs)
     for (const key of keysGivenBy(job)) pending.set(key, yield* Deferred.make<UnitOutcome>())
 
-  /** How a unit ended, in an earlier run or in this one; waits until it has. */
+  /** How a unit ended, in an earlier execution or in this one; waits until it has. */
   const outcomeOf = (key: string): Effect.Effect<UnitOutcome> => {
     const deferred = pending.get(key)
     if (deferred !== undefined) return Deferred.await(deferred)
@@ -65,7 +65,7 @@ export const execute = Effect.fn("execute")(function* (
     const without = blockedBy(job, missing)
     const outcomes =
       without === undefined
-        ? yield* run(job, missing, {
+        ? yield* runner(job, missing, {
             started: onEvent({ type: "started", job }),
             progress: (progress) => onEvent({ type: "progress", job, progress }),
           })

@@ -156,7 +156,7 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     max: settings.processes,
     timeToLive: "10 minutes",
   })
-  const run: JobRunner = (job, missing, listener) =>
+  const runner: JobRunner = (job, missing, listener) =>
     Effect.scoped(
       Effect.gen(function* () {
         const worker = yield* Pool.get(pool)
@@ -182,7 +182,7 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
         )
       }),
     ).pipe(Effect.catch((lost) => Effect.succeed(lostOutcomes(job, lost.reason))))
-  return run
+  return runner
 })
 
 const lostOutcomes = (job: Job, reason: string): readonly UnitOutcome[] =>

@@ -84,16 +84,16 @@ export const startBackend = Effect.fn("startBackend")(function* (
   // Turns off debugging checks in every op, and the advertisement that tfjs prints.
   tf.enableProdMode()
   yield* backend.register({ threads, precision })
-  const started = yield* Effect.promise(async () => {
-    const set = await tf.setBackend(backend.name)
-    await tf.ready()
-    return set
+  const unavailable = (reason: string) =>
+    new BackendUnavailable({ backend: backend.name, reason, remedy: "choose another backend" })
+  const started = yield* Effect.tryPromise({
+    try: async () => {
+      const set = await tf.setBackend(backend.name)
+      await tf.ready()
+      return set
+    },
+    // Its `register` may have registered nothing under this name.
+    catch: (cause) => unavailable(`tfjs: ${cause instanceof Error ? cause.message : cause}`),
   })
-  if (!started) {
-    return yield* new BackendUnavailable({
-      backend: backend.name,
-      reason: "tfjs could not initialise it",
-      remedy: "see the warnings above, or choose another backend",
-    })
-  }
+  if (!started) return yield* unavailable("tfjs could not initialise it; see the warnings above")
 })

@@ -41,10 +41,10 @@ export interface StudySettings {
   }
 }
 
-/** What to watch by default: the values of `usual` that are run or, if none is, the first that is run. */
-export const watchedOf = <T>(usual: readonly T[], run: readonly T[]): readonly T[] => {
-  const both = usual.filter((value) => run.includes(value))
-  return both.length > 0 ? both : run.slice(0, 1)
+/** What to watch by default: the values of `usual` that the study has or, if it has none, its first. */
+export const watchedOf = <T>(usual: readonly T[], ofStudy: readonly T[]): readonly T[] => {
+  const both = usual.filter((value) => ofStudy.includes(value))
+  return both.length > 0 ? both : ofStudy.slice(0, 1)
 }
 
 /** @throws InvalidInput if a watched run is not among the runs: its figure would be missing without an error */
@@ -52,10 +52,10 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   type Values = readonly (string | number)[]
   const list = (values: Values) =>
     values.map((value) => (typeof value === "number" ? shortNumber(value) : value)).join(", ") || "none"
-  const problemsOf = (axis: string, wanted: Values, run: Values): readonly string[] => {
-    const others = wanted.filter((value) => !run.includes(value))
+  const problemsOf = (axis: string, wanted: Values, ofStudy: Values): readonly string[] => {
+    const others = wanted.filter((value) => !ofStudy.includes(value))
     if (wanted.length > 0 && others.length === 0) return []
-    return [`the ${axis} to watch must be among ${list(run)} (was ${list(others)})`]
+    return [`the ${axis} to watch must be among ${list(ofStudy)} (was ${list(others)})`]
   }
   const names = arms.map(({ name }) => name)
   const problems = [

@@ -23,12 +23,12 @@ export const planSample = Effect.fnUntraced(function* (...settings: readonly str
 
 export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[] = []) {
   const store = yield* Store
-  const run: JobRunner = (job, missing, listener) =>
+  const runner: JobRunner = (job, missing, listener) =>
     listener.started.pipe(
       Effect.andThen(runJob(job, "cpu", missing)),
       Effect.provide(Layer.mergeAll(Layer.succeed(Store, store), silent)),
     )
-  return yield* execute(plan, run, (event) => Effect.sync(() => void events.push(event)))
+  return yield* execute(plan, runner, (event) => Effect.sync(() => void events.push(event)))
 })
 
 /** Runs an effect with a store in the folder `out`. */

@@ -36,6 +36,10 @@ describe("startBackend", () => {
     const error = await Effect.runPromise(Effect.flip(startBackend(failing)))
     expect(error.message).toContain("the backend failing cannot run here: tfjs could not initialise it")
     tf.removeBackend("failing")
+    const absent: Backend = { ...cpu, name: "absent", register: () => Effect.void }
+    const { message } = await Effect.runPromise(Effect.flip(startBackend(absent)))
+    expect(message).toStartWith("the backend absent cannot run here: tfjs: ")
+    expect(message).toEndWith("; choose another backend")
     await Effect.runPromise(startBackend(cpu))
   })
 })
