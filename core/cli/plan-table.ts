@@ -45,7 +45,7 @@ export const planLines = (name: string, plan: Plan, width: number): readonly str
     ...table,
     "",
     `arithmetic  ${formatFlops(estimate.flops)}`,
-    `time        about ${formatSeconds(estimate.seconds)} on ${estimate.processes === 1 ? "1 process" : `${estimate.processes} processes`} with backend ${plan.backend} (${formatFlops(estimate.flopsPerSecond)}/s in each, ${basis})`,
+    `time        about ${formatSeconds(estimate.seconds)} on ${plural(estimate.processes, "process")} with backend ${plan.backend} (${formatFlops(estimate.flopsPerSecond)}/s in each, ${basis})`,
     `memory      about ${formatBytes(estimate.memory)}`,
     `disk        ${formatBytes(estimate.disk)} kept, up to ${formatBytes(estimate.scratch)} more while it runs`,
   ]

@@ -28,8 +28,9 @@ export const formatBytes = (bytes: number): string => scaled(bytes, "B", ["", "k
 export const formatFlops = (flops: number): string =>
   scaled(flops, "FLOP", ["", "k", "M", "G", "T", "P", "E", "Z"], 1000)
 
-/** `1 run`, `3 runs`. */
-export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+/** `1 run`, `3 runs`, `2 processes`. */
+export const plural = (count: number, noun: string): string =>
+  `${count} ${noun}${count === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`
 
 /** `0.00001` as `1e-5`. */
 export const shortNumber = (value: number): string =>

@@ -31,6 +31,7 @@ test.each([
 test("floating-point operations and counts", () => {
   expect(formatFlops(3.14e15)).toBe("3.1 PFLOP")
   expect([plural(0, "run"), plural(1, "run"), plural(2, "run")]).toEqual(["0 runs", "1 run", "2 runs"])
+  expect([plural(1, "process"), plural(2, "process")]).toEqual(["1 process", "2 processes"])
 })
 
 test("control characters are escaped, so that a terminal does not obey them", () => {
