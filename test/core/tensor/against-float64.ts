@@ -51,7 +51,7 @@ export const noise = (site: number, count: number, scale = 1): Float32Array =>
 export interface Case {
   /** [rows, columns] of each input; a vector has one row and is given to the op with rank 1. */
   readonly inputs: Readonly<Record<string, { rows: number; columns: number; scale?: number; vector?: true }>>
-  readonly op: (inputs: (name: string) => tf.Tensor) => tf.Tensor
+  readonly op: (inputs: <T extends tf.Tensor>(name: string) => T) => tf.Tensor
   readonly exact: (inputs: (name: string) => Matrix) => ArrayLike<number>
   /** The greatest difference, as a fraction of the largest number of the output or gradient, or of 1 if that is more. */
   readonly tolerance?: number
@@ -91,28 +91,33 @@ export const holdAgainstFloat64 = ({ inputs, op, exact, tolerance = 2e-6 }: Case
       return [name, { shape: vector ? [columns] : [rows, columns], values }] as const
     }),
   )
-  const get = (name: string) => parameters.get(name)
+  const get = <T extends tf.Tensor>(name: string) => parameters.get<T>(name)
   const exactOutput = () => exact((name) => exactInputs.get(name)!)
 
   const output = tf.tidy(() => op(get))
-  const expected = exactOutput()
-  expectClose("the output", output.dataSync(), expected, tolerance)
-  const weights = noise(1000, expected.length)
+  const found = output.dataSync()
   const { shape } = output
+  const weights = noise(1000, found.length)
   output.dispose()
-
   const { value, gradients } = valueAndGradients(
     () => tf.sum(tf.mul(op(get), tf.tensor(weights, shape))),
     parameters,
   )
   value.dispose()
+  const foundGradients = names.map((name) => gradients.get(name)!.dataSync())
+  disposeGradients(gradients)
+  parameters.dispose()
+  // Before any comparison, which may throw: a failing test leaves no tensor over to the tests after it.
+  expect(tf.memory().numTensors).toBe(before)
+
+  expectClose("the output", found, exactOutput(), tolerance)
   const weighted = () => {
     const y = exactOutput()
     let sum = 0
     for (let index = 0; index < y.length; index++) sum += y[index]! * weights[index]!
     return sum
   }
-  for (const name of names) {
+  for (const [site, name] of names.entries()) {
     const { values } = exactInputs.get(name)!
     const h = 1e-5
     const differences = values.map((_, index) => {
@@ -124,9 +129,6 @@ export const holdAgainstFloat64 = ({ inputs, op, exact, tolerance = 2e-6 }: Case
       values[index] = kept
       return (above - below) / (2 * h)
     })
-    expectClose(`the gradient of ${name}`, gradients.get(name)!.dataSync(), differences, tolerance)
+    expectClose(`the gradient of ${name}`, foundGradients[site]!, differences, tolerance)
   }
-  disposeGradients(gradients)
-  parameters.dispose()
-  expect(tf.memory().numTensors).toBe(before)
 }

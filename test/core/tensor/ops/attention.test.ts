@@ -15,7 +15,6 @@ import {
 } from "../against-float64.ts"
 import { onEveryDefinition } from "../every-definition.ts"
 
-const as2D = (tensor: tf.Tensor) => tensor as tf.Tensor2D
 const dropout = { rate: 0.3, stream: stream(4, "dropout"), site: 5, iteration: 6 }
 
 const offsetsOf = (lengths: readonly number[]) => {
@@ -75,7 +74,7 @@ onEveryDefinition("attention", () => {
         holdAgainstFloat64({
           inputs: { q: shape, k: shape, v: shape },
           op: (get) =>
-            attention(as2D(get("q")), as2D(get("k")), as2D(get("v")), {
+            attention(get("q"), get("k"), get("v"), {
               heads,
               offsets: offsetsOf(lengths),
               ...options,
