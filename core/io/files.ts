@@ -81,7 +81,7 @@ export const readBytes = (
  * Decodes UTF-8 strictly: invalid bytes are an error that names their line, rather than silently replaced. A byte
  * order mark is dropped.
  */
-export const decodeUtf8 = (path: string, bytes: Uint8Array): Effect.Effect<string, FileError> =>
+const decodeUtf8 = (path: string, bytes: Uint8Array): Effect.Effect<string, FileError> =>
   Effect.try({
     try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
     catch: () =>

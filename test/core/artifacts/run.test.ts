@@ -1,13 +1,8 @@
-import { afterAll, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
-import { mkdir, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { describe, expect, test } from "bun:test"
+import { mkdir } from "node:fs/promises"
 import { Effect } from "effect"
 import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
-
-const root = mkdtempSync(join(tmpdir(), "run-"))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+import { artifactFolder } from "./artifact-folder.ts"
 
 /** RTE's dev split: 146 entailment (0) and 131 not. */
 const labels = Int32Array.from({ length: 277 }, (_, i) => (i < 146 ? 0 : 1))
@@ -55,34 +50,34 @@ describe("on RTE's dev split", () => {
 })
 
 describe("on disk", () => {
-  const written = async (name: string, change?: (folder: string) => Promise<void>) => {
-    const folder = join(root, name)
-    await mkdir(folder)
-    await Effect.runPromise(Run.write(folder, runWith(150)))
-    await change?.(folder)
-    return folder
-  }
+  const { path, write, read, refusal, edit } = artifactFolder()
 
   test("a run is read as it was written", async () => {
-    const folder = await written("same")
-    expect(await Effect.runPromise(Run.read(folder))).toEqual({ ...runWith(150), modelFolder: null })
+    await write(Run, runWith(150))
+    expect(await read(Run)).toEqual({ ...runWith(150), modelFolder: null })
   })
 
   test("a run whose model was saved has the model's folder", async () => {
-    const folder = join(root, "kept")
-    await mkdir(folder)
     const saveModel = (target: string) => Effect.promise(() => mkdir(target).then(() => undefined))
-    await Effect.runPromise(Run.write(folder, { ...runWith(150), saveModel }))
-    const { modelFolder } = await Effect.runPromise(Run.read(folder))
-    expect(modelFolder).toBe(join(folder, "model"))
+    await write(Run, { ...runWith(150), saveModel })
+    expect((await read(Run)).modelFolder).toBe(path("model"))
   })
 
   test("a run whose arrays do not fit its steps is refused", async () => {
-    const folder = await written("changed", async (path) => {
-      const json = await Bun.file(join(path, "run.json")).json()
-      await writeFile(join(path, "run.json"), JSON.stringify({ ...json, steps: 3 }))
+    await write(Run, runWith(150))
+    edit("run.json", (json) => {
+      json.steps = 3
     })
-    const error = await Effect.runPromise(Effect.flip(Run.read(folder)))
-    expect(error.message).toContain("expected 3 losses")
+    expect(await refusal(Run)).toContain("expected 3 losses")
   })
+
+  test.each(["loss", "learningRate", "gradientNorm", "predictions"] as const)(
+    "a run is refused if %s has the wrong length",
+    async (name) => {
+      await write(Run, { ...runWith(150), [name]: runWith(150)[name].slice(1) })
+      expect(await refusal(Run)).toMatch(
+        /^cannot read F\/run\.json: expected 2 losses, learning rates .*, found \d, \d, \d; expected 277 predictions, found 27[67]$/,
+      )
+    },
+  )
 })

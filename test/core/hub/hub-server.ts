@@ -25,7 +25,7 @@ export const commit = "0123456789abcdef0123456789abcdef01234567"
 /** What goes wrong: it answers a request itself, or returns `false` to leave it to the server. */
 export type Fault = (request: Seen, response: ServerResponse, file: Served | undefined) => boolean
 
-export const etagOf = (content: Uint8Array, large: boolean): string =>
+const etagOf = (content: Uint8Array, large: boolean): string =>
   large
     ? createHash("sha256").update(content).digest("hex")
     : createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex")

@@ -19,7 +19,7 @@ import { tinyConfig, tinyModel } from "../model/tiny-model.ts"
 export const special = { pad: 0, unknown: 1, cls: 2, separator: 3, mask: 4 }
 
 /** Sequences of several lengths, in two segments; the label is whether the last word is 5 or 6. */
-export const splitOf = (count: number, seed: number): Split => {
+const splitOf = (count: number, seed: number): Split => {
   const draw = (site: number, bound: number) =>
     integers({ stream: stream(seed, "test"), site, iteration: 0 }, count, bound)
   const labels = draw(0, 2)

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
-import type { Cohort } from "../../core/api/plugin.ts"
-import paper from "../../pipelines/paper.ts"
-import quickstart from "../../pipelines/quickstart.ts"
+import type { Cohort } from "../../../core/api/plugin.ts"
+import paper from "../../../pipelines/paper.ts"
+import quickstart from "../../../pipelines/quickstart.ts"
 
 const small = quickstart.parameters.assert({})
 
