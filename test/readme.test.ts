@@ -26,7 +26,6 @@ test("the probe is under 40 lines, and its pipeline runs without touching anythi
   expect(files.map(({ path }) => path)).toEqual(["plugins/probe/weight-norm.ts", "pipelines/weight-norm.ts"])
   expect(files[0]!.text.split("\n").length).toBeLessThan(40)
   for (const { path, text } of files) {
-    expect(existsSync(join(project, path))).toBe(false)
     writeFileSync(join(project, path), text)
   }
   const ended = await command(

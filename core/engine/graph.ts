@@ -76,14 +76,23 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
           }
 
     /** An estimate also refuses what options alone cannot reveal, such as steps beyond the end of the run. */
-    const estimated = (body: () => ReturnType<typeof estimateOf>, { name }: AnyPlugin) => {
+    const estimated = (
+      body: () => ReturnType<typeof estimateOf>,
+      { name }: AnyPlugin,
+      watched: Unit | null,
+    ) => {
       // Invalid options would mislead the estimate; their problems are reported instead.
       if (problems.size > 0) return noEstimate
       try {
         const estimate = body()
         for (const [part, value] of Object.entries(estimate.cost)) {
           if (Number.isFinite(value) && value >= 0) continue
-          problems.add(`${name}: its estimate is wrong: expected ${part} >= 0, found ${value}`)
+          // A pipeline file is not type-checked: a probe may have been given something else than a run.
+          const given =
+            watched === null
+              ? ""
+              : `; it watches ${watched.plugin.name}, which gives ${watched.plugin.gives.name}`
+          problems.add(`${name}: its estimate is wrong: expected ${part} >= 0, found ${value}${given}`)
         }
         return estimate
       } catch (cause) {
@@ -138,6 +147,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const { artifact: estimate, cost } = estimated(
         () => estimateOf(plugin, options, inputs, watched),
         plugin,
+        watched,
       )
       const unit = units.get(key) ?? { key, plugin, options, inputs, watched, label, estimate, cost }
       byNode.set(node, unit)

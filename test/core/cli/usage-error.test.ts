@@ -1,14 +1,33 @@
 import { expect, test } from "bun:test"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { CliError } from "effect/cli"
+import { alternatives } from "../../../core/cli/usage-error.ts"
 import { answer } from "./answer.ts"
+
+/** The names of the TypeScript files in a folder of the project: a contributor may add some. */
+const namesIn = (folder: string) =>
+  readdirSync(join(import.meta.dir, "..", "..", "..", folder))
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => file.slice(0, -3))
+    .sort()
 
 test.each([
   ["", "kasosei: expected pipeline, doctor, plugins, new or bench; kasosei --help describes them"],
   ["pipelin x", "there is no command pipelin; did you mean pipeline?"],
   ["xyz", "there is no command xyz; expected pipeline, doctor, plugins, new or bench"],
-  ["bench", "bun run bench: expected finetune, fisher, mlm or simcse; bun run bench --help describes them"],
+  [
+    "bench",
+    `bun run bench: expected ${alternatives(namesIn("plugins/bench"))}; bun run bench --help describes them`,
+  ],
   ["bench finetun", "there is no command bench finetun; did you mean finetune?"],
-  ["pipeline", "expected a pipeline file: mini.ts, paper.ts, quickstart.ts or a path"],
+  [
+    "pipeline",
+    `expected a pipeline file: ${namesIn("pipelines")
+      .map((name) => `${name}.ts, `)
+      .join("")
+      .slice(0, -2)} or a path`,
+  ],
   ["pipeline x y", 'unexpected "y"; usage: bun run pipeline [flags] <file>'],
   ["plugins --jsn", "there is no flag --jsn; did you mean --json?"],
   ["pipeline x --jbos 2", "there is no flag --jbos; did you mean --jobs?"],

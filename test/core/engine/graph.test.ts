@@ -5,6 +5,7 @@ import { type Cost, cost } from "../../../core/api/cost.ts"
 import type { Targets } from "../../../core/api/pipeline.ts"
 import { cohort } from "../../../core/api/pipeline.ts"
 import { plugin } from "../../../core/api/plugin.ts"
+import { probe } from "../../../core/api/probe.ts"
 import { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { listing, source, walk, watchSum } from "../sample/plugins.ts"
@@ -159,4 +160,21 @@ test("two plugins with the same name are refused", async () => {
   const fine = () => ({ artifact: { size: 0 }, cost: cost({}) })
   const targets = { one: estimating("twin", fine)({}), two: estimating("twin", fine)({}) }
   expect(await problemsOf(targets)).toEqual(["twin: two plugins have this name; rename one of them"])
+})
+
+test("a probe that was given something else than a run is refused, with what it watches", async () => {
+  const wrong = probe<unknown, { steps: number }>()({
+    name: "wrong",
+    version: 1,
+    module: import.meta.url,
+    summary: "A row for each step",
+    options: type({ "+": "reject" }),
+    gives: watchSum.gives,
+    steps: () => [],
+    observe: () => [],
+    estimate: (_, { steps }) => ({ rows: steps, cost: cost({ flops: 2 * steps }) }),
+  })
+  expect(await problemsOf({ wrong: wrong({ run: source({ count: 3 }) }) })).toEqual([
+    "wrong: its estimate is wrong: expected flops >= 0, found NaN; it watches sample-source, which gives source",
+  ])
 })

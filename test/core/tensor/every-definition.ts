@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe } from "bun:test"
 import { Effect, Result } from "effect"
 import { startBackend } from "../../../core/tensor/backend.ts"
-import { hostKernels } from "../../../core/tensor/host/kernels.ts"
 import { registerKernels } from "../../../core/tensor/kernel.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import { native } from "../../../plugins/backend/native.ts"
@@ -10,16 +9,17 @@ import { wasm } from "../../../plugins/backend/wasm.ts"
 /** Whether the native backend builds here. */
 export const nativeBuilds = Result.isSuccess(await Effect.runPromise(Effect.result(native.check)))
 
-/** Runs tests with the fused kernels and with the definitions alone, on each backend that can run here. */
+/** Runs tests with a backend's own kernels and with the definitions alone, on each backend that can run here. */
 export const onEveryDefinition = (name: string, define: () => void): void => {
   for (const backend of [cpu, wasm]) {
     for (const kernels of ["fused", "defined"] as const) {
       describe(`${name}, ${kernels} on ${backend.name}`, () => {
         beforeAll(async () => {
           await Effect.runPromise(startBackend(backend))
-          registerKernels(backend.name, kernels === "fused" ? hostKernels : [])
+          if (kernels === "defined") registerKernels(backend.name, [])
         })
-        afterAll(() => registerKernels(backend.name, hostKernels))
+        // Registers its own kernels again.
+        afterAll(() => Effect.runPromise(startBackend(backend)))
         define()
       })
     }
