@@ -127,7 +127,7 @@ export class Display {
     running.progress = progress
     const quarter = Math.floor((4 * progress.done) / Math.max(1, progress.total))
     const slow = performance.now() - running.started > plainAfter
-    if (!redraws(this.target) && slow && quarter > running.quarter && quarter < 4) {
+    if (!this.live && slow && quarter > running.quarter && quarter < 4) {
       running.quarter = quarter
       this.log(`${job.unit.label}: ${progress.done} of ${progress.total} ${progress.note}`.trimEnd())
     }

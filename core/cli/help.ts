@@ -1,7 +1,8 @@
 /** Help texts, as wide as the terminal. */
 import { Option } from "effect"
 import type { HelpDoc } from "effect/cli"
-import type { OptionDescription } from "../io/options.ts"
+import type { DocumentedOption } from "../engine/doc-comments.ts"
+import { fallbackText } from "../io/options.ts"
 import { wrapped } from "./text-width.ts"
 
 /** A pipeline whose parameters its help lists. */
@@ -11,7 +12,7 @@ export interface PipelineHelp {
   readonly name: string
   readonly summary: string
   /** In the order of the file, each with its comment there. */
-  readonly parameters: readonly (OptionDescription & { readonly comment: string })[]
+  readonly parameters: readonly DocumentedOption[]
 }
 
 /** How a command is started: `bun run pipeline`. */
@@ -80,15 +81,10 @@ const pageOf = (columns: number, sections: readonly Section[]): string =>
     })
     .join("\n\n")
 
-const parameterRow = ({ name, expected, fallback, comment }: PipelineHelp["parameters"][number]): Row => {
-  const standing =
-    fallback === undefined
-      ? "required"
-      : fallback === null
-        ? "optional"
-        : `default ${fallback || "an empty list"}`
-  return [name, [`${expected} (${standing})`, comment]]
-}
+const parameterRow = (parameter: DocumentedOption): Row => [
+  parameter.name,
+  [`${parameter.expected} (${fallbackText(parameter)})`, parameter.comment],
+]
 
 /** The widest column of terms; longer terms have a line of their own. */
 const widestTerm = 22

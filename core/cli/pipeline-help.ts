@@ -1,8 +1,7 @@
 /** `bun run pipeline FILE --help`: describes a pipeline and its parameters. */
 import { Effect } from "effect"
-import { docCommentsOf } from "../engine/doc-comments.ts"
+import { documentedOptions } from "../engine/doc-comments.ts"
 import { findPipeline, loadPipeline } from "../engine/load.ts"
-import { describeOptions } from "../io/options.ts"
 import type { PipelineHelp } from "./help.ts"
 
 /** Flags without a value; what follows any other flag is its value. */
@@ -22,16 +21,6 @@ export const pipelineAskedAbout = (args: readonly string[]): string | undefined 
 export const pipelineHelp = Effect.fn("pipelineHelp")(function* (file: string) {
   const path = yield* findPipeline(file)
   const { name, summary, parameters } = yield* loadPipeline(path)
-  const comments = yield* Effect.promise(() => docCommentsOf(path, name, "parameters"))
-  const order = [...comments.keys()]
-  const described = describeOptions(parameters).map((parameter) => ({
-    ...parameter,
-    comment: comments.get(parameter.name) ?? "",
-  }))
-  return {
-    file,
-    name,
-    summary,
-    parameters: described.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
-  } satisfies PipelineHelp
+  const documented = yield* Effect.promise(() => documentedOptions(parameters, path, name, "parameters"))
+  return { file, name, summary, parameters: documented } satisfies PipelineHelp
 })

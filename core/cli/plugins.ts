@@ -7,9 +7,9 @@ import type { Check } from "../api/check.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { backends, benches, checks, plugins } from "../engine/discover.ts"
-import { docCommentsOf } from "../engine/doc-comments.ts"
+import { documentedOptions } from "../engine/doc-comments.ts"
 import { unknownName } from "../io/nearest-name.ts"
-import { describeOptions, type OptionDescription } from "../io/options.ts"
+import { fallbackText } from "../io/options.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
 import { wrapped } from "./text-width.ts"
@@ -81,8 +81,6 @@ type List = ReturnType<typeof listOf>
 /** Describes a plugin; its options have the comments and the order of its source. */
 const describe = Effect.fnUntraced(function* (plugin: AnyPlugin) {
   const path = fileURLToPath(plugin.module)
-  const comments = yield* Effect.promise(() => docCommentsOf(path, plugin.name, "options"))
-  const order = [...comments.keys()]
   return {
     stage: plugin.stage,
     name: plugin.name,
@@ -96,9 +94,7 @@ const describe = Effect.fnUntraced(function* (plugin: AnyPlugin) {
       ...(plugin.watches === undefined ? [] : [`${plugin.watches}: a run that it watches`]),
     ],
     gives: plugin.gives.name,
-    options: describeOptions(plugin.options)
-      .map((option) => ({ ...option, comment: comments.get(option.name) ?? "" }))
-      .sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
+    options: yield* Effect.promise(() => documentedOptions(plugin.options, path, plugin.name, "options")),
   }
 })
 
@@ -147,15 +143,16 @@ const linesOf = (
     [
       ["takes", takes.join(", ") || "nothing"],
       ["gives", gives],
-      ["options", options.map((option) => [option.name, [optionText(option), option.comment]])],
+      [
+        "options",
+        options.map((option) => [
+          option.name,
+          [`${option.expected}; ${fallbackText(option)}`, option.comment],
+        ]),
+      ],
     ],
     width,
   )
-
-const optionText = ({ expected, fallback }: OptionDescription): string => {
-  if (fallback === undefined) return `${expected}; required`
-  return fallback === null ? `${expected}; optional` : `${expected}; default ${fallback}`
-}
 
 const flagRows = (flags: Readonly<Record<string, string>>): readonly Row[] =>
   Object.entries(flags).map(([name, description]) => [`--${name}`, description])

@@ -1,7 +1,9 @@
 /** Reads the comments on a pipeline's parameters or a plugin's options from its source. */
 import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
+import type { type } from "arktype"
 import type { Argument, Expression, ObjectExpression, ObjectProperty } from "oxc-parser"
+import { describeOptions, type OptionDescription } from "../io/options.ts"
 
 /** A parsed file. */
 interface Source {
@@ -41,6 +43,26 @@ export const docCommentsOf = async (
   if (source !== undefined && declared?.type === "Property")
     await collect(source, declared.value, comments, 1)
   return comments
+}
+
+/** An option of a plugin or a parameter of a pipeline, with the comment on it. */
+export type DocumentedOption = OptionDescription & { readonly comment: string }
+
+/**
+ * What `schema` declares, with the comments of its source and in the order of it.
+ *
+ * @param schema the arktype that `property` holds
+ * @see docCommentsOf for the other parameters
+ */
+export const documentedOptions = async (
+  schema: type.Any,
+  ...source: Parameters<typeof docCommentsOf>
+): Promise<readonly DocumentedOption[]> => {
+  const comments = await docCommentsOf(...source)
+  const order = [...comments.keys()]
+  return describeOptions(schema)
+    .map((option) => ({ ...option, comment: comments.get(option.name) ?? "" }))
+    .sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
 }
 
 const propertyOf = (object: ObjectExpression, name: string): Expression | undefined =>

@@ -123,6 +123,12 @@ const siblingsOf = (node: TypeNode, path: readonly PropertyKey[]): readonly Prop
   return property === undefined ? [] : siblingsOf(property.value, path.slice(1))
 }
 
+/** `required`, `optional` or `default 0.1`. */
+export const fallbackText = ({ fallback }: OptionDescription): string => {
+  if (fallback === undefined) return "required"
+  return fallback === null ? "optional" : `default ${fallback || "an empty list"}`
+}
+
 /** The options that an arktype of an object declares. */
 export const describeOptions = (schema: type.Any): readonly OptionDescription[] =>
   propertiesOf(nodeOf(schema)).map((property) => {

@@ -29,6 +29,7 @@ export interface Implementation {
 
 const implementations = new Map<string, ReadonlyMap<AnyKernel, Implementation["run"]>>()
 
+/** @param name unique among the kernels, for messages and tests */
 export const defineKernel = <Args extends readonly unknown[], Result>(
   name: string,
   definition: (...args: Args) => Result,
@@ -42,6 +43,7 @@ export const defineKernel = <Args extends readonly unknown[], Result>(
   return kernel
 }
 
+/** @param run takes the kernel's arguments and gives its result, under the contract of {@link Kernel} */
 export const implement = <K extends AnyKernel>(kernel: K, run: K["definition"]): Implementation => ({
   kernel,
   run,
