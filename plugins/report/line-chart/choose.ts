@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { describeLabels } from "../../../core/api/pipeline.ts"
-import type { CohortTaken, Labels } from "../../../core/api/plugin.ts"
+import type { CohortTaken, Labels, Outcome } from "../../../core/api/plugin.ts"
 import type { Cell, Row } from "../../../core/artifacts/observations.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { plural, shortNumber } from "../../../core/io/format.ts"
@@ -35,6 +35,12 @@ export interface Chosen {
   readonly leftOut: ReadonlyMap<string, number>
 }
 
+interface Member {
+  readonly labels: Labels
+  readonly seed: number
+  readonly outcome: Outcome<readonly Row[]>
+}
+
 /** A row of a run. */
 interface Entry {
   readonly labels: Labels
@@ -55,18 +61,19 @@ export const choosePoints = Effect.fn("choosePoints")(function* (options: Option
   const refuse = (problems: readonly string[]) =>
     new InvalidInput({ what: `line-chart "${options.title}"`, problems })
   const names = namesOf(given)
-  const finished = given.some(({ members }) => members.some(({ outcome }) => outcome.status === "done"))
-  if (!finished) return nothing(missingOf(options, names, given))
+  const absent = absentLabels(options, names, given)
+  if (absent.length > 0) return yield* refuse(absent)
+  const wanted = wantedRuns(options, names, given)
+  const missing = missingOf(wanted)
+  if (!wanted.some(({ outcome }) => outcome.status === "done")) return nothing(missing)
 
-  const entries = entriesOf(given)
+  const entries = wanted.flatMap(entriesOf)
   if (entries.length === 0) return yield* refuse(["the runs that finished have no rows"])
   const unknown = nameProblems(options, names)
   if (unknown.length > 0) return yield* refuse(unknown)
-  const unmatched = whereProblems(options, names, entries)
+  const unmatched = absentCells(options, names, entries)
   if (unmatched.length > 0) return yield* refuse(unmatched)
-
-  const kept = entries.filter((entry) => isWanted(options, names.all, entry))
-  const missing = missingOf(options, names, given)
+  const kept = entries.filter((entry) => wantedOf(options).every((want) => isWanted(want, entry)))
   if (kept.length === 0) {
     return yield* refuse([`no row of a finished run matches all of where: ${JSON.stringify(options.where)}`])
   }
@@ -81,24 +88,13 @@ export const choosePoints = Effect.fn("choosePoints")(function* (options: Option
     const reasons = [...leftOut].map(([why, count]) => `${plural(count, "row")} ${why}`)
     return yield* refuse([`nothing is left to draw: ${reasons.join(", ")}`])
   }
+  const points = drawn.map(({ point }) => point)
   const unclear = [
     ...repeatedRows(options, drawn),
-    ...(options.lines === "mean" ? mixedCohorts(drawn.map(({ point }) => point)) : []),
-    ...crowded(
-      "colour",
-      options.colour,
-      mostColours,
-      drawn.map(({ point }) => point.colour),
-    ),
-    ...crowded(
-      "facet",
-      options.facet,
-      mostPanels,
-      drawn.map(({ point }) => point.facet),
-    ),
+    ...(options.lines === "mean" ? mixedCohorts(points) : []),
+    ...crowded(options, points),
   ]
   if (unclear.length > 0) return yield* refuse(unclear)
-  const points = drawn.map(({ point }) => point)
   return { points, runs: new Set(points.map(runOf)).size, missing, leftOut } satisfies Chosen
 })
 
@@ -116,23 +112,27 @@ const mostPanels = 60
 // --- names -------------------------------------------------------------------------------------------------
 
 interface Names {
+  /** of the cohorts, and seed */
   readonly labels: readonly string[]
+  /** of the rows */
   readonly columns: readonly string[]
-  readonly all: ReadonlySet<string>
 }
 
 const namesOf = (given: Given): Names => {
-  const labels = [...new Set(given.flatMap((cohort) => Object.keys(cohort.labels)))]
-  const columns = [...new Set(entriesOf(given).flatMap(({ row }) => Object.keys(row)))]
-  return { labels, columns, all: new Set([...labels, "seed", ...columns]) }
+  const labels = [...new Set(given.flatMap((cohort) => Object.keys(cohort.labels))), "seed"]
+  const columns = [
+    ...new Set(
+      membersOf(given).flatMap((member) => entriesOf(member).flatMap(({ row }) => Object.keys(row))),
+    ),
+  ]
+  return { labels, columns }
 }
 
-const entriesOf = (given: Given): readonly Entry[] =>
-  given.flatMap(({ labels, members }) =>
-    members.flatMap(({ seed, outcome }) =>
-      outcome.status === "done" ? outcome.value.map((row) => ({ labels, seed, row })) : [],
-    ),
-  )
+const membersOf = (given: Given): readonly Member[] =>
+  given.flatMap(({ labels, members }) => members.map((member) => ({ labels, ...member })))
+
+const entriesOf = ({ labels, seed, outcome }: Member): readonly Entry[] =>
+  outcome.status === "done" ? outcome.value.map((row) => ({ labels, seed, row })) : []
 
 /** The columns and labels that the options name, by the option. */
 const namedBy = ({ x, y, colour, facet, where }: Options): readonly (readonly [string, string])[] => [
@@ -143,19 +143,18 @@ const namedBy = ({ x, y, colour, facet, where }: Options): readonly (readonly [s
   ...Object.keys(where).map((name) => ["where", name] as const),
 ]
 
-const nameProblems = (options: Options, { labels, columns, all }: Names): readonly string[] => {
-  const known = [
-    `columns: ${columns.join(", ") || "none"}`,
-    `labels: ${[...labels, "seed"].join(", ")}`,
-  ].join("; ")
-  return namedBy(options).flatMap(([option, name]) => {
-    if (!all.has(name)) return [`${option}: there is no column or label ${name} (${known})`]
-    const label = name === "seed" || labels.includes(name)
-    return label && columns.includes(name)
-      ? [`${option}: ${name} is a column and a label; give the cohorts another label`]
-      : []
+const nameProblems = (options: Options, { labels, columns }: Names): readonly string[] =>
+  namedBy(options).flatMap(([option, name]) => {
+    const [isLabel, isColumn] = [labels.includes(name), columns.includes(name)]
+    if (isLabel && isColumn) {
+      return [`${option}: ${name} is a column and a label; give the cohorts another label`]
+    }
+    return isLabel || isColumn
+      ? []
+      : [
+          `${option}: there is no column or label ${name} (columns: ${columns.join(", ")}; labels: ${labels.join(", ")})`,
+        ]
   })
-}
 
 /** undefined if the row has no such cell. */
 const cellOf = ({ labels, seed, row }: Entry, name: string): Cell | undefined => {
@@ -165,24 +164,55 @@ const cellOf = ({ labels, seed, row }: Entry, name: string): Cell | undefined =>
 
 // --- where -------------------------------------------------------------------------------------------------
 
-const wantedOf = (where: Options["where"]): readonly (readonly [string, readonly (Value | null)[]])[] =>
-  Object.entries(where).map(([name, wanted]) => [name, Array.isArray(wanted) ? wanted : [wanted]])
+interface Wanted {
+  readonly name: string
+  readonly values: readonly (Value | null)[]
+}
 
-const isWanted = ({ where }: Options, known: ReadonlySet<string>, entry: Entry): boolean =>
-  wantedOf(where).every(
-    ([name, wanted]) => !known.has(name) || wanted.some((value) => value === cellOf(entry, name)),
+const wantedOf = ({ where }: Options): readonly Wanted[] =>
+  Object.entries(where).map(([name, given]) => ({ name, values: Array.isArray(given) ? given : [given] }))
+
+const isWanted = ({ name, values }: Wanted, entry: Entry): boolean =>
+  values.some((value) => value === cellOf(entry, name))
+
+/** The members that `where` asks for by their labels and seeds. */
+const wantedRuns = (options: Options, { labels: known }: Names, given: Given): readonly Member[] => {
+  const wanted = wantedOf(options).filter(({ name }) => known.includes(name))
+  return membersOf(given).filter(({ labels, seed }) =>
+    wanted.every((want) => isWanted(want, { labels, seed, row: {} })),
+  )
+}
+
+/** A value that there is not is probably a slip. */
+const absentLabels = (options: Options, { labels }: Names, given: Given): readonly string[] =>
+  wantedOf(options).flatMap((want) =>
+    labels.includes(want.name)
+      ? absentValues(
+          "run",
+          want,
+          membersOf(given).map((member) => cellOf({ ...member, row: {} }, want.name)),
+        )
+      : [],
   )
 
-/** A value that no row has is probably a slip. */
-const whereProblems = ({ where }: Options, { labels }: Names, entries: readonly Entry[]): readonly string[] =>
-  wantedOf(where).flatMap(([name, wanted]) => {
-    const there = new Set(entries.map((entry) => cellOf(entry, name)))
-    const absent = wanted.filter((value) => !there.has(value))
-    const what = labels.includes(name) ? "finished run" : "row"
-    return absent.length === 0
-      ? []
-      : [`where: no ${what} has ${name} ${absent.map(textOf).join(" or ")} (found ${listOf(there)})`]
-  })
+const absentCells = (options: Options, { columns }: Names, entries: readonly Entry[]): readonly string[] =>
+  wantedOf(options).flatMap((want) =>
+    columns.includes(want.name)
+      ? absentValues(
+          "row",
+          want,
+          entries.map((entry) => cellOf(entry, want.name)),
+        )
+      : [],
+  )
+
+const absentValues = (what: string, { name, values }: Wanted, found: readonly (Cell | undefined)[]) => {
+  const there = new Set(found)
+  const absent = values.filter((value) => !there.has(value))
+  return absent.length === 0
+    ? []
+    : [`where: no ${what} has ${name} ${absent.map(textOf).join(" or ")} (found ${listOf(there)})`]
+}
 
 const listOf = (values: Iterable<Cell | undefined>): string => {
   const texts = [...values].flatMap((value) => (value === undefined ? [] : [textOf(value)]))
@@ -295,38 +325,35 @@ const mixedCohorts = (points: readonly Point[]): readonly string[] => {
   return []
 }
 
-const crowded = (
-  option: string,
-  name: string | undefined,
-  most: number,
-  values: readonly (Value | null)[],
-): readonly string[] => {
-  const different = new Set(values)
-  const scaled = option === "colour" && typeof values[0] === "number"
-  return different.size <= most || scaled
-    ? []
-    : [
-        `${option}: ${name} has ${different.size} values, of which at most ${most} can be shown; choose with where`,
-      ]
+/** Numbers may have any number of colours: their legend is continuous. */
+const crowded = ({ colour, facet }: Options, points: readonly Point[]): readonly string[] => {
+  const colours = new Set(points.map((point) => point.colour))
+  const facets = new Set(points.map((point) => point.facet))
+  const refuse = (option: string, name: string | undefined, { size }: ReadonlySet<unknown>, most: number) =>
+    `${option}: ${name} has ${size} values, of which at most ${most} can be shown; choose with where`
+  return [
+    ...(colours.size > mostColours && typeof points[0]!.colour !== "number"
+      ? [refuse("colour", colour, colours, mostColours)]
+      : []),
+    ...(facets.size > mostPanels ? [refuse("facet", facet, facets, mostPanels)] : []),
+  ]
 }
 
 // --- runs without points -----------------------------------------------------------------------------------
 
 /** `arm=vanilla lr=1e-5 seed 3` */
-export const describeRun = (labels: Labels, seed: number): string =>
+const describeRun = (labels: Labels, seed: number): string =>
   [describeLabels(labels), `seed ${seed}`].filter((text) => text !== "").join(" ")
 
-const missingOf = (options: Options, { labels: labelNames }: Names, given: Given): readonly Missing[] => {
-  const known = new Set([...labelNames, "seed"])
-  return given.flatMap(({ labels, members }) =>
-    members.flatMap(({ seed, outcome }): readonly Missing[] => {
-      if (!isWanted(options, known, { labels, seed, row: {} })) return []
-      const run = describeRun(labels, seed)
-      if (outcome.status === "done") {
-        return outcome.value.length === 0 ? [{ run, status: "empty", reason: "no rows" }] : []
-      }
-      const { status, reason, step } = outcome
-      return [{ run, status, reason: step === undefined ? reason : `at step ${step}: ${reason}` }]
-    }),
-  )
+/** Each run once, though several probes may have watched it. */
+const missingOf = (members: readonly Member[]): readonly Missing[] => {
+  const missing = members.flatMap(({ labels, seed, outcome }): readonly Missing[] => {
+    const run = describeRun(labels, seed)
+    if (outcome.status === "done") {
+      return outcome.value.length === 0 ? [{ run, status: "empty", reason: "no rows" }] : []
+    }
+    const { status, reason, step } = outcome
+    return [{ run, status, reason: step === undefined ? reason : `at step ${step}: ${reason}` }]
+  })
+  return [...new Map(missing.map((each) => [`${each.run} ${each.status}`, each])).values()]
 }

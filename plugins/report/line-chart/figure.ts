@@ -70,7 +70,7 @@ const counted = (count: number, noun: string, what: string) =>
 
 const meanSentences = ({ yScale }: Options, lines: readonly Line[]): readonly string[] => {
   const vertices = lines.flatMap((line) => line.vertices)
-  const sizes = vertices.map(({ n }) => n)
+  const sizes = [...new Set(vertices.map(({ n }) => n))]
   const least = Math.min(...sizes)
   const most = Math.max(...sizes)
   if (most === 1) return ["Lines: one run per point, so there is no interval."]
@@ -199,12 +199,15 @@ const specification = (options: Options, lines: readonly Line[]): TopLevelSpec =
   }
 }
 
-const lowestAbove0 = (lines: readonly Line[]): number =>
-  Math.min(
-    ...lines.flatMap(({ vertices }) =>
-      vertices.flatMap(({ y, lower }) => (lower !== null && lower > 0 ? [y, lower] : [y])),
-    ),
-  )
+const lowestAbove0 = (lines: readonly Line[]): number => {
+  let lowest = Number.POSITIVE_INFINITY
+  for (const { vertices } of lines) {
+    for (const { y, lower } of vertices) {
+      lowest = Math.min(lowest, lower !== null && lower > 0 ? lower : y)
+    }
+  }
+  return lowest
+}
 
 const xAxis = ({ x, xTitle, xScale }: Options, lines: readonly Line[], width: number) => {
   const values = ordered(lines.flatMap(({ vertices }) => vertices.map((vertex) => vertex.x)))

@@ -15,16 +15,20 @@ export const Options = type({
   /** What has a panel for each of its values: a column, a label or seed. */
   "facet?": "string > 0",
   /** Draws only rows with this value, or one of these, by column or label: `{ block: "encoder", lr: [1e-5, 2e-5] }`. */
-  where: type({ "[string]": Wanted.or(Wanted.array().atLeastLength(1)) }).default(() => ({})),
+  where: type({ "[string]": Wanted.or(Wanted.array().atLeastLength(1)) })
+    .describe("an object of values, or of lists of them, by column or label")
+    .default(() => ({})),
   /** What a line shows: the mean over seeds with its 95 % interval (Student's t), or every run by itself. */
   lines: "'mean' | 'runs' = 'mean'",
+  /** A logarithmic axis leaves out what is not above 0, and the caption says how much. */
   xScale: "'linear' | 'log' = 'linear'",
+  /** As for `xScale`. */
   yScale: "'linear' | 'log' = 'linear'",
   /** Whether all panels share one vertical axis, or each has its own range. */
   yAxis: "'shared' | 'own' = 'shared'",
-  /** By default the name of the column. */
+  /** The text under the horizontal axis, by default the name of its column. */
   "xTitle?": "string > 0",
-  /** By default the name of the column. */
+  /** The text beside the vertical axis, by default the name of its column. */
   "yTitle?": "string > 0",
 })
 export type Options = typeof Options.infer

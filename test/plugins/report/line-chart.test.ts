@@ -208,6 +208,13 @@ describe("what is not drawn is said", () => {
     expect(page).toContain("<li>arm=vanilla seed 4: empty (no rows)</li>")
   })
 
+  test("a run that diverged counts once, though two probes watched it", async () => {
+    const twice = [cohort({}, [...runs([1]), diverged]), cohort({}, [done([{ step: 9, norm: 1 }]), diverged])]
+    const { caption, page } = await draw({}, twice)
+    expect(caption).toContain("Not drawn: 1 run that diverged.")
+    expect(page.match(/seed 2: diverged/g)).toHaveLength(1)
+  })
+
   test("a run that where excludes is not missing", async () => {
     const other = cohort({ arm: "SimCSE" }, [diverged])
     const { caption } = await draw({ where: { arm: "vanilla" } }, [three, other])
@@ -242,8 +249,9 @@ describe("what is not drawn is said", () => {
     expect(marks(svg, "bands_marks").flat()).toHaveLength(1)
   })
 
-  test("if no run has finished, the page says so and has no figure", async () => {
-    const { caption, files } = await draw({}, [cohort({ arm: "vanilla" }, [diverged])])
+  test("if no run that is asked for has finished, the page says so and has no figure", async () => {
+    const given = [three, cohort({ arm: "SimCSE" }, [diverged])]
+    const { caption, files } = await draw({ where: { arm: "SimCSE" } }, given)
     expect(caption).toContain("No run has finished, so there is nothing to draw.")
     expect([...files.keys()].sort()).toEqual(["index.html", "line-chart.csv"])
   })
@@ -326,6 +334,7 @@ describe("is refused", () => {
       given,
       "no row has block encodr (found encoder, pooler)",
     ],
+    ["a label that no run has", { where: { lr: 1e-4 } }, given, "where: no run has lr 1e-4 (found 1e-5)"],
     ["no rows", {}, [cohort({}, [done([])])], "the runs that finished have no rows"],
     [
       "nothing left to draw",
@@ -341,6 +350,15 @@ describe("is refused", () => {
     ],
   ] as const)("%s", async (_what, options, cohorts, expected) => {
     expect(await refusal(options, cohorts as Cohorts)).toContain(expected)
+  })
+
+  test("an empty list, and what where cannot hold", () => {
+    const problems = (where: unknown) =>
+      // @ts-expect-error a pipeline file that is not type-checked
+      lineChart({ title: "Norms", x: "step", y: "norm", where, observations: [] }).problems
+    expect(problems({ lr: [] })).toHaveLength(1)
+    expect(problems("lr=1")[0]).toContain("where must be an object of values")
+    expect(problems({ lr: [1e-5, null, true, "a"] })).toEqual([])
   })
 
   test("values that exist, but in no row together", async () => {
