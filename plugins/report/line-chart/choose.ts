@@ -4,6 +4,7 @@ import type { CohortTaken, Labels, Outcome } from "../../../core/api/plugin.ts"
 import type { Cell, Row } from "../../../core/artifacts/observations.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { plural, shortNumber } from "../../../core/io/format.ts"
+import { COLOURS, DASHES } from "../shared/style.ts"
 import type { Options } from "./options.ts"
 
 /** What an axis, a colour or a panel stands for. */
@@ -105,8 +106,8 @@ const nothing = (missing: readonly Missing[]): Chosen => ({
   leftOut: new Map(),
 })
 
-/** Texts that colours and dashes can tell apart (style.ts), and panels that a page can hold. */
-const mostColours = 28
+/** Texts that colours and dashes can tell apart, and panels that a page can hold. */
+const mostColours = COLOURS.length * DASHES.length
 const mostPanels = 60
 
 // --- names -------------------------------------------------------------------------------------------------

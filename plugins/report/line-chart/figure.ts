@@ -2,8 +2,8 @@ import type { TopLevelSpec } from "vega-lite"
 import { plural } from "../../../core/io/format.ts"
 import type { Figure } from "../shared/figure.ts"
 import type { Records } from "../shared/records.ts"
-import { armScales, CONFIG, INK, SEQUENTIAL } from "../shared/style.ts"
-import { type Chosen, textOf } from "./choose.ts"
+import { armScales, COLOURS, CONFIG, DASHES, INK, SEQUENTIAL } from "../shared/style.ts"
+import { type Chosen, type Point, textOf } from "./choose.ts"
 import { type Line, linesOf, ordered } from "./line.ts"
 import type { Options } from "./options.ts"
 
@@ -36,7 +36,7 @@ const records = ({ lines: shown }: Options, lines: readonly Line[]): Records =>
 
 // --- caption -----------------------------------------------------------------------------------------------
 
-const caption = (options: Options, { points, missing, leftOut }: Chosen, lines: readonly Line[]) => {
+const caption = (options: Options, { points, runs, missing, leftOut }: Chosen, lines: readonly Line[]) => {
   const { x, y, colour, facet, where } = options
   const count = (status: string) => missing.filter((each) => each.status === status).length
   const absent = [
@@ -51,7 +51,9 @@ const caption = (options: Options, { points, missing, leftOut }: Chosen, lines: 
   )
   return [
     `${y} against ${x}${wanted.length === 0 ? "" : `, for ${wanted.join(", ")}`}.`,
-    ...(options.lines === "mean" ? meanSentences(options, lines) : runSentences(lines)),
+    ...(options.lines === "mean"
+      ? meanSentences(options, lines)
+      : [`Lines: single runs, ${runs} in all${joins(x, points[0]!)}.`]),
     ...(colour === undefined ? [] : [`Colour: ${colour}.`]),
     ...(facet === undefined
       ? []
@@ -87,16 +89,14 @@ const meanSentences = ({ yScale }: Options, lines: readonly Line[]): readonly st
   ]
 }
 
-const runSentences = (lines: readonly Line[]): readonly string[] => {
-  const runs = new Set(lines.map(({ run }) => JSON.stringify(run))).size
-  return [`Lines: single runs, ${runs} in all.`]
+/** What a line goes through, if it is more than one run. */
+const joins = (x: string, { cohort }: Point): string => {
+  if (x === "seed") return "; each line joins those of a cohort"
+  return Object.hasOwn(cohort, x) ? "; each line joins those of a seed" : ""
 }
 
 // --- drawing -----------------------------------------------------------------------------------------------
 
-/** Texts are told apart by 7 colours (style.ts) and 4 dashes. */
-const COLOURS = 7
-const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]]
 /** More numbers than this have a continuous legend. */
 const MOST_NUMBERS = 12
 /** With more vertices than this a line has no points. */
@@ -109,9 +109,12 @@ const specification = (options: Options, lines: readonly Line[]): TopLevelSpec =
   const vertices = lines.flatMap((line) => line.vertices)
   const isLog = options.yScale === "log"
   const colour = colourOf(options, lines)
+  const lowest = new Map(
+    [...Map.groupBy(lines, ({ facet }) => (options.yAxis === "own" ? facet : null))].map(
+      ([facet, sharing]) => [facet, lowestAbove0(sharing)] as const,
+    ),
+  )
   const points = lines.flatMap((line, index) => {
-    const scope = options.yAxis === "own" ? lines.filter(({ facet }) => facet === line.facet) : lines
-    const lowest = isLog ? lowestAbove0(scope) : 0
     return line.vertices.map(({ x, y, lower, upper }, i) => {
       const banded = [line.vertices[i - 1], line.vertices[i + 1]].some(
         (next) => (next?.lower ?? null) !== null,
@@ -122,7 +125,10 @@ const specification = (options: Options, lines: readonly Line[]): TopLevelSpec =
         ...(line.colour === null ? {} : { colour: colour.isContinuous ? line.colour : textOf(line.colour) }),
         x: typeof x === "number" ? x : textOf(x),
         y,
-        lower: isLog && lower !== null && lower <= 0 ? lowest : lower,
+        lower:
+          isLog && lower !== null && lower <= 0
+            ? lowest.get(options.yAxis === "own" ? line.facet : null)!
+            : lower,
         upper,
         alone: lower !== null && !banded,
       }
@@ -268,12 +274,12 @@ const colourOf = ({ colour: title }: Options, lines: readonly Line[]) => {
     scale,
     legend,
   }
-  const range = domain.map((_, i) => DASHES[Math.floor(i / COLOURS) % DASHES.length]!)
+  const range = domain.map((_, i) => DASHES[Math.floor(i / COLOURS.length) % DASHES.length]!)
   const strokeDash = { field: "colour", type: "nominal" as const, scale: { domain, range }, legend }
   return {
     isContinuous: false,
     fill: { color },
-    dash: isNumber || domain.length <= COLOURS ? {} : { strokeDash },
+    dash: isNumber || domain.length <= COLOURS.length ? {} : { strokeDash },
   }
 }
 

@@ -158,6 +158,7 @@ describe("what tells lines apart", () => {
     expect(b!.x - a!.x).toBeCloseTo(c!.x - b!.x, 6)
     const each = await draw({ x: "lr", lines: "runs" }, sweep)
     expect(marks(each.svg, "lines_marks")).toHaveLength(2)
+    expect(each.caption).toContain("Lines: single runs, 6 in all; each line joins those of a seed.")
   })
 
   test("texts on the horizontal axis keep their order; false comes before true", async () => {
@@ -247,6 +248,14 @@ describe("what is not drawn is said", () => {
     expect(caption).toContain("At 1 point the interval reaches 0 or below")
     expect(svg).not.toMatch(/NaN|Infinity/)
     expect(marks(svg, "bands_marks").flat()).toHaveLength(1)
+    const panels = [1, 2, 3].map((norm) =>
+      done([0, 1].flatMap((step) => [1, 9].map((layer) => ({ step, layer, norm: norm ** 4 * layer })))),
+    )
+    const own = await draw({ yScale: "log", facet: "layer", yAxis: "own" }, [cohort({}, panels)])
+    // Each band ends at the lowest mean of its own panel, which is at the same height in both.
+    const [first, second] = marks(own.svg, "bands_marks").map(([band]) => band!.attributes["d"])
+    expect(first).toBeDefined()
+    expect(second).toBe(first!)
   })
 
   test("if no run that is asked for has finished, the page says so and has no figure", async () => {
