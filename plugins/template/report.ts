@@ -14,7 +14,10 @@ const fieldsOf = (outcome: Outcome<RunTaken>): readonly Field[] => {
   return [outcome.status, correct, majority, total]
 }
 
-/** How many dev examples each run predicted correctly, as `correct.csv`. */
+/**
+ * How many dev examples each run predicted correctly, as `correct.csv`. To draw observations of a probe, no plugin is
+ * needed: `line-chart` does that.
+ */
 export const templateReport = plugin({
   name: "template-report",
   stage: "report",

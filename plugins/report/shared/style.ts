@@ -10,7 +10,9 @@ export const FAILED_GROUND = { color: "#808080", opacity: 0.28 }
  * Okabe and Ito's palette, distinguishable with any colour vision, without its yellow (too pale on white); the first
  * arm has ink instead of its black. Shapes distinguish the arms as well: with 7 colours and 6 shapes, 42 arms differ.
  */
-const COLOURS = [INK, "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2"]
+export const COLOURS = [INK, "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2"]
+/** Dashes of lines, the first of them solid: with 7 colours, 28 lines differ. */
+export const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]]
 const SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
 
 /** Scales that give each arm the same colour and shape in every figure, whichever arms that figure shows. */
