@@ -12,7 +12,7 @@ import { FileError } from "../io/files.ts"
 import { shortNumber } from "../io/format.ts"
 import { contentDigest, LargeFileReading } from "./content-digest.ts"
 import { type Computing, type KeyParts, keyOf } from "./key.ts"
-import { sourcesOf } from "./source-digest.ts"
+import { type Sources, sourcesOf } from "./source-digest.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
 /** Cohorts of units, artifacts or estimates. */
@@ -119,6 +119,18 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       return digests
     }
 
+    /** What a plugin runs, with the components among its options; if that cannot be read, this is a problem. */
+    const codeOf = ({ name, module }: AnyPlugin, options: unknown): Sources => {
+      try {
+        return sourcesOf([module, ...componentsIn(options).map((component) => component.module)])
+      } catch (cause) {
+        problems.add(
+          `${name}: expected the source of a plugin and of its components at their module, import.meta.url; ${thrownAt(cause)}`,
+        )
+        return { sources: {}, packages: {} }
+      }
+    }
+
     const resolve = (node: Node, member: string | undefined): Unit => {
       const known = byNode.get(node)
       if (known !== undefined) return known
@@ -144,7 +156,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       const read = node.problems.length > 0 ? {} : digestsOfRead(plugin, options)
       const parts: KeyParts = {
         plugin: { name: plugin.name, version: plugin.version },
-        ...sourcesOf([plugin.module, ...componentsIn(options).map(({ module }) => module)]),
+        ...codeOf(plugin, options),
         options,
         read,
         inputs: keysOfInputs(inputs),
