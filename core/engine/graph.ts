@@ -3,15 +3,16 @@
  * requests it.
  */
 import { Effect } from "effect"
+import { componentsIn } from "../api/component.ts"
 import type { Cost } from "../api/cost.ts"
 import { describeLabels, type Targets } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Labels, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { FileError } from "../io/files.ts"
 import { shortNumber } from "../io/format.ts"
-import { contentDigest } from "./content-digest.ts"
-import { type KeyParts, keyOf } from "./key.ts"
-import { sourceDigest } from "./source-digest.ts"
+import { contentDigest, LargeFileReading } from "./content-digest.ts"
+import { type Computing, type KeyParts, keyOf } from "./key.ts"
+import { type Sources, sourcesOf } from "./source-digest.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
 /** Cohorts of units, artifacts or estimates. */
@@ -49,12 +50,12 @@ export const unitsOf = (input: UnitInput): readonly Unit[] =>
   "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))
 
 /**
- * Turns a pipeline's targets into units. `backend` is what will compute them (`arithmeticOf`).
+ * Turns a pipeline's targets into units, which `computing` will compute.
  *
  * @throws InvalidInput listing the problems of all nodes
  */
-export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph, InvalidInput> =>
-  Effect.suspend(() => {
+export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<Graph, InvalidInput> =>
+  Effect.flatMap(LargeFileReading, (reading) => {
     const problems = new Set<string>()
     const byNode = new Map<Node, Unit>()
     const byName = new Map<string, AnyPlugin>()
@@ -109,13 +110,25 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const digests: Record<string, string> = {}
       for (const path of reads?.(options) ?? []) {
         try {
-          digests[path] = contentDigest(path)
+          digests[path] = contentDigest(path, reading)
         } catch (cause) {
           if (!(cause instanceof FileError)) throw cause
           problems.add(`${plugin.name}: ${cause.message}`)
         }
       }
       return digests
+    }
+
+    /** What a plugin runs, with the components among its options; if that cannot be read, this is a problem. */
+    const codeOf = ({ name, module }: AnyPlugin, options: unknown): Sources => {
+      try {
+        return sourcesOf([module, ...componentsIn(options).map((component) => component.module)])
+      } catch (cause) {
+        problems.add(
+          `${name}: expected the source of a plugin and of its components at their module, import.meta.url; ${thrownAt(cause)}`,
+        )
+        return { sources: {}, packages: {} }
+      }
     }
 
     const resolve = (node: Node, member: string | undefined): Unit => {
@@ -143,13 +156,12 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const read = node.problems.length > 0 ? {} : digestsOfRead(plugin, options)
       const parts: KeyParts = {
         plugin: { name: plugin.name, version: plugin.version },
-        sources: { [plugin.name]: sourceDigest(plugin.module) },
-        packages: {},
+        ...codeOf(plugin, options),
         options,
         read,
         inputs: keysOfInputs(inputs),
         watched: watched?.key ?? null,
-        backend: plugin.usesBackend ? { arithmetic: backend, sources: {}, packages: {} } : null,
+        backend: plugin.usesBackend ? computing : null,
       }
       const key = keyOf(parts)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()

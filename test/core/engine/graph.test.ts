@@ -1,6 +1,11 @@
 import { expect, test } from "bun:test"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { component, componentOf } from "../../../core/api/component.ts"
 import { type Cost, cost } from "../../../core/api/cost.ts"
 import type { Targets } from "../../../core/api/pipeline.ts"
 import { cohort } from "../../../core/api/pipeline.ts"
@@ -10,7 +15,8 @@ import { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { listing, source, walk, watchSum } from "../sample/plugins.ts"
 
-const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, backend))
+const computedOn = (arithmetic: string) => ({ arithmetic, sources: {}, packages: {} })
+const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, computedOn(backend)))
 const keyOf = async (...wanted: Parameters<typeof graph>) => (await graph(...wanted)).targets["run"]![0]!.key
 
 test("the same work has the same key; other options or inputs give another", async () => {
@@ -30,6 +36,55 @@ test("the backend is part of the keys of only those units that compute on it", a
   expect(await keyOf({ run: seen }, "wasm")).not.toBe(await keyOf({ run: seen }, "cpu"))
 })
 
+const optimiser = (module: string) =>
+  component({ role: "optimiser", name: "sgd", module, options: type({ "+": "reject" }), make: () => ({}) })(
+    {},
+  )
+
+/** A plugin that takes a component. */
+const trainer = (module: string) =>
+  plugin({
+    name: "sample-trainer",
+    stage: "data",
+    version: 1,
+    module,
+    summary: "",
+    options: type({ "+": "reject", optimiser: componentOf("optimiser", "an") }),
+    takes: {},
+    gives: Vocabulary,
+    usesBackend: false,
+    estimate: () => ({ artifact: { size: 1 }, cost: cost({}) }),
+    run: () => Effect.never,
+  })
+
+test("the code of a component is part of the keys of the units that it is given to", async () => {
+  const root = mkdtempSync(join(tmpdir(), "kasosei-graph-"))
+  try {
+    const keyWith = (folder: string, text: string) => {
+      mkdirSync(join(root, folder))
+      writeFileSync(join(root, folder, "sgd.ts"), 'import "./part.ts"')
+      writeFileSync(join(root, folder, "part.ts"), text)
+      const module = pathToFileURL(join(root, folder, "sgd.ts")).href
+      return keyOf({ run: trainer(import.meta.url)({ optimiser: optimiser(module) }) })
+    }
+    const key = await keyWith("a", "f(1)")
+    expect(await keyWith("b", "f(1) // one")).toBe(key)
+    expect(await keyWith("c", "f(2)")).not.toBe(key)
+  } finally {
+    rmSync(root, { recursive: true })
+  }
+})
+
+test("a module that is no file is a problem of the plugin", async () => {
+  const targets = { run: trainer("trainer.ts")({ optimiser: optimiser(import.meta.url) }) }
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, computedOn("cpu"))))
+  expect(problems).toEqual([
+    expect.stringContaining(
+      "sample-trainer: expected the source of a plugin and of its components at their module, import.meta.url;",
+    ),
+  ])
+})
+
 test("a unit that several need appears once, after its inputs", async () => {
   const runs = cohort({ lr: 1 }, [1, 2, 3], (seed) => walk({ data: source({ count: 3 }), seed, lr: 1 }))
   const { units, targets } = await graph({ runs: [runs] })
@@ -45,7 +100,7 @@ test("a unit that several need appears once, after its inputs", async () => {
 test("the problems of all nodes are reported at once", async () => {
   const data = source({ count: 0 })
   const run = walk({ data, seed: -1, lr: Number.NaN })
-  const { message } = await Effect.runPromise(Effect.flip(graphOf({ run }, "cpu")))
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ run }, computedOn("cpu"))))
   expect(message).toContain("sample-source: count must be at least 1 (was 0)")
   expect(message).toContain("sample-walk: seed must be non-negative")
   expect(message).toContain("sample-walk: lr must be")
@@ -54,7 +109,7 @@ test("the problems of all nodes are reported at once", async () => {
 test("an unknown option of a plugin is refused with the name that was probably meant", async () => {
   // @ts-expect-error a typo in a file that is not type-checked
   const data = source({ count: 1, cuont: 2 })
-  const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, "cpu")))
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, computedOn("cpu"))))
   expect(message).toContain("sample-source: there is no option cuont; did you mean count?")
 })
 
@@ -75,7 +130,7 @@ test("a missing file of a plugin is reported with the other problems", async () 
   })
   const within = `${import.meta.path}/x`
   const targets = { a: words({ path: "absent" }), b: words({ path: within }), c: source({ count: 0 }) }
-  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, computedOn("cpu"))))
   expect(problems).toEqual([
     "words: cannot read absent: there is no such file or folder",
     `words: cannot read ${within}: expected a folder, but part of the path is a file`,
@@ -99,7 +154,7 @@ test("wrong wiring is reported by plugin and input, with what was expected and w
     watched: watchSum({ run: null, steps: [0] } as never),
     right: [runs],
   }
-  const { problems } = await Effect.runPromise(Effect.flip(graphOf(wrong as Targets, "cpu")))
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(wrong as Targets, computedOn("cpu"))))
   expect(problems).toEqual([
     "sample-walk: data: expected a plugin's result of kind source, found 3",
     "sample-walk: data: expected a plugin's result of kind source, found sample-walk, which gives walk",
@@ -132,7 +187,7 @@ const estimating = (name: string, estimate: () => { artifact: { size: number }; 
   })
 
 const problemsOf = async (targets: Targets) =>
-  (await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))).problems
+  (await Effect.runPromise(Effect.flip(graphOf(targets, computedOn("cpu"))))).problems
 
 test.each([
   ["flops", Number.NaN],
