@@ -8,7 +8,7 @@ import { Page } from "../artifacts/page.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type Plan, planOf, unitStates } from "../engine/plan.ts"
+import { type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
@@ -114,7 +114,7 @@ export const pipelineCommand = Command.make(
       process.stderr.write(
         todo === 0
           ? `${definition.name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}\n`,
+          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}: ${reasonsText(plan)}\n`,
       )
       const began = performance.now()
       const display = new Display(plan, process.stderr)
@@ -152,6 +152,17 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
+
+/** More reasons than this are counted together, in the line that a run starts with. */
+const mostReasons = 4
+
+const reasonsText = (plan: Plan): string => {
+  const counts = reasonCounts(plan)
+  const others = counts.slice(mostReasons).reduce((sum, [, jobs]) => sum + jobs, 0)
+  return [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
+    .map(([reason, jobs]) => `${reason} (${jobs})`)
+    .join(", ")
+}
 
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
 const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
@@ -225,6 +236,7 @@ const summaryJson = ({ reused, made, failures }: Summary) => ({
 
 const planJson = (plan: Plan): string => {
   const states = unitStates(plan)
+  const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
   const units = plan.graph.units.map((unit) => ({
     key: unit.key,
     label: unit.label,
@@ -232,7 +244,8 @@ const planJson = (plan: Plan): string => {
     plugin: unit.plugin.name,
     options: unit.options,
     state: states.get(unit),
-    cost: unit.cost,
+    reason: plan.reasons.get(unit.key) ?? null,
+    cost: replays.get(unit) ?? unit.cost,
   }))
   return JSON.stringify({ backend: plan.backend, estimate: plan.estimate, units }, null, 1)
 }

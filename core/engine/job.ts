@@ -8,9 +8,9 @@ import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
 import type { FileError } from "../io/files.ts"
-import { type CohortsOf, type Unit, unitsOf } from "./graph.ts"
 import type { Job } from "./plan.ts"
 import { Store } from "./store.ts"
+import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
 
 /** How a unit ended. */

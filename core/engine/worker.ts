@@ -11,12 +11,12 @@ import { Effect, Fiber, Layer } from "effect"
 import { Progress } from "../api/progress.ts"
 import { arithmeticOf, type ComputeSettings, startBackend } from "../tensor/backend.ts"
 import { backendNamed } from "./discover.ts"
-import type { Unit } from "./graph.ts"
 import { type Missing, runJob, usesBackend } from "./job.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { type Reply, Request } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
 import { Store } from "./store.ts"
+import type { Unit } from "./unit.ts"
 
 const say = (reply: Reply): void => {
   process.stdout.write(`${JSON.stringify(reply)}\n`)
