@@ -10,6 +10,7 @@ import { execute, type Summary } from "../engine/execute.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
+import { neverMade } from "../engine/reason.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -114,7 +115,7 @@ export const pipelineCommand = Command.make(
       process.stderr.write(
         todo === 0
           ? `${definition.name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}: ${reasonsText(plan)}\n`,
+          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
       )
       const began = performance.now()
       const display = new Display(plan, process.stderr)
@@ -156,12 +157,13 @@ export const pipelineCommand = Command.make(
 /** More reasons than this are counted together, in the line that a run starts with. */
 const mostReasons = 4
 
+/** Why jobs are to be done; nothing for a run that is all new. */
 const reasonsText = (plan: Plan): string => {
   const counts = reasonCounts(plan)
+  if (counts.length === 1 && counts[0]![0] === neverMade) return ""
   const others = counts.slice(mostReasons).reduce((sum, [, jobs]) => sum + jobs, 0)
-  return [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
-    .map(([reason, jobs]) => `${reason} (${jobs})`)
-    .join(", ")
+  const shown = [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
+  return `: ${shown.map(([reason, jobs]) => `${reason} (${jobs})`).join(", ")}`
 }
 
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */

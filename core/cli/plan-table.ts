@@ -63,7 +63,7 @@ const words: Readonly<Record<UnitState, string>> = {
   done: "done",
   diverged: "diverged",
   "to do": "to do",
-  replayed: "replayed for its probes",
+  replayed: "replayed",
   absent: "not needed",
 }
 

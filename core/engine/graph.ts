@@ -55,7 +55,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       if (problems.size > 0) return noEstimate
       try {
         const estimate = body()
-        for (const [part, value] of Object.entries({ ...estimate.cost })) {
+        for (const [part, value] of Object.entries<number>({ ...estimate.cost })) {
           if (Number.isFinite(value) && value >= 0) continue
           // A pipeline file is not type-checked: a probe may have been given something else than a run.
           const given =

@@ -204,7 +204,7 @@ const reasonsIn = (
   return reasons
 }
 
-const replayed = "replayed for its probes"
+const replayed = "new probes watch it"
 
 /** How many jobs there are for each reason, the most frequent first. */
 export const reasonCounts = ({ jobs, reasons }: Plan): readonly (readonly [reason: string, jobs: number])[] =>
