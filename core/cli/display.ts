@@ -2,8 +2,10 @@
  * What is displayed on standard error while a plan runs. On a terminal: a few live lines at the bottom, redrawn in
  * place, with everything else printed above them. Elsewhere: plain lines only.
  */
+import { basename } from "node:path"
 import { Effect } from "effect"
 import { CliOutput } from "effect/cli"
+import { LargeFileReading, type Reading } from "../engine/content-digest.ts"
 import type { Event } from "../engine/execute.ts"
 import type { UnitOutcome } from "../engine/job.ts"
 import { type Job, keysGivenBy, type Plan } from "../engine/plan.ts"
@@ -44,19 +46,27 @@ export interface DisplayTarget {
 /** Whether lines can be redrawn: a dumb terminal would print the sequences that move its cursor. */
 const redraws = ({ isTTY }: DisplayTarget): boolean => isTTY === true && process.env["TERM"] !== "dumb"
 
-/** Displays `text` on a terminal while `effect` runs. */
+/** Displays `text` on a terminal while `effect` runs, with the large file that it is reading. */
 export const showing = <A, E, R>(
   target: DisplayTarget,
   text: string,
   effect: Effect.Effect<A, E, R>,
-): Effect.Effect<A, E, R> =>
-  redraws(target)
-    ? Effect.acquireUseRelease(
-        Effect.sync(() => target.write(`${cutLines}${text}${wrapLines}`)),
-        () => effect,
-        () => Effect.sync(() => target.write("\r\x1b[2K")),
-      )
-    : effect
+): Effect.Effect<A, E, R> => {
+  if (!redraws(target)) return effect
+  const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${line}${wrapLines}`)
+  let shown = 0
+  const reading: Reading = (path, done, total) => {
+    const now = performance.now()
+    if (now - shown < frame) return
+    shown = now
+    show(`${text} reading ${printable(basename(path))}: ${Math.floor((done / total) * 100)} %`)
+  }
+  return Effect.acquireUseRelease(
+    Effect.sync(() => show(text)),
+    () => Effect.provideService(effect, LargeFileReading, reading),
+    () => Effect.sync(() => target.write("\r\x1b[2K")),
+  )
+}
 
 /**
  * A job on one line of `columns` columns: its progress, label and note. If that does not fit, the middle of the label

@@ -7,6 +7,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { Page } from "../artifacts/page.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
+import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
@@ -77,12 +78,9 @@ export const pipelineCommand = Command.make(
         const parameters = yield* pipelineParameters(definition, set)
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
-        const graph = yield* openPipeline(
-          path,
-          definition,
-          parameters,
-          arithmeticOf(backend.name, precision),
-        ).pipe(Effect.mapError((error) => withAssignments(error, set)))
+        const graph = yield* openPipeline(path, definition, parameters, computingOf(backend, precision)).pipe(
+          Effect.mapError((error) => withAssignments(error, set)),
+        )
         return { definition, parameters, backend, graph }
       }),
     )

@@ -3,14 +3,15 @@
  * requests it.
  */
 import { Effect } from "effect"
+import { componentsIn } from "../api/component.ts"
 import type { Targets } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { FileError } from "../io/files.ts"
-import { contentDigest } from "./content-digest.ts"
-import { type KeyParts, keyOf } from "./key.ts"
+import { contentDigest, LargeFileReading } from "./content-digest.ts"
+import { type Computing, type KeyParts, keyOf } from "./key.ts"
 import { type LabelledUnit, labelsOf, type Membership } from "./label.ts"
-import { sourceDigest } from "./source-digest.ts"
+import { sourcesOf } from "./source-digest.ts"
 import { type Unit, type UnitInput, unitsOf } from "./unit.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
@@ -21,12 +22,12 @@ export interface Graph {
 }
 
 /**
- * Turns a pipeline's targets into units. `backend` is what will compute them (`arithmeticOf`).
+ * Turns a pipeline's targets into units, which `computing` will compute.
  *
  * @throws InvalidInput listing the problems of all nodes
  */
-export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph, InvalidInput> =>
-  Effect.suspend(() => {
+export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<Graph, InvalidInput> =>
+  Effect.flatMap(LargeFileReading, (reading) => {
     const problems = new Set<string>()
     const byNode = new Map<Node, Unit>()
     const byName = new Map<string, AnyPlugin>()
@@ -81,7 +82,7 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const digests: Record<string, string> = {}
       for (const path of reads?.(options) ?? []) {
         try {
-          digests[path] = contentDigest(path)
+          digests[path] = contentDigest(path, reading)
         } catch (cause) {
           if (!(cause instanceof FileError)) throw cause
           problems.add(`${plugin.name}: ${cause.message}`)
@@ -119,13 +120,12 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
       const read = node.problems.length > 0 ? {} : digestsOfRead(plugin, options)
       const parts: KeyParts = {
         plugin: { name: plugin.name, version: plugin.version },
-        sources: { [plugin.name]: sourceDigest(plugin.module) },
-        packages: {},
+        ...sourcesOf([plugin.module, ...componentsIn(options).map(({ module }) => module)]),
         options,
         read,
         inputs: keysOfInputs(inputs),
         watched: watched?.key ?? null,
-        backend: plugin.usesBackend ? { arithmetic: backend, sources: {}, packages: {} } : null,
+        backend: plugin.usesBackend ? computing : null,
       }
       const key = keyOf(parts)
       const {

@@ -7,7 +7,8 @@ import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
-import type { FileError } from "../io/files.ts"
+import { FileError } from "../io/files.ts"
+import { editedPath } from "./content-digest.ts"
 import type { Job } from "./plan.ts"
 import { Store } from "./store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
@@ -146,12 +147,29 @@ const storeOutcome = Effect.fnUntraced(function* (
   }
   const kind = unit.plugin.gives as unknown as OpenKind
   const written = yield* asResult(
-    store.write<never>(unit, making, (folder) => kind.write(folder, result.success)),
+    store.write<never>(unit, making, (folder) =>
+      Effect.andThen(kind.write(folder, result.success), checkUnedited(unit)),
+    ),
   )
   return Result.isFailure(written)
     ? failed(unit.key, written.failure)
     : ({ key: unit.key, status: "done", seconds: making.seconds } satisfies UnitOutcome)
 })
+
+/** The unit's key stands for the content that its files had at the start. */
+const checkUnedited = (unit: Unit): Effect.Effect<void, FileError> =>
+  Effect.flatMap(editedPath(unit.parts.read), (path) =>
+    path === undefined
+      ? Effect.void
+      : Effect.fail(
+          new FileError({
+            path,
+            doing: "use",
+            found: "it was edited after the start",
+            advice: "Start again to use the new version",
+          }),
+        ),
+  )
 
 const missingOf = (unit: Unit, missing: Missing): readonly string[] =>
   Object.values(unit.inputs).flatMap((input) =>

@@ -1,13 +1,23 @@
 /** A unit's key: the digest of all that its artifact depends on, part by part, so that a plan can name what changed. */
 import { canonicalJson, sha256 } from "../io/digest.ts"
+import { arithmeticOf, type Backend, type Precision } from "../tensor/backend.ts"
+import { type Sources, sourcesOf } from "./source-digest.ts"
+
+/** What computes: the arithmetic, and the code that does it. */
+export interface Computing extends Sources {
+  /** By `arithmeticOf`. */
+  readonly arithmetic: string
+}
+
+/** How a backend computes in a precision. */
+export const computingOf = (backend: Backend, precision: Precision): Computing => ({
+  arithmetic: arithmeticOf(backend.name, precision),
+  ...sourcesOf([backend.module], backend.sources),
+})
 
 /** What a unit's artifact depends on. JSON data: manifests keep it. */
-export interface KeyParts {
+export interface KeyParts extends Sources {
   readonly plugin: { readonly name: string; readonly version: number }
-  /** The digest of each source file that the unit runs, by its path relative to the project. */
-  readonly sources: Readonly<Record<string, string>>
-  /** The version of each package that those files import. */
-  readonly packages: Readonly<Record<string, string>>
   readonly options: unknown
   /** The digest of each file that the unit reads, by its path. The paths themselves do not count. */
   readonly read: Readonly<Record<string, string>>
@@ -15,12 +25,8 @@ export interface KeyParts {
   readonly inputs: Readonly<Record<string, unknown>>
   /** The key of the run that a probe watches. */
   readonly watched: string | null
-  /** What computes, null if the unit does not compute with tensors: arithmetic, and sources as above. */
-  readonly backend: {
-    readonly arithmetic: string
-    readonly sources: Readonly<Record<string, string>>
-    readonly packages: Readonly<Record<string, string>>
-  } | null
+  /** What computes; null if the unit does not compute with tensors. */
+  readonly backend: Computing | null
 }
 
 /** The key of a unit with these parts: SHA-256 in hexadecimal. */

@@ -9,6 +9,7 @@ import { decode, InvalidInput } from "../io/decode.ts"
 import { nearestName } from "../io/nearest-name.ts"
 import { projectFolder } from "../io/project.ts"
 import { type Graph, graphOf } from "./graph.ts"
+import type { Computing } from "./key.ts"
 
 /** A pipeline file that cannot be used. */
 export class PipelineFileError extends Data.TaggedError("PipelineFileError")<{
@@ -96,12 +97,12 @@ export const loadPipeline = Effect.fn("loadPipeline")(function* (path: string) {
   return module.default as Pipeline
 })
 
-/** The units of a pipeline for these parameters (checked and completed) and this backend (`arithmeticOf`). */
+/** The units of a pipeline for these parameters (checked and completed), which `computing` will compute. */
 export const openPipeline = Effect.fn("openPipeline")(function* (
   path: string,
   definition: Pipeline,
   parameters: unknown,
-  backend: string,
+  computing: Computing,
 ): Effect.fn.Return<Graph, InvalidInput | PipelineFileError> {
   const targets = yield* Effect.try({
     try: () => definition.build(parameters),
@@ -116,7 +117,7 @@ export const openPipeline = Effect.fn("openPipeline")(function* (
       expected: "expected an object of nodes or cohorts, such as { report }",
     })
   }
-  return yield* graphOf(targets, backend)
+  return yield* graphOf(targets, computing)
 })
 
 const threw = (file: string, when: string, thrown: unknown) => {

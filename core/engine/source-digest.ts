@@ -1,75 +1,132 @@
-import { readFileSync, statSync } from "node:fs"
-import { dirname, join, relative } from "node:path"
+/** The code that a unit runs: a digest of each source file, and the version of each package. */
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs"
+import { basename, dirname, extname, join, relative, sep } from "node:path"
 import { fileURLToPath } from "node:url"
-import { parseSync } from "oxc-parser"
-import { sha256 } from "../io/digest.ts"
-import { projectFolder } from "../io/project.ts"
+import { canonicalJson, sha256 } from "../io/digest.ts"
+import { cppTokens } from "./cpp-tokens.ts"
+import { forgetPackages, manifestIn, packageVersion } from "./packages.ts"
+import { packageAround, resolveImport } from "./resolve-import.ts"
+import { runtimeCode } from "./runtime-code.ts"
 
-/**
- * The relative paths from which a file imports or re-exports code that could run; type-only imports vanish at run
- * time. A dynamic import counts if its path is a plain string.
- *
- * The parser continues after errors: from a file that does not parse, what it found is used. The loader reports it.
- */
-const relativeImports = (path: string, text: string): readonly string[] => {
-  const { staticImports, staticExports, dynamicImports } = parseSync(path, text).module
-  const imported = staticImports.flatMap(({ moduleRequest, entries }) =>
-    entries.length > 0 && entries.every(({ isType }) => isType) ? [] : [moduleRequest.value],
-  )
-  const exported = staticExports.flatMap(({ entries }) =>
-    entries.flatMap(({ moduleRequest, isType }) =>
-      moduleRequest === null || isType ? [] : [moduleRequest.value],
-    ),
-  )
-  const dynamic = dynamicImports.flatMap(
-    ({ moduleRequest: { start, end } }) => /^(["'])([^\\]*)\1$/.exec(text.slice(start, end))?.[2] ?? [],
-  )
-  return [...imported, ...exported, ...dynamic].filter((specifier) => specifier.startsWith("."))
+/** What some modules run. */
+export interface Sources {
+  /**
+   * The digest of each source file that they reach by imports, by its path in the project. That of an installed file
+   * begins with its package's name. Comments, types and formatting do not count.
+   */
+  readonly sources: Readonly<Record<string, string>>
+  /** The version of each package that those files import (`packageVersion`). */
+  readonly packages: Readonly<Record<string, string>>
 }
 
 interface SourceFile {
   readonly digest: string
   /** Absolute paths. */
-  readonly imports: readonly string[]
+  readonly files: readonly string[]
+  /** By name, their versions. */
+  readonly packages: ReadonlyMap<string, string>
 }
 
-const core = join(projectFolder, "core")
 const files = new Map<string, SourceFile>()
-const digests = new Map<string, string>()
+const reached = new Map<string, Sources>()
 
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
+/** Forgets all sources and packages that were read, so that they are read again. */
+export const forgetSources = (): void => {
+  files.clear()
+  reached.clear()
+  forgetPackages()
+}
+
+const script = /\.[cm]?[jt]sx?$/
+const cpp = /\.(?:cpp|cc|c|hpp|h)$/
+
+/** What is left of a data file or a C++ file: its content, without formatting or comments. */
+const contentOf = (path: string, text: string): string => {
+  if (cpp.test(path)) return cppTokens(text)
+  if (extname(path) !== ".json") return text
+  try {
+    const value = JSON.parse(text)
+    // A project's scripts and dependencies do not run with the code that reads its version here.
+    const { name, version } = value
+    return canonicalJson(basename(path) === "package.json" ? { name, version } : value)
+  } catch {
+    return text
+  }
+}
 
 const sourceFile = (path: string): SourceFile => {
   const known = files.get(path)
   if (known !== undefined) return known
   const text = readFileSync(path, "utf8")
-  const imports = relativeImports(path, text).map((specifier) => join(dirname(path), specifier))
-  const file = { digest: sha256(text), imports }
+  const { code, imports } = script.test(path)
+    ? runtimeCode(path, text)
+    : { code: contentOf(path, text), imports: [] }
+  const found = imports.flatMap((specifier) => resolveImport(specifier, path) ?? [])
+  const file: SourceFile = {
+    digest: sha256(code).slice(0, 32),
+    files: found.flatMap((one) => ("file" in one ? [one.file] : [])),
+    packages: new Map(
+      found.flatMap((one) =>
+        "package" in one ? [[one.package, packageVersion(one.package, dirname(path))] as const] : [],
+      ),
+    ),
+  }
   files.set(path, file)
   return file
 }
 
+/** A file's path as keys have it: the same wherever its project lies. */
+const labelOf = (path: string, first: string): string => {
+  const folder = packageAround(path)
+  if (folder === undefined) return relative(dirname(first), path)
+  const installed = path.split(sep).includes("node_modules")
+  return join(installed ? (manifestIn(folder)?.name ?? "") : "", relative(folder, path))
+}
+
+/** The C++ files in a folder; a file itself. */
+const filesAt = (path: string): readonly string[] =>
+  statSync(path).isDirectory()
+    ? readdirSync(path)
+        .filter((name) => cpp.test(name))
+        .map((name) => join(path, name))
+    : [path]
+
+/** Adds a value to those of a name: two packages may depend on two versions of a third. */
+const add = (all: Map<string, string>, name: string, value: string): void => {
+  const values = new Set([...(all.get(name)?.split(", ") ?? []), value])
+  all.set(name, [...values].sort().join(", "))
+}
+
 /**
- * The digest of a plugin's code: the text of its file and of all files that it imports by relative paths, directly or
- * not, except those of `core`; a change there that matters raises the versions of plugins. An edited plugin is another
- * plugin. Each file is read once per process.
+ * What modules run: their files, and all files and packages that they import, directly or not, by paths or by names.
+ * Type-only imports do not run. Each file is read once per process.
  *
- * @param module the plugin's `import.meta.url`
+ * @param modules each an `import.meta.url`
+ * @param further what the first one uses besides, as it would import it: files, folders of C++ files, packages
  */
-export const sourceDigest = (module: string): string => {
-  const known = digests.get(module)
+export const sourcesOf = (modules: readonly string[], further: readonly string[] = []): Sources => {
+  const request = [...modules, "", ...further].join("\n")
+  const known = reached.get(request)
   if (known !== undefined) return known
-  const first = fileURLToPath(module)
-  const found = new Map<string, string>()
+  const starts = modules.map((module) => realpathSync(fileURLToPath(module)))
+  const first = starts[0]!
+  const visited = new Set<string>()
+  const sources = new Map<string, string>()
+  const packages = new Map<string, string>()
   const visit = (path: string): void => {
-    if (found.has(path) || !relative(core, path).startsWith("..") || !isFile(path)) return
-    const { digest, imports } = sourceFile(path)
-    found.set(path, digest)
-    imports.forEach(visit)
+    if (visited.has(path)) return
+    visited.add(path)
+    const file = sourceFile(path)
+    add(sources, labelOf(path, first), file.digest)
+    for (const [name, version] of file.packages) add(packages, name, version)
+    file.files.forEach(visit)
   }
-  visit(first)
-  const parts = [...found].map(([path, digest]) => [relative(dirname(first), path), digest])
-  const digest = sha256(JSON.stringify(parts.sort(([a], [b]) => (a! < b! ? -1 : 1))))
-  digests.set(module, digest)
-  return digest
+  starts.forEach(visit)
+  for (const specifier of further) {
+    if (specifier.startsWith(".")) filesAt(join(dirname(first), specifier)).forEach(visit)
+    else add(packages, specifier, packageVersion(specifier, dirname(first)))
+  }
+  const found = { sources: Object.fromEntries(sources), packages: Object.fromEntries(packages) }
+  reached.set(request, found)
+  return found
 }

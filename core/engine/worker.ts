@@ -9,12 +9,15 @@ import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Effect, Fiber, Layer } from "effect"
 import { Progress } from "../api/progress.ts"
-import { arithmeticOf, type ComputeSettings, startBackend } from "../tensor/backend.ts"
+import { canonicalJson } from "../io/digest.ts"
+import { type Backend, type ComputeSettings, startBackend } from "../tensor/backend.ts"
 import { backendNamed } from "./discover.ts"
 import { type Missing, runJob, usesBackend } from "./job.ts"
+import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { type Reply, Request } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
+import { forgetSources } from "./source-digest.ts"
 import { Store } from "./store.ts"
 import type { Unit } from "./unit.ts"
 
@@ -45,40 +48,48 @@ const progress = Layer.sync(Progress, () => {
 
 class Session {
   private started = false
+  /** Whether this process has loaded code that is not what the keys say. */
+  private edited = false
   private constructor(
     private readonly units: ReadonlyMap<string, Unit>,
-    private readonly backend: string,
-    private readonly computing: ComputeSettings,
+    private readonly backend: Backend,
+    private readonly settings: ComputeSettings,
+    private readonly computing: Computing,
     private readonly services: Layer.Layer<Store | Progress>,
   ) {}
 
   static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
     const definition = yield* loadPipeline(request.file)
-    const { file, parameters, backend, threads, precision, out } = request
-    const graph = yield* openPipeline(file, definition, parameters, arithmeticOf(backend, precision))
+    const { file, parameters, threads, precision, out } = request
+    const backend = yield* backendNamed(request.backend)
+    const computing = computingOf(backend, precision)
+    const graph = yield* openPipeline(file, definition, parameters, computing)
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
     const services = Layer.mergeAll(Store.layer(out), progress)
-    return new Session(units, backend, { threads, precision }, services)
+    return new Session(units, backend, { threads, precision }, computing, services)
   })
 
   readonly run = Effect.fnUntraced(
     { self: this },
     function* (this: Session, request: Extract<Request, { type: "run" }>) {
       const job = this.jobOf(request)
-      if (job === undefined) {
+      if (job !== undefined && usesBackend(job) && !this.started) {
+        yield* startBackend(this.backend, this.settings)
+        this.started = true
+        // Only now is all its code loaded, and the keys were made before.
+        forgetSources()
+        const computing = computingOf(this.backend, this.settings.precision)
+        this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
+      }
+      if (job === undefined || this.edited) {
         return say({
           type: "refused",
           reason:
-            "the pipeline file, a plugin, or a file that a plugin reads has changed since the start; start again to use the new version",
+            "a source file, or a file that a plugin reads, has changed since the start; start again to use the new version",
         })
       }
-      if (usesBackend(job) && !this.started) {
-        yield* startBackend(yield* backendNamed(this.backend), this.computing)
-        this.started = true
-      }
       const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
-      const arithmetic = arithmeticOf(this.backend, this.computing.precision)
-      const outcomes = yield* Effect.provide(runJob(job, arithmetic, missing), this.services)
+      const outcomes = yield* Effect.provide(runJob(job, this.computing.arithmetic, missing), this.services)
       say({ type: "finished", outcomes: [...outcomes] })
     },
   )

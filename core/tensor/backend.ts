@@ -31,6 +31,13 @@ export interface Backend {
   readonly kind: "backend"
   /** Its name in tfjs. */
   readonly name: string
+  /** `import.meta.url`. What its file runs is part of the keys of the artifacts that are computed on it. */
+  readonly module: string
+  /**
+   * What decides its results besides what its file imports, as it would be imported: `./native/source`, a folder of C++
+   * files; `@tensorflow/tfjs-node-gpu`, a package whose name is not in a plain import.
+   */
+  readonly sources?: readonly string[]
   /** One line for a list of backends. */
   readonly summary: string
   /** `auto` takes the backend of the highest rank that can run. */

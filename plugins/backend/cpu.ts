@@ -4,6 +4,7 @@ import { backend } from "../../core/tensor/backend.ts"
 /** tfjs in plain JavaScript: slow, and the one that the other backends are checked against. */
 export const cpu = backend({
   name: "cpu",
+  module: import.meta.url,
   summary: "Plain JavaScript: runs everywhere, slow",
   rank: 0,
   flopsPerSecond: () => 0.8e9,

@@ -12,6 +12,8 @@ const unavailable = ({ reason, remedy }: AddonUnavailable) =>
 /** Kasosei's own engine in C++: vectors as wide as the processor supports, on several threads. */
 export const native = backend({
   name,
+  module: import.meta.url,
+  sources: ["./native/source"],
   summary: "C++ with vector instructions on several threads, built on first use",
   rank: 30,
   flopsPerSecond: (threads) => 100e9 * threads,

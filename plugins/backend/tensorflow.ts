@@ -21,6 +21,8 @@ const load = Effect.tryPromise({
 /** tfjs on TensorFlow: needs an NVIDIA GPU with CUDA 11.2 and the package's native binding. */
 export const tensorflow = backend({
   name: "tensorflow",
+  module: import.meta.url,
+  sources: [packageName],
   summary: "TensorFlow on an NVIDIA GPU (CUDA 11.2)",
   rank: 20,
   flopsPerSecond: () => 500e9,

@@ -39,6 +39,7 @@ const sharingIdentity: KernelFunc = ({ inputs, backend }) => {
 /** tfjs in WebAssembly on one thread: the same bits on any number of cores. Parallel jobs can use the other cores. */
 export const wasm = backend({
   name: "wasm",
+  module: import.meta.url,
   summary: "WebAssembly with SIMD on one thread: runs everywhere",
   rank: 10,
   flopsPerSecond: () => 12e9,

@@ -7,11 +7,12 @@ import { createHash } from "node:crypto"
 import { existsSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { createRequire } from "node:module"
-import { availableParallelism, cpus, homedir } from "node:os"
-import { dirname, isAbsolute, join } from "node:path"
+import { availableParallelism, cpus } from "node:os"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
+import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { takeLock } from "../../../core/io/lock.ts"
 
 const run = promisify(execFile)
@@ -84,11 +85,7 @@ const digestOf = async (names: readonly string[], compiler: Compiler, flags: rea
   return hash.digest("hex").slice(0, 32)
 }
 
-/** A relative `XDG_CACHE_HOME` is ignored, as its specification requires. */
-const cacheFolder = (): string => {
-  const given = process.env["XDG_CACHE_HOME"] ?? ""
-  return join(isAbsolute(given) ? given : join(homedir(), ".cache"), "kasosei", "native")
-}
+const cacheFolder = (): string => join(userCacheFolder(), "native")
 
 /** The first line that reports an error; without one, the compiler's first line. */
 const firstErrorOf = (cause: unknown): string => {

@@ -49,6 +49,7 @@ test("the declaring functions set the kind", () => {
   const declared = [
     backend({
       name: "a",
+      module: import.meta.url,
       summary: "",
       rank: 0,
       flopsPerSecond: () => 1,

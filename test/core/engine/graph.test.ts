@@ -10,7 +10,8 @@ import { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { listing, source, walk, watchSum } from "../sample/plugins.ts"
 
-const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, backend))
+const computedOn = (arithmetic: string) => ({ arithmetic, sources: {}, packages: {} })
+const graph = (targets: Targets, backend = "cpu") => Effect.runPromise(graphOf(targets, computedOn(backend)))
 const keyOf = async (...wanted: Parameters<typeof graph>) => (await graph(...wanted)).targets["run"]![0]!.key
 
 test("the same work has the same key; other options or inputs give another", async () => {
@@ -45,7 +46,7 @@ test("a unit that several need appears once, after its inputs", async () => {
 test("the problems of all nodes are reported at once", async () => {
   const data = source({ count: 0 })
   const run = walk({ data, seed: -1, lr: Number.NaN })
-  const { message } = await Effect.runPromise(Effect.flip(graphOf({ run }, "cpu")))
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ run }, computedOn("cpu"))))
   expect(message).toContain("sample-source: count must be at least 1 (was 0)")
   expect(message).toContain("sample-walk: seed must be non-negative")
   expect(message).toContain("sample-walk: lr must be")
@@ -54,7 +55,7 @@ test("the problems of all nodes are reported at once", async () => {
 test("an unknown option of a plugin is refused with the name that was probably meant", async () => {
   // @ts-expect-error a typo in a file that is not type-checked
   const data = source({ count: 1, cuont: 2 })
-  const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, "cpu")))
+  const { message } = await Effect.runPromise(Effect.flip(graphOf({ data }, computedOn("cpu"))))
   expect(message).toContain("sample-source: there is no option cuont; did you mean count?")
 })
 
@@ -75,7 +76,7 @@ test("a missing file of a plugin is reported with the other problems", async () 
   })
   const within = `${import.meta.path}/x`
   const targets = { a: words({ path: "absent" }), b: words({ path: within }), c: source({ count: 0 }) }
-  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, computedOn("cpu"))))
   expect(problems).toEqual([
     "words: cannot read absent: there is no such file or folder",
     `words: cannot read ${within}: expected a folder, but part of the path is a file`,
@@ -99,7 +100,7 @@ test("wrong wiring is reported by plugin and input, with what was expected and w
     watched: watchSum({ run: null, steps: [0] } as never),
     right: [runs],
   }
-  const { problems } = await Effect.runPromise(Effect.flip(graphOf(wrong as Targets, "cpu")))
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(wrong as Targets, computedOn("cpu"))))
   expect(problems).toEqual([
     "sample-walk: data: expected a plugin's result of kind source, found 3",
     "sample-walk: data: expected a plugin's result of kind source, found sample-walk, which gives walk",
@@ -132,7 +133,7 @@ const estimating = (name: string, estimate: () => { artifact: { size: number }; 
   })
 
 const problemsOf = async (targets: Targets) =>
-  (await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))).problems
+  (await Effect.runPromise(Effect.flip(graphOf(targets, computedOn("cpu"))))).problems
 
 test.each([
   ["flops", Number.NaN],

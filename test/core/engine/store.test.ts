@@ -19,7 +19,8 @@ afterEach(() => fs.rm(out, { recursive: true, force: true }))
 const making = { backend: null, missing: [], seconds: 1 }
 
 const unitAndStore = Effect.gen(function* () {
-  const { units } = yield* graphOf({ data: source({ count: 3 }) }, "cpu")
+  const computing = { arithmetic: "cpu", sources: {}, packages: {} }
+  const { units } = yield* graphOf({ data: source({ count: 3 }) }, computing)
   return { unit: units[0]!, store: yield* Store }
 })
 

@@ -17,7 +17,8 @@ const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }
 export const planSample = Effect.fnUntraced(function* (...settings: readonly string[]) {
   const definition = yield* loadPipeline(sampleFile)
   const parameters = yield* pipelineParameters(definition, settings)
-  const graph = yield* openPipeline(sampleFile, definition, parameters, "cpu")
+  const computing = { arithmetic: "cpu", sources: {}, packages: {} }
+  const graph = yield* openPipeline(sampleFile, definition, parameters, computing)
   return yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 })
 })
 

@@ -1,0 +1,164 @@
+/** What is left of a TypeScript or JavaScript file once comments, types and formatting are gone. */
+import { type EcmaScriptModule, type ParseResult, parseSync } from "oxc-parser"
+
+export interface RuntimeCode {
+  /** Equal for two files that differ in comments, types or formatting alone. A list of the parser's nodes. */
+  readonly code: string
+  /** What the file imports or re-exports at run time, as it is written there: `./a.ts`, `effect`. */
+  readonly imports: readonly string[]
+}
+
+/**
+ * The code of a file as it runs.
+ *
+ * The parser continues after errors: of a file that does not parse, the code is its text and the imports are those that
+ * were found. The loader reports it.
+ *
+ * @param path says which language it is, by its extension
+ */
+export const runtimeCode = (path: string, text: string): RuntimeCode => {
+  const parsed = parseSync(path, text, { preserveParens: false })
+  return { code: codeOf(parsed, text), imports: importsOf(parsed.module, text) }
+}
+
+const codeOf = (parsed: ParseResult, text: string): string => {
+  if (parsed.errors.length > 0) return text
+  const out: string[] = []
+  print(parsed.program.body, out)
+  return out.join("")
+}
+
+/** Type-only imports vanish at run time. A dynamic import counts if its path is a plain string. */
+const importsOf = (
+  { staticImports, staticExports, dynamicImports }: EcmaScriptModule,
+  text: string,
+): readonly string[] => {
+  const imported = staticImports.flatMap(({ moduleRequest, entries }) =>
+    entries.length > 0 && entries.every(({ isType }) => isType) ? [] : [moduleRequest.value],
+  )
+  const exported = staticExports.flatMap(({ entries }) =>
+    entries.flatMap(({ moduleRequest, isType }) =>
+      moduleRequest === null || isType ? [] : [moduleRequest.value],
+    ),
+  )
+  const dynamic = dynamicImports.flatMap(
+    ({ moduleRequest: { start, end } }) => /^(["'`])([^\\$]*)\1$/.exec(text.slice(start, end))?.[2] ?? [],
+  )
+  return [...new Set([...imported, ...exported, ...dynamic])]
+}
+
+/** A node of the syntax tree, as ESTree and its extension for TypeScript describe it. */
+interface SyntaxNode {
+  readonly type: string
+  readonly [field: string]: unknown
+}
+
+/** Fields that hold positions, types or notation. */
+const unread = new Set([
+  "start",
+  "end",
+  "type",
+  // The value of a literal says what its notation means: 'a' is "a", and 0.00001 is 1e-5.
+  "raw",
+  "shorthand",
+  "typeAnnotation",
+  "returnType",
+  "typeParameters",
+  "typeArguments",
+  "superTypeArguments",
+  "implements",
+  "declare",
+  "abstract",
+  "definite",
+  "accessibility",
+  "readonly",
+  "override",
+  "importKind",
+  "exportKind",
+])
+
+/** Expressions that only tell the compiler a type. */
+const typeOnlyWrappers = new Set([
+  "TSAsExpression",
+  "TSSatisfiesExpression",
+  "TSNonNullExpression",
+  "TSTypeAssertion",
+  "TSInstantiationExpression",
+])
+
+/** Members of a list, such as statements or the members of a class, that vanish. */
+const typeOnlyMembers = new Set([
+  "EmptyStatement",
+  "TSTypeAliasDeclaration",
+  "TSInterfaceDeclaration",
+  "TSDeclareFunction",
+  "TSAbstractMethodDefinition",
+  "TSAbstractPropertyDefinition",
+  "TSAbstractAccessorProperty",
+  "TSIndexSignature",
+])
+
+const isNode = (value: unknown): value is SyntaxNode =>
+  typeof value === "object" && value !== null && "type" in value
+
+const vanishes = (member: unknown): boolean => {
+  if (!isNode(member)) return false
+  if (typeOnlyMembers.has(member.type) || member["declare"] === true) return true
+  switch (member.type) {
+    case "ImportDeclaration":
+    case "ExportNamedDeclaration":
+    case "ExportDefaultDeclaration": {
+      const specifiers = (member["specifiers"] ?? []) as readonly unknown[]
+      return isTypeOnly(member) || (specifiers.length > 0 && specifiers.every(vanishes))
+    }
+    case "ExportAllDeclaration":
+    case "ImportSpecifier":
+    case "ExportSpecifier":
+      return isTypeOnly(member)
+    // A signature that the implementation overloads.
+    case "MethodDefinition":
+      return isNode(member["value"]) && member["value"].type === "TSEmptyBodyFunctionExpression"
+    // The type of `this`, declared as the first parameter.
+    case "Identifier":
+      return member["name"] === "this"
+    default:
+      return false
+  }
+}
+
+const isTypeOnly = (node: SyntaxNode): boolean =>
+  node["importKind"] === "type" || node["exportKind"] === "type" || vanishes(node["declaration"])
+
+const print = (value: unknown, out: string[]): void => {
+  if (Array.isArray(value)) {
+    out.push("[")
+    for (const member of value) if (!vanishes(member)) print(member, out)
+    out.push("]")
+  } else if (typeof value !== "object" || value === null) {
+    out.push(typeof value === "string" ? JSON.stringify(value) : String(value), " ")
+  } else if (isNode(value) && typeOnlyWrappers.has(value.type)) {
+    print(value["expression"], out)
+  } else {
+    const node = value as SyntaxNode
+    out.push(node.type ?? "", "{")
+    for (const field in node) {
+      if (!unread.has(field)) printField(node, field, out)
+    }
+    out.push("}")
+  }
+}
+
+const printField = (node: SyntaxNode, field: string, out: string[]): void => {
+  const value = node[field]
+  if (field === "value" && "regex" in node) return
+  // On an identifier it is part of its type; in a chain, `a?.b`, it runs.
+  if (field === "optional" && node.type !== "MemberExpression" && node.type !== "CallExpression") return
+  out.push(field, ":")
+  // { "a": 1 } is { a: 1 }.
+  if (field === "key" && node["computed"] === false && isNode(value) && value.type !== "PrivateIdentifier")
+    out.push(String(value["name"] ?? value["value"]), " ")
+  // The text of a template counts as it is written: tags can read it.
+  else if (field === "value" && node.type === "TemplateElement")
+    out.push(JSON.stringify((value as { readonly raw: string }).raw))
+  else print(value, out)
+}
