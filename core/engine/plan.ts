@@ -13,7 +13,7 @@ import type { Graph } from "./graph.ts"
 import { makespan, type Task } from "./makespan.ts"
 import type { Manifest } from "./manifest.ts"
 import { reasonsOf } from "./reason.ts"
-import { type Entry, Store, type Stored } from "./store.ts"
+import { type Entry, keysIn, recordOf, Store, type Stored } from "./store.ts"
 import { type Unit, unitsOf } from "./unit.ts"
 
 /** A job of one process: a unit, or a run together with the probes that watch it. */
@@ -167,16 +167,6 @@ const isCurrent = (entry: Stored, found: ReadonlyMap<string, Stored>): boolean =
 const lackedBy = (entry: Stored, found: ReadonlyMap<string, Stored>): readonly string[] =>
   entry.status === "done" ? entry.manifest.missing.filter((key) => found.get(key)?.status !== "diverged") : []
 
-/** What the store has for a unit, if anything: the record beside the artifact or the divergence. */
-const recordOf = (stored: Stored) =>
-  stored.status === "done" ? stored.manifest : stored.status === "diverged" ? stored.record : undefined
-
-/** The keys under which the store has a unit: its own, and those that it was accepted from. */
-const keysIn = (stored: Stored): readonly string[] => {
-  const record = recordOf(stored)
-  return record === undefined ? [] : [record.key, ...(record.accepted ?? []).map(({ from }) => from)]
-}
-
 const reasonsIn = (
   graph: Graph,
   jobs: readonly Job[],
@@ -268,7 +258,7 @@ export const measuredSpeeds = (
 }
 
 /** The seconds that a job takes in one process. */
-const jobSeconds = ({ unit, own, observers }: Job, speedOf: (plugin: string) => number): number =>
+export const jobSeconds = ({ unit, own, observers }: Job, speedOf: (plugin: string) => number): number =>
   observers.reduce(
     (seconds, { plugin, cost }) => seconds + cost.flops / speedOf(plugin.name),
     own.flops / speedOf(unit.plugin.name),

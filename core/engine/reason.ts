@@ -28,7 +28,8 @@ interface Difference {
 
 type Table = Readonly<Record<string, unknown>>
 
-const differing = (a: Table, b: Table): readonly string[] =>
+/** The names under which two tables differ. */
+export const differing = (a: Table, b: Table): readonly string[] =>
   a === b
     ? []
     : [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(

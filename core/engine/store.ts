@@ -51,6 +51,30 @@ export interface Entry {
   readonly parts: KeyParts
 }
 
+/** The record beside an artifact or a divergence. */
+export const recordOf = (stored: Stored): Manifest | Divergence | undefined =>
+  stored.status === "done" ? stored.manifest : stored.status === "diverged" ? stored.record : undefined
+
+/** The keys that a record has had: its own, and those that it was accepted from. */
+export const keysOfRecord = ({ key, accepted = [] }: Manifest | Divergence): readonly string[] => [
+  key,
+  ...accepted.map(({ from }) => from),
+]
+
+/** The same for what the store has for a unit; none if that is nothing. */
+export const keysIn = (stored: Stored): readonly string[] => {
+  const record = recordOf(stored)
+  return record === undefined ? [] : keysOfRecord(record)
+}
+
+/** What `stored` gives for a record. */
+export const storedAs = (record: Manifest | Divergence): Stored => {
+  if ("files" in record) return { status: "done", manifest: record }
+  const { reason, step } = record
+  const failure = new UnitFailure({ outcome: "diverged", reason, ...(step === undefined ? {} : { step }) })
+  return { status: "diverged", failure, record }
+}
+
 /** How a unit was made: what its manifest records besides the files. */
 export interface Making {
   readonly backend: string | null
@@ -82,7 +106,7 @@ export class Store extends Context.Service<
     readonly adopt: (
       unit: Unit,
       entry: Entry,
-      acceptance: Acceptance,
+      accepted: readonly Acceptance[],
     ) => Effect.Effect<void, FileError | InvalidInput>
     /** The folder of a finished artifact's data, its files verified once per process. */
     readonly open: (unit: Unit) => Effect.Effect<string, FileError | InvalidInput>
@@ -101,28 +125,23 @@ const storeAt = (root: string): Store["Service"] => {
   const artifacts = join(root, "artifacts")
   const folderOf = (unit: Unit) => join(artifacts, `${unit.plugin.name}-${unit.key.slice(0, 20)}`)
 
-  const stored = Effect.fnUntraced(function* (unit: Unit) {
+  const stored = Effect.fnUntraced(function* (
+    unit: Unit,
+  ): Effect.fn.Return<Stored, FileError | InvalidInput> {
     const folder = folderOf(unit)
-    if (!(yield* exists(folder))) return { status: "absent" } as const
+    if (!(yield* exists(folder))) return { status: "absent" }
     if (yield* exists(join(folder, "manifest.json"))) {
       const manifest = yield* readIn(folder, "manifest.json", Manifest)
-      if (manifest.key === unit.key) return { status: "done", manifest } as const
+      if (manifest.key === unit.key) return { status: "done", manifest }
     }
     if (yield* exists(join(folder, "divergence.json"))) {
-      const record = yield* readIn(folder, "divergence.json", Divergence)
-      const { reason, step } = record
-      const failure = new UnitFailure({
-        outcome: "diverged",
-        reason,
-        ...(step === undefined ? {} : { step }),
-      })
-      return { status: "diverged", failure, record } as const
+      return storedAs(yield* readIn(folder, "divergence.json", Divergence))
     }
     if (yield* exists(join(folder, "failure.json"))) {
       const { reason } = yield* readIn(folder, "failure.json", Failed)
-      return { status: "absent", failed: reason } as const
+      return { status: "absent", failed: reason }
     }
-    return { status: "absent" } as const
+    return { status: "absent" }
   })
 
   const codes = new Map<string, Code | undefined>()
@@ -240,11 +259,10 @@ const storeAt = (root: string): Store["Service"] => {
 
   const scratchOf = (key: string) => join(root, "scratch", key.slice(0, 20))
 
-  const adopt: Store["Service"]["adopt"] = (unit, { folder, record }, acceptance) =>
+  const adopt: Store["Service"]["adopt"] = (unit, { folder, record }, accepted) =>
     replaceFolder(folderOf(unit), (temporary) =>
       Effect.gen(function* () {
-        const accepted = [...(record.accepted ?? []), acceptance]
-        const adopted = { ...record, ...(yield* describe(unit)), accepted }
+        const adopted = { ...record, ...(yield* describe(unit)), accepted: [...accepted] }
         if (!("files" in record)) return yield* writeJson(join(temporary, "divergence.json"), adopted)
         const data = join(temporary, "data")
         yield* attempt("make", data, () => fs.mkdir(data))
