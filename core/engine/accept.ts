@@ -89,7 +89,7 @@ const namedBy = (
  * What can be taken over, each after what it takes.
  *
  * @param names files, plugins and packages whose change is accepted
- * @throws InvalidInput if one of these is unknown or ambiguous
+ * @throws InvalidInput if one of these is unknown or ambiguous, or if nothing can be taken over without others
  */
 export const adoptionsOf = Effect.fn("adoptionsOf")(function* (
   { graph, stored }: Pick<Plan, "graph" | "stored">,
@@ -99,6 +99,7 @@ export const adoptionsOf = Effect.fn("adoptionsOf")(function* (
   const entries = yield* store.entries(new Set(graph.units.map(({ plugin }) => plugin.name)))
   const accepted = yield* namedBy(names, graph.units, entries)
   const adoptions: Adoption[] = []
+  const others = new Map<string, Unit>()
   /** The keys under which today's artifact of a unit is, or was, in the store. */
   const keys = new Map<Unit, ReadonlySet<string>>()
   const candidates = Map.groupBy(entries, ({ parts }) => identityOf(parts))
@@ -110,7 +111,10 @@ export const adoptionsOf = Effect.fn("adoptionsOf")(function* (
       const complete = !("files" in entry.record) || entry.record.missing.length === 0
       if (!complete || !takesSame(unit, entry.parts, keys)) return []
       const changed = changesOf(entry, unit)
-      return changed.every((name) => accepted.has(name)) ? [{ unit, entry, changed }] : []
+      const other = changed.find((name) => !accepted.has(name))
+      if (other === undefined) return [{ unit, entry, changed }]
+      others.set(other, unit)
+      return []
     })
     const [newest] = fit
     if (newest === undefined) continue
@@ -118,6 +122,13 @@ export const adoptionsOf = Effect.fn("adoptionsOf")(function* (
     // What was made from an older one of the same bits was made from the same.
     const same = fit.filter(({ entry }) => contentOf(entry) === contentOf(newest.entry))
     keys.set(unit, new Set(same.flatMap(({ entry }) => keysOfRecord(entry.record))))
+  }
+  if (adoptions.length === 0 && others.size > 0) {
+    // Without an error, everything would now be computed again.
+    const problems = [...others].map(
+      ([name, { label }]) => `${label} differs in ${name}: if that gives the same too, add --accept ${name}`,
+    )
+    return yield* new InvalidInput({ what: `--accept ${names.join(" ")}`, problems })
   }
   return adoptions
 })

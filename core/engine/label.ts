@@ -35,7 +35,11 @@ const shown = (value: unknown): string => (typeof value === "number" ? shortNumb
 const union = (all: readonly Values[]): Values => {
   const values = new Map<string, Set<string>>()
   for (const each of all) {
-    for (const [name, some] of each) values.set(name, new Set([...(values.get(name) ?? []), ...some]))
+    for (const [name, some] of each) {
+      const known = values.get(name) ?? new Set()
+      for (const value of some) known.add(value)
+      values.set(name, known)
+    }
   }
   return values
 }
@@ -76,8 +80,8 @@ export const optionValues = (options: unknown): ReadonlyMap<string, string> => n
  * @param units each after its inputs
  */
 export const labelsOf = (units: readonly LabelledUnit[]): ReadonlyMap<Unit, string> => {
-  const all = union(units.flatMap(({ memberships }) => memberships.map(ofMembership)))
   const own = new Map(units.map(({ unit, memberships }) => [unit, union(memberships.map(ofMembership))]))
+  const all = union([...own.values()])
   for (const { unit } of units) {
     const watched = unit.watched === null ? undefined : own.get(unit.watched)
     if (own.get(unit)!.size === 0 && watched !== undefined) own.set(unit, watched)
@@ -87,11 +91,15 @@ export const labelsOf = (units: readonly LabelledUnit[]): ReadonlyMap<Unit, stri
   const parts = units.map(({ unit, given }): LabelParts => {
     const labels = own.get(unit)!
     if (labels.size > 0) return { unit, words: wordsOf(labels), seed: seedOf(labels) }
+    const place = around.get(unit)!
     const some = new Map(
-      [...around.get(unit)!].filter(
-        ([name, values]) =>
-          !(name in given) && values.size <= mostValues && values.size < all.get(name)!.size,
-      ),
+      // In the order of the pipeline, whatever needs the unit first.
+      [...all].flatMap(([name, values]) => {
+        const here = [...values].filter((value) => place.get(name)?.has(value))
+        return name in given || here.length === 0 || here.length > mostValues || here.length === values.size
+          ? []
+          : [[name, new Set(here)] as const]
+      }),
     )
     const { [seedLabel]: seed, ...options } = given
     const described = Object.entries(options).flatMap(([name, value]) =>

@@ -2,7 +2,6 @@
  * Plans a run before anything is computed: which units are needed and not yet in the store, the jobs that make them,
  * and what those will cost.
  */
-import { basename } from "node:path"
 import { Effect } from "effect"
 import { type Cost, together } from "../api/cost.ts"
 import type { RunLength } from "../api/watch.ts"
@@ -12,7 +11,7 @@ import { plural } from "../io/format.ts"
 import type { Graph } from "./graph.ts"
 import { makespan, type Task } from "./makespan.ts"
 import type { Manifest } from "./manifest.ts"
-import { reasonsOf } from "./reason.ts"
+import { acceptedReason, reasonsOf } from "./reason.ts"
 import { type Entry, keysIn, recordOf, Store, type Stored } from "./store.ts"
 import { type Unit, unitsOf } from "./unit.ts"
 
@@ -178,7 +177,7 @@ const reasonsIn = (
   const missing = new Set(busy.filter(({ key }) => found.get(key)!.status === "absent"))
   const changes = reasonsOf(graph.units, missing, ({ key }) => keysIn(found.get(key)!), entries)
   const reasons = new Map([...changes].map(([{ key }, reason]) => [key, reason]))
-  for (const { key } of graph.units) {
+  for (const { key, parts } of graph.units) {
     const state = found.get(key)!
     if (state.status === "absent" && state.failed !== undefined) reasons.set(key, "failed before")
     const lacked = lackedBy(state, found)
@@ -187,8 +186,7 @@ const reasonsIn = (
       reasons.set(key, `lacked ${plural(lacked.length, "result")} ${now > 0 ? "now there" : "tried again"}`)
     }
     const accepted = recordOf(stored.get(key)!)?.accepted?.at(-1)
-    if (accepted !== undefined)
-      reasons.set(key, `accepted ${accepted.changed.map((name) => basename(name)).join(", ")}`)
+    if (accepted !== undefined) reasons.set(key, acceptedReason(accepted.changed, parts))
   }
   for (const { unit, wanted } of jobs) if (!wanted) reasons.set(unit.key, replayed)
   return reasons

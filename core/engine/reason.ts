@@ -6,7 +6,6 @@
  * value that is added to a grid has never been made, and one that replaces another was changed. Another seed is another
  * sample, never a change.
  */
-import { basename } from "node:path"
 import { canonicalJson } from "../io/digest.ts"
 import type { KeyParts } from "./key.ts"
 import { optionValues } from "./label.ts"
@@ -97,11 +96,30 @@ const arithmeticReason = (before: string | undefined, now: string | undefined): 
     : `backend ${a!.backend} → ${b!.backend}`
 }
 
+/** The shortest end of a path that no other has: `fisher/rank.ts`. */
+const shortPath = (path: string, all: readonly string[]): string => {
+  const parts = path.split("/")
+  for (let from = parts.length - 1; from > 0; from--) {
+    const end = parts.slice(from).join("/")
+    if (all.every((other) => other === path || !other.endsWith(`/${end}`))) return end
+  }
+  return path
+}
+
 /** What happened to one of the names of a table. */
 const changeOf = (kind: string, before: Table, now: Table) => (name: string) => {
   const how = before[name] === undefined ? "added" : now[name] === undefined ? "removed" : "changed"
-  return `${kind} ${basename(name)} ${how}`
+  return `${kind} ${shortPath(name, Object.keys(now))} ${how}`
 }
+
+/** That a unit was accepted after changes of these sources and packages. */
+export const acceptedReason = (changed: readonly string[], { backend, sources }: KeyParts): string =>
+  changed.length === 0
+    ? "accepted with its inputs"
+    : andMore(
+        changed,
+        (name) => `accepted ${shortPath(name, Object.keys({ ...backend?.sources, ...sources }))}`,
+      )
 
 /** The change that made a unit's key: what is the unit's own before what it takes. */
 const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean): string => {
@@ -180,7 +198,8 @@ export const reasonsOf = (
       taken: same.some(({ record: { key } }) => present.has(key)),
     }
   })
-  const byPlugin = Map.groupBy(all, ({ entries: [entry] }) => entry!.record.plugin)
+  // The oldest first: if several are as close, those of a grid are then paired in its order.
+  const byPlugin = Map.groupBy(all.reverse(), ({ entries: [entry] }) => entry!.record.plugin)
 
   /** The keys that units had before, as far as is known: the keys of what they replace. */
   const earlier = new Map<Unit, ReadonlySet<string>>(units.map((unit) => [unit, new Set(keysOf(unit))]))
