@@ -1,5 +1,13 @@
 /** Digests of large files, kept in the user's cache folder until the files change. */
-import { type BigIntStats, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import {
+  type BigIntStats,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { join, resolve } from "node:path"
 import { type } from "arktype"
 import { userCacheFolder } from "../io/cache-folder.ts"
@@ -55,6 +63,6 @@ export const cacheDigest = (path: string, stamp: string, digest: string): void =
     writeFileSync(temporary, JSON.stringify(Object.fromEntries(kept), null, 1))
     renameSync(temporary, cacheFile())
   } catch {
-    rmSync(temporary, { force: true })
+    if (existsSync(temporary)) rmSync(temporary)
   }
 }

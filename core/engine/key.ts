@@ -29,6 +29,25 @@ export interface KeyParts extends Sources {
   readonly backend: Computing | null
 }
 
+const digests = new WeakMap<object, string>()
+
+/** The digest of a part that many units share, made once. */
+const digestOf = (part: object): string => {
+  const known = digests.get(part)
+  if (known !== undefined) return known
+  const digest = sha256(canonicalJson(part))
+  digests.set(part, digest)
+  return digest
+}
+
 /** The key of a unit with these parts: SHA-256 in hexadecimal. */
 export const keyOf = (parts: KeyParts): string =>
-  sha256(canonicalJson({ ...parts, read: Object.values(parts.read) }))
+  sha256(
+    canonicalJson({
+      ...parts,
+      sources: digestOf(parts.sources),
+      packages: digestOf(parts.packages),
+      read: Object.values(parts.read),
+      backend: parts.backend === null ? null : digestOf(parts.backend),
+    }),
+  )

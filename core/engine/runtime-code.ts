@@ -17,7 +17,7 @@ export interface RuntimeCode {
  * @param path says which language it is, by its extension
  */
 export const runtimeCode = (path: string, text: string): RuntimeCode => {
-  const parsed = parseSync(path, text, { preserveParens: false })
+  const parsed = parseSync(path, text, { astType: "ts", preserveParens: false })
   return { code: codeOf(parsed, text), imports: importsOf(parsed.module, text) }
 }
 
@@ -108,8 +108,11 @@ const vanishes = (member: unknown): boolean => {
     case "ImportDeclaration":
     case "ExportNamedDeclaration":
     case "ExportDefaultDeclaration": {
-      const specifiers = (member["specifiers"] ?? []) as readonly unknown[]
-      return isTypeOnly(member) || (specifiers.length > 0 && specifiers.every(vanishes))
+      const { specifiers = [], declaration = null } = member
+      const named = specifiers as readonly unknown[]
+      // `import "./a.ts"` runs, `export {}` does nothing.
+      const isEmpty = named.length === 0 && declaration === null && member.type === "ExportNamedDeclaration"
+      return isTypeOnly(member) || isEmpty || (named.length > 0 && named.every(vanishes))
     }
     case "ExportAllDeclaration":
     case "ImportSpecifier":

@@ -88,6 +88,7 @@ const filesAt = (path: string): readonly string[] =>
   statSync(path).isDirectory()
     ? readdirSync(path)
         .filter((name) => cpp.test(name))
+        .sort()
         .map((name) => join(path, name))
     : [path]
 

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { sourceDigest } from "../../../core/engine/source-digest.ts"
+import { forgetSources, sourcesOf } from "../../../core/engine/source-digest.ts"
 
 const project = join(import.meta.dir, "..", "..", "..")
 let root: string
@@ -26,12 +26,24 @@ const written = (files: Files): string => {
   return pathToFileURL(join(folder, "plugin.ts")).href
 }
 
-const digestOf = (files: Files): string => sourceDigest(written(files))
+const digestOf = (files: Files): string => JSON.stringify(sourcesOf([written(files)]))
 
 /** Whether an edit of `a.ts` changes the digest of a plugin with this text. */
 const dependsOnA = (plugin: string): boolean =>
   digestOf({ "plugin.ts": plugin, "a.ts": "export const a = 1" }) !==
   digestOf({ "plugin.ts": plugin, "a.ts": "export const a = 2" })
+
+test("sources are named by their paths and packages by their names, whatever the folder", () => {
+  const files = {
+    "package.json": "{}",
+    "plugin.ts": 'import "./part/a.ts"\nimport "node:fs"\nimport "no-such-package/part"',
+    "part/a.ts": "f(1)",
+  }
+  const { sources, packages } = sourcesOf([written(files)])
+  expect(Object.keys(sources).sort()).toEqual(["part/a.ts", "plugin.ts"])
+  expect(packages).toEqual({ "no-such-package": "not installed" })
+  expect(sourcesOf([written(files)])).toEqual({ sources, packages })
+})
 
 test("the same files in another folder have the same digest, an edited file has another", () => {
   expect(digestOf({ "plugin.ts": "const a = 1" })).toBe(digestOf({ "plugin.ts": "const a = 1" }))
@@ -46,6 +58,9 @@ test.each([
   'import "./part/a.ts"',
   'const a = await import("./part/a.ts")',
   "const a = await import(\n  './part/a.ts',\n)",
+  "const a = await import(`./part/a.ts`)",
+  'import { a } from "./part/a"',
+  'import { a } from "./part/a.js"',
 ])("the digest covers what a plugin imports, and what that imports: %j", (plugin) => {
   const digest = (b: string) =>
     digestOf({ "plugin.ts": plugin, "part/a.ts": 'export * from "../b.ts"', "b.ts": b })
@@ -90,38 +105,164 @@ test("the digest covers the text of a file that does not parse", () => {
   const digest = (a: string) => digestOf({ "plugin.ts": 'import "./a.ts"', "a.ts": a })
   expect(digest("const = {")).toBe(digest("const = {"))
   expect(digest("const = {")).not.toBe(digest("const = }"))
-  const data = (json: string) =>
-    digestOf({ "plugin.ts": 'import a from "./a.json" with { type: "json" }', "a.json": json })
-  expect(data('{ "a": 1 }')).not.toBe(data('{ "a": 2 }'))
 })
 
-test("cyclic imports end, and a missing file or a folder is skipped", () => {
+test("of a JSON file, the digest covers the content; of a package.json, its name and version", () => {
+  const plugin = (name: string) => `import a from "./${name}" with { type: "json" }`
+  const data = (json: string) => digestOf({ "plugin.ts": plugin("a.json"), "a.json": json })
+  expect(data('{ "a": 1, "b": 2 }')).toBe(data('{\n"b":2,"a":1}'))
+  expect(data('{ "a": 1 }')).not.toBe(data('{ "a": 2 }'))
+  expect(data("{")).not.toBe(data("{{"))
+  const manifest = (json: string) => digestOf({ "plugin.ts": plugin("package.json"), "package.json": json })
+  expect(manifest('{ "version": "1.0.0", "scripts": { "a": "b" } }')).toBe(manifest('{ "version": "1.0.0" }'))
+  expect(manifest('{ "version": "1.0.0" }')).not.toBe(manifest('{ "version": "1.0.1" }'))
+})
+
+test("cyclic imports end, and a missing file is skipped", () => {
   const digest = (a: string) =>
     digestOf({
-      "plugin.ts": 'import "./a.ts"\nimport "./absent.ts"\nimport "./folder"',
+      "plugin.ts": 'import "./a.ts"\nimport "./absent.ts"',
       "a.ts": `import "./plugin.ts"\n${a}`,
-      "folder/index.ts": "export const a = 1",
     })
   expect(digest("const a = 1")).toBe(digest("const a = 1"))
   expect(digest("const a = 1")).not.toBe(digest("const a = 2"))
 })
 
-test("Bun and Deno give the same digest", () => {
-  const plugin = written({
-    "plugin.ts":
-      'import { a } from "./a.ts"\r\nimport type { B } from "./b.ts"\r\nconst 可塑性 = import("./c.ts")',
-    "a.ts": 'export * from "./part/d.ts"',
-    "b.ts": "export type B = 1",
-    "c.ts": "const unfinished = ;",
-    "part/d.ts": "export const a = 1",
-  })
-  const script = `import { sourceDigest } from "./core/engine/source-digest.ts"
-    console.log(sourceDigest(${JSON.stringify(plugin)}))`
-  const deno = join(project, "node_modules", "deno", "bin.cjs")
-  const ended = spawnSync("node", [deno, "run", "--allow-all", "-"], {
-    cwd: project,
-    input: script,
-    encoding: "utf8",
-  })
-  expect([ended.stdout, ended.stderr]).toEqual([`${sourceDigest(plugin)}\n`, ""])
+test("several modules are one set of sources, further files and packages included", () => {
+  const folder = new URL(".", written({ "plugin.ts": 'import "./a.ts"', "a.ts": "f(1)", "b.ts": "f(2)" }))
+  writeFileSync(new URL("c.cpp", folder), "int a = 1; // one")
+  writeFileSync(new URL("c.cpp~", folder), "an editor's")
+  const module = (name: string) => new URL(name, folder).href
+  const { sources, packages } = sourcesOf([module("plugin.ts"), module("b.ts")], ["./", "some-package"])
+  expect(Object.keys(sources).sort()).toEqual(["a.ts", "b.ts", "c.cpp", "plugin.ts"])
+  expect(packages).toEqual({ "some-package": "not installed" })
 })
+
+test("sources are read again once they are forgotten", () => {
+  const plugin = written({ "plugin.ts": "f(1)" })
+  const before = sourcesOf([plugin])
+  writeFileSync(new URL(plugin), "f(2)")
+  expect(sourcesOf([plugin])).toBe(before)
+  forgetSources()
+  expect(sourcesOf([plugin])).not.toEqual(before)
+  writeFileSync(new URL(plugin), "f(1) // one")
+  forgetSources()
+  expect(sourcesOf([plugin])).toEqual(before)
+})
+
+describe("packages", () => {
+  const manifest = (fields: object) => JSON.stringify(fields)
+  const dependent = (name: string, version: string, dependencies: object) => ({
+    [`node_modules/${name}/package.json`]: manifest({ name, version, main: "index.js", dependencies }),
+    [`node_modules/${name}/index.js`]: "",
+  })
+  const installed = (a: string, c: string, types = "1.0.0"): Files => ({
+    "plugin.ts": 'import { a } from "a/part"\nimport type { D } from "d"',
+    ...dependent("a", a, { "@b/b": "*", "@types/t": "*", absent: "*" }),
+    ...dependent("@b/b", "1.0.0", { c: "*", a: "*" }),
+    ...dependent("c", c, {}),
+    ...dependent("d", "1.0.0", {}),
+    ...dependent("@types/t", types, {}),
+  })
+  const packagesOf = (files: Files) => sourcesOf([written(files)]).packages
+
+  test("count by the installed version and by what they depend on", () => {
+    const packages = packagesOf(installed("1.0.0", "1.0.0"))
+    expect(packages).toEqual({ a: expect.stringMatching(/^1\.0\.0 \(dependencies [0-9a-f]{12}\)$/) })
+    expect(packagesOf(installed("1.0.0", "1.0.0", "2.0.0"))).toEqual(packages)
+    expect(packagesOf(installed("1.0.0", "1.0.1"))["a"]).not.toBe(packages["a"])
+    expect(packagesOf(installed("1.0.1", "1.0.0"))["a"]).toStartWith("1.0.1 (")
+  })
+
+  /** As Bun writes it: with commas after last elements. */
+  const lockfile = (packages: Readonly<Record<string, readonly [string, object]>>): string =>
+    `{ "lockfileVersion": 1, "packages": {\n${Object.entries(packages)
+      .map(
+        ([path, [id, described]]) => `"${path}": ["${id}", "", ${JSON.stringify(described)}, "sha512-,]"],\n`,
+      )
+      .join("")}}, }`
+
+  test("count by the lockfile where there is one, nested ones included", () => {
+    const locked = (a: string, nested: string, top: string) =>
+      packagesOf({
+        ...installed("1.0.0", "1.0.0"),
+        "bun.lock": lockfile({
+          a: [`a@${a}`, { dependencies: { "@b/b": "*", "@types/t": "*" } }],
+          "@b/b": ["@b/b@1.0.0", { dependencies: { c: "*" }, optionalDependencies: { o: "*" } }],
+          c: [`c@${top}`, {}],
+          "@b/b/c": [`c@${nested}`, {}],
+          "@types/t": [`@types/t@${top}`, {}],
+        }),
+      })
+    const packages = locked("2.0.0", "1.0.0", "1.0.0")
+    expect(packages["a"]).toStartWith("2.0.0 (")
+    expect(locked("2.0.0", "1.0.0", "1.0.1")).toEqual(packages)
+    expect(locked("2.0.0", "1.0.1", "1.0.0")).not.toEqual(packages)
+    expect(locked("2.0.1", "1.0.0", "1.0.0")["a"]).toStartWith("2.0.1 (")
+  })
+
+  test("count as installed if the lockfile is damaged or does not have them", () => {
+    const packages = packagesOf(installed("1.0.0", "1.0.0"))
+    expect(packagesOf({ ...installed("1.0.0", "1.0.0"), "bun.lock": "{" })).toEqual(packages)
+    expect(packagesOf({ ...installed("1.0.0", "1.0.0"), "bun.lock": lockfile({}) })).toEqual(packages)
+  })
+
+  test("of TypeScript count by their files, found through their exports", () => {
+    const digest = (exports: unknown, file: string, b: string) =>
+      digestOf({
+        "plugin.ts": 'import { a } from "source/part/a"',
+        "node_modules/source/package.json": manifest({ name: "source", version: "1.0.0", exports }),
+        [`node_modules/source/${file}`]: 'import "./b.ts"',
+        [`node_modules/source/${dirname(file)}/b.ts`]: b,
+      })
+    for (const [exports, file] of [
+      [{ "./part/a": "./in/a.ts" }, "in/a.ts"],
+      [{ "./*": "./no/*.ts", "./part/*": "./in/*.ts" }, "in/a.ts"],
+      [{ "./*": { types: "./no.d.ts", bun: "./no.ts", import: { default: "./in/*.ts" } } }, "in/part/a.ts"],
+      [{ "./part/a": ["./in/a.ts"] }, "in/a.ts"],
+    ] as const) {
+      expect(digest(exports, file, "f(1)")).toBe(digest(exports, file, "f(1) // one"))
+      expect(digest(exports, file, "f(1)")).not.toBe(digest(exports, file, "f(2)"))
+    }
+    const hidden = { "./*": "./in/*.ts", "./part/*": null }
+    expect(digest(hidden, "in/part/a.ts", "f(1)")).toBe(digest(hidden, "in/part/a.ts", "f(2)"))
+  })
+
+  test("that use this one, and this one itself, count by their files even as JavaScript", () => {
+    const digest = (fields: object, a: string) =>
+      digestOf({
+        "plugin.ts": 'import { a } from "methods"',
+        "node_modules/methods/package.json": manifest({ name: "methods", main: "index.js", ...fields }),
+        "node_modules/methods/index.js": a,
+      })
+    const uses = { peerDependencies: { kasosei: "*" } }
+    expect(digest(uses, "f(1)")).not.toBe(digest(uses, "f(2)"))
+    expect(digest({}, "f(1)")).toBe(digest({}, "f(2)"))
+  })
+
+  test("that import themselves by name are followed", () => {
+    const digest = (a: string) =>
+      digestOf({
+        "package.json": manifest({ name: "own", exports: { "./*": "./*.ts" } }),
+        "plugin.ts": 'import { a } from "own/a"',
+        "a.ts": a,
+      })
+    expect(digest("f(1)")).not.toBe(digest("f(2)"))
+  })
+})
+
+test("Bun and Deno see the same in every plugin and backend of the project", () => {
+  const script = `import { sourcesOf } from "./core/engine/source-digest.ts"
+    import { backends, plugins } from "./core/engine/discover.ts"
+    import { Effect } from "effect"
+    const found = await Effect.runPromise(Effect.all([plugins(), backends()]))
+    console.log(JSON.stringify(found.flat().map(({ module, sources }) => sourcesOf([module], sources))))`
+  const run = (program: string, ...given: readonly string[]) =>
+    spawnSync(program, given, { cwd: project, input: script, encoding: "utf8", maxBuffer: 2 ** 26 })
+  const deno = join(project, "node_modules", "deno", "bin.cjs")
+  const ended = run("node", deno, "run", "--allow-all", "-")
+  expect(ended.stderr).toBe("")
+  const expected = run(process.execPath, "run", "-")
+  expect(expected.stdout).toContain('"core/tensor/ops/adamw.ts"')
+  expect(ended.stdout).toBe(expected.stdout)
+}, 60_000)

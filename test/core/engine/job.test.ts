@@ -1,0 +1,76 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { cost } from "../../../core/api/cost.ts"
+import { plugin } from "../../../core/api/plugin.ts"
+import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
+import { planOf } from "../../../core/engine/plan.ts"
+import { Store } from "../../../core/engine/store.ts"
+import { attempt } from "../../../core/io/files.ts"
+import { carryOut, inStore } from "../sample/study.ts"
+
+let out: string
+beforeEach(() => {
+  out = fs.mkdtempSync(join(tmpdir(), "kasosei-job-"))
+})
+afterEach(() => fs.rmSync(out, { recursive: true, force: true }))
+
+const Copy: ArtifactKind<"copy", string, string, null> = {
+  name: "copy",
+  write: (folder, text) =>
+    attempt("write", folder, async () => fs.writeFileSync(join(folder, "copy.txt"), text)),
+  read: (folder) => attempt("read", folder, async () => fs.readFileSync(join(folder, "copy.txt"), "utf8")),
+}
+
+/** Copies a file, which somebody edits meanwhile so that it holds `edit`. */
+const copying = plugin({
+  name: "sample-copying",
+  stage: "data",
+  version: 1,
+  module: import.meta.url,
+  summary: "",
+  options: type({ "+": "reject", path: "string", edit: "string" }),
+  takes: {},
+  gives: Copy,
+  usesBackend: false,
+  reads: ({ path }) => [path],
+  estimate: () => ({ artifact: null, cost: cost({}) }),
+  run: ({ options: { path, edit } }) =>
+    Effect.sync(() => {
+      const text = fs.readFileSync(path, "utf8")
+      fs.writeFileSync(path, edit)
+      return text
+    }),
+})
+
+const attemptCopy = (path: string, edit: string) =>
+  inStore(
+    out,
+    Effect.gen(function* () {
+      const computing = { arithmetic: "cpu", sources: {}, packages: {} }
+      const graph = yield* graphOf({ copy: copying({ path, edit }) }, computing)
+      const plan = yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 1 })
+      const summary = yield* carryOut(plan)
+      const stored = yield* (yield* Store).stored(graph.units[0]!)
+      return { failures: summary.failures.map(({ reason }) => reason), status: stored.status }
+    }),
+  )
+
+test("a unit whose file is edited while it runs is not stored under the key of the file's earlier content", async () => {
+  const path = join(out, "a.txt")
+  fs.writeFileSync(path, "one")
+  expect(await attemptCopy(path, "two")).toEqual({
+    failures: [`cannot use ${path}: it was edited after the start. Start again to use the new version`],
+    status: "absent",
+  })
+})
+
+test("a file that is written again with the same content is not an edit", async () => {
+  const path = join(out, "b.txt")
+  fs.writeFileSync(path, "one")
+  expect(await attemptCopy(path, "one")).toEqual({ failures: [], status: "done" })
+})

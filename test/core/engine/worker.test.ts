@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { Effect } from "effect"
+import { graphOf } from "../../../core/engine/graph.ts"
+import { computingOf } from "../../../core/engine/key.ts"
+import { forgetSources } from "../../../core/engine/source-digest.ts"
+import { copyProject } from "../../project-copy.ts"
+
+let copy: string
+beforeAll(async () => {
+  copy = fs.realpathSync(await copyProject())
+}, 60_000)
+afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
+
+/** What a worker replies that is asked for a unit and its probe after an edit of a source, made once it is ready. */
+const replyAfter = async (path: string, edit: (text: string) => string) => {
+  forgetSources()
+  const file = join(copy, "test", "core", "sample", "pipeline.ts")
+  const { default: definition } = await import(file)
+  const { cpu } = await import(join(copy, "plugins", "backend", "cpu.ts"))
+  const parameters = definition.parameters({})
+  const { units } = await Effect.runPromise(graphOf(definition.build(parameters), computingOf(cpu, "fp32")))
+  const probe = units.find(({ watched }) => watched !== null)!
+  const worker = spawn(process.execPath, [join(copy, "core", "engine", "worker.ts")])
+  const source = join(copy, path)
+  const text = fs.readFileSync(source, "utf8")
+  try {
+    const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
+    const ask = async (request: object) => {
+      worker.stdin.write(`${JSON.stringify(request)}\n`)
+      return JSON.parse(String((await replies.next()).value))
+    }
+    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out") }
+    expect(await ask({ type: "open", file, parameters, ...settings })).toEqual({ type: "ready" })
+    fs.writeFileSync(source, edit(text))
+    return await ask({
+      type: "run",
+      unit: probe.watched!.key,
+      wanted: true,
+      observers: [probe.key],
+      missing: [],
+    })
+  } finally {
+    fs.writeFileSync(source, text)
+    worker.kill("SIGKILL")
+  }
+}
+
+const code = (text: string) => `${text}\nexport const added = 1\n`
+
+test("a worker refuses to compute with a backend that was edited after the keys were made", async () => {
+  expect(await replyAfter("core/tensor/host/optimiser.ts", code)).toEqual({
+    type: "refused",
+    reason: expect.stringContaining(
+      "a source file, or a file that a plugin reads, has changed since the start",
+    ),
+  })
+}, 60_000)
+
+test("a comment in a backend, or an edit of what it does not run, is no reason to refuse", async () => {
+  const comment = (text: string) => `// A comment.\n${text}`
+  expect(await replyAfter("core/tensor/host/optimiser.ts", comment)).toMatchObject({ type: "finished" })
+  expect(await replyAfter("plugins/report/study-page.ts", code)).toMatchObject({ type: "finished" })
+}, 60_000)
