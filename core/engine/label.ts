@@ -73,7 +73,7 @@ export const optionValues = (options: unknown): ReadonlyMap<string, string> => n
 /**
  * The labels of all units of a graph.
  *
- * A member of a cohort has the cohort's labels and its seed, and a probe those of the run that it watches. Any other
+ * A member of a cohort has the cohort's labels and its seed, and so have its probes or the run that it watches. Any other
  * unit has its options and, if only some of the cohorts need it or are part of it, the labels that those have in
  * common. Units that would still have the same label also have the options that differ or, failing that, their inputs.
  *
@@ -82,9 +82,14 @@ export const optionValues = (options: unknown): ReadonlyMap<string, string> => n
 export const labelsOf = (units: readonly LabelledUnit[]): ReadonlyMap<Unit, string> => {
   const own = new Map(units.map(({ unit, memberships }) => [unit, union(memberships.map(ofMembership))]))
   const all = union([...own.values()])
-  for (const { unit } of units) {
-    const watched = unit.watched === null ? undefined : own.get(unit.watched)
-    if (own.get(unit)!.size === 0 && watched !== undefined) own.set(unit, watched)
+  const watching = Map.groupBy(units, ({ unit }) => unit.watched)
+  for (const [run, probes] of watching) {
+    // A run and its probes belong together, whichever of them the pipeline has in a cohort.
+    if (run !== null && own.get(run)!.size === 0)
+      own.set(run, union(probes.map(({ unit }) => own.get(unit)!)))
+    for (const { unit } of probes) {
+      if (run !== null && own.get(unit)!.size === 0) own.set(unit, own.get(run)!)
+    }
   }
   const around = placesOf(units, own)
 
@@ -158,8 +163,11 @@ const distinguished = (all: readonly LabelParts[]): ReadonlyMap<Unit, string> =>
   const labels = new Map<Unit, string>()
   const textOf = ({ unit, words, seed }: LabelParts, more: readonly string[]) =>
     [unit.plugin.name, ...words, ...more, seed].filter((word) => word !== "").join(" ")
-  const cohorts = Map.groupBy(all, ({ unit, words }) => [unit.plugin.name, ...words].join(" "))
-  for (const cohort of cohorts.values()) {
+  const places = new Map(all.map((part, place) => [part, place]))
+  const cohorts = [...Map.groupBy(all, ({ unit, words }) => [unit.plugin.name, ...words].join(" ")).values()]
+  // Inputs first: their labels may be needed.
+  cohorts.sort((a, b) => places.get(a.at(-1)!)! - places.get(b.at(-1)!)!)
+  for (const cohort of cohorts) {
     const same = [...Map.groupBy(cohort, ({ seed }) => seed).values()].filter(({ length }) => length > 1)
     const more = same.length === 0 ? () => [] : distinction(cohort, same, labels)
     const times = new Map<string, number>()
