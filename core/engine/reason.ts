@@ -6,6 +6,7 @@
  * value that is added to a grid has never been made, and one that replaces another was changed. Another seed is another
  * sample, never a change.
  */
+import { basename } from "node:path"
 import { canonicalJson } from "../io/digest.ts"
 import type { KeyParts } from "./key.ts"
 import { optionValues } from "./label.ts"
@@ -50,6 +51,15 @@ const differingOptions = (a: KeyParts, b: KeyParts): readonly string[] => {
   return [...new Set([...now.keys(), ...before.keys()])].filter((name) => before.get(name) !== now.get(name))
 }
 
+/** Paths of today whose content is not what the unit read before; as in the key, the paths themselves do not count. */
+const differingFiles = (before: KeyParts["read"], now: KeyParts["read"]): readonly string[] => {
+  const contents = Object.values(before)
+  const paths = Object.keys(now)
+  return paths.length === contents.length
+    ? paths.filter((path, index) => now[path] !== contents[index])
+    : differing(before, now)
+}
+
 /** The parts of two keys that differ. If the arithmetic differs, so does the code that computes it: it counts once. */
 const differenceOf = (before: KeyParts, now: KeyParts): Difference => {
   const arithmetic = before.backend?.arithmetic !== now.backend?.arithmetic
@@ -58,7 +68,7 @@ const differenceOf = (before: KeyParts, now: KeyParts): Difference => {
   return {
     version: before.plugin.version !== now.plugin.version,
     options: differingOptions(before, now),
-    read: differing(before.read, now.read),
+    read: differingFiles(before.read, now.read),
     sources: [...new Set([...differing(before.sources, now.sources), ...backends("sources")])],
     packages: [...new Set([...differing(before.packages, now.packages), ...backends("packages")])],
     arithmetic,
@@ -106,10 +116,9 @@ const shortPath = (path: string, all: readonly string[]): string => {
   return path
 }
 
-/** What happened to one of the names of a table. */
-const changeOf = (kind: string, before: Table, now: Table) => (name: string) => {
-  const how = before[name] === undefined ? "added" : now[name] === undefined ? "removed" : "changed"
-  return `${kind} ${shortPath(name, Object.keys(now))} ${how}`
+const sourceReason = (before: Table, now: Table) => (path: string) => {
+  const how = before[path] === undefined ? "added" : now[path] === undefined ? "removed" : "changed"
+  return `source ${shortPath(path, Object.keys(now))} ${how}`
 }
 
 /** That a unit was accepted after changes of these sources and packages. */
@@ -129,10 +138,10 @@ const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean
     const [a, b] = [optionsOf(before), optionsOf(now)]
     return andMore(options, (name) => `option ${name} ${short(a.get(name))} → ${short(b.get(name))}`)
   }
-  if (read.length > 0) return andMore(read, changeOf("file", before.read, now.read))
+  if (read.length > 0) return andMore(read, (path) => `file ${basename(path)} changed`)
   if (sources.length > 0) {
     const tables = [before, now].map(({ backend, sources }) => ({ ...backend?.sources, ...sources }))
-    return andMore(sources, changeOf("source", tables[0]!, tables[1]!))
+    return andMore(sources, sourceReason(tables[0]!, tables[1]!))
   }
   if (version) return `version ${before.plugin.version} → ${now.plugin.version}`
   if (packages.length > 0) {
@@ -198,8 +207,9 @@ export const reasonsOf = (
       taken: same.some(({ record: { key } }) => present.has(key)),
     }
   })
-  // The oldest first: if several are as close, those of a grid are then paired in its order.
-  const byPlugin = Map.groupBy(all.reverse(), ({ entries: [entry] }) => entry!.record.plugin)
+  // If several are as close, those of a grid are paired in its order.
+  all.sort((a, b) => a.label.localeCompare(b.label, "en", { numeric: true }))
+  const byPlugin = Map.groupBy(all, ({ entries: [entry] }) => entry!.record.plugin)
 
   /** The keys that units had before, as far as is known: the keys of what they replace. */
   const earlier = new Map<Unit, ReadonlySet<string>>(units.map((unit) => [unit, new Set(keysOf(unit))]))

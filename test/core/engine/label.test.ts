@@ -99,7 +99,7 @@ test("a unit that two of three arms share has both, in the order of the pipeline
 test("units of the same cohort and plugin are told apart by what differs, or else by their inputs", async () => {
   const runs = runsOf("A", data)
   const probes = (steps: number[]) => mapCohort(runs, (run) => watchSum({ run, steps }))
-  expect((await labels({ first: [probes([0])], then: [probes([1, 2])] })).slice(1)).toEqual([
+  expect((await labels({ first: [probes([0])], later: [probes([1, 2])] })).slice(1)).toEqual([
     "sample-walk arm=A lr=1 seed=1",
     "sample-watch arm=A lr=1 steps=0 seed=1",
     "sample-walk arm=A lr=1 seed=2",
