@@ -333,8 +333,13 @@ const readRecord = <T extends type.Any>(path: string, schema: T): Effect.Effect<
     }
   })
 
-const newestFirst = ({ record: a }: Entry, { record: b }: Entry): number =>
-  a.made === b.made ? (a.key < b.key ? -1 : 1) : a.made > b.made ? -1 : 1
+/** When an entry got its key. */
+const keyedAt = ({ made, accepted }: Entry["record"]): string => accepted?.at(-1)?.when ?? made
+
+const newestFirst = ({ record: a }: Entry, { record: b }: Entry): number => {
+  const [first, second] = [keyedAt(a), keyedAt(b)]
+  return first === second ? (a.key < b.key ? -1 : 1) : first > second ? -1 : 1
+}
 
 const digestOf = (path: string): Effect.Effect<string, FileError> =>
   attempt("read", path, () => digestFile(path))
