@@ -12,7 +12,7 @@ export interface Component<out Role extends string = string> {
   readonly name: string
   /** Its options once validated, defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>
-  /** `import.meta.url` of its file. Its source is part of the keys of the artifacts that it is used for. */
+  /** `import.meta.url` of its file. What that runs is part of the keys of the artifacts that it is used for. */
   readonly module: string
   /** As keys and manifests have it: `{ "lion": { "beta1": 0.9 } }`. */
   readonly toJSON: () => unknown

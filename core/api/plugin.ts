@@ -121,11 +121,15 @@ type InputNodes<I extends Takes> = {
 export interface Identity {
   /** Lower case with hyphens, unique among the plugins: `simcse`. */
   readonly name: string
-  /** Raise it when the same options and inputs give a different artifact. */
+  /**
+   * Raise it when the same options and inputs give a different artifact for a reason that keys do not see: an import
+   * whose path is known only at run time, another program, something on the network. An edit of the source needs none.
+   */
   readonly version: number
   /**
-   * `import.meta.url`. The source of the plugin's file, and of the files outside `core` that it imports, is part of
-   * the key of its artifacts: after an edit they are made again.
+   * `import.meta.url`. The code that the plugin's file runs is part of the key of its artifacts: the file and all that
+   * it imports, here, in core and in other packages. After an edit, but not of comments, types or formatting, they are
+   * made again.
    */
   readonly module: string
   /** One line for `bun run plugins`. */

@@ -54,7 +54,7 @@ export const showing = <A, E, R>(
 ): Effect.Effect<A, E, R> => {
   if (!redraws(target)) return effect
   const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${line}${wrapLines}`)
-  let shown = 0
+  let shown = Number.NEGATIVE_INFINITY
   const reading: Reading = (path, done, total) => {
     const now = performance.now()
     if (now - shown < frame) return

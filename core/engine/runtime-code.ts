@@ -1,11 +1,24 @@
 /** What is left of a TypeScript or JavaScript file once comments, types and formatting are gone. */
-import { type EcmaScriptModule, type ParseResult, parseSync } from "oxc-parser"
+import { type EcmaScriptModule, type ParseResult, parseSync, type StaticExportEntry } from "oxc-parser"
+
+/** What a file imports or re-exports: a name of a module, or all of it, which runs it in any case. */
+export interface ImportRequest {
+  /** As it is written: `./a.ts`, `effect`. */
+  readonly specifier: string
+  /** Null for all. */
+  readonly name: string | null
+}
 
 export interface RuntimeCode {
   /** Equal for two files that differ in comments, types or formatting alone. A list of the parser's nodes. */
   readonly code: string
-  /** What the file imports or re-exports at run time, as it is written there: `./a.ts`, `effect`. */
-  readonly imports: readonly string[]
+  /** What the file imports or re-exports at run time. */
+  readonly imports: readonly ImportRequest[]
+  /**
+   * Of a file that does nothing but hand on names of other modules, as the entry of a package does: where each name
+   * comes from. Empty for any other file, and without names that are handed on as others.
+   */
+  readonly handedOn: ReadonlyMap<string, ImportRequest>
 }
 
 /**
@@ -18,7 +31,7 @@ export interface RuntimeCode {
  */
 export const runtimeCode = (path: string, text: string): RuntimeCode => {
   const parsed = parseSync(path, text, { astType: "ts", preserveParens: false })
-  return { code: codeOf(parsed, text), imports: importsOf(parsed.module, text) }
+  return { code: codeOf(parsed, text), imports: importsOf(parsed.module, text), handedOn: handedOnBy(parsed) }
 }
 
 const codeOf = (parsed: ParseResult, text: string): string => {
@@ -32,19 +45,47 @@ const codeOf = (parsed: ParseResult, text: string): string => {
 const importsOf = (
   { staticImports, staticExports, dynamicImports }: EcmaScriptModule,
   text: string,
-): readonly string[] => {
-  const imported = staticImports.flatMap(({ moduleRequest, entries }) =>
-    entries.length > 0 && entries.every(({ isType }) => isType) ? [] : [moduleRequest.value],
+): readonly ImportRequest[] => {
+  const imported = staticImports.flatMap(({ moduleRequest: { value: specifier }, entries }) =>
+    entries.length === 0
+      ? [{ specifier, name: null }]
+      : entries.flatMap(({ importName, isType }) =>
+          isType ? [] : [{ specifier, name: importName.kind === "Name" ? importName.name : null }],
+        ),
   )
-  const exported = staticExports.flatMap(({ entries }) =>
-    entries.flatMap(({ moduleRequest, isType }) =>
-      moduleRequest === null || isType ? [] : [moduleRequest.value],
-    ),
+  const exported = staticExports.flatMap(({ entries }) => entries.flatMap(handedOn))
+  const dynamic = dynamicImports.flatMap(({ moduleRequest: { start, end } }) => {
+    const specifier = /^(["'`])([^\\$]*)\1$/.exec(text.slice(start, end))?.[2]
+    return specifier === undefined ? [] : [{ specifier, name: null }]
+  })
+  return [...imported, ...exported, ...dynamic]
+}
+
+const handedOn = ({ moduleRequest, importName, isType }: StaticExportEntry): readonly ImportRequest[] =>
+  moduleRequest === null || isType
+    ? []
+    : [{ specifier: moduleRequest.value, name: importName.kind === "Name" ? importName.name : null }]
+
+const handedOnBy = ({ program, module: { staticExports } }: ParseResult): RuntimeCode["handedOn"] => {
+  const onlyHandsOn = program.body.every(
+    (statement) =>
+      vanishes(statement) ||
+      ((statement.type === "ExportNamedDeclaration" || statement.type === "ExportAllDeclaration") &&
+        statement.source !== null),
   )
-  const dynamic = dynamicImports.flatMap(
-    ({ moduleRequest: { start, end } }) => /^(["'`])([^\\$]*)\1$/.exec(text.slice(start, end))?.[2] ?? [],
+  if (!onlyHandsOn) return new Map()
+  return new Map(
+    staticExports
+      .flatMap(({ entries }) => entries)
+      .flatMap((entry) => {
+        const { exportName, importName } = entry
+        // `export * as tf from "…"` gives all of a module one name.
+        const isSame = importName.kind === "All" || importName.name === exportName.name
+        return isSame && exportName.name !== null
+          ? handedOn(entry).map((request) => [exportName.name!, request] as const)
+          : []
+      }),
   )
-  return [...new Set([...imported, ...exported, ...dynamic])]
 }
 
 /** A node of the syntax tree, as ESTree and its extension for TypeScript describe it. */

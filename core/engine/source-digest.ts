@@ -6,7 +6,7 @@ import { canonicalJson, sha256 } from "../io/digest.ts"
 import { cppTokens } from "./cpp-tokens.ts"
 import { forgetPackages, manifestIn, packageVersion } from "./packages.ts"
 import { packageAround, resolveImport } from "./resolve-import.ts"
-import { runtimeCode } from "./runtime-code.ts"
+import { type ImportRequest, type RuntimeCode, runtimeCode } from "./runtime-code.ts"
 
 /** What some modules run. */
 export interface Sources {
@@ -19,12 +19,8 @@ export interface Sources {
   readonly packages: Readonly<Record<string, string>>
 }
 
-interface SourceFile {
+interface SourceFile extends Omit<RuntimeCode, "code"> {
   readonly digest: string
-  /** Absolute paths. */
-  readonly files: readonly string[]
-  /** By name, their versions. */
-  readonly packages: ReadonlyMap<string, string>
 }
 
 const files = new Map<string, SourceFile>()
@@ -58,21 +54,28 @@ const sourceFile = (path: string): SourceFile => {
   const known = files.get(path)
   if (known !== undefined) return known
   const text = readFileSync(path, "utf8")
-  const { code, imports } = script.test(path)
+  const { code, ...links } = script.test(path)
     ? runtimeCode(path, text)
-    : { code: contentOf(path, text), imports: [] }
-  const found = imports.flatMap((specifier) => resolveImport(specifier, path) ?? [])
-  const file: SourceFile = {
-    digest: sha256(code).slice(0, 32),
-    files: found.flatMap((one) => ("file" in one ? [one.file] : [])),
-    packages: new Map(
-      found.flatMap((one) =>
-        "package" in one ? [[one.package, packageVersion(one.package, dirname(path))] as const] : [],
-      ),
-    ),
-  }
+    : { code: contentOf(path, text), imports: [], handedOn: new Map() }
+  const file = { digest: sha256(code).slice(0, 32), ...links }
   files.set(path, file)
   return file
+}
+
+/**
+ * What an import of a file leads to. A name that a module only hands on leads to where it comes from: the other modules
+ * that are behind the same entry do not count.
+ */
+const leadsTo = (
+  { specifier, name }: ImportRequest,
+  from: string,
+  passed: ReadonlySet<string> = new Set(),
+): { readonly file: string } | { readonly package: string; readonly version: string } | undefined => {
+  const found = resolveImport(specifier, from)
+  if (found === undefined) return undefined
+  if ("package" in found) return { ...found, version: packageVersion(found.package, dirname(from)) }
+  const next = name === null || passed.has(found.file) ? undefined : sourceFile(found.file).handedOn.get(name)
+  return next === undefined ? found : leadsTo(next, found.file, new Set([...passed, found.file]))
 }
 
 /** A file's path as keys have it: the same wherever its project lies. */
@@ -119,8 +122,12 @@ export const sourcesOf = (modules: readonly string[], further: readonly string[]
     visited.add(path)
     const file = sourceFile(path)
     add(sources, labelOf(path, first), file.digest)
-    for (const [name, version] of file.packages) add(packages, name, version)
-    file.files.forEach(visit)
+    for (const request of file.imports) {
+      const found = leadsTo(request, path)
+      if (found === undefined) continue
+      if ("package" in found) add(packages, found.package, found.version)
+      else visit(found.file)
+    }
   }
   starts.forEach(visit)
   for (const specifier of further) {

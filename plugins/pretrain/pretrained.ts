@@ -1,4 +1,5 @@
 /** Pretrained checkpoints, in the Hugging Face layout. */
+import { existsSync, readdirSync, statSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
@@ -58,6 +59,14 @@ const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
   return dirname(config)
 })
 
+/** What is read of a folder, not all that lies in it; without any of that, the folder, which a plan then reports. */
+const filesRead = (folder: string): readonly string[] => {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) return [folder]
+  const read = ["config.json", indexFile, ...tokenizerFiles]
+  const names = readdirSync(folder).filter((name) => read.includes(name) || name.endsWith(".safetensors"))
+  return names.length === 0 ? [folder] : names.sort().map((name) => join(folder, name))
+}
+
 /** Where `config.json` differs from the options, on which the plan is based. */
 const sizeProblems = (given: Options, config: BertConfig): readonly string[] => {
   const { layers, hidden, heads, intermediate } = encoderSize(given.size)
@@ -115,7 +124,7 @@ export const pretrained = plugin({
   takes: {},
   gives: Checkpoint,
   usesBackend: false,
-  reads: ({ source }) => localSources(source),
+  reads: ({ source }) => localSources(source).flatMap(filesRead),
   estimate: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { CliOutput } from "effect/cli"
 import { Display, progressLine, showing } from "../../../core/cli/display.ts"
+import { LargeFileReading } from "../../../core/engine/content-digest.ts"
 import type { Plan } from "../../../core/engine/plan.ts"
 import { inStore, planSample, sampleFile } from "../sample/study.ts"
 import { main } from "./command-line.ts"
@@ -107,6 +108,17 @@ describe("on a terminal", () => {
       )
       expect([seen, screen.lines, screen.wraps]).toEqual([1, [], true])
     }
+  })
+
+  test("planning shows the large file that it is reading", async () => {
+    const screen = new Screen(80)
+    const reading = Effect.map(LargeFileReading, (reading) => {
+      reading("/models/model.safetensors", 5e8, 1e9)
+      return screen.lines
+    })
+    const seen = await Effect.runPromise(showing(screen, "planning a.ts …", reading))
+    expect(seen).toEqual(["planning a.ts … reading model.safetensors: 50 %"])
+    expect([screen.lines, screen.wraps]).toEqual([[], true])
   })
 })
 

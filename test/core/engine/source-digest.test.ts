@@ -101,6 +101,50 @@ test.each([
   expect(dependsOnA(plugin)).toBe(false)
 })
 
+describe("a file that only hands on names", () => {
+  const files = {
+    "a.ts": 'import "./e.ts"\nexport const a = 1',
+    "b.ts": "export const b = 1",
+    "c.ts": "export const c = 1",
+    "e.ts": "",
+    "entry.ts":
+      'export { a, type A } from "./a.ts"\nexport * as b from "./b.ts"\nexport type { D } from "./d.ts"\n' +
+      'export { c as other } from "./c.ts"\nexport { tf } from "no-such-package"',
+    "outer.ts": 'export { a, b } from "./entry.ts"',
+  }
+  const reach = (plugin: string, more: Files = {}) => {
+    const { sources, packages } = sourcesOf([written({ ...files, ...more, "plugin.ts": plugin })])
+    return [...Object.keys(sources).filter((path) => path !== "plugin.ts"), ...Object.keys(packages)].sort()
+  }
+
+  test("leads to where they come from", () => {
+    expect(reach('import { a } from "./entry.ts"')).toEqual(["a.ts", "e.ts"])
+    expect(reach('import { a as own, type A, b } from "./outer.ts"')).toEqual(["a.ts", "b.ts", "e.ts"])
+    expect(reach('import { tf } from "./entry.ts"')).toEqual(["no-such-package"])
+    expect(reach('export { b } from "./entry.ts"\nexport const c = 1')).toEqual(["b.ts"])
+  })
+
+  test("counts with all that it hands on if all is imported, or a name that it changes", () => {
+    const all = ["a.ts", "b.ts", "c.ts", "e.ts", "entry.ts", "no-such-package"]
+    expect(reach('import * as all from "./entry.ts"')).toEqual(all)
+    expect(reach('import "./entry.ts"')).toEqual(all)
+    expect(reach('import { other } from "./entry.ts"')).toEqual(all)
+    expect(reach('import { absent } from "./entry.ts"')).toEqual(all)
+    expect(reach('export * from "./entry.ts"\nexport const c = 1')).toEqual(all)
+    expect(reach('const all = await import("./entry.ts")')).toEqual(all)
+  })
+
+  test("counts like any other file if it does more", () => {
+    const more = { "entry.ts": `${files["entry.ts"]}\nexport const f = 1` }
+    expect(reach('import { a } from "./entry.ts"', more)).toContain("entry.ts")
+  })
+
+  test("may hand on in a circle, which is an error of its own", () => {
+    const circle = { "a.ts": 'export { a } from "./b.ts"', "b.ts": 'export { a } from "./a.ts"' }
+    expect(reach('import { a } from "./a.ts"', circle)).toEqual(["a.ts", "b.ts"])
+  })
+})
+
 test("the digest covers the text of a file that does not parse", () => {
   const digest = (a: string) => digestOf({ "plugin.ts": 'import "./a.ts"', "a.ts": a })
   expect(digest("const = {")).toBe(digest("const = {"))

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { Effect } from "effect"
 import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
@@ -106,6 +106,18 @@ describe("from a folder", () => {
       const model = await Effect.runPromise(loadModel(out, { outputHeads: { pooler: "read" } }))
       model.parameters.dispose()
     }))
+
+  test("is known by the files that it reads, not by what else lies there", () => {
+    const reads = pretrained.reads as unknown as (options: object) => readonly string[]
+    const read = (folder: string) =>
+      reads({ ...expected, source: folder }).map((path) => relative(folder, path))
+    const logged = changed("logged", (folder) => writeFileSync(join(folder, "train.log"), "step 1"))
+    expect(read(logged)).toEqual(["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"])
+    expect(read(sharded)).toContain("model.safetensors.index.json")
+    expect(read(sharded).filter((name) => /^model-.*safetensors$/.test(name)).length).toBeGreaterThan(1)
+    expect(read(join(root, "absent"))).toEqual([""])
+    expect(reads({ ...expected, source: "hf://owner/name" })).toEqual([])
+  })
 
   test("refuses a checkpoint whose sizes differ from the options, and names each option", async () => {
     const message = await refused({ source, size: "tiny", vocabularySize: 30522 })
