@@ -116,6 +116,12 @@ const shortPath = (path: string, all: readonly string[]): string => {
   return path
 }
 
+/** Versions as `packages.ts` gives them: `2.2.9 (dependencies 7489568e69c8)`. */
+const packageReason = (name: string, before = "none", now = "none"): string => {
+  const [a, b] = [before, now].map((version) => version.split(" ")[0])
+  return a === b ? `dependencies of ${name} changed` : `package ${name} ${a} → ${b}`
+}
+
 const sourceReason = (before: Table, now: Table) => (path: string) => {
   const how = before[path] === undefined ? "added" : now[path] === undefined ? "removed" : "changed"
   return `source ${shortPath(path, Object.keys(now))} ${how}`
@@ -146,7 +152,7 @@ const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean
   if (version) return `version ${before.plugin.version} → ${now.plugin.version}`
   if (packages.length > 0) {
     const [a, b] = [before, now].map(({ backend, packages }) => ({ ...backend?.packages, ...packages }))
-    return andMore(packages, (name) => `package ${name} ${a![name] ?? "none"} → ${b![name] ?? "none"}`)
+    return andMore(packages, (name) => packageReason(name, a![name], b![name]))
   }
   if (arithmetic) return arithmeticReason(before.backend?.arithmetic, now.backend?.arithmetic)
   const [input] = inputs

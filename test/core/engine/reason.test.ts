@@ -111,6 +111,8 @@ describe("a change of what computes", () => {
     [{ sources: { ...before.sources, "core/new.ts": "a" } }, "source new.ts added"],
     [{ sources: {} }, "source adamw.ts removed and 2 more"],
     [{ packages: { tfjs: "4.1.1" } }, "package tfjs 4.1.0 → 4.1.1"],
+    [{ packages: { tfjs: "4.1.1 (dependencies 0123)" } }, "package tfjs 4.1.0 → 4.1.1"],
+    [{ packages: { tfjs: "4.1.0 (dependencies 0123)" } }, "dependencies of tfjs changed"],
     [{ arithmetic: "native bf16" }, "precision fp32 → bf16"],
     [{ arithmetic: "wasm", sources: {} }, "backend native → wasm"],
   ])("%j: %s", async (change, reason) => {
