@@ -9,7 +9,7 @@ import type { Cost } from "./cost.ts"
 import type { UnitFailure } from "./failure.ts"
 import type { Progress } from "./progress.ts"
 import type { Stage } from "./stage.ts"
-import type { RunLength, Watch } from "./watch.ts"
+import type { Replay, RunLength, Watch } from "./watch.ts"
 
 /** The expected errors of a plugin. Anything else that it throws is a bug and is reported with its stack trace. */
 export type PluginError = FileError | InvalidInput | UnitFailure
@@ -159,7 +159,10 @@ export interface AnyPlugin extends Identity {
   readonly reads?: (options: never) => readonly string[]
   /** Of probes only: the name of the input that it watches instead of taking. */
   readonly watches?: string
-  readonly estimate: (options: never, inputs: never) => { readonly artifact: unknown; readonly cost: Cost }
+  readonly estimate: (
+    options: never,
+    inputs: never,
+  ) => { readonly artifact: unknown; readonly cost: Cost; readonly replay?: Replay }
   readonly run?: (context: never) => Effect.Effect<unknown, PluginError, Progress>
   readonly probe?: AnyProbe
 }
@@ -213,7 +216,15 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
   readonly estimate: (
     options: O["infer"],
     inputs: InputsEstimate<I>,
-  ) => { readonly artifact: Estimate<K>; readonly cost: Cost }
+  ) => {
+    readonly artifact: Estimate<K>
+    readonly cost: Cost
+    /**
+     * Of a run that probes watch: what it costs to run it again for them alone, up to the last step that they observe.
+     * Without this, a plan expects that to cost as much as the whole run.
+     */
+    readonly replay?: Replay
+  }
   /**
    * Makes the artifact. If it takes long, it reports to `Progress`, and on interruption saves into `scratch` what it
    * needs to resume with the same result.

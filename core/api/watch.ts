@@ -8,6 +8,13 @@ export interface RunLength {
   readonly warmupSteps: number
 }
 
+/** What a run costs that is run again only for its probes: updates, up to the last step that one of them observes. */
+export interface Replay {
+  readonly length: RunLength
+  /** Floating-point operations of an update, on average. */
+  readonly flopsPerStep: number
+}
+
 /**
  * The probes that watch a run, as the plugin that makes the run sees them. It calls `start` once, `at` before the
  * first update and after each one, and `end` after the last:

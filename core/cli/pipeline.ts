@@ -5,16 +5,27 @@ import { join, resolve } from "node:path"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Page } from "../artifacts/page.ts"
+import {
+  type Adoption,
+  adopt,
+  adoptionsOf,
+  compareSample,
+  type Sample,
+  sampleOf,
+  sampleSeconds,
+  storedOf,
+} from "../engine/accept.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
 import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type Plan, planOf, unitStates } from "../engine/plan.ts"
+import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
+import { neverMade } from "../engine/reason.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { attempt, replaceFolder, writeJson } from "../io/files.ts"
+import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
@@ -40,6 +51,13 @@ const flags = {
     ),
     Flag.atLeast(0),
   ),
+  accept: Flag.String("accept").pipe(
+    Flag.withMetavar("FILE|PLUGIN|PACKAGE"),
+    Flag.withDescription(
+      `Reuse what was made before this source, the sources of this plugin, or this package were edited, once a sample (of each plugin concerned at least one unit, more if they take less than ${formatSeconds(sampleSeconds)}) has been computed again and has the same bits; may be repeated`,
+    ),
+    Flag.atLeast(0),
+  ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
   out: textFlag("out", "DIR").pipe(
@@ -59,6 +77,7 @@ export const pipelineCommand = Command.make(
     file,
     plan: planOnly,
     set,
+    accept,
     backend: backendName,
     threads,
     precision,
@@ -92,14 +111,49 @@ export const pipelineCommand = Command.make(
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
-      const plan = yield* planOf(graph, {
+      const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
           return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
         },
+      }
+      const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
+        const display = new Display(plan, process.stderr)
+        return yield* Effect.gen(function* () {
+          yield* onSignal(() => display.log("stopping: running jobs save their state first"))
+          const runner = yield* workerProcesses({
+            file: path,
+            parameters: parameters as object,
+            backend: backend.name,
+            computing: computing(plan.estimate.processes),
+            out: folder,
+            processes,
+            onLog: display.log,
+          })
+          return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
+        }).pipe(
+          Effect.scoped,
+          Effect.ensuring(Effect.sync(display.close)),
+          Effect.onInterrupt(() =>
+            Effect.sync(() => process.stderr.write("stopped; the same command resumes from here\n")),
+          ),
+        )
       })
+      const before = accept.length === 0 ? undefined : yield* planOf(graph, settings)
+      const adoptions = before === undefined ? [] : yield* adoptionsOf(before, accept)
+      const sample = sampleOf(adoptions, settings)
+      if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
+      if (before !== undefined && !planOnly) {
+        const scratch = join(out, "scratch", "accept")
+        yield* remove(scratch)
+        yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
+          Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
+        ).pipe(Effect.ensuring(remove(scratch)))
+        yield* adopt(adoptions, sample.adoptions)
+      }
+      const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         process.stdout.write(
@@ -112,29 +166,10 @@ export const pipelineCommand = Command.make(
       process.stderr.write(
         todo === 0
           ? `${definition.name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}\n`,
+          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
       )
       const began = performance.now()
-      const display = new Display(plan, process.stderr)
-      const summary = yield* Effect.gen(function* () {
-        yield* onSignal(() => display.log("stopping: running jobs save their state first"))
-        const runner = yield* workerProcesses({
-          file: path,
-          parameters: parameters as object,
-          backend: backend.name,
-          computing: computing(plan.estimate.processes),
-          out,
-          processes,
-          onLog: display.log,
-        })
-        return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
-      }).pipe(
-        Effect.scoped,
-        Effect.ensuring(Effect.sync(display.close)),
-        Effect.onInterrupt(() =>
-          Effect.sync(() => process.stderr.write("stopped; the same command resumes from here\n")),
-        ),
-      )
+      const summary = yield* carryOut(plan, out)
       const pages = yield* publish(join(out, definition.name), plan, summary)
       report(summary, pages, (performance.now() - began) / 1000, json)
       if (summary.failures.length > 0) return yield* exitWith(1)
@@ -145,11 +180,44 @@ export const pipelineCommand = Command.make(
   Command.withExamples([
     { command: "bun run pipeline quickstart.ts", description: "The whole study at toy scale" },
     {
+      command: "bun run pipeline quickstart.ts --accept adamw.ts",
+      description: "The same after an edit of adamw.ts that changes no result",
+    },
+    {
       command: "bun run pipeline paper.ts --plan --set seeds=1..5 --set lr=1e-5,2e-5",
       description: "The cost of a part of the paper's study",
     },
   ]),
 )
+
+/** What `--accept` takes over, and what it computes again first. */
+const acceptLine = (
+  names: readonly string[],
+  adoptions: readonly Adoption[],
+  sample: Sample,
+  planOnly: boolean,
+): string => {
+  const which = `--accept ${names.join(" ")}`
+  if (adoptions.length === 0) return `${which}: nothing in the store differs in that alone`
+  const again = sample.adoptions.length
+  const before =
+    again === 0
+      ? ""
+      : `, once ${plural(again, "unit")} computed again (about ${formatSeconds(sample.seconds)}) ${again === 1 ? "has" : "have"} the same bits`
+  return `${which}: ${plural(adoptions.length, "unit")} ${planOnly ? "would be" : "will be"} reused${before}`
+}
+
+/** More reasons than this are counted together, in the line that a run starts with. */
+const mostReasons = 4
+
+/** Why jobs are to be done; nothing for a run that is all new. */
+const reasonsText = (plan: Plan): string => {
+  const counts = reasonCounts(plan)
+  if (counts.length === 1 && counts[0]![0] === neverMade) return ""
+  const others = counts.slice(mostReasons).reduce((sum, [, jobs]) => sum + jobs, 0)
+  const shown = [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
+  return `: ${shown.map(([reason, jobs]) => `${reason} (${jobs})`).join(", ")}`
+}
 
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
 const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
@@ -223,6 +291,7 @@ const summaryJson = ({ reused, made, failures }: Summary) => ({
 
 const planJson = (plan: Plan): string => {
   const states = unitStates(plan)
+  const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
   const units = plan.graph.units.map((unit) => ({
     key: unit.key,
     label: unit.label,
@@ -230,7 +299,8 @@ const planJson = (plan: Plan): string => {
     plugin: unit.plugin.name,
     options: unit.options,
     state: states.get(unit),
-    cost: unit.cost,
+    reason: plan.reasons.get(unit.key) ?? null,
+    cost: replays.get(unit) ?? unit.cost,
   }))
   return JSON.stringify({ backend: plan.backend, estimate: plan.estimate, units }, null, 1)
 }

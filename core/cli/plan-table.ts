@@ -1,8 +1,9 @@
 /** A plan as text: the units by cohort, what is done already, and what the rest will cost. */
 import { CliOutput } from "effect/cli"
 import { type Stage, stages } from "../api/stage.ts"
-import type { Unit } from "../engine/graph.ts"
+import { cohortLabel } from "../engine/label.ts"
 import { type Plan, type UnitState, unitStates } from "../engine/plan.ts"
+import type { Unit } from "../engine/unit.ts"
 import { formatBytes, formatFlops, formatSeconds, plural } from "../io/format.ts"
 import { withoutMiddle } from "./text-width.ts"
 
@@ -12,14 +13,12 @@ interface Group {
   units: Unit[]
 }
 
-/** The members of a cohort differ only in their seed and share a line. */
-const cohortOf = ({ label }: Unit): string => label.replace(/ seed=\d+$/, "")
-
 /** @param width of the terminal; if the table is wider, the labels are shortened */
 export const planLines = (name: string, plan: Plan, width: number): readonly string[] => {
   const groups = new Map<string, Group>()
   for (const unit of plan.graph.units) {
-    const label = cohortOf(unit)
+    // The members of a cohort differ only in their seed and share a line.
+    const label = cohortLabel(unit.label)
     const group = groups.get(`${unit.plugin.stage} ${label}`) ?? {
       label,
       stage: unit.plugin.stage,
@@ -30,13 +29,22 @@ export const planLines = (name: string, plan: Plan, width: number): readonly str
   }
   const ordered = [...groups.values()].sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage))
   const states = unitStates(plan)
+  const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
   const are = (units: readonly Unit[], state: UnitState) => units.filter((unit) => states.get(unit) === state)
   const rows = ordered.map(({ label, stage, units }) => {
     const run = [...are(units, "to do"), ...are(units, "replayed")]
-    const flops = run.reduce((sum, unit) => sum + unit.cost.flops, 0)
-    return [stage, label, String(units.length), stateOf(units, states), flops === 0 ? "" : formatFlops(flops)]
+    const flops = run.reduce((sum, unit) => sum + (replays.get(unit) ?? unit.cost).flops, 0)
+    const arithmetic = flops === 0 ? "" : formatFlops(flops)
+    return [
+      stage,
+      label,
+      String(units.length),
+      stateOf(units, states),
+      arithmetic,
+      whyOf(units, plan.reasons),
+    ]
   })
-  const table = columns([["stage", "units", "", "state", "arithmetic"], ...rows], 1, width)
+  const table = columns([["stage", "units", "", "state", "arithmetic", "why"], ...rows], 1, width)
   const { estimate } = plan
   const basis = estimate.measured ? "measured on finished units" : "assumed"
   return [
@@ -55,7 +63,7 @@ const words: Readonly<Record<UnitState, string>> = {
   done: "done",
   diverged: "diverged",
   "to do": "to do",
-  replayed: "replayed for its probes",
+  replayed: "replayed",
   absent: "not needed",
 }
 
@@ -65,6 +73,15 @@ const stateOf = (units: readonly Unit[], states: ReadonlyMap<Unit, UnitState>): 
     .filter(([count]) => count > 0)
     .map(([count, word]) => (units.length === 1 ? word : `${count} ${word}`))
     .join(", ")
+
+/** The reasons of the units of a line; with counts unless all have the same. */
+const whyOf = (units: readonly Unit[], reasons: Plan["reasons"]): string => {
+  const given = units.flatMap(({ key }) => reasons.get(key) ?? [])
+  const kinds = [...Map.groupBy(given, (reason) => reason)]
+  return kinds.length === 1 && given.length === units.length
+    ? given[0]!
+    : kinds.map(([reason, { length }]) => `${reason} (${length})`).join(", ")
+}
 
 const { displayWidth } = CliOutput
 

@@ -1,9 +1,10 @@
 /** Runs a plan: each job starts as soon as its inputs are ready; a failure is data, and the other jobs continue. */
 import { Deferred, Effect } from "effect"
-import type { Unit } from "./graph.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
 import { type Job, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
 import type { JobProgress, JobRunner } from "./processes.ts"
+import { Store } from "./store.ts"
+import type { Unit } from "./unit.ts"
 
 /** What happens while a plan runs. */
 export type Event =
@@ -40,6 +41,7 @@ export const execute = Effect.fn("execute")(function* (
   runner: JobRunner,
   onEvent: (event: Event) => Effect.Effect<void>,
 ) {
+  const store = yield* Store
   const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
   const pending = new Map<string, Deferred.Deferred<UnitOutcome>>()
   for (const job of plan.jobs)
@@ -74,7 +76,13 @@ export const execute = Effect.fn("execute")(function* (
             const reason = `not started: it needs the output of ${units.get(cause)!.label}`
             return { key, status: "failed", reason, without: cause }
           })
-    for (const outcome of outcomes) yield* Deferred.succeed(pending.get(outcome.key)!, outcome)
+    for (const outcome of outcomes) {
+      if (outcome.status === "failed" && outcome.without === undefined) {
+        // A plan that cannot say so later is no reason to lose the failure itself.
+        yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
+      }
+      yield* Deferred.succeed(pending.get(outcome.key)!, outcome)
+    }
     yield* onEvent({ type: "ended", job, outcomes })
   })
   yield* Effect.forEach(plan.jobs, perform, { concurrency: "unbounded", discard: true })

@@ -4,50 +4,22 @@
  */
 import { Effect } from "effect"
 import { componentsIn } from "../api/component.ts"
-import type { Cost } from "../api/cost.ts"
-import { describeLabels, type Targets } from "../api/pipeline.ts"
-import type { AnyPlugin, Cohort, Labels, Node } from "../api/plugin.ts"
+import type { Targets } from "../api/pipeline.ts"
+import type { AnyPlugin, Cohort, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { FileError } from "../io/files.ts"
-import { shortNumber } from "../io/format.ts"
 import { contentDigest, LargeFileReading } from "./content-digest.ts"
 import { type Computing, type KeyParts, keyOf } from "./key.ts"
+import { type LabelledUnit, labelsOf, type Membership } from "./label.ts"
 import { type Sources, sourcesOf } from "./source-digest.ts"
+import { type Unit, type UnitInput, unitsOf } from "./unit.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
-
-/** Cohorts of units, artifacts or estimates. */
-export type CohortsOf<T> = readonly {
-  readonly labels: Labels
-  readonly members: readonly { readonly seed: number; readonly value: T }[]
-}[]
-
-export type UnitInput = { readonly one: Unit } | { readonly cohorts: CohortsOf<Unit> }
-
-export interface Unit {
-  /** The digest of `parts`. */
-  readonly key: string
-  readonly parts: KeyParts
-  readonly plugin: AnyPlugin
-  readonly options: Readonly<Record<string, unknown>>
-  readonly inputs: Readonly<Record<string, UnitInput>>
-  /** The run that a probe watches: it observes during training, in the run's process. */
-  readonly watched: Unit | null
-  /** For people: the plugin's name, with the cohort and seed, or the options, that distinguish it from others. */
-  readonly label: string
-  /** What is known about the artifact before it is made. */
-  readonly estimate: unknown
-  readonly cost: Cost
-}
 
 /** The units that the targets need, each after its inputs. */
 export interface Graph {
   readonly units: readonly Unit[]
   readonly targets: Readonly<Record<string, readonly Unit[]>>
 }
-
-/** All units of one input. */
-export const unitsOf = (input: UnitInput): readonly Unit[] =>
-  "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))
 
 /**
  * Turns a pipeline's targets into units, which `computing` will compute.
@@ -59,17 +31,17 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
     const problems = new Set<string>()
     const byNode = new Map<Node, Unit>()
     const byName = new Map<string, AnyPlugin>()
-    const units = new Map<string, Unit>()
+    const units = new Map<string, Labelled>()
 
     const resolveInput = (input: Node | readonly Cohort[]): UnitInput =>
       "plugin" in input
-        ? { one: resolve(input, undefined) }
+        ? { one: resolve(input) }
         : {
             cohorts: input.map(({ labels, members }) => ({
               labels,
               members: members.map(({ seed, node }) => ({
                 seed,
-                value: resolve(node, `${describeLabels(labels)} seed=${seed}`),
+                value: resolve(node, { labels, seed }),
               })),
             })),
           }
@@ -84,7 +56,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       if (problems.size > 0) return noEstimate
       try {
         const estimate = body()
-        for (const [part, value] of Object.entries(estimate.cost)) {
+        for (const [part, value] of Object.entries<number>({ ...estimate.cost })) {
           if (Number.isFinite(value) && value >= 0) continue
           // A pipeline file is not type-checked: a probe may have been given something else than a run.
           const given =
@@ -131,9 +103,13 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       }
     }
 
-    const resolve = (node: Node, member: string | undefined): Unit => {
-      const known = byNode.get(node)
-      if (known !== undefined) return known
+    const resolve = (node: Node, member?: Membership): Unit => {
+      const known = byNode.get(node) ?? made(node)
+      if (member !== undefined) units.get(known.key)!.memberships.push(member)
+      return known
+    }
+
+    const made = (node: Node): Unit => {
       const { plugin, options } = node
       const namesake = byName.get(plugin.name) ?? plugin
       byName.set(plugin.name, plugin)
@@ -164,15 +140,28 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
         backend: plugin.usesBackend ? computing : null,
       }
       const key = keyOf(parts)
-      const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
-      const { artifact: estimate, cost } = estimated(
-        () => estimateOf(plugin, options, inputs, watched),
-        plugin,
-        watched,
-      )
-      const unit = units.get(key) ?? { key, parts, plugin, options, inputs, watched, label, estimate, cost }
+      const {
+        artifact: estimate,
+        cost,
+        replay,
+      } = estimated(() => estimateOf(plugin, options, inputs, watched), plugin, watched)
+      if (!units.has(key)) {
+        const unit = {
+          key,
+          parts,
+          plugin,
+          options,
+          inputs,
+          watched,
+          label: plugin.name,
+          estimate,
+          cost,
+          replay,
+        }
+        units.set(key, { unit, given: node.given, memberships: [] })
+      }
+      const { unit } = units.get(key)!
       byNode.set(node, unit)
-      units.set(key, unit)
       return unit
     }
 
@@ -184,10 +173,21 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
         return []
       }),
     )
-    return problems.size > 0
-      ? Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
-      : Effect.succeed({ units: [...units.values()], targets: resolved })
+    if (problems.size > 0) {
+      return Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
+    }
+    const all = [...units.values()]
+    const labels = labelsOf(all)
+    // Only the whole graph tells which label distinguishes a unit from the others.
+    for (const { unit } of all) unit.label = labels.get(unit)!
+    return Effect.succeed({ units: all.map(({ unit }) => unit), targets: resolved })
   })
+
+/** A unit while its graph is built. */
+interface Labelled extends LabelledUnit {
+  readonly unit: Unit & { label: string }
+  readonly memberships: Membership[]
+}
 
 const missingInputs = ({ plugin, inputs }: Node): readonly string[] =>
   [
@@ -196,15 +196,6 @@ const missingInputs = ({ plugin, inputs }: Node): readonly string[] =>
   ]
     .filter((name) => inputs[name] === undefined)
     .map((name) => `${name} must be given, but nothing is wired to it`)
-
-/** Those options of a pipeline file that are short, such as `dropout=0.3`. */
-const describeGiven = (given: Readonly<Record<string, unknown>>): string =>
-  Object.entries(given)
-    .filter(
-      ([, value]) => ["string", "number", "boolean"].includes(typeof value) && String(value).length <= 40,
-    )
-    .map(([name, value]) => `${name}=${typeof value === "number" ? shortNumber(value) : value}`)
-    .join(" ")
 
 const keysOfInputs = (inputs: Readonly<Record<string, UnitInput>>): KeyParts["inputs"] =>
   Object.fromEntries(
@@ -226,14 +217,19 @@ const thrownAt = (cause: unknown): string => {
   return `${cause.name}: ${cause.message}${at === undefined ? "" : ` (${at.trim()})`}`
 }
 
-const noEstimate = { artifact: undefined, cost: { flops: 0, memory: 0, disk: 0, scratch: 0 } }
+const noEstimate: Estimated = {
+  artifact: undefined,
+  cost: { flops: 0, memory: 0, disk: 0, scratch: 0 },
+}
+
+type Estimated = ReturnType<AnyPlugin["estimate"]>
 
 const estimateOf = (
   plugin: AnyPlugin,
   options: unknown,
   inputs: Readonly<Record<string, UnitInput>>,
   watched: Unit | null,
-): { readonly artifact: unknown; readonly cost: Cost } => {
+): Estimated => {
   const estimates: Record<string, unknown> = {}
   for (const [name, input] of Object.entries(inputs)) {
     estimates[name] = "one" in input ? input.one.estimate : unitsOf(input).map((unit) => unit.estimate)

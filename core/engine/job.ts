@@ -9,9 +9,9 @@ import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
 import { FileError } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
-import { type CohortsOf, type Unit, unitsOf } from "./graph.ts"
 import type { Job } from "./plan.ts"
 import { Store } from "./store.ts"
+import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
 
 /** How a unit ended. */

@@ -23,7 +23,7 @@ export class PipelineFileError extends Data.TaggedError("PipelineFileError")<{
 }
 
 /** What `--out` holds beside the folder that a pipeline's reports go to, which has the pipeline's name. */
-const taken: readonly string[] = ["artifacts", "scratch", "lock"]
+const taken: readonly string[] = ["artifacts", "sources", "scratch", "lock"]
 
 const Definition = type({
   "+": "reject",

@@ -4,11 +4,16 @@
  */
 import { Effect } from "effect"
 import { type Cost, together } from "../api/cost.ts"
+import type { RunLength } from "../api/watch.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
-import { type Graph, type Unit, unitsOf } from "./graph.ts"
+import { plural } from "../io/format.ts"
+import type { Graph } from "./graph.ts"
 import { makespan, type Task } from "./makespan.ts"
-import { Store, type Stored } from "./store.ts"
+import type { Manifest } from "./manifest.ts"
+import { acceptedReason, reasonsOf } from "./reason.ts"
+import { type Entry, keysIn, recordOf, Store, type Stored } from "./store.ts"
+import { type Unit, unitsOf } from "./unit.ts"
 
 /** A job of one process: a unit, or a run together with the probes that watch it. */
 export interface Job {
@@ -16,6 +21,9 @@ export interface Job {
   /** Whether the unit's own artifact is wanted; if not, the run is only replayed for its observers. */
   readonly wanted: boolean
   readonly observers: readonly Unit[]
+  /** What `unit` itself costs here: if it is only replayed, up to the last step that an observer sees. */
+  readonly own: Cost
+  /** Of the unit and its observers. */
   readonly cost: Cost
 }
 
@@ -26,14 +34,16 @@ export interface Plan {
   readonly stored: ReadonlyMap<string, Stored>
   /** Each job after those whose output it takes. */
   readonly jobs: readonly Job[]
+  /** Why units are made or replayed, and that others were accepted; by key. */
+  readonly reasons: ReadonlyMap<string, string>
   readonly estimate: PlanEstimate
 }
 
 export interface PlanEstimate {
   readonly flops: number
-  /** Floating-point operations per second that one process is expected to reach. */
+  /** Floating-point operations per second that one process is expected to reach, on average over the jobs. */
   readonly flopsPerSecond: number
-  /** Whether `flopsPerSecond` was measured on finished units of this store, rather than assumed for the backend. */
+  /** Whether `flopsPerSecond` comes from finished units of this store, rather than being assumed for the backend. */
   readonly measured: boolean
   /** How many jobs run in parallel. */
   readonly processes: number
@@ -45,12 +55,35 @@ export interface PlanEstimate {
   readonly scratch: number
 }
 
-export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]): Job => ({
-  unit,
-  wanted,
-  observers,
-  cost: together([unit, ...observers].map(({ cost }) => cost)),
-})
+export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]): Job => {
+  const own = wanted ? unit.cost : replayCost(unit, observers)
+  return { unit, wanted, observers, own, cost: together([own, ...observers.map(({ cost }) => cost)]) }
+}
+
+/** A run that is replayed for its observers stops after the last of their steps, and nothing of it is kept. */
+const replayCost = ({ cost, replay }: Unit, observers: readonly Unit[]): Cost => {
+  if (replay === undefined) return { ...cost, disk: 0 }
+  const { length, flopsPerStep } = replay
+  const steps = Math.max(0, ...observers.map((observer) => lastStep(observer, length)))
+  return { ...cost, flops: Math.min(cost.flops, steps * flopsPerStep), disk: 0 }
+}
+
+const lastStep = ({ plugin, options }: Unit, length: RunLength): number => {
+  const probe = plugin.probe as unknown as OpenProbe
+  if (probe.finish !== undefined) return length.steps
+  try {
+    return Math.min(length.steps, Math.max(...probe.steps(options, length)))
+  } catch {
+    // The probe will fail when the run starts, and says why then.
+    return length.steps
+  }
+}
+
+/** A probe without its types: the nodes of the graph were typed. */
+interface OpenProbe {
+  readonly steps: (options: unknown, run: RunLength) => Iterable<number>
+  readonly finish?: unknown
+}
 
 /** The units that a job makes. */
 const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
@@ -78,27 +111,40 @@ export const keysTakenBy = (job: Job): readonly string[] =>
   Object.values(job.unit.inputs).flatMap((input) => unitsOf(input).map((unit) => unit.key))
 
 /**
- * Makes the plan. Reads only manifests and divergences from the store.
+ * Makes the plan. Reads only manifests, divergences and failures from the store: those of the graph's units, and all of
+ * the plugins that have something to do.
  *
- * @throws FileError if one of them cannot be read
+ * @param adopted what the plan assumes to be in the store besides what it has
+ * @throws FileError if one of the graph's own cannot be read
  */
 export const planOf = Effect.fn("planOf")(function* (
   graph: Graph,
   settings: EstimateSettings,
+  adopted: ReadonlyMap<string, Stored> = new Map(),
 ): Effect.fn.Return<Plan, FileError | InvalidInput, Store> {
   const store = yield* Store
-  const entries = yield* Effect.forEach(
-    graph.units,
-    (unit) => Effect.map(store.stored(unit), (stored) => [unit.key, stored] as const),
-    { concurrency: 16 },
+  const found = new Map<string, Stored>(
+    yield* Effect.forEach(
+      graph.units,
+      Effect.fnUntraced(function* (unit) {
+        return [unit.key, adopted.get(unit.key) ?? (yield* store.stored(unit))] as const
+      }),
+      { concurrency: 16 },
+    ),
   )
-  const found = new Map<string, Stored>(entries)
-  const stored = new Map(entries.map(([key, entry]) => [key, isCurrent(entry, found) ? entry : absent]))
+  const stored = new Map([...found].map(([key, entry]) => [key, isCurrent(entry, found) ? entry : absent]))
   const jobs = jobsOf(graph, stored)
-  return { graph, backend: settings.backend, stored, jobs, estimate: planEstimate(jobs, stored, settings) }
+  const plugins = new Set(
+    jobs.flatMap(({ unit, observers }) => [unit, ...observers]).map(({ plugin }) => plugin.name),
+  )
+  const entries = yield* store.entries(plugins)
+  const reasons = reasonsIn(graph, jobs, found, stored, entries)
+  const manifests = [...[...stored.values()].flatMap(manifestOf), ...entries.flatMap(manifestOfEntry)]
+  const estimate = planEstimate(jobs, manifests, settings)
+  return { graph, backend: settings.backend, stored, jobs, reasons, estimate }
 })
 
-interface EstimateSettings {
+export interface EstimateSettings {
   readonly backend: string
   /** What each of this many processes can be expected to reach on the backend. */
   readonly flopsPerSecond: (processes: number) => number
@@ -108,9 +154,51 @@ interface EstimateSettings {
 
 const absent: Stored = { status: "absent" }
 
+const manifestOf = (stored: Stored): readonly Manifest[] =>
+  stored.status === "done" ? [stored.manifest] : []
+const manifestOfEntry = ({ record }: Entry): readonly Manifest[] => ("files" in record ? [record] : [])
+
 /** A report made without some runs stays valid only if those have diverged; failed runs are tried again. */
 const isCurrent = (entry: Stored, found: ReadonlyMap<string, Stored>): boolean =>
-  entry.status !== "done" || entry.manifest.missing.every((key) => found.get(key)?.status === "diverged")
+  lackedBy(entry, found).length === 0
+
+/** The keys of what an artifact was made without, and which was not missing because it diverged. */
+const lackedBy = (entry: Stored, found: ReadonlyMap<string, Stored>): readonly string[] =>
+  entry.status === "done" ? entry.manifest.missing.filter((key) => found.get(key)?.status !== "diverged") : []
+
+const reasonsIn = (
+  graph: Graph,
+  jobs: readonly Job[],
+  found: ReadonlyMap<string, Stored>,
+  stored: ReadonlyMap<string, Stored>,
+  entries: readonly Entry[],
+): ReadonlyMap<string, string> => {
+  const busy = jobs.flatMap(({ unit, observers }) => [unit, ...observers])
+  const missing = new Set(busy.filter(({ key }) => found.get(key)!.status === "absent"))
+  const changes = reasonsOf(graph.units, missing, ({ key }) => keysIn(found.get(key)!), entries)
+  const reasons = new Map([...changes].map(([{ key }, reason]) => [key, reason]))
+  for (const { key, parts } of graph.units) {
+    const state = found.get(key)!
+    if (state.status === "absent" && state.failed !== undefined) reasons.set(key, "failed before")
+    const lacked = lackedBy(state, found)
+    if (lacked.length > 0) {
+      const now = lacked.filter((each) => found.get(each)?.status === "done").length
+      reasons.set(key, `lacked ${plural(lacked.length, "result")} ${now > 0 ? "now there" : "tried again"}`)
+    }
+    const accepted = recordOf(stored.get(key)!)?.accepted?.at(-1)
+    if (accepted !== undefined) reasons.set(key, acceptedReason(accepted.changed, parts))
+  }
+  for (const { unit, wanted } of jobs) if (!wanted) reasons.set(unit.key, replayed)
+  return reasons
+}
+
+const replayed = "new probes watch it"
+
+/** How many jobs there are for each reason, the most frequent first. */
+export const reasonCounts = ({ jobs, reasons }: Plan): readonly (readonly [reason: string, jobs: number])[] =>
+  [...Map.groupBy(jobs, ({ unit }) => reasons.get(unit.key)!)]
+    .map(([reason, { length }]) => [reason, length] as const)
+    .sort(([, a], [, b]) => b - a)
 
 const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job[] => {
   const needed = new Set<Unit>()
@@ -121,49 +209,87 @@ const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job
   }
   for (const units of Object.values(graph.targets)) units.forEach(need)
 
+  return jobsThatMake(graph, needed)
+}
+
+/** The jobs that make these units, each after those whose output it takes. */
+export const jobsThatMake = (graph: Graph, wanted: ReadonlySet<Unit>): readonly Job[] => {
   const observers = Map.groupBy(
-    [...needed].filter((unit) => unit.watched !== null),
+    [...wanted].filter((unit) => unit.watched !== null),
     (unit) => unit.watched,
   )
   return graph.units
-    .filter((unit) => unit.watched === null && (needed.has(unit) || observers.has(unit)))
-    .map((unit) => jobFor(unit, needed.has(unit), observers.get(unit) ?? []))
+    .filter((unit) => unit.watched === null && (wanted.has(unit) || observers.has(unit)))
+    .map((unit) => jobFor(unit, wanted.has(unit), observers.get(unit) ?? []))
 }
+
+/** A shorter unit's time says more about starting than about computing, s. */
+const shortestTimed = 0.1
+/** The speed of a plugin is the median of this many of its newest artifacts. */
+const timed = 15
+
+const medianOf = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
+
+/**
+ * The measured operations per second of plugins on a backend, whatever has been edited since. A plugin that was never
+ * timed has the median of the others. A median, since a busy machine slows some units down.
+ *
+ * @returns undefined if none was timed
+ */
+export const measuredSpeeds = (
+  manifests: readonly Manifest[],
+  backend: string,
+): ((plugin: string) => number) | undefined => {
+  const usable = new Map(
+    manifests
+      .filter((each) => each.backend === backend && each.flops > 0 && each.seconds > shortestTimed)
+      .map((manifest) => [manifest.key, manifest]),
+  )
+  const speeds = new Map<string, number>()
+  for (const [plugin, all] of Map.groupBy(usable.values(), (manifest) => manifest.plugin)) {
+    const newest = all.sort((a, b) => (a.made > b.made ? -1 : 1)).slice(0, timed)
+    speeds.set(plugin, medianOf(newest.map(({ flops, seconds }) => flops / seconds)))
+  }
+  if (speeds.size === 0) return undefined
+  const typical = medianOf([...speeds.values()])
+  return (plugin) => speeds.get(plugin) ?? typical
+}
+
+/** The seconds that a job takes in one process. */
+export const jobSeconds = ({ unit, own, observers }: Job, speedOf: (plugin: string) => number): number =>
+  observers.reduce(
+    (seconds, { plugin, cost }) => seconds + cost.flops / speedOf(plugin.name),
+    own.flops / speedOf(unit.plugin.name),
+  )
 
 const planEstimate = (
   jobs: readonly Job[],
-  stored: ReadonlyMap<string, Stored>,
+  manifests: readonly Manifest[],
   { backend, flopsPerSecond: known, processes: most }: EstimateSettings,
 ): PlanEstimate => {
   const processes = Math.max(1, Math.min(most, jobs.length))
-  const timed = [...stored.values()].flatMap((entry) =>
-    entry.status === "done" && entry.manifest.backend === backend && entry.manifest.seconds > 1
-      ? [entry.manifest]
-      : [],
-  )
-  const measuredSeconds = timed.reduce((sum, { seconds }) => sum + seconds, 0)
-  const measuredFlops = timed.reduce((sum, { flops }) => sum + flops, 0)
-  const measured = measuredSeconds > 0 && measuredFlops > 0
-  const flopsPerSecond = measured ? measuredFlops / measuredSeconds : known(processes)
-
+  const measured = measuredSpeeds(manifests, backend)
+  const assumed = known(processes)
+  const seconds = jobs.map((job) => jobSeconds(job, measured ?? (() => assumed)))
   const sum = (part: (cost: Cost) => number) => jobs.reduce((total, job) => total + part(job.cost), 0)
   const largest = (part: (cost: Cost) => number) => Math.max(0, ...jobs.map((job) => part(job.cost)))
+  const flops = sum((cost) => cost.flops)
   return {
-    flops: sum((cost) => cost.flops),
-    flopsPerSecond,
-    measured,
+    flops,
+    flopsPerSecond: flops === 0 ? (measured?.("") ?? assumed) : flops / seconds.reduce((a, b) => a + b, 0),
+    measured: measured !== undefined,
     processes,
-    seconds: makespan(tasksOf(jobs, flopsPerSecond), processes),
+    seconds: makespan(tasksOf(jobs, seconds), processes),
     memory: largest((cost) => cost.memory) * processes,
     disk: sum((cost) => cost.disk),
     scratch: largest((cost) => cost.scratch) * processes,
   }
 }
 
-const tasksOf = (jobs: readonly Job[], flopsPerSecond: number): readonly Task[] => {
+const tasksOf = (jobs: readonly Job[], seconds: readonly number[]): readonly Task[] => {
   const makers = new Map(jobs.flatMap((job, index) => keysGivenBy(job).map((key) => [key, index] as const)))
-  return jobs.map((job) => ({
-    seconds: job.cost.flops / flopsPerSecond,
+  return jobs.map((job, index) => ({
+    seconds: seconds[index]!,
     after: [...new Set(keysTakenBy(job).flatMap((key) => makers.get(key) ?? []))],
   }))
 }

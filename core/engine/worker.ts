@@ -12,7 +12,6 @@ import { Progress } from "../api/progress.ts"
 import { canonicalJson } from "../io/digest.ts"
 import { type Backend, type ComputeSettings, startBackend } from "../tensor/backend.ts"
 import { backendNamed } from "./discover.ts"
-import type { Unit } from "./graph.ts"
 import { type Missing, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
@@ -20,6 +19,7 @@ import { type Reply, Request } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
 import { forgetSources } from "./source-digest.ts"
 import { Store } from "./store.ts"
+import type { Unit } from "./unit.ts"
 
 const say = (reply: Reply): void => {
   process.stdout.write(`${JSON.stringify(reply)}\n`)

@@ -187,6 +187,10 @@ export const classification = plugin({
         intermediate,
         heads: checkpoint.heads,
       },
+      replay: {
+        length: { steps, warmupSteps },
+        flopsPerStep: trainingFlops(config, outputHeads, workload(batchSize)),
+      },
       cost: cost({
         flops:
           options.epochs * trainingFlops(config, outputHeads, workload(data.train)) +

@@ -85,7 +85,7 @@ describe("--plan", () => {
     const { code, stdout, stderr } = await command(sample(out, [], ["--plan"]))
     expect([code, stderr]).toEqual([0, ""])
     expect(stdout).toContain("sample: 10 units, 10 to do in 6 jobs")
-    expect(stdout).toMatch(/finetune +sample-walk lr=2 +2 +2 to do +10\.0 MFLOP\n/)
+    expect(stdout).toMatch(/finetune +sample-walk lr=2 +2 +2 to do +10\.0 MFLOP +never made\n/)
     expect(existsSync(out)).toBe(false)
   })
 
@@ -111,8 +111,8 @@ describe("--plan", () => {
     const { stdout } = await command(sample(out, ["seeds=1", "observe=2"], ["--plan"]))
     const rows = stdout.split("\n").map((line) => line.split(/ {2,}/))
     expect(rows.filter(([stage]) => stage === "finetune")).toEqual([
-      ["finetune", "sample-walk lr=1", "1", "replayed for its probes", "5.0 MFLOP"],
-      ["finetune", "sample-walk lr=2", "1", "replayed for its probes", "5.0 MFLOP"],
+      ["finetune", "sample-walk lr=1", "1", "replayed", "2.0 MFLOP", "new probes watch it"],
+      ["finetune", "sample-walk lr=2", "1", "replayed", "2.0 MFLOP", "new probes watch it"],
     ])
     expect(rows[0]).toEqual(["sample: 6 units, 3 to do in 3 jobs"])
   }, 10_000)
@@ -278,7 +278,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
     "taken.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
 export default { name: "artifacts", summary: "x", parameters: type({}), build: () => null }`,
-      "name must be another name than artifacts, scratch, lock",
+      "name must be another name than artifacts, sources, scratch, lock",
     ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const

@@ -109,6 +109,7 @@ export const walk = plugin({
   estimate: (_options, { data }) => ({
     artifact: data,
     cost: cost({ flops: data.count * 1e6, memory: 1e6 }),
+    replay: { length: { steps: data.count, warmupSteps: 0 }, flopsPerStep: 1e6 },
   }),
   run,
 })

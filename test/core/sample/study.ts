@@ -4,8 +4,9 @@ import { Effect, Layer } from "effect"
 import { Progress } from "../../../core/api/progress.ts"
 import { type Event, execute } from "../../../core/engine/execute.ts"
 import { runJob } from "../../../core/engine/job.ts"
+import type { Computing } from "../../../core/engine/key.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
-import { type Plan, planOf } from "../../../core/engine/plan.ts"
+import { type EstimateSettings, type Plan, planOf } from "../../../core/engine/plan.ts"
 import type { JobRunner } from "../../../core/engine/processes.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store.ts"
@@ -14,13 +15,22 @@ export const sampleFile = fileURLToPath(new URL("pipeline.ts", import.meta.url))
 
 const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
 
-export const planSample = Effect.fnUntraced(function* (...settings: readonly string[]) {
+const cpu: Computing = { arithmetic: "cpu", sources: {}, packages: {} }
+
+/** Plans the sample pipeline as if `computing` were the backend: of its units, the probes compute on it. */
+export const planSampleOn = Effect.fnUntraced(function* (
+  computing: Computing,
+  settings: readonly string[] = [],
+) {
   const definition = yield* loadPipeline(sampleFile)
   const parameters = yield* pipelineParameters(definition, settings)
-  const computing = { arithmetic: "cpu", sources: {}, packages: {} }
   const graph = yield* openPipeline(sampleFile, definition, parameters, computing)
-  return yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 })
+  return yield* planOf(graph, { ...estimating, backend: computing.arithmetic })
 })
+
+export const estimating: EstimateSettings = { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 }
+
+export const planSample = (...settings: readonly string[]) => planSampleOn(cpu, settings)
 
 export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[] = []) {
   const store = yield* Store

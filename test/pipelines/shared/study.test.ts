@@ -3,9 +3,11 @@ import { Effect } from "effect"
 import { describeLabels, type Targets } from "../../../core/api/pipeline.ts"
 import type { Cohort } from "../../../core/api/plugin.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
+import { computingOf } from "../../../core/engine/key.ts"
 import paper from "../../../pipelines/paper.ts"
 import quickstart from "../../../pipelines/quickstart.ts"
 import { study } from "../../../pipelines/shared/study.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
 import { toyCorpus } from "../../../plugins/data/toy-corpus.ts"
 import { toyEntailment } from "../../../plugins/data/toy-entailment.ts"
 import { toyVocabulary } from "../../../plugins/data/toy-vocabulary.ts"
@@ -114,7 +116,7 @@ describe("a pipeline of one's own", () => {
       observations: observations.watched.norms,
     })
     const keysOf = async (targets: Targets) =>
-      (await Effect.runPromise(graphOf(targets, "wasm"))).units.map(({ key }) => key)
+      (await Effect.runPromise(graphOf(targets, computingOf(cpu, "fp32")))).units.map(({ key }) => key)
     const [own, extended] = [await keysOf({ report }), await keysOf({ report, norms })]
     // Two probes and a chart are added, and nothing that was there changes.
     expect(extended).toHaveLength(own.length + 3)

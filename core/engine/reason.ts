@@ -1,0 +1,299 @@
+/**
+ * Why a unit is not in the store: how its key differs from that of the entry that it is likely to replace.
+ *
+ * The entry is the one that had the same label and options or, if none had, that differs least, provided that what it
+ * was made from is the predecessor of what the unit takes, and that no other unit of the plan is closer to it. So a
+ * value that is added to a grid has never been made, and one that replaces another was changed. Another seed is another
+ * sample, never a change.
+ */
+import { basename } from "node:path"
+import { canonicalJson } from "../io/digest.ts"
+import type { KeyParts } from "./key.ts"
+import { optionValues } from "./label.ts"
+import type { Entry } from "./store.ts"
+import { type Unit, unitsOf } from "./unit.ts"
+
+export const neverMade = "never made"
+
+/** What two keys do not have in common. The lists have names: of options, files, inputs and so on. */
+interface Difference {
+  readonly version: boolean
+  readonly options: readonly string[]
+  readonly read: readonly string[]
+  readonly sources: readonly string[]
+  readonly packages: readonly string[]
+  readonly arithmetic: boolean
+  readonly inputs: readonly string[]
+}
+
+type Table = Readonly<Record<string, unknown>>
+
+/** The names under which two tables differ. */
+export const differing = (a: Table, b: Table): readonly string[] =>
+  a === b
+    ? []
+    : [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(
+        (name) => a[name] !== b[name] && canonicalJson(a[name] ?? null) !== canonicalJson(b[name] ?? null),
+      )
+
+/** Options as single values by path, remembered: each is compared with many others. */
+const flattened = new WeakMap<object, ReadonlyMap<string, string>>()
+const optionsOf = ({ options }: KeyParts): ReadonlyMap<string, string> => {
+  const known = flattened.get(options as object)
+  if (known !== undefined) return known
+  const values = optionValues(options)
+  flattened.set(options as object, values)
+  return values
+}
+
+const differingOptions = (a: KeyParts, b: KeyParts): readonly string[] => {
+  const [before, now] = [optionsOf(a), optionsOf(b)]
+  return [...new Set([...now.keys(), ...before.keys()])].filter((name) => before.get(name) !== now.get(name))
+}
+
+/** Paths of today whose content is not what the unit read before; as in the key, the paths themselves do not count. */
+const differingFiles = (before: KeyParts["read"], now: KeyParts["read"]): readonly string[] => {
+  const contents = Object.values(before)
+  const paths = Object.keys(now)
+  return paths.length === contents.length
+    ? paths.filter((path, index) => now[path] !== contents[index])
+    : differing(before, now)
+}
+
+/** The parts of two keys that differ. If the arithmetic differs, so does the code that computes it: it counts once. */
+const differenceOf = (before: KeyParts, now: KeyParts): Difference => {
+  const arithmetic = before.backend?.arithmetic !== now.backend?.arithmetic
+  const backends = (part: "sources" | "packages") =>
+    arithmetic ? [] : differing(before.backend?.[part] ?? {}, now.backend?.[part] ?? {})
+  return {
+    version: before.plugin.version !== now.plugin.version,
+    options: differingOptions(before, now),
+    read: differingFiles(before.read, now.read),
+    sources: [...new Set([...differing(before.sources, now.sources), ...backends("sources")])],
+    packages: [...new Set([...differing(before.packages, now.packages), ...backends("packages")])],
+    arithmetic,
+    inputs: [...differing(before.inputs, now.inputs), ...(before.watched === now.watched ? [] : ["watched"])],
+  }
+}
+
+/** How many parts differ. The sources of a unit count once: one edit may change many. */
+const distance = (before: KeyParts, now: KeyParts): number => {
+  const { version, options, read, sources, packages, arithmetic, inputs } = differenceOf(before, now)
+  return (
+    options.length +
+    inputs.length +
+    [version, read.length > 0, sources.length > 0, packages.length > 0, arithmetic].filter(Boolean).length
+  )
+}
+
+/** Longer values of options are cut off. */
+const longestValue = 30
+
+const andMore = ([first, ...others]: readonly string[], text: (name: string) => string): string =>
+  `${text(first!)}${others.length === 0 ? "" : ` and ${others.length} more`}`
+
+const short = (value: string | undefined): string =>
+  value === undefined ? "unset" : value.length <= longestValue ? value : `${value.slice(0, longestValue)}…`
+
+/** Arithmetic is a backend, and a precision unless that is the default: see `arithmeticOf`. */
+const arithmeticReason = (before: string | undefined, now: string | undefined): string => {
+  const [a, b] = [before, now].map((arithmetic) => {
+    const [backend = "none", precision = "fp32"] = arithmetic?.split(" ") ?? []
+    return { backend, precision }
+  })
+  return a!.backend === b!.backend
+    ? `precision ${a!.precision} → ${b!.precision}`
+    : `backend ${a!.backend} → ${b!.backend}`
+}
+
+/** The shortest end of a path that no other has: `fisher/rank.ts`. */
+const shortPath = (path: string, all: readonly string[]): string => {
+  const parts = path.split("/")
+  for (let from = parts.length - 1; from > 0; from--) {
+    const end = parts.slice(from).join("/")
+    if (all.every((other) => other === path || !other.endsWith(`/${end}`))) return end
+  }
+  return path
+}
+
+/** Versions as `packages.ts` gives them: `2.2.9 (dependencies 7489568e69c8)`. */
+const packageReason = (name: string, before = "none", now = "none"): string => {
+  const [a, b] = [before, now].map((version) => version.split(" ")[0])
+  return a === b ? `dependencies of ${name} changed` : `package ${name} ${a} → ${b}`
+}
+
+const sourceReason = (before: Table, now: Table) => (path: string) => {
+  const how = before[path] === undefined ? "added" : now[path] === undefined ? "removed" : "changed"
+  return `source ${shortPath(path, Object.keys(now))} ${how}`
+}
+
+/** That a unit was accepted after changes of these sources and packages. */
+export const acceptedReason = (changed: readonly string[], { backend, sources }: KeyParts): string =>
+  changed.length === 0
+    ? "accepted with its inputs"
+    : andMore(
+        changed,
+        (name) => `accepted ${shortPath(name, Object.keys({ ...backend?.sources, ...sources }))}`,
+      )
+
+/** The change that made a unit's key: what is the unit's own before what it takes. */
+const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean): string => {
+  const now = unit.parts
+  const { version, options, read, sources, packages, arithmetic, inputs } = differenceOf(before, now)
+  if (options.length > 0) {
+    const [a, b] = [optionsOf(before), optionsOf(now)]
+    return andMore(options, (name) => `option ${name} ${short(a.get(name))} → ${short(b.get(name))}`)
+  }
+  if (read.length > 0) return andMore(read, (path) => `file ${basename(path)} changed`)
+  if (sources.length > 0) {
+    const tables = [before, now].map(({ backend, sources }) => ({ ...backend?.sources, ...sources }))
+    return andMore(sources, sourceReason(tables[0]!, tables[1]!))
+  }
+  if (version) return `version ${before.plugin.version} → ${now.plugin.version}`
+  if (packages.length > 0) {
+    const [a, b] = [before, now].map(({ backend, packages }) => ({ ...backend?.packages, ...packages }))
+    return andMore(packages, (name) => packageReason(name, a![name], b![name]))
+  }
+  if (arithmetic) return arithmeticReason(before.backend?.arithmetic, now.backend?.arithmetic)
+  const [input] = inputs
+  if (input === undefined) return neverMade
+  const name = input === "watched" ? unit.plugin.watches! : input
+  const given = input === "watched" ? [unit.watched!] : unit.inputs[input] && unitsOf(unit.inputs[input])
+  if (given === undefined) return `input ${name} removed`
+  const made = given.filter(isNew).length
+  if (made === 0) return `input ${name} changed`
+  return given.length === 1 ? `input ${name} is new` : `input ${name}: ${made} of ${given.length} are new`
+}
+
+/** Entries that differ in nothing but their age: made for the same label with the same options. */
+interface Generations {
+  readonly label: string
+  readonly seed: string
+  readonly options: string
+  readonly entries: readonly Entry[]
+  taken: boolean
+}
+
+const seedOf = (label: string, options: unknown): string => {
+  const own = (options as { readonly seed?: unknown }).seed
+  return / seed=(\S+)$/.exec(label)?.[1] ?? (own === undefined ? "" : String(own))
+}
+
+const separator = "\0"
+
+/** A unit with other labels, and more options than this that differ, is another unit rather than a changed one. */
+const mostChanges = 2
+
+/**
+ * The reasons for units that the store does not have.
+ *
+ * @param units all units of the graph, each after its inputs
+ * @param absent those of them to explain
+ * @param keysOf the keys that the store has for a unit: its own, if it is there, and those that it was accepted from
+ * @param entries of the plugins of the absent units, newest first
+ */
+export const reasonsOf = (
+  units: readonly Unit[],
+  absent: ReadonlySet<Unit>,
+  keysOf: (unit: Unit) => readonly string[],
+  entries: readonly Entry[],
+): ReadonlyMap<Unit, string> => {
+  const present = new Set(units.flatMap(keysOf))
+  const all = [
+    ...Map.groupBy(entries, ({ record: { plugin, label }, parts }) =>
+      [plugin, label, canonicalJson(parts.options)].join(separator),
+    ).values(),
+  ].map((same): Generations => {
+    const { label, options } = same[0]!.record
+    return {
+      label,
+      seed: seedOf(label, options),
+      options: canonicalJson(options),
+      entries: same,
+      taken: same.some(({ record: { key } }) => present.has(key)),
+    }
+  })
+  // If several are as close, those of a grid are paired in its order.
+  all.sort((a, b) => a.label.localeCompare(b.label, "en", { numeric: true }))
+  const byPlugin = Map.groupBy(all, ({ entries: [entry] }) => entry!.record.plugin)
+
+  /** The keys that units had before, as far as is known: the keys of what they replace. */
+  const earlier = new Map<Unit, ReadonlySet<string>>(units.map((unit) => [unit, new Set(keysOf(unit))]))
+  const earlierKeys = (generations: Generations) =>
+    new Set(generations.entries.map(({ record: { key } }) => key))
+  const succeeds = (unit: Unit, { parts: { inputs, watched } }: Entry): boolean =>
+    Object.entries(unit.inputs).every(([name, input]) => {
+      const key = inputs[name]
+      return "cohorts" in input || (typeof key === "string" && earlier.get(input.one)!.has(key))
+    }) &&
+    (unit.watched === null || (watched !== null && earlier.get(unit.watched)!.has(watched)))
+
+  const reasons = new Map<Unit, string>()
+  // What a unit takes has to be explained first, so that it is known what it replaces.
+  const layers = Map.groupBy(
+    units.filter((unit) => absent.has(unit)),
+    depthsOf(units),
+  )
+  for (const [, layer] of [...layers].sort(([a], [b]) => a - b)) {
+    for (const [plugin, wanted] of Map.groupBy(layer, (unit) => unit.plugin.name)) {
+      const known = byPlugin.get(plugin) ?? []
+      const open = new Map(
+        wanted.map((unit) => [
+          unit,
+          {
+            label: unit.label,
+            seed: seedOf(unit.label, unit.options),
+            options: canonicalJson(JSON.parse(canonicalJson(unit.options))),
+          },
+        ]),
+      )
+      type Told = Pick<Generations, "label" | "seed" | "options">
+      const match = (sameBy: (told: Told) => string, free: boolean, changes: number) => {
+        const candidates = Map.groupBy(known, sameBy)
+        for (const [unit, told] of open) {
+          let nearest: { generations: Generations; entry: Entry; distance: number } | undefined
+          for (const generations of candidates.get(sameBy(told)) ?? []) {
+            if (generations.taken) continue
+            for (const entry of generations.entries) {
+              if (free && !succeeds(unit, entry)) continue
+              if (changes < differingOptions(entry.parts, unit.parts).length) break
+              const away = distance(entry.parts, unit.parts)
+              if (nearest === undefined || away < nearest.distance)
+                nearest = { generations, entry, distance: away }
+            }
+          }
+          if (nearest === undefined) continue
+          nearest.generations.taken = true
+          open.delete(unit)
+          earlier.set(unit, earlierKeys(nearest.generations))
+          reasons.set(
+            unit,
+            reasonFrom(unit, nearest.entry.parts, (input) => absent.has(input)),
+          )
+        }
+      }
+      match(({ label, options }) => label + separator + options, false, 0)
+      match(({ seed, options }) => seed + separator + options, true, 0)
+      match(({ label }) => label, true, Number.POSITIVE_INFINITY)
+      match(({ seed }) => seed, true, mostChanges)
+      for (const unit of open.keys()) reasons.set(unit, neverMade)
+    }
+  }
+  return reasons
+}
+
+/** The number of units between a unit and the data that it starts from. */
+const depthsOf = (units: readonly Unit[]): ((unit: Unit) => number) => {
+  const depths = new Map<Unit, number>()
+  for (const unit of units) {
+    const needed = [
+      ...Object.values(unit.inputs).flatMap(unitsOf),
+      ...(unit.watched === null ? [] : [unit.watched]),
+    ]
+    depths.set(
+      unit,
+      needed.reduce((depth, input) => Math.max(depth, depths.get(input)! + 1), 0),
+    )
+  }
+  return (unit) => depths.get(unit)!
+}

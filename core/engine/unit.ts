@@ -1,0 +1,35 @@
+/** A unit of work: a plugin applied to options and inputs. */
+import type { Cost } from "../api/cost.ts"
+import type { AnyPlugin, Labels } from "../api/plugin.ts"
+import type { Replay } from "../api/watch.ts"
+import type { KeyParts } from "./key.ts"
+
+/** Cohorts of units, artifacts or estimates. */
+export type CohortsOf<T> = readonly {
+  readonly labels: Labels
+  readonly members: readonly { readonly seed: number; readonly value: T }[]
+}[]
+
+export type UnitInput = { readonly one: Unit } | { readonly cohorts: CohortsOf<Unit> }
+
+export interface Unit {
+  /** The digest of `parts`. */
+  readonly key: string
+  readonly parts: KeyParts
+  readonly plugin: AnyPlugin
+  readonly options: Readonly<Record<string, unknown>>
+  readonly inputs: Readonly<Record<string, UnitInput>>
+  /** The run that a probe watches: it observes during training, in the run's process. */
+  readonly watched: Unit | null
+  /** For people: the plugin's name, with the cohort and seed, or the options, that distinguish it from others. */
+  readonly label: string
+  /** What is known about the artifact before it is made. */
+  readonly estimate: unknown
+  readonly cost: Cost
+  /** What it costs to run it again for probes alone; undefined if its plugin does not say. */
+  readonly replay: Replay | undefined
+}
+
+/** All units of one input. */
+export const unitsOf = (input: UnitInput): readonly Unit[] =>
+  "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))

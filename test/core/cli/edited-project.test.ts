@@ -1,0 +1,86 @@
+/** What the command line does after an edit of a plugin, in a copy of the project. */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { copyProject } from "../../project-copy.ts"
+import { command, type Ended, start } from "./command-line.ts"
+
+let project: string
+beforeAll(async () => {
+  project = await copyProject()
+})
+afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+/** Steps that take long enough for a signal to arrive between them. */
+const settings = ["lr=1", "seeds=1,2", "count=40", "slow=20"].flatMap((setting) => ["--set", setting])
+const args = (...flags: readonly string[]) => [
+  "pipeline",
+  join(project, "test/core/sample/pipeline.ts"),
+  ...["--out", join(project, "out"), "--backend", "wasm"],
+  ...settings,
+  ...flags,
+]
+const run = (...flags: readonly string[]): Promise<Ended> => command(args(...flags), project)
+
+/** The states and reasons of the units that are not simply done, by line of the plan. */
+const planned = async (...flags: readonly string[]) => {
+  const { stdout } = await run("--plan", ...flags)
+  return stdout
+    .split("\n")
+    .map((line) => line.split(/ {2,}/))
+    .filter(([stage]) => ["data", "finetune", "probe", "report"].includes(stage!))
+    .map(([, unit, , ...rest]) =>
+      [unit!.split(" ")[0], ...rest.filter((cell) => !cell.includes("FLOP"))].join(" | "),
+    )
+}
+
+const edit = (before: string, after: string) => {
+  const path = join(project, "test/core/sample/plugins.ts")
+  const text = readFileSync(path, "utf8")
+  expect(text).toContain(before)
+  writeFileSync(path, text.replace(before, after))
+}
+const sum = "(sums.at(-1) ?? options.seed) + inputs.data[step]!"
+const sameSum = "inputs.data[step]! + (sums.at(-1) ?? options.seed)"
+
+test("after an edit of a plugin the plan names it, and --accept keeps what it gives, but for the report", async () => {
+  expect((await run()).code).toBe(0)
+  edit(sum, sameSum)
+  expect(await planned()).toEqual([
+    "sample-source | to do | source plugins.ts changed",
+    "sample-walk | 2 to do | source plugins.ts changed",
+    "sample-watch | 2 to do | source plugins.ts changed",
+    "sample-listing | to do | source plugins.ts changed",
+  ])
+  const accepted = [
+    "sample-source | done | accepted plugins.ts",
+    "sample-walk | 2 done | accepted plugins.ts",
+    "sample-watch | 2 done | accepted plugins.ts",
+    "sample-listing | to do | source plugins.ts changed",
+  ]
+  expect(await planned("--accept", "plugins.ts")).toEqual(accepted)
+
+  // Killed while it computes the sample, it has accepted nothing.
+  const killed = start(args("--accept", "sample/plugins.ts"), project)
+  await killed.said("5 units will be reused, once 5 units computed again")
+  await killed.said("[1/")
+  killed.signal("SIGKILL")
+  await killed.ended
+  expect(await planned()).not.toContain(accepted[0]!)
+
+  const { code, stderr } = await run("--accept", "sample/plugins.ts")
+  expect(code).toBe(0)
+  expect(stderr).toContain("1 unit made, 5 reused, 0 failed")
+  expect(existsSync(join(project, "out/scratch/accept"))).toBe(false)
+  expect(await planned()).toEqual([...accepted.slice(0, 3), "sample-listing | done"])
+}, 120_000)
+
+test("an edit that changes results is refused, and everything that was there is still there", async () => {
+  const before = readdirSync(join(project, "out/artifacts"))
+  edit(sameSum, `${sameSum} + 1`)
+  const { code, stderr, stdout } = await run("--accept", "plugins.ts")
+  expect([code, stdout]).toEqual([2, ""])
+  expect(stderr).toContain("--accept: nothing was accepted, since results differ")
+  expect(stderr).toContain("sample-walk lr=1 seed=1: computed again, numbers.json is different")
+  expect(readdirSync(join(project, "out/artifacts"))).toEqual(before)
+}, 60_000)

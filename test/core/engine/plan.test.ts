@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type } from "arktype"
+import { Effect } from "effect"
+import { cost } from "../../../core/api/cost.ts"
+import { probe } from "../../../core/api/probe.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
+import type { Computing } from "../../../core/engine/key.ts"
+import { type Job, jobFor, planOf } from "../../../core/engine/plan.ts"
+import { Store } from "../../../core/engine/store.ts"
+import { writeFile } from "../../../core/io/files.ts"
+import { source, type WalkView, walk, watchSum } from "../sample/plugins.ts"
+import { carryOut, estimating, inStore, planSample, planSampleOn } from "../sample/study.ts"
+
+let out: string
+beforeEach(async () => {
+  out = await fs.mkdtemp(join(tmpdir(), "kasosei-plan-"))
+})
+afterEach(() => fs.rm(out, { recursive: true, force: true }))
+
+describe("a run that is replayed for its probes", () => {
+  /** A run of 10 steps of 1 MFLOP, and 4 MFLOP at its end. */
+  const jobWith = async (steps: readonly number[], finish = false): Promise<Job> => {
+    const run = walk({ data: source({ count: 10 }), seed: 1, lr: 1 })
+    const looking = probe<WalkView, { count: number }>()({
+      name: "looking",
+      version: 1,
+      module: import.meta.url,
+      summary: "Looks",
+      options: type({ "+": "reject" }),
+      gives: watchSum.gives,
+      steps: () => steps,
+      observe: () => [],
+      ...(finish ? { finish: () => [] } : {}),
+      estimate: () => ({ rows: 0, cost: cost({ flops: 5e5 }) }),
+    })
+    const targets = { seen: looking({ run }) }
+    const computing = { arithmetic: "cpu", sources: {}, packages: {} }
+    const { units } = await Effect.runPromise(graphOf(targets, computing))
+    const observers = units.filter(({ watched }) => watched !== null)
+    const watched = observers[0]!.watched!
+    const whole = { ...watched, cost: cost({ flops: 14e6, disk: 100, memory: 7 }) }
+    return jobFor(whole, false, observers)
+  }
+
+  test.each([
+    [[0], 0],
+    [[0, 3], 3e6],
+    [[10], 10e6],
+    // Beyond its end, where the probe will fail.
+    [[99], 10e6],
+  ])("costs its updates up to the last look: at %j", async (steps, flops) => {
+    const job = await jobWith(steps)
+    expect(job.own).toEqual(cost({ flops, memory: 7 }))
+    expect(job.cost.flops).toBe(flops + 5e5)
+  })
+
+  test("costs all its updates if a probe needs its end", async () => {
+    expect((await jobWith([2], true)).own.flops).toBe(10e6)
+  })
+
+  test("is estimated so by the plan of the sample", async () => {
+    await inStore(out, Effect.flatMap(planSample("lr=1", "seeds=1"), carryOut))
+    const plan = await inStore(out, planSample("lr=1", "seeds=1", "observe=2"))
+    // Two of five steps, and the probe.
+    expect(plan.estimate.flops).toBe(2e6 + 1e6)
+    expect(plan.estimate.disk).toBe(0)
+  })
+})
+
+describe("the speed of the machine", () => {
+  const native = (source: string): Computing => ({
+    arithmetic: "native",
+    sources: { "kernel.cpp": source },
+    packages: {},
+  })
+  const settings = ["lr=1", "seeds=1..5"]
+
+  /** Stores the probes of the sample as if each of its 1 MFLOP had taken this long, s. */
+  const timed = (computing: Computing, seconds: (index: number) => number) =>
+    inStore(
+      out,
+      Effect.gen(function* () {
+        const { graph } = yield* planSampleOn(computing, settings)
+        const store = yield* Store
+        for (const [index, unit] of graph.units.filter(({ plugin }) => plugin.usesBackend).entries()) {
+          const making = { backend: computing.arithmetic, missing: [], seconds: seconds(index) }
+          yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
+        }
+      }),
+    )
+
+  test("survives an edit that leaves none of what was timed under today's keys", async () => {
+    await timed(native("before"), () => 0.5)
+    const { estimate, stored } = await inStore(out, planSampleOn(native("after"), settings))
+    expect([...stored.values()].every(({ status }) => status === "absent")).toBe(true)
+    expect([estimate.measured, estimate.flopsPerSecond]).toEqual([true, 2e6])
+  })
+
+  test("is the median: a unit that waited for a busy machine does not change it", async () => {
+    await timed(native("before"), (index) => (index < 2 ? 100 : 0.25))
+    const { estimate } = await inStore(out, planSampleOn(native("after"), settings))
+    expect(estimate.flopsPerSecond).toBeCloseTo(4e6)
+  })
+
+  test("is not that of another backend or precision", async () => {
+    await timed(native("before"), () => 0.5)
+    for (const arithmetic of ["wasm", "native bf16"]) {
+      const plan = await inStore(out, planSampleOn({ ...native("before"), arithmetic }, settings))
+      expect([plan.estimate.measured, plan.estimate.flopsPerSecond]).toEqual([false, 1e9])
+    }
+  })
+
+  test("is each plugin's own, and for what was never timed that of the others", async () => {
+    await timed(native("before"), () => 0.5)
+    const plan = await inStore(
+      out,
+      Effect.gen(function* () {
+        const { graph } = yield* planSampleOn(native("after"), settings)
+        return yield* planOf(graph, { ...estimating, backend: "native", processes: 1 })
+      }),
+    )
+    // 5 runs of 5 MFLOP and 5 probes of 1 MFLOP, at 2 MFLOP/s
+    expect(plan.estimate.seconds).toBeCloseTo(15)
+  })
+})
