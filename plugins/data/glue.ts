@@ -56,14 +56,15 @@ export const glue = plugin({
   estimate: ({ task, maxLength }, inputs) => {
     const { train, dev, labelNames, lengths } = glueTasks[task]
     const tokensPerExample = meanLength(lengths, maxLength)
-    // Two int32 per token, an offset and a label per example; in memory also the text and its tokens.
-    const disk = (train + dev) * (8 * tokensPerExample + 8)
+    // Two int32 per token, an offset and a float64 label per example; in memory also the text and its tokens.
+    const disk = (train + dev) * (8 * tokensPerExample + 12)
     return {
       artifact: {
         train,
         dev,
         tokensPerExample,
         labels: labelNames.length,
+        labelKind: "classes" as const,
         vocabularySize: inputs.vocabulary.size,
       },
       cost: cost({ memory: 2.5e8 + 5 * disk, disk }),
@@ -83,10 +84,11 @@ export const glue = plugin({
     const encode = Effect.fnUntraced(function* (split: keyof typeof texts, done: number) {
       yield* progress.report(done, total, split)
       const sequences = yield* encodeAll(tokenizer, texts[split], options.maxLength)
-      return { sequences, labels: Int32Array.from(texts[split], ({ label }) => label) }
+      return { sequences, labels: Float64Array.from(texts[split], ({ label }) => label) }
     })
     return {
       labelNames: task.labelNames,
+      metrics: ["accuracy" as const],
       train: yield* encode("train", 0),
       dev: yield* encode("dev", texts.train.length),
       special: vocabulary.special,

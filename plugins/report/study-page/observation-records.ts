@@ -26,7 +26,15 @@ export const observationRecords = (study: Study): ReadonlyMap<string, Records> =
           run.seed,
           run.status,
           ...(run.status === "done"
-            ? [run.correct, run.total, run.majority, run.finalLoss, isFailed(run), null, null]
+            ? [
+                run.value.numerator,
+                run.value.denominator,
+                run.baseline.numerator,
+                run.finalLoss,
+                isFailed(run),
+                null,
+                null,
+              ]
             : [null, null, null, null, isFailed(run), run.step ?? null, run.reason]),
         ]),
       },

@@ -8,8 +8,9 @@ const { write, read, refusal } = artifactFolder()
 describe("examples", () => {
   const examples = {
     labelNames: ["yes", "no"],
-    train: { sequences, labels: Int32Array.of(0, 1, 0) },
-    dev: { sequences: packSequences([{ ids: [2, 3], tokenTypeIds: [0, 0] }]), labels: Int32Array.of(1) },
+    metrics: ["accuracy" as const],
+    train: { sequences, labels: Float64Array.of(0, 1, 0) },
+    dev: { sequences: packSequences([{ ids: [2, 3], tokenTypeIds: [0, 0] }]), labels: Float64Array.of(1) },
     special,
     vocabularySize: 10,
   }
@@ -20,11 +21,11 @@ describe("examples", () => {
   })
 
   test("are refused if a label is out of range, or there is not one label for each example", async () => {
-    const wrong = (labels: Int32Array) => ({ ...examples, dev: { ...examples.dev, labels } })
-    for (const labels of [Int32Array.of(2), Int32Array.of(-1), Int32Array.of(0, 1)]) {
+    const wrong = (labels: Float64Array) => ({ ...examples, dev: { ...examples.dev, labels } })
+    for (const labels of [Float64Array.of(2), Float64Array.of(-1), Float64Array.of(0, 1)]) {
       await write(Examples, wrong(labels))
       expect(await refusal(Examples)).toBe(
-        "cannot read F/dev.labels.i32: the labels do not fit 1 examples of 2 classes",
+        "cannot read F/dev.labels.f64: the labels do not fit 1 examples of 2 classes",
       )
     }
   })

@@ -2,7 +2,7 @@ import { plural } from "../../../../core/io/format.ts"
 import { rounded } from "../../shared/records.ts"
 import type { Figure } from "../figure.ts"
 import { decimal, ends } from "../format.ts"
-import { accuracy, type CohortStability } from "../statistics/stability.ts"
+import { type CohortStability, percent } from "../statistics/stability.ts"
 import { distinct } from "../study.ts"
 import { armScales, CONFIG, INK } from "../style.ts"
 
@@ -34,7 +34,15 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
   const runs = shown.flatMap((cohort) =>
     cohort.runs.flatMap((run) =>
       run.status === "done"
-        ? [{ arm: run.arm, lr: run.lr, seed: run.seed, x: positions.at(cohort), accuracy: accuracy(run) }]
+        ? [
+            {
+              arm: run.arm,
+              lr: run.lr,
+              seed: run.seed,
+              x: positions.at(cohort),
+              accuracy: percent(run.value),
+            },
+          ]
         : [],
     ),
   )
@@ -145,7 +153,7 @@ const positionsOf = (learningRates: readonly number[], arms: readonly string[]) 
 
 const majorities = (cohorts: readonly CohortStability[]) => {
   const found = cohorts.flatMap(({ runs }) =>
-    runs.flatMap((run) => (run.status === "done" ? [(100 * run.majority) / run.total] : [])),
+    runs.flatMap((run) => (run.status === "done" ? [percent(run.baseline)] : [])),
   )
   return [...new Set(found)].map((each) => ({ accuracy: each, label: `majority ${decimal(each, 1)} %` }))
 }

@@ -76,8 +76,9 @@ const compare = (baseline: CohortStability, cohort: CohortStability): Comparison
     const other = bySeed.get(run.seed)
     if (run.status !== "done" || other?.status !== "done") return []
     // One division of integers: equal counts give exactly 0, and equal gaps give exactly equal differences.
-    const gap = run.correct * other.total - other.correct * run.total
-    return [(100 * gap) / (run.total * other.total)]
+    const [a, b] = [run.value, other.value]
+    const gap = a.numerator * b.denominator - b.numerator * a.denominator
+    return [(100 * gap) / (a.denominator * b.denominator)]
   })
   return {
     lr: cohort.lr,

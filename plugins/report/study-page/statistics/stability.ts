@@ -1,3 +1,4 @@
+import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import { armsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
 import { bcaInterval } from "./bootstrap.ts"
 import { type Interval, meanInterval } from "./interval.ts"
@@ -27,9 +28,7 @@ export interface CohortStability {
   readonly deviationBootstrap: Interval
 }
 
-/** % of the dev examples */
-export const accuracy = ({ correct, total }: { readonly correct: number; readonly total: number }): number =>
-  (100 * correct) / total
+export const percent = ({ numerator, denominator }: Ratio): number => (100 * numerator) / denominator
 
 /** S(f) = √Var_r[accuracy(f_r)] */
 const deviation = (accuracies: ArrayLike<number>): number => standardDeviation(accuracies, 0)
@@ -49,7 +48,7 @@ export const stabilityOf = (study: Study): readonly CohortStability[] =>
 
 const cohort = (arm: string, lr: number, records: readonly RunRecord[]): CohortStability => {
   const runs = [...records].sort((a, b) => a.seed - b.seed)
-  const accuracies = runs.flatMap((run) => (run.status === "done" ? [accuracy(run)] : []))
+  const accuracies = runs.flatMap((run) => (run.status === "done" ? [percent(run.value)] : []))
   const spread = accuracies.length > 1
   return {
     arm,

@@ -95,6 +95,8 @@ const notes = (cohorts: readonly CohortStability[]): readonly string[] => [
 /** "146 of 277" */
 const baselines = (cohorts: readonly CohortStability[]): string => {
   const runs = cohorts.flatMap((cohort) => cohort.runs)
-  const found = runs.flatMap((run) => (run.status === "done" ? [`${run.majority} of ${run.total}`] : []))
+  const found = runs.flatMap((run) =>
+    run.status === "done" ? [`${run.baseline.numerator} of ${run.baseline.denominator}`] : [],
+  )
   return found.length === 0 ? "unknown, since no run has an accuracy" : [...new Set(found)].join(", ")
 }

@@ -79,7 +79,7 @@ describe("figure 1", () => {
       marks(svg, "runs_marks")
         .flat()
         .map(({ y }) => y),
-      small.runs.flatMap((run) => (run.status === "done" ? [pixelY((100 * run.correct) / run.total)] : [])),
+      small.runs.flatMap((run) => (run.status === "done" ? [pixelY((100 * run.value.numerator) / 277)] : [])),
     )
   })
 

@@ -110,7 +110,8 @@ describe("numbers", () => {
     const files = await render(studyOf({ runs }))
     const [row] = rowsOf(file(files, "table-1.csv"))
     expect(row).toMatchObject({ arm: "vanilla", lr: "0.00001", runs: "30", failures: "7", diverged: "0" })
-    const mean = runs.reduce((sum, run) => sum + (run.status === "done" ? run.correct : 0), 0) / 30 / 2.77
+    const mean =
+      runs.reduce((sum, run) => sum + (run.status === "done" ? run.value.numerator : 0), 0) / 30 / 2.77
     expect(Number(row!.mean)).toBeCloseTo(mean, 9)
     expectContains(file(files, "summary.md"), "| 7 of 30 |")
     expectContains(file(files, "index.html"), ">7 of 30<")
