@@ -7,10 +7,10 @@ import type { Cost } from "../api/cost.ts"
 import { describeLabels, type Targets } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Labels, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError } from "../io/files.ts"
 import { shortNumber } from "../io/format.ts"
 import { contentDigest } from "./content-digest.ts"
+import { type KeyParts, keyOf } from "./key.ts"
 import { sourceDigest } from "./source-digest.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
@@ -23,11 +23,9 @@ export type CohortsOf<T> = readonly {
 export type UnitInput = { readonly one: Unit } | { readonly cohorts: CohortsOf<Unit> }
 
 export interface Unit {
-  /**
-   * SHA-256 of the plugin (name, version, code), the options, the content of the files that it reads, the backend if it
-   * computes on one, and the keys of its inputs and of the run that it watches.
-   */
+  /** The digest of `parts`. */
   readonly key: string
+  readonly parts: KeyParts
   readonly plugin: AnyPlugin
   readonly options: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, UnitInput>>
@@ -106,17 +104,18 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
     }
 
     /** The digests of the files and folders that a plugin reads with these options; unreadable ones are problems. */
-    const digestsOfRead = (plugin: AnyPlugin, options: unknown): readonly string[] => {
+    const digestsOfRead = (plugin: AnyPlugin, options: unknown): Readonly<Record<string, string>> => {
       const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
-      return (reads?.(options) ?? []).flatMap((path) => {
+      const digests: Record<string, string> = {}
+      for (const path of reads?.(options) ?? []) {
         try {
-          return contentDigest(path)
+          digests[path] = contentDigest(path)
         } catch (cause) {
           if (!(cause instanceof FileError)) throw cause
           problems.add(`${plugin.name}: ${cause.message}`)
-          return []
         }
-      })
+      }
+      return digests
     }
 
     const resolve = (node: Node, member: string | undefined): Unit => {
@@ -141,15 +140,25 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
         else inputs[name] = resolved
       }
       // Invalid options do not say which files to read.
-      const read = node.problems.length > 0 ? [] : digestsOfRead(plugin, options)
-      const key = keyOf(plugin, options, read, inputs, watched, backend)
+      const read = node.problems.length > 0 ? {} : digestsOfRead(plugin, options)
+      const parts: KeyParts = {
+        plugin: { name: plugin.name, version: plugin.version },
+        sources: { [plugin.name]: sourceDigest(plugin.module) },
+        packages: {},
+        options,
+        read,
+        inputs: keysOfInputs(inputs),
+        watched: watched?.key ?? null,
+        backend: plugin.usesBackend ? { arithmetic: backend, sources: {}, packages: {} } : null,
+      }
+      const key = keyOf(parts)
       const label = `${plugin.name} ${member ?? describeGiven(node.given)}`.trim()
       const { artifact: estimate, cost } = estimated(
         () => estimateOf(plugin, options, inputs, watched),
         plugin,
         watched,
       )
-      const unit = units.get(key) ?? { key, plugin, options, inputs, watched, label, estimate, cost }
+      const unit = units.get(key) ?? { key, parts, plugin, options, inputs, watched, label, estimate, cost }
       byNode.set(node, unit)
       units.set(key, unit)
       return unit
@@ -185,34 +194,18 @@ const describeGiven = (given: Readonly<Record<string, unknown>>): string =>
     .map(([name, value]) => `${name}=${typeof value === "number" ? shortNumber(value) : value}`)
     .join(" ")
 
-const keyOf = (
-  plugin: AnyPlugin,
-  options: unknown,
-  read: readonly string[],
-  inputs: Readonly<Record<string, UnitInput>>,
-  watched: Unit | null,
-  backend: string,
-): string => {
-  const taken = Object.entries(inputs).map(([name, input]) => [
-    name,
-    "one" in input
-      ? input.one.key
-      : input.cohorts.map(({ labels, members }) => [
-          labels,
-          members.map(({ seed, value }) => [seed, value.key]),
-        ]),
-  ])
-  return sha256(
-    canonicalJson({
-      plugin: [plugin.name, plugin.version, sourceDigest(plugin.module)],
-      options,
-      read,
-      inputs: Object.fromEntries(taken),
-      watched: watched?.key ?? null,
-      backend: plugin.usesBackend ? backend : null,
-    }),
+const keysOfInputs = (inputs: Readonly<Record<string, UnitInput>>): KeyParts["inputs"] =>
+  Object.fromEntries(
+    Object.entries(inputs).map(([name, input]) => [
+      name,
+      "one" in input
+        ? input.one.key
+        : input.cohorts.map(({ labels, members }) => [
+            labels,
+            members.map(({ seed, value }) => [seed, value.key]),
+          ]),
+    ]),
   )
-}
 
 /** A thrown error and the place in the source that it came from, on one line. */
 const thrownAt = (cause: unknown): string => {
