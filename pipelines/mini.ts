@@ -80,7 +80,7 @@ export default pipeline({
       checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, steps: p.simcseSteps }),
     }))
     const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
-    return study({
+    const { report } = study({
       title: `SimCSE after masked-language modelling: BERT-${p.size} on RTE`,
       provenance: {
         model: `BERT-${p.size}, ${p.mlmSteps} steps of masked-language modelling`,
@@ -94,5 +94,6 @@ export default pipeline({
       samples: p.samples,
       watched: { arms: arms.slice(0, 2).map(({ name }) => name), lr: p.lr, seeds: p.seeds.slice(0, 1) },
     })
+    return { report }
   },
 })

@@ -72,7 +72,7 @@ export default pipeline({
     }))
     const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
     const names = arms.map(({ name }) => name)
-    return study({
+    const { report } = study({
       title: "Further training of BERT with a contrastive loss",
       provenance: { model: p.model, data: `RTE, at most ${p.maxLength} tokens`, corpus: p.corpus },
       data,
@@ -86,5 +86,6 @@ export default pipeline({
         seeds: p.watchedSeeds ?? watchedOf([1], p.seeds),
       },
     })
+    return { report }
   },
 })

@@ -1,10 +1,10 @@
 import { plural } from "../../../../core/io/format.ts"
+import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
-import type { Figure } from "../figure.ts"
+import { armScales, CONFIG, INK } from "../../shared/style.ts"
 import { decimal, ends } from "../format.ts"
 import { type CohortStability, percent } from "../statistics/stability.ts"
 import { distinct } from "../study.ts"
-import { armScales, CONFIG, INK } from "../style.ts"
 
 /** Figure 1: accuracy against peak learning rate. */
 export const accuracyFigure = (arms: readonly string[], cohorts: readonly CohortStability[]): Figure => {

@@ -1,7 +1,7 @@
 import { plural } from "../../../../core/io/format.ts"
+import { FAILED_GROUND, INK } from "../../shared/style.ts"
 import { learningRate } from "../format.ts"
 import { distinct, type RunKey } from "../study.ts"
-import { FAILED_GROUND, INK } from "../style.ts"
 
 /** A panel of a figure that shows one run for each arm and learning rate. */
 export interface Panel {

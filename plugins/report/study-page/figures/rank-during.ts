@@ -1,7 +1,7 @@
+import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
-import type { Figure } from "../figure.ts"
+import { CONFIG, INK, SEQUENTIAL } from "../../shared/style.ts"
 import { armsOf, distinct, outcomeLookup, type Study } from "../study.ts"
-import { CONFIG, INK, SEQUENTIAL } from "../style.ts"
 import { layerAxis, onLayerAxis, rankAxis } from "./layers.ts"
 import {
   facetOf,

@@ -1,7 +1,7 @@
+import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
-import type { Figure } from "../figure.ts"
+import { CONFIG, INK, SEQUENTIAL } from "../../shared/style.ts"
 import { armsOf, outcomeLookup, type Study, type TrajectoryRecord } from "../study.ts"
-import { CONFIG, INK, SEQUENTIAL } from "../style.ts"
 import {
   facetOf,
   failedGround,

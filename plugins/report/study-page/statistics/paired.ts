@@ -1,5 +1,5 @@
-import { type Interval, meanInterval } from "./interval.ts"
-import { mean } from "./moments.ts"
+import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
+import { mean } from "../../shared/statistics/moments.ts"
 import type { CohortStability } from "./stability.ts"
 
 /**

@@ -1,8 +1,8 @@
 import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
+import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
+import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
 import { armsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
 import { bcaInterval } from "./bootstrap.ts"
-import { type Interval, meanInterval } from "./interval.ts"
-import { mean, standardDeviation } from "./moments.ts"
 
 /** The runs of one arm at one peak learning rate, over seeds, and their stability. Accuracies are in %. */
 export interface CohortStability {

@@ -1,7 +1,7 @@
 import { rounded } from "../../shared/records.ts"
+import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval, learningRate, pValue } from "../format.ts"
 import { type Comparison, holm } from "../statistics/paired.ts"
-import { left, right, type Table } from "../table.ts"
 
 /** Each arm against the first, seed by seed, at the same learning rate. */
 export const comparisonTable = (comparisons: readonly Comparison[]): Table => {

@@ -1,9 +1,9 @@
 import { rounded } from "../../shared/records.ts"
+import type { Interval } from "../../shared/statistics/interval.ts"
+import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval, learningRate } from "../format.ts"
 import { RESAMPLES } from "../statistics/bootstrap.ts"
-import type { Interval } from "../statistics/interval.ts"
 import type { CohortStability } from "../statistics/stability.ts"
-import { left, right, type Table } from "../table.ts"
 
 /** Table 1: stability of fine-tuning, by arm and peak learning rate. */
 export const stabilityTable = (cohorts: readonly CohortStability[]): Table => ({

@@ -1,6 +1,6 @@
+import { left, right, type Table } from "../../shared/table.ts"
 import { learningRate } from "../format.ts"
 import type { RunRecord, Study } from "../study.ts"
-import { left, right, type Table } from "../table.ts"
 
 /** The runs without an accuracy, each with its reason; null if every run has an accuracy. */
 export const unfinishedTable = ({ runs }: Study): Table | null => {

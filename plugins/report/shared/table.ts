@@ -1,4 +1,4 @@
-import type { Records } from "../shared/records.ts"
+import type { Records } from "./records.ts"
 
 /** A table for readers, and the same numbers in full as data. */
 export interface Table {

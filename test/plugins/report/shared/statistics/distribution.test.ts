@@ -3,7 +3,7 @@ import {
   normalCdf,
   normalQuantile,
   studentTwoSided,
-} from "../../../../../plugins/report/study-page/statistics/distribution.ts"
+} from "../../../../../plugins/report/shared/statistics/distribution.ts"
 
 const close = (value: number, expected: number, relative = 1e-12) =>
   expect(Math.abs(value - expected)).toBeLessThanOrEqual(relative * Math.abs(expected))

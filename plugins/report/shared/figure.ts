@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from "vega-lite"
-import type { Records } from "../shared/records.ts"
+import type { Records } from "./records.ts"
 
 /** A figure as data: a Vega-Lite specification that contains its values. */
 export interface Figure {

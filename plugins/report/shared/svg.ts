@@ -1,6 +1,6 @@
 import { Data, Effect } from "effect"
 import type { TopLevelSpec } from "vega-lite"
-import { escapeHtml } from "../shared/html.ts"
+import { escapeHtml } from "./html.ts"
 
 export class FigureError extends Data.TaggedError("FigureError")<{
   readonly figure: string

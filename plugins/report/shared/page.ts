@@ -1,5 +1,5 @@
-import { escapeHtml } from "../shared/html.ts"
 import type { Figure } from "./figure.ts"
+import { escapeHtml } from "./html.ts"
 import type { Table } from "./table.ts"
 
 /** A section of the page: its tables and figures in reading order. */
