@@ -95,6 +95,11 @@ const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inpu
             scope === "all" ? { ...key, step, r, phi, loss } : [],
           ),
   )
+  const metrics = [...new Set(runs.flatMap((run) => (run.status === "done" ? [run.metric] : [])))]
+  if (metrics.length > 1) {
+    const problems = [`expected runs of one task, found runs scored by ${metrics.join(" and ")}`]
+    return yield* new InvalidInput({ what: "study-page: runs", problems })
+  }
   const study: Study = {
     title: options.title,
     provenance: options.provenance,

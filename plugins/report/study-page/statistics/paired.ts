@@ -1,3 +1,4 @@
+import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
 import { mean } from "../../shared/statistics/moments.ts"
 import type { CohortStability } from "./stability.ts"
@@ -56,7 +57,9 @@ export interface Comparison {
   readonly lr: number
   readonly baseline: string
   readonly arm: string
-  /** accuracy(arm) − accuracy(baseline) in percentage points, for each seed that has both, ascending by seed */
+  /** the study's */
+  readonly metric: MetricName
+  /** metric(arm) − metric(baseline) in hundredths, for each seed that has both, ascending by seed */
   readonly differences: readonly number[]
   readonly mean: number | null
   readonly meanStudent: Interval
@@ -84,6 +87,7 @@ const compare = (baseline: CohortStability, cohort: CohortStability): Comparison
     lr: cohort.lr,
     baseline: baseline.arm,
     arm: cohort.arm,
+    metric: cohort.metric,
     differences,
     mean: differences.length === 0 ? null : mean(differences),
     meanStudent: meanInterval(differences),
