@@ -60,14 +60,13 @@ export const readTsv = (path: string, layout: TsvLayout): Effect.Effect<readonly
 /** A function that reads one line after the other; `ended`: whether the line has a line ending. */
 const rowReader = (path: string, { columns, header, more = false, leaveOutShort = false }: TsvLayout) => {
   let names = header ? undefined : columns
-  let positions = columns.map((_, i) => i)
+  let positions: readonly number[] = columns.map((_, i) => i)
   return (line: number, text: string, ended: boolean): TsvRow | undefined => {
     const cells = text.split("\t")
     if (names === undefined) {
       names = cells
-      positions = columns.map((column) => cells.indexOf(column))
-      if (!positions.includes(-1)) return undefined
-      throw badLine(path, `line ${line}`, quoted(text), `a header with the columns ${columns.join(", ")}`)
+      positions = positionsIn(path, cells, columns)
+      return undefined
     }
     const short = cells.length < names.length
     if (short && leaveOutShort && ended) return undefined
@@ -78,6 +77,23 @@ const rowReader = (path: string, { columns, header, more = false, leaveOutShort 
     return { line, cells: positions.map((position) => detached(cells[position]!)) }
   }
 }
+
+/**
+ * Where a header has the columns.
+ *
+ * @throws FileError if one is not there, or is there twice
+ */
+export const positionsIn = (
+  path: string,
+  header: readonly string[],
+  columns: readonly string[],
+): readonly number[] =>
+  columns.map((column) => {
+    const position = header.indexOf(column)
+    if (position >= 0 && position === header.lastIndexOf(column)) return position
+    const found = position < 0 ? quoted(header.join(", ")) : `${column} more than once`
+    throw badLine(path, "line 1", found, `a header with the columns ${columns.join(", ")}`)
+  })
 
 /** A copy: a part of a string would keep the whole line in memory, most of which is not read in MNLI. */
 const detached = (text: string): string => Buffer.from(text).toString()

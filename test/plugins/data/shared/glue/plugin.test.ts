@@ -382,11 +382,11 @@ describe("a TSV file is refused", () => {
     [header, "it has a header but no rows"],
     [
       "0\tA dog.\tAn animal.\tentailment\n",
-      'line 1: expected a header with the columns sentence1, sentence2, label, found "0\\tA dog.\\tAn animal.\\tentailment"',
+      'line 1: expected a header with the columns sentence1, sentence2, label, found "0, A dog., An animal., entailment"',
     ],
     [
       "sentence\tlabel\na\t1\n",
-      'line 1: expected a header with the columns sentence1, sentence2, label, found "sentence\\tlabel"',
+      'line 1: expected a header with the columns sentence1, sentence2, label, found "sentence, label"',
     ],
     [
       `${good}1\tA cat.\tentailment\n`,
