@@ -14,7 +14,7 @@ export const mrpc = plugin({
   name: "mrpc",
   version: 1,
   module: import.meta.url,
-  summary: "MRPC of GLUE: do two sentences mean the same?",
+  summary: "MRPC, from GLUE or the original corpus: do two sentences mean the same?",
   options: GlueOptions,
   ...glueTask({
     labelNames: ["not_equivalent", "equivalent"],
