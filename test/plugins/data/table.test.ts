@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import { table } from "../../../plugins/data/table.ts"
-import { estimate, fixture, refusal, run, vocabularyNode, withFiles, wordsOf } from "./running.ts"
+import { estimate, fixture, refusal, run, vocabularyNode, withFiles, withHub, wordsOf } from "./running.ts"
 
 type Settings = Omit<Parameters<typeof table>[0], "vocabulary">
 const of = (settings: Settings) => table({ vocabulary: vocabularyNode, ...settings })
@@ -78,6 +78,14 @@ describe("a table", () => {
         expect(await namesOf("b.jsonl")).toEqual(["false", "true"])
       },
     ))
+
+  test("may be on the hub", () => {
+    const content = Buffer.from(inFormats["t.csv"])
+    return withHub({ "datasets/owner/name/resolve/main/data/t.csv": content }, async () => {
+      const train = "hf://datasets/owner/name/data/t.csv"
+      expect(wordsOf((await run(of({ ...pair, train, dev: train }))).train.sequences)).toEqual(words)
+    })
+  })
 
   test("has scores of any sign and size unless a range is given", () =>
     withFiles({ "t.tsv": "text\tlabel\nA.\t-1.5\nB.\t2e3\n" }, async (folder) => {

@@ -487,6 +487,21 @@ describe("RTE from the hub", () => {
     })
   })
 
+  test("and MNLI with either dev set, under the hub's names", async () => {
+    const names = ["train", "validation_matched", "validation_mismatched"]
+    const ofMnli = Object.fromEntries(
+      names.map((name) => [
+        `datasets/nyu-mll/glue/resolve/main/mnli/${name}-00000-of-00001.parquet`,
+        readFileSync(fixture("glue", "mnli", `${name}.parquet`)),
+      ]),
+    )
+    await withHub(ofMnli, async () => {
+      for (const task of ["mnli", "mnliMismatched"] as const) {
+        expect(await run(of(task, source))).toEqual(await run(of(task, fixture("glue", "mnli"))))
+      }
+    })
+  })
+
   test("without a connection, the message says what to do", async () => {
     await withHub(files, async (disconnect) => {
       disconnect()
