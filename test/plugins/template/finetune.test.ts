@@ -40,7 +40,8 @@ test("predicts the mean of scores", async () => {
   const data = examplesOf(0, 2)
   const scores = { ...data.train, labels: Float64Array.of(1, 4.5) }
   const inputs = { data: { ...data, labelNames: null, metrics: ["pearson" as const], train: scores } }
-  const given = await Effect.runPromise(start({ options: completed(templateFinetune, {}), inputs }))
+  const options = completed(templateFinetune, {})
+  const given = await Effect.runPromise(start({ options, inputs }))
   expect([...given.predictions]).toEqual([2.75, 2.75])
   expect(isFailure(scoreOf(given))).toBe(true)
 })
