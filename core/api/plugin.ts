@@ -205,7 +205,12 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
   readonly gives: K
   /** Whether it computes with tensors. If so, a backend is running, and backend and precision are part of its key. */
   readonly usesBackend: boolean
-  /** Local files and folders that it reads. Their content is part of the key of its artifact. */
+  /**
+   * Local files and folders that it reads. Their content is part of the key of its artifact, so of a folder it names
+   * only the files that it reads: it may look which are there.
+   *
+   * @throws FileError if they are not there, which the plan then reports
+   */
   readonly reads?: (options: O["infer"]) => readonly string[]
   /**
    * What is known of the artifact (sizes, counts) and what the unit costs, before anything runs: from the options and

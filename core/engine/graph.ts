@@ -80,13 +80,19 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
     const digestsOfRead = (plugin: AnyPlugin, options: unknown): Readonly<Record<string, string>> => {
       const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
       const digests: Record<string, string> = {}
-      for (const path of reads?.(options) ?? []) {
+      const reported = <A>(body: () => A): A | undefined => {
         try {
-          digests[path] = contentDigest(path, reading)
+          return body()
         } catch (cause) {
           if (!(cause instanceof FileError)) throw cause
           problems.add(`${plugin.name}: ${cause.message}`)
+          return undefined
         }
+      }
+      for (const path of reported(() => reads?.(options)) ?? []) {
+        reported(() => {
+          digests[path] = contentDigest(path, reading)
+        })
       }
       return digests
     }

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
-import { Examples, majorityLabelOf } from "../../core/artifacts/examples.ts"
+import { baselineOf, Examples } from "../../core/artifacts/examples.ts"
 import { Run, type RunGiven } from "../../core/artifacts/run.ts"
 import { countOf } from "../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
@@ -69,6 +69,11 @@ const lengthOf = (options: Options, examples: number) => {
   return { steps, warmupSteps: stepsIn(options.warmupRatio, steps) }
 }
 
+const scoresRefused = new InvalidInput({
+  what: "classification",
+  problems: ["data must be labelled with classes, but its labels are scores"],
+})
+
 /**
  * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
  *
@@ -87,6 +92,7 @@ const run = Effect.fn("classification")(function* (
   const { options, inputs, scratch, watch } = context
   const { data, checkpoint } = inputs
   const { seed } = options
+  if (data.labelNames === null) return yield* scoresRefused
   const head = stream(seed, "head")
   const loaded = yield* Effect.acquireRelease(
     loadModel(checkpoint.folder, {
@@ -140,9 +146,10 @@ const run = Effect.fn("classification")(function* (
     ...metrics,
     ...length,
     seed,
-    predictions: wanted ? yield* predict(model, data.dev.sequences, steps) : new Int32Array(),
-    labels: wanted ? data.dev.labels : new Int32Array(),
-    majorityLabel: majorityLabelOf(data.train, data.labelNames.length),
+    predictions: wanted ? yield* predict(model, data.dev.sequences, steps) : new Float64Array(),
+    labels: wanted ? data.dev.labels : new Float64Array(),
+    metrics: data.metrics,
+    baseline: baselineOf(data),
     ...(wanted && options.keepModel && { saveModel: yield* keep(join(scratch, "model"), model, checkpoint) }),
   }
   return given
@@ -167,6 +174,7 @@ export const classification = plugin({
   gives: Run,
   usesBackend: true,
   estimate: (options, { data, checkpoint }) => {
+    if (data.labelKind === "scores") throw scoresRefused
     const { batchSize, keepModel } = options
     const { steps, warmupSteps } = lengthOf(options, data.train)
     const { layers, hidden, intermediate } = checkpoint
@@ -197,8 +205,8 @@ export const classification = plugin({
           forwardFlops(config, outputHeads, workload(data.dev)),
         // Parameters, their gradients and AdamW's two moments.
         memory: 4 * model + activationBytes(checkpoint, workload(batchSize)),
-        // Losses, learning rates and gradient norms in float64; predictions and labels in int32.
-        disk: 3 * 8 * steps + 2 * 4 * data.dev + (keepModel ? model : 0),
+        // Losses, learning rates and gradient norms in float64; predictions and labels in float64.
+        disk: 3 * 8 * steps + 2 * 8 * data.dev + (keepModel ? model : 0),
         // The previous and the new saved state of training, each with parameters and moments.
         scratch: 2 * 3 * model + (keepModel ? model : 0),
       }),

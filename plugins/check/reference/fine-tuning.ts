@@ -73,7 +73,7 @@ export const compareFineTuning: (
     (copy) => Effect.sync(() => copy.parameters.dispose()),
   )
   const scratch = yield* temporaryFolder
-  const split = { sequences: batch, labels }
+  const split = { sequences: batch, labels: Float64Array.from(labels) }
   const indices = Int32Array.from(labels, (_, n) => n)
   const { lr, steps, warmup: warmupSteps } = expected
   const metrics = yield* train({

@@ -31,11 +31,12 @@ const splitOf = (count: number, seed: number): Split => {
     const ids = [special.cls, ...text, special.separator, 5 + label, special.separator]
     return { ids, tokenTypeIds: ids.map((_, i) => (i > length + 1 ? 1 : 0)) }
   })
-  return { sequences: packSequences(sequences), labels }
+  return { sequences: packSequences(sequences), labels: Float64Array.from(labels) }
 }
 
 export const examplesOf = (train: number, dev = 12): Examples => ({
   labelNames: ["entailment", "not_entailment"],
+  metrics: ["accuracy"],
   train: splitOf(train, 1),
   dev: splitOf(dev, 2),
   special,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { averageRanks, spearman } from "../../../../plugins/pretrain/simcse/spearman.ts"
+import { averageRanks, spearman } from "../../../../core/artifacts/metrics/spearman.ts"
 
 describe("averageRanks", () => {
   test("equal values get the mean of their ranks", () => {

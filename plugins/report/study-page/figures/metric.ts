@@ -2,25 +2,28 @@ import { plural } from "../../../../core/io/format.ts"
 import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
 import { armScales, CONFIG, INK } from "../../shared/style.ts"
-import { decimal, ends } from "../format.ts"
-import { accuracy, type CohortStability } from "../statistics/stability.ts"
+import { ends } from "../format.ts"
+import { amount, capitalised, wordsOf } from "../metric.ts"
+import { type CohortStability, hundredths } from "../statistics/stability.ts"
 import { distinct } from "../study.ts"
 
-/** Figure 1: accuracy against peak learning rate. */
-export const accuracyFigure = (arms: readonly string[], cohorts: readonly CohortStability[]): Figure => {
-  const shown = cohorts.filter(({ accuracies }) => accuracies.length > 0)
+/** Figure 1: the task's metric against peak learning rate. */
+export const metricFigure = (arms: readonly string[], cohorts: readonly CohortStability[]): Figure => {
+  const shown = cohorts.filter(({ values }) => values.length > 0)
   const name = "figure-1"
-  const title = "Figure 1. Accuracy after fine-tuning against peak learning rate"
+  const metric = cohorts[0]?.metric ?? "accuracy"
+  const words = wordsOf(metric)
+  const title = `Figure 1. ${capitalised(words.name)} after fine-tuning against peak learning rate`
   const data = {
-    columns: ["arm", "lr", "accuracies", "mean", "t_low", "t_high"],
+    columns: ["arm", "lr", metric === "accuracy" ? "accuracies" : "values", "mean", "t_low", "t_high"],
     rows: shown.map((cohort) => [
       cohort.arm,
       cohort.lr,
-      cohort.accuracies.length,
+      cohort.values.length,
       ...[cohort.mean, ...ends(cohort.meanStudent)].map(rounded),
     ]),
   }
-  if (shown.length === 0) return { name, title, caption: ["No run has an accuracy yet."], data, spec: null }
+  if (shown.length === 0) return { name, title, caption: [`No run has ${words.one} yet.`], data, spec: null }
 
   const drawn = [...new Set(shown.map(({ arm }) => arm))]
   const positions = positionsOf(
@@ -34,7 +37,15 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
   const runs = shown.flatMap((cohort) =>
     cohort.runs.flatMap((run) =>
       run.status === "done"
-        ? [{ arm: run.arm, lr: run.lr, seed: run.seed, x: positions.at(cohort), accuracy: accuracy(run) }]
+        ? [
+            {
+              arm: run.arm,
+              lr: run.lr,
+              seed: run.seed,
+              x: positions.at(cohort),
+              [metric]: hundredths(run.value),
+            },
+          ]
         : [],
     ),
   )
@@ -56,7 +67,7 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
     field,
     type: "quantitative" as const,
     scale: { zero: false },
-    axis: { title: "accuracy (%)" },
+    axis: { title: `${words.name} (${words.unit})` },
   })
   return {
     name,
@@ -70,11 +81,11 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
       config: CONFIG,
       layer: [
         {
-          data: { values: majorities(shown) },
+          data: { values: baselines(shown) },
           layer: [
             {
               mark: { type: "rule", color: INK, strokeDash: [5, 4], opacity: 0.7 },
-              encoding: { y: y("accuracy") },
+              encoding: { y: y(metric) },
             },
             {
               mark: {
@@ -86,7 +97,7 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
                 dy: -3,
                 fontSize: 11,
               },
-              encoding: { y: y("accuracy"), x: { value: 0 }, text: { field: "label" } },
+              encoding: { y: y(metric), x: { value: 0 }, text: { field: "label" } },
             },
           ],
         },
@@ -94,7 +105,7 @@ export const accuracyFigure = (arms: readonly string[], cohorts: readonly Cohort
           name: "runs",
           data: { values: runs },
           mark: { type: "point", filled: true, size: 14, opacity: 0.4, xOffset: 4 },
-          encoding: { x, y: y("accuracy"), color: colour },
+          encoding: { x, y: y(metric), color: colour },
         },
         {
           data: { values: points },
@@ -143,27 +154,33 @@ const positionsOf = (learningRates: readonly number[], arms: readonly string[]) 
   }
 }
 
-const majorities = (cohorts: readonly CohortStability[]) => {
+const baselines = (cohorts: readonly CohortStability[]) => {
   const found = cohorts.flatMap(({ runs }) =>
-    runs.flatMap((run) => (run.status === "done" ? [(100 * run.majority) / run.total] : [])),
+    runs.flatMap((run) => (run.status === "done" ? [hundredths(run.baseline)] : [])),
   )
-  return [...new Set(found)].map((each) => ({ accuracy: each, label: `majority ${decimal(each, 1)} %` }))
+  const { metric } = cohorts[0]!
+  const words = wordsOf(metric)
+  return [...new Set(found)].map((each) => ({
+    [metric]: each,
+    label: `${words.line} ${amount(each, words)}`,
+  }))
 }
 
 const caption = (
   shown: readonly CohortStability[],
   cohorts: readonly CohortStability[],
 ): readonly string[] => {
-  const sizes = shown.map(({ accuracies }) => accuracies.length)
+  const { name, baseline } = wordsOf(shown[0]!.metric)
+  const sizes = shown.map(({ values }) => values.length)
   const least = Math.min(...sizes)
   const most = Math.max(...sizes)
   const diverged = cohorts.reduce((sum, cohort) => sum + cohort.diverged, 0)
   const bare = shown.filter(({ meanStudent }) => meanStudent.kind === "none").length
   return [
-    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean (Student's t); faint points next to them: single runs; dashed: accuracy of the majority baseline. Arms are side by side at each learning rate.`,
+    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean (Student's t); faint points next to them: single runs; dashed: ${name} of the ${baseline}. Arms are side by side at each learning rate.`,
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
     ...(diverged === 0
       ? []
-      : [`${plural(diverged, "run")} diverged and ${diverged === 1 ? "has" : "have"} no accuracy to draw.`]),
+      : [`${plural(diverged, "run")} diverged and ${diverged === 1 ? "has" : "have"} no ${name} to draw.`]),
   ]
 }

@@ -1,3 +1,5 @@
+import { pearson } from "./pearson.ts"
+
 /** The rank of each value in ascending order, from 1; equal values get the mean of their ranks. */
 export const averageRanks = (values: ArrayLike<number>): Float64Array => {
   const order = Int32Array.from({ length: values.length }, (_, i) => i).sort(
@@ -23,19 +25,6 @@ export const averageRanks = (values: ArrayLike<number>): Float64Array => {
 export const spearman = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
   if (x.length !== y.length) throw new RangeError(`expected equal lengths, found ${x.length} and ${y.length}`)
   for (let i = 0; i < x.length; i++) if (Number.isNaN(x[i]!) || Number.isNaN(y[i]!)) return Number.NaN
-  const a = averageRanks(x)
-  const b = averageRanks(y)
-  // Average ranks always have exactly this mean, so it adds no rounding error to the sums below.
-  const mean = (x.length + 1) / 2
-  let ab = 0
-  let aa = 0
-  let bb = 0
-  for (let i = 0; i < a.length; i++) {
-    const da = a[i]! - mean
-    const db = b[i]! - mean
-    ab += da * db
-    aa += da * da
-    bb += db * db
-  }
-  return ab / Math.sqrt(aa * bb)
+  // The mean of average ranks is exact, so it adds no rounding error to the sums.
+  return pearson(averageRanks(x), averageRanks(y))
 }
