@@ -4,7 +4,14 @@ import { Effect } from "effect"
 import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
-import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
+import {
+  countOf,
+  readSequences,
+  type Sequences,
+  SequencesFile,
+  selectSequences,
+  writeSequences,
+} from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 
 /** Labelled sequences, on which a classifier is trained or evaluated. */
@@ -76,6 +83,12 @@ export const Examples: ArtifactKind<"examples", Examples, Examples, ExamplesEsti
     return { ...file, train, dev }
   }),
 }
+
+/** The examples at the given indices. */
+export const selectExamples = ({ sequences, labels }: Split, indices: Int32Array): Split => ({
+  sequences: selectSequences(sequences, indices),
+  labels: Int32Array.from(indices, (index) => labels[index]!),
+})
 
 /** The most frequent label of a split, which the majority baseline always predicts; of several, the first. */
 export const majorityLabelOf = ({ labels }: Split, classes: number): number => {

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import type { Observed } from "../../../core/api/plugin.ts"
+import type { Guard } from "../../../core/api/watch.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { watching } from "../../../core/engine/watch.ts"
 
@@ -21,15 +22,22 @@ const observing = (observe: (step: number) => unknown) => ({
   key: "norm",
   gives: observationsOf(type({ "+": "reject", step: "number", norm: "number | null" })),
   options: {},
+  inputs: {},
   scratch: join(root, String(++observers)),
   probe: { steps: () => [0, 1], observe: observe as unknown as (view: never) => Observed },
 })
+
+/** The guard of a run in which there is nothing to change. */
+const nothing: Guard = {
+  digests: Effect.succeed(new Map()),
+  enclose: (observation) => Effect.map(Effect.exit(observation), (ended) => ({ ended, left: 0 })),
+}
 
 /** What the observer of a run of one step gave. */
 const observed = async (observe: (step: number) => unknown, started = true) => {
   const { watch, observations } = watching(true, [observing(observe)])
   const all = Effect.gen(function* () {
-    if (started) yield* watch.start({ steps: 1, warmupSteps: 0 })
+    if (started) yield* watch.start({ steps: 1, warmupSteps: 0 }, nothing)
     for (const step of [0, 1]) yield* watch.at(step, step)
     yield* watch.end(1)
     return (yield* observations(undefined)).get("norm")!
