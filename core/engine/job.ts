@@ -7,7 +7,7 @@ import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
-import type { FileError } from "../io/files.ts"
+import { type FileError, remove } from "../io/files.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./graph.ts"
 import type { Job } from "./plan.ts"
 import { Store } from "./store.ts"
@@ -97,7 +97,7 @@ export const runJob = Effect.fn("runJob")(function* (
       Effect.flatMap((inputs) =>
         run({ options: unit.options, inputs, scratch: join(scratch, "unit"), backend, watch: watched.watch }),
       ),
-      watched.make,
+      (body) => watched.make(body, remove(join(scratch, "unit"))),
       interruptible,
       asResult,
     )

@@ -256,8 +256,7 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
   let guard: Guard | undefined
   let spoiled = false
 
-  // An interruption takes effect in an observation or after it, never before its comparison: the run would save what
-  // the probe has changed.
+  // An interruption takes effect in an observation or after it, never before its comparison.
   const show = (occasion: Occasion, view: unknown): Effect.Effect<void> =>
     Effect.uninterruptibleMask(
       Effect.fnUntraced(function* (restore) {
@@ -284,16 +283,27 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
     end: (view) => show("end", view),
   }
 
-  /** Makes the run, and again as often as an observer has changed it: each time one observer fewer watches. */
-  const make = <A, E, R>(run: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(Effect.exit(run), (exit) => {
-      if (!spoiled || (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause))) return exit
-      spoiled = false
-      return Effect.andThen(
-        Effect.logWarning("a probe has changed the run that it watches: the run is made again without it"),
-        make(run),
-      )
-    })
+  /**
+   * Makes the run, and again as often as an observer has changed it: each time one observer fewer watches.
+   *
+   * @param discard removes the run's saved state, if the run was stopped just when it had been changed, and so saved that
+   */
+  const make = <A, E, R>(
+    run: Effect.Effect<A, E, R>,
+    discard: Effect.Effect<unknown>,
+  ): Effect.Effect<A, E, R> =>
+    run.pipe(
+      Effect.onInterrupt(() => (spoiled ? discard : Effect.void)),
+      Effect.exit,
+      Effect.flatMap((exit) => {
+        if (!spoiled || (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause))) return exit
+        spoiled = false
+        return Effect.andThen(
+          Effect.logWarning("a probe has changed the run that it watches: the run is made again without it"),
+          make(run, discard),
+        )
+      }),
+    )
 
   /** @param ended why the run ended early, if it did; an observer that was done by then keeps its rows */
   const observations = (ended: PluginError | undefined): Effect.Effect<Observations> =>

@@ -9,6 +9,7 @@ import { anyObservations, type Row } from "../../../core/artifacts/observations.
 import type { RunGiven } from "../../../core/artifacts/run.ts"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { type Observer, watching } from "../../../core/engine/watch.ts"
+import { remove } from "../../../core/io/files.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import type { Architecture, BertConfig } from "../../../plugins/model/config.ts"
@@ -94,7 +95,7 @@ export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> 
     ) => Effect.Effect<RunGiven, PluginError, Progress>
     const context = { options, inputs: { data, checkpoint }, scratch: join(scratch, "unit"), watch }
     const run = yield* start(context).pipe(
-      make,
+      (body) => make(body, remove(join(scratch, "unit"))),
       Effect.provideService(Progress, { report: (done) => setting.report?.(done) ?? Effect.void }),
     )
     const results = yield* observations(undefined)
