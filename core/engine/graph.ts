@@ -206,7 +206,7 @@ const circular = (units: readonly Unit[]): readonly string[] => {
           return circle === undefined
             ? []
             : [
-                `${plugin.name}: ${name}: expected what can be made before the run that it watches, found ${circle.plugin.name}, which waits for ${watched.label}`,
+                `${plugin.name}: ${name}: expected what can be made before the run that it watches starts, found ${circle.label}, which is that run or needs it`,
               ]
         }),
   )

@@ -93,8 +93,16 @@ export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> 
     const start = classification.run as unknown as (
       context: object,
     ) => Effect.Effect<RunGiven, PluginError, Progress>
-    const context = { options, inputs: { data, checkpoint }, scratch: join(scratch, "unit"), watch }
-    const run = yield* start(context).pipe(
+    // The engine reads the inputs anew if the run is made again.
+    const body = Effect.suspend(() =>
+      start({
+        options,
+        inputs: { data: structuredClone(data), checkpoint },
+        scratch: join(scratch, "unit"),
+        watch,
+      }),
+    )
+    const run = yield* body.pipe(
       (body) => make(body, remove(join(scratch, "unit"))),
       Effect.provideService(Progress, { report: (done) => setting.report?.(done) ?? Effect.void }),
     )
