@@ -40,8 +40,8 @@ export interface Guard {
  * ```
  *
  * Observations are saved at once, so a run that is resumed does not make them again. If a probe changes what is
- * guarded, the call that let it do so never returns, and the engine makes the run again without that probe, from the
- * last state that the run has saved.
+ * guarded, the call that let it do so never returns (it dies), and the engine makes the run again without that probe.
+ * So a run saves a state to resume from only between such calls, as `train` does.
  *
  * @typeParam View what the run lets probes see, such as `ClassifierView` of `plugins/model`
  */

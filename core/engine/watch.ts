@@ -114,7 +114,8 @@ class Watching {
   }
 
   wants(occasion: Occasion): boolean {
-    return this.failure === undefined && this.missing.includes(occasion)
+    const observed = occasion === "end" ? this.observesEnd : this.steps.has(occasion)
+    return observed && this.failure === undefined && !this.saved.has(occasion)
   }
 
   /**
@@ -178,9 +179,13 @@ class Watching {
     },
   )
 
+  private get observesEnd(): boolean {
+    return this.started && this.probe.finish !== undefined
+  }
+
   /** All that it observes, in order. */
   private get occasions(): readonly Occasion[] {
-    return [...this.steps, ...(this.started && this.probe.finish !== undefined ? (["end"] as const) : [])]
+    return this.observesEnd ? [...this.steps, "end"] : [...this.steps]
   }
 
   private get missing(): readonly Occasion[] {

@@ -20,7 +20,8 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
  * BERT-base). It sees every change of up to 32 neighbouring bits, and any other but for one in 2³². A parameter's starts
  * from the identity of its tensor, so that an equal tensor in its place is seen too.
  *
- * An observation runs in a tfjs scope of its own, whose end disposes of all tensors but kept ones.
+ * An observation runs in a tfjs scope of its own, whose end disposes of all tensors but kept ones. Afterwards the
+ * backend is the one that it was.
  */
 export const guardOf = ({ parameters, arrays }: Guarded): Guard => ({
   digests: Effect.promise(async () => {
@@ -37,13 +38,17 @@ export const guardOf = ({ parameters, arrays }: Guarded): Guard => ({
     Effect.acquireUseRelease(
       Effect.sync(() => {
         tf.engine().startScope()
-        return tf.memory().numTensors
+        return { before: tf.memory().numTensors, backend: tf.getBackend() }
       }),
-      (before) =>
+      ({ before }) =>
         Effect.map(Effect.exit(observation), (ended) => ({
           ended,
           left: Math.max(0, tf.memory().numTensors - before),
         })),
-      () => Effect.sync(() => tf.engine().endScope()),
+      ({ backend }) =>
+        Effect.promise(async () => {
+          tf.engine().endScope()
+          if (tf.getBackend() !== backend) await tf.setBackend(backend)
+        }),
     ),
 })

@@ -65,6 +65,13 @@ const attemptsOn = (backend: string): Readonly<Record<string, Attempt>> => ({
     harm: ({ config }) => Object.assign(config, { layers: 1, layerNormEpsilon: 1 }),
     failure: undefined,
   },
+  "computes on another backend": {
+    harm: async ({ logits, dev }) => {
+      await tf.setBackend("cpu")
+      tf.tidy(() => logits(dev.sequences).dataSync())
+    },
+    failure: undefined,
+  },
   "leaves tensors behind": {
     harm: ({ logits, dev }) => [logits(dev.sequences), tf.scalar(1)],
     failure: "it left 2 tensors behind: use tf.tidy",
