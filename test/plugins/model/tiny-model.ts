@@ -9,13 +9,16 @@ import { normal, stream } from "../../../core/tensor/stream.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import type { BertModel } from "../../../plugins/model/bert.ts"
 import type { BertConfig } from "../../../plugins/model/config.ts"
+import { bert } from "../../../plugins/model/layouts/bert.ts"
 import { type OutputHead, outputHeads, parametersOf } from "../../../plugins/model/parameters.ts"
 
 export const onCpu = () => Effect.runPromise(startBackend(cpu))
 
 export const tinyConfig: BertConfig = {
+  layout: bert,
   layers: 2,
   hidden: 8,
+  embeddingSize: null,
   heads: 2,
   intermediate: 12,
   vocabularySize: 20,
