@@ -132,6 +132,27 @@ describe("from a folder", () => {
     expect(await refused({ source: join(root, "nowhere") })).toContain("there is no such file or folder")
   })
 
+  test("refuses weights with a value that is not finite, and names it", async () => {
+    const damaged = changed("damaged", () => {})
+    const path = join(damaged, "model.safetensors")
+    const tensor = "bert.encoder.layer.1.output.dense.bias"
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const { entries, read } = yield* openSafetensors(join(source, "model.safetensors"))
+        const sources = yield* Effect.forEach([...entries.values()], ({ name, shape }) =>
+          Effect.map(read(name), (values) => {
+            if (name === tensor) values[7] = Number.NaN
+            return { name, shape, values: () => values }
+          }),
+        )
+        yield* writeSafetensors(path, sources)
+      }).pipe(Effect.scoped),
+    )
+    expect(await refused({ source: damaged })).toContain(
+      `${tensor} in model.safetensors: expected finite numbers, found NaN at [7]; the file is damaged`,
+    )
+  })
+
   test("refuses a model of another kind", async () => {
     expect(await refused({ source: withConfig("other", { model_type: "gpt2" }) })).toContain("model_type")
   })
