@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { hostKernels } from "../../../core/tensor/host/kernels.ts"
 import { implement, registerKernels } from "../../../core/tensor/kernel.ts"
 import { attentionKernel } from "../../../core/tensor/ops/attention.ts"
@@ -94,6 +95,19 @@ describe.each(names)("%s, beside transformers", (layout) => {
           if (level > 0) hidden_TH = encoderLayer(model, level - 1, hidden_TH, batch.offsets)
           expect(deviation(hidden_TH.dataSync(), states.flat())).toBeLessThan(2e-6)
         }
+      })
+    }))
+
+  test("a sequence of all positions is the longest", () =>
+    withReference(layout, ({ model }) => {
+      const sequence = (length: number) => {
+        const ids = new Int32Array(length).fill(5)
+        return packSequences([{ ids, tokenTypeIds: new Int32Array(length) }])
+      }
+      expect(model.config.positions).toBe(20)
+      tf.tidy(() => {
+        expect(encode(model, sequence(20)).shape).toEqual([20, 32])
+        expect(() => encode(model, sequence(21))).toThrow(RangeError)
       })
     }))
 
