@@ -65,7 +65,12 @@ export const distilbert: Layout = {
       vocab_size: config.vocabularySize,
     }
   },
-  keys: { hidden_size: "dim", intermediate_size: "hidden_dim", num_hidden_layers: "n_layers" },
+  keys: {
+    hidden_size: "dim",
+    intermediate_size: "hidden_dim",
+    num_hidden_layers: "n_layers",
+    num_attention_heads: "n_heads",
+  },
   firstPosition: () => 0,
   tokenTypes: false,
   layer: (layer) => {

@@ -90,7 +90,7 @@ export interface Layout {
   /** The keys of `config.json` apart from `architectures` and `model_type`. */
   readonly writeConfig: (config: EncoderConfig) => Record<string, unknown>
   /** Keys of `config.json` that are not called as in BERT's. */
-  readonly keys?: Readonly<Partial<Record<Dimension | "num_hidden_layers", string>>>
+  readonly keys?: Readonly<Partial<Record<Dimension | "num_hidden_layers" | "num_attention_heads", string>>>
   /** The row of the position table for a sequence's first token; those before it are unused. */
   readonly firstPosition: (config: EncoderConfig) => number
   /** Whether there is a table of token types. */
