@@ -127,6 +127,15 @@ const isUncasedBert = (json: TokenizerJson): boolean => {
   return (json.added_tokens ?? []).every(({ content }) => known.has(content))
 }
 
+/** The part of a `tokenizer.json` in which two tokenizers differ; undefined if they give the same ids. */
+const differingPart = (a: Vocabulary["tokenizer"], b: Vocabulary["tokenizer"]): string | undefined => {
+  if (a === undefined || b === undefined) return a === b ? undefined : "the tokenizer"
+  const [left, right] = [essentials(TokenizerJson.assert(a)), essentials(TokenizerJson.assert(b))]
+  return Object.keys({ ...left, ...right }).find(
+    (part) => JSON.stringify(left[part]) !== JSON.stringify(right[part]),
+  )
+}
+
 /**
  * Why a vocabulary is not that of a checkpoint; undefined if it is, or if the folder has none. Sizes alone do not show
  * it: vocabularies of equal size may differ in their tokens, and equal tokens may belong to different tokenizers.
@@ -154,12 +163,7 @@ export const vocabularyDifference: (
       }
       // A vocab.txt does not say whether its text is lower-cased.
       if (name === "vocab.txt") return undefined
-      const [own, theirs] = [vocabulary, stored].map(({ tokenizer }) =>
-        tokenizer === undefined ? {} : essentials(TokenizerJson.assert(tokenizer)),
-      )
-      const part = Object.keys({ ...own, ...theirs }).find(
-        (key) => JSON.stringify(own?.[key]) !== JSON.stringify(theirs?.[key]),
-      )
+      const part = differingPart(vocabulary.tokenizer, stored.tokenizer)
       return part === undefined ? undefined : `its tokens are the same, but ${part} differs in ${path}`
     }
     return undefined

@@ -10,11 +10,14 @@ import type { Corpus } from "../../../core/artifacts/corpus.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
+import { encodeAll } from "../../../plugins/data/shared/encode.ts"
 import { checkModel, loadModel } from "../../../plugins/model/hugging-face.ts"
 import { distilbert } from "../../../plugins/model/layouts/distilbert.ts"
 import { electra } from "../../../plugins/model/layouts/electra.ts"
 import type { EncoderConfig } from "../../../plugins/model/layouts/layout.ts"
 import { roberta } from "../../../plugins/model/layouts/roberta.ts"
+import { tokenizerOf } from "../../../plugins/model/tokenizer.ts"
+import { readVocabulary } from "../../../plugins/model/vocabulary.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
 import { simcse } from "../../../plugins/pretrain/simcse.ts"
 import { type FisherRow, fisher } from "../../../plugins/probe/fisher.ts"
@@ -103,7 +106,7 @@ describe.each(families)("%s", (title, { layout }, lr) => {
     const { config, outputHeads } = await Effect.runPromise(checkModel(folder))
     expect([config.layout.title, outputHeads]).toEqual([title, ["classifier"]])
     expect(config.labels).toEqual(["entailment", "not_entailment"])
-  })
+  }, 20_000)
 
   test("is trained further by SimCSE, with a pooler as its head", async () => {
     const checkpoint = checkpoints.get(`${title} of words`)!
@@ -157,4 +160,43 @@ test("ELECTRA is refused as a masked language model", async () => {
   })
   expect(message).toContain("ELECTRA has no masked language model here")
   expect(existsSync(scratch)).toBe(false)
+})
+
+test("a new model keeps a byte-level tokenizer, and is not trained further with another one", async () => {
+  const folder = join(root, "byte-level")
+  const path = join(import.meta.dir, "../../fixtures/tokenizers/byte-level-bpe.json")
+  const bytePair = await Effect.runPromise(readVocabulary(path))
+  const sequences = await Effect.runPromise(
+    encodeAll(
+      tokenizerOf(bytePair),
+      Array.from({ length: 8 }, () => ({ first: "The harbour" })),
+      9,
+    ),
+  )
+  const bytes: Corpus = { sequences, special: bytePair.special, vocabularySize: bytePair.tokens.length }
+  const size = { layers: 1, hidden: 8, heads: 2, intermediate: 8 }
+  const checkpoint = await Effect.runPromise(
+    checkpointBy(mlm, join(folder, "out"), {
+      options: { size, positions: 9, batchSize: 4, steps: 2 },
+      inputs: { corpus: bytes, vocabulary: bytePair },
+      scratch: join(folder, "scratch"),
+    }),
+  )
+  expect(checkpoint.config).toMatchObject({
+    model_type: "bert",
+    vocab_size: bytePair.tokens.length,
+    pad_token_id: 1,
+  })
+  const stored = await Effect.runPromise(readVocabulary(join(checkpoint.folder, "tokenizer.json")))
+  expect(stored).toEqual(bytePair)
+  const { tokenizer, ...uncased } = bytePair
+  expect(tokenizer).toBeDefined()
+  const message = await refusal(mlm, {
+    options: { batchSize: 4, steps: 2 },
+    inputs: { corpus: bytes, vocabulary: uncased, checkpoint },
+    scratch: folder,
+  })
+  expect(message).toContain(
+    "vocabulary is not the checkpoint's: its tokens are the same, but the tokenizer differs in",
+  )
 })
