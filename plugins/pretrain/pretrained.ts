@@ -126,10 +126,12 @@ export const pretrained = plugin({
   estimate: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }
+    // Weights are checked one tensor at a time; in 16 bits, one is in memory twice.
+    const largestTensor = 1.5 * Float32Array.BYTES_PER_ELEMENT * vocabularySize * sizes.hidden
     const weights =
       Float32Array.BYTES_PER_ELEMENT *
       countParameters(parametersOf(config, ["pooler", "maskedLanguageModel"]))
-    return { artifact: sizes, cost: cost({ memory: 3e8, disk: weights }) }
+    return { artifact: sizes, cost: cost({ memory: 3e8 + largestTensor, disk: weights }) }
   },
   run,
 })

@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Corpus } from "../../../core/artifacts/corpus.ts"
+import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
@@ -23,7 +24,7 @@ import { simcse } from "../../../plugins/pretrain/simcse.ts"
 import { type FisherRow, fisher } from "../../../plugins/probe/fisher.ts"
 import { trajectory } from "../../../plugins/probe/trajectory.ts"
 import { completed, examplesOf, fineTuning, writeCheckpoint } from "../finetune/running.ts"
-import { checkpointBy, corpusOf, refusal, vocabulary } from "../pretrain/running.ts"
+import { checkpointBy, corpusOf, refusal, sentence, vocabulary } from "../pretrain/running.ts"
 
 /** With a learning rate at which it learns the examples by heart. */
 const families: readonly [string, Partial<EncoderConfig>, number][] = [
@@ -149,6 +150,21 @@ test.each(["RoBERTa", "DistilBERT"])("%s is trained further as a masked language
     title === "RoBERTa" ? ["pooler", "maskedLanguageModel"] : ["maskedLanguageModel"],
   )
   expect(trained.config.architectures).toEqual([`${config.layout.className}ForMaskedLM`])
+})
+
+test("a sequence longer than RoBERTa's positions is refused, with how many they are", async () => {
+  const message = await refusal(mlm, {
+    options: { batchSize: 2, steps: 1 },
+    inputs: {
+      corpus: { ...corpus, sequences: packSequences([sentence(0, 15), sentence(1, 15)]) },
+      vocabulary,
+      checkpoint: checkpoints.get("RoBERTa of words")!,
+    },
+    scratch: join(root, "too-long"),
+  })
+  expect(message).toContain(
+    "corpus has a sequence of 17 tokens, but the model takes at most 16 (max_position_embeddings, less 2 that are not used, in",
+  )
 })
 
 test("ELECTRA is refused as a masked language model", async () => {
