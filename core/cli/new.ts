@@ -9,7 +9,7 @@ import { type Stage, stages } from "../api/stage.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, exists, type FileError, readText, remove } from "../io/files.ts"
 import { describeOptions } from "../io/options.ts"
-import { projectFolder } from "../io/project.ts"
+import { packageFolder } from "../io/project.ts"
 import { alternatives } from "./usage-error.ts"
 
 export const newCommand = Command.make(
@@ -23,7 +23,7 @@ export const newCommand = Command.make(
     ),
   },
   Effect.fn("new")(function* ({ stage, name }) {
-    const { plugin, test, identifier, given } = yield* writePlugin(projectFolder, stage, name)
+    const { plugin, test, identifier, given } = yield* writePlugin(packageFolder, stage, name)
     process.stdout.write(`wrote ${plugin}
 wrote ${test}
 

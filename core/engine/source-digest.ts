@@ -3,7 +3,7 @@ import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseSync } from "oxc-parser"
 import { sha256 } from "../io/digest.ts"
-import { projectFolder } from "../io/project.ts"
+import { packageFolder } from "../io/project.ts"
 
 /**
  * The relative paths from which a file imports or re-exports code that could run; type-only imports vanish at run
@@ -33,7 +33,7 @@ interface SourceFile {
   readonly imports: readonly string[]
 }
 
-const core = join(projectFolder, "core")
+const core = join(packageFolder, "core")
 const files = new Map<string, SourceFile>()
 const digests = new Map<string, string>()
 
