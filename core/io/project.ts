@@ -12,7 +12,7 @@ export const moduleExtension = extname(fileURLToPath(import.meta.url))
 /** This package's name and version. */
 export const { name: packageName, version }: { readonly name: string; readonly version: string } = manifest
 
-const dependencies = ["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"]
+const kindsOfDependency = ["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"]
 
 /** The `package.json` in a folder; undefined if there is none, or none that can be read. */
 const manifestIn = (folder: string): Readonly<Record<string, unknown>> | undefined => {
@@ -24,15 +24,21 @@ const manifestIn = (folder: string): Readonly<Record<string, unknown>> | undefin
   }
 }
 
+/** Where the `package.json` in a folder takes this package from; undefined if it does not depend on it. */
+export const dependencyOn = (folder: string): string | undefined => {
+  const found = manifestIn(folder)
+  return kindsOfDependency
+    .map((kind) => (found?.[kind] as Readonly<Record<string, unknown>> | undefined)?.[packageName])
+    .find((specifier) => typeof specifier === "string")
+}
+
 /**
  * The project of one's own that a folder belongs to: the nearest folder, from this one upwards, whose `package.json`
  * names this package among its dependencies. Undefined outside of any, and in a checkout of this package.
  */
 export const findProject = (from = process.cwd()): string | undefined => {
-  const found = manifestIn(from)
-  if (found?.["name"] === packageName) return undefined
-  const depends = dependencies.some((kind) => Object.hasOwn(Object(found?.[kind]), packageName))
-  if (depends) return from
+  if (manifestIn(from)?.["name"] === packageName) return undefined
+  if (dependencyOn(from) !== undefined) return from
   const above = dirname(from)
   return above === from ? undefined : findProject(above)
 }
