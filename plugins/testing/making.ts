@@ -81,12 +81,16 @@ export class Making {
       return { digest: stored.manifest.digest, bytes, folder } satisfies Made
     }).pipe(Effect.provide(Store.layer(this.out)))
 
-  /** Removes what was made for a target, so that it is made again. */
-  readonly forget = (target: string) =>
+  /** Removes what was made for the targets, so that it is made again. */
+  readonly forget = () =>
     Effect.gen({ self: this }, function* () {
-      const { folder } = yield* this.read(target)
-      yield* attempt("remove", folder, () => rm(dirname(folder), { recursive: true }))
-    })
+      const store = yield* Store
+      for (const unit of Object.values(this.graph.targets).flat()) {
+        if ((yield* store.stored(unit)).status !== "done") continue
+        const folder = dirname(yield* store.open(unit))
+        yield* attempt("remove", folder, () => rm(folder, { recursive: true }))
+      }
+    }).pipe(Effect.provide(Store.layer(this.out)))
 
   /** Compares the files of every artifact that is there with their digests. */
   readonly verify = () =>

@@ -27,6 +27,8 @@ export interface PluginTest<S> {
 
 /** The most places at which a plugin is stopped and resumed. */
 const mostStops = 6
+/** The longest that a test may take, in milliseconds: a plugin may be slow, and a machine busy. */
+const longest = 120_000
 /** Bytes of an artifact that no estimate need count, such as names and brackets in JSON. */
 const uncountedBytes = 4096
 /** Floating-point operations that no estimate need count. */
@@ -56,7 +58,6 @@ export const testPlugin = <S extends object>(
   describe(`${plugin.name} keeps what plugins promise:`, () => {
     const given = options as Readonly<Record<string, unknown>>
     let root: string
-    let stores = 0
     let node: Node
     let run: Node | undefined
 
@@ -69,11 +70,16 @@ export const testPlugin = <S extends object>(
     })
     afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-    const out = () => join(root, String(++stores))
+    const promise = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(effect)
     /** The plugin's node, with the run that it watches beside it. */
-    const targets = () => ({ made: node, ...(run === undefined ? {} : { run }) })
-    const making = (nodes: Readonly<Record<string, Node>>, folder = out()) =>
-      Effect.runPromise(Making.of(nodes, folder, wasm.name))
+    const both = () => ({ made: node, ...(run === undefined ? {} : { run }) })
+    /** In one store for all tests, which holds the inputs but none of these nodes. */
+    const making = async (nodes: Readonly<Record<string, Node>> = both()) => {
+      const unmade = await promise(Making.of(nodes, root, wasm.name))
+      await promise(unmade.forget())
+      return unmade
+    }
+    const digestOf = async (making: Making, target: string) => (await promise(making.read(target))).digest
 
     test("its name, version, summary and module are well formed", () => {
       expect(plugin.name).toMatch(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/)
@@ -91,81 +97,84 @@ export const testPlugin = <S extends object>(
       expect(plugin.options({ ...given, "no-such-option": 1 })).toBeInstanceOf(type.errors)
     })
 
-    test("made again, it has the same bits, no tensor is left over, and its inputs are as they were", async () => {
-      const all = await making(targets())
-      await Effect.runPromise(all.make())
-      const first = await Effect.runPromise(all.read("made"))
-      await Effect.runPromise(all.forget("made"))
-      const before = tf.memory().numTensors
-      await Effect.runPromise(all.make())
-      expect(tf.memory().numTensors - before).toBe(0)
-      expect((await Effect.runPromise(all.read("made"))).digest).toBe(first.digest)
-      await Effect.runPromise(all.verify())
-    })
+    test(
+      "made again, it has the same bits, no tensor is left over, and its inputs are as they were",
+      async () => {
+        const all = await making()
+        await promise(all.make())
+        const digest = await digestOf(all, "made")
+        await promise(all.forget())
+        const before = tf.memory().numTensors
+        await promise(all.make())
+        expect(tf.memory().numTensors - before).toBe(0)
+        expect(await digestOf(all, "made")).toBe(digest)
+        await promise(all.verify())
+      },
+      longest,
+    )
 
     if (plugin.watches !== undefined) {
-      test("the run that it watches is the same to the bit without it", async () => {
-        const folder = out()
-        const alone = await making({ run: run! }, folder)
-        await Effect.runPromise(alone.make())
-        const { digest } = await Effect.runPromise(alone.read("run"))
-        await Effect.runPromise(alone.forget("run"))
-        const both = await making(targets(), folder)
-        await Effect.runPromise(both.make())
-        expect((await Effect.runPromise(both.read("run"))).digest).toBe(digest)
-      })
+      test(
+        "the run that it watches is the same to the bit without it",
+        async () => {
+          const alone = await making({ run: run! })
+          await promise(alone.make())
+          const digest = await digestOf(alone, "run")
+          const all = await making()
+          await promise(all.make())
+          expect(await digestOf(all, "run")).toBe(digest)
+        },
+        longest,
+      )
     }
 
-    test("stopped and resumed, it gives the same bits", async () => {
-      const all = await making(targets())
-      let reports = 0
-      const forget = async () => {
-        for (const target of Object.keys(targets())) await Effect.runPromise(all.forget(target))
-      }
-      await Effect.runPromise(all.make())
-      const { digest } = await Effect.runPromise(all.read("made"))
-      await forget()
-      await Effect.runPromise(all.make(() => Effect.sync(() => ++reports)))
-      const count = Math.min(reports, mostStops)
-      const stops = Array.from({ length: count }, (_, i) =>
-        Math.round(1 + (i * (reports - 1)) / (count - 1 || 1)),
-      )
-      for (const stop of stops) {
-        await forget()
-        expect(await Effect.runPromise(all.stopAt(stop))).toBe(true)
-        await Effect.runPromise(all.make())
-        expect([stop, (await Effect.runPromise(all.read("made"))).digest]).toEqual([stop, digest])
-      }
-    })
+    test(
+      "stopped and resumed, it gives the same bits",
+      async () => {
+        const all = await making()
+        // The first one makes the inputs, and reports on them too.
+        await promise(all.make())
+        const digest = await digestOf(all, "made")
+        await promise(all.forget())
+        let reports = 0
+        await promise(all.make(() => Effect.sync(() => ++reports)))
+        for (const stop of spread(Math.min(reports, mostStops), reports)) {
+          await promise(all.forget())
+          expect(await promise(all.stopAt(stop))).toBe(true)
+          await promise(all.make())
+          expect([stop, await digestOf(all, "made")]).toEqual([stop, digest])
+        }
+      },
+      longest,
+    )
 
-    test(`its estimate is honest: its rows exactly, bytes and flops up to a factor of ${costFactor}`, async () => {
-      const folder = out()
-      const all = await making(targets(), folder)
-      const { cost, estimate } = all.unit("made")
-      for (const part of Object.values(cost)) expect(Number.isFinite(part) && part >= 0).toBe(true)
-      await Effect.runPromise(all.make())
-      const { bytes, folder: data } = await Effect.runPromise(all.read("made"))
-      expectWithin("disk", bytes, cost.disk, costFactor, uncountedBytes)
-      if (plugin.watches !== undefined) {
-        const rows = (await Effect.runPromise(plugin.gives.read(data))) as readonly unknown[]
-        expect(estimate).toEqual({ rows: rows.length })
-      }
-      if (!plugin.usesBackend) return
+    test(
+      `its estimate is honest: its rows exactly, bytes and flops up to a factor of ${costFactor}`,
+      async () => {
+        const all = await making()
+        const { cost, estimate } = all.unit("made")
+        for (const part of Object.values(cost)) expect(Number.isFinite(part) && part >= 0).toBe(true)
+        await promise(all.make())
+        const { bytes, folder } = await promise(all.read("made"))
+        expectWithin("disk", bytes, cost.disk, costFactor, uncountedBytes)
+        if (plugin.watches !== undefined) {
+          const rows = (await promise(plugin.gives.read(folder))) as readonly unknown[]
+          expect(estimate).toEqual({ rows: rows.length })
+        }
+        if (!plugin.usesBackend) return
 
-      const restore = () => Effect.runPromise(startBackend(wasm))
-      const flopsOf = (making: Making) => matrixProductFlops(() => Effect.runPromise(making.make()), restore)
-      for (const target of Object.keys(targets())) await Effect.runPromise(all.forget(target))
-      const both = await flopsOf(all)
-      let alone = 0
-      if (run !== undefined) {
-        await Effect.runPromise(all.forget("run"))
-        alone = await flopsOf(await making({ run }, folder))
-      }
-      const flops = both - alone
-      expectAtMost("flops", flops, costFactor * cost.flops + uncountedFlops)
-      // A plugin without matrix products has its flops elsewhere, where they are not measured.
-      if (flops > 0) expectAtMost("estimated flops", cost.flops, costFactor * flops + uncountedFlops)
-    })
+        const restore = () => promise(startBackend(wasm))
+        const flopsOf = async (nodes: Readonly<Record<string, Node>>) => {
+          const unmade = await making(nodes)
+          return matrixProductFlops(() => promise(unmade.make()), restore)
+        }
+        const flops = (await flopsOf(both())) - (run === undefined ? 0 : await flopsOf({ run }))
+        expectAtMost("flops", flops, costFactor * cost.flops + uncountedFlops)
+        // A plugin without matrix products has its flops elsewhere, where they are not measured.
+        if (flops > 0) expectAtMost("estimated flops", cost.flops, costFactor * flops + uncountedFlops)
+      },
+      longest,
+    )
   })
 }
 
@@ -175,6 +184,10 @@ const decoded = (plugin: AnyPlugin, given: unknown): Readonly<Record<string, unk
     throw new InvalidInput({ what: `the options of ${plugin.name}`, problems: [options.summary] })
   return options as Readonly<Record<string, unknown>>
 }
+
+/** `count` whole numbers from 1 to `last`, evenly spread, both ends among them. */
+const spread = (count: number, last: number): readonly number[] =>
+  Array.from({ length: count }, (_, i) => Math.round(1 + (i * (last - 1)) / Math.max(1, count - 1)))
 
 /** Shows both numbers if it fails. */
 const expectAtMost = (what: string, found: number, most: number): void =>
