@@ -43,6 +43,7 @@ export const withBareImports = (
 ): string => {
   const verbatim: string[] = []
   const names = new Map<string, string[]>()
+  const start = text.search(importLine)
   let end = 0
   for (const [line, typeOnly, listed, namespace, from] of text.matchAll(importLine)) {
     end = text.indexOf(line) + line.length
@@ -59,7 +60,7 @@ export const withBareImports = (
   }
   const imports = [...names].flatMap(([source, all]) => (all.length === 0 ? [] : [{ source, all }]))
   const lines = imports.sort(bySource).map(({ source, all }) => importOf(source, all))
-  return [...verbatim, ...lines].join("") + text.slice(end)
+  return [text.slice(0, start), ...verbatim, ...lines, text.slice(end)].join("")
 }
 
 const sourceIn = (

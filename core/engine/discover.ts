@@ -115,8 +115,11 @@ const filesIn = (root: string, folder: string, mayLack: boolean) => {
 }
 
 const shownPath = (path: string, roots: readonly string[]): string => {
-  const root = roots.findLast((root) => !relative(root, path).startsWith(".."))!
-  const inside = relative(root, path).split(sep).join("/")
+  // One may be inside the other: an installed package in its project, or a project of examples in the checkout.
+  const [root] = roots
+    .filter((root) => !relative(root, path).startsWith(".."))
+    .sort((a, b) => b.length - a.length)
+  const inside = relative(root!, path).split(sep).join("/")
   return root === packageFolder && roots.length > 1 ? `${packageName}/${inside}` : inside
 }
 
