@@ -77,7 +77,7 @@ export {
 } from "../artifacts/sequences.ts"
 export { Similarity, type SimilarityEstimate, type SimilaritySet } from "../artifacts/similarity.ts"
 export { SpecialTokens, Vocabulary } from "../artifacts/vocabulary.ts"
-export { hubAddress, localSources, Source } from "../hub/address.ts"
+export { hubAddress, localSources, type Repository, Source } from "../hub/address.ts"
 export { download, downloadFirst } from "../hub/download.ts"
 export { decode, InvalidInput } from "../io/decode.ts"
 export {
@@ -95,6 +95,7 @@ export {
 export { plural, shortNumber } from "../io/format.ts"
 export { copy, link, linkFolder, transferExisting } from "../io/link.ts"
 export { type Backend, BackendUnavailable, backend, startBackend } from "../tensor/backend.ts"
+export { borrowKernel, sourceOf } from "../tensor/borrow.ts"
 export { differentiable } from "../tensor/differentiable.ts"
 export { batchesPerEpoch, shuffledBatches } from "../tensor/epochs.ts"
 export { defineKernel, type Implementation, implement, type Kernel } from "../tensor/kernel.ts"
@@ -112,6 +113,8 @@ export { layerNorm, residualNorm } from "../tensor/ops/layer-norm.ts"
 export { linear, linearGelu } from "../tensor/ops/linear.ts"
 export { gatherRows, rows } from "../tensor/ops/rows.ts"
 export { softmaxCrossEntropy } from "../tensor/ops/softmax-cross-entropy.ts"
+export { sumRowsKernel } from "../tensor/ops/sum-rows.ts"
+export { transposeKernel } from "../tensor/ops/transpose.ts"
 export {
   disposeGradients,
   type Gradients,
