@@ -54,7 +54,7 @@ test("in every stage the new test passes, both files are formatted, and the plug
     expect(found).toEqual(expect.arrayContaining([...both]))
     expect(found.filter((name) => name.includes("template"))).toEqual([])
   }
-}, 30_000)
+}, 120_000)
 
 test("the command reports what it wrote and how to use it", async () => {
   const { code, stdout, stderr } = await command(["new", "pretrain", "shrink-perturb"], project)

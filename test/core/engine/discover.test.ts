@@ -108,6 +108,19 @@ test("every export of its folder's kind is found, in order, and a value under tw
   expect(await names(plugins([folder]))).toEqual(["c", "z", "a"])
 })
 
+test("a second folder adds to the first; it may lack stages, and its declarations of types are no plugins", async () => {
+  const [first, second] = [
+    project({ "probe/a.ts": pluginText("a", "probe") }),
+    project({ "probe/b.ts": pluginText("b", "probe"), "probe/b.d.ts": "export declare const b: number" }),
+  ]
+  rmSync(join(second, "plugins", "data"), { recursive: true })
+  expect(await names(plugins([first, second]))).toEqual(["a", "b"])
+  const twin = project({ "probe/c.ts": pluginText("a", "probe") })
+  expect(await refusal(plugins([first, twin]))).toBe(
+    "plugins/probe/c.ts: a plugin named a is already declared in plugins/probe/a.ts; rename one of the two",
+  )
+})
+
 describe("refused, with the file and what to do", () => {
   test("two of one kind with the same name, even in different stages", async () => {
     const folder = project({
