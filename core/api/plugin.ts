@@ -184,7 +184,7 @@ type PluginNode<O extends type.Any, I extends Takes, K extends AnyArtifactKind, 
   settings: InputNodes<I> & O["inferIn"],
 ) => Node<K, View>
 
-interface GivingPlugin<K extends AnyArtifactKind> extends AnyPlugin {
+export interface GivingPlugin<K extends AnyArtifactKind> extends AnyPlugin {
   readonly gives: K
 }
 

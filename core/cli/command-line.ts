@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { version } from "../io/project.ts"
 import { benchCommand, benchOutline } from "./bench.ts"
+import { completionsFlag } from "./completions.ts"
 import { doctorCommand } from "./doctor.ts"
 import { newCommand } from "./new.ts"
 import { pipelineCommand } from "./pipeline.ts"
@@ -34,8 +35,6 @@ export const runCommandLine = Effect.fn("runCommandLine")(function* (
   const help = file === undefined ? undefined : yield* pipelineHelp(file)
   yield* Command.runWith(command, { version })(help === undefined ? args : ["pipeline", "--help"]).pipe(
     Effect.provideService(CliOutput.Presenter, presenter(output, help)),
-    Effect.provide(
-      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
-    ),
+    Effect.provide(CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, completionsFlag] })),
   )
 })

@@ -25,14 +25,23 @@ export const usageOf = ({ usage, commandPath = [], flags }: HelpDoc.HelpDoc): st
   return `${startOf(commandPath)}${flags.length === 0 ? rest.replace(" [flags]", "") : rest}`
 }
 
-/** The help of a command. */
-export const helpText = (doc: HelpDoc.HelpDoc, columns: number): string => {
+/**
+ * The help of a command.
+ *
+ * @param pipelines the names that it can be given for a pipeline file, if it takes one
+ */
+export const helpText = (
+  doc: HelpDoc.HelpDoc,
+  columns: number,
+  pipelines: readonly string[] = [],
+): string => {
   const { description, args = [], flags, globalFlags = [], subcommands = [], examples = [] } = doc
   const isRoot = doc.commandPath?.length === 1
   return pageOf(columns, [
     ["DESCRIPTION", description],
     ["USAGE", usageOf(doc)],
     ["ARGUMENTS", args.map((argument) => [argument.name, [describedBy(argument)]])],
+    ["PIPELINES", pipelines.join(", ")],
     ["FLAGS", [...flags, ...globalFlags.filter(({ name }) => isRoot || name === "help")].map(flagRow)],
     [
       "COMMANDS",

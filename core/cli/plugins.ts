@@ -1,4 +1,5 @@
-/** `bun run plugins [NAME]`: lists what the files in the `plugins` folder declare, with options. */
+/** `bun run plugins [NAME]`: lists what the files in the `plugins` folders declare, with options. */
+import { extname, join, relative, sep } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -8,8 +9,10 @@ import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { backends, benches, checks, plugins } from "../engine/discover.ts"
 import { documentedOptions } from "../engine/doc-comments.ts"
+
 import { unknownName } from "../io/nearest-name.ts"
 import { fallbackText } from "../io/options.ts"
+import { findProject, packageFolder, packageName } from "../io/project.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { exitWith } from "./exit.ts"
 import { wrapped } from "./text-width.ts"
@@ -84,6 +87,7 @@ const describe = Effect.fnUntraced(function* (plugin: AnyPlugin) {
   return {
     stage: plugin.stage,
     name: plugin.name,
+    ...originOf(path),
     version: plugin.version,
     summary: plugin.summary,
     takes: [
@@ -98,6 +102,19 @@ const describe = Effect.fnUntraced(function* (plugin: AnyPlugin) {
     options: yield* Effect.promise(() => documentedOptions(plugin.options, path, plugin.name, "options")),
   }
 })
+
+/**
+ * For those who work on a project of their own: whether a plugin is the project's, and where it is or, if it is not,
+ * what to import it from. In a checkout of this package all are alike.
+ */
+const originOf = (path: string): { readonly own?: boolean; readonly from?: string } => {
+  const project = findProject()
+  if (project === undefined) return {}
+  const inside = (folder: string) => relative(folder, path).split(sep).join("/")
+  const own = !relative(join(project, "plugins"), path).startsWith("..")
+  if (own) return { own, from: inside(project) }
+  return { own, from: `${packageName}/${inside(packageFolder).slice(0, -extname(path).length)}` }
+}
 
 type PluginDescription = Effect.Success<ReturnType<typeof describe>>
 
@@ -135,13 +152,14 @@ export const pluginLines = (list: List, width: number): readonly string[] => {
 }
 
 const linesOf = (
-  { name, version, summary, takes, gives, watchable, options }: Omit<PluginDescription, "stage">,
+  { name, version, own, from, summary, takes, gives, watchable, options }: Omit<PluginDescription, "stage">,
   width: number,
 ): readonly string[] =>
   entry(
-    `${name} (version ${version})`,
+    `${name} (version ${version}${own === true ? ", of this project" : ""})`,
     summary,
     [
+      ["from", from ?? ""],
       ["takes", takes.join(", ") || "nothing"],
       ["gives", watchable ? `${gives}, which probes can watch` : gives],
       [

@@ -27,9 +27,11 @@ export const presenter = ({ stdout, stderr }: Output, pipeline?: PipelineHelp): 
         if (event.reason === "Implicit") stderr.write(`${missingCommandLine(event.helpDoc)}\n`)
         else {
           const columns = Math.min(stdout.columns || defaultColumns, mostColumns)
+          const isAboutPipelines = event.helpDoc.commandPath?.[1] === "pipeline"
+          const names = isAboutPipelines && pipeline === undefined ? yield* pipelineNames : []
           const text =
             pipeline === undefined
-              ? helpText(event.helpDoc, columns)
+              ? helpText(event.helpDoc, columns, names)
               : pipelineHelpText(event.helpDoc, columns, pipeline)
           stdout.write(`${printable(text, "\n")}\n`)
         }

@@ -1,9 +1,10 @@
 /**
- * Finds what the files in the `plugins` folder declare by importing them, for commands that list plugins or name a
- * backend. Pipelines import the plugins that they use; no plugin is looked up by name when they run.
+ * Finds what the files in `plugins` folders declare by importing them, those of this package and those of the project
+ * at work, for commands that list plugins or name a backend. Pipelines import the plugins that they use; no plugin is looked up by name when they run.
  */
+import { existsSync } from "node:fs"
 import { readdir } from "node:fs/promises"
-import { join } from "node:path"
+import { join, relative, sep } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Data, Effect } from "effect"
 import type { Bench } from "../api/bench.ts"
@@ -12,12 +13,12 @@ import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { attempt, type FileError } from "../io/files.ts"
 import { unknownName } from "../io/nearest-name.ts"
-import { projectFolder } from "../io/project.ts"
+import { findProject, moduleExtension, packageFolder, packageName } from "../io/project.ts"
 import type { Backend } from "../tensor/backend.ts"
 
-/** A file in the `plugins` folder that does not load, or whose declarations are wrong. */
+/** A file in a `plugins` folder that does not load, or whose declarations are wrong. */
 export class PluginFileError extends Data.TaggedError("PluginFileError")<{
-  /** Its path, relative to the project. */
+  /** Its path, relative to the folder that holds `plugins`; after `kasosei/` if it is this package's, seen from a project. */
   readonly file: string
   readonly problem: string
 }> {
@@ -35,8 +36,10 @@ interface Kinds {
 }
 
 interface Declared<T> {
-  /** The path of its file, relative to the project. */
+  /** As in {@link PluginFileError}. */
   readonly file: string
+  /** The folder of `plugins` that its file is in. */
+  readonly folder: string
   readonly declaration: T
 }
 
@@ -48,26 +51,38 @@ const isOfKind =
     "kind" in value &&
     value.kind === kind
 
+/**
+ * The folders that hold a `plugins` folder: this package's, and that of the project at work, if there is one. A project
+ * need not have a folder for every stage.
+ */
+const searched = (): readonly string[] => {
+  const project = findProject()
+  return project === undefined ? [packageFolder] : [packageFolder, project]
+}
+
 /** All declarations of one kind that the files in these folders of `plugins` export, in the order of the files. */
 const declared = <K extends keyof Kinds>(
   kind: K,
-  project: string,
+  roots: readonly string[],
   folders: readonly string[],
 ): Effect.Effect<readonly Declared<Kinds[K]>[], FileError | PluginFileError> =>
   Effect.gen(function* () {
     const all: Declared<Kinds[K]>[] = []
-    for (const file of (yield* Effect.forEach(folders, (folder) => filesIn(project, folder))).flat()) {
+    const found = yield* Effect.forEach(roots, (root, i) =>
+      Effect.forEach(folders, (folder) => filesIn(root, folder, i > 0)),
+    )
+    for (const { path, folder } of found.flat(2)) {
+      const file = shownPath(path, roots)
       const exported = yield* Effect.tryPromise({
         // A value exported under two names counts once.
-        try: async () =>
-          new Set<unknown>(Object.values(await import(pathToFileURL(join(project, file)).href))),
+        try: async () => new Set<unknown>(Object.values(await import(pathToFileURL(path).href))),
         catch: (cause) => new PluginFileError({ file, problem: `it does not load: ${String(cause)}` }),
       })
-      const found = [...exported].filter(isOfKind(kind))
+      const declarations = [...exported].filter(isOfKind(kind))
       // Otherwise its author would wonder why it is not listed.
-      if (found.length === 0)
-        return yield* new PluginFileError({ file, problem: nothingDeclared(kind, file) })
-      for (const declaration of found) {
+      if (declarations.length === 0)
+        return yield* new PluginFileError({ file, problem: nothingDeclared(kind, folder) })
+      for (const declaration of declarations) {
         const { name } = declaration
         if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) {
           const problem = `expected a name in lower case with hyphens, found ${JSON.stringify(name)}`
@@ -79,26 +94,36 @@ const declared = <K extends keyof Kinds>(
           const problem = `a ${kind} named ${name} is already declared ${where}; rename one of the two`
           return yield* new PluginFileError({ file, problem })
         }
-        all.push({ file, declaration })
+        all.push({ file, folder, declaration })
       }
     }
     return all
   })
 
-const filesIn = (project: string, folder: string) => {
-  const path = join(project, "plugins", folder)
+/** The modules in a folder of `plugins`; none if there is no such folder and `mayLack`. */
+const filesIn = (root: string, folder: string, mayLack: boolean) => {
+  const path = join(root, "plugins", folder)
+  const extension = root === packageFolder ? moduleExtension : ".ts"
   return Effect.map(
-    attempt("list", path, () => readdir(path)),
+    attempt("list", path, () => (mayLack && !existsSync(path) ? Promise.resolve([]) : readdir(path))),
     (names) =>
       names
-        .filter((name) => name.endsWith(".ts"))
+        .filter((name) => name.endsWith(extension) && !name.endsWith(".d.ts"))
         .sort()
-        .map((name) => `plugins/${folder}/${name}`),
+        .map((name) => ({ path: join(path, name), folder: `plugins/${folder}` })),
   )
 }
 
-const nothingDeclared = (kind: keyof Kinds, file: string): string => {
-  const folder = file.slice(0, file.lastIndexOf("/"))
+const shownPath = (path: string, roots: readonly string[]): string => {
+  // One may be inside the other: an installed package in its project, or a project of examples in the checkout.
+  const [root] = roots
+    .filter((root) => !relative(root, path).startsWith(".."))
+    .sort((a, b) => b.length - a.length)
+  const inside = relative(root!, path).split(sep).join("/")
+  return root === packageFolder && roots.length > 1 ? `${packageName}/${inside}` : inside
+}
+
+const nothingDeclared = (kind: keyof Kinds, folder: string): string => {
   const declare = folder === "plugins/probe" ? "probe" : kind
   return `it exports no ${kind}; export one that ${declare}(…) declares, or move the file to a subfolder, such as ${folder}/shared`
 }
@@ -106,16 +131,16 @@ const nothingDeclared = (kind: keyof Kinds, file: string): string => {
 /**
  * The plugins, sorted by stage and name.
  *
- * @param project the folder that holds `plugins`
+ * @param roots the folders that hold a `plugins` folder; the first has one for every stage
  * @throws PluginFileError if a file does not load, declares no plugin, or declares one of a stage other than its
  *   folder's or with a name that is taken
  */
-export const plugins = Effect.fn("plugins")(function* (project = projectFolder) {
-  const found = yield* declared("plugin", project, stages)
-  for (const { file, declaration } of found) {
-    const folder = `plugins/${declaration.stage}`
-    if (file.startsWith(`${folder}/`)) continue
-    const problem = `the plugin ${declaration.name} has the stage ${declaration.stage}; move the file to ${folder} or correct the stage`
+export const plugins = Effect.fn("plugins")(function* (roots = searched()) {
+  const found = yield* declared("plugin", roots, stages)
+  for (const { file, folder, declaration } of found) {
+    const own = `plugins/${declaration.stage}`
+    if (folder === own) continue
+    const problem = `the plugin ${declaration.name} has the stage ${declaration.stage}; move the file to ${own} or correct the stage`
     return yield* new PluginFileError({ file, problem })
   }
   return found
@@ -124,19 +149,19 @@ export const plugins = Effect.fn("plugins")(function* (project = projectFolder) 
 })
 
 /** All declarations of a kind that has its own folder. */
-const declaredIn = <K extends keyof Kinds>(kind: K, project: string) =>
-  Effect.map(declared(kind, project, [kind]), (found) => found.map(({ declaration }) => declaration))
+const declaredIn = <K extends keyof Kinds>(kind: K, roots: readonly string[]) =>
+  Effect.map(declared(kind, roots, [kind]), (found) => found.map(({ declaration }) => declaration))
 
 /** The tensor backends, in the order in which `auto` prefers them. */
-export const backends = Effect.fn("backends")(function* (project = projectFolder) {
-  return (yield* declaredIn("backend", project)).sort((a, b) => b.rank - a.rank)
+export const backends = Effect.fn("backends")(function* (roots = searched()) {
+  return (yield* declaredIn("backend", roots)).sort((a, b) => b.rank - a.rank)
 })
 
 /** The comparisons with reference figures. */
-export const checks = (project = projectFolder) => declaredIn("check", project)
+export const checks = (roots = searched()) => declaredIn("check", roots)
 
 /** The speed measurements. */
-export const benches = (project = projectFolder) => declaredIn("bench", project)
+export const benches = (roots = searched()) => declaredIn("bench", roots)
 
 /** A backend that was asked for and is not there. */
 export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{

@@ -2,6 +2,7 @@
  * A pipeline's nodes as units of work. Each has a content key, so that the same work is done once, whichever pipeline
  * requests it.
  */
+import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { componentsIn } from "../api/component.ts"
 import type { Targets } from "../api/pipeline.ts"
@@ -119,7 +120,12 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       const { plugin, options } = node
       const namesake = byName.get(plugin.name) ?? plugin
       byName.set(plugin.name, plugin)
-      if (namesake !== plugin) problems.add(`${plugin.name}: two plugins have this name; rename one of them`)
+      if (namesake !== plugin) {
+        const [first, second] = [namesake, plugin].map(({ module }) => fileURLToPath(module))
+        problems.add(
+          `${plugin.name}: two plugins have this name, in ${first} and ${second}; rename one of them`,
+        )
+      }
       for (const problem of [...node.problems, ...missingInputs(node)])
         problems.add(`${plugin.name}: ${problem}`)
       const inputs: Record<string, UnitInput> = {}

@@ -7,7 +7,7 @@ import { Data, Effect } from "effect"
 import type { Pipeline, Targets } from "../api/pipeline.ts"
 import { decode, InvalidInput } from "../io/decode.ts"
 import { nearestName } from "../io/nearest-name.ts"
-import { projectFolder } from "../io/project.ts"
+import { findProject, moduleExtension, packageFolder } from "../io/project.ts"
 import { type Graph, graphOf } from "./graph.ts"
 import type { Computing } from "./key.ts"
 
@@ -38,21 +38,36 @@ const Definition = type({
   build: "Function",
 })
 
-const pipelinesFolder = join(projectFolder, "pipelines")
+/** The `pipelines` folders: that of the project at work first, if there is one, then this package's. */
+const pipelineFolders = () => {
+  const project = findProject()
+  return [
+    ...(project === undefined ? [] : [{ folder: join(project, "pipelines"), extension: ".ts" }]),
+    { folder: join(packageFolder, "pipelines"), extension: moduleExtension },
+  ]
+}
 
-/** The files in the project's `pipelines` folder. */
-export const pipelineNames: Effect.Effect<readonly string[]> = Effect.promise(() =>
-  readdir(pipelinesFolder).then(
-    (names) => names.filter((name) => name.endsWith(".ts")).sort(),
-    () => [],
-  ),
-)
+/** Pipelines by the names that a command line gives them, `quickstart.ts`, those of the project at work first. */
+export const pipelineNames: Effect.Effect<readonly string[]> = Effect.promise(async () => {
+  const names = new Set<string>()
+  for (const { folder, extension } of pipelineFolders()) {
+    for (const name of (await readdir(folder).catch(() => [])).sort()) {
+      if (name.endsWith(extension) && !name.endsWith(".d.ts")) names.add(`${basename(name, extension)}.ts`)
+    }
+  }
+  return [...names]
+})
 
-/** The path of a pipeline file. A bare name is looked up in the current folder, then in the project's `pipelines`. */
+/**
+ * The path of a pipeline file. A bare name is looked up in the current folder, then in the `pipelines` folders of the
+ * project at work and of this package.
+ */
 export const findPipeline = Effect.fn("findPipeline")(function* (file: string) {
   const candidates = [resolve(file)]
-  if (basename(file) === file) {
-    candidates.push(join(pipelinesFolder, file), join(pipelinesFolder, `${file}.ts`))
+  if (basename(file) === file && file !== "") {
+    for (const { folder, extension } of pipelineFolders()) {
+      candidates.push(join(folder, `${basename(file, ".ts")}${extension}`))
+    }
   }
   let isFolder = false
   for (const candidate of candidates) {

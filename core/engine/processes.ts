@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Data, Effect, Pool } from "effect"
-import { projectFolder } from "../io/project.ts"
+import { moduleExtension, packageFolder } from "../io/project.ts"
 import type { ComputeSettings } from "../tensor/backend.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
@@ -90,7 +90,7 @@ class Worker {
   }
 
   static readonly start = Effect.fn("Worker.start")(function* (settings: WorkerSettings) {
-    const script = join(projectFolder, "core", "engine", "worker.ts")
+    const script = join(packageFolder, "core", "engine", `worker${moduleExtension}`)
     const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
     // Its own process group: Ctrl-C reaches only the supervising process, which makes the workers save and stop.
     const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })

@@ -1,8 +1,44 @@
+import { readFileSync } from "node:fs"
+import { dirname, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import manifest from "../../package.json" with { type: "json" }
 
-/** The folder that holds `core`, `plugins` and `pipelines`. */
-export const projectFolder = fileURLToPath(new URL("../..", import.meta.url))
+/** The folder of this package: it holds `core`, `plugins` and `pipelines`. */
+export const packageFolder = fileURLToPath(new URL("../..", import.meta.url))
 
-/** This project's version. */
-export const version: string = manifest.version
+/** How the names of this package's modules end: `.ts` in a checkout, `.js` once it was packed. */
+export const moduleExtension = extname(fileURLToPath(import.meta.url))
+
+/** This package's name and version. */
+export const { name: packageName, version }: { readonly name: string; readonly version: string } = manifest
+
+const kindsOfDependency = ["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"]
+
+/** The `package.json` in a folder; undefined if there is none, or none that can be read. */
+const manifestIn = (folder: string): Readonly<Record<string, unknown>> | undefined => {
+  try {
+    const found: unknown = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+    return typeof found === "object" && found !== null ? { ...found } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Where the `package.json` in a folder takes this package from; undefined if it does not depend on it. */
+export const dependencyOn = (folder: string): string | undefined => {
+  const found = manifestIn(folder)
+  return kindsOfDependency
+    .map((kind) => (found?.[kind] as Readonly<Record<string, unknown>> | undefined)?.[packageName])
+    .find((specifier) => typeof specifier === "string")
+}
+
+/**
+ * The project of one's own that a folder belongs to: the nearest folder, from this one upwards, whose `package.json`
+ * names this package among its dependencies. Undefined outside of any, and in a checkout of this package.
+ */
+export const findProject = (from = process.cwd()): string | undefined => {
+  if (manifestIn(from)?.["name"] === packageName) return undefined
+  if (dependencyOn(from) !== undefined) return from
+  const above = dirname(from)
+  return above === from ? undefined : findProject(above)
+}

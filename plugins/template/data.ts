@@ -3,7 +3,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
-import { Corpus } from "../../core/artifacts/corpus.ts"
+import { Examples } from "../../core/artifacts/examples.ts"
 import { SequencePacker } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode } from "../../core/io/decode.ts"
@@ -12,57 +12,91 @@ import { tokenizerOf } from "../model/tokenizer.ts"
 
 const Options = type({
   "+": "reject",
-  /** JSON Lines: one object a line, with the sentence as its `text`. */
-  source: "string > 0",
-  /** Maximum tokens per sentence, special tokens included; longer sentences are truncated. */
-  maxLength: "3 <= number.integer <= 512 = 32",
+  /** The train split as JSON Lines: an object a line, with its `text`, `label` and, of a pair, `second`. */
+  train: "string > 0",
+  /** The dev split, in the same form. */
+  dev: "string > 0",
+  /** The labels, in the order of their classes. */
+  labels: "string[] >= 2",
+  /** Maximum tokens per example, special tokens included; longer ones are truncated. */
+  maxLength: "5 <= number.integer <= 512 = 128",
 })
 
 const takes = { vocabulary: Vocabulary }
 
 /** Other keys of an object are ignored. */
-const Sentence = type("string.json.parse").to({ text: "string > 0" })
+const Line = type("string.json.parse").to({ text: "string > 0", "second?": "string > 0", label: "string" })
 
-/** In bytes: the whole file is read into memory. */
+/** In bytes: a whole file is read into memory. */
 const largestFile = 2 ** 28
-/** For the estimate, which does not read the file. */
-const bytesPerSentence = 150
+/** For the estimate, which does not read the files. */
+const bytesPerExample = 150
 
-/** A corpus from JSON Lines. */
+const examplesIn = (path: string): number =>
+  Math.ceil((statSync(path, { throwIfNoEntry: false })?.size ?? 0) / bytesPerExample)
+
+/** Labelled sentences or pairs of them from JSON Lines. */
 export const templateData = plugin({
   name: "template-data",
   stage: "data",
   version: 1,
   module: import.meta.url,
-  summary: "A corpus from JSON Lines, one sentence a line",
+  summary: "Labelled sentences, or pairs of them, from JSON Lines",
   options: Options,
   takes,
-  gives: Corpus,
+  gives: Examples,
   usesBackend: false,
-  // The content of the file is part of the key, so an edited file gives a new corpus.
-  reads: ({ source }) => [source],
-  estimate: ({ source, maxLength }, { vocabulary }) => {
-    const bytes = statSync(source, { throwIfNoEntry: false })?.size ?? 0
-    const sentences = Math.ceil(bytes / bytesPerSentence)
-    const artifact = { sentences, tokensPerSentence: maxLength, vocabularySize: vocabulary.size }
-    return { artifact, cost: cost({ memory: 4 * bytes, disk: 8 * maxLength * sentences }) }
+  // The content of the files is part of the key, so an edited file gives new examples.
+  reads: ({ train, dev }) => [train, dev],
+  estimate: (options, { vocabulary }) => {
+    const [train, dev] = [examplesIn(options.train), examplesIn(options.dev)]
+    const tokensPerExample = Math.min(options.maxLength, bytesPerExample / 4)
+    const labels = options.labels.length
+    return {
+      artifact: {
+        train,
+        dev,
+        tokensPerExample,
+        labels,
+        labelKind: "classes" as const,
+        vocabularySize: vocabulary.size,
+      },
+      // Two int32 per token; in memory the text as well.
+      cost: cost({
+        memory: 4 * bytesPerExample * (train + dev),
+        disk: 8 * tokensPerExample * (train + dev),
+      }),
+    }
   },
   run: Effect.fn("template-data")(function* ({
-    options: { source, maxLength },
+    options,
     inputs: { vocabulary },
   }: RunContext<typeof Options.infer, typeof takes, unknown>) {
     const tokenizer = tokenizerOf(vocabulary)
-    const packer = new SequencePacker()
-    const lines = (yield* readText(source, largestFile)).split("\n")
-    for (const [index, line] of lines.entries()) {
-      if (line.trim() === "") continue
-      const { text } = yield* decode(`${source}, line ${index + 1}`, Sentence)(line)
-      packer.add(tokenizer.encode(text, undefined, maxLength))
+    const read = Effect.fnUntraced(function* (path: string) {
+      const packer = new SequencePacker()
+      const labels: number[] = []
+      for (const [index, line] of (yield* readText(path, largestFile)).split("\n").entries()) {
+        if (line.trim() === "") continue
+        const { text, second, label } = yield* decode(`${path}, line ${index + 1}`, Line)(line)
+        if (!options.labels.includes(label)) {
+          const found = `line ${index + 1}: expected the label ${options.labels.join(" or ")}, found ${JSON.stringify(label)}`
+          return yield* new FileError({ path, doing: "read", found })
+        }
+        packer.add(tokenizer.encode(text, second, options.maxLength))
+        labels.push(options.labels.indexOf(label))
+      }
+      if (labels.length === 0)
+        return yield* new FileError({ path, doing: "read", found: "it has no examples" })
+      return { sequences: packer.packed(), labels: Float64Array.from(labels) }
+    })
+    return {
+      labelNames: options.labels,
+      metrics: ["accuracy"],
+      train: yield* read(options.train),
+      dev: yield* read(options.dev),
+      special: vocabulary.special,
+      vocabularySize: vocabulary.tokens.length,
     }
-    if (packer.count === 0) {
-      return yield* new FileError({ path: source, doing: "read", found: "it has no sentences" })
-    }
-    const vocabularySize = vocabulary.tokens.length
-    return { sequences: packer.packed(), special: vocabulary.special, vocabularySize }
   }),
 })

@@ -54,7 +54,7 @@ test("in every stage the new test passes, both files are formatted, and the plug
     expect(found).toEqual(expect.arrayContaining([...both]))
     expect(found.filter((name) => name.includes("template"))).toEqual([])
   }
-}, 30_000)
+}, 120_000)
 
 test("the command reports what it wrote and how to use it", async () => {
   const { code, stdout, stderr } = await command(["new", "pretrain", "shrink-perturb"], project)
@@ -71,7 +71,7 @@ test("the command reports what it wrote and how to use it", async () => {
 
 test("a plugin requires its inputs and its options without a default", async () => {
   expect(await write("probe", "a-norm")).toMatchObject({ identifier: "aNorm", given: ["run"] })
-  expect(await write("data", "json-lines")).toMatchObject({ given: ["vocabulary", "source"] })
+  expect(await write("data", "json-lines")).toMatchObject({ given: ["vocabulary", "dev", "labels", "train"] })
 })
 
 test("an invalid name, or a path, is refused", async () => {
@@ -118,7 +118,7 @@ test("an unknown stage is refused with the known ones", async () => {
   const { code, stderr } = await command(["new", "prob", "x"], project)
   expect(code).toBe(2)
   expect(stderr).toBe(
-    '<stage> must be data, pretrain, finetune, probe or report (was "prob"); did you mean probe?\n',
+    '<stage> must be data, pretrain, finetune, probe, report or project (was "prob"); did you mean probe?\n',
   )
   for (const stage of stages) expect(stderr).toContain(stage)
 })

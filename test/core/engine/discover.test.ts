@@ -103,10 +103,23 @@ test("every export of its folder's kind is found, in order, and a value under tw
     "report/a.ts": pluginText("a", "report"),
     "data/y.ts": pluginText("c", "data"),
   })
-  expect(await names(checks(folder))).toEqual(["c", "b", "a"])
-  expect(await names(backends(folder))).toEqual(["fast", "slow"])
-  expect(await names(benches(folder))).toEqual(["c"])
-  expect(await names(plugins(folder))).toEqual(["c", "z", "a"])
+  expect(await names(checks([folder]))).toEqual(["c", "b", "a"])
+  expect(await names(backends([folder]))).toEqual(["fast", "slow"])
+  expect(await names(benches([folder]))).toEqual(["c"])
+  expect(await names(plugins([folder]))).toEqual(["c", "z", "a"])
+})
+
+test("a second folder adds to the first; it may lack stages, and its declarations of types are no plugins", async () => {
+  const [first, second] = [
+    project({ "probe/a.ts": pluginText("a", "probe") }),
+    project({ "probe/b.ts": pluginText("b", "probe"), "probe/b.d.ts": "export declare const b: number" }),
+  ]
+  rmSync(join(second, "plugins", "data"), { recursive: true })
+  expect(await names(plugins([first, second]))).toEqual(["a", "b"])
+  const twin = project({ "probe/c.ts": pluginText("a", "probe") })
+  expect(await refusal(plugins([first, twin]))).toBe(
+    "plugins/probe/c.ts: a plugin named a is already declared in plugins/probe/a.ts; rename one of the two",
+  )
 })
 
 describe("refused, with the file and what to do", () => {
@@ -117,26 +130,26 @@ describe("refused, with the file and what to do", () => {
       "bench/twin.ts": text("bench", "twin"),
       "check/a.ts": `${text("check", "same")}\nexport const two = { ...one }`,
     })
-    expect(await refusal(plugins(folder))).toBe(
+    expect(await refusal(plugins([folder]))).toBe(
       "plugins/probe/b.ts: a plugin named twin is already declared in plugins/data/a.ts; rename one of the two",
     )
-    expect(await refusal(checks(folder))).toBe(
+    expect(await refusal(checks([folder]))).toBe(
       "plugins/check/a.ts: a check named same is already declared in this file; rename one of the two",
     )
     // Another kind may use the same name.
-    expect(await names(benches(folder))).toEqual(["twin"])
+    expect(await names(benches([folder]))).toEqual(["twin"])
   })
 
   test.each(["Weight Norm", "weight_norm", "-norm", ""])("the name %j", async (name) => {
     const folder = project({ "probe/a.ts": pluginText(name, "probe") })
-    expect(await refusal(plugins(folder))).toBe(
+    expect(await refusal(plugins([folder]))).toBe(
       `plugins/probe/a.ts: expected a name in lower case with hyphens, found ${JSON.stringify(name)}`,
     )
   })
 
   test("a plugin in the folder of another stage", async () => {
     const folder = project({ "probe/table.ts": pluginText("table", "report") })
-    expect(await refusal(plugins(folder))).toBe(
+    expect(await refusal(plugins([folder]))).toBe(
       "plugins/probe/table.ts: the plugin table has the stage report; move the file to plugins/report or correct the stage",
     )
   })
@@ -149,7 +162,7 @@ describe("refused, with the file and what to do", () => {
   ] as const)(
     "a file that declares nothing of its folder's kind: %s",
     async (path, content, found, problem) => {
-      const message = await refusal<{ readonly message: string }>(found(project({ [path]: content })))
+      const message = await refusal<{ readonly message: string }>(found([project({ [path]: content })]))
       expect(message).toBe(
         `plugins/${path}: it exports ${problem}, or move the file to a subfolder, such as plugins/${dirname(path)}/shared`,
       )
@@ -158,11 +171,11 @@ describe("refused, with the file and what to do", () => {
 
   test("a file that does not load", async () => {
     const folder = project({ "check/a.ts": "throw new Error('no luck')" })
-    expect(await refusal(checks(folder))).toBe("plugins/check/a.ts: it does not load: Error: no luck")
+    expect(await refusal(checks([folder]))).toBe("plugins/check/a.ts: it does not load: Error: no luck")
   })
 
   test("a missing folder", async () => {
-    expect(await refusal(checks(join(root, "absent")))).toContain("there is no such file or folder")
+    expect(await refusal(checks([join(root, "absent")]))).toContain("there is no such file or folder")
   })
 })
 

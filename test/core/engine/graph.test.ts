@@ -211,10 +211,12 @@ test("an estimate that throws is reported with its plugin and the line", async (
   expect(others).toEqual([])
 })
 
-test("two plugins with the same name are refused", async () => {
+test("two plugins with the same name are refused, with both files", async () => {
   const fine = () => ({ artifact: { size: 0 }, cost: cost({}) })
   const targets = { one: estimating("twin", fine)({}), two: estimating("twin", fine)({}) }
-  expect(await problemsOf(targets)).toEqual(["twin: two plugins have this name; rename one of them"])
+  expect(await problemsOf(targets)).toEqual([
+    `twin: two plugins have this name, in ${import.meta.path} and ${import.meta.path}; rename one of them`,
+  ])
 })
 
 test("a probe that was given something else than a run is refused, with what it watches", async () => {

@@ -4,35 +4,50 @@ import { templateData } from "../../../plugins/template/data.ts"
 import { refusal, run, vocabularyNode, withFiles, wordsOf } from "../data/running.ts"
 
 const node = (folder: string, options: { readonly maxLength?: number } = {}) => {
-  const source = join(folder, "text.jsonl")
-  return templateData({ source, vocabulary: vocabularyNode, ...options })
+  const [train, dev] = [join(folder, "train.jsonl"), join(folder, "dev.jsonl")]
+  return templateData({ train, dev, labels: ["no", "yes"], vocabulary: vocabularyNode, ...options })
 }
 
-test("takes the text of every line and ignores other keys", () =>
-  withFiles(
-    { "text.jsonl": '{"text": "A cat sat.", "id": 1}\n\n{"text": "Two dogs ran away."}' },
-    async (folder) => {
-      const { sequences, vocabularySize } = await run(node(folder))
-      expect(wordsOf(sequences)).toEqual(["[CLS] a cat sat . [SEP]", "[CLS] two dogs ran away . [SEP]"])
-      expect(vocabularySize).toBe(30522)
-      const { sequences: short } = await run(node(folder, { maxLength: 4 }))
-      expect(wordsOf(short)).toEqual(["[CLS] a cat [SEP]", "[CLS] two dogs [SEP]"])
-    },
-  ))
+const dev = '{"text": "Two dogs ran away.", "label": "yes"}'
 
-test("a line that is not JSON or has no text is refused with its number", async () => {
-  for (const line of ["{", '{"body": "a"}', '{"text": ""}', '"a"']) {
-    await withFiles({ "text.jsonl": `{"text": "a"}\n${line}\n` }, async (folder) => {
-      expect(await refusal(node(folder))).toContain("text.jsonl, line 2:")
+test("takes the texts and labels of every line and ignores other keys", () => {
+  const train =
+    '{"text": "A cat sat.", "label": "yes", "id": 1}\n\n{"text": "A cat.", "second": "Dogs.", "label": "no"}'
+  return withFiles({ "train.jsonl": train, "dev.jsonl": dev }, async (folder) => {
+    const examples = await run(node(folder))
+    expect(wordsOf(examples.train.sequences)).toEqual([
+      "[CLS] a cat sat . [SEP]",
+      "[CLS] a cat . [SEP] dogs . [SEP]",
+    ])
+    expect([...examples.train.labels, ...examples.dev.labels]).toEqual([1, 0, 1])
+    expect(wordsOf(examples.dev.sequences)).toEqual(["[CLS] two dogs ran away . [SEP]"])
+    expect([examples.labelNames, examples.vocabularySize]).toEqual([["no", "yes"], 30522])
+    const short = await run(node(folder, { maxLength: 5 }))
+    expect(wordsOf(short.dev.sequences)).toEqual(["[CLS] two dogs ran [SEP]"])
+  })
+})
+
+test("a line that is not JSON or lacks a text or label is refused with its number", async () => {
+  for (const line of [
+    "{",
+    '{"label": "no"}',
+    '{"text": "", "label": "no"}',
+    '{"text": "a", "label": "maybe"}',
+  ]) {
+    const train = `{"text": "a", "label": "no"}\n${line}\n`
+    await withFiles({ "train.jsonl": train, "dev.jsonl": dev }, async (folder) => {
+      const message = await refusal(node(folder))
+      expect(message).toContain("train.jsonl")
+      expect(message).toContain("line 2:")
     })
   }
 })
 
-test("a file that is missing or has no sentences is refused", async () => {
-  await withFiles({}, async (folder) =>
+test("a file that is missing or has no examples is refused", async () => {
+  await withFiles({ "dev.jsonl": dev }, async (folder) =>
     expect(await refusal(node(folder))).toContain("there is no such file"),
   )
-  await withFiles({ "text.jsonl": "\n" }, async (folder) =>
-    expect(await refusal(node(folder))).toContain("it has no sentences"),
+  await withFiles({ "train.jsonl": "\n", "dev.jsonl": dev }, async (folder) =>
+    expect(await refusal(node(folder))).toContain("it has no examples"),
   )
 })

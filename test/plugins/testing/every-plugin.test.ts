@@ -1,0 +1,89 @@
+/** Every plugin of this project keeps what `testPlugin` tests. */
+import { afterAll, expect, test } from "bun:test"
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { cohort, mapCohort } from "../../../core/api/pipeline.ts"
+import type { AnyPlugin, Node } from "../../../core/api/plugin.ts"
+import { plugins } from "../../../core/engine/discover.ts"
+import { classification } from "../../../plugins/finetune/classification.ts"
+import { fisher } from "../../../plugins/probe/fisher.ts"
+import { trajectory } from "../../../plugins/probe/trajectory.ts"
+import { type PluginTest, testPlugin, toyStudy, withArtifacts } from "../../../plugins/testing/testing.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "every-plugin-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const fixture = (name: string) => join(import.meta.dir, "..", "..", "fixtures", name)
+
+const file = (name: string, text: string): string => {
+  writeFileSync(join(folder, name), text)
+  return join(folder, name)
+}
+const sentences = file("sentences.txt", "A cat sat.\nTwo dogs ran away.\n".repeat(40))
+const sts = join(folder, "sts")
+mkdirSync(sts)
+writeFileSync(
+  join(sts, "sts-dev.csv"),
+  "main-news\theadlines\t2016\t0281\t4.5\tOne, two.\tTwo, one.\n".repeat(20),
+)
+
+/** A checkpoint in a folder of its own, as one from the hub is. */
+const released = join(folder, "released")
+const vocabularySize = await withArtifacts(async (artifactOf) => {
+  cpSync((await artifactOf(toyStudy.checkpoint)).folder, released, { recursive: true })
+  return (await artifactOf(toyStudy.vocabulary)).tokens.length
+})
+
+/** A study of one arm, for its page. */
+const { examples: data, checkpoint } = toyStudy
+const size = { layers: 2, hidden: 8, heads: 2, intermediate: 16 }
+const runs = cohort({ arm: "vanilla", lr: 1e-3 }, [1, 2], (seed) =>
+  classification({ data, checkpoint, lr: 1e-3, seed, batchSize: 8, epochs: 2 }),
+)
+const page = {
+  runs: [runs],
+  ranks: [mapCohort(runs, (run) => fisher({ run, samples: 4 }))],
+  trajectories: [mapCohort(runs, (run) => trajectory({ run }))],
+}
+
+/** How each plugin is tested; one that is not among them is tested as it is. */
+const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = {
+  classification: { options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2, keepModel: true } },
+  fisher: {
+    options: {
+      steps: { at: [0], last: true },
+      samples: 4,
+      blocks: ["layers", "embeddings", "pooler", "classifier"],
+    },
+  },
+  // Its estimate is that of the whole task; the fixture is a sample of it.
+  glue: { options: { task: "RTE", source: fixture("rte-sample") }, costFactor: 1000 },
+  mlm: { options: { size, positions: 64, steps: 3, batchSize: 16 } },
+  "observations-table": { options: { title: "Observations" } },
+  pretrained: { options: { source: released, size, vocabularySize, positions: 64 } },
+  sentences: { options: { source: sentences } },
+  simcse: {
+    options: { batchSize: 16, steps: 4, evalEvery: 2 },
+    inputs: { dev: toyStudy.similarity },
+  },
+  sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
+  // Its estimate is that of a study of 30 seeds.
+  "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
+  "toy-corpus": { options: { sentences: 200, restated: true } },
+  "toy-entailment": { options: { train: 40, dev: 10 } },
+  "toy-similarity": { options: { pairs: 20 } },
+  trajectory: { options: { steps: { at: [0], every: 2, last: true } } },
+  vocabulary: { options: { source: fixture("vocab.txt") } },
+}
+
+const found = await Effect.runPromise(plugins())
+
+// Discovery gives plugins without the types of their calls.
+type Callable = AnyPlugin & ((settings: Record<string, unknown>) => Node)
+for (const plugin of found) testPlugin(plugin as Callable, settings[plugin.name])
+
+test("none of the settings is of a plugin that is gone", () => {
+  const names = found.map(({ name }) => name)
+  expect(Object.keys(settings).filter((name) => !names.includes(name))).toEqual([])
+})
