@@ -28,7 +28,10 @@ const manifestIn = (folder: string): Readonly<Record<string, unknown>> | undefin
 export const dependencyOn = (folder: string): string | undefined => {
   const found = manifestIn(folder)
   return kindsOfDependency
-    .map((kind) => (found?.[kind] as Readonly<Record<string, unknown>> | undefined)?.[packageName])
+    .map((kind) => {
+      const specifiers = found?.[kind] as Readonly<Record<string, unknown>> | undefined
+      return specifiers?.[packageName]
+    })
     .find((specifier) => typeof specifier === "string")
 }
 
