@@ -153,7 +153,7 @@ describe("a probe that takes inputs", () => {
     expect(failures.map(({ unit }) => unit.label)).toEqual(["sample-walk lr=2 seed=2"])
     // Made without a run that failed, so it is made again next time.
     expect((await planned({ rows })).jobs.map(({ unit }) => unit.label)).toEqual([
-      "sample-walk seed=1 lr=1",
+      "sample-walk lr=1 seed=1",
       "sample-walk lr=2 seed=2",
     ])
   })
@@ -175,7 +175,7 @@ describe("a probe that takes inputs", () => {
   test("is refused an input that is made from the run that it watches, or waits for it", async () => {
     const runs = cohort({ lr: 3 }, [1], () => run)
     expect(await problemsOf({ rows: distanceOf({ others: [runs] }) })).toEqual([
-      "sample-distance: others: expected what can be made before the run that it watches starts, found sample-walk seed=1 lr=1, which is that run or needs it",
+      "sample-distance: others: expected what can be made before the run that it watches starts, found sample-walk lr=3 seed=1, which is that run or needs it",
     ])
     const pair = cohort({ lr: 1 }, [1, 2], (seed) => walk({ data, seed, lr: 1 }))
     const swapped = mapCohort(pair, (watched, seed) =>
