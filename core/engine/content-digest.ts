@@ -57,6 +57,8 @@ const freshDigest = (path: string, reading?: Reading): string => {
           hash.update(`${name}\0`)
           addContent(join(path, name))
         }
+        // Otherwise the file a/b would be an empty folder a and a file b.
+        hash.update("/")
       } else if (stat.isFile()) hash.update(fileDigest(path, reading))
       else {
         // A pipe or a device can be read only once, but its content is read here and again by the plugin.

@@ -11,7 +11,7 @@ import { FileError } from "../io/files.ts"
 import { contentDigest, LargeFileReading } from "./content-digest.ts"
 import { type Computing, type KeyParts, keyOf } from "./key.ts"
 import { type LabelledUnit, labelsOf, type Membership } from "./label.ts"
-import { sourcesOf } from "./source-digest.ts"
+import { type Sources, sourcesOf } from "./source-digest.ts"
 import { type Unit, type UnitInput, unitsOf } from "./unit.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
@@ -91,6 +91,18 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       return digests
     }
 
+    /** What a plugin runs, with the components among its options; if that cannot be read, this is a problem. */
+    const codeOf = ({ name, module }: AnyPlugin, options: unknown): Sources => {
+      try {
+        return sourcesOf([module, ...componentsIn(options).map((component) => component.module)])
+      } catch (cause) {
+        problems.add(
+          `${name}: expected the source of a plugin and of its components at their module, import.meta.url; ${thrownAt(cause)}`,
+        )
+        return { sources: {}, packages: {} }
+      }
+    }
+
     const resolve = (node: Node, member?: Membership): Unit => {
       const known = byNode.get(node) ?? made(node)
       if (member !== undefined) units.get(known.key)!.memberships.push(member)
@@ -120,7 +132,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       const read = node.problems.length > 0 ? {} : digestsOfRead(plugin, options)
       const parts: KeyParts = {
         plugin: { name: plugin.name, version: plugin.version },
-        ...sourcesOf([plugin.module, ...componentsIn(options).map(({ module }) => module)]),
+        ...codeOf(plugin, options),
         options,
         read,
         inputs: keysOfInputs(inputs),

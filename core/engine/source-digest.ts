@@ -78,10 +78,10 @@ const leadsTo = (
   return next === undefined ? found : leadsTo(next, found.file, new Set([...passed, found.file]))
 }
 
-/** A file's path as keys have it: the same wherever its project lies. */
-const labelOf = (path: string, first: string): string => {
+/** A file's path as keys have it: the same wherever its project lies, or the module that led to it. */
+const labelOf = (path: string, module: string): string => {
   const folder = packageAround(path)
-  if (folder === undefined) return relative(dirname(first), path)
+  if (folder === undefined) return relative(dirname(module), path)
   const installed = path.split(sep).includes("node_modules")
   return join(installed ? (manifestIn(folder)?.name ?? "") : "", relative(folder, path))
 }
@@ -117,22 +117,23 @@ export const sourcesOf = (modules: readonly string[], further: readonly string[]
   const visited = new Set<string>()
   const sources = new Map<string, string>()
   const packages = new Map<string, string>()
-  const visit = (path: string): void => {
+  const visit = (path: string, module: string): void => {
     if (visited.has(path)) return
     visited.add(path)
     const file = sourceFile(path)
-    add(sources, labelOf(path, first), file.digest)
+    add(sources, labelOf(path, module), file.digest)
     for (const request of file.imports) {
       const found = leadsTo(request, path)
       if (found === undefined) continue
       if ("package" in found) add(packages, found.package, found.version)
-      else visit(found.file)
+      else visit(found.file, module)
     }
   }
-  starts.forEach(visit)
+  for (const module of starts) visit(module, module)
   for (const specifier of further) {
-    if (specifier.startsWith(".")) filesAt(join(dirname(first), specifier)).forEach(visit)
-    else add(packages, specifier, packageVersion(specifier, dirname(first)))
+    if (specifier.startsWith(".")) {
+      for (const path of filesAt(join(dirname(first), specifier))) visit(path, first)
+    } else add(packages, specifier, packageVersion(specifier, dirname(first)))
   }
   const found = { sources: Object.fromEntries(sources), packages: Object.fromEntries(packages) }
   reached.set(request, found)

@@ -53,6 +53,11 @@ test("the digest of a file depends on its content alone, that of a folder on nam
   expect(contentDigest(folder("f", { "2": "y", "1": "x" }))).toBe(same)
   expect(contentDigest(folder("g", { "1": "x", "3": "y" }))).not.toBe(same)
   expect(contentDigest(folder("h", { "1": "y", "2": "x" }))).not.toBe(same)
+  mkdirSync(join(root, "i", "1"), { recursive: true })
+  mkdirSync(join(root, "j", "1"), { recursive: true })
+  file("i/1/2", "x")
+  file("j/2", "x")
+  expect(contentDigest(join(root, "i"))).not.toBe(contentDigest(join(root, "j")))
 })
 
 /** A file of 64 MiB and a little more, empty but for its beginning and its end. */

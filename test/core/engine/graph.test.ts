@@ -1,6 +1,11 @@
 import { expect, test } from "bun:test"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { component, componentOf } from "../../../core/api/component.ts"
 import { type Cost, cost } from "../../../core/api/cost.ts"
 import type { Targets } from "../../../core/api/pipeline.ts"
 import { cohort } from "../../../core/api/pipeline.ts"
@@ -29,6 +34,55 @@ test("the backend is part of the keys of only those units that compute on it", a
   expect(await keyOf({ run }, "wasm")).toBe(await keyOf({ run }, "cpu"))
   const seen = watchSum({ run, steps: [0] })
   expect(await keyOf({ run: seen }, "wasm")).not.toBe(await keyOf({ run: seen }, "cpu"))
+})
+
+const optimiser = (module: string) =>
+  component({ role: "optimiser", name: "sgd", module, options: type({ "+": "reject" }), make: () => ({}) })(
+    {},
+  )
+
+/** A plugin that takes a component. */
+const trainer = (module: string) =>
+  plugin({
+    name: "sample-trainer",
+    stage: "data",
+    version: 1,
+    module,
+    summary: "",
+    options: type({ "+": "reject", optimiser: componentOf("optimiser", "an") }),
+    takes: {},
+    gives: Vocabulary,
+    usesBackend: false,
+    estimate: () => ({ artifact: { size: 1 }, cost: cost({}) }),
+    run: () => Effect.never,
+  })
+
+test("the code of a component is part of the keys of the units that it is given to", async () => {
+  const root = mkdtempSync(join(tmpdir(), "kasosei-graph-"))
+  try {
+    const keyWith = (folder: string, text: string) => {
+      mkdirSync(join(root, folder))
+      writeFileSync(join(root, folder, "sgd.ts"), 'import "./part.ts"')
+      writeFileSync(join(root, folder, "part.ts"), text)
+      const module = pathToFileURL(join(root, folder, "sgd.ts")).href
+      return keyOf({ run: trainer(import.meta.url)({ optimiser: optimiser(module) }) })
+    }
+    const key = await keyWith("a", "f(1)")
+    expect(await keyWith("b", "f(1) // one")).toBe(key)
+    expect(await keyWith("c", "f(2)")).not.toBe(key)
+  } finally {
+    rmSync(root, { recursive: true })
+  }
+})
+
+test("a module that is no file is a problem of the plugin", async () => {
+  const targets = { run: trainer("trainer.ts")({ optimiser: optimiser(import.meta.url) }) }
+  const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, computedOn("cpu"))))
+  expect(problems).toEqual([
+    expect.stringContaining(
+      "sample-trainer: expected the source of a plugin and of its components at their module, import.meta.url;",
+    ),
+  ])
 })
 
 test("a unit that several need appears once, after its inputs", async () => {

@@ -121,7 +121,7 @@ test("no source of the project changes by formatting", () => {
   const same = sources.filter((path) => textOf(path, copy) === textOf(path))
   expect(same.length).toBeLessThan(sources.length / 10)
   expect(sources.filter((path) => code(textOf(path, copy), path) !== codes.get(path))).toEqual([])
-})
+}, 60_000)
 
 /** The text with other comments: those that it has removed, new ones after each statement. */
 const commented = (path: string, text: string): string => {
@@ -145,7 +145,7 @@ test("no source of the project changes by comments", () => {
     return code(other, path) !== codes.get(path)
   })
   expect(changed).toEqual([])
-})
+}, 60_000)
 
 test("of each source of the project is left what TypeScript leaves", () => {
   const out = join(copy, "compiled")
