@@ -10,7 +10,7 @@
  */
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
-import { glue } from "../plugins/data/glue.ts"
+import { rte } from "../plugins/data/rte.ts"
 import { sentences } from "../plugins/data/sentences.ts"
 import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
@@ -61,7 +61,7 @@ export default pipeline({
   }),
   build: (p) => {
     const words = vocabulary({ source: p.vocabulary })
-    const data = glue({ task: "RTE", source: p.rte, maxLength: p.maxLength, vocabulary: words })
+    const data = rte({ source: p.rte, maxLength: p.maxLength, vocabulary: words })
     const corpus = sentences({ source: p.corpus, limit: p.sentences, maxLength: 32, vocabulary: words })
     const dev =
       p.sts === undefined ? undefined : sts({ benchmark: "STS-B/dev", source: p.sts, vocabulary: words })
@@ -80,7 +80,7 @@ export default pipeline({
       checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, steps: p.simcseSteps }),
     }))
     const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
-    return study({
+    const { report } = study({
       title: `SimCSE after masked-language modelling: BERT-${p.size} on RTE`,
       provenance: {
         model: `BERT-${p.size}, ${p.mlmSteps} steps of masked-language modelling`,
@@ -94,5 +94,6 @@ export default pipeline({
       samples: p.samples,
       watched: { arms: arms.slice(0, 2).map(({ name }) => name), lr: p.lr, seeds: p.seeds.slice(0, 1) },
     })
+    return { report }
   },
 })

@@ -14,7 +14,7 @@
  */
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
-import { glue } from "../plugins/data/glue.ts"
+import { rte } from "../plugins/data/rte.ts"
 import { sentences } from "../plugins/data/sentences.ts"
 import { sts } from "../plugins/data/sts.ts"
 import { vocabulary } from "../plugins/data/vocabulary.ts"
@@ -61,7 +61,7 @@ export default pipeline({
   }),
   build: (p) => {
     const words = vocabulary({ source: `${p.model}/vocab.txt` })
-    const data = glue({ task: "RTE", source: p.rte, maxLength: p.maxLength, vocabulary: words })
+    const data = rte({ source: p.rte, maxLength: p.maxLength, vocabulary: words })
     const corpus = sentences({ source: p.corpus, limit: p.sentences, maxLength: 32, vocabulary: words })
     const dev = sts({ benchmark: "STS-B/dev", source: p.sts, vocabulary: words })
 
@@ -72,7 +72,7 @@ export default pipeline({
     }))
     const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
     const names = arms.map(({ name }) => name)
-    return study({
+    const { report } = study({
       title: "Further training of BERT with a contrastive loss",
       provenance: { model: p.model, data: `RTE, at most ${p.maxLength} tokens`, corpus: p.corpus },
       data,
@@ -86,5 +86,6 @@ export default pipeline({
         seeds: p.watchedSeeds ?? watchedOf([1], p.seeds),
       },
     })
+    return { report }
   },
 })

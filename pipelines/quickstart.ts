@@ -83,7 +83,7 @@ export default pipeline({
       }),
     }))
     const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
-    return study({
+    const { report } = study({
       title: "SimCSE after masked-language modelling: a toy language",
       provenance: {
         model: `BERT of ${p.layers} layers, hidden size ${p.hidden}, ${p.mlmSteps} steps of masked-language modelling`,
@@ -97,5 +97,6 @@ export default pipeline({
       samples: p.samples,
       watched: { arms: arms.slice(0, 2).map(({ name }) => name), lr: p.lr, seeds: p.seeds.slice(0, 1) },
     })
+    return { report }
   },
 })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { command } from "./core/cli/command-line.ts"
 import { copyProject } from "./project-copy.ts"
@@ -19,21 +19,20 @@ const commands = blocks.flatMap(({ language, text }) => (language === "sh" ? tex
 let project: string
 beforeAll(async () => {
   project = await copyProject()
+  for (const { path, text } of files) writeFileSync(join(project, path), text)
 })
 afterAll(() => rmSync(project, { recursive: true, force: true }))
 
 test("the probe is under 40 lines, and its pipeline runs without touching anything else", async () => {
   expect(files.map(({ path }) => path)).toEqual(["plugins/probe/weight-norm.ts", "pipelines/weight-norm.ts"])
   expect(files[0]!.text.split("\n").length).toBeLessThan(40)
-  for (const { path, text } of files) {
-    writeFileSync(join(project, path), text)
-  }
   const ended = await command(
     ["pipeline", "weight-norm.ts", "--set", "seeds=1,2", "--backend", "wasm"],
     project,
   )
-  expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining("7 units made, 0 reused, 0 failed")])
-  const csv = readFileSync(join(project, "out", "weight-norm", "report", "observations.csv"), "utf8")
+  expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining("8 units made, 0 reused, 0 failed")])
+  const made = join(project, "out", "weight-norm")
+  const csv = readFileSync(join(made, "table", "observations.csv"), "utf8")
   const [header, ...rows] = csv
     .trim()
     .split("\r\n")
@@ -50,7 +49,48 @@ test("the probe is under 40 lines, and its pipeline runs without touching anythi
   const at0 = (seed: string) => rows.filter((row) => row[1] === seed && row[3] === "0").map((row) => row[5])
   expect(at0("1").slice(0, 4)).toEqual(at0("2").slice(0, 4))
   expect(at0("1")[4]).not.toBe(at0("2")[4])
+  // The chart has the mean over the seeds of what the table lists.
+  const chart = readFileSync(join(made, "chart", "line-chart.csv"), "utf8")
+    .trim()
+    .split("\r\n")
+    .slice(1)
+  expect(chart).toHaveLength(4 * 5)
+  for (const [facet, , x, y, , , n] of chart.map((row) => row.split(","))) {
+    const values = rows.filter(([, , , step, block]) => step === x && block === facet).map((row) => +row[5]!)
+    expect(values).toHaveLength(Number(n))
+    expect(Number(y)).toBeCloseTo(values.reduce((sum, value) => sum + value, 0) / values.length, 9)
+  }
+  expect(readFileSync(join(made, "chart", "line-chart.svg"), "utf8")).toStartWith("<svg ")
 }, 60_000)
+
+test("the change to the quickstart adds a probe of every run and a chart to its plan", async () => {
+  cpSync(join(root, "pipelines"), join(project, "pipelines"), { recursive: true })
+  const path = join(project, "pipelines", "quickstart.ts")
+  const planned = async () => {
+    const { stdout, stderr } = await command(
+      ["pipeline", "quickstart.ts", "--plan", "--json", "--backend", "wasm"],
+      project,
+    )
+    expect(stderr).toBe("")
+    return JSON.parse(stdout).units.map(({ plugin }: { plugin: string }) => plugin) as string[]
+  }
+  const before = await planned()
+  let text = readFileSync(path, "utf8")
+  const [, diff] = /```diff\n([\s\S]*?)```/.exec(readme)!
+  for (const hunk of diff!.split("@@\n")) {
+    const lines = hunk.trimEnd().split("\n")
+    const side = (but: string) =>
+      lines.flatMap((line) => (line.startsWith(but) ? [] : [line.slice(1)])).join("\n")
+    expect(text).toContain(side("+"))
+    text = text.replace(side("+"), () => side("-"))
+  }
+  writeFileSync(path, text)
+  const after = await planned()
+  const runs = before.filter((plugin) => plugin === "classification").length
+  expect(after.filter((plugin) => plugin === "weight-norm")).toHaveLength(runs)
+  expect(after.filter((plugin) => plugin === "line-chart")).toHaveLength(1)
+  expect(after).toHaveLength(before.length + runs + 1)
+}, 20_000)
 
 test("its first two commands are those of continuous integration, and its pipelines and flags exist", async () => {
   const [, tests] = commands

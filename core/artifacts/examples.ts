@@ -4,19 +4,30 @@ import { Effect } from "effect"
 import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
-import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
+import { type MetricName, metricNames, metricProblems } from "./metrics.ts"
+import {
+  countOf,
+  readSequences,
+  type Sequences,
+  SequencesFile,
+  selectSequences,
+  writeSequences,
+} from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 
-/** Labelled sequences, on which a classifier is trained or evaluated. */
+/** Labelled sequences, on which a model is trained or evaluated. */
 export interface Split {
   readonly sequences: Sequences
-  /** [N], indices into `labelNames` */
-  readonly labels: Int32Array
+  /** [N], indices into `labelNames`, or scores */
+  readonly labels: Float64Array
 }
 
-/** A classification task: its train and dev splits. */
+/** A task: its train and dev splits. */
 export interface Examples {
-  readonly labelNames: readonly string[]
+  /** The classes; null if the labels are scores. */
+  readonly labelNames: readonly string[] | null
+  /** The task's metrics, at least one; by the first, a run is better than the baseline or has failed. */
+  readonly metrics: readonly MetricName[]
   readonly train: Split
   readonly dev: Split
   readonly special: SpecialTokens
@@ -27,14 +38,20 @@ export interface ExamplesEstimate {
   readonly train: number
   readonly dev: number
   readonly tokensPerExample: number
+  /** How many outputs a model has: the number of classes, or 1 for scores. */
   readonly labels: number
+  readonly labelKind: "classes" | "scores"
   readonly vocabularySize: number
 }
 
 const SplitFile = type({ "+": "reject", sequences: SequencesFile, labels: ArrayFile })
 const ExamplesFile = type({
   "+": "reject",
-  labelNames: "string[] >= 2",
+  labelNames: "string[] >= 2 | null",
+  metrics: type
+    .enumerated(...metricNames)
+    .array()
+    .atLeastLength(1),
   train: SplitFile,
   dev: SplitFile,
   special: SpecialTokens,
@@ -50,13 +67,16 @@ const writeSplit = (folder: string, name: string, split: Split) =>
 const readSplit = Effect.fnUntraced(function* (
   folder: string,
   file: typeof SplitFile.infer,
-  classes: number,
+  labelNames: readonly string[] | null,
   vocabularySize: number,
 ) {
   const sequences = yield* readSequences(folder, file.sequences, vocabularySize)
-  const labels = yield* readArray(folder, file.labels, "i32")
-  if (labels.length !== countOf(sequences) || labels.some((label) => label < 0 || label >= classes)) {
-    const found = `the labels do not fit ${countOf(sequences)} examples of ${classes} classes`
+  const labels = yield* readArray(folder, file.labels, "f64")
+  const fits = (label: number) =>
+    labelNames === null ? Number.isFinite(label) : labelNames[label] !== undefined
+  if (labels.length !== countOf(sequences) || !labels.every(fits)) {
+    const expected = labelNames === null ? "with scores" : `of ${labelNames.length} classes`
+    const found = `the labels do not fit ${countOf(sequences)} examples ${expected}`
     return yield* new FileError({ path: join(folder, file.labels.file), doing: "read", found })
   }
   return { sequences, labels }
@@ -70,16 +90,29 @@ export const Examples: ArtifactKind<"examples", Examples, Examples, ExamplesEsti
     yield* writeJson(join(folder, "examples.json"), { ...given, train, dev })
   }),
   read: Effect.fnUntraced(function* (folder) {
-    const file = yield* readJson(join(folder, "examples.json"), ExamplesFile)
-    const train = yield* readSplit(folder, file.train, file.labelNames.length, file.vocabularySize)
-    const dev = yield* readSplit(folder, file.dev, file.labelNames.length, file.vocabularySize)
+    const path = join(folder, "examples.json")
+    const file = yield* readJson(path, ExamplesFile)
+    const [problem] = metricProblems(file.metrics, file.labelNames)
+    if (problem !== undefined) return yield* new FileError({ path, doing: "read", found: problem })
+    const train = yield* readSplit(folder, file.train, file.labelNames, file.vocabularySize)
+    const dev = yield* readSplit(folder, file.dev, file.labelNames, file.vocabularySize)
     return { ...file, train, dev }
   }),
 }
 
-/** The most frequent label of a split, which the majority baseline always predicts; of several, the first. */
-export const majorityLabelOf = ({ labels }: Split, classes: number): number => {
-  const counts = new Array<number>(classes).fill(0)
-  for (const label of labels) counts[label]! += 1
+/** The examples at the given indices. */
+export const selectExamples = ({ sequences, labels }: Split, indices: Int32Array): Split => ({
+  sequences: selectSequences(sequences, indices),
+  labels: Float64Array.from(indices, (index) => labels[index]!),
+})
+
+/**
+ * What the baseline predicts for every example: the most frequent class of the train split, of several the first; or
+ * the mean of its scores.
+ */
+export const baselineOf = ({ labelNames, train }: Pick<Examples, "labelNames" | "train">): number => {
+  if (labelNames === null) return train.labels.reduce((sum, score) => sum + score, 0) / train.labels.length
+  const counts = new Array<number>(labelNames.length).fill(0)
+  for (const label of train.labels) counts[label]! += 1
   return counts.indexOf(Math.max(...counts))
 }

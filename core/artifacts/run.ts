@@ -4,24 +4,27 @@ import { Effect } from "effect"
 import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
+import { isNoBetter, type MetricName, metricNames, type Score, score } from "./metrics.ts"
 
 /** The results of one fine-tuning run. Update u (from 0) had the loss `loss[u]` and used `learningRate[u]`. */
 export interface Run {
   readonly seed: number
   readonly steps: number
   readonly warmupSteps: number
-  /** [steps], mean cross-entropy of the batch before the update, with dropout */
+  /** [steps], mean loss of the batch before the update, with dropout */
   readonly loss: Float64Array
   /** [steps] */
   readonly learningRate: Float64Array
   /** [steps], global L2 norm of the gradient before clipping */
   readonly gradientNorm: Float64Array
-  /** [dev examples], the class of the largest logit */
-  readonly predictions: Int32Array
-  /** [dev examples] */
-  readonly labels: Int32Array
-  /** The most frequent label of the train split, which the majority baseline always predicts. */
-  readonly majorityLabel: number
+  /** [dev examples], the class of the largest logit, or the score */
+  readonly predictions: Float64Array
+  /** [dev examples], classes or scores */
+  readonly labels: Float64Array
+  /** The task's metrics, at least one; by the first, the run is better than the baseline or has failed. */
+  readonly metrics: readonly MetricName[]
+  /** What the baseline predicts for every example: the majority class or the mean score of the train split. */
+  readonly baseline: number
 }
 
 /** A run as a plugin gives it: optionally with the fine-tuned model, streamed into a folder of the artifact. */
@@ -58,7 +61,11 @@ const RunFile = type({
   gradientNorm: ArrayFile,
   predictions: ArrayFile,
   labels: ArrayFile,
-  majorityLabel: "number.integer >= 0",
+  metrics: type
+    .enumerated(...metricNames)
+    .array()
+    .atLeastLength(1),
+  baseline: "number",
   model: "boolean",
 })
 
@@ -83,8 +90,8 @@ export const Run: ArtifactKind<"run", RunGiven, RunTaken, RunEstimate> = {
       loss: yield* readArray(folder, file.loss, "f64"),
       learningRate: yield* readArray(folder, file.learningRate, "f64"),
       gradientNorm: yield* readArray(folder, file.gradientNorm, "f64"),
-      predictions: yield* readArray(folder, file.predictions, "i32"),
-      labels: yield* readArray(folder, file.labels, "i32"),
+      predictions: yield* readArray(folder, file.predictions, "f64"),
+      labels: yield* readArray(folder, file.labels, "f64"),
       modelFolder: model ? join(folder, "model") : null,
     }
     const lengths = [run.loss.length, run.learningRate.length, run.gradientNorm.length]
@@ -96,23 +103,14 @@ export const Run: ArtifactKind<"run", RunGiven, RunTaken, RunEstimate> = {
   }),
 }
 
-/** How many dev examples were classified correctly: integers, so that they compare exactly. */
-export interface Score {
-  /** By the run. */
-  readonly correct: number
-  /** By the majority baseline (146 of 277 on RTE). */
-  readonly majority: number
-  readonly total: number
-}
-
-export const scoreOf = ({ predictions, labels, majorityLabel }: Run): Score => ({
-  correct: predictions.reduce((count, prediction, i) => count + (prediction === labels[i] ? 1 : 0), 0),
-  majority: labels.reduce((count, label) => count + (label === majorityLabel ? 1 : 0), 0),
-  total: labels.length,
-})
+/**
+ * The run's metrics and those of the baseline, in the order of the task's metrics. An undefined correlation, that of
+ * constant predictions, counts as 0.
+ */
+export const scoreOf = (run: Run): readonly Score[] => run.metrics.map((metric) => score(metric, run))
 
 /**
- * Whether a run failed: it classified no more dev examples correctly than the majority baseline. Counts are compared,
- * not fractions: on RTE, 146 of 277 is a failure and 147 is not.
+ * Whether a run failed: by its task's first metric it is no better than the baseline. Counts are compared, not rounded
+ * fractions: on RTE, 146 correct predictions of 277 are a failure and 147 are not.
  */
-export const isFailure = ({ correct, majority }: Score): boolean => correct <= majority
+export const isFailure = (scores: readonly Score[]): boolean => isNoBetter(scores[0]!)

@@ -12,7 +12,7 @@ import { contentDigest, LargeFileReading } from "./content-digest.ts"
 import { type Computing, type KeyParts, keyOf } from "./key.ts"
 import { type LabelledUnit, labelsOf, type Membership } from "./label.ts"
 import { type Sources, sourcesOf } from "./source-digest.ts"
-import { type Unit, type UnitInput, unitsOf } from "./unit.ts"
+import { inputsOf, type Unit, type UnitInput, unitsOf } from "./unit.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
 /** The units that the targets need, each after its inputs. */
@@ -80,13 +80,19 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
     const digestsOfRead = (plugin: AnyPlugin, options: unknown): Readonly<Record<string, string>> => {
       const reads = plugin.reads as ((options: unknown) => readonly string[]) | undefined
       const digests: Record<string, string> = {}
-      for (const path of reads?.(options) ?? []) {
+      const reported = <A>(body: () => A): A | undefined => {
         try {
-          digests[path] = contentDigest(path, reading)
+          return body()
         } catch (cause) {
           if (!(cause instanceof FileError)) throw cause
           problems.add(`${plugin.name}: ${cause.message}`)
+          return undefined
         }
+      }
+      for (const path of reported(() => reads?.(options)) ?? []) {
+        reported(() => {
+          digests[path] = contentDigest(path, reading)
+        })
       }
       return digests
     }
@@ -173,20 +179,52 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
         return []
       }),
     )
-    if (problems.size > 0) {
-      return Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
-    }
     const all = [...units.values()]
     const labels = labelsOf(all)
     // Only the whole graph tells which label distinguishes a unit from the others.
     for (const { unit } of all) unit.label = labels.get(unit)!
-    return Effect.succeed({ units: all.map(({ unit }) => unit), targets: resolved })
+    if (problems.size === 0)
+      for (const problem of circular(all.map(({ unit }) => unit))) problems.add(problem)
+    return problems.size > 0
+      ? Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
+      : Effect.succeed({ units: all.map(({ unit }) => unit), targets: resolved })
   })
 
 /** A unit while its graph is built. */
 interface Labelled extends LabelledUnit {
   readonly unit: Unit & { label: string }
   readonly memberships: Membership[]
+}
+
+/**
+ * Inputs of probes that are made from the run that the probe watches: the run starts only once they are there. Runs may
+ * also wait for each other through several probes.
+ */
+const circular = (units: readonly Unit[]): readonly string[] => {
+  const probes = Map.groupBy(
+    units.filter(({ watched }) => watched !== null),
+    ({ watched }) => watched,
+  )
+  const waitsFor = (unit: Unit): readonly Unit[] =>
+    unit.watched === null ? [unit, ...(probes.get(unit) ?? [])].flatMap(inputsOf) : [unit.watched]
+  const needs = (from: Unit, run: Unit): boolean => {
+    const seen = new Set([from])
+    // A set is walked in the order of insertion, what is inserted meanwhile included.
+    for (const unit of seen) for (const next of waitsFor(unit)) seen.add(next)
+    return seen.has(run)
+  }
+  return units.flatMap(({ plugin, inputs, watched }) =>
+    watched === null
+      ? []
+      : Object.entries(inputs).flatMap(([name, input]) => {
+          const circle = unitsOf(input).find((from) => needs(from, watched))
+          return circle === undefined
+            ? []
+            : [
+                `${plugin.name}: ${name}: expected what can be made before the run that it watches starts, found ${circle.label}, which is that run or needs it`,
+              ]
+        }),
+  )
 }
 
 const missingInputs = ({ plugin, inputs }: Node): readonly string[] =>

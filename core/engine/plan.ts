@@ -13,7 +13,7 @@ import { makespan, type Task } from "./makespan.ts"
 import type { Manifest } from "./manifest.ts"
 import { acceptedReason, reasonsOf } from "./reason.ts"
 import { type Entry, keysIn, recordOf, Store, type Stored } from "./store.ts"
-import { type Unit, unitsOf } from "./unit.ts"
+import { inputsOf, type Unit } from "./unit.ts"
 
 /** A job of one process: a unit, or a run together with the probes that watch it. */
 export interface Job {
@@ -32,7 +32,7 @@ export interface Plan {
   readonly backend: string
   /** What the store holds, by the key of the unit. */
   readonly stored: ReadonlyMap<string, Stored>
-  /** Each job after those whose output it takes. */
+  /** A job starts when those whose output it takes have ended. */
   readonly jobs: readonly Job[]
   /** Why units are made or replayed, and that others were accepted; by key. */
   readonly reasons: ReadonlyMap<string, string>
@@ -108,8 +108,7 @@ export const unitStates = ({ graph, jobs, stored }: Plan): ReadonlyMap<Unit, Uni
 
 /** The keys of the units whose artifacts a job takes. */
 export const keysTakenBy = (job: Job): readonly string[] =>
-  Object.values(job.unit.inputs).flatMap((input) => unitsOf(input).map((unit) => unit.key))
-
+  [job.unit, ...job.observers].flatMap(inputsOf).map(({ key }) => key)
 /**
  * Makes the plan. Reads only manifests, divergences and failures from the store: those of the graph's units, and all of
  * the plugins that have something to do.
@@ -205,7 +204,8 @@ const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job
   const need = (unit: Unit): void => {
     if (needed.has(unit) || stored.get(unit.key)?.status !== "absent") return
     needed.add(unit)
-    for (const input of Object.values(unit.watched?.inputs ?? unit.inputs)) unitsOf(input).forEach(need)
+    for (const input of [unit, ...(unit.watched === null ? [] : [unit.watched])].flatMap(inputsOf))
+      need(input)
   }
   for (const units of Object.values(graph.targets)) units.forEach(need)
 

@@ -33,3 +33,6 @@ export interface Unit {
 /** All units of one input. */
 export const unitsOf = (input: UnitInput): readonly Unit[] =>
   "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))
+
+/** All units whose artifacts a unit takes; not the run that a probe watches. */
+export const inputsOf = ({ inputs }: Unit): readonly Unit[] => Object.values(inputs).flatMap(unitsOf)

@@ -1,10 +1,11 @@
 /**
  * The study that all these pipelines share: the same fine-tuning from several checkpoints, over learning rates and
- * seeds, with probes that watch some of the runs, and one report.
+ * seeds, with probes that watch some of the runs, and one report. A pipeline adds probes of its own, and draws or
+ * tabulates what they observe in reports beside the study's.
  */
 
 import { cohort, grid, mapCohort } from "../../core/api/pipeline.ts"
-import type { Node } from "../../core/api/plugin.ts"
+import type { Cohort, Node } from "../../core/api/plugin.ts"
 import type { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import type { Examples } from "../../core/artifacts/examples.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
@@ -41,6 +42,15 @@ export interface StudySettings {
   }
 }
 
+/** A run of a study, as a probe takes it. */
+export type StudyRun = ReturnType<typeof classification>
+/** Probes by name: `{ norms: (run) => weightNorm({ run, steps: { at: [0], last: true } }) }`. */
+export type Probes = Readonly<Record<string, (run: StudyRun) => Node>>
+/** What probes observe, by the probe's name, with the labels and seeds of the runs. */
+export type Observations<P extends Probes> = {
+  readonly [N in keyof P]: readonly Cohort<ReturnType<P[N]>>[]
+}
+
 /** What to watch by default: the values of `usual` that the study has or, if it has none, its first. */
 export const watchedOf = <T>(usual: readonly T[], ofStudy: readonly T[]): readonly T[] => {
   const both = usual.filter((value) => ofStudy.includes(value))
@@ -66,8 +76,35 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
   if (problems.length > 0) throw new InvalidInput({ what: "the runs that probes watch", problems })
 }
 
-export const study = (settings: StudySettings) => {
-  const { title, provenance, data, arms, samples, watched, batchSize, epochs } = settings
+const observe = <P extends Probes>(
+  runs: readonly Cohort<StudyRun>[],
+  probes: P | undefined,
+): Observations<P> =>
+  // TypeScript knows only that the values are cohorts.
+  Object.fromEntries(
+    Object.entries(probes ?? {}).map(([name, probe]) => [name, runs.map((of) => mapCohort(of, probe))]),
+  ) as unknown as Observations<P>
+
+/**
+ * The study's graph. A pipeline file names what is to be made:
+ *
+ * ```ts
+ * const { report, observations } = study({ …, probes: { watched: { norms: (run) => weightNorm({ run, steps }) } } })
+ * return { report, norms: lineChart({ title: "Norms", x: "step", y: "norm", observations: observations.watched.norms }) }
+ * ```
+ *
+ * @param settings.probes probes besides the study's own: of all runs, or only of those in `watched`
+ * @returns all runs and the watched ones, as cohorts by arm and learning rate; what the study's own probes observe
+ *   (`ranks` before and during fine-tuning, `trajectories`) and what the added ones do (`observations`); its report
+ * @throws InvalidInput if a watched run is not among the runs, or a learning rate, arm or seed is given twice
+ */
+export const study = <All extends Probes, Watched extends Probes>({
+  probes,
+  ...settings
+}: StudySettings & {
+  readonly probes?: { readonly all?: All; readonly watched?: Watched }
+}) => {
+  const { title, provenance, data, arms, samples, batchSize, epochs } = settings
   const sizes = {
     ...(batchSize === undefined ? {} : { batchSize }),
     ...(epochs === undefined ? {} : { epochs }),
@@ -81,12 +118,33 @@ export const study = (settings: StudySettings) => {
     ),
   )
   checkWatched(settings)
-  // Before the first update the learning rate has no effect: the runs at the first one stand for all.
-  const before = runs
-    .filter(({ labels }) => labels["lr"] === settings.lr[0])
-    .map((of) => mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0] } })))
+  const watched = watchedRuns(settings, runs)
 
-  const watchedRuns = runs
+  // Before the first update the learning rate has no effect: the runs at the first one stand for all.
+  const { before } = observe(
+    runs.filter(({ labels }) => labels["lr"] === settings.lr[0]),
+    { before: (run) => fisher({ run, samples, steps: { at: [0] } }) },
+  )
+  const { during, trajectories } = observe(watched, {
+    during: (run) => fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
+    trajectories: (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } }),
+  })
+  const ranks = [...before, ...during]
+  return {
+    runs,
+    watched,
+    ranks,
+    trajectories,
+    observations: {
+      all: observe(runs, probes?.all),
+      watched: observe(watched, probes?.watched),
+    },
+    report: studyPage({ title, provenance, arms: arms.map(({ name }) => name), runs, ranks, trajectories }),
+  }
+}
+
+const watchedRuns = ({ watched }: StudySettings, runs: readonly Cohort<StudyRun>[]) =>
+  runs
     .filter(
       ({ labels: { arm, lr } }) =>
         watched.arms.some((name) => name === arm) && watched.lr.some((value) => value === lr),
@@ -95,21 +153,3 @@ export const study = (settings: StudySettings) => {
       labels,
       members: members.filter(({ seed }) => watched.seeds.includes(seed)),
     }))
-  const during = watchedRuns.map((of) =>
-    mapCohort(of, (run) =>
-      fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
-    ),
-  )
-  const trajectories = watchedRuns.map((of) =>
-    mapCohort(of, (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } })),
-  )
-  const report = studyPage({
-    title,
-    provenance,
-    arms: arms.map(({ name }) => name),
-    runs,
-    ranks: [...before, ...during],
-    trajectories,
-  })
-  return { report }
-}

@@ -32,7 +32,8 @@ export const finetune = bench({
   prepare: Effect.fnUntraced(function* ({ model: size, rte, tokenizer, batch, "max-len": maxLength, steps }) {
     const count = batch * (steps + 1)
     const material = yield* pairs(rte, { count, maxLength, tokenizer })
-    const { sequences, labels, data } = material
+    const { sequences, data } = material
+    const split = { sequences, labels: Float64Array.from(material.labels) }
     const model = yield* freshModel(size, material.vocabularySize, ["pooler", "classifier"])
     const dropout = { rate: model.config.hiddenDropout, stream: stream(0, "dropout") }
     const indicesOf = (update: number) => Int32Array.from({ length: batch }, (_, n) => update * batch + n)
@@ -45,8 +46,7 @@ export const finetune = bench({
         ),
         predictions: 0,
         optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
-        loss: (update) =>
-          lossOf(model, { sequences, labels }, indicesOf(update), { ...dropout, iteration: update }),
+        loss: (update) => lossOf(model, split, indicesOf(update), { ...dropout, iteration: update }),
       },
       { model: size, facts: { batch, data } },
     )

@@ -1,17 +1,17 @@
-import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Similarity } from "../../core/artifacts/similarity.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubAddress, localSources, Source } from "../../core/hub/address.ts"
+import { hubAddress, Source } from "../../core/hub/address.ts"
 import { download } from "../../core/hub/download.ts"
-import { exists, FileError } from "../../core/io/files.ts"
+import { fileError } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
 import { encodeAll } from "./shared/encode.ts"
 import { meanLength } from "./shared/lengths.ts"
 import { benchmarkNames, benchmarks, lengths } from "./sts/benchmarks.ts"
+import { localFiles } from "./sts/files.ts"
 import { pairsOfParquet, pairsOfSubset, pairsOfTable, type ScoredPair } from "./sts/pairs.ts"
 
 const largestFile = 2 ** 26
@@ -52,7 +52,12 @@ export const sts = plugin({
   takes,
   gives: Similarity,
   usesBackend: false,
-  reads: ({ source }) => localSources(source),
+  reads: ({ benchmark, source }) =>
+    hubAddress(source) === null
+      ? localFiles(benchmark, source).flatMap(({ sentences, scores }) =>
+          scores === undefined ? [sentences] : [sentences, scores],
+        )
+      : [],
   estimate: ({ benchmark, maxLength }, inputs) => {
     const { pairs } = benchmarks[benchmark]
     const tokensPerSentence = meanLength(lengths, maxLength)
@@ -95,25 +100,20 @@ interface NamedPairs {
 }
 
 const setsOf = Effect.fnUntraced(function* ({ benchmark, source }: Options) {
-  const { subsets, files = [], hub } = benchmarks[benchmark]
-  if (subsets !== undefined) {
-    return yield* Effect.forEach(subsets, (name) =>
-      Effect.map(pairsOfSubset(source, name), (pairs): NamedPairs => ({ name, pairs })),
-    )
-  }
   const address = hubAddress(source)
+  const { hub } = benchmarks[benchmark]
   if (address !== null && hub !== undefined) {
     const path = yield* download(address.repository, `${address.path ?? "stsb"}/${hub}`, largestFile)
     return [{ name: benchmark, pairs: yield* pairsOfParquet(path) }]
   }
-  for (const file of files) {
-    const path = join(source, file)
-    if (yield* exists(path)) return [{ name: benchmark, pairs: yield* pairsOfTable(path) }]
-  }
-  return yield* new FileError({
-    path: source,
-    doing: `find ${benchmark} in`,
-    found: `there is no ${files.join(" or ")}`,
-    advice: "Give the folder that contains it",
+  const files = yield* Effect.try({
+    try: () => localFiles(benchmark, source),
+    catch: (cause) => fileError("read", source, cause),
   })
+  return yield* Effect.forEach(files, ({ name, sentences, scores }) =>
+    Effect.map(
+      scores === undefined ? pairsOfTable(sentences) : pairsOfSubset(sentences, scores),
+      (pairs): NamedPairs => ({ name, pairs }),
+    ),
+  )
 })

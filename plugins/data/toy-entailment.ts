@@ -52,7 +52,14 @@ export const toyEntailment = plugin({
   gives: Examples,
   usesBackend: false,
   estimate: ({ train, dev }, inputs) => ({
-    artifact: { train, dev, tokensPerExample: pairLength, labels: 2, vocabularySize: inputs.vocabulary.size },
+    artifact: {
+      train,
+      dev,
+      tokensPerExample: pairLength,
+      labels: 2,
+      labelKind: "classes" as const,
+      vocabularySize: inputs.vocabulary.size,
+    },
     cost: costOf(diskOf(train + dev, pairLength)),
   }),
   run: Effect.fn("toyEntailment")(function* ({
@@ -65,10 +72,11 @@ export const toyEntailment = plugin({
       const pairs = drawPairs(options.seed, `toy ${name}`, options[name], entailed)
       const texts = pairs.map(({ premise, hypothesis }) => ({ first: premise, second: hypothesis }))
       const sequences = yield* encodeAll(tokenizer, texts, longest)
-      return { sequences, labels: Int32Array.from(pairs, ({ entailed }) => (entailed ? 0 : 1)) }
+      return { sequences, labels: Float64Array.from(pairs, ({ entailed }) => (entailed ? 0 : 1)) }
     })
     return {
       labelNames: ["entailment", "not_entailment"],
+      metrics: ["accuracy" as const],
       train: yield* split("train"),
       dev: yield* split("dev"),
       special: vocabulary.special,

@@ -5,25 +5,27 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
-import { Examples, majorityLabelOf } from "../../core/artifacts/examples.ts"
+import { baselineOf, Examples } from "../../core/artifacts/examples.ts"
 import { Run, type RunGiven } from "../../core/artifacts/run.ts"
 import { countOf } from "../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { attempt, type FileError } from "../../core/io/files.ts"
 import { copy, transferExisting } from "../../core/io/link.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
+import { softmaxCrossEntropy } from "../../core/tensor/ops/softmax-cross-entropy.ts"
 import { linearSchedule, stepsIn } from "../../core/tensor/schedule.ts"
 import { stream } from "../../core/tensor/stream.ts"
-import { metricsBefore, train, type UpdateMetrics } from "../../core/tensor/training.ts"
-import type { BertModel } from "../model/bert.ts"
+import { metricsBefore, train } from "../../core/tensor/training.ts"
+import type { BertModel, TrainableModel } from "../model/bert.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { configOf, withDropout } from "../model/config.ts"
 import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../model/cost.ts"
 import { loadModel, saveModel } from "../model/hugging-face.ts"
-import { blocksOf, countParameters, type OutputHead, parametersOf } from "../model/parameters.ts"
+import { countParameters, type OutputHead, parametersOf } from "../model/parameters.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classification/classifier.ts"
+import { viewOf } from "./shared/view.ts"
 
 const positive = type("number > 0").narrow(
   (value, context) => Number.isFinite(value) || context.mustBe("finite"),
@@ -69,6 +71,11 @@ const lengthOf = (options: Options, examples: number) => {
   return { steps, warmupSteps: stepsIn(options.warmupRatio, steps) }
 }
 
+const scoresRefused = new InvalidInput({
+  what: "classification",
+  problems: ["data must be labelled with classes, but its labels are scores"],
+})
+
 /**
  * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
  *
@@ -87,6 +94,7 @@ const run = Effect.fn("classification")(function* (
   const { options, inputs, scratch, watch } = context
   const { data, checkpoint } = inputs
   const { seed } = options
+  if (data.labelNames === null) return yield* scoresRefused
   const head = stream(seed, "head")
   const loaded = yield* Effect.acquireRelease(
     loadModel(checkpoint.folder, {
@@ -95,7 +103,7 @@ const run = Effect.fn("classification")(function* (
     }),
     ({ parameters }) => Effect.sync(() => parameters.dispose()),
   )
-  const model: BertModel = { ...loaded, config: withDropout(loaded.config, options.dropout) }
+  const model: TrainableModel = { ...loaded, config: withDropout(loaded.config, options.dropout) }
   const limits = limitsOfCheckpoint(checkpoint, model.config)
   const problems = (["train", "dev"] as const).flatMap((split) =>
     sequenceProblems(`the ${split} split`, data[split].sequences, data.vocabularySize, limits),
@@ -106,23 +114,17 @@ const run = Effect.fn("classification")(function* (
   const { steps, warmupSteps } = length
   const batchOf = shuffledBatches(stream(seed, "order"), countOf(data.train.sequences), options.batchSize)
   const dropout = { rate: options.dropout, stream: stream(seed, "dropout") }
-  const blocks = blocksOf(parametersOf(model.config, outputHeads))
-  const view = (step: number, last: UpdateMetrics | undefined): ClassifierView => ({
-    step,
-    steps,
-    warmupSteps,
-    loss: last?.loss ?? null,
-    learningRate: last?.learningRate ?? null,
-    config: model.config,
-    parameters: model.parameters,
-    blocks,
-    logits: (batch) => logitsOf(model, batch),
-    train: data.train,
+  const view = viewOf({
+    model,
+    specs: parametersOf(model.config, outputHeads),
+    data,
+    length,
     seed,
-    stream: stream(seed, "probe"),
+    logits: (batch) => logitsOf(model, batch),
+    objective: softmaxCrossEntropy,
   })
 
-  yield* watch.start(length)
+  yield* watch.start(length, view.guard)
   const until = watch.wanted ? steps : Math.max(0, watch.last())
   const metrics = yield* train({
     parameters: model.parameters,
@@ -132,17 +134,18 @@ const run = Effect.fn("classification")(function* (
     loss: (update) => lossOf(model, data.train, batchOf(update), { ...dropout, iteration: update }),
     scratch,
     until,
-    at: (step, last) => (watch.wants(step) ? watch.at(step, view(step, last)) : Effect.void),
+    at: (step, last) => (watch.wants(step) ? watch.at(step, view.at(step, last)) : Effect.void),
   })
-  yield* watch.end(view(until, metricsBefore(metrics, until)))
+  yield* watch.end(view.at(until, metricsBefore(metrics, until)))
   const { wanted } = watch
   const given: RunGiven = {
     ...metrics,
     ...length,
     seed,
-    predictions: wanted ? yield* predict(model, data.dev.sequences, steps) : new Int32Array(),
-    labels: wanted ? data.dev.labels : new Int32Array(),
-    majorityLabel: majorityLabelOf(data.train, data.labelNames.length),
+    predictions: wanted ? yield* predict(model, data.dev.sequences, steps) : new Float64Array(),
+    labels: wanted ? data.dev.labels : new Float64Array(),
+    metrics: data.metrics,
+    baseline: baselineOf(data),
     ...(wanted && options.keepModel && { saveModel: yield* keep(join(scratch, "model"), model, checkpoint) }),
   }
   return given
@@ -166,7 +169,9 @@ export const classification = plugin({
   takes,
   gives: Run,
   usesBackend: true,
+  watchable: true,
   estimate: (options, { data, checkpoint }) => {
+    if (data.labelKind === "scores") throw scoresRefused
     const { batchSize, keepModel } = options
     const { steps, warmupSteps } = lengthOf(options, data.train)
     const { layers, hidden, intermediate } = checkpoint
@@ -197,8 +202,8 @@ export const classification = plugin({
           forwardFlops(config, outputHeads, workload(data.dev)),
         // Parameters, their gradients and AdamW's two moments.
         memory: 4 * model + activationBytes(checkpoint, workload(batchSize)),
-        // Losses, learning rates and gradient norms in float64; predictions and labels in int32.
-        disk: 3 * 8 * steps + 2 * 4 * data.dev + (keepModel ? model : 0),
+        // Losses, learning rates and gradient norms in float64; predictions and labels in float64.
+        disk: 3 * 8 * steps + 2 * 8 * data.dev + (keepModel ? model : 0),
         // The previous and the new saved state of training, each with parameters and moments.
         scratch: 2 * 3 * model + (keepModel ? model : 0),
       }),

@@ -19,7 +19,7 @@ import { shuffledBatches } from "../../core/tensor/epochs.ts"
 import { linearSchedule } from "../../core/tensor/schedule.ts"
 import { stream } from "../../core/tensor/stream.ts"
 import { train } from "../../core/tensor/training.ts"
-import type { BertModel } from "../model/bert.ts"
+import type { TrainableModel } from "../model/bert.ts"
 import { type Limits, limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { BertConfig } from "../model/config.ts"
 import { workloadOf } from "../model/cost.ts"
@@ -79,7 +79,7 @@ const run = Effect.fn("simcse")(function* ({
   const chosen = yield* selection(join(scratch, "selection"))
   const last = join(scratch, "last")
 
-  const training = Effect.fnUntraced(function* (model: BertModel) {
+  const training = Effect.fnUntraced(function* (model: TrainableModel) {
     const save = (folder: string) => saveExport(folder, model, ["pooler"])
     const metrics = yield* train({
       parameters: model.parameters,

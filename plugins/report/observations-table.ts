@@ -2,15 +2,11 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { cohorts, plugin } from "../../core/api/plugin.ts"
-import type { ArtifactKind } from "../../core/artifacts/kind.ts"
-import { anyObservations, type Cell, type Row } from "../../core/artifacts/observations.ts"
+import type { Cell, Row } from "../../core/artifacts/observations.ts"
 import { Page } from "../../core/artifacts/page.ts"
 import { escapeHtml } from "./shared/html.ts"
+import { Observed } from "./shared/observed.ts"
 import { type Field, toCsv } from "./shared/records.ts"
-
-/** The observations of any probe, whatever its rows contain. */
-const Observed: ArtifactKind<"observations", never, readonly Row[], { readonly rows: number }> =
-  anyObservations
 
 /** The page has at most this many rows; the CSV has all. */
 const shownRows = 1000
@@ -21,7 +17,7 @@ const fieldOf = (cell: Cell | undefined): Field =>
 
 const unique = (names: readonly string[]) => [...new Set(names)]
 
-/** The rows of one or more probes, run by run; a run that failed or diverged has one line with its status. */
+/** The rows of one or more probes, run by run; a run without rows has one line with its status. */
 export const observationsTable = plugin({
   name: "observations-table",
   stage: "report",
@@ -44,8 +40,13 @@ export const observationsTable = plugin({
     Effect.sync(() => {
       const entries = inputs.observations.flatMap(({ labels, members }) =>
         members.flatMap(({ seed, outcome }) => {
-          const rows: readonly Row[] = outcome.status === "done" ? outcome.value : [{}]
-          return rows.map((row) => ({ labels, seed, status: outcome.status, row }))
+          const rows: readonly Row[] = outcome.status === "done" ? outcome.value : []
+          return (rows.length === 0 ? [{}] : rows).map((row) => ({
+            labels,
+            seed,
+            status: outcome.status,
+            row,
+          }))
         }),
       )
       const labelNames = unique(entries.flatMap(({ labels }) => Object.keys(labels)))

@@ -67,7 +67,7 @@ const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inpu
   const runs = (yield* keyed("runs", inputs.runs)).map(({ key, outcome }): RunRecord => {
     if (outcome.status !== "done") return { ...key, ...outcome }
     const finalLoss = outcome.value.loss.at(-1) ?? Number.NaN
-    return { ...key, status: "done", ...scoreOf(outcome.value), finalLoss }
+    return { ...key, status: "done", ...scoreOf(outcome.value)[0]!, finalLoss }
   })
   const ranks = (yield* keyed("ranks", inputs.ranks)).flatMap(
     ({ key, outcome }): readonly StepRankRecord[] =>
@@ -95,6 +95,11 @@ const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inpu
             scope === "all" ? { ...key, step, r, phi, loss } : [],
           ),
   )
+  const metrics = [...new Set(runs.flatMap((run) => (run.status === "done" ? [run.metric] : [])))]
+  if (metrics.length > 1) {
+    const problems = [`expected runs of one task, found runs scored by ${metrics.join(" and ")}`]
+    return yield* new InvalidInput({ what: "study-page: runs", problems })
+  }
   const study: Study = {
     title: options.title,
     provenance: options.provenance,

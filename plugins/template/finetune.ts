@@ -2,7 +2,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
-import { Examples, majorityLabelOf } from "../../core/artifacts/examples.ts"
+import { baselineOf, Examples } from "../../core/artifacts/examples.ts"
 import { Run } from "../../core/artifacts/run.ts"
 
 const Options = type({
@@ -13,13 +13,13 @@ const Options = type({
 
 const takes = { data: Examples }
 
-/** The majority baseline: a run without updates, which always predicts the train split's most frequent label. */
+/** The baseline: a run without updates, which always predicts the train split's most frequent class or mean score. */
 export const templateFinetune = plugin({
   name: "template-finetune",
   stage: "finetune",
   version: 1,
   module: import.meta.url,
-  summary: "Predicts the most frequent label for every example",
+  summary: "Predicts the most frequent class, or the mean score, for every example",
   options: Options,
   takes,
   gives: Run,
@@ -36,13 +36,13 @@ export const templateFinetune = plugin({
       intermediate: 0,
       heads: 0,
     },
-    cost: cost({ flops: data.train, disk: 8 * data.dev }),
+    cost: cost({ flops: data.train, disk: 16 * data.dev }),
   }),
   run: Effect.fn("template-finetune")(function* ({
     options: { seed },
     inputs: { data },
   }: RunContext<typeof Options.infer, typeof takes, unknown>) {
-    const majorityLabel = majorityLabelOf(data.train, data.labelNames.length)
+    const baseline = baselineOf(data)
     return {
       seed,
       steps: 0,
@@ -50,9 +50,10 @@ export const templateFinetune = plugin({
       loss: new Float64Array(),
       learningRate: new Float64Array(),
       gradientNorm: new Float64Array(),
-      predictions: data.dev.labels.map(() => majorityLabel),
+      predictions: data.dev.labels.map(() => baseline),
       labels: data.dev.labels,
-      majorityLabel,
+      metrics: data.metrics,
+      baseline,
     }
   }),
 })

@@ -74,7 +74,7 @@ test("a changed file invalidates what is made from it", async () => {
     ...new Set(states.filter((unit) => unit.plugin === plugin).map((unit) => unit.state)),
   ]
   expect(state("vocabulary")).toEqual(["done"])
-  expect(state("glue")).toEqual(["done"])
+  expect(state("rte")).toEqual(["done"])
   expect(state("sentences")).toEqual(["to do"])
   expect(state("classification")).toEqual(["to do"])
 }, 30_000)

@@ -4,10 +4,10 @@ import { packSequences, type Sequences } from "../../../core/artifacts/sequences
 import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
-import { examplesOfTsv } from "../../data/glue/examples.ts"
-import { glueTasks } from "../../data/glue/tasks.ts"
+import { rteTask } from "../../data/rte.ts"
 import { wikipediaLengths } from "../../data/sentences.ts"
 import { encodeAll } from "../../data/shared/encode.ts"
+import { examplesOfTsv } from "../../data/shared/glue/examples.ts"
 import type { Lengths } from "../../data/shared/lengths.ts"
 import { streamLines } from "../../data/shared/lines.ts"
 import { tokenizerOf } from "../../model/tokenizer.ts"
@@ -66,9 +66,9 @@ const enough = (path: string, found: number, count: number) =>
 
 /** The first examples of RTE, from its `train.tsv`. */
 export const pairs = Effect.fnUntraced(function* (path: string | undefined, wanted: Wanted) {
-  if (path === undefined) return randomMaterial(glueTasks.RTE.lengths, wanted)
+  if (path === undefined) return randomMaterial(rteTask.lengths, wanted)
   const { tokens, special } = yield* readTokenizer(wanted.tokenizer)
-  const examples = (yield* examplesOfTsv(glueTasks.RTE, path)).slice(0, wanted.count)
+  const examples = (yield* examplesOfTsv(rteTask, rteTask.tsv[0]!, path)).slice(0, wanted.count)
   yield* enough(path, examples.length, wanted.count)
   const sequences = yield* encodeAll(tokenizerOf({ tokens, special }), examples, wanted.maxLength)
   const labels = Int32Array.from(examples, ({ label }) => label)

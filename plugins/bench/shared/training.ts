@@ -9,12 +9,12 @@ import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { attempt, remove } from "../../../core/io/files.ts"
 import { linearSchedule } from "../../../core/tensor/schedule.ts"
 import { type Optimiser, train } from "../../../core/tensor/training.ts"
-import type { BertModel } from "../../model/bert.ts"
+import type { TrainableModel } from "../../model/bert.ts"
 import { trainingFlops } from "../../model/cost.ts"
 import type { OutputHead } from "../../model/parameters.ts"
 
 interface Measured {
-  readonly model: BertModel
+  readonly model: TrainableModel
   readonly outputHeads: readonly OutputHead[]
   /** The encoder's input in each update. */
   readonly batches: readonly Sequences[]

@@ -12,7 +12,7 @@ import { attempt, type FileError, readJson, remove } from "../../../core/io/file
 import { linearSchedule } from "../../../core/tensor/schedule.ts"
 import { type Metrics, train } from "../../../core/tensor/training.ts"
 import { logitsOf, lossOf } from "../../finetune/classification/classifier.ts"
-import type { BertModel } from "../../model/bert.ts"
+import type { BertModel, TrainableModel } from "../../model/bert.ts"
 import { blocksOf, parametersOf } from "../../model/parameters.ts"
 import { writeSnapshot } from "../../probe/trajectory/snapshot.ts"
 import { type TrajectoryRow, trajectoryRows } from "../../probe/trajectory.ts"
@@ -68,12 +68,12 @@ export const compareFineTuning: (
   const problems = misfits(expected, parameters.names, labels.length, config.labels.length)
   if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
 
-  const model: BertModel = yield* Effect.acquireRelease(
+  const model: TrainableModel = yield* Effect.acquireRelease(
     Effect.sync(() => ({ config, parameters: parameters.clone() })),
     (copy) => Effect.sync(() => copy.parameters.dispose()),
   )
   const scratch = yield* temporaryFolder
-  const split = { sequences: batch, labels }
+  const split = { sequences: batch, labels: Float64Array.from(labels) }
   const indices = Int32Array.from(labels, (_, n) => n)
   const { lr, steps, warmup: warmupSteps } = expected
   const metrics = yield* train({

@@ -8,10 +8,13 @@ export interface Line {
   readonly text: string
 }
 
-/** Lines read together, and how many bytes of the file (before decompression) have been read so far. */
+/** Lines read together. */
 export interface LinesRead {
   readonly lines: readonly Line[]
+  /** How many bytes of the file (before decompression) have been read so far. */
   readonly bytes: number
+  /** Whether the file goes on after them, or ends with a line ending. */
+  readonly ended: boolean
 }
 
 const newline = 10
@@ -61,9 +64,9 @@ export async function* streamLines(path: string): AsyncGenerator<LinesRead, void
       }
       rest = bytes.slice(start)
       if (rest.length > longestLine) decoded(rest)
-      yield { lines, bytes: source.bytesRead }
+      yield { lines, bytes: source.bytesRead, ended: true }
     }
-    if (rest.length > 0) yield { lines: [decoded(rest)], bytes: source.bytesRead }
+    if (rest.length > 0) yield { lines: [decoded(rest)], bytes: source.bytesRead, ended: false }
   } catch (cause) {
     const code = errorCode(cause)
     if (!code.startsWith("Z_")) throw fileError("read", path, cause)

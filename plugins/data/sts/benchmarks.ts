@@ -25,8 +25,9 @@ export const benchmarkNames = [
   "STS16",
   "SICK-R",
 ] as const
+export type BenchmarkName = (typeof benchmarkNames)[number]
 
-export const benchmarks: Readonly<Record<(typeof benchmarkNames)[number], Benchmark>> = {
+export const benchmarks: Readonly<Record<BenchmarkName, Benchmark>> = {
   "STS-B/train": {
     pairs: 5749,
     files: ["sts-train.csv", "train.tsv"],

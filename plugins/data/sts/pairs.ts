@@ -1,4 +1,4 @@
-import { basename, join } from "node:path"
+import { basename } from "node:path"
 import { Effect } from "effect"
 import { FileError, readText } from "../../../core/io/files.ts"
 import { badLine, quoted } from "../shared/bad-line.ts"
@@ -61,10 +61,8 @@ export const pairsOfParquet = Effect.fnUntraced(function* (path: string) {
   )
 })
 
-/** The pairs of one subset of STS12–16 in `folder`. A pair whose gold line is empty has no score and is skipped. */
-export const pairsOfSubset = Effect.fnUntraced(function* (folder: string, name: string) {
-  const input = join(folder, `STS.input.${name}.txt`)
-  const gold = join(folder, `STS.gs.${name}.txt`)
+/** The pairs of one subset of STS12–16. A pair whose gold line is empty has no score and is skipped. */
+export const pairsOfSubset = Effect.fnUntraced(function* (input: string, gold: string) {
   const sentences = yield* readTsv(input, { columns: ["sentence1", "sentence2"], header: false, more: true })
   const scores = linesOf(yield* readText(gold, largestFile))
   if (scores.length !== sentences.length) {

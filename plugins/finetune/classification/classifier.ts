@@ -42,7 +42,7 @@ const batchSize = 32
  * @throws UnitFailure `diverged` if a logit is not finite
  */
 export const predict = Effect.fnUntraced(function* (model: BertModel, sequences: Sequences, step: number) {
-  const predictions = new Int32Array(countOf(sequences))
+  const predictions = new Float64Array(countOf(sequences))
   const classes = model.config.labels.length
   for (let start = 0; start < predictions.length; start += batchSize) {
     const length = Math.min(batchSize, predictions.length - start)

@@ -1,4 +1,4 @@
-import type { Interval } from "./statistics/interval.ts"
+import type { Interval } from "../shared/statistics/interval.ts"
 
 /** A fixed number of decimals, with a true minus sign. */
 export const decimal = (value: number, digits: number): string => {

@@ -1,5 +1,6 @@
 import { plural } from "../../../core/io/format.ts"
 import { decimal, learningRate } from "./format.ts"
+import { amount, wordsOf } from "./metric.ts"
 import type { ModelRank } from "./statistics/rank.ts"
 import type { CohortStability } from "./statistics/stability.ts"
 
@@ -30,7 +31,7 @@ const runsSentence = (cohorts: readonly CohortStability[]): string => {
     `${plural(ended, "fine-tuning run")} ended`,
     diverged === 0 ? "" : `, of which ${diverged} diverged`,
     without === 0 ? "" : `; ${plural(without, "unit")} gave no run`,
-    `; ${total(cohorts, ({ failures }) => failures)} of ${plural(ended, "run")} failed (no better than the majority baseline, or diverged).`,
+    `; ${total(cohorts, ({ failures }) => failures)} of ${plural(ended, "run")} failed (no better than the ${wordsOf(cohorts[0]!.metric).baseline}, or diverged).`,
   ].join("")
 }
 
@@ -40,12 +41,14 @@ const armSentence = (arm: string, cohorts: readonly CohortStability[]): string =
     "run",
   )} failed`
   const best = cohorts.reduce<CohortStability | null>(
-    (highest, cohort) => ((cohort.mean ?? -1) > (highest?.mean ?? -1) ? cohort : highest),
+    (highest, cohort) =>
+      cohort.mean !== null && cohort.mean > (highest?.mean ?? Number.NEGATIVE_INFINITY) ? cohort : highest,
     null,
   )
-  if (best === null || best.mean === null) return `${arm}: ${failures}; no run has an accuracy.`
+  const words = wordsOf(cohorts[0]!.metric)
+  if (best === null || best.mean === null) return `${arm}: ${failures}; no run has ${words.one}.`
   const stability = best.deviation === null ? "one run" : `S = ${decimal(best.deviation, 1)}`
-  return `${arm}: ${failures}; highest mean accuracy ${decimal(best.mean, 1)} % at peak learning rate ${learningRate(best.lr)} (${stability}, ${best.failures} of ${best.ended} failed).`
+  return `${arm}: ${failures}; highest mean ${words.name} ${amount(best.mean, words)} at peak learning rate ${learningRate(best.lr)} (${stability}, ${best.failures} of ${best.ended} failed).`
 }
 
 const rankSentence = (models: readonly ModelRank[]): readonly string[] => {

@@ -1,5 +1,5 @@
-import type { Figure } from "./figure.ts"
-import type { Table } from "./table.ts"
+import type { Figure } from "../shared/figure.ts"
+import type { Table } from "../shared/table.ts"
 
 /** The report as Markdown (with GitHub's tables): headline, tables, figure captions, provenance. */
 export const toMarkdown = (report: {

@@ -1,36 +1,12 @@
 import { type Records, rounded } from "../shared/records.ts"
-import { isFailed, type Study } from "./study.ts"
+import { metricOf } from "./metric.ts"
+import { hundredths } from "./statistics/stability.ts"
+import { isFailed, type RunRecord, type Study } from "./study.ts"
 
 /** All records, one file per kind, run by run: the source of the tables and figures. */
 export const observationRecords = (study: Study): ReadonlyMap<string, Records> =>
   new Map([
-    [
-      "runs",
-      {
-        columns: [
-          "arm",
-          "lr",
-          "seed",
-          "status",
-          "correct",
-          "total",
-          "majority_correct",
-          "final_loss",
-          "failed",
-          "step",
-          "reason",
-        ],
-        rows: study.runs.map((run) => [
-          run.arm,
-          run.lr,
-          run.seed,
-          run.status,
-          ...(run.status === "done"
-            ? [run.correct, run.total, run.majority, run.finalLoss, isFailed(run), null, null]
-            : [null, null, null, null, isFailed(run), run.step ?? null, run.reason]),
-        ]),
-      },
-    ],
+    ["runs", runRecords(study.runs)],
     [
       "ranks-before",
       {
@@ -77,3 +53,23 @@ export const observationRecords = (study: Study): ReadonlyMap<string, Records> =
       },
     ],
   ])
+
+/** With accuracy as counts, and other metrics multiplied by 100. */
+const runRecords = (runs: readonly RunRecord[]): Records => {
+  const metric = metricOf(runs)
+  const counted = metric === "accuracy"
+  const scores = counted ? ["correct", "total", "majority_correct"] : [metric, `baseline_${metric}`]
+  return {
+    columns: ["arm", "lr", "seed", "status", ...scores, "final_loss", "failed", "step", "reason"],
+    rows: runs.map((run) => {
+      const key = [run.arm, run.lr, run.seed, run.status]
+      if (run.status !== "done")
+        return [...key, ...scores.map(() => null), null, isFailed(run), run.step ?? null, run.reason]
+      const { value, baseline } = run
+      const scored = counted
+        ? [value.numerator, value.denominator, baseline.numerator]
+        : [rounded(hundredths(value)), rounded(hundredths(baseline))]
+      return [...key, ...scored, run.finalLoss, isFailed(run), null, null]
+    }),
+  }
+}

@@ -1,19 +1,19 @@
 import { Effect } from "effect"
+import type { Figure } from "../shared/figure.ts"
+import { type Section, toHtml } from "../shared/page.ts"
 import { toCsv } from "../shared/records.ts"
-import type { Figure } from "./figure.ts"
-import { accuracyFigure } from "./figures/accuracy.ts"
+import { drawSvg, standalone } from "../shared/svg.ts"
+import { metricFigure } from "./figures/metric.ts"
 import { rankBeforeFigure } from "./figures/rank-before.ts"
 import { rankDuringFigure } from "./figures/rank-during.ts"
 import { trajectoryFigure } from "./figures/trajectory.ts"
 import { headline } from "./headline.ts"
 import { toMarkdown } from "./markdown.ts"
 import { observationRecords } from "./observation-records.ts"
-import { type Section, toHtml } from "./page.ts"
 import { comparisonsOf } from "./statistics/paired.ts"
 import { layerRanksOf, modelRanksOf } from "./statistics/rank.ts"
 import { stabilityOf } from "./statistics/stability.ts"
 import { armsOf, finitePart, type Study } from "./study.ts"
-import { drawSvg, standalone } from "./svg.ts"
 import { comparisonTable } from "./tables/comparison.ts"
 import { rankTable } from "./tables/rank.ts"
 import { stabilityTable } from "./tables/stability.ts"
@@ -43,11 +43,11 @@ export const renderStudy = Effect.fn("renderStudy")(function* (given: Study) {
     const { name, title, caption, spec } = figure
     return { figure, svg: spec === null ? null : yield* drawSvg(name, title, caption.join(" "), spec) }
   })
-  const accuracy = yield* draw(accuracyFigure(arms, cohorts))
+  const metric = yield* draw(metricFigure(arms, cohorts))
   const trajectory = yield* draw(trajectoryFigure(study))
   const before = yield* draw(rankBeforeFigure(arms, layerRanksOf(study)))
   const during = yield* draw(rankDuringFigure(study))
-  const figures = [accuracy, trajectory, before, during]
+  const figures = [metric, trajectory, before, during]
 
   const files = new Map<string, string>()
   for (const { figure, svg } of figures) {
@@ -68,7 +68,7 @@ export const renderStudy = Effect.fn("renderStudy")(function* (given: Study) {
   const sections: readonly Section[] = [
     {
       title: "Stability",
-      parts: [accuracy, stability, comparisons, ...(unfinished === null ? [] : [unfinished])],
+      parts: [metric, stability, comparisons, ...(unfinished === null ? [] : [unfinished])],
     },
     { title: "Plasticity", parts: [ranks, before, during] },
     { title: "Trajectory", parts: [trajectory] },

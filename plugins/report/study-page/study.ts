@@ -1,4 +1,4 @@
-import { isFailure, type Score } from "../../../core/artifacts/run.ts"
+import { isNoBetter, type Score } from "../../../core/artifacts/metrics.ts"
 
 /**
  * The report's input: plain data of a study, complete or not. While a study is running, arms, learning rates, seeds
@@ -83,7 +83,7 @@ export const armsOf = (study: Study): readonly string[] => [
 
 /** Whether a run failed: it diverged, or its score is a failure. Null for a unit that gave no run. */
 export const isFailed = (run: RunRecord): boolean | null => {
-  if (run.status === "done") return isFailure(run)
+  if (run.status === "done") return isNoBetter(run)
   return run.status === "diverged" ? true : null
 }
 

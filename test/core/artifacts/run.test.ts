@@ -5,7 +5,7 @@ import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
 import { artifactFolder } from "./artifact-folder.ts"
 
 /** RTE's dev split: 146 entailment (0) and 131 not. */
-const labels = Int32Array.from({ length: 277 }, (_, i) => (i < 146 ? 0 : 1))
+const labels = Float64Array.from({ length: 277 }, (_, i) => (i < 146 ? 0 : 1))
 
 /** A run that classifies the first `right` examples correctly and the others wrongly. */
 const runWith = (right: number): Run => ({
@@ -17,7 +17,8 @@ const runWith = (right: number): Run => ({
   gradientNorm: Float64Array.of(2, 1.5),
   predictions: labels.map((label, i) => (i < right ? label : 1 - label)),
   labels,
-  majorityLabel: 0,
+  metrics: ["accuracy"],
+  baseline: 0,
 })
 
 describe("on RTE's dev split", () => {
@@ -28,14 +29,14 @@ describe("on RTE's dev split", () => {
     [147, false],
     [277, false],
   ])("a run with %p of 277 correct has failed: %p", (right, failed) => {
-    expect(scoreOf(runWith(right)).correct).toBe(right)
+    expect(scoreOf(runWith(right))[0]!.value).toEqual({ numerator: right, denominator: 277 })
     expect(isFailure(scoreOf(runWith(right)))).toBe(failed)
   })
 
   test("the majority baseline, which always predicts the train split's majority label, fails", () => {
-    const baseline = { ...runWith(0), predictions: new Int32Array(277) }
-    expect(scoreOf(baseline).correct).toBe(146)
-    expect(scoreOf(baseline).majority).toBe(146)
+    const baseline = { ...runWith(0), predictions: new Float64Array(277) }
+    const correct = { numerator: 146, denominator: 277 }
+    expect(scoreOf(baseline)).toEqual([{ metric: "accuracy", value: correct, baseline: correct }])
     expect(isFailure(scoreOf(baseline))).toBe(true)
     // 0.53 as a threshold would let 147 of 277 fail, and 0.527 would let 146 pass.
     expect(147 / 277).toBeGreaterThan(0.53)
@@ -43,8 +44,8 @@ describe("on RTE's dev split", () => {
   })
 
   test("the majority label is the train split's, even if it is the minority of the dev split", () => {
-    const run = { ...runWith(140), majorityLabel: 1 }
-    expect(scoreOf(run).majority).toBe(131)
+    const run = { ...runWith(140), baseline: 1 }
+    expect(scoreOf(run)[0]!.baseline.numerator).toBe(131)
     expect(isFailure(scoreOf(run))).toBe(false)
   })
 })

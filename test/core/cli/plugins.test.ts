@@ -89,7 +89,9 @@ describe("bun run plugins", () => {
     const lines = stdout.split("\n")
     expect(lines.filter((line) => /^\S/.test(line))).toEqual([...stages, "backend", "check", "bench"])
     expect(lines.filter((line) => line.length > 80)).toEqual([])
-    expect(stdout).toContain("\n    takes    data: examples, checkpoint: checkpoint\n    gives    run\n")
+    expect(stdout).toContain(
+      "\n    takes    data: examples, checkpoint: checkpoint\n    gives    run, which probes can watch\n",
+    )
     expect(stdout).toMatch(/\n {13}weightDecay +number .*; default 0\n/)
   }, 20_000)
 
@@ -125,6 +127,6 @@ describe("bun run plugins", () => {
     ])
     expect(near).toEqual({ code: 2, stdout: "", stderr: "there is no plugin fihser; did you mean fisher?\n" })
     expect([far.code, far.stdout]).toEqual([2, ""])
-    expect(far.stderr).toMatch(/^there is no plugin nothing-like-it; known: .*\bglue, .*\bsentences, /)
+    expect(far.stderr).toMatch(/^there is no plugin nothing-like-it; known: .*\brte, .*\bsentences, /)
   }, 20_000)
 })

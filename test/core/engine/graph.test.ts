@@ -9,7 +9,7 @@ import { component, componentOf } from "../../../core/api/component.ts"
 import { type Cost, cost } from "../../../core/api/cost.ts"
 import type { Targets } from "../../../core/api/pipeline.ts"
 import { cohort } from "../../../core/api/pipeline.ts"
-import { plugin } from "../../../core/api/plugin.ts"
+import { plugin, type RunContext } from "../../../core/api/plugin.ts"
 import { probe } from "../../../core/api/probe.ts"
 import { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
@@ -230,6 +230,30 @@ test("a probe that was given something else than a run is refused, with what it 
     estimate: (_, { steps }) => ({ rows: steps, cost: cost({ flops: 2 * steps }) }),
   })
   expect(await problemsOf({ wrong: wrong({ run: source({ count: 3 }) }) })).toEqual([
-    "wrong: its estimate is wrong: expected flops >= 0, found NaN; it watches sample-source, which gives source",
+    "wrong: run: expected a run that probes can watch, found sample-source, which shows them nothing; `bun run plugins` lists what can be watched",
   ])
+  const other = walk({ data: source({ count: 3 }), seed: 1, lr: 1 })
+  expect(await problemsOf({ wrong: wrong({ run: other }) })).toEqual([
+    "wrong: its estimate is wrong: expected flops >= 0, found NaN; it watches sample-walk, which gives walk",
+  ])
+})
+
+test("a plugin says that probes can watch it if, and only if, its run shows them something", () => {
+  const named = { stage: "data", version: 1, module: import.meta.url, summary: "" } as const
+  const shape = {
+    ...named,
+    options: type({ "+": "reject" }),
+    takes: {},
+    gives: Vocabulary,
+    usesBackend: false,
+    estimate: () => ({ artifact: { size: 0 }, cost: cost({}) }),
+  }
+  const showing = (_: RunContext<object, Record<never, never>, { step: number }>) => Effect.die("never run")
+  const silent = (_: RunContext<object, Record<never, never>, unknown>) => Effect.die("never run")
+  expect(plugin({ ...shape, name: "a", watchable: true, run: showing }).watchable).toBe(true)
+  expect(plugin({ ...shape, name: "b", run: silent }).watchable).toBeUndefined()
+  // @ts-expect-error it shows a view
+  plugin({ ...shape, name: "c", run: showing })
+  // @ts-expect-error it shows nothing
+  plugin({ ...shape, name: "d", watchable: true, run: silent })
 })

@@ -1,8 +1,10 @@
 /** The sample pipeline, planned and run in this process. */
 import { fileURLToPath } from "node:url"
 import { Effect, Layer } from "effect"
+import type { Targets } from "../../../core/api/pipeline.ts"
 import { Progress } from "../../../core/api/progress.ts"
 import { type Event, execute } from "../../../core/engine/execute.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
 import { runJob } from "../../../core/engine/job.ts"
 import type { Computing } from "../../../core/engine/key.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
@@ -31,6 +33,10 @@ export const planSampleOn = Effect.fnUntraced(function* (
 export const estimating: EstimateSettings = { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 }
 
 export const planSample = (...settings: readonly string[]) => planSampleOn(cpu, settings)
+
+/** The plan of what a pipeline file would build. */
+export const planOfTargets = (targets: Targets) =>
+  Effect.flatMap(graphOf(targets, cpu), (graph) => planOf(graph, estimating))
 
 export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[] = []) {
   const store = yield* Store

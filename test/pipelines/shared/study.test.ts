@@ -1,7 +1,20 @@
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import { describeLabels, type Targets } from "../../../core/api/pipeline.ts"
 import type { Cohort } from "../../../core/api/plugin.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
+import { computingOf } from "../../../core/engine/key.ts"
 import paper from "../../../pipelines/paper.ts"
 import quickstart from "../../../pipelines/quickstart.ts"
+import { study } from "../../../pipelines/shared/study.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
+import { toyCorpus } from "../../../plugins/data/toy-corpus.ts"
+import { toyEntailment } from "../../../plugins/data/toy-entailment.ts"
+import { toyVocabulary } from "../../../plugins/data/toy-vocabulary.ts"
+import { mlm } from "../../../plugins/pretrain/mlm.ts"
+import { simcse } from "../../../plugins/pretrain/simcse.ts"
+import { lineChart } from "../../../plugins/report/line-chart.ts"
+import { templateProbe } from "../../../plugins/template/probe.ts"
 
 const small = quickstart.parameters.assert({})
 
@@ -47,4 +60,66 @@ test("watched runs that are not run are refused, all at once", () => {
       "  the seeds to watch must be among 1, 2 (was 3)",
     ].join("\n"),
   )
+})
+
+describe("a pipeline of one's own", () => {
+  const vocabulary = toyVocabulary({})
+  const corpus = toyCorpus({ vocabulary, sentences: 200 })
+  const size = { layers: 1, hidden: 8, heads: 4, intermediate: 16 }
+  const checkpoint = mlm({ corpus, vocabulary, size, positions: 64, steps: 2, batchSize: 8 })
+  const settings = {
+    title: "a study",
+    provenance: {},
+    data: toyEntailment({ vocabulary, train: 32, dev: 8 }),
+    arms: [
+      { name: "vanilla", checkpoint },
+      { name: "SimCSE", checkpoint: simcse({ corpus, checkpoint, dropout: 0.1, steps: 2 }) },
+    ],
+    lr: [1e-4, 2e-4],
+    seeds: [1, 2, 3],
+    batchSize: 4,
+    samples: 4,
+    watched: { arms: ["vanilla"], lr: [2e-4], seeds: [1, 2] },
+  }
+  const described = (cohorts: readonly Cohort[]) =>
+    cohorts.map(({ labels, members }) => `${describeLabels(labels)} ${members.map(({ seed }) => seed)}`)
+
+  test("gets the study's runs and observations, with the labels of the study", () => {
+    const { runs, watched, ranks, trajectories } = study(settings)
+    const all = ["vanilla", "SimCSE"].flatMap((arm) => [1, 2].map((k) => `arm=${arm} lr=${k}e-4 1,2,3`))
+    expect(described(runs)).toEqual(all)
+    expect(described(watched)).toEqual(["arm=vanilla lr=2e-4 1,2"])
+    expect(described(ranks)).toEqual([
+      "arm=vanilla lr=1e-4 1,2,3",
+      "arm=SimCSE lr=1e-4 1,2,3",
+      "arm=vanilla lr=2e-4 1,2",
+    ])
+    expect(described(trajectories)).toEqual(described(watched))
+  })
+
+  test("adds probes of all runs and of the watched ones, and reports beside the study's", async () => {
+    const { report, runs, observations } = study({
+      ...settings,
+      probes: {
+        all: { start: (run) => templateProbe({ run, steps: { at: [0] } }) },
+        watched: { norms: (run) => templateProbe({ run, steps: { at: [0], last: true } }) },
+      },
+    })
+    expect(described(observations.all.start)).toEqual(described(runs))
+    expect(described(observations.watched.norms)).toEqual(["arm=vanilla lr=2e-4 1,2"])
+    expect(observations.watched.norms[0]!.members[1]!.node.inputs["run"]).toBe(runs[1]!.members[1]!.node)
+    const norms = lineChart({
+      title: "Norms",
+      x: "step",
+      y: "norm",
+      colour: "layer",
+      observations: observations.watched.norms,
+    })
+    const keysOf = async (targets: Targets) =>
+      (await Effect.runPromise(graphOf(targets, computingOf(cpu, "fp32")))).units.map(({ key }) => key)
+    const [own, extended] = [await keysOf({ report }), await keysOf({ report, norms })]
+    // Two probes and a chart are added, and nothing that was there changes.
+    expect(extended).toHaveLength(own.length + 3)
+    expect(own.filter((key) => !extended.includes(key))).toEqual([])
+  })
 })

@@ -186,7 +186,11 @@ describe("a file is refused", () => {
       { "sts-dev.csv": csv.replace("A cat.", "") },
       "line 1: expected text as its second sentence, found nothing",
     ],
-    ["STS-B/dev", { "dev.tsv": tsv.slice(header.length) }, "dev.tsv: line 1: expected the header"],
+    [
+      "STS-B/dev",
+      { "dev.tsv": tsv.slice(header.length) },
+      "dev.tsv: line 1: expected a header with the columns",
+    ],
     [
       "STS-B/dev",
       { "dev.tsv": `${tsv}2\tx\n` },
@@ -201,7 +205,7 @@ describe("a file is refused", () => {
     [
       "SICK-R",
       { "SICK_test_annotated.txt": sick.slice(sickHeader.length) },
-      "SICK_test_annotated.txt: line 1: expected the header",
+      "SICK_test_annotated.txt: line 1: expected a header with the columns",
     ],
     [
       "SICK-R",

@@ -64,7 +64,7 @@ describe("a run", () => {
     expect(done.predictions.every((label) => label === 0 || label === 1)).toBe(true)
     expect(done.labels).toEqual(examplesOf(21).dev.labels)
     const ones = examplesOf(21).train.labels.reduce((sum, label) => sum + label, 0)
-    expect(done.majorityLabel).toBe(ones > 21 - ones ? 1 : 0)
+    expect(done.baseline).toBe(ones > 21 - ones ? 1 : 0)
   })
 
   test("fits data that can be learned", async () => {
@@ -294,7 +294,7 @@ describe("a run that fails", () => {
       { ids: [2, 5, 3], tokenTypeIds: [0, 0, 0] },
       { ids, tokenTypeIds },
     ]),
-    labels: Int32Array.of(0, 1),
+    labels: Float64Array.of(0, 1),
   })
   const data = examplesOf(4)
   test.each<[string, typeof data, string]>([
@@ -313,7 +313,7 @@ describe("a run that fails", () => {
     ["an empty example", { ...data, dev: splitWith([]) }, "the dev split has an empty sequence (number 1"],
     [
       "no example",
-      { ...data, train: { sequences: packSequences([]), labels: new Int32Array() } },
+      { ...data, train: { sequences: packSequences([]), labels: new Float64Array() } },
       "the train split is empty",
     ],
   ])("is refused before it starts: data with %s", async (_, wrong, message) => {
@@ -324,9 +324,14 @@ describe("a run that fails", () => {
     expect(started).toEqual([])
   })
 
+  test("is refused before it starts: data labelled with scores", async () => {
+    const { message } = await refusal({ data: { ...data, labelNames: null, metrics: ["pearson"] } })
+    expect(message).toContain("data must be labelled with classes, but its labels are scores")
+  })
+
   test("reports all problems at once, and each kind once", async () => {
     const empty = Array.from({ length: 30 }, () => ({ ids: [], tokenTypeIds: [] }))
-    const train = { sequences: packSequences(empty), labels: new Int32Array(30) }
+    const train = { sequences: packSequences(empty), labels: new Float64Array(30) }
     const { message } = await refusal({ data: { ...data, vocabularySize, train } })
     expect(message).toContain("a vocabulary of 21")
     expect(message).toContain("the train split has an empty sequence (number 0")
@@ -387,7 +392,7 @@ test("a kept model is written with its tokenizer, and gives the run's prediction
   ])
   const outputHeads = { pooler: "read", classifier: "read" } as const
   const model = await Effect.runPromise(loadModel(taken.modelFolder!, { outputHeads }))
-  expect(model.config.labels).toEqual(data.labelNames)
+  expect(model.config.labels).toEqual(data.labelNames!)
   const predictions = await Effect.runPromise(predict(model, data.dev.sequences, 18))
   expect([...predictions]).toEqual([...done.predictions])
   model.parameters.dispose()

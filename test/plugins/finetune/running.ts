@@ -9,6 +9,7 @@ import { anyObservations, type Row } from "../../../core/artifacts/observations.
 import type { RunGiven } from "../../../core/artifacts/run.ts"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { type Observer, watching } from "../../../core/engine/watch.ts"
+import { remove } from "../../../core/io/files.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import type { Architecture, BertConfig } from "../../../plugins/model/config.ts"
@@ -31,11 +32,12 @@ const splitOf = (count: number, seed: number): Split => {
     const ids = [special.cls, ...text, special.separator, 5 + label, special.separator]
     return { ids, tokenTypeIds: ids.map((_, i) => (i > length + 1 ? 1 : 0)) }
   })
-  return { sequences: packSequences(sequences), labels }
+  return { sequences: packSequences(sequences), labels: Float64Array.from(labels) }
 }
 
 export const examplesOf = (train: number, dev = 12): Examples => ({
   labelNames: ["entailment", "not_entailment"],
+  metrics: ["accuracy"],
   train: splitOf(train, 1),
   dev: splitOf(dev, 2),
   special,
@@ -54,13 +56,16 @@ export const writeCheckpoint = async (
   return Effect.runPromise(Checkpoint.read(folder))
 }
 
+/** An observer without its folder, usually of a probe that takes nothing but the run. */
+export type Watcher = Omit<Observer, "scratch" | "inputs"> & Partial<Pick<Observer, "inputs">>
+
 export interface Setting {
   readonly options?: Readonly<Record<string, unknown>>
   readonly data?: Examples
   readonly checkpoint: CheckpointTaken
   readonly scratch: string
   readonly wanted?: boolean
-  readonly observers?: readonly Omit<Observer, "scratch">[]
+  readonly observers?: readonly Watcher[]
   /** Called with the steps done at each report of progress. */
   readonly report?: (done: number) => Effect.Effect<void>
 }
@@ -81,16 +86,25 @@ export const completed = (plugin: AnyPlugin, options: Readonly<Record<string, un
 export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> =>
   Effect.gen(function* () {
     const { data = examplesOf(21), checkpoint, scratch, wanted = true, observers = [] } = setting
-    const { watch, observations } = watching(
+    const { watch, make, observations } = watching(
       wanted,
-      observers.map((observer) => ({ ...observer, scratch: join(scratch, observer.key) })),
+      observers.map((observer) => ({ inputs: {}, ...observer, scratch: join(scratch, observer.key) })),
     )
     const options = completed(classification, { lr: 1e-3, seed: 1, batchSize: 4, ...setting.options })
     const start = classification.run as unknown as (
       context: object,
     ) => Effect.Effect<RunGiven, PluginError, Progress>
-    const context = { options, inputs: { data, checkpoint }, scratch: join(scratch, "unit"), watch }
-    const run = yield* start(context).pipe(
+    // The engine reads the inputs anew if the run is made again.
+    const body = Effect.suspend(() =>
+      start({
+        options,
+        inputs: { data: structuredClone(data), checkpoint },
+        scratch: join(scratch, "unit"),
+        watch,
+      }),
+    )
+    const run = yield* body.pipe(
+      (body) => make(body, remove(join(scratch, "unit"))),
       Effect.provideService(Progress, { report: (done) => setting.report?.(done) ?? Effect.void }),
     )
     const results = yield* observations(undefined)
@@ -105,7 +119,7 @@ export const observer = (
   key: string,
   steps: readonly number[],
   observe: (view: ClassifierView) => Row,
-): Omit<Observer, "scratch"> => ({
+): Watcher => ({
   key,
   gives: anyObservations,
   options: {},

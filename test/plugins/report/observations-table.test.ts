@@ -47,6 +47,17 @@ test("has a column for every label and every cell, and a line for a run that div
   expect(page.match(/<tr>/g)).toHaveLength(5)
 })
 
+test("a run that finished without rows has a line, as one that diverged has", async () => {
+  const members = [
+    { seed: 1, outcome: done([]) },
+    { seed: 2, outcome: done([{ step: 0 }]) },
+  ]
+  const files = await give([{ labels: { arm: "vanilla" }, members }])
+  expect(files.get("observations.csv")).toBe(
+    ["arm,seed,status,step", "vanilla,1,done,", "vanilla,2,done,0", ""].join("\r\n"),
+  )
+})
+
 test("with many rows, the page has the first 1000 and the CSV has all", async () => {
   const rows = Array.from({ length: 1200 }, (_, step) => ({ step }))
   const files = await give([{ labels: {}, members: [{ seed: 1, outcome: done(rows) }] }])

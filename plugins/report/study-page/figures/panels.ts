@@ -1,7 +1,8 @@
 import { plural } from "../../../../core/io/format.ts"
+import { FAILED_GROUND, INK } from "../../shared/style.ts"
 import { learningRate } from "../format.ts"
+import type { MetricWords } from "../metric.ts"
 import { distinct, type RunKey } from "../study.ts"
-import { FAILED_GROUND, INK } from "../style.ts"
 
 /** A panel of a figure that shows one run for each arm and learning rate. */
 export interface Panel {
@@ -100,7 +101,11 @@ export const panelNote = {
 export const PANEL_SPACING = { row: 20, column: 10 }
 
 /** Which runs are shown, of how many; how failures are marked. */
-export const panelCaption = (panels: readonly Panel[], records: readonly RunKey[]): readonly string[] => {
+export const panelCaption = (
+  panels: readonly Panel[],
+  records: readonly RunKey[],
+  { baseline }: MetricWords,
+): readonly string[] => {
   const observed = panels.filter(({ seed }) => seed !== null)
   const runs = new Set(records.map(({ arm, lr, seed }) => JSON.stringify([arm, learningRate(lr), seed]))).size
   const absent = panels.length - observed.length
@@ -109,7 +114,7 @@ export const panelCaption = (panels: readonly Panel[], records: readonly RunKey[
     runs === observed.length
       ? `One run per panel, ${plural(runs, "run")} in all; the seed is above each panel.`
       : `${runs} runs were observed, of which ${observed.length} are shown: in each panel the run with the lowest seed, given above it.`,
-    "Grey background: the run failed (no better than the majority baseline, or diverged).",
+    `Grey background: the run failed (no better than the ${baseline}, or diverged).`,
     ...(unknown === 0 ? [] : [`The outcome of ${plural(unknown, "shown run")} is unknown.`]),
     ...(absent === 0 ? [] : [`${plural(absent, "panel")} without an observed run.`]),
   ]

@@ -1,9 +1,9 @@
 import { plural } from "../../../../core/io/format.ts"
+import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
-import type { Figure } from "../figure.ts"
+import { armScales, CONFIG } from "../../shared/style.ts"
 import { ends } from "../format.ts"
 import type { LayerRank } from "../statistics/rank.ts"
-import { armScales, CONFIG } from "../style.ts"
 import { layerAxis, onLayerAxis, rankAxis } from "./layers.ts"
 
 /** Figure 3: normalised effective rank by layer before fine-tuning. */

@@ -1,7 +1,8 @@
+import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
-import type { Figure } from "../figure.ts"
+import { CONFIG, INK, SEQUENTIAL } from "../../shared/style.ts"
+import { metricOf, wordsOf } from "../metric.ts"
 import { armsOf, distinct, outcomeLookup, type Study } from "../study.ts"
-import { CONFIG, INK, SEQUENTIAL } from "../style.ts"
 import { layerAxis, onLayerAxis, rankAxis } from "./layers.ts"
 import {
   facetOf,
@@ -64,7 +65,7 @@ export const rankDuringFigure = (study: Study): Figure => {
     title,
     caption: [
       "Lines: effective rank divided by its maximum, by layer; colour: step of fine-tuning. Where ranks are equal, later steps cover earlier ones.",
-      ...panelCaption(panels, study.during),
+      ...panelCaption(panels, study.during, wordsOf(metricOf(study.runs))),
     ],
     data,
     spec: {

@@ -1,7 +1,8 @@
+import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
-import type { Figure } from "../figure.ts"
+import { CONFIG, INK, SEQUENTIAL } from "../../shared/style.ts"
+import { metricOf, wordsOf } from "../metric.ts"
 import { armsOf, outcomeLookup, type Study, type TrajectoryRecord } from "../study.ts"
-import { CONFIG, INK, SEQUENTIAL } from "../style.ts"
 import {
   facetOf,
   failedGround,
@@ -50,7 +51,7 @@ export const trajectoryFigure = (study: Study): Figure => {
     title,
     caption: [
       "Radius r: distance to the run's end, divided by the distance between start and end. Angle φ: between the directions from the end to the start and to the point. The start is at r = 1, φ = 0; the end, where φ is not defined, is at the origin. Points are joined in the order of steps and coloured by training loss. Dashed: r = cos φ, the path of a random walk in many dimensions.",
-      ...panelCaption(panels, study.trajectory),
+      ...panelCaption(panels, study.trajectory, wordsOf(metricOf(study.runs))),
       "Both coordinates are relative to the run's own end, which every path reaches by construction: interpret shapes with care.",
     ],
     data,

@@ -1,5 +1,6 @@
-import { type Interval, meanInterval } from "./interval.ts"
-import { mean } from "./moments.ts"
+import type { MetricName } from "../../../../core/artifacts/metrics.ts"
+import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
+import { mean } from "../../shared/statistics/moments.ts"
 import type { CohortStability } from "./stability.ts"
 
 /**
@@ -56,7 +57,9 @@ export interface Comparison {
   readonly lr: number
   readonly baseline: string
   readonly arm: string
-  /** accuracy(arm) − accuracy(baseline) in percentage points, for each seed that has both, ascending by seed */
+  /** the study's */
+  readonly metric: MetricName
+  /** metric(arm) − metric(baseline) in hundredths, for each seed that has both, ascending by seed */
   readonly differences: readonly number[]
   readonly mean: number | null
   readonly meanStudent: Interval
@@ -76,13 +79,15 @@ const compare = (baseline: CohortStability, cohort: CohortStability): Comparison
     const other = bySeed.get(run.seed)
     if (run.status !== "done" || other?.status !== "done") return []
     // One division of integers: equal counts give exactly 0, and equal gaps give exactly equal differences.
-    const gap = run.correct * other.total - other.correct * run.total
-    return [(100 * gap) / (run.total * other.total)]
+    const [a, b] = [run.value, other.value]
+    const gap = a.numerator * b.denominator - b.numerator * a.denominator
+    return [(100 * gap) / (a.denominator * b.denominator)]
   })
   return {
     lr: cohort.lr,
     baseline: baseline.arm,
     arm: cohort.arm,
+    metric: cohort.metric,
     differences,
     mean: differences.length === 0 ? null : mean(differences),
     meanStudent: meanInterval(differences),

@@ -1,6 +1,6 @@
+import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
+import { mean } from "../../shared/statistics/moments.ts"
 import { armsOf, distinct, type RankRecord, type Study } from "../study.ts"
-import { type Interval, meanInterval } from "./interval.ts"
-import { mean } from "./moments.ts"
 
 /** Normalised effective rank of one layer of one arm before fine-tuning, over seeds. */
 export interface LayerRank {

@@ -1,15 +1,17 @@
 import { rounded } from "../../shared/records.ts"
+import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval, learningRate, pValue } from "../format.ts"
+import { capitalised, wordsOf } from "../metric.ts"
 import { type Comparison, holm } from "../statistics/paired.ts"
-import { left, right, type Table } from "../table.ts"
 
 /** Each arm against the first, seed by seed, at the same learning rate. */
 export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
   const adjusted = holmOf(comparisons)
   const baseline = comparisons[0]?.baseline
+  const { name, unit } = wordsOf(comparisons[0]?.metric ?? "accuracy")
   return {
     name: "comparisons",
-    title: `Same-seed comparison${baseline === undefined ? "" : ` with ${baseline}`} (percentage points)`,
+    title: `Same-seed comparison${baseline === undefined ? "" : ` with ${baseline}`} (${unit === "%" ? "percentage points" : unit})`,
     columns: [
       left("arm"),
       right("peak lr"),
@@ -32,7 +34,7 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
       baseline === undefined
         ? ["No other arm has fine-tuning runs at a learning rate of the first arm."]
         : [
-            `Accuracy minus that of ${baseline} at the same learning rate and seed; runs with the same seed share the random streams of head, order and dropout. Runs that diverged have no accuracy and are left out together with the runs they would be compared with.`,
+            `${capitalised(name)} minus that of ${baseline} at the same learning rate and seed; runs with the same seed share the random streams of head, order and dropout. Runs that diverged have no ${name} and are left out together with the runs they would be compared with.`,
             "p: exact two-sided Wilcoxon signed-rank test, zeros left out, ties at their mean rank; Holm: adjusted for the number of tests in this table.",
           ],
     data: {

@@ -1,7 +1,7 @@
 import { rounded } from "../../shared/records.ts"
+import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval } from "../format.ts"
 import type { ModelRank } from "../statistics/rank.ts"
-import { left, right, type Table } from "../table.ts"
 
 /** Table 2: normalised effective rank of the whole model before fine-tuning. */
 export const rankTable = (models: readonly ModelRank[]): Table => ({

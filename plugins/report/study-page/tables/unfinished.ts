@@ -1,15 +1,16 @@
+import { left, right, type Table } from "../../shared/table.ts"
 import { learningRate } from "../format.ts"
+import { metricOf, wordsOf } from "../metric.ts"
 import type { RunRecord, Study } from "../study.ts"
-import { left, right, type Table } from "../table.ts"
 
-/** The runs without an accuracy, each with its reason; null if every run has an accuracy. */
+/** The runs without a value of the task's metric, each with its reason; null if every run has one. */
 export const unfinishedTable = ({ runs }: Study): Table | null => {
   const unfinished = runs.flatMap((run) => (run.status === "done" ? [] : [run]))
   return unfinished.length === 0
     ? null
     : {
         name: "unfinished",
-        title: "Runs without an accuracy",
+        title: `Runs without ${wordsOf(metricOf(runs)).one}`,
         columns: [left("arm"), right("peak lr"), right("seed"), left("outcome"), left("reason")],
         rows: unfinished.map((run) => [
           run.arm,

@@ -40,7 +40,7 @@ const items = Array.from({ length: count }, (_, n) => {
 })
 const split = {
   sequences: packSequences(items),
-  labels: Int32Array.from(items, ({ ids }) => (ids[0]! < 30 ? 0 : 1)),
+  labels: Float64Array.from(items, ({ ids }) => (ids[0]! < 30 ? 0 : 1)),
 }
 
 const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
@@ -77,7 +77,10 @@ const trained = async (backend: Backend, computing: Partial<ComputeSettings>, se
   )
   const blocks = new Map([...blocksOf(specs)].filter(([block]) => layerOf(block) !== undefined))
   const indices = Int32Array.from({ length: 16 }, (_, n) => n)
-  const batch = { sequences: selectSequences(split.sequences, indices), labels: split.labels.subarray(0, 16) }
+  const batch = {
+    sequences: selectSequences(split.sequences, indices),
+    labels: Int32Array.from(split.labels.subarray(0, 16)),
+  }
   const grams = blockGrams(blocks, parameterGrams(model, blocks, batch))
   const ranks = [...grams.values()].map((gram) => effectiveRank(eigenvalues(gram, 16), 0.99))
   const values = [...parameters.toHost().values()].map(({ values }) => values)

@@ -1,16 +1,16 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import { Effect } from "effect"
+import type { Figure } from "../../../../plugins/report/shared/figure.ts"
 import type { Field } from "../../../../plugins/report/shared/records.ts"
-import type { Figure } from "../../../../plugins/report/study-page/figure.ts"
-import { accuracyFigure } from "../../../../plugins/report/study-page/figures/accuracy.ts"
+import { drawSvg } from "../../../../plugins/report/shared/svg.ts"
+import { metricFigure } from "../../../../plugins/report/study-page/figures/metric.ts"
 import { rankBeforeFigure } from "../../../../plugins/report/study-page/figures/rank-before.ts"
 import { rankDuringFigure } from "../../../../plugins/report/study-page/figures/rank-during.ts"
 import { trajectoryFigure } from "../../../../plugins/report/study-page/figures/trajectory.ts"
 import { layerRanksOf } from "../../../../plugins/report/study-page/statistics/rank.ts"
 import { stabilityOf } from "../../../../plugins/report/study-page/statistics/stability.ts"
 import { armsOf, isFailed, outcomeLookup, type Study } from "../../../../plugins/report/study-page/study.ts"
-import { drawSvg } from "../../../../plugins/report/study-page/svg.ts"
-import { axisScale, type Mark, marks, panelSize } from "./drawing.ts"
+import { axisScale, type Mark, marks, panelSize } from "../shared/drawing.ts"
 import { done, rank, studyOf } from "./fragments.ts"
 import { syntheticStudy } from "./synthetic-study.ts"
 
@@ -45,7 +45,7 @@ const small = syntheticStudy({
 })
 
 describe("figure 1", () => {
-  const figure = accuracyFigure(armsOf(small), stabilityOf(small))
+  const figure = metricFigure(armsOf(small), stabilityOf(small))
   let svg: string
   beforeAll(async () => {
     svg = await draw(figure)
@@ -79,7 +79,7 @@ describe("figure 1", () => {
       marks(svg, "runs_marks")
         .flat()
         .map(({ y }) => y),
-      small.runs.flatMap((run) => (run.status === "done" ? [pixelY((100 * run.correct) / run.total)] : [])),
+      small.runs.flatMap((run) => (run.status === "done" ? [pixelY((100 * run.value.numerator) / 277)] : [])),
     )
   })
 
@@ -91,7 +91,7 @@ describe("figure 1", () => {
 
   test("an arm keeps its colour when the first arm has no runs", async () => {
     const study = { ...small, runs: small.runs.filter(({ arm }) => arm !== "vanilla") }
-    const alone = await draw(accuracyFigure(armsOf(study), stabilityOf(study)))
+    const alone = await draw(metricFigure(armsOf(study), stabilityOf(study)))
     const colours = (drawn: string) =>
       new Set(
         marks(drawn, "means_marks")
@@ -104,7 +104,7 @@ describe("figure 1", () => {
 
   test("one run at one learning rate: a point without an interval, as the caption says", async () => {
     const study = studyOf({ runs: [done("vanilla", 1e-5, 1, 200)] })
-    const one = accuracyFigure(armsOf(study), stabilityOf(study))
+    const one = metricFigure(armsOf(study), stabilityOf(study))
     const drawn = await draw(one)
     expect(marks(drawn, "means_marks").flat()).toHaveLength(1)
     expect(marks(drawn, "intervals_marks").flat()).toHaveLength(0)
@@ -114,16 +114,13 @@ describe("figure 1", () => {
   test("learning rates that span more than a decade get a logarithmic axis", async () => {
     const learningRates = [1e-6, 1e-5, 1e-4]
     const study = studyOf({ runs: learningRates.map((lr) => done("vanilla", lr, 1, 200)) })
-    const [a, b, c] = marks(
-      await draw(accuracyFigure(armsOf(study), stabilityOf(study))),
-      "means_marks",
-    ).flat()
+    const [a, b, c] = marks(await draw(metricFigure(armsOf(study), stabilityOf(study))), "means_marks").flat()
     expect(b!.x - a!.x).toBeCloseTo(c!.x - b!.x, 6)
   })
 
   test("without an accuracy there is no chart", () => {
     const runs = [{ arm: "vanilla", lr: 1e-5, seed: 1, status: "diverged", reason: "NaN" } as const]
-    const figure = accuracyFigure(["vanilla"], stabilityOf(studyOf({ runs })))
+    const figure = metricFigure(["vanilla"], stabilityOf(studyOf({ runs })))
     expect(figure).toMatchObject({ spec: null, caption: ["No run has an accuracy yet."] })
     expect(figure.data.rows).toEqual([])
   })

@@ -17,10 +17,10 @@ export const done = (arm: string, lr: number, seed: number, correct: number): Ru
   arm,
   lr,
   seed,
-  correct,
   status: "done",
-  total: 277,
-  majority: 146,
+  metric: "accuracy",
+  value: { numerator: correct, denominator: 277 },
+  baseline: { numerator: 146, denominator: 277 },
   finalLoss: 0.1,
 })
 

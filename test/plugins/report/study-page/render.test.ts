@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
+import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
+import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { renderStudy } from "../../../../plugins/report/study-page/render.ts"
 import type { RunRecord, Study } from "../../../../plugins/report/study-page/study.ts"
 import { done, rank, studyOf } from "./fragments.ts"
@@ -110,7 +112,8 @@ describe("numbers", () => {
     const files = await render(studyOf({ runs }))
     const [row] = rowsOf(file(files, "table-1.csv"))
     expect(row).toMatchObject({ arm: "vanilla", lr: "0.00001", runs: "30", failures: "7", diverged: "0" })
-    const mean = runs.reduce((sum, run) => sum + (run.status === "done" ? run.correct : 0), 0) / 30 / 2.77
+    const mean =
+      runs.reduce((sum, run) => sum + (run.status === "done" ? run.value.numerator : 0), 0) / 30 / 2.77
     expect(Number(row!.mean)).toBeCloseTo(mean, 9)
     expectContains(file(files, "summary.md"), "| 7 of 30 |")
     expectContains(file(files, "index.html"), ">7 of 30<")
@@ -266,4 +269,67 @@ test("text from outside is escaped in the page, its figures and Markdown", async
   expectContains(summary, `# \\<b onclick="x"\\>\\&'\\|\\\`\\*\\\\\\[a\\](b)`)
   expect(summary).not.toContain("\n# heading")
   expectContains(file(files, "table-1.csv"), `"<b onclick=""x"">&'|\`*\\[a](b)"`)
+})
+
+describe("a study of a task with another metric", () => {
+  const ratio = (numerator: number): Ratio => ({ numerator, denominator: 1 })
+  const scored = (metric: MetricName, baseline: Ratio, values: readonly Ratio[]) =>
+    studyOf({
+      runs: ["vanilla", "SimCSE"].flatMap((arm) =>
+        values.map(
+          (value, i): RunRecord => ({
+            arm,
+            lr: 1e-5,
+            seed: i + 1,
+            status: "done",
+            metric,
+            value,
+            baseline,
+            finalLoss: 0.1,
+          }),
+        ),
+      ),
+    })
+
+  test("F1: against that of the majority baseline, as a fraction of counts", async () => {
+    const values = [
+      { numerator: 90, denominator: 100 },
+      { numerator: 81, denominator: 100 },
+    ]
+    const files = await render(scored("f1", { numerator: 162, denominator: 200 }, values))
+    const summary = file(files, "summary.md")
+    expectContains(summary, "Table 1. F1 after fine-tuning, over seeds (%)")
+    expectContains(summary, "A run fails if its F1 is no higher than that of the majority baseline (81.0 %).")
+    expectContains(summary, "vanilla: 1 of 2 runs failed; highest mean F1 85.5 % at peak learning rate 1e-5")
+    expectContains(file(files, "figure-1.svg"), ">majority 81.0 %<")
+    expect(rowsOf(file(files, "runs.csv"))[1]).toMatchObject({ f1: "81", baseline_f1: "81", failed: "true" })
+    expectSound(files)
+  })
+
+  test("a correlation: below 0 too, and never called accuracy", async () => {
+    for (const metric of ["matthews", "pearson", "spearman"] as const) {
+      const files = await render(scored(metric, ratio(0), [ratio(-0.05), ratio(0), ratio(0.125)]))
+      const name = `${metric.charAt(0).toUpperCase()}${metric.slice(1)} correlation`
+      const summary = file(files, "summary.md")
+      expectContains(summary, `Figure 1. ${name} after fine-tuning against peak learning rate`)
+      expectContains(summary, `vanilla: 2 of 3 runs failed; highest mean ${name} 2.5 ×100 at`)
+      expectContains(summary, `Same-seed comparison with vanilla (×100)`)
+      expect(rowsOf(file(files, "table-1.csv"))[0]).toMatchObject({ mean: "2.5", max: "12.5", failures: "2" })
+      expectSound(files)
+      for (const [path, content] of files) {
+        expect([path, /.{0,20}accura.{0,20}/i.exec(content)?.[0]]).toEqual([path, undefined])
+        if (metric !== "matthews") expect([path, content.includes("majority")]).toEqual([path, false])
+      }
+    }
+  })
+
+  test("all values below 0: the best of them is the highest", async () => {
+    const files = await render(scored("pearson", ratio(0), [ratio(-0.5), ratio(-0.25)]))
+    expectContains(file(files, "summary.md"), "highest mean Pearson correlation −37.5 ×100")
+  })
+
+  test("no run ended: the texts speak of accuracy", async () => {
+    const files = await render(studyOf({}))
+    expectContains(file(files, "summary.md"), "Table 1. Accuracy after fine-tuning, over seeds (%)")
+  })
 })

@@ -33,9 +33,9 @@ export const syntheticStudy = ({
         lr,
         seed,
         status: "done",
-        correct: failure ? bad : good,
-        total: 277,
-        majority: 146,
+        metric: "accuracy",
+        value: { numerator: failure ? bad : good, denominator: 277 },
+        baseline: { numerator: 146, denominator: 277 },
         finalLoss: failure ? 0.69 : 0.02,
       }
     })

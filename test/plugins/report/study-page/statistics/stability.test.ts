@@ -44,7 +44,7 @@ describe("cohort", () => {
     const [a, b, c] = [201, 146, 190].map((correct) => (100 * correct) / 277) as [number, number, number]
     const centre = (a + b + c) / 3
     const squares = (a - centre) ** 2 + (b - centre) ** 2 + (c - centre) ** 2
-    expect(cohort.accuracies).toEqual([a, b, c])
+    expect(cohort.values).toEqual([a, b, c])
     expect(cohort).toMatchObject({ ended: 4, failures: 2, diverged: 1, max: a })
     expect(cohort.runs.map(({ seed }) => seed)).toEqual([1, 2, 3, 4, 5])
     expect(cohort.mean).toBeCloseTo(centre, 12)
