@@ -5,9 +5,9 @@ import { type FileError, readJson } from "../io/files.ts"
 import type { ArtifactKind } from "./kind.ts"
 
 /**
- * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` and any other files of
- * the plugin that makes it. Weights are large, so a plugin gives a function that streams the checkpoint into a folder,
- * and others take that folder; `plugins/model` reads what is in it.
+ * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` or `tokenizer.json`, and
+ * any other files of the plugin that makes it. Weights are large, so a plugin gives a function that streams the
+ * checkpoint into a folder, and others take that folder; `plugins/model` reads what is in it.
  */
 export interface CheckpointGiven {
   readonly write: (folder: string) => Effect.Effect<void, FileError>

@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
+import { exists, FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
 import type { ArtifactKind } from "./kind.ts"
 
 /** The ids of the special tokens. */
@@ -19,7 +19,14 @@ export type SpecialTokens = typeof SpecialTokens.infer
 export interface Vocabulary {
   readonly tokens: readonly string[]
   readonly special: SpecialTokens
+  /**
+   * How text becomes tokens: the content of a Hugging Face `tokenizer.json`. Absent for BERT's uncased WordPiece, which
+   * follows from the tokens.
+   */
+  readonly tokenizer?: Readonly<Record<string, unknown>> | undefined
 }
+
+const Tokenizer = type("Record<string, unknown>")
 
 export const Vocabulary: ArtifactKind<"vocabulary", Vocabulary, Vocabulary, { readonly size: number }> = {
   name: "vocabulary",
@@ -32,6 +39,7 @@ export const Vocabulary: ArtifactKind<"vocabulary", Vocabulary, Vocabulary, { re
     // One token a line is the format of BERT's vocab.txt, so a checkpoint can contain this very file.
     yield* writeFile(join(folder, "vocab.txt"), given.tokens.map((token) => `${token}\n`).join(""))
     yield* writeJson(join(folder, "special.json"), given.special)
+    if (given.tokenizer !== undefined) yield* writeJson(join(folder, "tokenizer.json"), given.tokenizer)
   }),
   read: Effect.fnUntraced(function* (folder) {
     const text = yield* readText(join(folder, "vocab.txt"))
@@ -42,6 +50,8 @@ export const Vocabulary: ArtifactKind<"vocabulary", Vocabulary, Vocabulary, { re
       const found = `${beyond[0]}: expected an id below ${tokens.length}, the size of the vocabulary, found ${beyond[1]}`
       return yield* new FileError({ path: join(folder, "special.json"), doing: "read", found })
     }
-    return { tokens, special }
+    const path = join(folder, "tokenizer.json")
+    if (!(yield* exists(path))) return { tokens, special }
+    return { tokens, special, tokenizer: yield* readJson(path, Tokenizer) }
   }),
 }

@@ -130,6 +130,35 @@ export const openSafetensors: (
   },
 )
 
+/** The exponent bits of a float32; all are set in a NaN or an infinity, and in no other number. */
+const exponentBits = 0x7f800000
+
+/**
+ * The first value that is not finite, with its index, and how many there are: `NaN at [3, 17], and 4 more like it`.
+ *
+ * @param values row-major, product(shape) of them
+ * @returns undefined if all are finite
+ */
+export const describeNonFinite = (values: Float32Array, shape: readonly number[]): string | undefined => {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  let first = -1
+  let count = 0
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i]! & exponentBits) !== exponentBits) continue
+    if (count === 0) first = i
+    count++
+  }
+  if (count === 0) return undefined
+  const index: number[] = []
+  let rest = first
+  for (const size of shape.toReversed()) {
+    index.unshift(rest % size)
+    rest = Math.floor(rest / size)
+  }
+  const others = count === 1 ? "" : `, and ${count - 1} more like it among ${values.length}`
+  return `${values[first]} at ${show(index)}${others}`
+}
+
 /**
  * Writes float32 tensors in the given order, one at a time, to a temporary file in the same folder that is renamed
  * when it is complete on disk: readers see the whole file or none. Hugging Face transformers requires the metadata

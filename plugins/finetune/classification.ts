@@ -121,7 +121,7 @@ const run = Effect.fn("classification")(function* (
     length,
     seed,
     logits: (batch) => logitsOf(model, batch),
-    objective: softmaxCrossEntropy,
+    objective: (logits_NC, labels) => softmaxCrossEntropy(logits_NC, Int32Array.from(labels)),
   })
 
   yield* watch.start(length, view.guard)

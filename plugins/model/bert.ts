@@ -1,7 +1,7 @@
 /**
- * The BERT encoder (Devlin et al. 2019) over packed sequences, with layer normalisation after each residual sum as in
- * Vaswani et al. 2017. Shapes: T tokens of all sequences together, R of them that are read, N sequences, H hidden
- * width, F width of the feed-forward networks.
+ * The encoder of BERT (Devlin et al. 2019) and of the families with the same layers, over packed sequences, with layer
+ * normalisation after each residual sum as in Vaswani et al. 2017. Shapes: T tokens of all sequences together, R of
+ * them that are read, N sequences, E width of the embeddings, H hidden width, F width of the feed-forward networks.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../core/artifacts/sequences.ts"
@@ -14,6 +14,7 @@ import { rows } from "../../core/tensor/ops/rows.ts"
 import type { Parameters, ReadonlyParameters } from "../../core/tensor/parameters.ts"
 import type { Dropout } from "../../core/tensor/stream.ts"
 import type { BertConfig } from "./config.ts"
+import { projectionOf } from "./layouts/layout.ts"
 
 /** A model to compute with: its configuration and parameters, under Hugging Face's names. */
 export interface BertModel {
@@ -47,6 +48,7 @@ export const dropoutSite = {
   attentionOutput: (layer: number) => 3 * layer + 2,
   output: (layer: number) => 3 * layer + 3,
   classifier: (config: BertConfig) => 3 * config.layers + 1,
+  classifierInput: (config: BertConfig) => 3 * config.layers + 2,
 }
 
 /** `linear` with the parameters of that prefix, under which it also reports to a tap. */
@@ -79,10 +81,10 @@ interface LayerPass extends Forward {
   readonly offsets: Int32Array
 }
 
-/** LayerNorm(residual + dropout(x)), which ends each half of a layer. */
+/** LayerNorm(residual + dropout(x)), which ends each half of a layer; without a site nothing is dropped. */
 const addAndNormalise = (
   { model: { parameters, config }, dropout, indices }: LayerPass,
-  { prefix, site }: { readonly prefix: string; readonly site: number },
+  { prefix, site }: { readonly prefix: string; readonly site: number | undefined },
   x_RH: tf.Tensor2D,
   residual_RH: tf.Tensor2D,
 ): tf.Tensor2D =>
@@ -92,54 +94,66 @@ const addAndNormalise = (
     parameters.get(`${prefix}.weight`),
     parameters.get(`${prefix}.bias`),
     config.layerNormEpsilon,
-    { name: prefix, ...(dropout && { dropout: { ...dropout, site } }), ...(indices && { indices }) },
+    {
+      name: prefix,
+      ...(dropout && site !== undefined && { dropout: { ...dropout, site } }),
+      ...(indices && { indices }),
+    },
   )
 
-/** Each token's position in its own sequence. */
-const positionsOf = ({ ids, offsets }: Sequences): Int32Array => {
+/** Each token's position in its own sequence, counted from `first`. */
+const positionsOf = ({ ids, offsets }: Sequences, first: number): Int32Array => {
   const positions_T = new Int32Array(ids.length)
   for (let n = 0; n + 1 < offsets.length; n++) {
-    for (let t = offsets[n]!; t < offsets[n + 1]!; t++) positions_T[t] = t - offsets[n]!
+    for (let t = offsets[n]!; t < offsets[n + 1]!; t++) positions_T[t] = first + t - offsets[n]!
   }
   return positions_T
 }
 
-/** The sum of a token's three embeddings, normalised: the input of the first layer, [ΣT, H]. */
+/**
+ * The sum of a token's embeddings, normalised, and projected if E ≠ H: the input of the first layer, [ΣT, H].
+ */
 export const embed = (model: BertModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D => {
+  const { config } = model
+  const { layout } = config
+  const prefix = `${layout.prefix}.embeddings`
   const lookUp = (name: string, ids_T: Int32Array) =>
-    embedding(model.parameters.get(`${name}.weight`), ids_T, name)
-  const words_TH = lookUp("bert.embeddings.word_embeddings", batch.ids)
-  const positions_TH = lookUp("bert.embeddings.position_embeddings", positionsOf(batch))
-  const segments_TH = lookUp("bert.embeddings.token_type_embeddings", batch.tokenTypeIds)
-  const sum_TH: tf.Tensor2D = tf.add(tf.add(words_TH, segments_TH), positions_TH)
-  return drop(normalise(model, "bert.embeddings.LayerNorm", sum_TH), dropoutSite.embeddings, dropout)
+    embedding(model.parameters.get(`${prefix}.${name}.weight`), ids_T, `${prefix}.${name}`)
+  const words_TE = lookUp("word_embeddings", batch.ids)
+  const positions_TE = lookUp("position_embeddings", positionsOf(batch, layout.firstPosition(config)))
+  const typed_TE: tf.Tensor2D = layout.tokenTypes
+    ? tf.add(words_TE, lookUp("token_type_embeddings", batch.tokenTypeIds))
+    : words_TE
+  const normalised_TE = normalise(model, `${prefix}.LayerNorm`, tf.add(typed_TE, positions_TE))
+  const dropped_TE = drop(normalised_TE, dropoutSite.embeddings, dropout)
+  return config.embeddingSize === null ? dropped_TE : dense(model, projectionOf(layout), dropped_TE)
 }
 
 const selfAttention = (pass: LayerPass, x_TH: tf.Tensor2D): tf.Tensor2D => {
   const { model, layer, offsets, dropout, indices } = pass
-  const prefix = `bert.encoder.layer.${layer}.attention`
+  const { dropsAttentionOutput, layer: namesOf } = model.config.layout
+  const names = namesOf(layer)
   const x_RH = indices === undefined ? x_TH : rows(x_TH, indices)
-  const q_RH = dense(model, `${prefix}.self.query`, x_RH)
-  const k_TH = dense(model, `${prefix}.self.key`, x_TH)
-  const v_TH = dense(model, `${prefix}.self.value`, x_TH)
+  const q_RH = dense(model, names.query, x_RH)
+  const k_TH = dense(model, names.key, x_TH)
+  const v_TH = dense(model, names.value, x_TH)
   const context_RH = attention(q_RH, k_TH, v_TH, {
     heads: model.config.heads,
     offsets,
     ...(indices && { queryIndices: indices }),
     ...(dropout && { dropout: { ...dropout, site: dropoutSite.attention(layer) } }),
   })
-  const output_RH = dense(model, `${prefix}.output.dense`, context_RH)
-  const end = { prefix: `${prefix}.output.LayerNorm`, site: dropoutSite.attentionOutput(layer) }
-  return addAndNormalise(pass, end, output_RH, x_RH)
+  const output_RH = dense(model, names.attentionOutput, context_RH)
+  const site = dropsAttentionOutput ? dropoutSite.attentionOutput(layer) : undefined
+  return addAndNormalise(pass, { prefix: names.attentionNorm, site }, output_RH, x_RH)
 }
 
 const feedForward = (pass: LayerPass, x_RH: tf.Tensor2D): tf.Tensor2D => {
   const { model, layer } = pass
-  const prefix = `bert.encoder.layer.${layer}`
-  const inner_RF = denseGelu(model, `${prefix}.intermediate.dense`, x_RH)
-  const output_RH = dense(model, `${prefix}.output.dense`, inner_RF)
-  const end = { prefix: `${prefix}.output.LayerNorm`, site: dropoutSite.output(layer) }
-  return addAndNormalise(pass, end, output_RH, x_RH)
+  const names = model.config.layout.layer(layer)
+  const inner_RF = denseGelu(model, names.intermediate, x_RH)
+  const output_RH = dense(model, names.output, inner_RF)
+  return addAndNormalise(pass, { prefix: names.outputNorm, site: dropoutSite.output(layer) }, output_RH, x_RH)
 }
 
 /** One layer of the encoder, from [ΣT, H] to [R, H]; `layer` counts from 0. */

@@ -13,14 +13,17 @@ export interface Limits {
 }
 
 export const limitsOfCheckpoint = (
-  { folder }: CheckpointTaken,
+  { folder, config: json }: CheckpointTaken,
   sizes: Pick<Limits, "vocabularySize" | "positions" | "tokenTypes">,
 ): Limits => {
   const config = join(folder, "config.json")
+  // RoBERTa's positions start after those of padding, which are in the table too.
+  const stated = json.max_position_embeddings
+  const unused = typeof stated === "number" ? stated - sizes.positions : 0
   return {
     ...sizes,
     vocabularyFrom: `vocab_size in ${config}`,
-    positionsFrom: `max_position_embeddings in ${config}`,
+    positionsFrom: `max_position_embeddings${unused === 0 ? "" : `, less ${unused} that are not used,`} in ${config}`,
   }
 }
 

@@ -1,4 +1,4 @@
-/** BERT models on disk as Hugging Face transformers reads and writes them: `config.json` and `model.safetensors`. */
+/** Models on disk as Hugging Face transformers reads and writes them: `config.json` and `model.safetensors`. */
 import { basename, join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
@@ -6,17 +6,20 @@ import { InvalidInput } from "../../core/io/decode.ts"
 import { type FileError, readJson, writeJson } from "../../core/io/files.ts"
 import { sourceOf } from "../../core/tensor/borrow.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
-import { writeSafetensors } from "../../core/tensor/safetensors.ts"
+import { describeNonFinite, type SafetensorsFile, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
 import type { BertModel, TrainableModel } from "./bert.ts"
 import { type Architecture, BertConfig, configJson } from "./config.ts"
 import { initialise } from "./initialise.ts"
+import type { Layout } from "./layouts/layout.ts"
+import { layouts } from "./layouts.ts"
 import {
   describeDimensions,
   type OutputHead,
   outputHeads,
   type ParameterSpec,
   parametersOf,
+  storedParametersOf,
 } from "./parameters.ts"
 import { firstOf, openWeights, type StoredTensor, type StoredTensors } from "./weights.ts"
 
@@ -43,27 +46,41 @@ export interface LoadedModel extends TrainableModel {
 const maximumConfigBytes = 2 ** 20
 
 /** Constants that older versions of transformers saved among the weights. */
-const constants = /^bert\.embeddings\.(position_ids|token_type_ids)$/
+const isConstant = ({ prefix }: Layout, name: string) =>
+  name === `${prefix}.embeddings.position_ids` || name === `${prefix}.embeddings.token_type_ids`
 
-const prefixOf: Record<OutputHead, string> = {
-  pooler: "bert.pooler.",
-  maskedLanguageModel: "cls.",
-  classifier: "classifier.",
+/** What the names of a head's tensors start with. */
+const prefixesOf = (
+  { prefix, classifier, maskedLanguageModel }: Layout,
+  head: OutputHead,
+): readonly string[] => {
+  const first = (name: string) => `${name.split(".")[0]}.`
+  switch (head) {
+    case "pooler":
+      return [`${prefix}.pooler.`]
+    case "maskedLanguageModel": {
+      const { dense, norm, decoder } = maskedLanguageModel ?? {}
+      return [dense, norm, decoder].filter((name) => name !== undefined).map(first)
+    }
+    case "classifier":
+      return [classifier.dense, classifier.output].map(first).filter((name) => name !== `${prefix}.`)
+  }
 }
-/** Heads of transformers that are not supported here: question answering, next sentence prediction. */
-const foreignPrefixes = ["qa_outputs.", "cls.seq_relationship."]
 
 /** Second names under which some versions of transformers save tied parameters again. */
-const secondNames: ReadonlyMap<string, string> = new Map([
-  ["cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"],
-  ["cls.predictions.decoder.bias", "cls.predictions.bias"],
-])
+const secondNamesOf = ({ prefix, maskedLanguageModel }: Layout): ReadonlyMap<string, string> => {
+  if (maskedLanguageModel === undefined) return new Map()
+  const { decoder, bias } = maskedLanguageModel
+  const names = new Map([[`${decoder}.weight`, `${prefix}.embeddings.word_embeddings.weight`]])
+  return bias === `${decoder}.bias` ? names : names.set(`${decoder}.bias`, bias)
+}
 
 /**
  * Reads a model from a folder. Its parameters are tensors of the running backend; the caller disposes of them.
  *
- * @throws InvalidInput if `config.json` is not that of a supported BERT, or if a tensor is missing, of the wrong
- *   shape or unknown; the message names each such tensor and the keys of `config.json` that it contradicts
+ * @throws InvalidInput if `config.json` is not that of a supported model, if a tensor is missing, of the wrong shape or
+ *   unknown, or if one that is read has a value that is not finite; the message names each such tensor, and the keys of
+ *   `config.json` that it contradicts
  * @throws FileError
  */
 export const loadModel: (
@@ -74,8 +91,13 @@ export const loadModel: (
   wanted: ModelWanted,
 ) {
   const stated = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
-  const stored = yield* openWeights(folder)
-  const streams = streamsOfDrawnHeads(wanted, stored)
+  const { layout } = stated
+  if (wanted.outputHeads.maskedLanguageModel !== undefined && layout.maskedLanguageModel === undefined) {
+    const problem = `${layout.title} has no masked language model here; expected a checkpoint of ${titlesWithMaskedLanguageModel}`
+    return yield* new InvalidInput({ what: folder, problems: [problem] })
+  }
+  const stored = yield* openWeights(folder, layout)
+  const streams = streamsOfDrawnHeads(layout, wanted, stored)
   const labels = streams.has("classifier") ? (wanted.labels ?? stated.labels) : stated.labels
   const config: BertConfig = { ...stated, labels }
   const specs = parametersOf(
@@ -91,23 +113,29 @@ export const loadModel: (
 
   const parameters = new Parameters()
   const fill = Effect.gen(function* () {
+    const damaged: string[] = []
     for (const spec of specs) {
       const stream = streams.get(spec.block)
       if (stream === undefined) {
-        const { file, nameInFile } = find(stored, spec.name)!
-        parameters.set(spec.name, tf.tensor(yield* file.read(nameInFile), [...spec.shape]))
+        const { file, nameInFile } = find(layout, stored, spec.name)!
+        const values = yield* file.read(nameInFile)
+        const damage = damageOf(file, nameInFile, values)
+        if (damage !== undefined) damaged.push(damage)
+        else if (damaged.length === 0) parameters.set(spec.name, tf.tensor(values, [...spec.shape]))
       } else {
         for (const [name, { shape, values }] of initialise(config, [spec], stream)) {
           parameters.set(name, tf.tensor(values, [...shape]))
         }
       }
     }
+    if (damaged.length > 0) return yield* new InvalidInput({ what: folder, problems: firstOf(damaged) })
   })
   yield* fill.pipe(Effect.onError(() => Effect.sync(() => parameters.dispose())))
-  return { config, parameters, drawn: outputHeads.filter((head) => streams.has(head)), ignored }
+  const drawn = outputHeads.filter((head) => streams.has(head) && specs.some(({ block }) => block === head))
+  return { config, parameters, drawn, ignored }
 }, Effect.scoped)
 
-/** What a folder contains, found without reading its weights. */
+/** What a folder contains. */
 export interface CheckedModel {
   readonly config: BertConfig
   /** The output heads that the folder has; each is complete. */
@@ -118,7 +146,7 @@ export interface CheckedModel {
 
 /**
  * Checks that a folder holds the model that its `config.json` describes: that `loadModel` would read it with every
- * head that it has.
+ * head that it has. The weights are read one tensor at a time.
  *
  * @throws InvalidInput as `loadModel` does
  * @throws FileError
@@ -126,9 +154,18 @@ export interface CheckedModel {
 export const checkModel: (folder: string) => Effect.Effect<CheckedModel, InvalidInput | FileError> =
   Effect.fn("checkModel")(function* (folder: string) {
     const config = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
-    const stored = yield* openWeights(folder)
-    const present = outputHeads.filter((head) => stored.keys().some((name) => isOf(head, name)))
-    yield* checkTensors(folder, config, parametersOf(config, present), stored)
+    const { layout } = config
+    const stored = yield* openWeights(folder, layout)
+    const present = outputHeads.filter((head) => stored.keys().some((name) => isOf(layout, head, name)))
+    const specs = parametersOf(config, present)
+    yield* checkTensors(folder, config, specs, stored)
+    const damaged: string[] = []
+    for (const { name } of specs) {
+      const { file, nameInFile } = find(layout, stored, name)!
+      const damage = damageOf(file, nameInFile, yield* file.read(nameInFile))
+      if (damage !== undefined) damaged.push(damage)
+    }
+    if (damaged.length > 0) return yield* new InvalidInput({ what: folder, problems: firstOf(damaged) })
     return {
       config,
       outputHeads: present,
@@ -136,26 +173,45 @@ export const checkModel: (folder: string) => Effect.Effect<CheckedModel, Invalid
     }
   }, Effect.scoped)
 
+const titlesWithMaskedLanguageModel = [...layouts.values()]
+  .filter(({ maskedLanguageModel }) => maskedLanguageModel !== undefined)
+  .map(({ title }) => title)
+  .join(", ")
+
+/** Why a tensor cannot be computed with; undefined if all its values are finite. */
+const damageOf = (file: SafetensorsFile, nameInFile: string, values: Float32Array): string | undefined => {
+  const { shape } = file.entries.get(nameInFile)!
+  const found = describeNonFinite(values, shape)
+  return found === undefined
+    ? undefined
+    : `${nameInFile} in ${basename(file.path)}: expected finite numbers, found ${found}; the file is damaged, or its training diverged: get the checkpoint again, or take an earlier one`
+}
+
 /** The streams of the output heads that are drawn. */
-const streamsOfDrawnHeads = (wanted: ModelWanted, stored: StoredTensors): ReadonlyMap<string, Stream> => {
+const streamsOfDrawnHeads = (
+  layout: Layout,
+  wanted: ModelWanted,
+  stored: StoredTensors,
+): ReadonlyMap<string, Stream> => {
   const streams = new Map<string, Stream>()
   for (const head of outputHeads) {
     const source = wanted.outputHeads[head]
     if (source === undefined || source === "read") continue
     if ("draw" in source) streams.set(head, source.draw)
     // Part of a head counts as a head, so that a missing tensor of it is an error.
-    else if (!stored.keys().some((name) => isOf(head, name))) streams.set(head, source.readOrDraw)
+    else if (!stored.keys().some((name) => isOf(layout, head, name))) streams.set(head, source.readOrDraw)
   }
   return streams
 }
 
-const isForeign = (name: string) => foreignPrefixes.some((prefix) => name.startsWith(prefix))
-const isOf = (head: OutputHead, name: string) => name.startsWith(prefixOf[head]) && !isForeign(name)
+const isForeign = ({ foreign }: Layout, name: string) => foreign.some((prefix) => name.startsWith(prefix))
+const isOf = (layout: Layout, head: OutputHead, name: string) =>
+  prefixesOf(layout, head).some((prefix) => name.startsWith(prefix)) && !isForeign(layout, name)
 
 /** A stored tensor by its name, or by the second name under which it may be stored. */
-const find = (stored: StoredTensors, name: string): StoredTensor | undefined =>
+const find = (layout: Layout, stored: StoredTensors, name: string): StoredTensor | undefined =>
   stored.get(name) ??
-  secondNames
+  secondNamesOf(layout)
     .entries()
     .filter(([, first]) => first === name)
     .map(([second]) => stored.get(second))
@@ -174,12 +230,15 @@ const checkTensors = Effect.fnUntraced(function* (
   specs: readonly ParameterSpec[],
   stored: StoredTensors,
 ) {
+  const { layout } = config
+  const layersKey = layout.keys?.num_hidden_layers ?? "num_hidden_layers"
+  const secondNames = secondNamesOf(layout)
   const problems: string[] = []
   for (const spec of specs) {
-    const tensor = find(stored, spec.name)
+    const tensor = find(layout, stored, spec.name)
     const expected = `config.json expects [${spec.shape.join(", ")}] (${describeDimensions(spec)})`
     if (tensor === undefined) {
-      const layers = spec.block.startsWith("layer.") ? ` and num_hidden_layers ${config.layers}` : ""
+      const layers = spec.block.startsWith("layer.") ? ` and ${layersKey} ${config.layers}` : ""
       problems.push(`${spec.name} is missing; ${expected}${layers}`)
     } else if (tensor.shape.join() !== spec.shape.join()) {
       const found = `${tensor.nameInFile} in ${basename(tensor.file.path)}`
@@ -191,16 +250,16 @@ const checkTensors = Effect.fnUntraced(function* (
   const ignored: string[] = []
   for (const [name, { nameInFile, file }] of stored) {
     if (read.has(name)) continue
-    const unwanted = outputHeads.some((head) => !readHeads.includes(head) && isOf(head, name))
-    if (constants.test(name) || isForeign(name) || secondNames.has(name) || unwanted) {
+    const unwanted = outputHeads.some((head) => !readHeads.includes(head) && isOf(layout, head, name))
+    if (isConstant(layout, name) || isForeign(layout, name) || secondNames.has(name) || unwanted) {
       ignored.push(nameInFile)
       continue
     }
-    const layer = /^bert\.encoder\.layer\.(\d+)\./.exec(name)?.[1]
+    const layer = /^\w+\.(?:encoder|transformer)\.layer\.(\d+)\./.exec(name)?.[1]
     const why =
       layer !== undefined && Number(layer) >= config.layers
-        ? `config.json has num_hidden_layers ${config.layers}`
-        : "BERT has no parameter of that name"
+        ? `config.json has ${layersKey} ${config.layers}`
+        : `${layout.title} has no parameter of that name`
     problems.push(`${nameInFile} is in ${basename(file.path)}, but ${why}`)
   }
   if (readHeads.includes("maskedLanguageModel")) {
@@ -222,7 +281,7 @@ const sameBits = Effect.fnUntraced(function* (a: StoredTensor | undefined, b: St
   return left.length === right.length && left.every((value, i) => Object.is(value, right[i]))
 })
 
-/** The output heads of transformers' classes. */
+/** The output heads of transformers' classes, apart from a pooler that a family does not have. */
 const headsOf: Record<Architecture, readonly OutputHead[]> = {
   BertModel: ["pooler"],
   BertForMaskedLM: ["maskedLanguageModel"],
@@ -230,7 +289,7 @@ const headsOf: Record<Architecture, readonly OutputHead[]> = {
 }
 
 /**
- * Writes a model so that transformers opens it as the given class, with only the output heads of that class. The
+ * Writes a model so that transformers opens it as the given class of its family, with only that class's output heads. The
  * caller adds the vocabulary.
  *
  * @throws FileError
@@ -247,7 +306,7 @@ export const saveModel: (
 ) {
   yield* writeSafetensors(
     join(folder, "model.safetensors"),
-    parametersOf(config, headsOf[architecture]).map(({ name }) => sourceOf(name, parameters.get(name))),
+    storedParametersOf(config, headsOf[architecture]).map(({ name }) => sourceOf(name, parameters.get(name))),
   )
   yield* writeJson(join(folder, "config.json"), configJson(config, architecture))
 })

@@ -5,36 +5,49 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { linear } from "../../core/tensor/ops/linear.ts"
 import { type BertModel, dense, denseGelu, drop, dropoutSite, type ModelDropout, normalise } from "./bert.ts"
+import { poolerOf } from "./layouts/layout.ts"
 
 /** The indices of the sequences' first tokens, `[CLS]`, [N]; their hidden states are SimCSE's sentence embeddings. */
 export const clsIndices = (offsets: Int32Array): Int32Array => offsets.subarray(0, -1)
 
 /**
- * The pooler: tanh(W h_CLS + b), [N, H]. It is also SimCSE's projection head, so fine-tuning starts from the pooler
- * that further training produced.
+ * The pooler: tanh(W h_CLS + b), [N, H]. It is also SimCSE's projection head. In BERT the classifier stands on it, so
+ * fine-tuning starts from the pooler that further training produced; in other families the classifier has a dense
+ * layer of its own, and the pooler serves further training only.
  */
 export const pool = (model: BertModel, cls_NH: tf.Tensor2D): tf.Tensor2D =>
-  tf.tidy(() => tf.tanh(dense(model, "bert.pooler.dense", cls_NH)))
+  tf.tidy(() => tf.tanh(dense(model, poolerOf(model.config.layout), cls_NH)))
 
-/** The classifier on top of the pooler: logits, [N, C]. */
+/** The classifier of the layout: logits, [N, C]. */
 export const classify = (model: BertModel, cls_NH: tf.Tensor2D, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() => {
-    const pooled_NH = pool(model, cls_NH)
-    return dense(model, "classifier", drop(pooled_NH, dropoutSite.classifier(model.config), dropout))
+    const { dense: prefix, activation, output, dropsInput } = model.config.layout.classifier
+    const input_NH = dropsInput ? drop(cls_NH, dropoutSite.classifierInput(model.config), dropout) : cls_NH
+    const inner_NH = activations[activation](model, prefix, input_NH)
+    return dense(model, output, drop(inner_NH, dropoutSite.classifier(model.config), dropout))
   })
+
+const activations = {
+  tanh: (model: BertModel, prefix: string, x_NH: tf.Tensor2D) => tf.tanh(dense(model, prefix, x_NH)),
+  relu: (model: BertModel, prefix: string, x_NH: tf.Tensor2D) => tf.relu(dense(model, prefix, x_NH)),
+  gelu: denseGelu,
+} as const
 
 /**
  * The masked language model: logits over the vocabulary from the hidden states of P masked tokens, [P, V]. The
  * decoder's weight is tied to the word embeddings.
+ *
+ * @throws RangeError if the layout has none
  */
 export const predictTokens = (model: BertModel, hidden_PH: tf.Tensor2D): tf.Tensor2D =>
   tf.tidy(() => {
-    const transform = "cls.predictions.transform"
-    const inner_PH = denseGelu(model, `${transform}.dense`, hidden_PH)
+    const { maskedLanguageModel: names, prefix, title } = model.config.layout
+    if (names === undefined) throw new RangeError(`${title} has no masked language model`)
+    const inner_PH = denseGelu(model, names.dense, hidden_PH)
     return linear(
-      normalise(model, `${transform}.LayerNorm`, inner_PH),
-      model.parameters.get("bert.embeddings.word_embeddings.weight"),
-      model.parameters.get("cls.predictions.bias"),
-      "cls.predictions.decoder",
+      normalise(model, names.norm, inner_PH),
+      model.parameters.get(`${prefix}.embeddings.word_embeddings.weight`),
+      model.parameters.get(names.bias),
+      names.decoder,
     )
   })

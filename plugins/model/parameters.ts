@@ -1,34 +1,36 @@
-/** The parameters of a BERT model: their names in Hugging Face's layout, shapes, blocks and counts. */
+/** The parameters of a model: their names in Hugging Face's layout, shapes, blocks and counts. */
 import type { BertConfig } from "./config.ts"
+import { type Dimension, type Layout, poolerOf, projectionOf } from "./layouts/layout.ts"
 
 /** What a model may have on top of its encoder, in the order of their parameters. */
 export const outputHeads = ["pooler", "maskedLanguageModel", "classifier"] as const
 export type OutputHead = (typeof outputHeads)[number]
 
-/** The keys of `config.json` that determine the shapes of parameters. */
-const sizeOf = {
-  vocab_size: (config: BertConfig) => config.vocabularySize,
-  max_position_embeddings: (config: BertConfig) => config.positions,
-  type_vocab_size: (config: BertConfig) => config.tokenTypes,
-  hidden_size: (config: BertConfig) => config.hidden,
-  intermediate_size: (config: BertConfig) => config.intermediate,
-  num_labels: (config: BertConfig) => config.labels.length,
+const sizeOf: Record<Dimension, (config: BertConfig) => number> = {
+  vocab_size: (config) => config.vocabularySize,
+  max_position_embeddings: (config) => config.positions + config.layout.firstPosition(config),
+  type_vocab_size: (config) => config.tokenTypes,
+  embedding_size: (config) => config.embeddingSize ?? config.hidden,
+  hidden_size: (config) => config.hidden,
+  intermediate_size: (config) => config.intermediate,
+  num_labels: (config) => config.labels.length,
 }
-export type Dimension = keyof typeof sizeOf
 
 export interface ParameterSpec {
-  /** Hugging Face's name, with the prefix `bert.` as in models that have a head. */
+  /** Hugging Face's name, with the encoder's prefix (`bert.`) as in models that have a head. */
   readonly name: string
   readonly shape: readonly number[]
-  readonly dimensions: readonly Dimension[]
+  /** The keys of `config.json` that determine the shape. */
+  readonly dimensions: readonly string[]
   /** `embeddings`, `layer.0` … or the output head's name. */
   readonly block: "embeddings" | `layer.${number}` | OutputHead
   /** Weights are drawn at random; biases start at 0; scales (LayerNorm's gains) start at 1. */
   readonly role: "weight" | "bias" | "scale"
 }
 
-/** The parameters of a model with the given output heads, in the order of files and of `Parameters`. */
-export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]): readonly ParameterSpec[] => {
+/** The parameters of a model with every output head, in the order of files and of `Parameters`. */
+export const everyParameterOf = (config: BertConfig): readonly ParameterSpec[] => {
+  const { layout } = config
   const specs: ParameterSpec[] = []
   const add = (
     block: ParameterSpec["block"],
@@ -37,7 +39,7 @@ export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]):
     ...sizes: Dimension[]
   ) => {
     const shape = sizes.map((size) => sizeOf[size](config))
-    specs.push({ name, shape, dimensions: sizes, block, role })
+    specs.push({ name, shape, dimensions: sizes.map((size) => layout.keys?.[size] ?? size), block, role })
   }
   const addLinear = (
     block: ParameterSpec["block"],
@@ -48,44 +50,77 @@ export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]):
     add(block, `${prefix}.weight`, "weight", outputs, inputs)
     add(block, `${prefix}.bias`, "bias", outputs)
   }
-  const addLayerNorm = (block: ParameterSpec["block"], prefix: string) => {
-    add(block, `${prefix}.weight`, "scale", "hidden_size")
-    add(block, `${prefix}.bias`, "bias", "hidden_size")
+  const addLayerNorm = (block: ParameterSpec["block"], prefix: string, size: Dimension = "hidden_size") => {
+    add(block, `${prefix}.weight`, "scale", size)
+    add(block, `${prefix}.bias`, "bias", size)
   }
 
-  const embeddings = "bert.embeddings"
-  add("embeddings", `${embeddings}.word_embeddings.weight`, "weight", "vocab_size", "hidden_size")
-  add(
-    "embeddings",
-    `${embeddings}.position_embeddings.weight`,
-    "weight",
-    "max_position_embeddings",
-    "hidden_size",
-  )
-  add("embeddings", `${embeddings}.token_type_embeddings.weight`, "weight", "type_vocab_size", "hidden_size")
-  addLayerNorm("embeddings", `${embeddings}.LayerNorm`)
+  const embeddings = `${layout.prefix}.embeddings`
+  const projected = config.embeddingSize !== null
+  const width = projected ? "embedding_size" : "hidden_size"
+  add("embeddings", `${embeddings}.word_embeddings.weight`, "weight", "vocab_size", width)
+  add("embeddings", `${embeddings}.position_embeddings.weight`, "weight", "max_position_embeddings", width)
+  if (layout.tokenTypes) {
+    add("embeddings", `${embeddings}.token_type_embeddings.weight`, "weight", "type_vocab_size", width)
+  }
+  addLayerNorm("embeddings", `${embeddings}.LayerNorm`, width)
+  if (projected) addLinear("embeddings", projectionOf(layout), "hidden_size", width)
   for (let layer = 0; layer < config.layers; layer++) {
     const block = `layer.${layer}` as const
-    const prefix = `bert.encoder.layer.${layer}`
-    addLinear(block, `${prefix}.attention.self.query`, "hidden_size", "hidden_size")
-    addLinear(block, `${prefix}.attention.self.key`, "hidden_size", "hidden_size")
-    addLinear(block, `${prefix}.attention.self.value`, "hidden_size", "hidden_size")
-    addLinear(block, `${prefix}.attention.output.dense`, "hidden_size", "hidden_size")
-    addLayerNorm(block, `${prefix}.attention.output.LayerNorm`)
-    addLinear(block, `${prefix}.intermediate.dense`, "intermediate_size", "hidden_size")
-    addLinear(block, `${prefix}.output.dense`, "hidden_size", "intermediate_size")
-    addLayerNorm(block, `${prefix}.output.LayerNorm`)
+    const names = layout.layer(layer)
+    addLinear(block, names.query, "hidden_size", "hidden_size")
+    addLinear(block, names.key, "hidden_size", "hidden_size")
+    addLinear(block, names.value, "hidden_size", "hidden_size")
+    addLinear(block, names.attentionOutput, "hidden_size", "hidden_size")
+    addLayerNorm(block, names.attentionNorm)
+    addLinear(block, names.intermediate, "intermediate_size", "hidden_size")
+    addLinear(block, names.output, "hidden_size", "intermediate_size")
+    addLayerNorm(block, names.outputNorm)
   }
-  if (wanted.includes("pooler")) addLinear("pooler", "bert.pooler.dense", "hidden_size", "hidden_size")
-  if (wanted.includes("maskedLanguageModel")) {
+  addLinear("pooler", poolerOf(layout), "hidden_size", "hidden_size")
+  if (layout.maskedLanguageModel !== undefined) {
+    const { bias, dense, norm } = layout.maskedLanguageModel
     // The decoder's weight is the table of the word embeddings (Press and Wolf 2017), so only its bias is here.
-    add("maskedLanguageModel", "cls.predictions.bias", "bias", "vocab_size")
-    addLinear("maskedLanguageModel", "cls.predictions.transform.dense", "hidden_size", "hidden_size")
-    addLayerNorm("maskedLanguageModel", "cls.predictions.transform.LayerNorm")
+    add("maskedLanguageModel", bias, "bias", "vocab_size")
+    addLinear("maskedLanguageModel", dense, "hidden_size", "hidden_size")
+    addLayerNorm("maskedLanguageModel", norm)
   }
-  if (wanted.includes("classifier")) addLinear("classifier", "classifier", "num_labels", "hidden_size")
+  if (!classifiesPooled(layout))
+    addLinear("classifier", layout.classifier.dense, "hidden_size", "hidden_size")
+  addLinear("classifier", layout.classifier.output, "num_labels", "hidden_size")
   return specs
 }
+
+/** Whether the classifier stands on the pooler; if not, it has a dense layer of its own. */
+const classifiesPooled = (layout: Layout): boolean => layout.classifier.dense === poolerOf(layout)
+
+/**
+ * The parameters of a model with the given output heads, in the order of files and of `Parameters`. A pooler is left
+ * out beside a classifier that does not stand on it (RoBERTa, ELECTRA, DistilBERT), since nothing would train it.
+ *
+ * @throws RangeError for a masked language model if the layout has none
+ */
+export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]): readonly ParameterSpec[] => {
+  const { layout } = config
+  if (wanted.includes("maskedLanguageModel") && layout.maskedLanguageModel === undefined) {
+    throw new RangeError(`${layout.title} has no masked language model`)
+  }
+  const pooled = wanted.includes("pooler") && (classifiesPooled(layout) || !wanted.includes("classifier"))
+  return everyParameterOf(config).filter(({ block }) =>
+    block === "pooler"
+      ? pooled
+      : block === "maskedLanguageModel" || block === "classifier"
+        ? wanted.includes(block)
+        : true,
+  )
+}
+
+/** Those of `parametersOf` that transformers' files contain: all but the pooler of a family that has none. */
+export const storedParametersOf = (
+  config: BertConfig,
+  wanted: readonly OutputHead[],
+): readonly ParameterSpec[] =>
+  parametersOf(config, wanted).filter(({ block }) => block !== "pooler" || config.layout.storesPooler)
 
 /** A parameter's sizes with their keys in `config.json`: `vocab_size 30522, hidden_size 768`. */
 export const describeDimensions = ({ dimensions, shape }: ParameterSpec): string =>

@@ -1,6 +1,10 @@
-/** BERT's uncased WordPiece tokenizer (Devlin et al. 2019; Schuster and Nakajima 2012). */
+/**
+ * Tokenizers: WordPiece as in BERT (Devlin et al. 2019; Schuster and Nakajima 2012), and byte-level BPE as in RoBERTa
+ * (Sennrich et al. 2016; Radford et al. 2019).
+ */
 import { Tokenizer } from "@huggingface/tokenizers"
 import type { Vocabulary } from "../../core/artifacts/vocabulary.ts"
+import { bertTemplate, isBytePair, type Place, TokenizerJson, templateOf } from "./tokenizer-json.ts"
 import { specialPieces } from "./vocabulary.ts"
 
 /** The tokenizer's files in a checkpoint. Models trained from the checkpoint need copies of them. */
@@ -17,61 +21,115 @@ export interface Encoded {
   readonly tokenTypeIds: Int32Array
 }
 
-export interface WordPieceTokenizer {
+export interface TextTokenizer {
   /**
-   * `[CLS] first [SEP]`, or `[CLS] first [SEP] second [SEP]`, truncated to `maximumLength` ids, longest text first.
+   * One text or two with the special tokens of the model, such as `[CLS] first [SEP] second [SEP]`, truncated to
+   * `maximumLength` ids, longest text first.
    *
    * @throws RangeError if `maximumLength` leaves no room for text after the special tokens
    */
   readonly encode: (first: string, second: string | undefined, maximumLength: number) => Encoded
 }
 
-/** Cleans text, lower-cases it, strips accents, splits it at spaces and punctuation, then into word pieces. */
-export const tokenizerOf = ({ tokens, special }: Vocabulary): WordPieceTokenizer => {
-  const added = Object.entries(specialPieces).map(([role, content]) => ({
+/** The tokenizer of BERT's uncased vocabularies: lower-cases, strips accents, splits at spaces and punctuation. */
+const uncasedWordPiece = ({ tokens, special }: Vocabulary): TokenizerJson => ({
+  added_tokens: Object.entries(specialPieces).map(([role, content]) => ({
     id: special[role as keyof typeof special],
     content,
+  })),
+  normalizer: {
+    type: "BertNormalizer",
+    clean_text: true,
+    handle_chinese_chars: true,
+    strip_accents: true,
+    lowercase: true,
+  },
+  pre_tokenizer: { type: "BertPreTokenizer" },
+  model: {
+    type: "WordPiece",
+    unk_token: "[UNK]",
+    continuing_subword_prefix: "##",
+    max_input_chars_per_word: 100,
+    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+  },
+})
+
+/** GPT-2's and RoBERTa's pre-tokenizer: contractions, words, numbers and signs, each with the space before it. */
+const byteLevelPattern = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+/** Chinese characters beyond U+FFFF, in the blocks that BERT's tokenizer puts spaces around. */
+const rareChinese =
+  /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu
+
+/**
+ * The settings for @huggingface/tokenizers, and what it must be given instead of a text. Its version 0.2.0 takes some
+ * other characters for spaces than Python's tokenizers, and does not know the rarer Chinese characters.
+ */
+const adapted = (json: TokenizerJson): { settings: object; prepare: (text: string) => string } => {
+  const added = (json.added_tokens ?? []).map((token) => ({
+    ...token,
     special: true,
+    lstrip: false,
+    rstrip: false,
   }))
-  const tokenizer = new Tokenizer(
-    {
-      version: "1.0",
-      added_tokens: added,
-      normalizer: {
-        type: "BertNormalizer",
-        clean_text: true,
-        handle_chinese_chars: true,
-        strip_accents: true,
-        lowercase: true,
-      },
-      pre_tokenizer: { type: "BertPreTokenizer" },
-      post_processor: null,
-      decoder: null,
-      model: {
-        type: "WordPiece",
-        unk_token: specialPieces.unknown,
-        continuing_subword_prefix: "##",
-        max_input_chars_per_word: 100,
-        vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      },
-    },
-    {},
-  )
-  const piecesOf = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids
+  const strips = (json.added_tokens ?? []).flatMap(({ content, lstrip, rstrip }) => {
+    const literal = RegExp.escape(content)
+    return [
+      ...(lstrip ? [new RegExp(`\\p{White_Space}+(?=${literal})`, "gu")] : []),
+      ...(rstrip ? [new RegExp(`(?<=${literal})\\p{White_Space}+`, "gu")] : []),
+    ]
+  })
+  const stripped = (text: string) => strips.reduce((rest, strip) => rest.replace(strip, ""), text)
+  const settings = { version: "1.0", added_tokens: added, post_processor: null, decoder: null }
+  if (!isBytePair(json)) {
+    const normalizer = {
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      ...json.normalizer,
+    }
+    return {
+      settings: { ...json, ...settings, normalizer },
+      prepare: (text) => stripped(text.replace(rareChinese, " $& ")),
+    }
+  }
+  const pre_tokenizer = {
+    type: "Sequence",
+    pretokenizers: [
+      { type: "Split", pattern: { Regex: byteLevelPattern }, behavior: "Isolated", invert: false },
+      { type: "ByteLevel", add_prefix_space: false, use_regex: false },
+    ],
+  }
+  return { settings: { ...json, ...settings, normalizer: null, pre_tokenizer }, prepare: stripped }
+}
+
+/** @throws TraversalError, as a bug, if the vocabulary's `tokenizer` is not one that `readVocabulary` accepts */
+export const tokenizerOf = (vocabulary: Vocabulary): TextTokenizer => {
+  const json =
+    vocabulary.tokenizer === undefined
+      ? uncasedWordPiece(vocabulary)
+      : TokenizerJson.assert(vocabulary.tokenizer)
+  const { cls, separator } = vocabulary.special
+  const template = templateOf(json) ?? bertTemplate(cls, separator)
+  const { settings, prepare } = adapted(json)
+  const tokenizer = new Tokenizer(settings, {})
+  const piecesOf = (text: string) => tokenizer.encode(prepare(text), { add_special_tokens: false }).ids
 
   const encode = (first: string, second: string | undefined, maximumLength: number): Encoded => {
     const a = piecesOf(first)
     const b = second === undefined ? undefined : piecesOf(second)
-    const room = maximumLength - (b === undefined ? 2 : 3)
-    if (!(room >= (b === undefined ? 1 : 2))) {
-      throw new RangeError(`a maximum length of ${maximumLength} leaves no room for text`)
-    }
+    const places = b === undefined ? template.single : template.pair
+    const texts = b === undefined ? 1 : 2
+    const room = maximumLength - (places.length - texts)
+    if (!(room >= texts)) throw new RangeError(`a maximum length of ${maximumLength} leaves no room for text`)
     const [keptA, keptB] =
       b === undefined ? [Math.min(a.length, room), 0] : longestFirst(a.length, b.length, room)
-    const ids = [special.cls, ...a.slice(0, keptA), special.separator]
-    const tokenTypeIds = new Int32Array(ids.length + (b === undefined ? 0 : keptB + 1)).fill(1, ids.length)
-    if (b !== undefined) ids.push(...b.slice(0, keptB), special.separator)
-    return { ids: Int32Array.from(ids), tokenTypeIds }
+    const kept = { first: a.slice(0, keptA), second: b?.slice(0, keptB) ?? [] }
+    const idsAt = (place: Place) => ("text" in place ? kept[place.text] : [place.id])
+    return {
+      ids: Int32Array.from(places.flatMap(idsAt)),
+      tokenTypeIds: Int32Array.from(places.flatMap((place) => idsAt(place).map(() => place.tokenType))),
+    }
   }
   return { encode }
 }

@@ -1,6 +1,6 @@
 /**
  * The weights of a folder in Hugging Face's layout, under the names of `parameters.ts`: one `model.safetensors`, or
- * shards with an index; names with or without the prefix `bert.`; LayerNorm's old names `gamma` and `beta`.
+ * shards with an index; names with or without the encoder's prefix (`bert.`); LayerNorm's old names `gamma` and `beta`.
  */
 import { basename, join } from "node:path"
 import { type } from "arktype"
@@ -8,6 +8,7 @@ import { Effect, type Scope } from "effect"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { exists, FileError, readJson } from "../../core/io/files.ts"
 import { openSafetensors, type SafetensorsFile } from "../../core/tensor/safetensors.ts"
+import type { Layout } from "./layouts/layout.ts"
 
 /** A tensor of a checkpoint: its file and its name in that file. */
 export interface StoredTensor {
@@ -29,10 +30,10 @@ const Index = type({
   weight_map: "Record<string, string>",
 })
 
-/** The name in a model with a head: with the prefix `bert.`, and LayerNorm's parameters `weight` and `bias`. */
-const canonicalName = (name: string): string =>
+/** The name in a model with a head: with the encoder's prefix, and LayerNorm's parameters `weight` and `bias`. */
+const canonicalName = (name: string, { prefix }: Layout): string =>
   name
-    .replace(/^(?=(embeddings|encoder|pooler)\.)/, "bert.")
+    .replace(/^(?=(embeddings|embeddings_project|encoder|transformer|pooler)\.)/, `${prefix}.`)
     .replace(/\bLayerNorm\.gamma$/, "LayerNorm.weight")
     .replace(/\bLayerNorm\.beta$/, "LayerNorm.bias")
 
@@ -44,12 +45,13 @@ const canonicalName = (name: string): string =>
  */
 export const openWeights: (
   folder: string,
+  layout: Layout,
 ) => Effect.Effect<StoredTensors, InvalidInput | FileError, Scope.Scope> = Effect.fn("openWeights")(
-  function* (folder: string) {
+  function* (folder: string, layout: Layout) {
     const stored = new Map<string, StoredTensor>()
     for (const file of yield* openFiles(folder)) {
       for (const { name, shape } of file.entries.values()) {
-        const canonical = canonicalName(name)
+        const canonical = canonicalName(name, layout)
         const other = stored.get(canonical)
         if (other !== undefined) {
           const names = `${name} in ${basename(file.path)} and ${other.nameInFile} in ${basename(other.file.path)}`

@@ -12,7 +12,7 @@ import { Corpus } from "../../core/artifacts/corpus.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode } from "../../core/io/decode.ts"
-import { writeFile, writeFolder } from "../../core/io/files.ts"
+import { writeFolder } from "../../core/io/files.ts"
 import { link, linkFolder, transferExisting } from "../../core/io/link.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
@@ -28,6 +28,7 @@ import { initialise } from "../model/initialise.ts"
 import { type OutputHead, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
+import { writeTokenizer } from "../model/vocabulary.ts"
 import { maskedLoss } from "./mlm/masked-loss.ts"
 import { chosenFraction, maskable, masker } from "./mlm/masking.ts"
 import { trainingCost } from "./shared/cost.ts"
@@ -140,10 +141,8 @@ const run = Effect.fn("mlm")(function* ({
   return {
     write: Effect.fnUntraced(function* (folder: string) {
       yield* linkFolder(final, folder)
-      if (checkpoint === undefined) {
-        const lines = vocabulary.tokens.map((token) => `${token}\n`).join("")
-        yield* writeFile(join(folder, "vocab.txt"), lines)
-      } else yield* transferExisting(link, checkpoint.folder, tokenizerFiles, folder)
+      if (checkpoint === undefined) yield* writeTokenizer(folder, vocabulary)
+      else yield* transferExisting(link, checkpoint.folder, tokenizerFiles, folder)
       yield* writeRecord(folder, {
         method: "mlm",
         options,

@@ -12,9 +12,11 @@ import { InvalidInput } from "../../core/io/decode.ts"
 import { copy, link, transferExisting } from "../../core/io/link.ts"
 import { type BertConfig, configOf } from "../model/config.ts"
 import { checkModel } from "../model/hugging-face.ts"
+import type { Layout } from "../model/layouts/layout.ts"
 import { countParameters, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
+import { vocabularyFiles } from "../model/vocabulary.ts"
 import { indexFile, maximumIndexBytes, readIndex, singleFile } from "../model/weights.ts"
 
 const Options = type({
@@ -32,7 +34,7 @@ const Options = type({
   size: sizeOption,
   /** The expected size of its vocabulary. */
   vocabularySize: "1 <= number.integer <= 4194304 = 30522",
-  /** The expected number of its position embeddings: tokens of the longest sequence. */
+  /** The expected number of its positions: tokens of the longest sequence (512 for RoBERTa, which stores 514). */
   positions: "1 <= number.integer <= 65536 = 512",
 })
 type Options = typeof Options.infer
@@ -45,10 +47,10 @@ const largestWeights = 2 ** 36
 /** Downloads the files that are not cached yet; returns their folder. */
 const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
   const config = yield* download(repository, "config.json", largestConfig)
-  yield* downloadFirst(repository, [
-    ["vocab.txt", largestTokenizer],
-    ["tokenizer.json", largestTokenizer],
-  ])
+  yield* downloadFirst(
+    repository,
+    vocabularyFiles.map((name) => [name, largestTokenizer]),
+  )
   const weights = yield* downloadFirst(repository, [
     [singleFile, largestWeights],
     [indexFile, maximumIndexBytes],
@@ -67,23 +69,28 @@ const filesRead = (folder: string): readonly string[] => {
   return names.length === 0 ? [folder] : names.sort().map((name) => join(folder, name))
 }
 
+type Key = keyof NonNullable<Layout["keys"]>
+
 /** Where `config.json` differs from the options, on which the plan is based. */
 const sizeProblems = (given: Options, config: BertConfig): readonly string[] => {
   const { layers, hidden, heads, intermediate } = encoderSize(given.size)
+  const { keys, firstPosition } = config.layout
+  const unused = firstPosition(config)
   const named = typeof given.size === "string" ? `size ${given.size}` : "size"
-  const comparisons: readonly (readonly [string, number, number, string])[] = [
+  const comparisons: readonly (readonly [Key, number, number, string])[] = [
     ["num_hidden_layers", config.layers, layers, named],
     ["hidden_size", config.hidden, hidden, named],
     ["num_attention_heads", config.heads, heads, named],
     ["intermediate_size", config.intermediate, intermediate, named],
     ["vocab_size", config.vocabularySize, given.vocabularySize, "vocabularySize"],
-    ["max_position_embeddings", config.positions, given.positions, "positions"],
+    // Before the first position that is used there may be others, as in RoBERTa.
+    ["max_position_embeddings", config.positions + unused, given.positions + unused, "positions"],
   ]
   return comparisons.flatMap(([key, found, expected, option]) =>
     found === expected
       ? []
       : [
-          `${key}: expected ${expected}, by the option ${option}, found ${found}; correct the option or the source`,
+          `${keys?.[key] ?? key}: expected ${expected}, by the option ${option}, found ${found}; correct the option or the source`,
         ],
   )
 }
@@ -111,8 +118,8 @@ const run = Effect.fn("pretrained")(function* ({
 })
 
 /**
- * A pretrained BERT. `config.json` and the weights are checked against each other and against the options before
- * anything is kept. A branch on the hub is fetched once; to fix which commit a study uses, give it as `@revision`.
+ * A pretrained BERT, RoBERTa, ELECTRA discriminator or DistilBERT. `config.json` and the weights are checked against
+ * each other and against the options before anything is kept, and all weights must be finite numbers. A branch on the hub is fetched once; to fix which commit a study uses, give it as `@revision`.
  */
 export const pretrained = plugin({
   name: "pretrained",
@@ -128,10 +135,12 @@ export const pretrained = plugin({
   estimate: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }
+    // Weights are checked one tensor at a time; in 16 bits, one is in memory twice.
+    const largestTensor = 1.5 * Float32Array.BYTES_PER_ELEMENT * vocabularySize * sizes.hidden
     const weights =
       Float32Array.BYTES_PER_ELEMENT *
       countParameters(parametersOf(config, ["pooler", "maskedLanguageModel"]))
-    return { artifact: sizes, cost: cost({ memory: 3e8, disk: weights }) }
+    return { artifact: sizes, cost: cost({ memory: 3e8 + largestTensor, disk: weights }) }
   },
   run,
 })

@@ -4,12 +4,13 @@ import { cost } from "../../core/api/cost.ts"
 import { UnitFailure } from "../../core/api/failure.ts"
 import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import type { RunLength } from "../../core/api/watch.ts"
-import { type Split, selectExamples } from "../../core/artifacts/examples.ts"
+import { selectExamples } from "../../core/artifacts/examples.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { permutation } from "../../core/tensor/stream.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
+import type { Labelled } from "./fisher/backward.ts"
 import { type Blocks, blockGrams, parameterGrams } from "./fisher/block-grams.ts"
 import { observationCost } from "./fisher/cost.ts"
 import { effectiveRank, entropyRank, spectralRank } from "./fisher/rank.ts"
@@ -68,8 +69,11 @@ const threshold = 0.99
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
 /** Training examples that the seed draws without replacement: the same at every step and in every arm. */
-const drawBatch = ({ train, stream }: ClassifierView, samples: number): Split =>
-  selectExamples(train, permutation(stream, train.labels.length, 0).subarray(0, samples))
+const drawBatch = ({ train, stream }: ClassifierView, samples: number): Labelled => {
+  const indices = permutation(stream, train.labels.length, 0).subarray(0, samples)
+  const { sequences, labels } = selectExamples(train, indices)
+  return { sequences, labels: Int32Array.from(labels) }
+}
 
 const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
   new Map(

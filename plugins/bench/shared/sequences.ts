@@ -1,7 +1,7 @@
 /** Data for benches: texts or, without a file, random tokens in sequences of typical lengths. */
 import { Effect } from "effect"
 import { packSequences, type Sequences } from "../../../core/artifacts/sequences.ts"
-import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
+import type { SpecialTokens, Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
 import { rteTask } from "../../data/rte.ts"
@@ -64,21 +64,29 @@ const enough = (path: string, found: number, count: number) =>
     ? Effect.void
     : new InvalidInput({ what: path, problems: [`expected at least ${count} examples, found ${found}`] })
 
+const fromFile = (vocabulary: Vocabulary, sequences: Sequences, labels: Int32Array): Material => ({
+  sequences,
+  labels,
+  vocabularySize: vocabulary.tokens.length,
+  special: vocabulary.special,
+  data: "file",
+})
+
 /** The first examples of RTE, from its `train.tsv`. */
 export const pairs = Effect.fnUntraced(function* (path: string | undefined, wanted: Wanted) {
   if (path === undefined) return randomMaterial(rteTask.lengths, wanted)
-  const { tokens, special } = yield* readTokenizer(wanted.tokenizer)
+  const vocabulary = yield* readTokenizer(wanted.tokenizer)
   const examples = (yield* examplesOfTsv(rteTask, rteTask.tsv[0]!, path)).slice(0, wanted.count)
   yield* enough(path, examples.length, wanted.count)
-  const sequences = yield* encodeAll(tokenizerOf({ tokens, special }), examples, wanted.maxLength)
+  const sequences = yield* encodeAll(tokenizerOf(vocabulary), examples, wanted.maxLength)
   const labels = Int32Array.from(examples, ({ label }) => label)
-  return { sequences, labels, vocabularySize: tokens.length, special, data: "file" } satisfies Material
+  return fromFile(vocabulary, sequences, labels)
 })
 
 /** The first sentences of a corpus, one a line. */
 export const sentences = Effect.fnUntraced(function* (path: string | undefined, wanted: Wanted) {
   if (path === undefined) return randomMaterial(wikipediaLengths, wanted)
-  const { tokens, special } = yield* readTokenizer(wanted.tokenizer)
+  const vocabulary = yield* readTokenizer(wanted.tokenizer)
   const texts: { readonly first: string }[] = []
   yield* Effect.tryPromise({
     try: async () => {
@@ -91,7 +99,6 @@ export const sentences = Effect.fnUntraced(function* (path: string | undefined, 
   })
   yield* enough(path, texts.length, wanted.count)
   const kept = texts.slice(0, wanted.count)
-  const sequences = yield* encodeAll(tokenizerOf({ tokens, special }), kept, wanted.maxLength)
-  const labels = new Int32Array(kept.length)
-  return { sequences, labels, vocabularySize: tokens.length, special, data: "file" } satisfies Material
+  const sequences = yield* encodeAll(tokenizerOf(vocabulary), kept, wanted.maxLength)
+  return fromFile(vocabulary, sequences, new Int32Array(kept.length))
 })

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { SequencePacker } from "../../../core/artifacts/sequences.ts"
-import type { WordPieceTokenizer } from "../../model/tokenizer.ts"
+import type { TextTokenizer } from "../../model/tokenizer.ts"
 
 /** Sequences between two yields, about 50 ms of work, so that the plugin can be interrupted and progress displayed. */
 const atOnce = 500
@@ -12,7 +12,7 @@ export interface Text {
 
 /** The packed sequences of sentences or pairs, each truncated to `maxLength` tokens. */
 export const encodeAll = Effect.fnUntraced(function* (
-  tokenizer: WordPieceTokenizer,
+  tokenizer: TextTokenizer,
   texts: readonly Text[],
   maxLength: number,
 ) {

@@ -7,7 +7,7 @@ import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import type { Metrics } from "../../../core/tensor/training.ts"
 import type { BertModel } from "../../model/bert.ts"
 import { configJson } from "../../model/config.ts"
-import { type OutputHead, parametersOf } from "../../model/parameters.ts"
+import { type OutputHead, storedParametersOf } from "../../model/parameters.ts"
 
 /** BERT's own dropout rate (Devlin et al. 2019). */
 const standardDropout = 0.1
@@ -15,7 +15,7 @@ const standardDropout = 0.1
 /**
  * Writes the encoder and the given output heads so that transformers opens them, as BertForMaskedLM with that head or
  * else as BertModel. A pooler is written in both cases, since fine-tuning starts from it: if one arm of a study had
- * none, fine-tuning would draw a new one in that arm alone.
+ * none, fine-tuning would draw a new one in that arm alone. A family without a pooler in transformers gets none.
  *
  * The configuration gets BERT's own dropout rates, not those used in training: programs that fine-tune by the
  * configuration would otherwise train each arm differently.
@@ -27,7 +27,9 @@ export const saveExport = Effect.fnUntraced(function* (
   { config, parameters }: BertModel,
   outputHeads: readonly OutputHead[],
 ) {
-  const sources = parametersOf(config, outputHeads).map(({ name }) => sourceOf(name, parameters.get(name)))
+  const sources = storedParametersOf(config, outputHeads).map(({ name }) =>
+    sourceOf(name, parameters.get(name)),
+  )
   const standard = { ...config, hiddenDropout: standardDropout, attentionDropout: standardDropout }
   const architecture = outputHeads.includes("maskedLanguageModel") ? "BertForMaskedLM" : "BertModel"
   yield* writeSafetensors(join(folder, "model.safetensors"), sources)

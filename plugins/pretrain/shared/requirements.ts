@@ -1,12 +1,10 @@
 /** What must hold before training starts. Each problem is one line for a person, and all are reported at once. */
-import { join } from "node:path"
 import { Effect } from "effect"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import { countOf, type Sequences } from "../../../core/artifacts/sequences.ts"
 import type { SpecialTokens, Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
-import { exists } from "../../../core/io/files.ts"
-import { readVocabulary } from "../../model/vocabulary.ts"
+import { vocabularyDifference } from "../../model/vocabulary.ts"
 
 /**
  * Whether sequences, if there are any, suffice for a batch.
@@ -23,10 +21,7 @@ export const batchProblems = (
     : []
 }
 
-/**
- * Whether a vocabulary is that of the corpus and of the checkpoint. Sizes are compared elsewhere; vocabularies of equal
- * size may still differ in their tokens.
- */
+/** Whether a vocabulary is that of the corpus and of the checkpoint; its size is compared elsewhere. */
 export const vocabularyProblems = Effect.fnUntraced(function* (
   vocabulary: Vocabulary,
   ofCorpus: SpecialTokens,
@@ -42,17 +37,8 @@ export const vocabularyProblems = Effect.fnUntraced(function* (
     }
   }
   if (checkpoint === undefined) return problems
-  const path = join(checkpoint.folder, "vocab.txt")
-  if (!(yield* exists(path))) return problems
-  const { tokens } = yield* readVocabulary(path)
-  const other = tokens.findIndex((token, id) => token !== vocabulary.tokens[id])
-  if (other >= 0 || tokens.length !== vocabulary.tokens.length) {
-    const at = other >= 0 ? other : tokens.length
-    const shown = (token: string | undefined) => (token === undefined ? "absent" : JSON.stringify(token))
-    problems.push(
-      `vocabulary is not the checkpoint's: token ${at} is ${shown(vocabulary.tokens[at])}, but ${shown(tokens[at])} on line ${at + 1} of ${path}`,
-    )
-  }
+  const difference = yield* vocabularyDifference(vocabulary, checkpoint.folder)
+  if (difference !== undefined) problems.push(`vocabulary is not the checkpoint's: ${difference}`)
   return problems
 })
 

@@ -13,6 +13,12 @@ describe("a vocabulary", () => {
     expect(await read(Vocabulary)).toEqual(vocabulary)
   })
 
+  test("may bring its tokenizer.json", async () => {
+    const cased = { ...vocabulary, tokenizer: { normalizer: { type: "BertNormalizer", lowercase: false } } }
+    await write(Vocabulary, cased)
+    expect(await read(Vocabulary)).toEqual(cased)
+  })
+
   test("is refused if a special token's id is beyond its end", async () => {
     await write(Vocabulary, { ...vocabulary, special: { ...special, mask: 7 } })
     expect(await refusal(Vocabulary)).toBe(

@@ -11,8 +11,10 @@ import { cohorts, optional } from "../../../core/api/plugin.ts"
 import { probe } from "../../../core/api/probe.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
+import { computingOf } from "../../../core/engine/key.ts"
 import type { Plan } from "../../../core/engine/plan.ts"
 import { Store } from "../../../core/engine/store.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
 import { source, type WalkView, walk, watchSum } from "../sample/plugins.ts"
 import { carryOut, inStore, planOfTargets } from "../sample/study.ts"
 
@@ -78,7 +80,7 @@ const rowsOf = (targets: Targets) =>
     }),
   )
 const problemsOf = async (targets: Targets) =>
-  (await Effect.runPromise(Effect.flip(graphOf(targets, "cpu")))).problems
+  (await Effect.runPromise(Effect.flip(graphOf(targets, computingOf(cpu, "fp32"))))).problems
 
 describe("a probe that takes inputs", () => {
   test("gets them as a plugin does", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import { describeNonFinite, openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
 
 let folder: string
 beforeAll(async () => {
@@ -272,4 +272,19 @@ describe("writing", () => {
     const error = await Effect.runPromise(Effect.flip(writeSafetensors(join(file, "model.safetensors"), [])))
     expect(error.message).toContain("cannot write")
   })
+})
+
+test("the first value that is not finite is named with its index, and the others are counted", () => {
+  const values = Float32Array.from({ length: 24 }, (_, i) => i - 12)
+  const largest = 3.4028234663852886e38
+  values.set([largest, -largest, 1e-45, -0], 0)
+  expect(describeNonFinite(values, [2, 3, 4])).toBeUndefined()
+  values[17] = Number.NEGATIVE_INFINITY
+  expect(describeNonFinite(values, [2, 3, 4])).toBe("-Infinity at [1, 1, 1]")
+  values[5] = Number.NaN
+  values[23] = Number.POSITIVE_INFINITY
+  expect(describeNonFinite(values, [2, 3, 4])).toBe("NaN at [0, 1, 1], and 2 more like it among 24")
+  // A part of a longer array: the values before it do not count.
+  expect(describeNonFinite(values.subarray(6, 12), [6])).toBeUndefined()
+  expect(describeNonFinite(new Float32Array(0), [0])).toBeUndefined()
 })

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { type } from "arktype"
 import { BertConfig, configJson, configOf, sizes } from "../../../plugins/model/config.ts"
+import { bert } from "../../../plugins/model/layouts/bert.ts"
 
 const fixture: Record<string, unknown> = JSON.parse(
   readFileSync(new URL("../../fixtures/bert-2x32/config.json", import.meta.url), "utf8"),
@@ -14,8 +15,10 @@ const problemsOf = (changes: Record<string, unknown>): string => {
 
 test("a config.json of transformers is read, and its unknown keys are ignored", () => {
   expect(BertConfig(fixture)).toEqual({
+    layout: bert,
     layers: 2,
     hidden: 32,
+    embeddingSize: null,
     heads: 4,
     intermediate: 128,
     vocabularySize: 232,
@@ -57,7 +60,7 @@ test("defaults are those of transformers", () => {
 })
 
 test.each<[string, Record<string, unknown>, string]>([
-  ["another model", { model_type: "roberta" }, "model_type"],
+  ["another model", { model_type: "gpt2" }, "model_type"],
   ["no model type", { model_type: undefined }, "model_type"],
   ["an approximate activation", { hidden_act: "gelu_new" }, "hidden_act"],
   [

@@ -35,7 +35,7 @@ onEveryDefinition("gradients", () => {
     Effect.runPromise(
       Effect.scoped(
         Effect.map(openReference(folder), ({ model, batch, labels }) =>
-          body(model, { sequences: batch, labels }),
+          body(model, { sequences: batch, labels: Float64Array.from(labels) }),
         ),
       ),
     )
@@ -128,7 +128,7 @@ onEveryDefinition("gradients", () => {
       tokenTypeIds: Int32Array.of(0, 0),
       offsets: Int32Array.of(0, 1, 2),
     }
-    const examples: Split = { sequences, labels: Int32Array.of(0, 0) }
+    const examples: Split = { sequences, labels: Float64Array.of(0, 0) }
     const dispose = () => {
       x.dispose()
       parameters.dispose()

@@ -8,7 +8,7 @@ import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import type { TrainableModel } from "../../../plugins/model/bert.ts"
 import { type Architecture, configJson } from "../../../plugins/model/config.ts"
-import { loadModel, type ModelWanted, saveModel } from "../../../plugins/model/hugging-face.ts"
+import { checkModel, loadModel, type ModelWanted, saveModel } from "../../../plugins/model/hugging-face.ts"
 import { initialise } from "../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { onCpu, tinyConfig, tinyModel, withFolder } from "./tiny-model.ts"
@@ -130,20 +130,13 @@ describe("other layouts of the same weights", () => {
         ([name, { shape, values }]) =>
           [name, { shape, values: Float32Array.from(new Float16Array(values)) }] as const,
       )
-      let at = 0
-      const header: Record<string, unknown> = {}
-      const chunks: Uint8Array[] = []
-      for (const [name, { shape, values }] of weights) {
-        const bytes = new Uint8Array(new Float16Array(values).buffer)
-        header[name] = { dtype: "F16", shape, data_offsets: [at, at + bytes.length] }
-        chunks.push(bytes)
-        at += bytes.length
-      }
-      const json = Buffer.from(JSON.stringify(header))
-      const length = Buffer.alloc(8)
-      length.writeBigUInt64LE(BigInt(json.length))
+      const halves = weights.map(([name, { shape, values }]) => ({
+        name,
+        shape,
+        bits: new Uint16Array(new Float16Array(values).buffer),
+      }))
       await write(folder, [])
-      await writeFile(join(folder, "model.safetensors"), Buffer.concat([length, json, ...chunks]))
+      await writeHalves(join(folder, "model.safetensors"), "F16", halves)
       expect((await load(folder, { outputHeads: { pooler: "read" } })).bits).toEqual(bitsOf(weights))
     }))
 
@@ -262,6 +255,99 @@ describe("output heads", () => {
       )
     }))
 })
+
+describe("a value that is not finite", () => {
+  const query = "bert.encoder.layer.1.attention.self.query.weight"
+  const bias = "bert.encoder.layer.0.output.dense.bias"
+  const damaged = (): Weights => {
+    const weights = weightsOf("BertForSequenceClassification")
+    weights.get(query)!.values.set([Number.NaN, Number.NaN], 19)
+    weights.get(bias)!.values[3] = Number.POSITIVE_INFINITY
+    return weights
+  }
+  const problems = (file: (name: string) => string) => [
+    `${bias} in ${file(bias)}: expected finite numbers, found Infinity at [3]; the file is damaged`,
+    `${query} in ${file(query)}: expected finite numbers, found NaN at [2, 3], and 1 more like it among 64`,
+    "get the checkpoint again, or take an earlier one",
+  ]
+  const check = async (folder: string) => (await Effect.runPromise(Effect.flip(checkModel(folder)))).message
+
+  test("is refused by its tensor, index and value, when the model is checked and when it is loaded", () =>
+    withFolder(async (folder) => {
+      await write(folder, damaged())
+      for (const message of [await refusal(folder, everything), await check(folder)]) {
+        for (const part of [folder, ...problems(() => "model.safetensors")]) expect(message).toContain(part)
+      }
+    }))
+
+  test("is refused in shards, by the shard's name", () =>
+    withFolder(async (folder) => {
+      const weights = [...damaged()]
+      const names = weights.map(([name]) => name)
+      await writeShards(folder, weights)
+      const shardOf = (name: string) =>
+        `model-0000${names.indexOf(name) < names.length >> 1 ? 1 : 2}-of-00002.safetensors`
+      for (const message of [await refusal(folder, everything), await check(folder)]) {
+        for (const part of problems(shardOf)) expect(message).toContain(part)
+      }
+    }))
+
+  test.each<["F16" | "BF16", number]>([
+    ["F16", 0x7c00],
+    ["BF16", 0x7f80],
+  ])("is refused in %s", (dtype, infinity) =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertModel")
+      const halves = [...weights].map(([name, { shape, values }]) => {
+        const bits =
+          dtype === "F16"
+            ? new Uint16Array(new Float16Array(values).buffer)
+            : Uint16Array.from(new Uint32Array(values.slice().buffer), (bit) => bit >>> 16)
+        if (name === query) bits[10] = 0x8000 | infinity
+        return { name, shape, bits }
+      })
+      await write(folder, [])
+      await writeHalves(join(folder, "model.safetensors"), dtype, halves)
+      const found = `${query} in model.safetensors: expected finite numbers, found -Infinity at [1, 2]`
+      expect(await refusal(folder, { outputHeads: { pooler: "read" } })).toContain(found)
+      expect(await check(folder)).toContain(found)
+    }),
+  )
+
+  test("in a head that is not read does not matter", () =>
+    withFolder(async (folder) => {
+      const weights = weightsOf("BertForSequenceClassification")
+      weights.get("classifier.bias")!.values[0] = Number.NaN
+      await write(folder, weights)
+      expect((await load(folder, encoderOnly)).ignored).toContain("classifier.bias")
+      expect(await check(folder)).toContain("classifier.bias in model.safetensors: expected finite numbers")
+    }))
+})
+
+/** Writes a safetensors file of 16-bit tensors. */
+const writeHalves = async (
+  path: string,
+  dtype: "F16" | "BF16",
+  tensors: readonly {
+    readonly name: string
+    readonly shape: readonly number[]
+    readonly bits: Uint16Array
+  }[],
+) => {
+  let at = 0
+  const header: Record<string, unknown> = {}
+  for (const { name, shape, bits } of tensors) {
+    header[name] = { dtype, shape, data_offsets: [at, at + bits.byteLength] }
+    at += bits.byteLength
+  }
+  const json = Buffer.from(JSON.stringify(header))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(json.length))
+  await writeFile(
+    path,
+    Buffer.concat([length, json, ...tensors.map(({ bits }) => new Uint8Array(bits.buffer))]),
+  )
+}
 
 describe("refused", () => {
   const refused = (change: (weights: Weights) => void, config: object, ...messages: string[]) =>

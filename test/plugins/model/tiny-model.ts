@@ -9,13 +9,16 @@ import { normal, stream } from "../../../core/tensor/stream.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import type { TrainableModel } from "../../../plugins/model/bert.ts"
 import type { BertConfig } from "../../../plugins/model/config.ts"
-import { type OutputHead, outputHeads, parametersOf } from "../../../plugins/model/parameters.ts"
+import { bert } from "../../../plugins/model/layouts/bert.ts"
+import { everyParameterOf, type OutputHead, parametersOf } from "../../../plugins/model/parameters.ts"
 
 export const onCpu = () => Effect.runPromise(startBackend(cpu))
 
 export const tinyConfig: BertConfig = {
+  layout: bert,
   layers: 2,
   hidden: 8,
+  embeddingSize: null,
   heads: 2,
   intermediate: 12,
   vocabularySize: 20,
@@ -30,14 +33,15 @@ export const tinyConfig: BertConfig = {
   padTokenId: 0,
 }
 
-/** A model with parameters that are all random and large enough to matter, biases and scales included. */
+/** A model, by default with every output head, with parameters that are all random and large enough to matter, biases and scales included. */
 export const tinyModel = (
   config: BertConfig = tinyConfig,
-  wanted: readonly OutputHead[] = outputHeads,
+  wanted?: readonly OutputHead[],
   seed = 7,
 ): TrainableModel => {
   const parameters = new Parameters()
-  for (const [site, { name, shape, role }] of parametersOf(config, wanted).entries()) {
+  const specs = wanted === undefined ? everyParameterOf(config) : parametersOf(config, wanted)
+  for (const [site, { name, shape, role }] of specs.entries()) {
     const size = tf.util.sizeFromShape([...shape])
     const noise = normal({ stream: stream(seed, "test"), site, iteration: 0 }, size, 0.3)
     parameters.set(name, tf.tensor(role === "scale" ? noise.map((value) => 1 + value) : noise, [...shape]))

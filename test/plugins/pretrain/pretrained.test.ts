@@ -144,8 +144,46 @@ describe("from a folder", () => {
     expect(await refused({ source: join(root, "nowhere") })).toContain("there is no such file or folder")
   })
 
-  test("refuses a model that is not a BERT", async () => {
-    expect(await refused({ source: withConfig("other", { model_type: "roberta" }) })).toContain("model_type")
+  test.each([
+    ["roberta", "num_hidden_layers", "hidden_size", "max_position_embeddings: expected 34", "found 22"],
+    ["electra", "num_hidden_layers", "hidden_size", "max_position_embeddings: expected 32", "found 20"],
+    ["distilbert", "n_layers", "dim", "max_position_embeddings: expected 32", "found 20"],
+  ])("takes a %s, and names its own keys if its sizes differ", (layout, layers, hidden, positions, found) =>
+    withFolder(async (folder) => {
+      const source = join(import.meta.dir, "../../fixtures/layouts", `${layout}-2x32`)
+      const own = { layers: 2, hidden: 32, heads: 4, intermediate: 48 }
+      const { config } = await taken(folder, { source, size: own, vocabularySize: 96, positions: 20 })
+      expect(config.model_type).toBe(layout)
+      const message = await refused({ source, size: "tiny", vocabularySize: 96, positions: 32 })
+      expect(message).toContain(`${hidden}: expected 128, by the option size tiny, found 32`)
+      expect(message).toContain(`${positions}, by the option positions, ${found}`)
+      expect(message).not.toContain(layers)
+    }),
+  )
+
+  test("refuses weights with a value that is not finite, and names it", async () => {
+    const damaged = changed("damaged", () => {})
+    const path = join(damaged, "model.safetensors")
+    const tensor = "bert.encoder.layer.1.output.dense.bias"
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const { entries, read } = yield* openSafetensors(join(source, "model.safetensors"))
+        const sources = yield* Effect.forEach([...entries.values()], ({ name, shape }) =>
+          Effect.map(read(name), (values) => {
+            if (name === tensor) values[7] = Number.NaN
+            return { name, shape, values: () => values }
+          }),
+        )
+        yield* writeSafetensors(path, sources)
+      }).pipe(Effect.scoped),
+    )
+    expect(await refused({ source: damaged })).toContain(
+      `${tensor} in model.safetensors: expected finite numbers, found NaN at [7]; the file is damaged`,
+    )
+  })
+
+  test("refuses a model of another kind", async () => {
+    expect(await refused({ source: withConfig("other", { model_type: "gpt2" }) })).toContain("model_type")
   })
 })
 
@@ -199,8 +237,9 @@ describe("from the hub", () => {
         const files = ["config.json", "model.safetensors", "vocab.txt"]
         expect(readdirSync(out).sort()).toEqual(files)
         for (const file of files) expect(digest(join(out, file))).toBe(digest(join(source, file)))
+        const heads = ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]
         expect(requested.filter((line) => line.startsWith("HEAD")).sort()).toEqual(
-          files.map((file) => `HEAD /someone/tiny-bert/resolve/v1/${file}`),
+          heads.map((file) => `HEAD /someone/tiny-bert/resolve/v1/${file}`),
         )
         // A hard link to the cache's file, not a copy.
         expect(statSync(join(out, "model.safetensors")).nlink).toBe(2)
@@ -210,7 +249,7 @@ describe("from the hub", () => {
       })
     }))
 
-  test("fetches weights in shards, and a tokenizer.json if there is no vocab.txt", () =>
+  test("fetches weights in shards, and the tokenizer.json if there is one", () =>
     withFolder(async (folder) => {
       process.env.XDG_CACHE_HOME = join(folder, "cache")
       await withHub(async () => {

@@ -4,6 +4,8 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { countOf } from "../../../../../core/artifacts/sequences.ts"
 import { graphOf } from "../../../../../core/engine/graph.ts"
+import { computingOf } from "../../../../../core/engine/key.ts"
+import { cpu } from "../../../../../plugins/backend/cpu.ts"
 import { cola } from "../../../../../plugins/data/cola.ts"
 import { mnli } from "../../../../../plugins/data/mnli.ts"
 import { mnliMismatched } from "../../../../../plugins/data/mnli-mismatched.ts"
@@ -351,7 +353,9 @@ describe("the files that count", () => {
   test("give the same key when another file appears beside them", () =>
     withFiles({}, async (folder) => {
       const unitKey = async () => {
-        const { units } = await Effect.runPromise(graphOf({ data: of("rte", folder) }, "cpu"))
+        const { units } = await Effect.runPromise(
+          graphOf({ data: of("rte", folder) }, computingOf(cpu, "fp32")),
+        )
         return units.find(({ plugin }) => plugin.name === "rte")!.key
       }
       for (const name of ["train.tsv", "dev.tsv"]) copyFileSync(join(sample, name), join(folder, name))
@@ -362,7 +366,9 @@ describe("the files that count", () => {
 
   test("are asked for when the plan is made if they are not there", () =>
     withFiles({ "notes.txt": "" }, async (folder) => {
-      const { problems } = await Effect.runPromise(Effect.flip(graphOf({ data: of("rte", folder) }, "cpu")))
+      const { problems } = await Effect.runPromise(
+        Effect.flip(graphOf({ data: of("rte", folder) }, computingOf(cpu, "fp32"))),
+      )
       expect(problems).toEqual([
         `rte: cannot find the data in ${folder}: it contains notes.txt. Give the folder with train.tsv and dev.tsv, or with train.parquet and validation.parquet, or with train-00000-of-00001.parquet and validation-00000-of-00001.parquet`,
       ])
