@@ -17,7 +17,7 @@ import type { Acceptance } from "./manifest.ts"
 import { type EstimateSettings, jobFor, jobSeconds, jobsThatMake, measuredSpeeds, type Plan } from "./plan.ts"
 import { differing } from "./reason.ts"
 import { type Entry, keysIn, keysOfRecord, recordOf, Store, type Stored, storedAs } from "./store.ts"
-import { type Unit, type UnitInput, unitsOf } from "./unit.ts"
+import { inputsOf, type Unit, type UnitInput, unitsOf } from "./unit.ts"
 
 /** An entry that can be taken over for a unit that has none. */
 export interface Adoption {
@@ -235,7 +235,7 @@ export const compareSample = Effect.fn("compareSample")(function* <E, R>(
   const beside = yield* Effect.provide(Store, Store.layer(scratch))
   const adopted = new Map(adoptions.map(({ unit, entry }) => [unit, entry]))
   const computed = sample.flatMap(({ unit }) => (unit.watched === null ? [unit] : [unit, unit.watched]))
-  const inputs = new Set(computed.flatMap((unit) => Object.values(unit.inputs).flatMap(unitsOf)))
+  const inputs = new Set(computed.flatMap(inputsOf))
   for (const unit of inputs) {
     const entry = adopted.get(unit) ?? (yield* entryOf(store, unit, plan.stored.get(unit.key)!))
     if (entry === undefined) continue

@@ -11,7 +11,7 @@ import { canonicalJson } from "../io/digest.ts"
 import type { KeyParts } from "./key.ts"
 import { optionValues } from "./label.ts"
 import type { Entry } from "./store.ts"
-import { type Unit, unitsOf } from "./unit.ts"
+import { inputsOf, type Unit, unitsOf } from "./unit.ts"
 
 export const neverMade = "never made"
 
@@ -181,8 +181,22 @@ const seedOf = (label: string, options: unknown): string => {
 
 const separator = "\0"
 
-/** A unit with other labels, and more options than this that differ, is another unit rather than a changed one. */
-const mostChanges = 2
+/** How an entry and a unit are found to be the same thing, before and after a change. */
+interface Round {
+  /** What they have in common. */
+  readonly by: (of: Pick<Generations, "label" | "seed" | "options">) => string
+  /** Whether what the entry was made from has to be the predecessor of what the unit takes. */
+  readonly succeeding: boolean
+  /** How many options may differ. */
+  readonly changes: number
+}
+
+const rounds: readonly Round[] = [
+  { by: ({ label, options }) => label + separator + options, succeeding: false, changes: 0 },
+  { by: ({ seed, options }) => seed + separator + options, succeeding: true, changes: 0 },
+  { by: ({ label }) => label, succeeding: true, changes: Number.POSITIVE_INFINITY },
+  { by: ({ seed }) => seed, succeeding: true, changes: 2 },
+]
 
 /**
  * The reasons for units that the store does not have.
@@ -247,15 +261,14 @@ export const reasonsOf = (
           },
         ]),
       )
-      type Told = Pick<Generations, "label" | "seed" | "options">
-      const match = (sameBy: (told: Told) => string, free: boolean, changes: number) => {
-        const candidates = Map.groupBy(known, sameBy)
+      for (const { by, succeeding, changes } of rounds) {
+        const candidates = Map.groupBy(known, by)
         for (const [unit, told] of open) {
           let nearest: { generations: Generations; entry: Entry; distance: number } | undefined
-          for (const generations of candidates.get(sameBy(told)) ?? []) {
+          for (const generations of candidates.get(by(told)) ?? []) {
             if (generations.taken) continue
             for (const entry of generations.entries) {
-              if (free && !succeeds(unit, entry)) continue
+              if (succeeding && !succeeds(unit, entry)) continue
               if (changes < differingOptions(entry.parts, unit.parts).length) break
               const away = distance(entry.parts, unit.parts)
               if (nearest === undefined || away < nearest.distance)
@@ -272,10 +285,6 @@ export const reasonsOf = (
           )
         }
       }
-      match(({ label, options }) => label + separator + options, false, 0)
-      match(({ seed, options }) => seed + separator + options, true, 0)
-      match(({ label }) => label, true, Number.POSITIVE_INFINITY)
-      match(({ seed }) => seed, true, mostChanges)
       for (const unit of open.keys()) reasons.set(unit, neverMade)
     }
   }
@@ -286,10 +295,7 @@ export const reasonsOf = (
 const depthsOf = (units: readonly Unit[]): ((unit: Unit) => number) => {
   const depths = new Map<Unit, number>()
   for (const unit of units) {
-    const needed = [
-      ...Object.values(unit.inputs).flatMap(unitsOf),
-      ...(unit.watched === null ? [] : [unit.watched]),
-    ]
+    const needed = [...inputsOf(unit), ...(unit.watched === null ? [] : [unit.watched])]
     depths.set(
       unit,
       needed.reduce((depth, input) => Math.max(depth, depths.get(input)! + 1), 0),

@@ -6,7 +6,9 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Deferred, Effect, Fiber } from "effect"
+import type { Cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
+import type { Replay } from "../../../core/api/watch.ts"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
 import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
@@ -402,8 +404,8 @@ test("the estimate of BERT-large on RTE", () => {
   const estimate = classification.estimate as unknown as (
     options: unknown,
     inputs: unknown,
-  ) => { artifact: object; cost: Record<"flops" | "memory" | "disk" | "scratch", number> }
-  const { artifact, cost } = estimate(classification.options({ lr: 1e-5, seed: 1 }), {
+  ) => { artifact: object; cost: Cost; replay: Replay }
+  const { artifact, cost, replay } = estimate(classification.options({ lr: 1e-5, seed: 1 }), {
     data: { train: 2490, dev: 277, tokensPerExample: 70, labels: 2, vocabularySize: 30522 },
     checkpoint: {
       ...{ layers: 24, hidden: 1024, heads: 16, intermediate: 4096, vocabularySize: 30522 },
@@ -417,6 +419,10 @@ test("the estimate of BERT-large on RTE", () => {
   const products = 6 * (302_309_376 - 10 * 1024 ** 2) * 3 * 2490 * 70
   expect(cost.flops / products).toBeGreaterThan(1)
   expect(cost.flops / products).toBeLessThan(1.1)
+  // All updates, and the evaluation at the end that a replay for probes leaves out: a forward pass of 277 examples.
+  expect(replay.length).toEqual({ steps: 468, warmupSteps: 47 })
+  const evaluation = (products / 3) * (277 / (3 * 2490))
+  expect((replay.flopsPerStep * 468 + evaluation) / cost.flops).toBeCloseTo(1, 2)
   // Parameters, gradients and two moments.
   expect(cost.memory).toBeGreaterThan(16 * parameters)
   expect(cost.memory).toBeLessThan(26 * parameters)
