@@ -29,6 +29,8 @@ export interface TextTokenizer {
    * @throws RangeError if `maximumLength` leaves no room for text after the special tokens
    */
   readonly encode: (first: string, second: string | undefined, maximumLength: number) => Encoded
+  /** The smallest maximum length for one text and for two: the special tokens, and a token of each text. */
+  readonly shortest: { readonly single: number; readonly pair: number }
 }
 
 /** The tokenizer of BERT's uncased vocabularies: lower-cases, strips accents, splits at spaces and punctuation. */
@@ -115,13 +117,18 @@ export const tokenizerOf = (vocabulary: Vocabulary): TextTokenizer => {
   const tokenizer = new Tokenizer(settings, {})
   const piecesOf = (text: string) => tokenizer.encode(prepare(text), { add_special_tokens: false }).ids
 
+  // A template has a place for each text, which must hold at least one token.
+  const shortest = { single: template.single.length, pair: template.pair.length }
+
   const encode = (first: string, second: string | undefined, maximumLength: number): Encoded => {
     const a = piecesOf(first)
     const b = second === undefined ? undefined : piecesOf(second)
-    const places = b === undefined ? template.single : template.pair
-    const texts = b === undefined ? 1 : 2
-    const room = maximumLength - (places.length - texts)
-    if (!(room >= texts)) throw new RangeError(`a maximum length of ${maximumLength} leaves no room for text`)
+    const kind = b === undefined ? "single" : "pair"
+    const places = template[kind]
+    if (!(maximumLength >= shortest[kind])) {
+      throw new RangeError(`a maximum length of ${maximumLength} leaves no room for text`)
+    }
+    const room = maximumLength - places.length + (b === undefined ? 1 : 2)
     const [keptA, keptB] =
       b === undefined ? [Math.min(a.length, room), 0] : longestFirst(a.length, b.length, room)
     const kept = { first: a.slice(0, keptA), second: b?.slice(0, keptB) ?? [] }
@@ -131,7 +138,7 @@ export const tokenizerOf = (vocabulary: Vocabulary): TextTokenizer => {
       tokenTypeIds: Int32Array.from(places.flatMap((place) => idsAt(place).map(() => place.tokenType))),
     }
   }
-  return { encode }
+  return { encode, shortest }
 }
 
 /**
