@@ -44,11 +44,11 @@ test.each([
   ["pipeline x --set --plan", "--set needs a value: --set name=value"],
   [
     "new probee x",
-    '<stage> must be data, pretrain, finetune, probe or report (was "probee"); did you mean probe?',
+    '<stage> must be data, pretrain, finetune, probe, report or project (was "probee"); did you mean probe?',
   ],
   [
     "new probe",
-    "<name> is missing: the plugin's name, lower case with hyphens, such as weight-norm; usage: bun run new <stage> <name>",
+    "<name> is missing: the plugin's name, lower case with hyphens, such as weight-norm; or the project's folder; usage: bun run new <stage> <name>",
   ],
 ])("`%s` is answered in one line", async (line, message) => {
   const { stdout, stderr, failure } = await answer(line)

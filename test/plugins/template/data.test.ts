@@ -4,8 +4,9 @@ import { templateData } from "../../../plugins/template/data.ts"
 import { refusal, run, vocabularyNode, withFiles, wordsOf } from "../data/running.ts"
 
 const node = (folder: string, options: { readonly maxLength?: number } = {}) => {
-  const [train, dev] = [join(folder, "train.jsonl"), join(folder, "dev.jsonl")]
-  return templateData({ train, dev, labels: ["no", "yes"], vocabulary: vocabularyNode, ...options })
+  const files = { train: join(folder, "train.jsonl"), dev: join(folder, "dev.jsonl") }
+  const given = { ...files, labels: ["no", "yes"], ...options }
+  return templateData({ vocabulary: vocabularyNode, ...given })
 }
 
 const dev = '{"text": "Two dogs ran away.", "label": "yes"}'
