@@ -43,13 +43,13 @@ export const attentionProbabilities = (
   batch: Sequences,
   layer: number,
 ): readonly tf.Tensor3D[] => {
-  const { heads, hidden, layers } = model.config
+  const { heads, hidden, layers, layout } = model.config
   integerWithin("layer", layer, layers - 1)
   return tf.tidy(() => {
     const hidden_TH = hiddenStates(model, batch, layer)
-    const prefix = `bert.encoder.layer.${layer}.attention.self`
-    const query_TH = dense(model, `${prefix}.query`, hidden_TH)
-    const key_TH = dense(model, `${prefix}.key`, hidden_TH)
+    const names = layout.layer(layer)
+    const query_TH = dense(model, names.query, hidden_TH)
+    const key_TH = dense(model, names.key, hidden_TH)
     const scale = 1 / Math.sqrt(hidden / heads)
     return Array.from({ length: batch.offsets.length - 1 }, (_, n) => {
       const first = batch.offsets[n]!

@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { hostKernels } from "../../../core/tensor/host/kernels.ts"
 import { implement, registerKernels } from "../../../core/tensor/kernel.ts"
-import { attentionKernel } from "../../../core/tensor/ops/attention.ts"
+import { attention, attentionKernel } from "../../../core/tensor/ops/attention.ts"
 import { dropoutKernel } from "../../../core/tensor/ops/dropout.ts"
 import { residualNormKernel } from "../../../core/tensor/ops/layer-norm.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
@@ -17,9 +17,10 @@ import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetens
 import { type Dropout, stream } from "../../../core/tensor/stream.ts"
 import { openReference, type Reference } from "../../../plugins/check/reference/passes.ts"
 import { reference } from "../../../plugins/check/reference.ts"
-import { embed, encode, encoderLayer } from "../../../plugins/model/bert.ts"
+import { dense, embed, encode, encoderLayer } from "../../../plugins/model/bert.ts"
 import { type Architecture, BertConfig, configJson } from "../../../plugins/model/config.ts"
 import { checkModel, loadModel, type ModelWanted, saveModel } from "../../../plugins/model/hugging-face.ts"
+import { attentionProbabilities, hiddenStates } from "../../../plugins/model/inspect.ts"
 import { layouts } from "../../../plugins/model/layouts.ts"
 import { classify, clsIndices, pool, predictTokens } from "../../../plugins/model/output-heads.ts"
 import { blocksOf, parametersOf } from "../../../plugins/model/parameters.ts"
@@ -95,6 +96,33 @@ describe.each(names)("%s, beside transformers", (layout) => {
         for (const [level, states] of expected.hidden_states.entries()) {
           if (level > 0) hidden_TH = encoderLayer(model, level - 1, hidden_TH, batch.offsets)
           expect(deviation(hidden_TH.dataSync(), states.flat())).toBeLessThan(2e-6)
+        }
+      })
+    }))
+
+  test("probes see these hidden states, and the attention probabilities by which values are averaged", () =>
+    withReference(layout, ({ model, batch }) => {
+      tf.tidy(() => {
+        for (const [depth, states] of expected.hidden_states.entries()) {
+          expect(deviation(hiddenStates(model, batch, depth).dataSync(), states.flat())).toBeLessThan(2e-6)
+        }
+        const { heads, hidden, layers, layout } = model.config
+        for (let layer = 0; layer < layers; layer++) {
+          const names = layout.layer(layer)
+          const input_TH = hiddenStates(model, batch, layer)
+          const [q_TH, k_TH, v_TH] = [names.query, names.key, names.value].map((name) =>
+            dense(model, name, input_TH),
+          )
+          const context_TH = attention(q_TH!, k_TH!, v_TH!, { heads, offsets: batch.offsets })
+          const averaged = attentionProbabilities(model, batch, layer).map((p_ALL, n) => {
+            const first = batch.offsets[n]!
+            const length = batch.offsets[n + 1]! - first
+            const values_LAd = tf.reshape(tf.slice(v_TH!, [first, 0], [length, hidden]), [length, heads, -1])
+            const averages_ALd = tf.matMul(p_ALL, tf.transpose(values_LAd, [1, 0, 2]))
+            return tf.reshape(tf.transpose(averages_ALd, [1, 0, 2]), [length, hidden])
+          })
+          const found = tf.concat(averaged).dataSync()
+          expect(deviation(found, [...context_TH.dataSync()])).toBeLessThan(2e-6)
         }
       })
     }))
