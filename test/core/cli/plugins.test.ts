@@ -90,7 +90,7 @@ describe("bun run plugins", () => {
     expect(lines.filter((line) => /^\S/.test(line))).toEqual([...stages, "backend", "check", "bench"])
     expect(lines.filter((line) => line.length > 80)).toEqual([])
     expect(stdout).toContain("\n    takes    data: examples, checkpoint: checkpoint\n    gives    run\n")
-    expect(stdout).toMatch(/\n {13}weightDecay +number .*; default 0\n/)
+    expect(stdout).toMatch(/\n {13}optimiser +optimiser; default adamw\(\{ biasCorrection: false,\n/)
   }, 20_000)
 
   test("NAME lists everything with this name and nothing else", async () => {

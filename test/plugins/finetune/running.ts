@@ -56,6 +56,8 @@ export const writeCheckpoint = async (
 }
 
 export interface Setting {
+  /** By default `classification`. */
+  readonly plugin?: AnyPlugin
   readonly options?: Readonly<Record<string, unknown>>
   readonly data?: Examples
   readonly checkpoint: CheckpointTaken
@@ -81,15 +83,20 @@ export const completed = (plugin: AnyPlugin, options: Readonly<Record<string, un
 /** Fine-tunes with observers; `options` are completed by the plugin's defaults. */
 export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> =>
   Effect.gen(function* () {
-    const { data = examplesOf(21), checkpoint, scratch, wanted = true, observers = [] } = setting
+    const {
+      plugin = classification,
+      data = examplesOf(21),
+      checkpoint,
+      scratch,
+      wanted = true,
+      observers = [],
+    } = setting
     const { watch, observations } = watching(
       wanted,
       observers.map((observer) => ({ ...observer, scratch: join(scratch, observer.key) })),
     )
-    const options = completed(classification, { lr: 1e-3, seed: 1, batchSize: 4, ...setting.options })
-    const start = classification.run as unknown as (
-      context: object,
-    ) => Effect.Effect<RunGiven, PluginError, Progress>
+    const options = completed(plugin, { lr: 1e-3, seed: 1, batchSize: 4, ...setting.options })
+    const start = plugin.run as unknown as (context: object) => Effect.Effect<RunGiven, PluginError, Progress>
     const context = { options, inputs: { data, checkpoint }, scratch: join(scratch, "unit"), watch }
     const run = yield* start(context).pipe(
       Effect.provideService(Progress, { report: (done) => setting.report?.(done) ?? Effect.void }),
