@@ -106,7 +106,8 @@ export interface Cohort<out N extends Node = Node> {
 type InputNode<T> =
   T extends Cohorts<infer K> ? readonly Cohort<Node<K>>[] : T extends AnyArtifactKind ? Node<T> : never
 
-type InputNodes<I extends Takes> = {
+/** What a pipeline file gives for the inputs of a plugin. */
+export type InputNodes<I extends Takes> = {
   readonly [N in keyof I as I[N] extends Optional<AnyArtifactKind> ? never : N]: InputNode<I[N]>
 } & {
   readonly [N in keyof I as I[N] extends Optional<AnyArtifactKind> ? N : never]?: I[N] extends Optional<
@@ -153,6 +154,8 @@ export interface AnyPlugin extends Identity {
   readonly gives: AnyArtifactKind
   readonly usesBackend: boolean
   readonly reads?: (options: never) => readonly string[]
+  /** Whether probes can watch it. */
+  readonly watchable?: boolean
   /** Of probes only: the name of the input that it watches instead of taking. */
   readonly watches?: string
   readonly estimate: (options: never, inputs: never) => { readonly artifact: unknown; readonly cost: Cost }
@@ -217,6 +220,16 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
   readonly run: (context: RunContext<O["infer"], I, View>) => Effect.Effect<Given<K>, PluginError, Progress>
 }
 
+/** Whether probes can watch a plugin: those whose `run` shows a view to `watch` say so, so that a plan can check it. */
+type Watchable<View> = [View] extends [never]
+  ? NotWatchable
+  : unknown extends View
+    ? NotWatchable
+    : { readonly watchable: true }
+interface NotWatchable {
+  readonly watchable?: never
+}
+
 const build =
   (declaration: AnyPlugin) =>
   (settings: Readonly<Record<string, unknown>>): Node => {
@@ -271,9 +284,11 @@ export const callable = <F, K extends AnyArtifactKind>(
  *
  * A pipeline file then calls it with inputs and options together: `lines({ vocabulary, path: "corpus.txt" })`.
  *
+ * A plugin that probes can watch declares `watchable: true`, and its `run` calls `watch`.
+ *
  * @typeParam View what the plugin lets probes see while it runs; `unknown`, the default, means that none can watch it
  */
 export const plugin = <O extends type.Any, const I extends Takes, K extends AnyArtifactKind, View = unknown>(
-  definition: PluginDefinition<O, I, K, View>,
+  definition: PluginDefinition<O, I, K, View> & Watchable<View>,
 ): Plugin<O, I, K, View> =>
   callable<PluginNode<O, I, K, View>, K>(definition as unknown as Omit<AnyPlugin, "kind">)

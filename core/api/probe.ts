@@ -3,29 +3,56 @@ import type { type } from "arktype"
 import type { AnyArtifactKind, ArtifactKind } from "../artifacts/kind.ts"
 import type { Row } from "../artifacts/observations.ts"
 import type { Cost } from "./cost.ts"
-import { type AnyPlugin, callable, type Identity, type Node, type Observed } from "./plugin.ts"
+import {
+  type AnyPlugin,
+  callable,
+  type Identity,
+  type InputNodes,
+  type InputsEstimate,
+  type InputsTaken,
+  type Node,
+  type Observed,
+  type Takes,
+} from "./plugin.ts"
 import type { RunLength } from "./watch.ts"
 
-/** What a probe's `observe` and `finish` receive besides the view. */
-export interface ObserveContext<O> {
+/**
+ * What a probe's `observe` and `finish` receive besides the view.
+ *
+ * @typeParam I its inputs, as `takes` declares them
+ */
+export interface ObserveContext<O, I extends Takes = NoInputs> {
   readonly options: O
+  /** What it takes besides the run that it watches; to be read only. */
+  readonly inputs: InputsTaken<I>
   /** The length of the run that it watches. */
   readonly run: RunLength
   /** A folder of the probe's own, kept when the run is stopped and deleted when the probe has finished. */
   readonly scratch: string
 }
 
-interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate> extends Identity {
+/** The input that is the run to watch: no other may have its name. */
+const watchedInput = "run"
+
+type NoInputs = Readonly<Record<never, never>>
+
+interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate, I extends Takes>
+  extends Identity {
   /** An arktype of an object that rejects unknown keys. */
   readonly options: O
+  /** What it takes besides the run that it watches, by name: an artifact's kind, `optional(kind)` or `cohorts(kind)`. */
+  readonly takes?: I & { readonly [watchedInput]?: never }
   /** The kind of its observations: `observationsOf(rowType)`. */
   readonly gives: ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }>
   /** The steps that it observes, each from 0 to `run.steps`: step t is the model after t updates. */
   readonly steps: (options: O["infer"], run: RunLength) => Iterable<number>
-  /** The rows of this step. Must leave the model, its gradients and the number of tensors as they were. */
-  readonly observe: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
+  /**
+   * The rows of this step. It disposes of all tensors that it makes. It fails if it has changed anything of the run,
+   * which is then made again without it.
+   */
+  readonly observe: (view: V, context: ObserveContext<O["infer"], I>) => Observed<R>
   /** The rows that need the end of the run; `view` is the model after the last update. */
-  readonly finish?: (view: V, context: ObserveContext<O["infer"]>) => Observed<R>
+  readonly finish?: (view: V, context: ObserveContext<O["infer"], I>) => Observed<R>
   /**
    * The number of rows and the cost of all observations of a run, before anything runs. Pure and fast.
    *
@@ -34,6 +61,7 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
   readonly estimate: (
     options: O["infer"],
     run: WatchedEstimate,
+    inputs: InputsEstimate<I>,
   ) => { readonly rows: number; readonly cost: Cost }
 }
 
@@ -53,28 +81,34 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate>
  * })
  * ```
  *
- * A pipeline file then calls it with the run to watch and its options: `norm({ run, steps: { at: [0] } })`.
+ * A pipeline file then calls it with the run to watch, the inputs that it takes and its options:
+ * `norm({ run, steps: { at: [0] } })`.
  *
  * @typeParam V what the run that it watches lets it see, such as `ClassifierView` of `plugins/model`
  * @typeParam WatchedEstimate what is known of that run before it starts, such as `RunEstimate`
  */
 export const probe =
   <V, WatchedEstimate>() =>
-  <O extends type.Any, R extends Row>(definition: ProbeDefinition<V, O, R, WatchedEstimate>) => {
-    const { steps, observe, finish, estimate, ...identity } = definition
+  <O extends type.Any, R extends Row, const I extends Takes = NoInputs>(
+    definition: ProbeDefinition<V, O, R, WatchedEstimate, I>,
+  ) => {
+    const { steps, observe, finish, estimate, takes, ...identity } = definition
     const declaration = {
       ...identity,
       stage: "probe",
-      takes: {},
-      watches: "run",
+      takes: takes ?? {},
+      watches: watchedInput,
       usesBackend: true,
       probe: { steps, observe, ...(finish === undefined ? {} : { finish }) },
-      estimate: (options: O["infer"], { run }: { run: WatchedEstimate }) => {
-        const { rows, cost } = estimate(options, run)
+      estimate: (
+        options: O["infer"],
+        { [watchedInput]: run, ...inputs }: { readonly [watchedInput]: WatchedEstimate },
+      ) => {
+        const { rows, cost } = estimate(options, run, inputs as unknown as InputsEstimate<I>)
         return { artifact: { rows }, cost }
       },
     }
-    type Settings = { readonly run: Node<AnyArtifactKind, V> } & O["inferIn"]
+    type Settings = { readonly [watchedInput]: Node<AnyArtifactKind, V> } & InputNodes<I> & O["inferIn"]
     return callable<(settings: Settings) => Node<typeof definition.gives>, typeof definition.gives>(
       declaration as unknown as Omit<AnyPlugin, "kind">,
     )

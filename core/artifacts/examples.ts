@@ -5,7 +5,14 @@ import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
 import { type MetricName, metricNames, metricProblems } from "./metrics.ts"
-import { countOf, readSequences, type Sequences, SequencesFile, writeSequences } from "./sequences.ts"
+import {
+  countOf,
+  readSequences,
+  type Sequences,
+  SequencesFile,
+  selectSequences,
+  writeSequences,
+} from "./sequences.ts"
 import { SpecialTokens } from "./vocabulary.ts"
 
 /** Labelled sequences, on which a model is trained or evaluated. */
@@ -92,6 +99,12 @@ export const Examples: ArtifactKind<"examples", Examples, Examples, ExamplesEsti
     return { ...file, train, dev }
   }),
 }
+
+/** The examples at the given indices. */
+export const selectExamples = ({ sequences, labels }: Split, indices: Int32Array): Split => ({
+  sequences: selectSequences(sequences, indices),
+  labels: Float64Array.from(indices, (index) => labels[index]!),
+})
 
 /**
  * What the baseline predicts for every example: the most frequent class of the train split, of several the first; or

@@ -94,6 +94,7 @@ const describe = Effect.fnUntraced(function* (plugin: AnyPlugin) {
       ...(plugin.watches === undefined ? [] : [`${plugin.watches}: a run that it watches`]),
     ],
     gives: plugin.gives.name,
+    ...(plugin.watchable && { watchable: true }),
     options: yield* Effect.promise(() => documentedOptions(plugin.options, path, plugin.name, "options")),
   }
 })
@@ -134,7 +135,7 @@ export const pluginLines = (list: List, width: number): readonly string[] => {
 }
 
 const linesOf = (
-  { name, version, summary, takes, gives, options }: Omit<PluginDescription, "stage">,
+  { name, version, summary, takes, gives, watchable, options }: Omit<PluginDescription, "stage">,
   width: number,
 ): readonly string[] =>
   entry(
@@ -142,7 +143,7 @@ const linesOf = (
     summary,
     [
       ["takes", takes.join(", ") || "nothing"],
-      ["gives", gives],
+      ["gives", watchable ? `${gives}, which probes can watch` : gives],
       [
         "options",
         options.map((option) => [

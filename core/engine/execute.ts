@@ -2,7 +2,7 @@
 import { Deferred, Effect } from "effect"
 import type { Unit } from "./graph.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
-import { type Job, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
+import { type Job, jobFor, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
 import type { JobProgress, JobRunner } from "./processes.ts"
 
 /** What happens while a plan runs. */
@@ -62,18 +62,29 @@ export const execute = Effect.fn("execute")(function* (
     const missing: Missing = new Map(
       inputs.flatMap((input) => (input.status === "done" ? [] : [[input.key, input] as const])),
     )
-    const without = blockedBy(job, missing)
-    const outcomes =
-      without === undefined
-        ? yield* runner(job, missing, {
-            started: onEvent({ type: "started", job }),
-            progress: (progress) => onEvent({ type: "progress", job, progress }),
-          })
-        : keysGivenBy(job).map((key): UnitOutcome => {
-            const cause = without.without ?? without.key
-            const reason = `not started: it needs the output of ${units.get(cause)!.label}`
-            return { key, status: "failed", reason, without: cause }
-          })
+    const without = blockedBy(job.unit, missing)
+    const outcomes: UnitOutcome[] = []
+    const block = (keys: readonly string[], why: Why) => {
+      const cause = why.without ?? why.key
+      const reason = `not started: it needs the output of ${units.get(cause)!.label}`
+      for (const key of keys) outcomes.push({ key, status: "failed", reason, without: cause })
+    }
+    if (without !== undefined) block(keysGivenBy(job), without)
+    else {
+      const ready: Unit[] = []
+      for (const observer of job.observers) {
+        const why = blockedBy(observer, missing)
+        if (why === undefined) ready.push(observer)
+        else block([observer.key], why)
+      }
+      if (job.wanted || ready.length > 0) {
+        const done = yield* runner(jobFor(job.unit, job.wanted, ready), missing, {
+          started: onEvent({ type: "started", job }),
+          progress: (progress) => onEvent({ type: "progress", job, progress }),
+        })
+        outcomes.push(...done)
+      }
+    }
     for (const outcome of outcomes) yield* Deferred.succeed(pending.get(outcome.key)!, outcome)
     yield* onEvent({ type: "ended", job, outcomes })
   })
@@ -105,9 +116,11 @@ export const execute = Effect.fn("execute")(function* (
 
 const stepOf = ({ step }: { readonly step?: number }) => (step === undefined ? {} : { step })
 
-/** Why a job cannot start: a missing single input. Members of a cohort may be missing. */
-const blockedBy = (job: Job, missing: Missing) => {
-  for (const input of Object.values(job.unit.inputs)) {
+type Why = Extract<UnitOutcome, { reason: string }>
+
+/** Why a unit cannot start: a missing single input. Members of a cohort may be missing. */
+const blockedBy = (unit: Unit, missing: Missing): Why | undefined => {
+  for (const input of Object.values(unit.inputs)) {
     const why = "one" in input ? missing.get(input.one.key) : undefined
     if (why !== undefined) return why
   }

@@ -48,6 +48,9 @@ export interface Graph {
 export const unitsOf = (input: UnitInput): readonly Unit[] =>
   "one" in input ? [input.one] : input.cohorts.flatMap(({ members }) => members.map(({ value }) => value))
 
+/** All units whose artifacts a unit takes; not the run that a probe watches. */
+export const inputsOf = ({ inputs }: Unit): readonly Unit[] => Object.values(inputs).flatMap(unitsOf)
+
 /**
  * Turns a pipeline's targets into units. `backend` is what will compute them (`arithmeticOf`).
  *
@@ -172,10 +175,42 @@ export const graphOf = (targets: Targets, backend: string): Effect.Effect<Graph,
         return []
       }),
     )
+    if (problems.size === 0) for (const problem of circular([...units.values()])) problems.add(problem)
     return problems.size > 0
       ? Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
       : Effect.succeed({ units: [...units.values()], targets: resolved })
   })
+
+/**
+ * Inputs of probes that are made from the run that the probe watches: the run starts only once they are there. Runs may
+ * also wait for each other through several probes.
+ */
+const circular = (units: readonly Unit[]): readonly string[] => {
+  const probes = Map.groupBy(
+    units.filter(({ watched }) => watched !== null),
+    ({ watched }) => watched,
+  )
+  const waitsFor = (unit: Unit): readonly Unit[] =>
+    unit.watched === null ? [unit, ...(probes.get(unit) ?? [])].flatMap(inputsOf) : [unit.watched]
+  const needs = (from: Unit, run: Unit): boolean => {
+    const seen = new Set([from])
+    // A set is walked in the order of insertion, what is inserted meanwhile included.
+    for (const unit of seen) for (const next of waitsFor(unit)) seen.add(next)
+    return seen.has(run)
+  }
+  return units.flatMap(({ plugin, inputs, watched }) =>
+    watched === null
+      ? []
+      : Object.entries(inputs).flatMap(([name, input]) => {
+          const circle = unitsOf(input).find((from) => needs(from, watched))
+          return circle === undefined
+            ? []
+            : [
+                `${plugin.name}: ${name}: expected what can be made before the run that it watches starts, found ${circle.label}, which is that run or needs it`,
+              ]
+        }),
+  )
+}
 
 const missingInputs = ({ plugin, inputs }: Node): readonly string[] =>
   [

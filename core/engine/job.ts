@@ -7,7 +7,7 @@ import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
-import type { FileError } from "../io/files.ts"
+import { type FileError, remove } from "../io/files.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./graph.ts"
 import type { Job } from "./plan.ts"
 import { Store } from "./store.ts"
@@ -74,27 +74,33 @@ export const runJob = Effect.fn("runJob")(function* (
     interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
   ) {
     const scratch = yield* store.scratch(scratchKey)
-    const watched = watching(
-      wanted,
-      observers.map(
-        ({ key, plugin, options }): Observer => ({
+    const watchers: Observer[] = []
+    const outcomes: UnitOutcome[] = []
+    for (const observer of observers) {
+      const { key, plugin, options } = observer
+      const inputs = yield* takeInputs(observer, missing).pipe(interruptible, asResult)
+      if (Result.isFailure(inputs)) outcomes.push(failed(key, inputs.failure))
+      else {
+        watchers.push({
           key,
           probe: plugin.probe!,
           gives: plugin.gives,
           options,
+          inputs: inputs.success,
           scratch: join(scratch, `observer-${key.slice(0, 20)}`),
-        }),
-      ),
-    )
+        })
+      }
+    }
+    const watched = watching(wanted, watchers)
     const run = unit.plugin.run as unknown as OpenRun
     const ran = yield* takeInputs(unit, missing).pipe(
       Effect.flatMap((inputs) =>
         run({ options: unit.options, inputs, scratch: join(scratch, "unit"), backend, watch: watched.watch }),
       ),
+      (body) => watched.make(body, remove(join(scratch, "unit"))),
       interruptible,
       asResult,
     )
-    const outcomes: UnitOutcome[] = []
     if (wanted) outcomes.push(yield* storeOutcome(unit, ran, yield* making(unit, fractionOf(unit))))
     const ended = Result.isFailure(ran) ? ran.failure : undefined
     for (const [key, rows] of yield* watched.observations(ended)) {

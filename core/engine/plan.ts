@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { type Cost, together } from "../api/cost.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
-import { type Graph, type Unit, unitsOf } from "./graph.ts"
+import { type Graph, inputsOf, type Unit } from "./graph.ts"
 import { makespan, type Task } from "./makespan.ts"
 import { Store, type Stored } from "./store.ts"
 
@@ -24,7 +24,7 @@ export interface Plan {
   readonly backend: string
   /** What the store holds, by the key of the unit. */
   readonly stored: ReadonlyMap<string, Stored>
-  /** Each job after those whose output it takes. */
+  /** A job starts when those whose output it takes have ended. */
   readonly jobs: readonly Job[]
   readonly estimate: PlanEstimate
 }
@@ -75,8 +75,7 @@ export const unitStates = ({ graph, jobs, stored }: Plan): ReadonlyMap<Unit, Uni
 
 /** The keys of the units whose artifacts a job takes. */
 export const keysTakenBy = (job: Job): readonly string[] =>
-  Object.values(job.unit.inputs).flatMap((input) => unitsOf(input).map((unit) => unit.key))
-
+  [job.unit, ...job.observers].flatMap(inputsOf).map(({ key }) => key)
 /**
  * Makes the plan. Reads only manifests and divergences from the store.
  *
@@ -117,7 +116,8 @@ const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job
   const need = (unit: Unit): void => {
     if (needed.has(unit) || stored.get(unit.key)?.status !== "absent") return
     needed.add(unit)
-    for (const input of Object.values(unit.watched?.inputs ?? unit.inputs)) unitsOf(input).forEach(need)
+    for (const input of [unit, ...(unit.watched === null ? [] : [unit.watched])].flatMap(inputsOf))
+      need(input)
   }
   for (const units of Object.values(graph.targets)) units.forEach(need)
 

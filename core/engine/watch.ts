@@ -2,14 +2,18 @@
  * How probes observe a run during training: the run calls `at` before the first update and after each one, and each
  * observer that wants that step sees the model, in the same process.
  *
- * Each observation is saved at once, in a folder of its own in the observer's scratch. So a run that was stopped and
- * resumed, or killed and restarted, never observes a step twice and gives the same rows.
+ * Each observation is checked and saved at once, in a folder of its own in the observer's scratch. So a run that was
+ * stopped and resumed, or killed and restarted, never observes a step twice and gives the same rows.
+ *
+ * An observer cannot change its run. What it could reach is compared before and after each of its observations. One
+ * that has changed anything fails, its rows are dropped, and the run is made again without it, from the last state that
+ * the run has saved: nothing has to be copied for the sake of the observers that behave.
  */
 import { join } from "node:path"
-import { Cause, Effect, Result } from "effect"
+import { Cause, Effect, Exit, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyProbe, Observed, PluginError } from "../api/plugin.ts"
-import type { RunLength, Watch } from "../api/watch.ts"
+import type { Guard, RunLength, Watch } from "../api/watch.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import { anyObservations, type Row } from "../artifacts/observations.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -22,6 +26,8 @@ export interface Observer {
   /** The kind of its observations, which checks its rows. */
   readonly gives: AnyArtifactKind
   readonly options: Readonly<Record<string, unknown>>
+  /** What the probe takes besides the run. */
+  readonly inputs: Readonly<Record<string, unknown>>
   /** The observer's own folder, kept when the run is stopped. */
   readonly scratch: string
 }
@@ -36,13 +42,39 @@ interface OpenProbe {
   readonly finish?: (view: unknown, context: unknown) => Observed
 }
 
+/** The names of the parts that differ, and whether one of them is gone. */
+interface Change {
+  readonly names: readonly string[]
+  readonly gone: boolean
+}
+
+const changeBetween = (before: Digests, after: Digests): Change => {
+  const names = [...before].flatMap(([name, digest]) => (after.get(name) === digest ? [] : [name]))
+  return { names, gone: names.some((name) => !after.has(name)) }
+}
+
+type Digests = ReadonlyMap<string, number | string>
+
+/** At most this many parts are named in a failure. */
+const mostNamed = 3
+
+const describeChange = ({ names, gone }: Change): string => {
+  const more = names.length - mostNamed
+  const list = names.slice(0, mostNamed).join(", ") + (more > 0 ? ` and ${more} more` : "")
+  return gone
+    ? `it disposed of ${list}: a probe disposes only of the tensors that it made. The run was made again without it`
+    : `it changed ${list}: a probe only reads, so it writes into copies, such as dataSync().slice(). The run was made again without it`
+}
+
+/** What is observed: a step, or the end of the run. */
+type Occasion = number | "end"
+
 class Watching {
   private steps: ReadonlySet<number> = new Set()
-  private readonly seen = new Set<number>()
+  private readonly saved = new Set<Occasion>()
   private run: RunLength = { steps: 0, warmupSteps: 0 }
   private started = false
   private failure: PluginError | undefined
-  private finished: readonly Row[] = []
   private readonly probe: OpenProbe
 
   constructor(readonly observer: Observer) {
@@ -52,7 +84,8 @@ class Watching {
   readonly start = Effect.fnUntraced({ self: this }, function* (this: Watching, run: RunLength) {
     this.run = run
     this.started = true
-    const steps = yield* this.guard(
+    if (this.failure !== undefined) return
+    const steps = yield* this.guarded(
       Effect.try({
         try: () => [...this.probe.steps(this.observer.options, run)].sort((a, b) => a - b),
         catch: (cause) =>
@@ -69,74 +102,104 @@ class Watching {
       return
     }
     this.steps = new Set(steps)
-    for (const step of steps) if (yield* exists(this.folder(step))) this.seen.add(step)
+    for (const occasion of this.occasions) {
+      if (yield* exists(this.folder(occasion))) this.saved.add(occasion)
+    }
   })
 
   /** The last step that it still needs: the end of the run if the probe has a `finish`; −1 if none. */
   get last(): number {
     if (this.failure !== undefined) return -1
-    if (this.probe.finish !== undefined) return this.run.steps
-    return Math.max(-1, ...[...this.steps].filter((step) => !this.seen.has(step)))
+    return Math.max(-1, ...this.missing.map((occasion) => (occasion === "end" ? this.run.steps : occasion)))
   }
 
-  wants(step: number): boolean {
-    return this.failure === undefined && this.steps.has(step) && !this.seen.has(step)
+  wants(occasion: Occasion): boolean {
+    const observed = occasion === "end" ? this.observesEnd : this.steps.has(occasion)
+    return observed && this.failure === undefined && !this.saved.has(occasion)
   }
 
-  readonly at = Effect.fnUntraced({ self: this }, function* (this: Watching, step: number, view: unknown) {
-    if (!this.wants(step)) return
-    const rows = yield* this.guard(this.effect(() => this.probe.observe(view, this.context())))
-    if (rows === undefined) return
-    const kind = this.observer.gives as unknown as typeof anyObservations
-    const written = writeFolder(this.folder(step), (folder) => kind.write(folder, rows))
-    const failed = (error: FileError | InvalidInput) =>
-      new UnitFailure({ outcome: "failed", reason: error.message, step })
-    if ((yield* this.guard(Effect.as(Effect.mapError(written, failed), true))) === undefined) return
-    this.seen.add(step)
-  })
-
-  readonly end = Effect.fnUntraced({ self: this }, function* (this: Watching, view: unknown) {
-    const finish = this.probe.finish
-    if (finish === undefined || this.failure !== undefined) return
-    this.finished = (yield* this.guard(this.effect(() => finish(view, this.context())))) ?? []
-  })
+  /**
+   * One observation. Its rows are checked and saved, unless it has changed the run.
+   *
+   * @returns whether the run is as it was
+   */
+  readonly observe = Effect.fnUntraced(
+    { self: this },
+    function* (this: Watching, occasion: Occasion, view: unknown, comparing: Comparing) {
+      const step = occasion === "end" ? this.run.steps : occasion
+      const fail = (reason: string) => {
+        this.failure = new UnitFailure({ outcome: "failed", reason, step })
+      }
+      const { observe, finish } = this.probe
+      const body = this.effect(() => (occasion === "end" ? finish! : observe)(view, this.context()))
+      const { ended, left, change } = yield* comparing.around(body)
+      if (change.names.length > 0) {
+        fail(describeChange(change))
+        return false
+      }
+      const rows = yield* this.guarded(ended, step)
+      if (rows === undefined) return true
+      if (left > 0) {
+        const tensors = left === 1 ? "a tensor" : `${left} tensors`
+        fail(`it left ${tensors} behind: use tf.tidy, or dispose of every tensor that the probe makes`)
+        return true
+      }
+      const kind = this.observer.gives as unknown as typeof anyObservations
+      const written = writeFolder(this.folder(occasion), (folder) => kind.write(folder, rows))
+      const failed = ({ message }: FileError | InvalidInput) =>
+        new UnitFailure({ outcome: "failed", reason: message, step })
+      const done = yield* this.guarded(Effect.as(Effect.mapError(written, failed), true))
+      if (done === true) this.saved.add(occasion)
+      return true
+    },
+  )
 
   /** All rows in the order of their steps, once the run is over. `ended`: why it ended early, if it did. */
   readonly rows = Effect.fnUntraced(
     { self: this },
     function* (this: Watching, ended: PluginError | undefined) {
-      const unseen = [...this.steps].some((step) => !this.seen.has(step))
-      if (
-        this.failure === undefined &&
-        (!this.started || unseen || (ended !== undefined && this.probe.finish !== undefined))
-      ) {
-        this.failure =
-          ended ??
-          new UnitFailure({
-            outcome: "failed",
-            reason: this.started
-              ? "the run skipped a step to observe"
-              : "expected a run that can be watched, found a plugin that never starts its observers",
-          })
+      if (!this.started || this.missing.length > 0) {
+        const missed = this.started
+          ? `did not show itself at ${this.missing.map((at) => (at === "end" ? "the end" : `step ${at}`)).join(", ")}`
+          : "never showed itself"
+        const reason = `the plugin that it watches declares \`watchable\`, but ${missed}: Watch in core/api/watch.ts says what it must call`
+        this.failure ??= ended ?? new UnitFailure({ outcome: "failed", reason })
       }
       const rows: Row[] = []
-      for (const step of this.steps) {
+      for (const occasion of this.occasions) {
         const observed =
-          this.failure === undefined ? yield* this.guard(anyObservations.read(this.folder(step))) : undefined
+          this.failure === undefined
+            ? yield* this.guarded(anyObservations.read(this.folder(occasion)))
+            : undefined
         rows.push(...(observed ?? []))
       }
       return this.failure === undefined
-        ? Result.succeed([...rows, ...this.finished])
+        ? Result.succeed<readonly Row[]>(rows)
         : Result.fail<PluginError>(this.failure)
     },
   )
 
-  private folder(step: number): string {
-    return join(this.observer.scratch, `observation-${String(step).padStart(7, "0")}`)
+  private get observesEnd(): boolean {
+    return this.started && this.probe.finish !== undefined
+  }
+
+  /** All that it observes, in order. */
+  private get occasions(): readonly Occasion[] {
+    return this.observesEnd ? [...this.steps, "end"] : [...this.steps]
+  }
+
+  private get missing(): readonly Occasion[] {
+    return this.occasions.filter((occasion) => !this.saved.has(occasion))
+  }
+
+  private folder(occasion: Occasion): string {
+    const name = occasion === "end" ? occasion : String(occasion).padStart(7, "0")
+    return join(this.observer.scratch, `observation-${name}`)
   }
 
   private context() {
-    return { options: this.observer.options, run: this.run, scratch: this.observer.scratch }
+    const { options, inputs, scratch } = this.observer
+    return { options, inputs, run: this.run, scratch }
   }
 
   private effect(body: () => Observed): Effect.Effect<readonly Row[], PluginError> {
@@ -154,31 +217,99 @@ class Watching {
   }
 
   /** Records the failure of `body`, a thrown exception included, so that it does not end the run. */
-  private guard<A>(body: Effect.Effect<A, PluginError>): Effect.Effect<A | undefined> {
+  private guarded<A>(body: Effect.Effect<A, PluginError>, step?: number): Effect.Effect<A | undefined> {
     return body.pipe(
       Effect.catchCause((cause) => {
         if (Cause.hasInterrupts(cause)) return Effect.interrupt
         const error = Cause.findError(cause)
         this.failure = Result.isSuccess(error)
           ? error.success
-          : new UnitFailure({ outcome: "failed", reason: Cause.pretty(cause) })
+          : new UnitFailure({
+              outcome: "failed",
+              reason: Cause.pretty(cause),
+              ...(step !== undefined && { step }),
+            })
         return Effect.succeed(undefined)
       }),
     )
   }
 }
 
+/** Compares what probes can reach before and after each of several observations of the same model. */
+class Comparing {
+  private digests: Digests | undefined
+
+  constructor(
+    private readonly guard: Guard,
+    private readonly restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>,
+  ) {}
+
+  readonly around = Effect.fnUntraced(
+    { self: this },
+    function* (this: Comparing, observation: Effect.Effect<readonly Row[], PluginError>) {
+      const before: Digests = this.digests ?? (yield* this.guard.digests)
+      const { ended, left } = yield* this.guard.enclose(this.restore(observation))
+      this.digests = yield* this.guard.digests
+      return { ended, left, change: changeBetween(before, this.digests) }
+    },
+  )
+}
+
 /** Lets `observers` watch one run. `wanted`: whether the run's own artifact is needed as well. */
 export const watching = (wanted: boolean, observers: readonly Observer[]) => {
   const watching = observers.map((observer) => new Watching(observer))
+  let guard: Guard | undefined
+  let spoiled = false
+
+  // An interruption takes effect in an observation or after it, never before its comparison.
+  const show = (occasion: Occasion, view: unknown): Effect.Effect<void> =>
+    Effect.uninterruptibleMask(
+      Effect.fnUntraced(function* (restore) {
+        if (guard === undefined) return
+        const comparing = new Comparing(guard, restore)
+        for (const each of watching) {
+          if (!each.wants(occasion)) continue
+          if (yield* each.observe(occasion, view, comparing)) continue
+          spoiled = true
+          return yield* Effect.die("a probe has changed the run that it watches")
+        }
+      }),
+    )
+
   const watch: Watch<unknown> = {
     wanted,
-    start: (run) => Effect.forEach(watching, (each) => each.start(run), { discard: true }),
+    start: (run, given) => {
+      guard = given
+      return Effect.forEach(watching, (each) => each.start(run), { discard: true })
+    },
     last: () => Math.max(-1, ...watching.map((each) => each.last)),
     wants: (step) => watching.some((each) => each.wants(step)),
-    at: (step, view) => Effect.forEach(watching, (each) => each.at(step, view), { discard: true }),
-    end: (view) => Effect.forEach(watching, (each) => each.end(view), { discard: true }),
+    at: show,
+    end: (view) => show("end", view),
   }
+
+  /**
+   * Makes the run, and again as often as an observer has changed it: each time one observer fewer watches.
+   *
+   * @param discard removes the run's saved state, if the run was stopped just when it had been changed, and so saved that
+   */
+  const make = <A, E, R>(
+    run: Effect.Effect<A, E, R>,
+    discard: Effect.Effect<unknown>,
+  ): Effect.Effect<A, E, R> =>
+    run.pipe(
+      Effect.onInterrupt(() => (spoiled ? discard : Effect.void)),
+      Effect.exit,
+      Effect.flatMap((exit) => {
+        if (!spoiled || (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause))) return exit
+        spoiled = false
+        return Effect.andThen(
+          Effect.logWarning("a probe has changed the run that it watches: the run is made again without it"),
+          make(run, discard),
+        )
+      }),
+    )
+
   /** @param ended why the run ended early, if it did; an observer that was done by then keeps its rows */
   const observations = (ended: PluginError | undefined): Effect.Effect<Observations> =>
     Effect.map(
@@ -187,5 +318,5 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
       ),
       (entries) => new Map(entries),
     )
-  return { watch, observations }
+  return { watch, make, observations }
 }

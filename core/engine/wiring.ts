@@ -29,10 +29,15 @@ const cohortsProblem = (value: unknown, kind: string | undefined): string | unde
 export const targetProblem = (value: unknown): string | undefined =>
   Array.isArray(value) && value.length > 0 ? cohortsProblem(value, undefined) : nodeProblem(value, undefined)
 
+const watchProblem = ({ plugin: { name, watchable } }: Node): string | undefined =>
+  watchable
+    ? undefined
+    : `expected a run that probes can watch, found ${name}, which shows them nothing; \`bun run plugins\` lists what can be watched`
+
 /** Why `value` cannot be wired to the input `name` of a plugin; undefined if it can. */
 export const inputProblem = (plugin: AnyPlugin, name: string, value: unknown): string | undefined => {
-  const take = plugin.takes[name]
-  if (take === undefined) return nodeProblem(value, undefined)
+  if (name === plugin.watches) return nodeProblem(value, undefined) ?? watchProblem(value as Node)
+  const take = plugin.takes[name]!
   if ("cohorts" in take) return cohortsProblem(value, take.cohorts.name)
   return nodeProblem(value, "optional" in take ? take.optional.name : take.name)
 }

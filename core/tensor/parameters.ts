@@ -6,11 +6,30 @@ export interface HostTensor {
   readonly values: Float32Array
 }
 
+/** A model's parameters by name, in a fixed order, to be read. Whoever made the set owns the tensors. */
+export interface ReadonlyParameters {
+  readonly names: readonly string[]
+  readonly has: (name: string) => boolean
+  /**
+   * A parameter, which the set still owns.
+   *
+   * @typeParam T its rank, which the caller knows from the model
+   * @throws RangeError if there is no parameter of that name
+   */
+  readonly get: <T extends tf.Tensor = tf.Tensor>(name: string) => T
+  /** The number of scalars. */
+  readonly size: number
+  /** Copies of all values, in order. */
+  readonly toHost: () => Map<string, HostTensor>
+  /** An independent set with the same values. */
+  readonly clone: () => Parameters
+}
+
 /**
  * A model's parameters by name, in a fixed order. The set owns its tensors: `set` and `dispose` dispose of them.
  * Nothing is registered in tfjs, so models with the same names can exist side by side.
  */
-export class Parameters {
+export class Parameters implements ReadonlyParameters {
   readonly #tensors = new Map<string, tf.Tensor>()
 
   /** @throws RangeError if values and shape disagree */
@@ -36,12 +55,6 @@ export class Parameters {
     return this.#tensors.has(name)
   }
 
-  /**
-   * A parameter, which the set still owns.
-   *
-   * @typeParam T its rank, which the caller knows from the model
-   * @throws RangeError if there is no parameter of that name
-   */
   get<T extends tf.Tensor = tf.Tensor>(name: string): T {
     const tensor = this.#tensors.get(name)
     if (tensor === undefined) throw new RangeError(`there is no parameter ${name}`)
@@ -55,14 +68,12 @@ export class Parameters {
     if (old !== undefined && old !== tensor) old.dispose()
   }
 
-  /** The number of scalars. */
   get size(): number {
     let size = 0
     for (const tensor of this.#tensors.values()) size += tensor.size
     return size
   }
 
-  /** Copies of all values, in order. */
   toHost(): Map<string, HostTensor> {
     const host = new Map<string, HostTensor>()
     for (const [name, tensor] of this.#tensors) {
@@ -71,7 +82,6 @@ export class Parameters {
     return host
   }
 
-  /** An independent set with the same values. */
   clone(): Parameters {
     return Parameters.fromHost(this.toHost())
   }
@@ -84,6 +94,19 @@ export class Parameters {
     const borrowing = new Parameters()
     for (const [name, tensor] of this.#tensors) borrowing.#tensors.set(name, others.get(name) ?? tensor)
     return borrowing
+  }
+
+  /** The same parameters without `set` and `dispose`. */
+  get readonly(): ReadonlyParameters {
+    const { names, size } = this
+    return Object.freeze({
+      names: Object.freeze(names),
+      size,
+      has: (name: string) => this.has(name),
+      get: <T extends tf.Tensor>(name: string) => this.get<T>(name),
+      toHost: () => this.toHost(),
+      clone: () => this.clone(),
+    })
   }
 
   dispose(): void {
@@ -109,7 +132,7 @@ export const disposeGradients = (gradients: Gradients): void => {
  */
 export const valueAndGradients = (
   loss: () => tf.Scalar,
-  parameters: Parameters,
+  parameters: ReadonlyParameters,
   names: readonly string[] = parameters.names,
 ): { readonly value: tf.Scalar; readonly gradients: Gradients } => {
   const gradients = new Map<string, tf.Tensor>()

@@ -11,13 +11,18 @@ import { embedding } from "../../core/tensor/ops/embedding.ts"
 import { layerNorm, residualNorm } from "../../core/tensor/ops/layer-norm.ts"
 import { linear, linearGelu } from "../../core/tensor/ops/linear.ts"
 import { rows } from "../../core/tensor/ops/rows.ts"
-import type { Parameters } from "../../core/tensor/parameters.ts"
+import type { Parameters, ReadonlyParameters } from "../../core/tensor/parameters.ts"
 import type { Dropout } from "../../core/tensor/stream.ts"
 import type { BertConfig } from "./config.ts"
 
-/** A model: its configuration and parameters, under Hugging Face's names. */
+/** A model to compute with: its configuration and parameters, under Hugging Face's names. */
 export interface BertModel {
   readonly config: BertConfig
+  readonly parameters: ReadonlyParameters
+}
+
+/** A model whose owner may train it, and disposes of it. */
+export interface TrainableModel extends BertModel {
   readonly parameters: Parameters
 }
 

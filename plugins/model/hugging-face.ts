@@ -8,7 +8,7 @@ import { sourceOf } from "../../core/tensor/borrow.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
 import { writeSafetensors } from "../../core/tensor/safetensors.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
-import type { BertModel } from "./bert.ts"
+import type { BertModel, TrainableModel } from "./bert.ts"
 import { type Architecture, BertConfig, configJson } from "./config.ts"
 import { initialise } from "./initialise.ts"
 import {
@@ -33,7 +33,7 @@ export interface ModelWanted {
   readonly labels?: readonly string[]
 }
 
-export interface LoadedModel extends BertModel {
+export interface LoadedModel extends TrainableModel {
   /** Heads that were drawn. */
   readonly drawn: readonly OutputHead[]
   /** Names of the checkpoint's tensors that were not requested. */

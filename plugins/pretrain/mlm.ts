@@ -22,7 +22,7 @@ import { learningRates, scheduleOption } from "../../core/tensor/schedule.ts"
 import { linear } from "../../core/tensor/schedules/linear.ts"
 import { type Stream, stream } from "../../core/tensor/stream.ts"
 import { train } from "../../core/tensor/training.ts"
-import type { BertModel } from "../model/bert.ts"
+import type { TrainableModel } from "../model/bert.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { BertConfig, configOf } from "../model/config.ts"
 import { workloadOf } from "../model/cost.ts"
@@ -114,7 +114,7 @@ const run = Effect.fn("mlm")(function* ({
   const dropout = { rate: options.dropout, stream: stream(options.seed, "dropout") }
   const final = join(scratch, "final")
 
-  const training = Effect.fnUntraced(function* (model: BertModel) {
+  const training = Effect.fnUntraced(function* (model: TrainableModel) {
     const metrics = yield* train({
       parameters: model.parameters,
       learningRates: learningRates(
@@ -205,7 +205,7 @@ const startingPoint = (config: BertConfig, checkpoint: CheckpointTaken | undefin
       outputHeads: { pooler: readOrDraw, maskedLanguageModel: readOrDraw },
     })
   }
-  return Effect.sync((): BertModel => {
+  return Effect.sync((): TrainableModel => {
     const specs = parametersOf(config, outputHeads)
     return { config, parameters: Parameters.fromHost(initialise(config, specs, weights)) }
   })

@@ -4,9 +4,9 @@ import { cost } from "../../core/api/cost.ts"
 import { UnitFailure } from "../../core/api/failure.ts"
 import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import type { RunLength } from "../../core/api/watch.ts"
+import { selectExamples } from "../../core/artifacts/examples.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
-import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { permutation } from "../../core/tensor/stream.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
@@ -71,10 +71,8 @@ const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps,
 /** Training examples that the seed draws without replacement: the same at every step and in every arm. */
 const drawBatch = ({ train, stream }: ClassifierView, samples: number): Labelled => {
   const indices = permutation(stream, train.labels.length, 0).subarray(0, samples)
-  return {
-    sequences: selectSequences(train.sequences, indices),
-    labels: Int32Array.from(indices, (index) => train.labels[index]!),
-  }
+  const { sequences, labels } = selectExamples(train, indices)
+  return { sequences, labels: Int32Array.from(labels) }
 }
 
 const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>

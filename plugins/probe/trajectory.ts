@@ -95,7 +95,7 @@ const productsByBlock = Effect.fnUntraced(function* (
  */
 export const trajectoryRows = Effect.fn("trajectory")(function* (
   view: Pick<ClassifierView, "blocks" | "parameters" | "loss">,
-  { options, run, scratch }: ObserveContext<Options>,
+  { options, run, scratch }: Omit<ObserveContext<Options>, "inputs">,
 ) {
   const rows: TrajectoryRow[] = []
   const start = yield* openSnapshot(scratch, 0)

@@ -11,12 +11,12 @@ import type { Optimiser } from "../../../core/tensor/optimiser.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
 import { linear } from "../../../core/tensor/schedules/linear.ts"
 import { train } from "../../../core/tensor/training.ts"
-import type { BertModel } from "../../model/bert.ts"
+import type { TrainableModel } from "../../model/bert.ts"
 import { trainingFlops } from "../../model/cost.ts"
 import type { OutputHead } from "../../model/parameters.ts"
 
 interface Measured {
-  readonly model: BertModel
+  readonly model: TrainableModel
   readonly outputHeads: readonly OutputHead[]
   /** The encoder's input in each update. */
   readonly batches: readonly Sequences[]

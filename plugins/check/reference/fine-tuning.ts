@@ -15,7 +15,7 @@ import { linear } from "../../../core/tensor/schedules/linear.ts"
 import { type Metrics, train } from "../../../core/tensor/training.ts"
 import { crossEntropy } from "../../finetune/classification.ts"
 import { logitsOf, lossOf } from "../../finetune/shared/classifier.ts"
-import type { BertModel } from "../../model/bert.ts"
+import type { BertModel, TrainableModel } from "../../model/bert.ts"
 import { blocksOf, parametersOf } from "../../model/parameters.ts"
 import { writeSnapshot } from "../../probe/trajectory/snapshot.ts"
 import { type TrajectoryRow, trajectoryRows } from "../../probe/trajectory.ts"
@@ -71,7 +71,7 @@ export const compareFineTuning: (
   const problems = misfits(expected, parameters.names, labels.length, config.labels.length)
   if (problems.length > 0) return yield* new InvalidInput({ what: path, problems })
 
-  const model: BertModel = yield* Effect.acquireRelease(
+  const model: TrainableModel = yield* Effect.acquireRelease(
     Effect.sync(() => ({ config, parameters: parameters.clone() })),
     (copy) => Effect.sync(() => copy.parameters.dispose()),
   )

@@ -14,7 +14,7 @@ import { type FileError, readJson } from "../../../core/io/files.ts"
 import { infoNCE } from "../../../core/tensor/ops/info-nce.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
-import { type BertModel, encode } from "../../model/bert.ts"
+import { type BertModel, encode, type TrainableModel } from "../../model/bert.ts"
 import { loadModel } from "../../model/hugging-face.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
 
@@ -71,7 +71,7 @@ const ExpectedJson = type({
 export interface Reference {
   readonly folder: string
   /** With pooler and classifier; the scope disposes of it. */
-  readonly model: BertModel
+  readonly model: TrainableModel
   readonly batch: Sequences
   readonly labels: Int32Array
 }

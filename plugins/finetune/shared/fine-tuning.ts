@@ -16,8 +16,8 @@ import { batchesPerEpoch, shuffledBatches } from "../../../core/tensor/epochs.ts
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
 import { stream } from "../../../core/tensor/stream.ts"
-import { metricsBefore, train, type UpdateMetrics } from "../../../core/tensor/training.ts"
-import type { BertModel } from "../../model/bert.ts"
+import { metricsBefore, train } from "../../../core/tensor/training.ts"
+import type { BertModel, TrainableModel } from "../../model/bert.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../../model/compatibility.ts"
 import { configOf, withDropout } from "../../model/config.ts"
 import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../../model/cost.ts"
@@ -36,6 +36,7 @@ import { logitsOf, lossOf, predict } from "./classifier.ts"
 import { type Objective, outputNames } from "./objective.ts"
 import type { FineTuningOptions } from "./options.ts"
 import { frozenBlocks, multipliersOf, redrawLayers, trainedProblems } from "./trained.ts"
+import { viewOf } from "./view.ts"
 
 interface OptionsType extends type.Any {
   readonly infer: FineTuningOptions
@@ -107,7 +108,7 @@ export const fineTuning = <O extends OptionsType>({
       }),
       ({ parameters }) => Effect.sync(() => parameters.dispose()),
     )
-    const model: BertModel = { ...loaded, config: withDropout(loaded.config, options.dropout) }
+    const model: TrainableModel = { ...loaded, config: withDropout(loaded.config, options.dropout) }
     const limits = limitsOfCheckpoint(checkpoint, model.config)
     const specs = parametersOf(model.config, outputHeads)
     const blocks = blocksOf(specs)
@@ -128,22 +129,20 @@ export const fineTuning = <O extends OptionsType>({
     const length = lengthOf(options, countOf(data.train.sequences))
     const { steps, warmupSteps } = length
     const batchOf = shuffledBatches(stream(seed, "order"), countOf(data.train.sequences), options.batchSize)
-    const view = (step: number, last: UpdateMetrics | undefined): ClassifierView => ({
-      step,
-      steps,
-      warmupSteps,
-      loss: last?.loss ?? null,
-      learningRate: last?.learningRate ?? null,
-      config: model.config,
-      parameters: model.parameters,
-      blocks,
-      logits: (batch) => logitsOf(model, batch),
-      train: data.train,
+    const view = viewOf({
+      model,
+      specs,
+      data,
+      length,
       seed,
-      stream: stream(seed, "probe"),
+      logits: (batch) => logitsOf(model, batch),
+      lossOf: (examples) => {
+        const all = Int32Array.from(examples.labels, (_, n) => n)
+        return lossOf(model, objective, examples, all)
+      },
     })
 
-    yield* watch.start(length)
+    yield* watch.start(length, view.guard)
     const until = watch.wanted ? steps : Math.max(0, watch.last())
     const metrics = yield* train({
       parameters: loaded.parameters,
@@ -170,9 +169,9 @@ export const fineTuning = <O extends OptionsType>({
         }),
       scratch,
       until,
-      at: (step, last) => (watch.wants(step) ? watch.at(step, view(step, last)) : Effect.void),
+      at: (step, last) => (watch.wants(step) ? watch.at(step, view.at(step, last)) : Effect.void),
     })
-    yield* watch.end(view(until, metricsBefore(metrics, until)))
+    yield* watch.end(view.at(until, metricsBefore(metrics, until)))
     const { wanted } = watch
     const given: RunGiven = {
       ...metrics,
@@ -198,6 +197,7 @@ export const fineTuning = <O extends OptionsType>({
     takes,
     gives: Run,
     usesBackend: true,
+    watchable: true,
     estimate: (options, { data, checkpoint }) => {
       const objective = objectiveOf(options)
       const { batchSize, keepModel, frozen, reinitialise = 0 } = options

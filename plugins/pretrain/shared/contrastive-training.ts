@@ -17,7 +17,7 @@ import type { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
 import { normal, type Stream, stream } from "../../../core/tensor/stream.ts"
 import { train } from "../../../core/tensor/training.ts"
-import type { BertModel } from "../../model/bert.ts"
+import type { TrainableModel } from "../../model/bert.ts"
 import { type Limits, limitsOfCheckpoint, sequenceProblems } from "../../model/compatibility.ts"
 import { BertConfig } from "../../model/config.ts"
 import { workloadOf } from "../../model/cost.ts"
@@ -113,7 +113,7 @@ export const contrastiveTraining = <O extends OptionsType>({
     const chosen = yield* selection(join(scratch, "selection"))
     const last = join(scratch, "last")
 
-    const training = Effect.fnUntraced(function* (model: BertModel) {
+    const training = Effect.fnUntraced(function* (model: TrainableModel) {
       const save = (folder: string) => saveExport(folder, model, ["pooler"])
       if (shapesOf !== undefined) {
         drawInto(model.parameters, shapesOf(model.config.hidden, options), stream(seed, "loss"))

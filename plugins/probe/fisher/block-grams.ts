@@ -1,5 +1,6 @@
 /** The Gram matrices of per-sample gradients from one batched pass, by parameter and by block. */
 import type { BertModel } from "../../model/bert.ts"
+import { rowOffsetsOf } from "../../model/gradients.ts"
 import { layerOf } from "../../model/parameters.ts"
 import { backwardInPieces, embeddingsLevel, type Labelled } from "./backward.ts"
 import { contributionsOf } from "./contribution.ts"
@@ -26,8 +27,6 @@ export const parameterGrams = (
   const wanted = new Set([...blocks.values()].flat())
   const grams = new Map<string, Float64Array>()
   const shared: string[] = []
-  // The output heads have one row for each sample, everything below them one for each token.
-  const rowEach = Int32Array.from(offsets, (_, n) => n)
   const lengths = Array.from(batch.labels, (_, n) => offsets[n + 1]! - offsets[n]!)
   const extent = {
     lowest: lowestOf(model, blocks),
@@ -35,9 +34,8 @@ export const parameterGrams = (
   }
   backwardInPieces(model, batch, extent, (tapped) => {
     if (!wanted.has(`${tapped.name}.weight`)) return
-    const gradient = tapped.op === "linear" ? tapped.outputGradient_TO : tapped.outputGradient_TH
-    const ofTokens = gradient.shape[0] === offsets.at(-1)
-    for (const { parameter, gram } of contributionsOf(tapped, ofTokens ? offsets : rowEach, method)) {
+    const rows = rowOffsetsOf(tapped, offsets)
+    for (const { parameter, gram } of contributionsOf(tapped, rows, method)) {
       if (grams.has(parameter)) shared.push(parameter)
       grams.set(parameter, gram)
     }

@@ -4,13 +4,17 @@
  */
 import type * as tf from "@tensorflow/tfjs-core"
 import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
-import { disposeGradients, type Parameters, valueAndGradients } from "../../../core/tensor/parameters.ts"
+import {
+  disposeGradients,
+  type ReadonlyParameters,
+  valueAndGradients,
+} from "../../../core/tensor/parameters.ts"
 import { type Labelled, logLikelihood } from "./backward.ts"
 import type { Blocks } from "./block-grams.ts"
 import { gramOf } from "./gram.ts"
 
 export interface Classifier {
-  readonly parameters: Parameters
+  readonly parameters: ReadonlyParameters
   /** [N, classes], without dropout. The caller disposes of them. */
   readonly logits: (batch: Sequences) => tf.Tensor2D
 }

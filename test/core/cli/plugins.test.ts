@@ -89,7 +89,9 @@ describe("bun run plugins", () => {
     const lines = stdout.split("\n")
     expect(lines.filter((line) => /^\S/.test(line))).toEqual([...stages, "backend", "check", "bench"])
     expect(lines.filter((line) => line.length > 80)).toEqual([])
-    expect(stdout).toContain("\n    takes    data: examples, checkpoint: checkpoint\n    gives    run\n")
+    expect(stdout).toContain(
+      "\n    takes    data: examples, checkpoint: checkpoint\n    gives    run, which probes can watch\n",
+    )
     expect(stdout).toMatch(/\n {13}optimiser +optimiser; default adamw\(\{ biasCorrection: false,\n/)
   }, 20_000)
 

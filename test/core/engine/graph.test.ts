@@ -175,6 +175,10 @@ test("a probe that was given something else than a run is refused, with what it 
     estimate: (_, { steps }) => ({ rows: steps, cost: cost({ flops: 2 * steps }) }),
   })
   expect(await problemsOf({ wrong: wrong({ run: source({ count: 3 }) }) })).toEqual([
-    "wrong: its estimate is wrong: expected flops >= 0, found NaN; it watches sample-source, which gives source",
+    "wrong: run: expected a run that probes can watch, found sample-source, which shows them nothing; `bun run plugins` lists what can be watched",
+  ])
+  const other = walk({ data: source({ count: 3 }), seed: 1, lr: 1 })
+  expect(await problemsOf({ wrong: wrong({ run: other }) })).toEqual([
+    "wrong: its estimate is wrong: expected flops >= 0, found NaN; it watches sample-walk, which gives walk",
   ])
 })

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type } from "arktype"
-import { Effect } from "effect"
-import type { Observed } from "../../../core/api/plugin.ts"
+import { Deferred, Effect, Fiber } from "effect"
+import type { AnyProbe } from "../../../core/api/plugin.ts"
+import type { Guard, Watch } from "../../../core/api/watch.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
-import { watching } from "../../../core/engine/watch.ts"
+import { type Observer, watching } from "../../../core/engine/watch.ts"
 
 let root: string
 beforeAll(() => {
@@ -16,20 +17,33 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 let observers = 0
 
-/** An observer of steps 0 and 1 whose rows have a step and a norm. */
-const observing = (observe: (step: number) => unknown) => ({
-  key: "norm",
+/** An observer whose rows have a step and a norm; of steps 0 and 1 by default. */
+const observing = (
+  observe: (view: never) => unknown,
+  {
+    key = "norm",
+    ...others
+  }: { key?: string; steps?: () => number[]; finish?: (view: never) => unknown } = {},
+) => ({
+  key,
   gives: observationsOf(type({ "+": "reject", step: "number", norm: "number | null" })),
   options: {},
+  inputs: {},
   scratch: join(root, String(++observers)),
-  probe: { steps: () => [0, 1], observe: observe as unknown as (view: never) => Observed },
+  probe: { steps: () => [0, 1], observe, ...others } as unknown as AnyProbe,
 })
+
+/** The guard of a run in which there is nothing to change. */
+const nothing: Guard = {
+  digests: Effect.succeed(new Map()),
+  enclose: (observation) => Effect.map(Effect.exit(observation), (ended) => ({ ended, left: 0 })),
+}
 
 /** What the observer of a run of one step gave. */
 const observed = async (observe: (step: number) => unknown, started = true) => {
   const { watch, observations } = watching(true, [observing(observe)])
   const all = Effect.gen(function* () {
-    if (started) yield* watch.start({ steps: 1, warmupSteps: 0 })
+    if (started) yield* watch.start({ steps: 1, warmupSteps: 0 }, nothing)
     for (const step of [0, 1]) yield* watch.at(step, step)
     yield* watch.end(1)
     return (yield* observations(undefined)).get("norm")!
@@ -79,9 +93,174 @@ describe("rows that could not be read again are refused at their step", () => {
   })
 })
 
-test("a plugin that never starts its observers cannot be watched", async () => {
-  expect(await observed((step) => [{ step, norm: 1 }], false)).toMatchObject({
-    _tag: "UnitFailure",
-    reason: "expected a run that can be watched, found a plugin that never starts its observers",
+describe("a plugin that declares that it can be watched must show itself", () => {
+  test("at all", async () => {
+    expect(await observed((step) => [{ step, norm: 1 }], false)).toMatchObject({
+      _tag: "UnitFailure",
+      reason:
+        "the plugin that it watches declares `watchable`, but never showed itself: Watch in core/api/watch.ts says what it must call",
+    })
+  })
+
+  test("at every step that is observed, and at the end if the probe has a finish", async () => {
+    const { watch, observations } = watching(true, [observing(() => [], { finish: () => [] })])
+    const all = Effect.gen(function* () {
+      yield* watch.start({ steps: 1, warmupSteps: 0 }, nothing)
+      yield* watch.at(0, 0)
+      return (yield* observations(undefined)).get("norm")!
+    })
+    expect(await Effect.runPromise(all)).toMatchObject({
+      failure: {
+        reason: expect.stringContaining("declares `watchable`, but did not show itself at step 1, the end:"),
+      },
+    })
+  })
+})
+
+test("the rows of the end are refused as they are given, too", async () => {
+  const finish = () => [{ step: 1, norm: 1 }, { step: 1 }]
+  const { watch, observations } = watching(true, [observing((step) => [{ step, norm: 1 }], { finish })])
+  const all = Effect.gen(function* () {
+    yield* watch.start({ steps: 1, warmupSteps: 0 }, nothing)
+    for (const step of [0, 1]) yield* watch.at(step, step)
+    yield* watch.end(1)
+    return (yield* observations(undefined)).get("norm")!
+  })
+  expect(await Effect.runPromise(all)).toMatchObject({
+    failure: {
+      step: 1,
+      reason: "row 2 of the observations: norm must be a number or null (was missing)",
+    },
+  })
+})
+
+/** A run of four steps that writes down its walk from 1, doubling; it saves nothing before step 2. */
+class Doubling {
+  readonly walk: number[] = []
+  saved: readonly number[] = []
+  made = 0
+
+  readonly guard: Guard = {
+    digests: Effect.sync(() => new Map([["the walk", String(this.walk)]])),
+    enclose: nothing.enclose,
+  }
+
+  readonly run = Effect.fnUntraced({ self: this }, function* (this: Doubling, watch: Watch<number[]>) {
+    this.made++
+    this.walk.splice(0, this.walk.length, ...this.saved)
+    if (this.walk.length === 0) this.walk.push(1)
+    yield* watch.start({ steps: 4, warmupSteps: 0 }, this.guard)
+    const loop = Effect.gen({ self: this }, function* () {
+      for (;;) {
+        const step = this.walk.length - 1
+        yield* watch.at(step, this.walk)
+        if (step >= 2) this.saved = [...this.walk]
+        if (step === 4) break
+        this.walk.push(2 * this.walk.at(-1)!)
+      }
+      yield* watch.end(this.walk)
+    })
+    yield* Effect.onInterrupt(loop, () => Effect.sync(() => (this.saved = [...this.walk])))
+    return [...this.walk]
+  })
+}
+
+describe("an observer that changes its run", () => {
+  const row = (step: number) => [{ step, norm: step }]
+  const walkOf = (observers: readonly Observer[]) => {
+    const doubling = new Doubling()
+    const { watch, make, observations } = watching(true, observers)
+    const discard = Effect.sync(() => (doubling.saved = []))
+    const all = Effect.gen(function* () {
+      const walk = yield* make(doubling.run(watch as Watch<number[]>), discard)
+      return { walk, made: doubling.made, rows: yield* observations(undefined) }
+    })
+    return { all, doubling }
+  }
+  const vandalAt = (step: number, harm: (walk: number[]) => unknown) =>
+    observing(
+      (walk: number[]) => {
+        if (walk.length === step + 1) harm(walk)
+        return row(walk.length - 1)
+      },
+      { key: "vandal", steps: () => [0, 1, 2, 3, 4] },
+    )
+  const honest = () => {
+    const seen: number[] = []
+    const observe = (walk: number[]) => {
+      seen.push(walk.length - 1)
+      return row(walk.length - 1)
+    }
+    const rows = { success: [0, 1, 2, 3, 4].map((step) => ({ step, norm: step })) }
+    return { observer: observing(observe, { key: "honest", steps: () => [0, 1, 2, 3, 4] }), seen, rows }
+  }
+
+  test.each([0, 1, 3, 4])(
+    "fails at that step (%p), and the run is what it would be without it",
+    async (step) => {
+      const { observer, seen, rows: expected } = honest()
+      const vandal = vandalAt(step, (walk) => (walk[0] = 7))
+      const { walk, made, rows } = await Effect.runPromise(walkOf([vandal, observer]).all)
+      expect(walk).toEqual([1, 2, 4, 8, 16])
+      expect(made).toBe(2)
+      expect(rows.get("vandal")).toMatchObject({
+        failure: {
+          _tag: "UnitFailure",
+          outcome: "failed",
+          step,
+          reason:
+            "it changed the walk: a probe only reads, so it writes into copies, such as dataSync().slice(). The run was made again without it",
+        },
+      })
+      // Another observer's rows are those of the run that counts, each observed once.
+      expect(rows.get("honest")).toMatchObject(expected)
+      expect(seen).toEqual([0, 1, 2, 3, 4])
+    },
+  )
+
+  test("fails if it does so at the end", async () => {
+    const finish = (walk: number[]) => walk.splice(0, 5, 0) && []
+    const vandal = observing(() => [], { key: "vandal", steps: () => [], finish })
+    const { walk, rows } = await Effect.runPromise(walkOf([vandal]).all)
+    expect(walk).toEqual([1, 2, 4, 8, 16])
+    expect(rows.get("vandal")).toMatchObject({ failure: { step: 4 } })
+  })
+
+  test("fails for that, even if it then throws", async () => {
+    const vandal = vandalAt(1, (walk) => {
+      walk.push(1)
+      throw new Error("and now this")
+    })
+    const { walk, rows } = await Effect.runPromise(walkOf([vandal]).all)
+    expect(walk).toEqual([1, 2, 4, 8, 16])
+    expect(rows.get("vandal")).toMatchObject({
+      failure: { reason: expect.stringContaining("changed the walk") },
+    })
+  })
+
+  test("is not the only one that may: each is left out in turn", async () => {
+    const observers = [1, 3].map((step) => ({ ...vandalAt(step, (walk) => walk.push(0)), key: `${step}` }))
+    const { walk, made, rows } = await Effect.runPromise(walkOf(observers).all)
+    expect([walk, made]).toEqual([[1, 2, 4, 8, 16], 3])
+    expect(rows.get("1")).toMatchObject({ failure: { step: 1 } })
+    expect(rows.get("3")).toMatchObject({ failure: { step: 3 } })
+  })
+
+  test("has no say in what is saved when the run is stopped during its observation", async () => {
+    const reached = Deferred.makeUnsafe<void>()
+    const vandal = observing(
+      (walk: number[]) => {
+        if (walk.length < 4) return []
+        walk[0] = 7
+        return Effect.andThen(Deferred.succeed(reached, undefined), Effect.never)
+      },
+      { key: "vandal", steps: () => [3] },
+    )
+    const { all, doubling } = walkOf([vandal])
+    const fiber = Effect.runFork(all)
+    await Effect.runPromise(Deferred.await(reached))
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    // It had saved what the observer changed.
+    expect(doubling.saved).toEqual([])
   })
 })

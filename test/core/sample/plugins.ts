@@ -7,9 +7,11 @@ import { UnitFailure } from "../../../core/api/failure.ts"
 import { cohorts, plugin, type RunContext } from "../../../core/api/plugin.ts"
 import { probe } from "../../../core/api/probe.ts"
 import { Progress } from "../../../core/api/progress.ts"
+import type { Guard } from "../../../core/api/watch.ts"
 import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { Page } from "../../../core/artifacts/page.ts"
+import { sha256 } from "../../../core/io/digest.ts"
 import { exists, readJson, writeJson } from "../../../core/io/files.ts"
 
 const Numbers = type("number[]")
@@ -43,6 +45,8 @@ export const source = plugin({
 export interface WalkView {
   readonly step: number
   readonly sum: number
+  /** The run's own, which a probe of a test writes into. */
+  readonly sums: readonly number[]
 }
 
 const State = type({ "+": "reject", step: "number", sums: "number[]" })
@@ -71,10 +75,14 @@ const run = Effect.fn("walk")(function* ({
   const kept = (yield* exists(path)) ? yield* readJson(path, State) : { step: 0, sums: [] }
   const sums = [...kept.sums]
   const total = inputs.data.length
-  yield* watch.start({ steps: total, warmupSteps: 0 })
+  const guard: Guard = {
+    digests: Effect.sync(() => new Map([["the sums", sha256(String(sums))]])),
+    enclose: (observation) => Effect.map(Effect.exit(observation), (ended) => ({ ended, left: 0 })),
+  }
+  yield* watch.start({ steps: total, warmupSteps: 0 }, guard)
   const until = watch.wanted ? total : watch.last()
   const save = Effect.suspend(() => Effect.orDie(writeJson(path, { step: sums.length, sums })))
-  const view = (): WalkView => ({ step: sums.length, sum: sums.at(-1) ?? options.seed })
+  const view = (): WalkView => ({ step: sums.length, sum: sums.at(-1) ?? options.seed, sums })
   yield* Effect.gen(function* () {
     yield* watch.at(sums.length, view())
     while (sums.length < until) {
@@ -106,6 +114,7 @@ export const walk = plugin({
   takes,
   gives: Walk,
   usesBackend: false,
+  watchable: true,
   estimate: (_options, { data }) => ({
     artifact: data,
     cost: cost({ flops: data.count * 1e6, memory: 1e6 }),

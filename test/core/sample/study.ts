@@ -1,8 +1,10 @@
 /** The sample pipeline, planned and run in this process. */
 import { fileURLToPath } from "node:url"
 import { Effect, Layer } from "effect"
+import type { Targets } from "../../../core/api/pipeline.ts"
 import { Progress } from "../../../core/api/progress.ts"
 import { type Event, execute } from "../../../core/engine/execute.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
 import { runJob } from "../../../core/engine/job.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
 import { type Plan, planOf } from "../../../core/engine/plan.ts"
@@ -18,8 +20,14 @@ export const planSample = Effect.fnUntraced(function* (...settings: readonly str
   const definition = yield* loadPipeline(sampleFile)
   const parameters = yield* pipelineParameters(definition, settings)
   const graph = yield* openPipeline(sampleFile, definition, parameters, "cpu")
-  return yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 })
+  return yield* planOf(graph, estimating)
 })
+
+const estimating = { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 }
+
+/** The plan of what a pipeline file would build. */
+export const planOfTargets = (targets: Targets) =>
+  Effect.flatMap(graphOf(targets, "cpu"), (graph) => planOf(graph, estimating))
 
 export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[] = []) {
   const store = yield* Store

@@ -9,6 +9,7 @@ import { anyObservations, type Row } from "../../../core/artifacts/observations.
 import type { RunGiven } from "../../../core/artifacts/run.ts"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { type Observer, watching } from "../../../core/engine/watch.ts"
+import { remove } from "../../../core/io/files.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import type { Architecture, BertConfig } from "../../../plugins/model/config.ts"
@@ -55,6 +56,9 @@ export const writeCheckpoint = async (
   return Effect.runPromise(Checkpoint.read(folder))
 }
 
+/** An observer without its folder, usually of a probe that takes nothing but the run. */
+export type Watcher = Omit<Observer, "scratch" | "inputs"> & Partial<Pick<Observer, "inputs">>
+
 export interface Setting {
   /** By default `classification`. */
   readonly plugin?: AnyPlugin
@@ -63,7 +67,7 @@ export interface Setting {
   readonly checkpoint: CheckpointTaken
   readonly scratch: string
   readonly wanted?: boolean
-  readonly observers?: readonly Omit<Observer, "scratch">[]
+  readonly observers?: readonly Watcher[]
   /** Called with the steps done at each report of progress. */
   readonly report?: (done: number) => Effect.Effect<void>
 }
@@ -91,14 +95,23 @@ export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> 
       wanted = true,
       observers = [],
     } = setting
-    const { watch, observations } = watching(
+    const { watch, make, observations } = watching(
       wanted,
-      observers.map((observer) => ({ ...observer, scratch: join(scratch, observer.key) })),
+      observers.map((observer) => ({ inputs: {}, ...observer, scratch: join(scratch, observer.key) })),
     )
     const options = completed(plugin, { lr: 1e-3, seed: 1, batchSize: 4, ...setting.options })
     const start = plugin.run as unknown as (context: object) => Effect.Effect<RunGiven, PluginError, Progress>
-    const context = { options, inputs: { data, checkpoint }, scratch: join(scratch, "unit"), watch }
-    const run = yield* start(context).pipe(
+    // The engine reads the inputs anew if the run is made again.
+    const body = Effect.suspend(() =>
+      start({
+        options,
+        inputs: { data: structuredClone(data), checkpoint },
+        scratch: join(scratch, "unit"),
+        watch,
+      }),
+    )
+    const run = yield* body.pipe(
+      (body) => make(body, remove(join(scratch, "unit"))),
       Effect.provideService(Progress, { report: (done) => setting.report?.(done) ?? Effect.void }),
     )
     const results = yield* observations(undefined)
@@ -113,7 +126,7 @@ export const observer = (
   key: string,
   steps: readonly number[],
   observe: (view: ClassifierView) => Row,
-): Omit<Observer, "scratch"> => ({
+): Watcher => ({
   key,
   gives: anyObservations,
   options: {},

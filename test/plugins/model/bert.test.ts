@@ -10,7 +10,13 @@ import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entr
 import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
 import { type Dropout, stream } from "../../../core/tensor/stream.ts"
 import { backwardThroughTap } from "../../../core/tensor/tap.ts"
-import { type BertModel, dropoutSite, encode, type ModelDropout } from "../../../plugins/model/bert.ts"
+import {
+  type BertModel,
+  dropoutSite,
+  encode,
+  type ModelDropout,
+  type TrainableModel,
+} from "../../../plugins/model/bert.ts"
 import { configOf } from "../../../plugins/model/config.ts"
 import { classify, clsIndices, pool, predictTokens } from "../../../plugins/model/output-heads.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
@@ -18,7 +24,7 @@ import { onCpu, tinyConfig, tinyModel } from "./tiny-model.ts"
 
 beforeAll(onCpu)
 
-let model: BertModel
+let model: TrainableModel
 let before: number
 beforeEach(() => {
   before = tf.memory().numTensors

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { HostTensor } from "../../../core/tensor/parameters.ts"
 import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import { stream } from "../../../core/tensor/stream.ts"
-import type { BertModel } from "../../../plugins/model/bert.ts"
+import type { TrainableModel } from "../../../plugins/model/bert.ts"
 import { type Architecture, configJson } from "../../../plugins/model/config.ts"
 import { loadModel, type ModelWanted, saveModel } from "../../../plugins/model/hugging-face.ts"
 import { initialise } from "../../../plugins/model/initialise.ts"
@@ -15,7 +15,7 @@ import { onCpu, tinyConfig, tinyModel, withFolder } from "./tiny-model.ts"
 
 beforeAll(onCpu)
 
-let model: BertModel
+let model: TrainableModel
 let before: number
 beforeEach(() => {
   before = tf.memory().numTensors

@@ -7,7 +7,7 @@ import { startBackend } from "../../../core/tensor/backend.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
-import type { BertModel } from "../../../plugins/model/bert.ts"
+import type { TrainableModel } from "../../../plugins/model/bert.ts"
 import type { BertConfig } from "../../../plugins/model/config.ts"
 import { type OutputHead, outputHeads, parametersOf } from "../../../plugins/model/parameters.ts"
 
@@ -35,7 +35,7 @@ export const tinyModel = (
   config: BertConfig = tinyConfig,
   wanted: readonly OutputHead[] = outputHeads,
   seed = 7,
-): BertModel => {
+): TrainableModel => {
   const parameters = new Parameters()
   for (const [site, { name, shape, role }] of parametersOf(config, wanted).entries()) {
     const size = tf.util.sizeFromShape([...shape])

@@ -6,12 +6,13 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { Cost } from "../../../core/api/cost.ts"
-import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import { Checkpoint, type CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { selectSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
+import { saveModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
 import { blockGrams } from "../../../plugins/probe/fisher/block-grams.ts"
 import { gramsByDefinition } from "../../../plugins/probe/fisher/definition.ts"
@@ -26,6 +27,7 @@ import {
   type Setting,
   writeCheckpoint,
 } from "../finetune/running.ts"
+import { tinyModel } from "../model/tiny-model.ts"
 
 const root = mkdtempSync(join(tmpdir(), "fisher-"))
 let checkpoint: CheckpointTaken
@@ -175,15 +177,19 @@ describe("the probe fails alone, with a reason,", () => {
   })
 
   test("if gradients are not finite", async () => {
-    const broken = observer("breaker", [1], (view) => {
-      view.parameters.set("bert.encoder.layer.1.output.LayerNorm.weight", tf.fill([8], Number.NaN))
-      return { step: 1 }
+    const model = tinyModel()
+    model.parameters.set("bert.encoder.layer.1.output.LayerNorm.weight", tf.fill([8], 3e38))
+    const folder = join(root, "overflowing")
+    await Effect.runPromise(saveModel(folder, model, "BertModel"))
+    model.parameters.dispose()
+    const { rows } = await ended({
+      checkpoint: await Effect.runPromise(Checkpoint.read(folder)),
+      wanted: false,
+      observers: [watching({ steps: { at: [0] }, blocks: ["layers", "pooler"] })],
     })
-    const observe = watching({ steps: { at: [1] }, blocks: ["layers", "pooler"] })
-    const { rows } = await ended({ wanted: false, observers: [broken, observe] })
     expect(rows.get("fisher")).toMatchObject({
       outcome: "diverged",
-      message: "step 1: the gradients of layer.0, layer.1, pooler, encoder are not finite",
+      message: "step 0: the gradients of layer.0, layer.1, pooler, encoder are not finite",
     })
   })
 })

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
-import { type BertModel, encode } from "../../../../plugins/model/bert.ts"
+import { type BertModel, encode, type TrainableModel } from "../../../../plugins/model/bert.ts"
 import { classify, clsIndices } from "../../../../plugins/model/output-heads.ts"
 import { blocksOf, parametersOf } from "../../../../plugins/model/parameters.ts"
 import { backwardInPieces, type Labelled } from "../../../../plugins/probe/fisher/backward.ts"
@@ -49,7 +49,7 @@ const trace = (gram: Float64Array): number => {
 }
 
 onEveryDefinition("per-sample Gram matrices", () => {
-  let model: BertModel
+  let model: TrainableModel
   let before: number
   beforeEach(() => {
     before = tf.memory().numTensors

@@ -4,7 +4,7 @@ import { packSequences, selectSequences } from "../../../../../core/artifacts/se
 import { infoNCE } from "../../../../../core/tensor/ops/info-nce.ts"
 import { Parameters } from "../../../../../core/tensor/parameters.ts"
 import { stream } from "../../../../../core/tensor/stream.ts"
-import { type BertModel, encode } from "../../../../../plugins/model/bert.ts"
+import { encode, type TrainableModel } from "../../../../../plugins/model/bert.ts"
 import { configOf } from "../../../../../plugins/model/config.ts"
 import { initialise } from "../../../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../../../plugins/model/parameters.ts"
@@ -16,7 +16,7 @@ const chosen = Int32Array.from([3, 0, 2])
 const dropout = { rate: 0.2, stream: stream(9, "dropout"), iteration: 4 }
 const temperature = 0.05
 
-let model: BertModel
+let model: TrainableModel
 beforeAll(async () => {
   await onWasm()
   const size = { layers: 2, hidden: 16, heads: 2, intermediate: 32, positions: 8, initializerRange: 0.3 }
