@@ -41,7 +41,7 @@ export const docCommentsOf = async (
     ?.properties.find((member) => member.type === "Property" && nameOf(member) === property)
   const comments = new Map<string, string>()
   if (source !== undefined && declared?.type === "Property")
-    await collect(source, declared.value, comments, 1)
+    await collect(source, declared.value, comments, 2)
   return comments
 }
 

@@ -123,6 +123,15 @@ export { gatherRows, rows } from "../tensor/ops/rows.ts"
 export { softmaxCrossEntropy } from "../tensor/ops/softmax-cross-entropy.ts"
 export { sumRowsKernel } from "../tensor/ops/sum-rows.ts"
 export { transposeKernel } from "../tensor/ops/transpose.ts"
+export type {
+  Optimiser,
+  OptimiserFunctions,
+  OptimiserStep,
+} from "../tensor/optimiser.ts"
+export { adafactor } from "../tensor/optimisers/adafactor.ts"
+export { adamw } from "../tensor/optimisers/adamw.ts"
+export { lion } from "../tensor/optimisers/lion.ts"
+export { sgd } from "../tensor/optimisers/sgd.ts"
 export {
   disposeGradients,
   type Gradients,
@@ -130,13 +139,20 @@ export {
   Parameters,
   valueAndGradients,
 } from "../tensor/parameters.ts"
+export type { Parametrisation, ParametrisationFunctions } from "../tensor/parametrisation.ts"
+export { mixout } from "../tensor/parametrisations/mixout.ts"
+export type { Regulariser, RegulariserFunctions } from "../tensor/regulariser.ts"
+export { l2SP } from "../tensor/regularisers/l2-sp.ts"
 export {
   openSafetensors,
   type SafetensorsFile,
   type TensorSource,
   writeSafetensors,
 } from "../tensor/safetensors.ts"
-export { linearSchedule, stepsIn } from "../tensor/schedule.ts"
+export { learningRates, type Schedule, type ScheduleFunctions, stepsIn } from "../tensor/schedule.ts"
+export { constant as constantSchedule } from "../tensor/schedules/constant.ts"
+export { cosine as cosineSchedule } from "../tensor/schedules/cosine.ts"
+export { linear as linearSchedule } from "../tensor/schedules/linear.ts"
 export {
   type Draw,
   type Dropout,
@@ -151,7 +167,6 @@ export { type Backward, backwardThroughTap, type Receive, type Tap, type Tapped 
 export {
   type Metrics,
   metricsBefore,
-  type Optimiser,
   type Training,
   train,
   type UpdateMetrics,

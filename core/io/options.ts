@@ -94,6 +94,12 @@ const listInWords = (element: TypeNode, nonEmpty: boolean): string => {
 /** Longer lists are truncated. */
 const longestList = 8
 
+/** Whether a value is a component (`core/api/component.ts`), which a pipeline file makes by a call. */
+const isCall = (
+  value: unknown,
+): value is { readonly name: string; readonly options: Readonly<Record<string, unknown>> } =>
+  typeof value === "object" && value !== null && "kind" in value && value.kind === "component"
+
 /** A value as one types it after `--set name=`; a long list is truncated. */
 export const settingText = (value: unknown): string => {
   if (typeof value === "number") return shortNumber(value)
@@ -103,6 +109,10 @@ export const settingText = (value: unknown): string => {
     if (range) return `${value[0]}..${value.at(-1)}`
     const shown = value.slice(0, longestList).map(settingText)
     return [...shown, ...(value.length > longestList ? ["…"] : [])].join(",")
+  }
+  if (isCall(value)) {
+    const given = Object.entries(value.options).map(([name, option]) => `${name}: ${settingText(option)}`)
+    return `${value.name}(${given.length === 0 ? "{}" : `{ ${given.join(", ")} }`})`
   }
   if (typeof value === "object" && value !== null) return JSON.stringify(value)
   return value === "" ? "''" : String(value)

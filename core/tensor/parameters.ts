@@ -86,6 +86,16 @@ export class Parameters implements ReadonlyParameters {
     return Parameters.fromHost(this.toHost())
   }
 
+  /**
+   * A set in which some tensors are replaced. It owns none: it is not disposed of, and is valid as long as the tensors
+   * of this set and the others are.
+   */
+  replacing(others: ReadonlyMap<string, tf.Tensor>): Parameters {
+    const borrowing = new Parameters()
+    for (const [name, tensor] of this.#tensors) borrowing.#tensors.set(name, others.get(name) ?? tensor)
+    return borrowing
+  }
+
   /** The same parameters without `set` and `dispose`. */
   get readonly(): ReadonlyParameters {
     const { names, size } = this
@@ -97,13 +107,6 @@ export class Parameters implements ReadonlyParameters {
       toHost: () => this.toHost(),
       clone: () => this.clone(),
     })
-  }
-
-  /** Zeros with the same names and shapes, for the state of an optimiser. */
-  zeros(): Parameters {
-    const zeros = new Parameters()
-    for (const [name, tensor] of this.#tensors) zeros.set(name, tf.zeros(tensor.shape))
-    return zeros
   }
 
   dispose(): void {

@@ -1,18 +1,41 @@
+import { type Component, componentOf } from "../api/component.ts"
+
+/** How the learning rate changes once warm-up is over. */
+export interface ScheduleFunctions {
+  /**
+   * What the peak is multiplied by.
+   *
+   * @param update its index among the updates after warm-up, from 0
+   * @param updates the number of updates after warm-up, > `update`
+   */
+  readonly factor: (update: number, updates: number) => number
+}
+
+/** See {@link ScheduleFunctions}; `component` makes one, in a file of its own. */
+export type Schedule = Component<"schedule"> & ScheduleFunctions
+
+/** The option of a plugin that takes a schedule. */
+export const scheduleOption = componentOf<Schedule>("schedule")
+
 /**
- * The learning rates of the updates s = 0 … S − 1: the peak times linear warm-up over w updates and then linear decay
- * (Devlin et al. 2019; `get_linear_schedule_with_warmup` of Hugging Face transformers). The factor is s / w for s < w,
- * else (S − s) / (S − w). With a warm-up the first update therefore has learning rate 0; without one it has the peak.
+ * The learning rates of the updates s = 0 … S − 1: the peak times linear warm-up over w updates and then the schedule's
+ * factor. During warm-up the factor is s / w, so with a warm-up the first update has learning rate 0.
  *
  * @returns [steps]
  * @throws RangeError unless 0 ≤ warm-up ≤ steps, both integers
  */
-export const linearSchedule = (peak: number, steps: number, warmupSteps: number): Float64Array => {
+export const learningRates = (
+  { factor }: ScheduleFunctions,
+  peak: number,
+  steps: number,
+  warmupSteps: number,
+): Float64Array => {
   if (!Number.isInteger(steps) || !Number.isInteger(warmupSteps) || warmupSteps < 0 || warmupSteps > steps) {
     throw new RangeError(`a warm-up of ${warmupSteps} steps does not fit into ${steps} steps`)
   }
   return Float64Array.from(
     { length: steps },
-    (_, s) => peak * (s < warmupSteps ? s / warmupSteps : (steps - s) / (steps - warmupSteps)),
+    (_, s) => peak * (s < warmupSteps ? s / warmupSteps : factor(s - warmupSteps, steps - warmupSteps)),
   )
 }
 

@@ -11,15 +11,19 @@ import { ArrayFile, readArray, writeArray } from "../artifacts/arrays.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, type FileError, readJson, remove, writeFolder, writeJson } from "../io/files.ts"
 import { sourceOf } from "./borrow.ts"
-import type { AdamWState } from "./ops/adamw.ts"
+import type { OptimiserState } from "./optimiser.ts"
 import type { Parameters } from "./parameters.ts"
 import { openSafetensors, writeSafetensors } from "./safetensors.ts"
 
 /** What changes during training. */
 export interface TrainingState {
   readonly parameters: Parameters
-  readonly optimiser: AdamWState
-  /** [all steps of training], filled up to `optimiser.step` */
+  /** The names of the parameters that are trained: the others are not part of the state. */
+  readonly trained: readonly string[]
+  readonly optimiser: OptimiserState
+  /** The number of updates done. */
+  readonly step: number
+  /** [all steps of training], filled up to `step` */
   readonly loss: Float64Array
   readonly gradientNorm: Float64Array
 }
@@ -34,10 +38,12 @@ const StateFile = type({
 const tensorsFile = "tensors.safetensors"
 
 /** The tensors of a state with their names in the file. */
-const tensorsOf = ({ parameters, optimiser }: TrainingState) =>
-  Object.entries({ parameters, m: optimiser.m, v: optimiser.v }).flatMap(([part, set]) =>
-    set.names.map((name) => ({ key: `${part}/${name}`, set, name })),
-  )
+const tensorsOf = ({ parameters, trained, optimiser }: TrainingState) => [
+  ...trained.map((name) => ({ key: `parameters/${name}`, set: parameters, name })),
+  ...[...optimiser].flatMap(([kept, set]) =>
+    set.names.map((name) => ({ key: `optimiser.${kept}/${name}`, set, name })),
+  ),
+]
 
 /** The names of the saved states in `scratch`, newest first; there are two only if a save was cut off. */
 const savedIn = (scratch: string): Effect.Effect<readonly string[], FileError> =>
@@ -57,7 +63,7 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
   scratch: string,
   state: TrainingState,
 ): Effect.fn.Return<void, FileError> {
-  const { step } = state.optimiser
+  const { step } = state
   const name = `training-${step}`
   yield* writeFolder(
     join(scratch, name),
@@ -90,7 +96,7 @@ const openState = Effect.fnUntraced(function* (folder: string, state: TrainingSt
     const names = misfits.map(({ key }) => key).join(", ")
     return yield* new InvalidInput({
       what: tensors.path,
-      problems: [`it is the state of another model (${names})`],
+      problems: [`it is the state of another model or optimiser (${names})`],
     })
   }
   if (lengths.some((length) => length !== state.loss.length) || file.step > until) {
@@ -119,19 +125,19 @@ const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, 
  * of another model or length) is removed with a warning, and training starts over, with the same bits.
  *
  * @param until the last step from which to resume
- * @returns the optimiser's state to resume from
+ * @returns the step to resume from
  * @throws FileError or InvalidInput if the disk fails, or the file changes, while tensors are read
  */
 export const loadTraining = Effect.fn("loadTraining")(function* (
   scratch: string,
   state: TrainingState,
   until: number,
-): Effect.fn.Return<AdamWState, FileError | InvalidInput> {
+): Effect.fn.Return<number, FileError | InvalidInput> {
   for (const name of yield* savedIn(scratch)) {
     const folder = join(scratch, name)
     const step = yield* Effect.scoped(fill(folder, state, until))
-    if (step !== undefined) return { ...state.optimiser, step }
+    if (step !== undefined) return step
     yield* remove(folder)
   }
-  return state.optimiser
+  return state.step
 })

@@ -2,8 +2,9 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { bench } from "../../core/api/bench.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
-import { stream } from "../../core/tensor/stream.ts"
-import { lossOf } from "../finetune/classification/classifier.ts"
+import { adamw } from "../../core/tensor/optimisers/adamw.ts"
+import { crossEntropy } from "../finetune/classification.ts"
+import { lossOf } from "../finetune/shared/classifier.ts"
 import { freshModel } from "./shared/model.ts"
 import { fields, flagTexts } from "./shared/options.ts"
 import { pairs } from "./shared/sequences.ts"
@@ -35,7 +36,7 @@ export const finetune = bench({
     const { sequences, data } = material
     const split = { sequences, labels: Float64Array.from(material.labels) }
     const model = yield* freshModel(size, material.vocabularySize, ["pooler", "classifier"])
-    const dropout = { rate: model.config.hiddenDropout, stream: stream(0, "dropout") }
+    const rate = model.config.hiddenDropout
     const indicesOf = (update: number) => Int32Array.from({ length: batch }, (_, n) => update * batch + n)
     return yield* trainingJob(
       {
@@ -45,8 +46,8 @@ export const finetune = bench({
           selectSequences(sequences, indicesOf(update)),
         ),
         predictions: 0,
-        optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
-        loss: (update) => lossOf(model, split, indicesOf(update), { ...dropout, iteration: update }),
+        optimiser: adamw({ biasCorrection: false }),
+        loss: (update) => lossOf(model, crossEntropy, split, indicesOf(update), { rate, seed: 0, update }),
       },
       { model: size, facts: { batch, data } },
     )

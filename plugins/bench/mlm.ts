@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { bench } from "../../core/api/bench.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { adamw } from "../../core/tensor/optimisers/adamw.ts"
 import { stream } from "../../core/tensor/stream.ts"
 import { maskedLoss } from "../pretrain/mlm/masked-loss.ts"
 import { masker } from "../pretrain/mlm/masking.ts"
@@ -37,7 +38,7 @@ export const mlm = bench({
         outputHeads: ["pooler", "maskedLanguageModel"],
         batches: masked.map(({ sequences }) => sequences),
         predictions,
-        optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01, biasCorrection: true },
+        optimiser: adamw({ weightDecay: 0.01 }),
         loss: (update) => maskedLoss(model, masked[update]!, { ...dropout, iteration: update }),
       },
       { model: size, facts: { batch, data, predictions: Math.round(predictions) } },

@@ -1,8 +1,10 @@
 import { Effect } from "effect"
 import { bench } from "../../core/api/bench.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { infoNCE } from "../../core/tensor/ops/info-nce.ts"
+import { adamw } from "../../core/tensor/optimisers/adamw.ts"
 import { stream } from "../../core/tensor/stream.ts"
-import { contrastiveLoss } from "../pretrain/simcse/contrastive.ts"
+import { twoViews } from "../pretrain/shared/contrastive/views.ts"
 import { freshModel } from "./shared/model.ts"
 import { onSentences } from "./shared/options.ts"
 import { sentences } from "./shared/sequences.ts"
@@ -33,9 +35,14 @@ export const simcse = bench({
           selectSequences(sequences, [...indicesOf(update), ...indicesOf(update)]),
         ),
         predictions: 0,
-        optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, biasCorrection: true },
-        loss: (update) =>
-          contrastiveLoss(model, sequences, indicesOf(update), { ...dropout, iteration: update }, 0.05),
+        optimiser: adamw({ epsilon: 1e-8 }),
+        loss: (update) => {
+          const [first, second] = twoViews(model, sequences, indicesOf(update), {
+            ...dropout,
+            iteration: update,
+          })
+          return infoNCE(first, second, 0.05)
+        },
       },
       { model: size, facts: { batch, data } },
     )

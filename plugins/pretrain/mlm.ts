@@ -1,7 +1,7 @@
 /**
  * Masked-language-model training of BERT (Devlin et al. 2019) without next-sentence prediction, from scratch or from
- * a checkpoint. The learning rate rises linearly over the warm-up and then falls linearly to 0; the defaults are the
- * paper's. AdamW has bias correction; weight decay applies to all parameters, biases and LayerNorms included.
+ * a checkpoint. The defaults are the paper's, but weight decay applies to all parameters, biases and LayerNorms
+ * included.
  */
 import { join } from "node:path"
 import { type } from "arktype"
@@ -15,8 +15,11 @@ import { decode } from "../../core/io/decode.ts"
 import { writeFolder } from "../../core/io/files.ts"
 import { link, linkFolder, transferExisting } from "../../core/io/link.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../core/tensor/epochs.ts"
+import { optimiserOption } from "../../core/tensor/optimiser.ts"
+import { adamw } from "../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
-import { linearSchedule } from "../../core/tensor/schedule.ts"
+import { learningRates, scheduleOption } from "../../core/tensor/schedule.ts"
+import { linear } from "../../core/tensor/schedules/linear.ts"
 import { type Stream, stream } from "../../core/tensor/stream.ts"
 import { train } from "../../core/tensor/training.ts"
 import type { TrainableModel } from "../model/bert.ts"
@@ -47,10 +50,12 @@ const Options = type({
   batchSize: "1 <= number.integer <= 65536 = 256",
   /** The peak learning rate. */
   lr: "0 < number < 1 = 0.0001",
-  /** Fraction of the updates over which the learning rate rises. */
+  /** Fraction of the updates over which the learning rate rises linearly; then the schedule begins. */
   warmupRatio: "0 <= number <= 1 = 0.01",
-  /** Decoupled weight decay of all parameters, biases and LayerNorms included. */
-  weightDecay: "0 <= number < 1 = 0.01",
+  /** How the learning rate changes after warm-up: `linear`, `cosine`, `constant` of `core/tensor/schedules`. */
+  schedule: scheduleOption.default(() => linear({})),
+  /** One of `core/tensor/optimisers`, or one of your own. */
+  optimiser: optimiserOption.default(() => adamw({ weightDecay: 0.01 })),
   /** Gradients whose norm exceeds this are scaled down to it. */
   clip: "number > 0 = 1",
   /** The dropout rate of hidden states and of attention probabilities. */
@@ -113,14 +118,13 @@ const run = Effect.fn("mlm")(function* ({
   const training = Effect.fnUntraced(function* (model: TrainableModel) {
     const metrics = yield* train({
       parameters: model.parameters,
-      learningRates: linearSchedule(options.lr, steps, Math.round(options.warmupRatio * steps)),
-      optimiser: {
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-6,
-        weightDecay: options.weightDecay,
-        biasCorrection: true,
-      },
+      learningRates: learningRates(
+        options.schedule,
+        options.lr,
+        steps,
+        Math.round(options.warmupRatio * steps),
+      ),
+      optimiser: options.optimiser,
       clip: options.clip,
       loss: (update) => {
         const sentences = batchOf(update).map((index) => usable[index]!)

@@ -1,59 +1,30 @@
+import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
-import { Effect } from "effect"
-import { cost } from "../../core/api/cost.ts"
-import { plugin, type RunContext } from "../../core/api/plugin.ts"
-import { baselineOf, Examples } from "../../core/artifacts/examples.ts"
-import { Run } from "../../core/artifacts/run.ts"
+import { fineTuning } from "../finetune/shared/fine-tuning.ts"
+import { fineTuningOptions } from "../finetune/shared/options.ts"
 
-const Options = type({
-  "+": "reject",
-  /** Determines everything that is drawn at random. */
-  seed: "0 <= number.integer <= 4294967295 = 0",
-})
-
-const takes = { data: Examples }
-
-/** The baseline: a run without updates, which always predicts the train split's most frequent class or mean score. */
-export const templateFinetune = plugin({
+/**
+ * Fine-tunes a classifier by cross-entropy with smoothed labels (Szegedy et al. 2016, section 7): of C classes the
+ * labelled one counts 1 − ε + ε / C, and each other one ε / C.
+ */
+export const templateFinetune = fineTuning({
   name: "template-finetune",
-  stage: "finetune",
-  version: 1,
   module: import.meta.url,
-  summary: "Predicts the most frequent class, or the mean score, for every example",
-  options: Options,
-  takes,
-  gives: Run,
-  usesBackend: false,
-  estimate: (_options, { data }) => ({
-    artifact: {
-      steps: 0,
-      warmupSteps: 0,
-      batchSize: 0,
-      tokensPerExample: data.tokensPerExample,
-      parameters: 0,
-      layers: 0,
-      hidden: 0,
-      intermediate: 0,
-      heads: 0,
-    },
-    cost: cost({ flops: data.train, disk: 16 * data.dev }),
+  summary: "Fine-tunes a classifier by cross-entropy with smoothed labels",
+  options: type({
+    "+": "reject",
+    ...fineTuningOptions,
+    /** ε; without smoothing it is the plugin classification. */
+    smoothing: "0 <= number < 1 = 0.1",
   }),
-  run: Effect.fn("template-finetune")(function* ({
-    options: { seed },
-    inputs: { data },
-  }: RunContext<typeof Options.infer, typeof takes, unknown>) {
-    const baseline = baselineOf(data)
-    return {
-      seed,
-      steps: 0,
-      warmupSteps: 0,
-      loss: new Float64Array(),
-      learningRate: new Float64Array(),
-      gradientNorm: new Float64Array(),
-      predictions: data.dev.labels.map(() => baseline),
-      labels: data.dev.labels,
-      metrics: data.metrics,
-      baseline,
-    }
+  objective: ({ smoothing }) => ({
+    labels: "classes",
+    loss: ({ labels_N, forward }) => {
+      const { logits_NC } = forward()
+      const log_NC = tf.logSoftmax(logits_NC)
+      const labelled_NC = tf.oneHot(tf.tensor1d(labels_N, "int32"), logits_NC.shape[1])
+      const labelled: tf.Scalar = tf.mean(tf.sum(tf.mul(log_NC, labelled_NC), 1))
+      return tf.neg(tf.add(tf.mul(labelled, 1 - smoothing), tf.mul(tf.mean(log_NC), smoothing)))
+    },
   }),
 })

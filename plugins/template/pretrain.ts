@@ -1,69 +1,35 @@
-import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
-import { Effect } from "effect"
-import { cost } from "../../core/api/cost.ts"
-import { plugin, type RunContext } from "../../core/api/plugin.ts"
-import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
-import { copy, transferExisting } from "../../core/io/link.ts"
-import { openSafetensors, type TensorSource, writeSafetensors } from "../../core/tensor/safetensors.ts"
-import { normal, stream } from "../../core/tensor/stream.ts"
-import { layerWeights } from "../model/cost.ts"
-import { tokenizerFiles } from "../model/tokenizer.ts"
+import { contrastiveOptions } from "../pretrain/shared/contrastive/options.ts"
+import { contrastiveTraining } from "../pretrain/shared/contrastive-training.ts"
 
-const Options = type({
-  "+": "reject",
-  /** λ: the factor of every parameter. */
-  shrink: "0 <= number <= 1",
-  /** σ: the standard deviation of the noise added to every parameter. */
-  perturb: "0 <= number <= 1",
-  /** Determines the noise. */
-  seed: "0 <= number.integer <= 4294967295 = 0",
-})
-
-const takes = { checkpoint: Checkpoint }
+/** Rows of length 1. */
+const normalise = (x_NH: tf.Tensor2D): tf.Tensor2D =>
+  tf.div(x_NH, tf.sqrt(tf.add(tf.sum(tf.square(x_NH), 1, true), 1e-12)))
 
 /**
- * Shrink and perturb: θ ← λθ + N(0, σ²) for every parameter (Ash and Adams 2020, equation 1). It trains nothing: it is a
- * control that changes a checkpoint without teaching it anything.
+ * Alignment and uniformity (Wang and Isola 2020, section 4): two views x, y of a sentence, of length 1, are drawn
+ * together, ‖x − y‖², and different sentences are spread over the sphere, log mean exp(−2 ‖xᵢ − xⱼ‖²) over i ≠ j.
  */
-export const templatePretrain = plugin({
+export const templatePretrain = contrastiveTraining({
   name: "template-pretrain",
-  stage: "pretrain",
-  version: 1,
   module: import.meta.url,
-  summary: "Shrinks the parameters of a checkpoint and adds noise to them",
-  options: Options,
-  takes,
-  gives: Checkpoint,
-  usesBackend: false,
-  estimate: (_options, { checkpoint }) => {
-    const { layers, hidden, vocabularySize, positions } = checkpoint
-    const parameters = (vocabularySize + positions) * hidden + layers * layerWeights(checkpoint)
-    const bytes = Float32Array.BYTES_PER_ELEMENT * parameters
-    return { artifact: checkpoint, cost: cost({ flops: 2 * parameters, memory: bytes, disk: bytes }) }
+  summary: "Further training for alignment and uniformity of sentence embeddings",
+  options: type({
+    "+": "reject",
+    ...contrastiveOptions,
+    /** What uniformity counts beside alignment. */
+    uniformity: "number >= 0 = 1",
+  }),
+  loss: ({ first_NH, second_NH }, { uniformity }) => {
+    const views = [normalise(first_NH), normalise(second_NH)] as const
+    const alignment: tf.Scalar = tf.mean(tf.sum(tf.squaredDifference(...views), 1))
+    const [spread, otherSpread] = views.map((x_NH): tf.Scalar => {
+      const count = x_NH.shape[0]
+      // ‖xᵢ − xⱼ‖² = 2 − 2 xᵢ · xⱼ; each of the N terms i = j is exp(0).
+      const kernel_NN = tf.exp(tf.sub(tf.mul(tf.matMul(x_NH, x_NH, false, true), 4), 4))
+      return tf.log(tf.div(tf.sub(tf.sum(kernel_NN), count), count * (count - 1)))
+    })
+    return tf.add(alignment, tf.mul(tf.add(spread!, otherSpread!), uniformity / 2))
   },
-  run: Effect.fn("template-pretrain")(function* ({
-    options: { shrink, perturb, seed },
-    inputs: { checkpoint },
-  }: RunContext<typeof Options.infer, typeof takes, unknown>) {
-    const weights = yield* openSafetensors(join(checkpoint.folder, "model.safetensors"))
-    const noise = stream(seed, "noise")
-    const tensors: TensorSource[] = []
-    for (const [name, { shape }] of weights.entries) {
-      const values = yield* weights.read(name)
-      // Each tensor draws from its own site, so its noise does not depend on the sizes of the other tensors.
-      const added = { stream: noise, site: tensors.length, iteration: 0 }
-      const moved = () => {
-        const drawn = normal(added, values.length, perturb)
-        return values.map((value, i) => shrink * value + drawn[i]!)
-      }
-      tensors.push({ name, shape, values: moved })
-    }
-    return {
-      write: Effect.fnUntraced(function* (folder: string) {
-        yield* writeSafetensors(join(folder, "model.safetensors"), tensors)
-        yield* transferExisting(copy, checkpoint.folder, ["config.json", ...tokenizerFiles], folder)
-      }),
-    }
-  }, Effect.scoped),
 })

@@ -7,8 +7,10 @@ import { Effect } from "effect"
 import type { BenchJob } from "../../../core/api/bench.ts"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { attempt, remove } from "../../../core/io/files.ts"
-import { linearSchedule } from "../../../core/tensor/schedule.ts"
-import { type Optimiser, train } from "../../../core/tensor/training.ts"
+import type { Optimiser } from "../../../core/tensor/optimiser.ts"
+import { learningRates } from "../../../core/tensor/schedule.ts"
+import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { train } from "../../../core/tensor/training.ts"
 import type { TrainableModel } from "../../model/bert.ts"
 import { trainingFlops } from "../../model/cost.ts"
 import type { OutputHead } from "../../model/parameters.ts"
@@ -48,7 +50,7 @@ export const trainingJob = Effect.fnUntraced(function* (
       Effect.asVoid(
         train({
           parameters: model.parameters,
-          learningRates: linearSchedule(lr, steps, 0),
+          learningRates: learningRates(linear({}), lr, steps, 0),
           optimiser,
           clip: 1,
           loss,

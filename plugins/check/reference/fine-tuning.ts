@@ -9,9 +9,12 @@ import { Progress } from "../../../core/api/progress.ts"
 import { type ComparedNumber, type Quantity, quantity } from "../../../core/api/quantity.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { attempt, type FileError, readJson, remove } from "../../../core/io/files.ts"
-import { linearSchedule } from "../../../core/tensor/schedule.ts"
+import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
+import { learningRates } from "../../../core/tensor/schedule.ts"
+import { linear } from "../../../core/tensor/schedules/linear.ts"
 import { type Metrics, train } from "../../../core/tensor/training.ts"
-import { logitsOf, lossOf } from "../../finetune/classification/classifier.ts"
+import { crossEntropy } from "../../finetune/classification.ts"
+import { logitsOf, lossOf } from "../../finetune/shared/classifier.ts"
 import type { BertModel, TrainableModel } from "../../model/bert.ts"
 import { blocksOf, parametersOf } from "../../model/parameters.ts"
 import { writeSnapshot } from "../../probe/trajectory/snapshot.ts"
@@ -45,7 +48,7 @@ const ExpectedJson = type({
 type Expected = (typeof ExpectedJson.infer)["finetune"]
 
 /** The settings of the reference figures, which `expected.json` does not contain. */
-const optimiser = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false }
+const optimiser = adamw({ biasCorrection: false })
 const clip = 1
 
 const silent = { report: () => Effect.void }
@@ -78,10 +81,10 @@ export const compareFineTuning: (
   const { lr, steps, warmup: warmupSteps } = expected
   const metrics = yield* train({
     parameters: model.parameters,
-    learningRates: linearSchedule(lr, steps, warmupSteps),
+    learningRates: learningRates(linear({}), lr, steps, warmupSteps),
     optimiser,
     clip,
-    loss: () => lossOf(model, split, indices),
+    loss: () => lossOf(model, crossEntropy, split, indices),
     scratch: join(scratch, "training"),
     at: (step, last) =>
       step === steps

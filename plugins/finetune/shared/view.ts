@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs-core"
+import type * as tf from "@tensorflow/tfjs-core"
 import type { Guard, RunLength } from "../../../core/api/watch.ts"
 import type { Examples, Split } from "../../../core/artifacts/examples.ts"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
@@ -21,8 +21,8 @@ export interface Viewed {
   readonly seed: number
   /** [N, classes], without dropout; differentiable. */
   readonly logits: (batch: Sequences) => tf.Tensor2D
-  /** The objective's mean over N examples; differentiable. */
-  readonly objective: (logits_NC: tf.Tensor2D, labels: Split["labels"]) => tf.Scalar
+  /** The objective's mean over the examples, without dropout; differentiable. */
+  readonly lossOf: (examples: Split) => tf.Scalar
 }
 
 /** What probes see of a run at any step, and what they must leave as it is. */
@@ -33,14 +33,13 @@ export const viewOf = ({
   length,
   seed,
   logits,
-  objective,
+  lossOf,
 }: Viewed): {
   readonly guard: Guard
   /** @param last the metrics of the update that led to the step; undefined at step 0 */
   readonly at: (step: number, last: UpdateMetrics | undefined) => ClassifierView
 } => {
   const { config } = model
-  const lossOf = ({ sequences, labels }: Split) => tf.tidy(() => objective(logits(sequences), labels))
   const parameters = model.parameters.readonly
   return {
     guard: guardOf({

@@ -13,6 +13,8 @@ const parameterCount = (sizes: CheckpointEstimate, outputHeads: readonly OutputH
 export interface TrainingPlan {
   readonly model: CheckpointEstimate
   readonly outputHeads: readonly OutputHead[]
+  /** The shapes of further parameters, which are trained but not kept. */
+  readonly more?: readonly (readonly number[])[]
   readonly steps: number
   /** The workload of one update. */
   readonly update: Workload
@@ -24,23 +26,27 @@ export interface TrainingPlan {
   readonly kept: number
 }
 
-/** The cost of training with AdamW, which keeps each parameter, its two moments and its gradient. */
+/** The cost of training with an optimiser that keeps two tensors for each parameter, as AdamW does. */
 export const trainingCost = ({
   model,
   outputHeads,
+  more = [],
   steps,
   update,
   evaluation,
   corpusTokens,
   kept,
 }: TrainingPlan): Cost => {
+  const size = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1)
+  const own = Float32Array.BYTES_PER_ELEMENT * more.reduce((sum, shape) => sum + size(shape), 0)
   const weights = Float32Array.BYTES_PER_ELEMENT * parameterCount(model, outputHeads)
   const evaluating = evaluation === undefined ? 0 : forwardFlops(model, [], evaluation)
   return cost({
     flops: steps * trainingFlops(model, outputHeads, update) + evaluating,
-    memory: 4 * weights + activationBytes(model, update) + 4 * Int32Array.BYTES_PER_ELEMENT * corpusTokens,
+    memory:
+      4 * (weights + own) + activationBytes(model, update) + 4 * Int32Array.BYTES_PER_ELEMENT * corpusTokens,
     disk: weights,
     // Two saved states exist side by side while the newer one replaces the older one.
-    scratch: 2 * 3 * weights + kept * weights,
+    scratch: 2 * 3 * (weights + own) + kept * weights,
   })
 }

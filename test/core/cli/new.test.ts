@@ -63,7 +63,7 @@ test("the command reports what it wrote and how to use it", async () => {
   expect(stdout).toContain(`wrote ${plugin}\nwrote ${test}\n`)
   expect(stdout).toContain(`bun test ${test}\n`)
   expect(stdout).toContain(`import { shrinkPerturb } from "../${plugin}"\n`)
-  expect(stdout).toContain("shrinkPerturb({ checkpoint, perturb, shrink })\n")
+  expect(stdout).toContain("shrinkPerturb({ corpus, checkpoint })\n")
   const again = await command(["new", "pretrain", "shrink-perturb"], project)
   expect([again.code, again.stdout]).toEqual([2, ""])
   expect(again.stderr).toBe(`new pretrain shrink-perturb: the name is taken by ${plugin}\n`)

@@ -92,7 +92,7 @@ describe("bun run plugins", () => {
     expect(stdout).toContain(
       "\n    takes    data: examples, checkpoint: checkpoint\n    gives    run, which probes can watch\n",
     )
-    expect(stdout).toMatch(/\n {13}weightDecay +number .*; default 0\n/)
+    expect(stdout).toMatch(/\n {13}optimiser +optimiser; default adamw\(\{ biasCorrection: false,\n/)
   }, 20_000)
 
   test("NAME lists everything with this name and nothing else", async () => {

@@ -8,8 +8,10 @@ import { TestClock } from "effect/testing"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { Progress } from "../../../core/api/progress.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
+import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
-import { linearSchedule } from "../../../core/tensor/schedule.ts"
+import { learningRates } from "../../../core/tensor/schedule.ts"
+import { linear } from "../../../core/tensor/schedules/linear.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { type Training, train } from "../../../core/tensor/training.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
@@ -27,7 +29,7 @@ afterEach(async () => {
   await rm(scratch, { recursive: true, force: true })
 })
 
-const optimiser = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false }
+const optimiser = adamw({ biasCorrection: false })
 const steps = 12
 
 const freshParameters = () =>
@@ -61,7 +63,7 @@ const trainingOf = <E = never, R = never>(
   settings: Settings<E, R> = {},
 ): Training<E, R> => ({
   parameters,
-  learningRates: linearSchedule(0.05, steps, 3),
+  learningRates: learningRates(linear({}), 0.05, steps, 3),
   optimiser,
   clip: 1,
   loss: noisyLoss(parameters),
@@ -121,7 +123,7 @@ describe("updates", () => {
       for (const [i, value] of w.entries()) expect(found[i]).toBeCloseTo(value, 5)
     }
     for (const [s, norm] of norms.entries()) expect(metrics.gradientNorm[s]).toBeCloseTo(norm, 4)
-    expect(metrics.learningRate).toEqual(linearSchedule(0.05, steps, 3))
+    expect(metrics.learningRate).toEqual(learningRates(linear({}), 0.05, steps, 3))
   })
 
   // |Δθ| / lr = (1 − .9ᵗ) / √(1 − .999ᵗ): the amplification that makes fine-tuning unstable.
@@ -156,7 +158,7 @@ describe("updates", () => {
       train({
         ...trainingOf(parameters),
         learningRates: Float64Array.of(0.25),
-        optimiser: { ...optimiser, biasCorrection: true, epsilon: 1e-8 },
+        optimiser: adamw({ epsilon: 1e-8 }),
         loss: () => tf.mul(parameters.get<tf.Scalar>("w"), 3),
       }).pipe(silent),
     )

@@ -6,7 +6,8 @@ import { startBackend } from "../../../core/tensor/backend.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 
 await Effect.runPromise(startBackend(wasm))
-const { adamwInit, adamwStep } = await import("../../../core/tensor/ops/adamw.ts")
+const { adamw } = await import("../../../core/tensor/optimisers/adamw.ts")
+const { initialState, updateParameters } = await import("../../../core/tensor/optimiser.ts")
 const { dropout } = await import("../../../core/tensor/ops/dropout.ts")
 const { globalNorm } = await import("../../../core/tensor/ops/global-norm.ts")
 const { linearGelu } = await import("../../../core/tensor/ops/linear.ts")
@@ -28,14 +29,12 @@ const loss = () => {
   return softmaxCrossEntropy(logits, new Int32Array([0, 4, 2]))
 }
 const first = valueAndGradients(loss, parameters)
-adamwStep(parameters, first.gradients, adamwInit(parameters), {
-  learningRate: 0.1,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-6,
-  weightDecay: 0,
-  biasCorrection: false,
+const optimiser = adamw({ biasCorrection: false })
+const state = initialState(optimiser, parameters, parameters.names)
+updateParameters(optimiser, parameters, first.gradients, state, {
+  learningRate: () => 0.1,
   gradientScale: 1,
+  step: 1,
 })
 disposeGradients(first.gradients)
 const { value, gradients } = valueAndGradients(loss, parameters)

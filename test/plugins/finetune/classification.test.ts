@@ -14,10 +14,11 @@ import type { Row } from "../../../core/artifacts/observations.ts"
 import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
 import { packSequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
+import { linear } from "../../../core/tensor/schedules/linear.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
-import { logitsOf, lossOf, predict } from "../../../plugins/finetune/classification/classifier.ts"
-import { classification } from "../../../plugins/finetune/classification.ts"
+import { classification, crossEntropy } from "../../../plugins/finetune/classification.ts"
+import { logitsOf, lossOf, predict } from "../../../plugins/finetune/shared/classifier.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
 import { tinyConfig } from "../model/tiny-model.ts"
@@ -95,7 +96,7 @@ describe("a run", () => {
           const order = permutation(stream(1, "order"), 21, Math.floor(update / 6))
           const indices = order.subarray((update % 6) * 4, (update % 6) * 4 + 4)
           expect(indices).toHaveLength(update % 6 === 5 ? 1 : 4)
-          const loss = lossOf(view, data.train, indices)
+          const loss = lossOf(view, crossEntropy, data.train, indices)
           const value = loss.dataSync()[0]!
           loss.dispose()
           return value
@@ -349,9 +350,11 @@ describe("options", () => {
 
   test("default to those of the study", () => {
     expect(JSON.parse(check({}))).toEqual({
-      ...{ lr: 1e-5, seed: 1, batchSize: 16, epochs: 3, warmupRatio: 0.1, clip: 1, beta1: 0.9 },
-      ...{ beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false, dropout: 0.1 },
-      keepModel: false,
+      ...{ lr: 1e-5, seed: 1, batchSize: 16, epochs: 3, warmupRatio: 0.1, clip: 1, dropout: 0.1 },
+      ...{ frozen: [], layerwiseDecay: 1, keepModel: false, schedule: { linear: {} } },
+      optimiser: {
+        adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
+      },
     })
   })
 
@@ -367,8 +370,10 @@ describe("options", () => {
     [{ epochs: 0 }, "epochs must be positive"],
     [{ warmupRatio: 2 }, "warmupRatio must be at most 1 (was 2)"],
     [{ dropout: 1 }, "dropout must be less than 1"],
-    [{ beta2: 1 }, "beta2 must be less than 1"],
-    [{ epsilon: 0 }, "epsilon must be positive"],
+    [{ optimiser: "adamw" }, "optimiser must be an optimiser"],
+    [{ optimiser: linear({}) }, "optimiser must be an optimiser"],
+    [{ layerwiseDecay: 0 }, "layerwiseDecay must be positive"],
+    [{ frozen: -1 }, "frozen must be"],
     [{ learningRate: 1e-5 }, "learningRate must be removed"],
   ])("refuse %j", (options, message) => expect(check(options)).toContain(message))
 
@@ -395,7 +400,7 @@ test("a kept model is written with its tokenizer, and gives the run's prediction
   const outputHeads = { pooler: "read", classifier: "read" } as const
   const model = await Effect.runPromise(loadModel(taken.modelFolder!, { outputHeads }))
   expect(model.config.labels).toEqual(data.labelNames!)
-  const predictions = await Effect.runPromise(predict(model, data.dev.sequences, 18))
+  const predictions = await Effect.runPromise(predict(model, crossEntropy, data.dev.sequences, 18))
   expect([...predictions]).toEqual([...done.predictions])
   model.parameters.dispose()
 })
@@ -406,7 +411,14 @@ test("the estimate of BERT-large on RTE", () => {
     inputs: unknown,
   ) => { artifact: object; cost: Cost; replay: Replay }
   const { artifact, cost, replay } = estimate(classification.options({ lr: 1e-5, seed: 1 }), {
-    data: { train: 2490, dev: 277, tokensPerExample: 70, labels: 2, vocabularySize: 30522 },
+    data: {
+      train: 2490,
+      dev: 277,
+      tokensPerExample: 70,
+      labels: 2,
+      labelKind: "classes",
+      vocabularySize: 30522,
+    },
     checkpoint: {
       ...{ layers: 24, hidden: 1024, heads: 16, intermediate: 4096, vocabularySize: 30522 },
       positions: 512,

@@ -60,6 +60,8 @@ export const writeCheckpoint = async (
 export type Watcher = Omit<Observer, "scratch" | "inputs"> & Partial<Pick<Observer, "inputs">>
 
 export interface Setting {
+  /** By default `classification`. */
+  readonly plugin?: AnyPlugin
   readonly options?: Readonly<Record<string, unknown>>
   readonly data?: Examples
   readonly checkpoint: CheckpointTaken
@@ -85,15 +87,20 @@ export const completed = (plugin: AnyPlugin, options: Readonly<Record<string, un
 /** Fine-tunes with observers; `options` are completed by the plugin's defaults. */
 export const fineTuning = (setting: Setting): Effect.Effect<Ended, PluginError> =>
   Effect.gen(function* () {
-    const { data = examplesOf(21), checkpoint, scratch, wanted = true, observers = [] } = setting
+    const {
+      plugin = classification,
+      data = examplesOf(21),
+      checkpoint,
+      scratch,
+      wanted = true,
+      observers = [],
+    } = setting
     const { watch, make, observations } = watching(
       wanted,
       observers.map((observer) => ({ inputs: {}, ...observer, scratch: join(scratch, observer.key) })),
     )
-    const options = completed(classification, { lr: 1e-3, seed: 1, batchSize: 4, ...setting.options })
-    const start = classification.run as unknown as (
-      context: object,
-    ) => Effect.Effect<RunGiven, PluginError, Progress>
+    const options = completed(plugin, { lr: 1e-3, seed: 1, batchSize: 4, ...setting.options })
+    const start = plugin.run as unknown as (context: object) => Effect.Effect<RunGiven, PluginError, Progress>
     // The engine reads the inputs anew if the run is made again.
     const body = Effect.suspend(() =>
       start({

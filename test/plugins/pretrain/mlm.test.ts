@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Exit } from "effect"
 import type { Corpus } from "../../../core/artifacts/corpus.ts"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
+import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import { initialise } from "../../../plugins/model/initialise.ts"
@@ -83,7 +84,11 @@ describe("training from scratch", () => {
         vocab_size: 25,
         max_position_embeddings: 16,
       })
-      expect(trainingOf(checkpoint).options).toMatchObject({ dropout: 0.3, weightDecay: 0.01, clip: 1 })
+      expect(trainingOf(checkpoint).options).toMatchObject({
+        dropout: 0.3,
+        optimiser: { adamw: { weightDecay: 0.01 } },
+        clip: 1,
+      })
       expect(readFileSync(join(checkpoint.folder, "vocab.txt"), "utf8").split("\n").slice(0, -1)).toEqual([
         ...vocabulary.tokens,
       ])
@@ -193,7 +198,15 @@ describe("refused before training", () => {
 describe("the estimate", () => {
   test("gives the checkpoint's sizes, its bytes and the arithmetic", () =>
     withFolder(async (folder) => {
-      const options = { ...small, batchSize: 256, epochs: 2, weightDecay: 0, clip: 1, dropout: 0, seed: 1 }
+      const options = {
+        ...small,
+        batchSize: 256,
+        epochs: 2,
+        optimiser: adamw({}),
+        clip: 1,
+        dropout: 0,
+        seed: 1,
+      }
       const estimateOf = mlm.estimate as (options: object, inputs: object) => ReturnType<typeof mlm.estimate>
       const estimate = estimateOf(options, {
         corpus: { sentences: 1000, tokensPerSentence: 20, vocabularySize: 25 },

@@ -12,9 +12,9 @@ import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import { initialise } from "../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
-import { sentenceEmbeddings } from "../../../plugins/pretrain/simcse/contrastive.ts"
-import { bestOf } from "../../../plugins/pretrain/simcse/selection.ts"
-import { similarityScore } from "../../../plugins/pretrain/simcse/sentence-similarity.ts"
+import { bestOf } from "../../../plugins/pretrain/shared/contrastive/selection.ts"
+import { similarityScore } from "../../../plugins/pretrain/shared/contrastive/sentence-similarity.ts"
+import { sentenceEmbeddings } from "../../../plugins/pretrain/shared/contrastive/views.ts"
 import { simcse } from "../../../plugins/pretrain/simcse.ts"
 import {
   checkpointBy,

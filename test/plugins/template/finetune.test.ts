@@ -1,47 +1,62 @@
-import { expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Effect } from "effect"
-import type { PluginError } from "../../../core/api/plugin.ts"
-import { isFailure, type RunGiven, scoreOf } from "../../../core/artifacts/run.ts"
+import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import type { Row } from "../../../core/artifacts/observations.ts"
+import { startBackend } from "../../../core/tensor/backend.ts"
+import { permutation, stream } from "../../../core/tensor/stream.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
 import { templateFinetune } from "../../../plugins/template/finetune.ts"
-import { completed, examplesOf } from "../finetune/running.ts"
+import { examplesOf, fineTuning, observer, writeCheckpoint } from "../finetune/running.ts"
 
-type Start = (context: object) => Effect.Effect<RunGiven, PluginError>
-const start = templateFinetune.run as unknown as Start
+const root = mkdtempSync(join(tmpdir(), "template-finetune-"))
+let checkpoint: CheckpointTaken
+beforeAll(async () => {
+  await Effect.runPromise(startBackend(cpu))
+  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-test("predicts the train split's most frequent class for every dev example", async () => {
-  const data = examplesOf(0, 3)
-  const labelled = (labels: readonly number[], split = data.train) => ({
-    ...split,
-    labels: Float64Array.from(labels),
+const data = examplesOf(12)
+const trained = (name: string, options: object) => {
+  /** All logits of the train split at step 0. */
+  const logits = observer("logits", [0], (view) => {
+    const logits_NC = view.logits(view.train.sequences)
+    const values = Float64Array.from(logits_NC.dataSync())
+    logits_NC.dispose()
+    return { values }
   })
-  const inputs = {
-    data: { ...data, train: labelled([0, 1, 1, 0, 1]), dev: labelled([1, 0, 1], data.dev) },
-  }
-  const options = completed(templateFinetune, {})
-  const given = await Effect.runPromise(start({ options, inputs }))
-  expect([...given.predictions]).toEqual([1, 1, 1])
-  expect([...given.labels]).toEqual([1, 0, 1])
-  expect([given.steps, given.loss.length, given.seed]).toEqual([0, 0, 0])
-  const scores = scoreOf(given)
-  const correct = { numerator: 2, denominator: 3 }
-  expect(scores).toEqual([{ metric: "accuracy", value: correct, baseline: correct }])
-  expect(isFailure(scores)).toBe(true)
+  return Effect.runPromise(
+    fineTuning({
+      plugin: templateFinetune,
+      options: { dropout: 0, epochs: 1, ...options },
+      data,
+      checkpoint,
+      scratch: join(root, name),
+      observers: [logits],
+    }),
+  )
+}
+
+test.each([0, 0.1, 0.5])("the loss is the cross-entropy with labels smoothed by %p", async (smoothing) => {
+  const { run, rows } = await trained(`loss-${smoothing}`, { smoothing })
+  const values = (rows.get("logits") as readonly Row[])[0]!["values"] as Float64Array
+  const losses = [...permutation(stream(1, "order"), 12, 0).subarray(0, 4)].map((n) => {
+    const logits = [values[2 * n]!, values[2 * n + 1]!]
+    const total = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0))
+    return logits.reduce((sum, logit, label) => {
+      const target = smoothing / 2 + (label === data.train.labels[n] ? 1 - smoothing : 0)
+      return sum - target * (logit - total)
+    }, 0)
+  })
+  expect(run.loss[0]).toBeCloseTo(losses.reduce((a, b) => a + b, 0) / 4, 6)
 })
 
-test("takes the first of equally frequent classes", async () => {
-  const data = examplesOf(0, 2)
-  const inputs = { data: { ...data, train: { ...data.train, labels: Float64Array.of(1, 0) } } }
-  const options = completed(templateFinetune, { seed: 7 })
-  const given = await Effect.runPromise(start({ options, inputs }))
-  expect([given.baseline, given.seed]).toEqual([0, 7])
-})
-
-test("predicts the mean of scores", async () => {
-  const data = examplesOf(0, 2)
-  const scores = { ...data.train, labels: Float64Array.of(1, 4.5) }
-  const inputs = { data: { ...data, labelNames: null, metrics: ["pearson" as const], train: scores } }
-  const options = completed(templateFinetune, {})
-  const given = await Effect.runPromise(start({ options, inputs }))
-  expect([...given.predictions]).toEqual([2.75, 2.75])
-  expect(isFailure(scoreOf(given))).toBe(true)
+test("training lowers the loss, and the same seed gives the same bits", async () => {
+  const options = { lr: 5e-3, epochs: 8 }
+  const { run } = await trained("first", options)
+  expect(run.loss.at(-1)!).toBeLessThan(run.loss[0]! - 0.1)
+  expect((await trained("second", options)).run).toEqual(run)
 })

@@ -1,62 +1,69 @@
-import { beforeAll, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import { startBackend } from "../../../core/tensor/backend.ts"
+import { permutation, stream } from "../../../core/tensor/stream.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
+import { twoViews } from "../../../plugins/pretrain/shared/contrastive/views.ts"
 import { templatePretrain } from "../../../plugins/template/pretrain.ts"
 import { writeCheckpoint } from "../finetune/running.ts"
-import { onCpu } from "../model/tiny-model.ts"
-import { checkpointBy, refusal, withFolder } from "../pretrain/running.ts"
+import { checkpointBy, corpusOf, trainingOf } from "../pretrain/running.ts"
 
-beforeAll(onCpu)
+const root = mkdtempSync(join(tmpdir(), "template-pretrain-"))
+const corpus = corpusOf(40)
+let checkpoint: CheckpointTaken
+beforeAll(async () => {
+  await Effect.runPromise(startBackend(cpu))
+  checkpoint = await writeCheckpoint(join(root, "checkpoint"), { vocabularySize: corpus.vocabularySize })
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-const moved = (folder: string, checkpoint: CheckpointTaken, options: Readonly<Record<string, unknown>>) => {
-  const setting = { options, inputs: { checkpoint }, scratch: folder }
-  return Effect.runPromise(checkpointBy(templatePretrain, folder, setting))
-}
+const trained = (name: string, options: object) =>
+  Effect.runPromise(
+    checkpointBy(templatePretrain, join(root, name), {
+      options: { batchSize: 8, ...options },
+      inputs: { corpus, checkpoint },
+      scratch: join(root, `${name}-scratch`),
+    }),
+  )
 
-/** The values of all parameters in one list. */
-const valuesOf = async ({ folder }: CheckpointTaken): Promise<readonly number[]> => {
-  const model = await Effect.runPromise(loadModel(folder, { outputHeads: { pooler: "read" } }))
-  const host = model.parameters.toHost()
+/** The two views in the first update, as lists of rows. */
+const firstViews = async (rate: number): Promise<readonly [number[][], number[][]]> => {
+  const outputHeads = { pooler: { draw: stream(42, "head") } }
+  const model = await Effect.runPromise(loadModel(checkpoint.folder, { outputHeads }))
+  const chosen = permutation(stream(42, "order"), 40, 0).subarray(0, 8)
+  const dropout = { rate, stream: stream(42, "dropout"), iteration: 0 }
+  const views = tf.tidy(() => twoViews(model, corpus.sequences, chosen, dropout))
+  const [first, second] = views.map((view) => view.arraySync())
+  tf.dispose(views)
   model.parameters.dispose()
-  return [...host.values()].flatMap(({ values }) => [...values])
+  return [first!, second!]
 }
 
-const deviation = (values: readonly number[]): number =>
-  Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length)
+const distance = (x: readonly number[], y: readonly number[]) =>
+  x.reduce((sum, value, i) => sum + (value / Math.hypot(...x) - y[i]! / Math.hypot(...y)) ** 2, 0)
 
-test("shrinks every parameter and adds noise of the given standard deviation", () =>
-  withFolder(async (folder) => {
-    const start = await writeCheckpoint(join(folder, "start"))
-    const before = await valuesOf(start)
-    const shrunk = await valuesOf(await moved(join(folder, "a"), start, { shrink: 0.5, perturb: 0 }))
-    expect(shrunk).toEqual(before.map((value) => value / 2))
+test.each([0, 1, 2.5])("the loss is alignment and %p times uniformity, as in float64", async (uniformity) => {
+  const { loss } = trainingOf(await trained(`loss-${uniformity}`, { steps: 1, dropout: 0.2, uniformity }))
+  const [first, second] = await firstViews(0.2)
+  const alignment = first.reduce((sum, x, i) => sum + distance(x, second[i]!), 0) / 8
+  const spread = (views: readonly number[][]) => {
+    const pairs = views.flatMap((x, i) => views.flatMap((y, j) => (i === j ? [] : [distance(x, y)])))
+    return Math.log(pairs.reduce((sum, squared) => sum + Math.exp(-2 * squared), 0) / pairs.length)
+  }
+  expect(loss[0]).toBeCloseTo(alignment + (uniformity * (spread(first) + spread(second))) / 2, 4)
+})
 
-    const after = await valuesOf(await moved(join(folder, "b"), start, { shrink: 0.5, perturb: 0.1 }))
-    const added = after.map((value, i) => value - shrunk[i]!)
-    // The standard error of a deviation over n values is σ / √(2n).
-    expect(Math.abs(deviation(added) - 0.1)).toBeLessThan((4 * 0.1) / Math.sqrt(2 * added.length))
-    expect(new Set(added).size).toBeGreaterThan(0.9 * added.length)
-  }))
-
-test("the same seed gives the same bits, another seed others", () =>
-  withFolder(async (folder) => {
-    const start = await writeCheckpoint(join(folder, "start"))
-    const weights = async (name: string, seed: number) => {
-      const { folder: made } = await moved(join(folder, name), start, { shrink: 1, perturb: 0.1, seed })
-      return readFileSync(join(made, "model.safetensors"))
-    }
-    const first = await weights("a", 1)
-    expect(first.equals(await weights("b", 1))).toBe(true)
-    expect(first.equals(await weights("c", 2))).toBe(false)
-  }))
-
-test("a checkpoint without weights in one file is refused with its path", () =>
-  withFolder(async (folder) => {
-    const inputs = { checkpoint: { folder, config: {} } }
-    const setting = { options: { shrink: 1, perturb: 0 }, inputs, scratch: folder }
-    const message = await refusal(templatePretrain, setting)
-    expect(message).toContain(join(folder, "model.safetensors"))
-  }))
+test("training lowers the loss, and the same seed gives the same bits", async () => {
+  const options = { steps: 30, lr: 0.003, dropout: 0 }
+  const first = await trained("first", options)
+  const { loss } = trainingOf(first)
+  expect(loss.at(-1)!).toBeLessThan(loss[0]! - 0.2)
+  const weights = ({ folder }: CheckpointTaken) => readFileSync(join(folder, "model.safetensors"))
+  expect(weights(await trained("second", options)).equals(weights(first))).toBe(true)
+})

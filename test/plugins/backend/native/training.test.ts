@@ -6,13 +6,16 @@ import { Effect, Layer } from "effect"
 import { Progress } from "../../../../core/api/progress.ts"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { type Backend, type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
+import { adamw } from "../../../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../../../core/tensor/parameters.ts"
-import { linearSchedule } from "../../../../core/tensor/schedule.ts"
+import { learningRates } from "../../../../core/tensor/schedule.ts"
+import { linear } from "../../../../core/tensor/schedules/linear.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { train } from "../../../../core/tensor/training.ts"
 import { native } from "../../../../plugins/backend/native.ts"
 import { wasm } from "../../../../plugins/backend/wasm.ts"
-import { lossOf } from "../../../../plugins/finetune/classification/classifier.ts"
+import { crossEntropy } from "../../../../plugins/finetune/classification.ts"
+import { lossOf } from "../../../../plugins/finetune/shared/classifier.ts"
 import { configOf } from "../../../../plugins/model/config.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
 import { blocksOf, layerOf, parametersOf } from "../../../../plugins/model/parameters.ts"
@@ -61,16 +64,12 @@ const trained = async (backend: Backend, computing: Partial<ComputeSettings>, se
   const metrics = await Effect.runPromise(
     train({
       parameters,
-      learningRates: linearSchedule(2e-3, steps, 4),
-      optimiser: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
+      learningRates: learningRates(linear({}), 2e-3, steps, 4),
+      optimiser: adamw({ biasCorrection: false }),
       clip: 1,
       loss: (update) => {
         const indices = Int32Array.from({ length: batchSize }, (_, n) => (update * batchSize + n) % count)
-        return lossOf(model, split, indices, {
-          rate: 0.1,
-          stream: stream(seed, "dropout"),
-          iteration: update,
-        })
+        return lossOf(model, crossEntropy, split, indices, { rate: 0.1, seed, update })
       },
       scratch: join(scratch, `${runs++}`),
     }).pipe(Effect.provide(silent)),

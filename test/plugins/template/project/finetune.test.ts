@@ -1,17 +1,20 @@
 import { expect, test } from "bun:test"
-import { isFailure, scoreOf } from "../../../../core/artifacts/run.ts"
+import { classification } from "../../../../plugins/finetune/classification.ts"
 import { templateFinetune } from "../../../../plugins/template/finetune.ts"
 import { testPlugin, toyStudy, withArtifacts } from "../../../../plugins/testing/testing.ts"
 
-testPlugin(templateFinetune)
+const settings = { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2 }
 
-test("predicts the train split's most frequent label for every dev example", () =>
+testPlugin(templateFinetune, { options: settings })
+
+test("without smoothing, the losses are those of classification", () =>
   withArtifacts(async (artifactOf) => {
-    const { examples } = toyStudy
-    const data = await artifactOf(examples)
-    const run = await artifactOf(templateFinetune({ data: examples, seed: 7 }))
-    const ones = data.train.labels.filter((label) => label === 1).length
-    const majority = 2 * ones > data.train.labels.length ? 1 : 0
-    expect([...run.predictions]).toEqual([...data.dev.labels].map(() => majority))
-    expect([run.seed, isFailure(scoreOf(run))]).toEqual([7, true])
+    const inputs = { data: toyStudy.examples, checkpoint: toyStudy.checkpoint, ...settings }
+    const plain = await artifactOf(classification(inputs))
+    const unsmoothed = await artifactOf(templateFinetune({ ...inputs, smoothing: 0 }))
+    const smoothed = await artifactOf(templateFinetune({ ...inputs, smoothing: 0.5 }))
+    for (const [update, loss] of plain.loss.entries()) {
+      expect(unsmoothed.loss[update]!).toBeCloseTo(loss, 5)
+    }
+    expect(smoothed.loss).not.toEqual(unsmoothed.loss)
   }))

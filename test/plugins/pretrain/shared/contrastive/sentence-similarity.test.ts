@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { spearman } from "../../../../core/artifacts/metrics/spearman.ts"
-import { countOf, packSequences, type Sequences } from "../../../../core/artifacts/sequences.ts"
-import type { SimilaritySet } from "../../../../core/artifacts/similarity.ts"
-import { similarityScore } from "../../../../plugins/pretrain/simcse/sentence-similarity.ts"
+import { spearman } from "../../../../../core/artifacts/metrics/spearman.ts"
+import { countOf, packSequences, type Sequences } from "../../../../../core/artifacts/sequences.ts"
+import type { SimilaritySet } from "../../../../../core/artifacts/similarity.ts"
+import { similarityScore } from "../../../../../plugins/pretrain/shared/contrastive/sentence-similarity.ts"
 
 /** "Sentences" of one token that is an angle in degrees; `embed` gives vectors of that direction and any length. */
 const angles = (degrees: readonly number[]) =>

@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core"
-import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
-import { infoNCE } from "../../../core/tensor/ops/info-nce.ts"
-import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
-import { clsIndices, pool } from "../../model/output-heads.ts"
+import { type Sequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
+import { type BertModel, encode, type ModelDropout } from "../../../model/bert.ts"
+import { clsIndices, pool } from "../../../model/output-heads.ts"
 
 /**
  * Two views of each of N sentences, [N, H] each: one forward pass over 2N sequences, each with its own dropout masks,
@@ -19,18 +18,6 @@ export const twoViews = (
   const views_2NH = pool(model, encode(model, batch, { dropout, indices: clsIndices(batch.offsets) }))
   const hidden = model.config.hidden
   return [tf.slice(views_2NH, [0, 0], [count, hidden]), tf.slice(views_2NH, [count, 0], [count, hidden])]
-}
-
-/** The loss of unsupervised SimCSE (Gao, Yao and Chen 2021, equation 4). */
-export const contrastiveLoss = (
-  model: BertModel,
-  sentences: Sequences,
-  chosen_N: Int32Array,
-  dropout: ModelDropout,
-  temperature: number,
-): tf.Scalar => {
-  const [first_NH, second_NH] = twoViews(model, sentences, chosen_N, dropout)
-  return infoNCE(first_NH, second_NH, temperature)
 }
 
 /** Sentence embeddings for evaluation: the last layer's hidden states of [CLS], without dropout and head, [N · H]. */

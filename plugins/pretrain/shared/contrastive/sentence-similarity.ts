@@ -1,7 +1,7 @@
 import { Effect } from "effect"
-import { spearman } from "../../../core/artifacts/metrics/spearman.ts"
-import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
-import type { Similarity } from "../../../core/artifacts/similarity.ts"
+import { spearman } from "../../../../core/artifacts/metrics/spearman.ts"
+import { countOf, type Sequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
+import type { Similarity } from "../../../../core/artifacts/similarity.ts"
 
 /** Pairs per batch: the encoder gets their first sentences together, then their second ones. */
 const pairsAtOnce = 32

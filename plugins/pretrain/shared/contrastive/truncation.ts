@@ -1,4 +1,4 @@
-import type { Sequences } from "../../../core/artifacts/sequences.ts"
+import type { Sequences } from "../../../../core/artifacts/sequences.ts"
 
 /** Truncates sequences to `maxLength` tokens: longer ones lose their last tokens except the final separator. */
 export const truncate = ({ ids, tokenTypeIds, offsets }: Sequences, maxLength: number): Sequences => {

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit } from "effect"
-import { FileError, writeFile } from "../../../../core/io/files.ts"
-import { bestOf, selection } from "../../../../plugins/pretrain/simcse/selection.ts"
+import { FileError, writeFile } from "../../../../../core/io/files.ts"
+import { bestOf, selection } from "../../../../../plugins/pretrain/shared/contrastive/selection.ts"
 
 const root = mkdtempSync(join(tmpdir(), "kasosei-selection-"))
 afterAll(() => rmSync(root, { recursive: true }))

@@ -1,18 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
-import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
-import { Parameters } from "../../../../core/tensor/parameters.ts"
-import { stream } from "../../../../core/tensor/stream.ts"
-import { encode, type TrainableModel } from "../../../../plugins/model/bert.ts"
-import { configOf } from "../../../../plugins/model/config.ts"
-import { initialise } from "../../../../plugins/model/initialise.ts"
-import { parametersOf } from "../../../../plugins/model/parameters.ts"
-import {
-  contrastiveLoss,
-  sentenceEmbeddings,
-  twoViews,
-} from "../../../../plugins/pretrain/simcse/contrastive.ts"
-import { onWasm, sentence } from "../running.ts"
+import { packSequences, selectSequences } from "../../../../../core/artifacts/sequences.ts"
+import { infoNCE } from "../../../../../core/tensor/ops/info-nce.ts"
+import { Parameters } from "../../../../../core/tensor/parameters.ts"
+import { stream } from "../../../../../core/tensor/stream.ts"
+import { encode, type TrainableModel } from "../../../../../plugins/model/bert.ts"
+import { configOf } from "../../../../../plugins/model/config.ts"
+import { initialise } from "../../../../../plugins/model/initialise.ts"
+import { parametersOf } from "../../../../../plugins/model/parameters.ts"
+import { sentenceEmbeddings, twoViews } from "../../../../../plugins/pretrain/shared/contrastive/views.ts"
+import { onWasm, sentence } from "../../running.ts"
 
 const sentences = packSequences([sentence(0, 4), sentence(7, 6), sentence(3, 5), sentence(12, 4)])
 const chosen = Int32Array.from([3, 0, 2])
@@ -66,7 +63,7 @@ describe("two views of a batch", () => {
   })
 })
 
-describe("the contrastive loss", () => {
+describe("the loss of SimCSE", () => {
   test("is InfoNCE between the two views, in one direction", () => {
     const [first, second] = views(dropout.rate)
     const cosine = (a: number[], b: number[]) =>
@@ -75,7 +72,7 @@ describe("the contrastive loss", () => {
       const similarities = second.map((other) => Math.exp(cosine(row, other) / temperature))
       return -Math.log(similarities[i]! / similarities.reduce((a, b) => a + b, 0))
     })
-    const loss = tf.tidy(() => contrastiveLoss(model, sentences, chosen, dropout, temperature))
+    const loss = tf.tidy(() => infoNCE(...twoViews(model, sentences, chosen, dropout), temperature))
     expect(loss.dataSync()[0]!).toBeCloseTo(terms.reduce((a, b) => a + b, 0) / 3, 4)
     loss.dispose()
   })

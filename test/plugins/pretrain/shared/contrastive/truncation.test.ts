@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
-import { packSequences } from "../../../../core/artifacts/sequences.ts"
-import { truncate } from "../../../../plugins/pretrain/simcse/truncation.ts"
+import { packSequences } from "../../../../../core/artifacts/sequences.ts"
+import { truncate } from "../../../../../plugins/pretrain/shared/contrastive/truncation.ts"
 
 const sequences = packSequences([
   { ids: [101, 7, 8, 9, 10, 102], tokenTypeIds: [0, 0, 0, 1, 1, 1] },

@@ -10,8 +10,15 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
-import { exists, type FileError, readJson, remove, writeFolder, writeJson } from "../../../core/io/files.ts"
-import type { Evaluation } from "../shared/export.ts"
+import {
+  exists,
+  type FileError,
+  readJson,
+  remove,
+  writeFolder,
+  writeJson,
+} from "../../../../core/io/files.ts"
+import type { Evaluation } from "../export.ts"
 
 const Evaluations = type({ "+": "reject", step: "number.integer >= 0", score: "number | null" }).array()
 

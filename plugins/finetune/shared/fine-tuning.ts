@@ -1,0 +1,296 @@
+/** Fine-tuning plugins from their objective: everything else is the same for all. */
+import * as fs from "node:fs/promises"
+import { join } from "node:path"
+import type { type } from "arktype"
+import { Effect } from "effect"
+import { cost } from "../../../core/api/cost.ts"
+import { type Identity, type Plugin, plugin, type RunContext } from "../../../core/api/plugin.ts"
+import { Checkpoint, type CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import { baselineOf, Examples } from "../../../core/artifacts/examples.ts"
+import { Run, type RunGiven } from "../../../core/artifacts/run.ts"
+import { countOf } from "../../../core/artifacts/sequences.ts"
+import { InvalidInput } from "../../../core/io/decode.ts"
+import { attempt, type FileError } from "../../../core/io/files.ts"
+import { copy, transferExisting } from "../../../core/io/link.ts"
+import { batchesPerEpoch, shuffledBatches } from "../../../core/tensor/epochs.ts"
+import { Parameters } from "../../../core/tensor/parameters.ts"
+import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
+import { stream } from "../../../core/tensor/stream.ts"
+import { metricsBefore, train } from "../../../core/tensor/training.ts"
+import type { BertModel, TrainableModel } from "../../model/bert.ts"
+import { limitsOfCheckpoint, sequenceProblems } from "../../model/compatibility.ts"
+import { configOf, withDropout } from "../../model/config.ts"
+import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../../model/cost.ts"
+import { loadModel, saveModel } from "../../model/hugging-face.ts"
+import {
+  blocksOf,
+  countParameters,
+  layerOf,
+  type OutputHead,
+  type ParameterSpec,
+  parametersOf,
+} from "../../model/parameters.ts"
+import { tokenizerFiles } from "../../model/tokenizer.ts"
+import type { ClassifierView } from "../../model/view.ts"
+import { logitsOf, lossOf, predict } from "./classifier.ts"
+import { type Objective, outputNames } from "./objective.ts"
+import type { FineTuningOptions } from "./options.ts"
+import { frozenBlocks, multipliersOf, redrawLayers, trainedProblems } from "./trained.ts"
+import { viewOf } from "./view.ts"
+
+interface OptionsType extends type.Any {
+  readonly infer: FineTuningOptions
+}
+
+interface Definition<O extends OptionsType> extends Omit<Identity, "version"> {
+  /** Raise it when the same options and inputs give a different run; 1 by default. */
+  readonly version?: number
+  /** An arktype of `fineTuningOptions` and the method's own options. */
+  readonly options: O
+  readonly objective: (options: O["infer"]) => Objective
+}
+
+const takes = { data: Examples, checkpoint: Checkpoint }
+const outputHeads: readonly OutputHead[] = ["pooler", "classifier"]
+
+const lengthOf = (options: FineTuningOptions, examples: number) => {
+  const perEpoch = batchesPerEpoch(examples, options.batchSize)
+  const steps = stepsIn(options.epochs, perEpoch)
+  return { steps, warmupSteps: stepsIn(options.warmupRatio, steps) }
+}
+
+/**
+ * A plugin that fine-tunes a BERT with a new classifier on labelled examples (Devlin et al. 2019, section 4) for an
+ * objective. The model after the last update is evaluated on the dev split.
+ *
+ * The seed drives independent streams: `head` (the weights of the classifier, of the pooler if the checkpoint has
+ * none, and of layers that are drawn anew), `order` (the batches), `dropout`, `parametrisation`, and `probe` (for the
+ * probes that watch the run).
+ *
+ * ```ts
+ * export const smoothed = fineTuning({
+ *   name: "smoothed", module: import.meta.url, summary: "Cross-entropy with smoothed labels",
+ *   options: type({ "+": "reject", ...fineTuningOptions, smoothing: "0 <= number < 1 = 0.1" }),
+ *   objective: ({ smoothing }) => ({ labels: "classes", loss: ({ labels_N, forward }) => … }),
+ * })
+ * ```
+ */
+export const fineTuning = <O extends OptionsType>({
+  name,
+  version = 1,
+  module,
+  summary,
+  options,
+  objective: objectiveOf,
+}: Definition<O>): Plugin<O, typeof takes, typeof Run, ClassifierView> => {
+  const refuse = (problems: readonly string[]) => new InvalidInput({ what: name, problems })
+  const labelProblems = ({ labels }: Objective, found: Objective["labels"]) =>
+    labels === found ? [] : [`data must be labelled with ${labels}, but its labels are ${found}`]
+
+  const run = Effect.fn(name)(function* (context: RunContext<O["infer"], typeof takes, ClassifierView>) {
+    const { options, inputs, scratch, watch } = context
+    const { data, checkpoint } = inputs
+    const { seed, reinitialise } = options
+    const objective = objectiveOf(options)
+    const misfits = [
+      ...labelProblems(objective, data.labelNames === null ? "scores" : "classes"),
+      ...(objective.problems?.(data) ?? []),
+    ]
+    if (misfits.length > 0) return yield* refuse(misfits)
+    const head = stream(seed, "head")
+    const loaded = yield* Effect.acquireRelease(
+      loadModel(checkpoint.folder, {
+        outputHeads: {
+          pooler: reinitialise === undefined ? { readOrDraw: head } : { draw: head },
+          classifier: { draw: head },
+        },
+        labels: outputNames(objective, data.labelNames),
+      }),
+      ({ parameters }) => Effect.sync(() => parameters.dispose()),
+    )
+    const model: TrainableModel = { ...loaded, config: withDropout(loaded.config, options.dropout) }
+    const limits = limitsOfCheckpoint(checkpoint, model.config)
+    const specs = parametersOf(model.config, outputHeads)
+    const blocks = blocksOf(specs)
+    const problems = [
+      ...trainedProblems([...blocks.keys()], options.frozen, reinitialise ?? 0),
+      ...(["train", "dev"] as const).flatMap((split) =>
+        sequenceProblems(`the ${split} split`, data[split].sequences, data.vocabularySize, limits),
+      ),
+    ]
+    if (problems.length > 0) return yield* refuse(problems)
+    const redrawn = redrawLayers(model.config, loaded.parameters, specs, reinitialise ?? 0, head)
+    const pretrained = specs.filter(({ block }) => !drawn(block, loaded.drawn, redrawn))
+    const start = yield* Effect.acquireRelease(
+      Effect.sync(() => startOf(options, loaded.parameters, pretrained)),
+      (parameters) => Effect.sync(() => parameters?.dispose()),
+    )
+
+    const length = lengthOf(options, countOf(data.train.sequences))
+    const { steps, warmupSteps } = length
+    const batchOf = shuffledBatches(stream(seed, "order"), countOf(data.train.sequences), options.batchSize)
+    const view = viewOf({
+      model,
+      specs,
+      data,
+      length,
+      seed,
+      logits: (batch) => logitsOf(model, batch),
+      lossOf: (examples) => {
+        const all = Int32Array.from(examples.labels, (_, n) => n)
+        return lossOf(model, objective, examples, all)
+      },
+    })
+
+    yield* watch.start(length, view.guard)
+    const until = watch.wanted ? steps : Math.max(0, watch.last())
+    const metrics = yield* train({
+      parameters: loaded.parameters,
+      learningRates: learningRates(options.schedule, options.lr, steps, warmupSteps),
+      optimiser: options.optimiser,
+      multipliers: multipliersOf(
+        specs,
+        frozenBlocks(options.frozen, [...blocks.keys()]),
+        options.layerwiseDecay,
+      ),
+      start,
+      regulariser: options.regulariser,
+      parametrised: options.parametrisation && {
+        by: options.parametrisation,
+        sites: linearSites(specs, pretrained),
+        stream: stream(seed, "parametrisation"),
+      },
+      clip: options.clip,
+      loss: (update, parameters) =>
+        lossOf({ ...model, parameters }, objective, data.train, batchOf(update), {
+          rate: options.dropout,
+          seed,
+          update,
+        }),
+      scratch,
+      until,
+      at: (step, last) => (watch.wants(step) ? watch.at(step, view.at(step, last)) : Effect.void),
+    })
+    yield* watch.end(view.at(until, metricsBefore(metrics, until)))
+    const { wanted } = watch
+    const given: RunGiven = {
+      ...metrics,
+      ...length,
+      seed,
+      predictions: wanted ? yield* predict(model, objective, data.dev.sequences, steps) : new Float64Array(),
+      labels: wanted ? data.dev.labels : new Float64Array(),
+      metrics: data.metrics,
+      baseline: baselineOf(data),
+      ...(wanted &&
+        options.keepModel && { saveModel: yield* keep(join(scratch, "model"), model, checkpoint) }),
+    }
+    return given
+  }, Effect.scoped)
+
+  return plugin({
+    name,
+    stage: "finetune",
+    version,
+    module,
+    summary,
+    options,
+    takes,
+    gives: Run,
+    usesBackend: true,
+    watchable: true,
+    estimate: (options, { data, checkpoint }) => {
+      const objective = objectiveOf(options)
+      const { batchSize, keepModel, frozen, reinitialise = 0 } = options
+      const { steps, warmupSteps } = lengthOf(options, data.train)
+      const { layers, hidden, intermediate } = checkpoint
+      const labels = Array.from({ length: data.labels }, (_, label) => `${label}`)
+      const config = { ...configOf("tiny", checkpoint.vocabularySize, 0), ...checkpoint, labels }
+      const specs = parametersOf(config, outputHeads)
+      const blocks = [...blocksOf(specs).keys()]
+      const problems = [
+        ...labelProblems(objective, data.labelKind),
+        ...trainedProblems(blocks, frozen, reinitialise),
+      ]
+      if (problems.length > 0) throw refuse(problems)
+      const still = frozenBlocks(frozen, blocks)
+      const parameters = countParameters(specs)
+      const trained = countParameters(specs.filter(({ block }) => !still.has(block)))
+      const workload = (sequences: number) => workloadOf(sequences, data.tokensPerExample)
+      const bytes = Float32Array.BYTES_PER_ELEMENT
+      const model = bytes * parameters
+      const start = options.regulariser !== undefined || options.parametrisation !== undefined ? model : 0
+      const passes = objective.passes ?? 1
+      const all = passes * trainingFlops(config, outputHeads, workload(data.train))
+      // The backward pass, two thirds of the arithmetic, ends above the lowest blocks if all of them are frozen.
+      const below = blocks.findIndex((block) => !still.has(block))
+      const skipped = Math.max(0, below - 1) / layers
+      const training = options.epochs * all * (1 - (2 / 3) * skipped)
+      return {
+        artifact: {
+          steps,
+          warmupSteps,
+          batchSize,
+          tokensPerExample: data.tokensPerExample,
+          parameters,
+          layers,
+          hidden,
+          intermediate,
+          heads: checkpoint.heads,
+        },
+        replay: { length: { steps, warmupSteps }, flopsPerStep: training / steps },
+        cost: cost({
+          flops: training + forwardFlops(config, outputHeads, workload(data.dev)),
+          // Parameters, and for those that are trained their gradients and at most two moments.
+          memory:
+            model + 3 * bytes * trained + start + passes * activationBytes(checkpoint, workload(batchSize)),
+          // Losses, learning rates and gradient norms in float64; predictions and labels in float64.
+          disk: 3 * 8 * steps + 2 * 8 * data.dev + (keepModel ? model : 0),
+          // The previous and the new saved state of training, each with trained parameters and moments.
+          scratch: 2 * 3 * bytes * trained + (keepModel ? model : 0),
+        }),
+      }
+    },
+    run,
+  })
+}
+
+/** Whether the parameters of a block were drawn at random, not read from the checkpoint. */
+const drawn = (block: string, heads: readonly OutputHead[], layers: readonly string[]): boolean =>
+  layers.includes(block) || heads.some((head) => head === block)
+
+/** What a regulariser or a parametrisation needs of the checkpoint; the tensors share their memory with the model's. */
+const startOf = (
+  { regulariser, parametrisation }: FineTuningOptions,
+  parameters: Parameters,
+  pretrained: readonly ParameterSpec[],
+): Parameters | undefined => {
+  if (regulariser === undefined && parametrisation === undefined) return undefined
+  const start = new Parameters()
+  for (const { name } of pretrained) start.set(name, parameters.get(name).clone())
+  return start
+}
+
+/** The weights of the linear layers that were pretrained, each with the site that it draws from: its index. */
+const linearSites = (
+  specs: readonly ParameterSpec[],
+  pretrained: readonly ParameterSpec[],
+): ReadonlyMap<string, number> =>
+  new Map(
+    specs.flatMap((spec, site) => {
+      const isLinear =
+        spec.role === "weight" && (layerOf(spec.block) !== undefined || spec.block === "pooler")
+      return isLinear && pretrained.includes(spec) ? [[spec.name, site] as const] : []
+    }),
+  )
+
+/**
+ * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
+ *
+ * @returns a function that copies the folder into the artifact
+ */
+const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
+  yield* saveModel(folder, model, "BertForSequenceClassification")
+  yield* transferExisting(copy, checkpoint.folder, tokenizerFiles, folder)
+  return (target: string): Effect.Effect<void, FileError> =>
+    attempt("write", target, () => fs.cp(folder, target, { recursive: true }))
+})
