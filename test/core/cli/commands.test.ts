@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sampleFile } from "../sample/study.ts"
 import { alive, childrenOf, command, type Ended, type Running, start } from "./command-line.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
 
 let root: string
 let folders = 0
@@ -59,7 +62,7 @@ describe("a whole run", () => {
     expect((await command(sample(alone, [], ["--jobs", "1"]))).code).toBe(0)
     expect(digests(alone)).toEqual(digests(out))
     expect(Object.keys(digests(out))).toHaveLength(10)
-  }, 20_000)
+  })
 
   test("reports progress in plain lines without a terminal, among what plugins print", async () => {
     const { stderr } = await command(
@@ -76,7 +79,7 @@ describe("a whole run", () => {
       "4 units made, 0 reused, 0 failed in …",
       "",
     ])
-  }, 10_000)
+  })
 })
 
 describe("--plan", () => {
@@ -115,7 +118,7 @@ describe("--plan", () => {
       ["finetune", "sample-walk lr=2", "1", "replayed", "2.0 MFLOP", "new probes watch it"],
     ])
     expect(rows[0]).toEqual(["sample: 6 units, 3 to do in 3 jobs"])
-  }, 10_000)
+  })
 })
 
 describe("exit codes", () => {
@@ -129,7 +132,7 @@ describe("exit codes", () => {
       { unit: "sample-watch lr=2 seed=1", status: "failed" },
     ])
     expect(ended.stderr).toContain("failed: sample-walk lr=2 seed=1: asked to fail")
-  }, 10_000)
+  })
 
   test("1 if a worker was killed, which loses one job; the others continue", async () => {
     const ended = await command(sample(freshOut(), ["seeds=1", "crashAt=2"], ["--json", "--jobs", "1"]))
@@ -143,7 +146,7 @@ describe("exit codes", () => {
       { unit: "sample-walk lr=2 seed=1", status: "failed", reason },
       { unit: "sample-watch lr=2 seed=1", status: "failed", reason },
     ])
-  }, 10_000)
+  })
 })
 
 describe("a run that is stopped", () => {
@@ -171,26 +174,22 @@ describe("a run that is stopped", () => {
     const whole = freshOut()
     await command(sample(whole, slow))
     expect(digests(out)).toEqual(digests(whole))
-  }, 20_000)
+  })
 
   test.each<[string, (run: Running) => void]>([
     ["the signal of a terminal that is closed", (run) => run.signal("SIGHUP")],
     ["a standard error that nobody reads any more", (run) => run.leave()],
-  ])(
-    "by %s saves its state as well",
-    async (_, close) => {
-      const out = freshOut()
-      const left = start(sample(out, slow))
-      await left.said("at step 3")
-      const workers = childrenOf(left.pid)
-      close(left)
-      expect((await left.ended).code).toBe(130)
-      expect(alive(workers)).toEqual([])
-      expect(existsSync(join(out, "lock"))).toBe(false)
-      expect(readdirSync(join(out, "scratch"))).toHaveLength(1)
-    },
-    20_000,
-  )
+  ])("by %s saves its state as well", async (_, close) => {
+    const out = freshOut()
+    const left = start(sample(out, slow))
+    await left.said("at step 3")
+    const workers = childrenOf(left.pid)
+    close(left)
+    expect((await left.ended).code).toBe(130)
+    expect(alive(workers)).toEqual([])
+    expect(existsSync(join(out, "lock"))).toBe(false)
+    expect(readdirSync(join(out, "scratch"))).toHaveLength(1)
+  })
 
   test("before its first job reports that it stops, and then that it has stopped", async () => {
     const out = freshOut()
@@ -202,7 +201,7 @@ describe("a run that is stopped", () => {
     expect(stderr).toEndWith(
       "stopping: running jobs save their state first\nstopped; the same command resumes from here\n",
     )
-  }, 20_000)
+  })
 
   test("by the death of the supervising process saves its state too, and its workers exit", async () => {
     const endless = ["lr=1", "seeds=1", "count=1000", "slow=50", "aloud=true"]
@@ -227,7 +226,7 @@ describe("a run that is stopped", () => {
     const { code, stderr } = await resumed.ended
     expect(code).toBe(130)
     expect(Number(/at step (\d+)/.exec(stderr)![1])).toBeGreaterThanOrEqual(3)
-  }, 20_000)
+  })
 })
 
 test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is reported", () => {
@@ -300,7 +299,7 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
       refused(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file"),
     ])
     expect(existsSync(out)).toBe(false)
-  }, 20_000)
+  })
 
   test("flags and parameters", async () => {
     const out = freshOut()
@@ -314,7 +313,7 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
       refused(sample(join(file, "deep")), "expected a folder, but part of the path is a file"),
     ])
     expect(existsSync(out)).toBe(false)
-  }, 20_000)
+  })
 })
 
 test("a usage error is one line on standard error, without the help", async () => {
@@ -351,4 +350,4 @@ test("the other commands work", async () => {
     expect(help.stdout).toContain(`  ${name} `)
     expect(completions.stdout).toContain(name)
   }
-}, 20_000)
+})
