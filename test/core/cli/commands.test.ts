@@ -3,7 +3,9 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { ExitCode } from "../../../core/cli/exit.ts"
 import { sampleFile } from "../sample/study.ts"
+import { answer } from "./answer.ts"
 import { alive, childrenOf, command, type Ended, type Running, start } from "./command-line.ts"
 
 // On a busy machine, what takes a second here may take a minute.
@@ -240,15 +242,25 @@ test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is repo
 
 describe("input that is refused", () => {
   /** Exit code 2, one message on standard error without a stack trace, nothing on standard output. */
-  const refused = async (args: readonly string[], message: string | RegExp) => {
+  const refused = async (args: readonly string[], message: string) => {
     const { code, stderr, stdout } = await command(args)
     expect({ code, stderr, stdout }).toEqual({
       code: 2,
-      stderr: typeof message === "string" ? expect.stringContaining(message) : expect.stringMatching(message),
+      stderr: expect.stringContaining(message),
       stdout: "",
     })
     expect(stderr).not.toMatch(/\n\s+at /)
-    return stderr
+  }
+  /** The same in this process: the program writes the message of such a failure and exits with code 2. */
+  const fails = async (args: readonly string[], message: string | RegExp) => {
+    const { stdout, stderr, failure } = await answer(args)
+    expect([stdout, stderr]).toEqual(["", ""])
+    expect(failure).toBeInstanceOf(Error)
+    expect(failure).not.toBeInstanceOf(ExitCode)
+    const said = (failure as Error).message
+    if (typeof message === "string") expect(said).toContain(message)
+    else expect(said).toMatch(message)
+    expect(said).not.toMatch(/\n\s+at /)
   }
 
   const pipelines = {
@@ -288,16 +300,15 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
     for (const [name, [text]] of Object.entries(pipelines)) writeFileSync(join(folder, name), text)
     const out = freshOut()
     const open = (name: string) => ["pipeline", join(folder, name), "--out", out]
-    await Promise.all([
-      ...Object.entries(pipelines).map(([name, [, message]]) => refused(open(name), message)),
-      refused(open("absent.ts"), "absent.ts: there is no such file"),
-      refused(
-        ["pipeline", "absent"],
-        /^absent: there is no such file; pipelines\/ contains .*\bmini\.ts, .*\bquickstart\.ts\b/,
-      ),
-      refused(["pipeline", "quikstart.ts"], "there is no such file; did you mean quickstart.ts?"),
-      refused(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file"),
-    ])
+    for (const [name, [, message]] of Object.entries(pipelines)) await fails(open(name), message)
+    await fails(open("absent.ts"), "absent.ts: there is no such file")
+    await fails(
+      ["pipeline", "absent"],
+      /^absent: there is no such file; pipelines\/ contains .*\bmini\.ts, .*\bquickstart\.ts\b/,
+    )
+    await fails(["pipeline", "quikstart.ts"], "there is no such file; did you mean quickstart.ts?")
+    await fails(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file")
+    await refused(open("throws.ts"), pipelines["throws.ts"][1])
     expect(existsSync(out)).toBe(false)
   })
 
@@ -305,13 +316,14 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
     const out = freshOut()
     const file = join(root, "file")
     writeFileSync(file, "")
-    await Promise.all([
-      refused(sample(out, [], ["--backend", "gpu"]), "--backend: there is no backend gpu; did you mean cpu?"),
-      refused(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?"),
-      refused(sample(out, ["count=0"]), "sample-source: count must be"),
-      refused(sample(file), `cannot make ${file}: a file with that name already exists`),
-      refused(sample(join(file, "deep")), "expected a folder, but part of the path is a file"),
-    ])
+    await fails(
+      sample(out, [], ["--backend", "gpu"]),
+      "--backend: there is no backend gpu; did you mean cpu?",
+    )
+    await fails(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?")
+    await fails(sample(out, ["count=0"]), "sample-source: count must be")
+    await refused(sample(file), `cannot make ${file}: a file with that name already exists`)
+    await fails(sample(join(file, "deep")), "expected a folder, but part of the path is a file")
     expect(existsSync(out)).toBe(false)
   })
 })
