@@ -145,7 +145,7 @@ test("Ctrl-C at a terminal erases the live lines, reports in whole lines, and ex
   )
   const running = new Promise<void>((resolve) => {
     onData = () => {
-      if (/ [1-9] % sample-walk/.test(screen.lines.at(-1) ?? "")) resolve()
+      if (/ [1-9]\d? % sample-walk/.test(screen.lines.at(-1) ?? "")) resolve()
     }
   })
   await running

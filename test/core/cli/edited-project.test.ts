@@ -14,13 +14,13 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(project, { recursive: true, force: true }))
 
-/** Steps that take long enough for a signal to arrive between them. */
-const settings = ["lr=1", "seeds=1,2", "count=40", "slow=20"].flatMap((setting) => ["--set", setting])
+/** While there is such a file, a run waits at step 3. */
+const hold = () => join(project, "hold")
 const args = (...flags: readonly string[]) => [
   "pipeline",
   join(project, "test/core/sample/pipeline.ts"),
   ...["--out", join(project, "out"), "--backend", "wasm"],
-  ...settings,
+  ...["lr=1", "seeds=1,2", `hold=${hold()}`].flatMap((setting) => ["--set", setting]),
   ...flags,
 ]
 const run = (...flags: readonly string[]): Promise<Ended> => command(args(...flags), project)
@@ -64,11 +64,13 @@ test("after an edit of a plugin the plan names it, and --accept keeps what it gi
   expect(await planned("--accept", "plugins.ts")).toEqual(accepted)
 
   // Killed while it computes the sample, it has accepted nothing.
+  writeFileSync(hold(), "")
   const killed = start(args("--accept", "sample/plugins.ts"), project)
   await killed.said("5 units will be reused, once 5 units computed again")
   await killed.said("[1/")
   killed.signal("SIGKILL")
   await killed.ended
+  rmSync(hold())
   expect(await planned()).not.toContain(accepted[0]!)
 
   const { code, stderr } = await run("--accept", "sample/plugins.ts")
