@@ -12,6 +12,8 @@ export const from = (path: string): string => JSON.stringify(join(project, path)
 export interface Found {
   /** The titles of the tests that failed, by the name of what they test. */
   readonly failed: ReadonlyMap<string, readonly string[]>
+  /** The names of those that passed all tests. */
+  readonly sound: ReadonlySet<string>
   /** All that the tests printed. */
   readonly said: string
 }
@@ -28,13 +30,15 @@ export const defectsFound = (text: string, title: RegExp): Found => {
     symlinkSync(join(project, "node_modules"), join(folder, "node_modules"))
     const { stderr } = spawnSync(process.execPath, ["test"], { cwd: folder, encoding: "utf8" })
     const failed = new Map<string, string[]>()
-    for (const [, line] of stderr.matchAll(/^\(fail\) (.*?)(?: \[[^\]]*\])?$/gm)) {
+    const sound = new Set<string>()
+    for (const [, result, line] of stderr.matchAll(/^\((pass|fail)\) (.*?)(?: \[[^\]]*\])?$/gm)) {
       const [, name, rest] = title.exec(line!) ?? []
       if (name === undefined || rest === undefined) throw new Error(`not a test of a defect: ${line}`)
-      const titles = failed.get(name) ?? []
-      if (!titles.includes(rest)) failed.set(name, [...titles, rest])
+      if (result === "pass") sound.add(name)
+      else failed.set(name, [...new Set([...(failed.get(name) ?? []), rest])])
     }
-    return { failed, said: stderr }
+    for (const name of failed.keys()) sound.delete(name)
+    return { failed, sound, said: stderr }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -72,9 +72,10 @@ look("busy", {
 `
 
 let failed: Found["failed"]
+let sound: Found["sound"]
 let said: string
 beforeAll(() => {
-  ;({ failed, said } = defectsFound(defects, /^(\S+) keeps what plugins promise: > (.*)$/))
+  ;({ failed, sound, said } = defectsFound(defects, /^(\S+) keeps what plugins promise: > (.*)$/))
 }, 120_000)
 
 test.each([
@@ -97,7 +98,7 @@ test.each([
 })
 
 test("a plugin without a defect passes, and the numbers of an estimate are shown", () => {
-  expect([failed.get("sound"), failed.get("sound-too")]).toEqual([undefined, undefined])
+  expect([...sound].sort()).toEqual(["sound", "sound-too"])
   expect(said).toMatch(/disk: expected at most \d+, found 20000/)
 })
 
