@@ -205,6 +205,54 @@ describe("a project of one's own", () => {
     expect([format.status, format.stderr]).toEqual([0, expect.stringContaining("No fixes applied")])
   })
 
+  test("its new plugins work together: a method trains, is watched by a probe and shown in a report", () => {
+    const lines = (count: number) =>
+      Array.from({ length: count }, (_, i) =>
+        JSON.stringify({ text: `${"dog ".repeat(1 + (i % 3))}ran`, label: i % 2 === 0 ? "no" : "yes" }),
+      ).join("\n")
+    writeFileSync(join(project, "train.jsonl"), lines(32))
+    writeFileSync(join(project, "dev.jsonl"), lines(8))
+    writeFileSync(
+      join(project, "pipelines", "all-new.ts"),
+      `import { cohort, mapCohort, pipeline, type } from "kasosei"
+import { toyCorpus } from "kasosei/plugins/data/toy-corpus"
+import { toyVocabulary } from "kasosei/plugins/data/toy-vocabulary"
+import { mlm } from "kasosei/plugins/pretrain/mlm"
+import { lineChart } from "kasosei/plugins/report/line-chart"
+import { myData } from "../plugins/data/my-data.ts"
+import { myFinetune } from "../plugins/finetune/my-finetune.ts"
+import { myPretrain } from "../plugins/pretrain/my-pretrain.ts"
+import { myProbe } from "../plugins/probe/my-probe.ts"
+import { myReport } from "../plugins/report/my-report.ts"
+
+export default pipeline({
+  name: "all-new",
+  summary: "Every new plugin",
+  parameters: type({ "+": "reject" }),
+  build: () => {
+    const vocabulary = toyVocabulary({})
+    const corpus = toyCorpus({ vocabulary, sentences: 96 })
+    const size = { layers: 1, hidden: 8, heads: 2, intermediate: 16 }
+    const first = mlm({ corpus, vocabulary, size, positions: 64, steps: 2, batchSize: 16 })
+    const checkpoint = myPretrain({ corpus, checkpoint: first, steps: 2, batchSize: 16 })
+    const data = myData({ vocabulary, train: "train.jsonl", dev: "dev.jsonl", labels: ["no", "yes"] })
+    const runs = cohort({ arm: "new" }, [1, 2], (seed) => myFinetune({ data, checkpoint, lr: 1e-3, seed }))
+    const observations = [mapCohort(runs, (run) => myProbe({ run }))]
+    return {
+      report: myReport({ runs: [runs] }),
+      chart: lineChart({ title: "Norms", x: "step", y: "norm", observations }),
+    }
+  },
+})
+`,
+    )
+    const { status, stderr } = kasosei("bun", ["pipeline", "all-new", "--backend", "wasm"])
+    expect([status, stderr]).toEqual([0, expect.stringContaining("11 units made, 0 reused, 0 failed")])
+    const metrics = readFileSync(join(project, "out", "all-new", "report", "metrics.csv"), "utf8")
+    expect(metrics.match(/^new,[12],done,accuracy,/gm)).toHaveLength(2)
+    expect(existsSync(join(project, "out", "all-new", "chart", "line-chart.svg"))).toBe(true)
+  }, 120_000)
+
   test("a plugin's name that is taken is refused, also one that this package has", () => {
     for (const [stage, name, taken] of [
       ["probe", "weight-norm", "plugins/probe/weight-norm.ts"],

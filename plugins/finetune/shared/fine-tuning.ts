@@ -51,6 +51,12 @@ interface Definition<O extends OptionsType> extends Omit<Identity, "version"> {
 }
 
 const takes = { data: Examples, checkpoint: Checkpoint }
+
+/** A plugin that fine-tunes. */
+export type FineTuning<O extends OptionsType> = Plugin<O, typeof takes, typeof Run, ClassifierView> & {
+  /** What it learns with these options, defaults filled in. */
+  readonly objective: (options: O["infer"]) => Objective
+}
 const outputHeads: readonly OutputHead[] = ["pooler", "classifier"]
 
 const lengthOf = (options: FineTuningOptions, examples: number) => {
@@ -82,7 +88,7 @@ export const fineTuning = <O extends OptionsType>({
   summary,
   options,
   objective: objectiveOf,
-}: Definition<O>): Plugin<O, typeof takes, typeof Run, ClassifierView> => {
+}: Definition<O>): FineTuning<O> => {
   const refuse = (problems: readonly string[]) => new InvalidInput({ what: name, problems })
   const labelProblems = ({ labels }: Objective, found: Objective["labels"]) =>
     labels === found ? [] : [`data must be labelled with ${labels}, but its labels are ${found}`]
@@ -187,7 +193,7 @@ export const fineTuning = <O extends OptionsType>({
     return given
   }, Effect.scoped)
 
-  return plugin({
+  const made = plugin({
     name,
     stage: "finetune",
     version,
@@ -252,6 +258,7 @@ export const fineTuning = <O extends OptionsType>({
     },
     run,
   })
+  return Object.assign(made, { objective: objectiveOf })
 }
 
 /** Whether the parameters of a block were drawn at random, not read from the checkpoint. */
