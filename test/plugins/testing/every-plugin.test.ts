@@ -41,6 +41,7 @@ const size = { layers: 2, hidden: 8, heads: 2, intermediate: 16 }
 const runs = cohort({ arm: "vanilla", lr: 1e-3 }, [1, 2], (seed) =>
   classification({ data, checkpoint, lr: 1e-3, seed, batchSize: 8, epochs: 2 }),
 )
+const kept = { data, checkpoint, batchSize: 8, epochs: 2 }
 const page = {
   runs: [runs],
   ranks: [mapCohort(runs, (run) => fisher({ run, samples: 4 }))],
@@ -59,7 +60,10 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   },
   // Its estimate is that of the whole task; the fixture is a sample of it.
   glue: { options: { task: "RTE", source: fixture("rte-sample") }, costFactor: 1000 },
+  // Of its own classifier; with that of another checkpoint in `test/plugins/probe/evaluate.test.ts`.
+  evaluate: { options: { steps: { at: [0], every: 2, last: true }, split: "train" } },
   mlm: { options: { size, positions: 64, steps: 3, batchSize: 16 } },
+  "model-of": { inputs: { run: classification({ ...kept, lr: 1e-3, seed: 1, keepModel: true }) } },
   "observations-table": { options: { title: "Observations" } },
   pretrained: { options: { source: released, size, vocabularySize, positions: 64 } },
   sentences: { options: { source: sentences } },
