@@ -35,8 +35,8 @@ export const fineTuningOptions = {
   /** What the learning rate is multiplied by from each layer to the one below. */
   layerwiseDecay: "0 < number <= 1 = 1",
   /**
-   * Where the classifier comes from: a `new` one is drawn; that of the `checkpoint`, which must have the same labels,
-   * is trained on.
+   * Where the classifier comes from: a `new` one is drawn by the seed, or that of the `checkpoint`, which must have the
+   * same labels, is trained on.
    */
   classifier: "'new' | 'checkpoint' = 'new'",
   /** Draws the pooler and this many top layers anew. */

@@ -351,7 +351,7 @@ describe("options", () => {
   test("default to those of the study", () => {
     expect(JSON.parse(check({}))).toEqual({
       ...{ lr: 1e-5, seed: 1, batchSize: 16, epochs: 3, warmupRatio: 0.1, clip: 1, dropout: 0.1 },
-      ...{ frozen: [], layerwiseDecay: 1, keepModel: false, schedule: { linear: {} } },
+      ...{ frozen: [], layerwiseDecay: 1, classifier: "new", keepModel: false, schedule: { linear: {} } },
       optimiser: {
         adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
       },
