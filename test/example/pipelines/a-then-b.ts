@@ -1,9 +1,9 @@
 /**
  * Fine-tune on A, then on B, and ask A again: how much a second task makes a model forget. A is the toy language's
- * entailment; B has other pairs of it, or A's own pairs with the opposite labels. While B is learned with a classifier
- * of its own, A's classifier is asked A's questions on B's encoder.
+ * entailment; B has other pairs of it, or A's own pairs with the opposite labels. B is learned with a new classifier,
+ * while A's answers A's questions on B's encoder; or with A's classifier, which is trained on.
  */
-import { cohort, mapCohort, pipeline, type } from "kasosei"
+import { cohort, grid, pipeline, type } from "kasosei"
 import { toyCorpus } from "kasosei/plugins/data/toy-corpus"
 import { toyEntailment } from "kasosei/plugins/data/toy-entailment"
 import { toyVocabulary } from "kasosei/plugins/data/toy-vocabulary"
@@ -41,31 +41,32 @@ export default pipeline({
 
     const count = { train, dev: Math.ceil(train / 9) }
     const a = toyEntailment({ vocabulary, ...count })
-    const second = {
+    const tasks = {
       "other pairs": toyEntailment({ vocabulary, ...count, seed: 43 }),
       reversed: reversed({ data: a }),
     }
-    const first = cohort({ task: "A" }, seeds, (seed) =>
-      classification({ data: a, checkpoint, lr, seed, keepModel: true }),
+    const learned = (seed: number) => classification({ data: a, checkpoint, lr, seed, keepModel: true })
+    const axes = { task: ["other pairs", "reversed"], classifier: ["new", "checkpoint"] } as const
+    const forgetting = grid(axes, ({ task, classifier }) =>
+      cohort({ task, classifier }, seeds, (seed) => {
+        const first = modelOf(learned(seed))
+        // With the seed of the first run, a new classifier would be drawn as the first one was.
+        const second = { data: tasks[task], checkpoint: first, lr, seed: 1000 + seed, classifier }
+        const head = classifier === "new" ? first : undefined
+        const steps = { at: [0], every, last: true }
+        return evaluate({ run: classification(second), data: a, head, steps })
+      }),
     )
-    const forgetting = Object.entries(second).map(([task, data]) => {
-      const { members } = mapCohort(first, (run, seed) => {
-        const head = modelOf(run)
-        // Another seed than the first run's, or the new classifier would be drawn as the first one was.
-        const after = classification({ data, checkpoint: head, lr, seed: 1000 + seed })
-        return evaluate({ run: after, data: a, head, steps: { at: [0], every, last: true } })
-      })
-      return { labels: { task }, members }
-    })
     const chart = lineChart({
       title: "Accuracy on A while B is learned",
       x: "step",
       y: "value",
       colour: "task",
+      facet: "classifier",
       xTitle: "Updates on B",
       yTitle: "Accuracy on A's dev split",
       observations: forgetting,
     })
-    return { first: [first], chart }
+    return { chart }
   },
 })
