@@ -1,7 +1,7 @@
 import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
-import { type InputsTaken, optional } from "../../core/api/plugin.ts"
+import { optional } from "../../core/api/plugin.ts"
 import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import { baselineOf, Examples } from "../../core/artifacts/examples.ts"
@@ -27,7 +27,6 @@ const Options = type({
 type Options = typeof Options.infer
 
 const takes = { data: Examples, head: optional(Checkpoint) }
-type Inputs = InputsTaken<typeof takes>
 
 const EvaluateRow = type({
   "+": "reject",
@@ -46,22 +45,18 @@ export type EvaluateRow = typeof EvaluateRow.infer
 
 const refuse = (problems: readonly string[]) => new InvalidInput({ what: "evaluate", problems })
 
-/** Why the data do not fit the encoder. */
-const dataProblems = ({ config }: ClassifierView, { data }: Inputs, { split }: Options) =>
-  sequenceProblems(`the ${split} split of data`, data[split].sequences, data.vocabularySize, {
-    ...config,
-    vocabularyFrom: "that of the run's checkpoint",
-    positionsFrom: "those of the run's checkpoint",
-  })
-
 const observe = Effect.fn("evaluate")(function* (
   view: ClassifierView,
   { options, inputs }: ObserveContext<Options, typeof takes>,
 ) {
-  const { step } = view
   const { data, head } = inputs
-  const { sequences, labels } = data[options.split]
-  const problems = dataProblems(view, inputs, options)
+  const { split } = options
+  const { sequences, labels } = data[split]
+  const problems = sequenceProblems(`the ${split} split of data`, sequences, data.vocabularySize, {
+    ...view.config,
+    vocabularyFrom: "that of the run's checkpoint",
+    positionsFrom: "those of the run's checkpoint",
+  })
   if (problems.length > 0) return yield* refuse(problems)
   const asked =
     head === undefined
@@ -76,13 +71,13 @@ const observe = Effect.fn("evaluate")(function* (
   if (unanswered.length > 0) return yield* refuse(unanswered)
   const predictionOf =
     head === undefined ? view.predictionOf : predictionFrom[data.labelNames === null ? "scores" : "classes"]
-  const predictions = yield* predictAll(asked.logits, predictionOf, sequences, step)
+  const predictions = yield* predictAll(asked.logits, predictionOf, sequences, view.step)
   const given = { predictions, labels, baseline: baselineOf(data) }
   return data.metrics.map((metric): EvaluateRow => {
     const { value, baseline } = score(metric, given)
     return {
-      step,
-      split: options.split,
+      step: view.step,
+      split,
       metric,
       value: quotient(value),
       baseline: quotient(baseline),
