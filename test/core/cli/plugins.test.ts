@@ -92,6 +92,10 @@ describe("bun run plugins", () => {
     expect(stdout).toContain(
       "\n    takes    data: examples, checkpoint: checkpoint\n    gives    run, which probes can watch\n",
     )
+    // The options that a builder of plugins declares have their comments too, also from a file beside it.
+    expect(stdout).toContain(
+      "options  epochs       integer from 1 to 10000; optional\n                          Whole epochs",
+    )
     expect(stdout).toMatch(/\n {13}optimiser +optimiser; default adamw\(\{ biasCorrection: false,\n/)
   }, 20_000)
 
