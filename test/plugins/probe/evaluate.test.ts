@@ -212,10 +212,20 @@ describe("A, then B, then A again with A's classifier", () => {
     expect(after).toBeGreaterThan(0.9)
   }, 20_000)
 
-  test("also if A has classes and B scores", async () => {
+  test("also if A has classes and B scores, or the other way round", async () => {
     const second = { plugin: regression, checkpoint: first.model, data: withScores(a), options: brief }
     const { rows } = await rowsOf({ data: a, head: first.model, options: { steps } }, second)
     expect(valuesOf(rows)).toEqual(scores(first.run))
+    const scored = await keep({ plugin: regression, data: withScores(a), options: { epochs: 2 } })
+    const asked = { data: withScores(a), head: scored.model, options: { steps } }
+    const classes = await rowsOf(asked, { checkpoint: scored.model, data: a, options: brief })
+    expect(valuesOf(classes.rows)).toEqual(scores(scored.run))
+    expect(classes.rows.map(({ metric }) => metric)).toEqual(["pearson", "spearman"])
+    // And a score's own classifier is trained on.
+    const options = { ...brief, classifier: "checkpoint" }
+    const again = { plugin: regression, checkpoint: scored.model, data: withScores(a), options }
+    const own = await rowsOf({ data: withScores(a), options: { steps } }, again)
+    expect(valuesOf(own.rows)).toEqual(scores(scored.run))
   })
 })
 
