@@ -61,7 +61,8 @@ export const component =
     return { ...make(settings), kind: "component", role, name, options: settings, module, toJSON }
   }
 
-const isComponent = (value: unknown): value is Component =>
+/** Whether an option is a component. */
+export const isComponent = (value: unknown): value is Component =>
   typeof value === "object" && value !== null && "kind" in value && value.kind === "component"
 
 /** The arktype of an option that takes a component of a role. */
