@@ -282,6 +282,9 @@ class Watching {
   }
 }
 
+/** What a probe has started without waiting for it, such as an async function, has mostly ended by then. */
+const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 0)))
+
 /** Compares what probes can reach before and after each of several observations of the same model. */
 class Comparing {
   private digests: Digests | undefined
@@ -295,7 +298,7 @@ class Comparing {
     { self: this },
     function* (this: Comparing, observation: Effect.Effect<readonly Row[], PluginError>) {
       const before: Digests = this.digests ?? (yield* this.guard.digests)
-      const { ended, left } = yield* this.guard.enclose(this.restore(observation))
+      const { ended, left } = yield* this.guard.enclose(Effect.ensuring(this.restore(observation), nextTurn))
       this.digests = yield* this.guard.digests
       return { ended, left, change: changeBetween(before, this.digests) }
     },

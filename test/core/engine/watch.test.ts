@@ -289,6 +289,15 @@ describe("an observer that changes its run", () => {
     })
   })
 
+  test("fails even if it does so in a function that it does not wait for", async () => {
+    const vandal = vandalAt(1, (walk) => {
+      setTimeout(() => (walk[0] = 7), 0)
+    })
+    const { walk, rows } = await Effect.runPromise(walkOf([vandal]).all)
+    expect(walk).toEqual([1, 2, 4, 8, 16])
+    expect(rows.get("vandal")).toMatchObject({ failure: { step: 1 } })
+  })
+
   test("is not the only one that may: each is left out in turn", async () => {
     const observers = [1, 3].map((step) => ({ ...vandalAt(step, (walk) => walk.push(0)), key: `${step}` }))
     const { walk, made, rows } = await Effect.runPromise(walkOf(observers).all)
