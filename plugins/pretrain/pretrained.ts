@@ -64,8 +64,11 @@ const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
 /** What is read of a folder, not all that lies in it; without any of that, the folder, which a plan then reports. */
 const filesRead = (folder: string): readonly string[] => {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) return [folder]
-  const read = ["config.json", indexFile, ...tokenizerFiles]
-  const names = readdirSync(folder).filter((name) => read.includes(name) || name.endsWith(".safetensors"))
+  const read = ["config.json", singleFile, indexFile, ...tokenizerFiles]
+  const all = readdirSync(folder)
+  // Only without the single file are there shards; then any other may be one.
+  const isWeights = (name: string) => !all.includes(singleFile) && name.endsWith(".safetensors")
+  const names = all.filter((name) => read.includes(name) || isWeights(name))
   return names.length === 0 ? [folder] : names.sort().map((name) => join(folder, name))
 }
 

@@ -52,6 +52,48 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
   }
 }
 
+test("a plugin that interrupts itself is refused, rather than waited for", async () => {
+  const file = join(copy, "test", "core", "sample", "interrupting.ts")
+  fs.writeFileSync(
+    file,
+    `import { type } from "arktype"
+import { Effect } from "effect"
+import { cost } from "../../../core/api/cost.ts"
+import { pipeline } from "../../../core/api/pipeline.ts"
+import { plugin } from "../../../core/api/plugin.ts"
+import { source } from "./plugins.ts"
+const interrupting = plugin({
+  name: "interrupting", stage: "data", version: 1, module: import.meta.url, summary: "",
+  options: type({ "+": "reject" }), takes: {}, gives: source.gives, usesBackend: false,
+  estimate: () => ({ artifact: { count: 1 }, cost: cost({}) }),
+  run: () => Effect.interrupt,
+})
+export default pipeline({
+  name: "interrupting", summary: "One unit", parameters: type({ "+": "reject" }),
+  build: () => ({ data: interrupting({}) }),
+})
+`,
+  )
+  const { default: definition } = await import(file)
+  const { units } = await Effect.runPromise(
+    graphOf(definition.build({}), { arithmetic: "cpu", sources: {}, packages: {} }),
+  )
+  const worker = spawn(process.execPath, [join(copy, "core", "engine", "worker.ts")])
+  try {
+    const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
+    const ask = async (request: object) => {
+      worker.stdin.write(`${JSON.stringify(request)}\n`)
+      return JSON.parse(String((await replies.next()).value))
+    }
+    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out") }
+    await ask({ type: "open", file, parameters: {}, ...settings })
+    const run = { type: "run", unit: units[0]!.key, wanted: true, observers: [], missing: [] }
+    expect(await ask(run)).toMatchObject({ type: "refused" })
+  } finally {
+    worker.kill("SIGKILL")
+  }
+}, 60_000)
+
 const code = (text: string) => `${text}\nexport const added = 1\n`
 
 test("a worker refuses to compute with a backend that was edited after the keys were made", async () => {
