@@ -42,8 +42,10 @@ const bun = (...args: readonly string[]) => run([process.execPath, ...args])
 
 let packed: readonly string[]
 beforeAll(() => {
-  const made = run([process.execPath, join(repository, ".ci", "pack.ts"), root], repository)
+  const made = run([process.execPath, "run", "pack", root], repository)
   expect(made.status).toBe(0)
+  const bare = run([process.execPath, "pm", "pack", "--dry-run"], repository)
+  expect([bare.status, bare.stderr]).toEqual([1, expect.stringContaining("bun run pack packs it")])
   const [tarball] = readdirSync(root)
   packed = run(["tar", "-tzf", tarball!], root)
     .stdout.trim()
@@ -196,14 +198,14 @@ describe("a project of one's own", () => {
       status: 0,
       stdout: "",
     })
-    const tests = bun("test")
+    const tests = bun("test", "--timeout", "120000")
     expect(tests.stderr).toContain(" 0 fail")
     expect(tests.stderr).toContain("across 6 files")
     const biome = join(modules, "@biomejs", "biome", "bin", "biome")
     const config = `--config-path=${join(repository, ".biome.json")}`
     const format = bun(biome, "format", config, "--vcs-enabled=false", "plugins", "test", "pipelines")
     expect([format.status, format.stderr]).toEqual([0, expect.stringContaining("No fixes applied")])
-  })
+  }, 600_000)
 
   test("its new plugins work together: a method trains, is watched by a probe and shown in a report", () => {
     const lines = (count: number) =>

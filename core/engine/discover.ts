@@ -1,6 +1,7 @@
 /**
  * Finds what the files in `plugins` folders declare by importing them, those of this package and those of the project
- * at work, for commands that list plugins or name a backend. Pipelines import the plugins that they use; no plugin is looked up by name when they run.
+ * at work, for commands that list plugins or name a backend. Pipelines import the plugins that they use; no plugin is
+ * looked up by name when they run.
  */
 import { existsSync } from "node:fs"
 import { readdir } from "node:fs/promises"

@@ -91,8 +91,8 @@ const saveEvery = 20
  * Trains: each update computes the loss and its gradients, clips their norm and applies the optimiser.
  *
  * An update runs without a pause; the fibre yields between updates, and an interruption takes effect there. The state
- * (trained parameters, the optimiser's tensors, metrics) is saved in `scratch` on interruption and every minute. If a state is found there,
- * training resumes from it, and gives the same bits as if it had never been stopped.
+ * (trained parameters, the optimiser's tensors, metrics) is saved in `scratch` on interruption and every minute. If a
+ * state is found there, training resumes from it, and gives the same bits as if it had never been stopped.
  *
  * @returns the metrics of all updates that were made, including those before a stop
  * @throws UnitFailure with the outcome `diverged` and the step that was reached, as soon as the loss or the gradient norm

@@ -7,10 +7,9 @@ import { type MetricName, metricNames, metricProblems } from "../../core/artifac
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { localSources } from "../../core/hub/address.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
-import { fileError } from "../../core/io/files.ts"
 import { permutation, stream } from "../../core/tensor/stream.ts"
 import { badLine, quoted } from "./shared/bad-line.ts"
-import { classOf, encodeSplits, type LabelledText, scoreOf, textOf } from "./shared/labelled.ts"
+import { checked, classOf, encodeSplits, type LabelledText, scoreOf, textOf } from "./shared/labelled.ts"
 import { type Lengths, meanLength } from "./shared/lengths.ts"
 import { FileSource, localFile } from "./shared/source.ts"
 import { formatOf, formats, readTable, type TableRow } from "./table/rows.ts"
@@ -142,14 +141,14 @@ export const table = plugin({
       return yield* readTable(path, formatOf(source)!, [...sentences, label])
     })
     const trainRows = yield* rowsOf(train)
-    const checked = <A>(body: () => A) =>
-      Effect.try({ try: body, catch: (cause) => fileError("read", train, cause) })
     const labelNames =
-      labels === "scores" ? null : (options.classes ?? (yield* checked(() => classesOf(trainRows, label))))
+      labels === "scores"
+        ? null
+        : (options.classes ?? (yield* checked(train, () => classesOf(trainRows, label))))
     const problem = checkMetrics(options, labelNames)
     if (problem !== null) return yield* problem
     const texts = (rows: readonly TableRow[]) =>
-      checked(() =>
+      checked(train, () =>
         rows.map((row): LabelledText => {
           return {
             ...textOf(row, sentences, row.cells.slice(0, -1), false),

@@ -23,7 +23,7 @@ export interface Differentiated {
 }
 
 /** The gradient of what an op gives, with a row for each token or for each sample. */
-export const outputGradientOf = (tapped: Tapped): tf.Tensor2D =>
+const outputGradientOf = (tapped: Tapped): tf.Tensor2D =>
   tapped.op === "linear" ? tapped.outputGradient_TO : tapped.outputGradient_TH
 
 /**

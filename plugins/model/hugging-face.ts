@@ -81,8 +81,8 @@ const secondNamesOf = ({ prefix, maskedLanguageModel }: Layout): ReadonlyMap<str
  * Reads a model from a folder. Its parameters are tensors of the running backend; the caller disposes of them.
  *
  * @throws InvalidInput if `config.json` is not that of a supported model, if an output head that is to be read is not
- *   there, if a tensor is missing, of the wrong shape or unknown, or if one that is read has a value that is not finite; the message names each such tensor, and the keys of
- *   `config.json` that it contradicts
+ *   there, if a tensor is missing, of the wrong shape or unknown, or if one that is read has a value that is not finite;
+ *   the message names each such tensor, and the keys of `config.json` that it contradicts
  * @throws FileError
  */
 export const loadModel: (

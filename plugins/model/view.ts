@@ -48,7 +48,7 @@ export interface ClassifierView {
   /** Learning rate of the latest update; null at step 0. */
   readonly learningRate: number | null
   readonly config: BertConfig
-  /** All trained parameters, in the model's order, under Hugging Face's names. */
+  /** All parameters, frozen ones too, in the model's order, under Hugging Face's names. */
   readonly parameters: ReadonlyParameters
   /** The names of the parameters by block: `embeddings`, `layer.0`, …, `pooler`, `classifier`. */
   readonly blocks: ReadonlyMap<string, readonly string[]>

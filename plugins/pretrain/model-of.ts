@@ -50,7 +50,7 @@ export const keptModel = plugin({
  *
  * ```ts
  * const first = cohort({}, seeds, (seed) => classification({ data: a, checkpoint, lr, seed, keepModel: true }))
- * const second = mapCohort(first, (run, seed) => classification({ data: b, checkpoint: modelOf(run), lr, seed }))
+ * const second = mapCohort(first, (run, seed) => classification({ data: b, checkpoint: modelOf(run), lr, seed: 1000 + seed }))
  * ```
  *
  * A plan refuses a run that does not keep its model (`keepModel: true`).

@@ -122,7 +122,8 @@ const run = Effect.fn("pretrained")(function* ({
 
 /**
  * A pretrained BERT, RoBERTa, ELECTRA discriminator or DistilBERT. `config.json` and the weights are checked against
- * each other and against the options before anything is kept, and all weights must be finite numbers. A branch on the hub is fetched once; to fix which commit a study uses, give it as `@revision`.
+ * each other and against the options before anything is kept, and all weights must be finite numbers. A branch on the
+ * hub is fetched once; to fix which commit a study uses, give it as `@revision`.
  */
 export const pretrained = plugin({
   name: "pretrained",

@@ -19,7 +19,10 @@ const Options = type({
   "+": "reject",
   /** The steps to observe besides the start and the end of the run, which are always observed. */
   steps: Steps.default(() => ({ at: [1], every: "warmup" as const })),
-  /** Which parameters: all that are trained, those of the encoder's layers together, or of each layer separately. */
+  /**
+   * Which parameters: all, those of the encoder's layers together, or of each layer separately. Layers that are frozen
+   * have no rows.
+   */
   scopes: type("'all' | 'encoder' | 'layers'")
     .array()
     .atLeastLength(1)
@@ -89,7 +92,8 @@ const productsByBlock = Effect.fnUntraced(function* (
 })
 
 /**
- * The rows of a run that has ended, from the snapshots in the probe's scratch folder.
+ * The rows of a run that has ended, from the snapshots in the probe's scratch folder. A layer whose parameters did not
+ * move, such as a frozen one, has no trajectory, and no rows.
  *
  * @throws UnitFailure if the parameters ended where they started, so that there is no scale, or are not finite
  */
@@ -103,7 +107,9 @@ export const trajectoryRows = Effect.fn("trajectory")(function* (
     const snapshot = step === run.steps ? undefined : yield* openSnapshot(scratch, step)
     const products = yield* productsByBlock(view, start, snapshot)
     for (const { scope, layer, blocks } of scopesOf(options, [...view.blocks.keys()])) {
-      const polar = polarOf(addProducts(blocks.map((block) => products.get(block)!)))
+      const sum = addProducts(blocks.map((block) => products.get(block)!))
+      if (scope !== "all" && sum.own === 0 && sum.start === 0) continue
+      const polar = polarOf(sum)
       if (polar === undefined) {
         const reason = `the parameters (${scope}) ended where they started, or are not finite: there is no trajectory`
         return yield* new UnitFailure({ outcome: "failed", reason, step })

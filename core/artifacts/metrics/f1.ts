@@ -1,7 +1,7 @@
 import type { Ratio } from "./ratio.ts"
 
 /** Of two classes, the one for which F1 is computed: that of paraphrases and duplicates in GLUE's MRPC and QQP. */
-export const positiveClass = 1
+const positiveClass = 1
 
 /**
  * F1 of the positive class: the harmonic mean of precision and recall, 2·TP / (2·TP + FP + FN). It is 0 if the class is

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Progress } from "../../../core/api/progress.ts"
 import type { Examples, Split } from "../../../core/artifacts/examples.ts"
 import type { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
+import { type FileError, fileError } from "../../../core/io/files.ts"
 import { tokenizerOf } from "../../model/tokenizer.ts"
 import { badLine, quoted } from "./bad-line.ts"
 import { encodeAll, type Text } from "./encode.ts"
@@ -18,6 +19,10 @@ export interface Place {
   readonly path: string
   readonly where: string
 }
+
+/** Runs what throws a {@link FileError} about a file. */
+export const checked = <A>(path: string, body: () => A): Effect.Effect<A, FileError> =>
+  Effect.try({ try: body, catch: (cause) => fileError("read", path, cause) })
 
 /**
  * The one or two sentences of an example.
@@ -55,7 +60,8 @@ export const scoreOf = (
   cell: unknown,
   [low, high]: readonly [number, number] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
 ): number => {
-  const score = typeof cell !== "string" ? Number(cell) : decimal.test(cell) ? Number(cell) : Number.NaN
+  const isNumber = typeof cell === "string" ? decimal.test(cell) : ["number", "bigint"].includes(typeof cell)
+  const score = isNumber ? Number(cell) : Number.NaN
   if (Number.isFinite(score) && score >= low && score <= high) return score
   const expected = Number.isFinite(high) ? `a score from ${low} to ${high}` : "a finite number as score"
   throw badLine(path, where, quoted(String(cell)), expected)

@@ -1,7 +1,7 @@
 import { basename } from "node:path"
 import { Effect } from "effect"
 import { FileError, readText } from "../../../core/io/files.ts"
-import { badLine, quoted } from "../shared/bad-line.ts"
+import { checked, type Place, scoreOf, textOf } from "../shared/labelled.ts"
 import { readParquet } from "../shared/parquet.ts"
 import { linesOf, readTsv, type TsvLayout } from "../shared/tsv.ts"
 
@@ -42,68 +42,56 @@ const layouts: Readonly<Record<string, TsvLayout>> = {
 /** The pairs of one file of STS-B or SICK-R. */
 export const pairsOfTable = Effect.fnUntraced(function* (path: string) {
   const layout = layouts[basename(path).split(".").at(-1)!]!
-  const indexOf = (start: string) => layout.columns.findIndex((column) => column.startsWith(start))
-  const [first, second, score] = [
-    indexOf("sentence"),
-    indexOf("sentence") + 1,
-    layout.columns.findIndex((column) => column.endsWith("score")),
-  ]
-  return yield* Effect.forEach(yield* readTsv(path, layout), ({ line, cells }) =>
-    scored(path, `line ${line}`, cells[first], cells[second], cells[score]!),
+  const { columns } = layout
+  const sentences = columns.filter((column) => /^sentence/.test(column))
+  const score = columns.findIndex((column) => column.endsWith("score"))
+  const rows = yield* readTsv(path, layout)
+  return yield* checked(path, () =>
+    rows.map(({ line, cells }) => {
+      const texts = sentences.map((column) => cells[columns.indexOf(column)])
+      return pairOf({ path, where: `line ${line}` }, sentences, texts, cells[score])
+    }),
   )
 })
 
 /** The pairs of STS-B in the hub's copy of GLUE. */
 export const pairsOfParquet = Effect.fnUntraced(function* (path: string) {
-  const rows = yield* readParquet(path, ["sentence1", "sentence2", "label"])
-  return yield* Effect.forEach(rows, ([first, second, score], i) =>
-    scored(path, `row ${i + 1}`, first, second, String(score)),
+  const columns = ["sentence1", "sentence2"]
+  const rows = yield* readParquet(path, [...columns, "label"])
+  return yield* checked(path, () =>
+    rows.map((cells, i) => pairOf({ path, where: `row ${i + 1}` }, columns, cells.slice(0, 2), cells[2])),
   )
 })
 
 /** The pairs of one subset of STS12–16. A pair whose gold line is empty has no score and is skipped. */
 export const pairsOfSubset = Effect.fnUntraced(function* (input: string, gold: string) {
-  const sentences = yield* readTsv(input, { columns: ["sentence1", "sentence2"], header: false, more: true })
+  const columns = ["sentence1", "sentence2"]
+  const sentences = yield* readTsv(input, { columns, header: false, more: true })
   const scores = linesOf(yield* readText(gold, largestFile))
   if (scores.length !== sentences.length) {
     const found = `expected ${sentences.length} lines, as in ${basename(input)}, found ${scores.length}`
     return yield* new FileError({ path: gold, doing: "read", found })
   }
-  const rows = sentences.filter(({ line }) => scores[line - 1]!.trim() !== "")
-  return yield* Effect.forEach(rows, ({ line, cells: [first, second] }) =>
-    Effect.gen(function* () {
-      const score = yield* numberOf(gold, `line ${line}`, scores[line - 1]!)
-      return yield* pair(input, `line ${line}`, first, second, score)
+  return yield* checked(input, () =>
+    sentences.flatMap(({ line, cells }) => {
+      const [where, score] = [`line ${line}`, scores[line - 1]!]
+      if (score.trim() === "") return []
+      return [pairOf({ path: input, where }, columns, cells, score, { path: gold, where })]
     }),
   )
 })
 
-const scored = Effect.fnUntraced(function* (
-  path: string,
-  where: string,
-  first: unknown,
-  second: unknown,
-  score: string,
-) {
-  return yield* pair(path, where, first, second, yield* numberOf(path, where, score))
-})
+const range = [0, 5] as const
 
-const pair = Effect.fnUntraced(function* (
-  path: string,
-  where: string,
-  first: unknown,
-  second: unknown,
-  score: number,
-) {
-  if (isText(first) && isText(second)) return { first, second, score } satisfies ScoredPair
-  const which = isText(first) ? "second" : "first"
-  return yield* badLine(path, where, "nothing", `text as its ${which} sentence`)
-})
-
-const isText = (value: unknown): value is string => typeof value === "string" && value.trim() !== ""
-
-const numberOf = Effect.fnUntraced(function* (path: string, where: string, text: string) {
-  const score = /^\s*(\d+\.?\d*|\.\d+)\s*$/.test(text) ? Number(text) : Number.NaN
-  if (score <= 5) return score
-  return yield* badLine(path, where, quoted(text), "a score from 0 to 5")
-})
+/** @throws FileError if a sentence has no text, or the score is out of range; `scored`: where the score is */
+const pairOf = (
+  place: Place,
+  columns: readonly string[],
+  cells: readonly unknown[],
+  cell: unknown,
+  scored: Place = place,
+): ScoredPair => {
+  const score = scoreOf(scored, cell, range)
+  const { first, second } = textOf(place, columns, cells, false)
+  return { first, second: second!, score }
+}

@@ -1,4 +1,4 @@
-/** A BERT classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its predictions. */
+/** An encoder with a classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its predictions. */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Split } from "../../../core/artifacts/examples.ts"
 import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"

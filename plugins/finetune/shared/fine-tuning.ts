@@ -61,6 +61,7 @@ export type FineTuning<O extends OptionsType> = Plugin<O, typeof takes, typeof R
   /** What it learns with these options, defaults filled in. */
   readonly objective: (options: O["infer"]) => Objective
 }
+
 const outputHeads: readonly OutputHead[] = ["pooler", "classifier"]
 
 const lengthOf = (options: FineTuningOptions, examples: number) => {
@@ -70,8 +71,9 @@ const lengthOf = (options: FineTuningOptions, examples: number) => {
 }
 
 /**
- * A plugin that fine-tunes a BERT on labelled examples (Devlin et al. 2019, section 4) for an objective, with a new
- * classifier or, in a chain of tasks with the same labels, the checkpoint's. The model after the last update is evaluated on the dev split.
+ * A plugin that fine-tunes an encoder on labelled examples (Devlin et al. 2019, section 4) for an objective, with a new
+ * classifier or, in a chain of tasks with the same labels, the checkpoint's. The model after the last update is
+ * evaluated on the dev split.
  *
  * The seed drives independent streams: `head` (the weights of a new classifier, of the pooler if the checkpoint has
  * none, and of layers that are drawn anew), `order` (the batches), `dropout`, `parametrisation`, and `probe` (for the

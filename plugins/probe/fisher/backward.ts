@@ -1,6 +1,6 @@
 /**
- * The backward pass of Σᵢ log p(yᵢ | xᵢ) through BERT, for a tap only, in pieces: a piece has a tape only while the pass
- * is in it, and nothing below the lowest block of interest has one. Levels of the model, from the bottom: −1 is the
+ * The backward pass of Σᵢ log p(yᵢ | xᵢ) through the model, for a tap only, in pieces: a piece has a tape only while the
+ * pass is in it, and nothing below the lowest block of interest has one. Levels of the model, from the bottom: −1 is the
  * embeddings, l is layer l (from 0), and above the last layer are the output heads.
  */
 import * as tf from "@tensorflow/tfjs-core"

@@ -184,7 +184,7 @@ describe("a file is refused", () => {
     [
       "STS-B/dev",
       { "sts-dev.csv": csv.replace("A cat.", "") },
-      "line 1: expected text as its second sentence, found nothing",
+      "line 1: expected text as sentence2, found nothing",
     ],
     [
       "STS-B/dev",

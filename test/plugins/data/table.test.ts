@@ -251,6 +251,12 @@ describe("a file is refused", () => {
       {},
       'line 1, column label: expected the name of a class, found "null"',
     ],
+    ...["null", "true", "[]", '""'].map((label): [string, string, Partial<Settings>, string] => [
+      "t.jsonl",
+      `{"text":"A.","label":${label}}\n`,
+      { labels: "scores" },
+      "line 1, column label: expected a finite number as score, found",
+    ]),
     ["t.parquet", "text,label\n", {}, "it is damaged, or not a parquet file"],
   ])("%s %j", (name, text, settings, message) =>
     withFiles({ [name]: text }, async (folder) => {

@@ -33,7 +33,10 @@ export const tinyConfig: BertConfig = {
   padTokenId: 0,
 }
 
-/** A model, by default with every output head, with parameters that are all random and large enough to matter, biases and scales included. */
+/**
+ * A model, by default with every output head, with parameters that are all random and large enough to matter, biases
+ * and scales included.
+ */
 export const tinyModel = (
   config: BertConfig = tinyConfig,
   wanted?: readonly OutputHead[],

@@ -97,6 +97,16 @@ describe("the trajectory of a fine-tuning run", () => {
     )
   })
 
+  test("has no rows of a frozen layer, and those of the others as they are", async () => {
+    const rows = await rowsOf({ options: { frozen: 1 }, observers: [watching(options)] })
+    expect(new Set(rows.map(({ scope }) => scope))).toEqual(new Set(["all", "encoder", "layer.1"]))
+    const of = (scope: string) =>
+      rows.flatMap((row) => (row.scope === scope ? [[row.step, row.r, row.phi]] : []))
+    expect(of("layer.1")).toHaveLength(5)
+    // Of the layers, it is the only one that moves.
+    expect(of("encoder")).toEqual(of("layer.1"))
+  })
+
   test("is by default observed at step 1 and multiples of the warm-up, over all parameters", async () => {
     const rows = await rowsOf({ observers: [watching()] })
     expect(rows.map(({ step }) => step)).toEqual([0, 1, 2, 4, 6, 8, 10, 12, 14, 16, 18])

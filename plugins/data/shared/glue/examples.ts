@@ -1,7 +1,6 @@
 import { Effect } from "effect"
-import { type FileError, fileError } from "../../../../core/io/files.ts"
 import { badLine } from "../bad-line.ts"
-import { classOf, type LabelledText, type Place, scoreOf, textOf } from "../labelled.ts"
+import { checked, classOf, type LabelledText, type Place, scoreOf, textOf } from "../labelled.ts"
 import { readParquet } from "../parquet.ts"
 import { readTsv } from "../tsv.ts"
 import type { GlueFiles } from "./files.ts"
@@ -22,10 +21,6 @@ export const examplesOf = Effect.fnUntraced(function* (task: GlueTask, { layout,
     ? { train: yield* examplesOfTsv(task, layout, train), dev: yield* examplesOfTsv(task, layout, dev) }
     : yield* splitByIds(task, { ...layout, devIds: layout.devIds }, train, dev)
 })
-
-/** Runs what throws a {@link FileError}. */
-const checked = <A>(path: string, body: () => A): Effect.Effect<A, FileError> =>
-  Effect.try({ try: body, catch: (cause) => fileError("read", path, cause) })
 
 /** The examples of one of the task's own files. */
 export const examplesOfTsv = (task: GlueTask, layout: GlueTsv, path: string) =>
