@@ -3,7 +3,6 @@
  * seeds, with probes that watch some of the runs, and one report. A pipeline adds probes of its own, and draws or
  * tabulates what they observe in reports beside the study's.
  */
-
 import { cohort, grid, mapCohort } from "../../core/api/pipeline.ts"
 import type { Cohort, Node } from "../../core/api/plugin.ts"
 import type { Checkpoint } from "../../core/artifacts/checkpoint.ts"
@@ -21,6 +20,16 @@ export interface Arm {
   readonly checkpoint: Node<typeof Checkpoint>
 }
 
+/** What the study gives every run. */
+export interface FineTuneSettings {
+  readonly data: Node<typeof Examples>
+  readonly checkpoint: Node<typeof Checkpoint>
+  readonly lr: number
+  readonly seed: number
+  readonly batchSize?: number
+  readonly epochs?: number
+}
+
 export interface StudySettings {
   readonly title: string
   readonly provenance: Readonly<Record<string, string>>
@@ -32,6 +41,11 @@ export interface StudySettings {
   readonly seeds: readonly number[]
   readonly batchSize?: number
   readonly epochs?: number
+  /**
+   * The fine-tuning of a run, by default `classification`. Another method, or other options of the same:
+   * `(settings) => classification({ ...settings, optimiser: lion({}) })`.
+   */
+  readonly fineTune?: (settings: FineTuneSettings) => StudyRun
   /** How many examples the empirical Fisher is computed from: its largest possible rank. */
   readonly samples: number
   /** The runs that probes watch: these arms, learning rates and seeds, each of which must be one of the study's. */
@@ -104,7 +118,7 @@ export const study = <All extends Probes, Watched extends Probes>({
 }: StudySettings & {
   readonly probes?: { readonly all?: All; readonly watched?: Watched }
 }) => {
-  const { title, provenance, data, arms, samples, batchSize, epochs } = settings
+  const { title, provenance, data, arms, samples, batchSize, epochs, fineTune = classification } = settings
   const sizes = {
     ...(batchSize === undefined ? {} : { batchSize }),
     ...(epochs === undefined ? {} : { epochs }),
@@ -114,7 +128,7 @@ export const study = <All extends Probes, Watched extends Probes>({
   // Labelled by name, so that two arms of the same name are refused: the report could not tell them apart.
   const runs = grid({ arm: arms.map(({ name }) => name), lr: settings.lr }, ({ arm, lr }) =>
     cohort({ arm, lr }, settings.seeds, (seed) =>
-      classification({ data, checkpoint: checkpoints.get(arm)!, lr, seed, ...sizes }),
+      fineTune({ data, checkpoint: checkpoints.get(arm)!, lr, seed, ...sizes }),
     ),
   )
   checkWatched(settings)

@@ -4,6 +4,7 @@ import { describeLabels, type Targets } from "../../../core/api/pipeline.ts"
 import type { Cohort } from "../../../core/api/plugin.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { computingOf } from "../../../core/engine/key.ts"
+import { lion } from "../../../core/tensor/optimisers/lion.ts"
 import paper from "../../../pipelines/paper.ts"
 import quickstart from "../../../pipelines/quickstart.ts"
 import { study } from "../../../pipelines/shared/study.ts"
@@ -11,6 +12,7 @@ import { cpu } from "../../../plugins/backend/cpu.ts"
 import { toyCorpus } from "../../../plugins/data/toy-corpus.ts"
 import { toyEntailment } from "../../../plugins/data/toy-entailment.ts"
 import { toyVocabulary } from "../../../plugins/data/toy-vocabulary.ts"
+import { regression } from "../../../plugins/finetune/regression.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
 import { simcse } from "../../../plugins/pretrain/simcse.ts"
 import { lineChart } from "../../../plugins/report/line-chart.ts"
@@ -95,6 +97,18 @@ describe("a pipeline of one's own", () => {
       "arm=vanilla lr=2e-4 1,2",
     ])
     expect(described(trajectories)).toEqual(described(watched))
+  })
+
+  test("fine-tunes by another method, or with other options", () => {
+    const { runs } = study({
+      ...settings,
+      fineTune: (given) => regression({ ...given, optimiser: lion({}) }),
+    })
+    expect(described(runs)).toEqual(described(study(settings).runs))
+    const { node } = runs[2]!.members[1]!
+    expect(node.plugin.name).toBe("regression")
+    expect(node.inputs["checkpoint"]).toBe(settings.arms[1]!.checkpoint)
+    expect(node.options).toMatchObject({ lr: 1e-4, seed: 2, batchSize: 4, optimiser: { name: "lion" } })
   })
 
   test("adds probes of all runs and of the watched ones, and reports beside the study's", async () => {
