@@ -8,8 +8,8 @@ import { sourceOf } from "../../core/tensor/borrow.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
 import { describeNonFinite, type SafetensorsFile, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
-import type { BertModel, TrainableModel } from "./bert.ts"
-import { type Architecture, BertConfig, configJson } from "./config.ts"
+import { type Architecture, configJson, EncoderConfig } from "./config.ts"
+import type { EncoderModel, TrainableModel } from "./encoder.ts"
 import { initialise } from "./initialise.ts"
 import type { Layout } from "./layouts/layout.ts"
 import { layouts } from "./layouts.ts"
@@ -92,7 +92,7 @@ export const loadModel: (
   folder: string,
   wanted: ModelWanted,
 ) {
-  const stated = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
+  const stated = yield* readJson(join(folder, "config.json"), EncoderConfig, maximumConfigBytes)
   const { layout } = stated
   if (wanted.outputHeads.maskedLanguageModel !== undefined && layout.maskedLanguageModel === undefined) {
     const problem = `${layout.title} has no masked language model here; expected a checkpoint of ${titlesWithMaskedLanguageModel}`
@@ -102,7 +102,7 @@ export const loadModel: (
   yield* checkHeads(folder, layout, wanted, stored)
   const streams = streamsOfDrawnHeads(layout, wanted, stored)
   const labels = streams.has("classifier") ? (wanted.labels ?? stated.labels) : stated.labels
-  const config: BertConfig = { ...stated, labels }
+  const config: EncoderConfig = { ...stated, labels }
   const specs = parametersOf(
     config,
     outputHeads.filter((head) => wanted.outputHeads[head] !== undefined),
@@ -141,7 +141,7 @@ export const loadModel: (
 
 /** What a folder contains. */
 export interface CheckedModel {
-  readonly config: BertConfig
+  readonly config: EncoderConfig
   /** The output heads that the folder has; each is complete. */
   readonly outputHeads: readonly OutputHead[]
   /** The files of the weights. */
@@ -157,7 +157,7 @@ export interface CheckedModel {
  */
 export const checkModel: (folder: string) => Effect.Effect<CheckedModel, InvalidInput | FileError> =
   Effect.fn("checkModel")(function* (folder: string) {
-    const config = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
+    const config = yield* readJson(join(folder, "config.json"), EncoderConfig, maximumConfigBytes)
     const { layout } = config
     const stored = yield* openWeights(folder, layout)
     const present = outputHeads.filter((head) => stored.keys().some((name) => isOf(layout, head, name)))
@@ -240,7 +240,7 @@ const find = (layout: Layout, stored: StoredTensors, name: string): StoredTensor
  */
 const checkTensors = Effect.fnUntraced(function* (
   folder: string,
-  config: BertConfig,
+  config: EncoderConfig,
   specs: readonly ParameterSpec[],
   stored: StoredTensors,
 ) {
@@ -311,11 +311,11 @@ const headsOf: Record<Architecture, readonly OutputHead[]> = {
  */
 export const saveModel: (
   folder: string,
-  model: BertModel,
+  model: EncoderModel,
   architecture: Architecture,
 ) => Effect.Effect<void, FileError> = Effect.fn("saveModel")(function* (
   folder: string,
-  { config, parameters }: BertModel,
+  { config, parameters }: EncoderModel,
   architecture: Architecture,
 ) {
   yield* writeSafetensors(

@@ -3,7 +3,7 @@ import type { Split } from "../../core/artifacts/examples.ts"
 import type { Sequences } from "../../core/artifacts/sequences.ts"
 import type { Gradients, ReadonlyParameters } from "../../core/tensor/parameters.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
-import type { BertConfig } from "./config.ts"
+import type { EncoderConfig } from "./config.ts"
 
 /** Which gradients a probe wants. */
 export interface GradientsWanted {
@@ -47,7 +47,7 @@ export interface ClassifierView {
   readonly loss: number | null
   /** Learning rate of the latest update; null at step 0. */
   readonly learningRate: number | null
-  readonly config: BertConfig
+  readonly config: EncoderConfig
   /** All trained parameters, in the model's order, under Hugging Face's names. */
   readonly parameters: ReadonlyParameters
   /** The names of the parameters by block: `embeddings`, `layer.0`, …, `pooler`, `classifier`. */

@@ -16,7 +16,6 @@ import { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { metricsBefore, train } from "../../../core/tensor/training.ts"
-import type { BertModel, TrainableModel } from "../../model/bert.ts"
 import {
   classifierProblems,
   limitsOfCheckpoint,
@@ -25,6 +24,7 @@ import {
 } from "../../model/compatibility.ts"
 import { configOf, withDropout } from "../../model/config.ts"
 import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../../model/cost.ts"
+import type { EncoderModel, TrainableModel } from "../../model/encoder.ts"
 import { loadModel, saveModel } from "../../model/hugging-face.ts"
 import {
   blocksOf,
@@ -70,7 +70,7 @@ const lengthOf = (options: FineTuningOptions, examples: number) => {
 }
 
 /**
- * A plugin that fine-tunes a BERT on labelled examples (Devlin et al. 2019, section 4) for an objective, with a new
+ * A plugin that fine-tunes an encoder on labelled examples (Devlin et al. 2019, section 4) for an objective, with a new
  * classifier or, in a chain of tasks with the same labels, the checkpoint's. The model after the last update is evaluated on the dev split.
  *
  * The seed drives independent streams: `head` (the weights of a new classifier, of the pooler if the checkpoint has
@@ -309,7 +309,7 @@ const linearSites = (
  *
  * @returns a function that links the folder's files into the artifact
  */
-const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
+const keep = Effect.fnUntraced(function* (folder: string, model: EncoderModel, checkpoint: CheckpointTaken) {
   yield* saveModel(folder, model, "BertForSequenceClassification")
   yield* transferExisting(copy, checkpoint.folder, tokenizerFiles, folder)
   return (target: string): Effect.Effect<void, FileError> => linkFolder(folder, target)
