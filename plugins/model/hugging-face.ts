@@ -99,7 +99,6 @@ export const loadModel: (
     return yield* new InvalidInput({ what: folder, problems: [problem] })
   }
   const stored = yield* openWeights(folder, layout)
-  yield* checkHeads(folder, layout, wanted, stored)
   const streams = streamsOfDrawnHeads(layout, wanted, stored)
   const labels = streams.has("classifier") ? (wanted.labels ?? stated.labels) : stated.labels
   const config: EncoderConfig = { ...stated, labels }
@@ -208,16 +207,6 @@ const streamsOfDrawnHeads = (
   return streams
 }
 
-/** @throws InvalidInput if the files have nothing of a classifier that is to be read */
-const checkHeads = (folder: string, layout: Layout, { outputHeads }: ModelWanted, stored: StoredTensors) => {
-  const lacks =
-    outputHeads.classifier === "read" && !stored.keys().some((name) => isOf(layout, "classifier", name))
-  if (!lacks) return Effect.void
-  const problem =
-    "it has no classifier; expected a fine-tuned model, such as that of modelOf(run) for a run with keepModel: true"
-  return Effect.fail(new InvalidInput({ what: folder, problems: [problem] }))
-}
-
 const isForeign = ({ foreign }: Layout, name: string) => foreign.some((prefix) => name.startsWith(prefix))
 const isOf = (layout: Layout, head: OutputHead, name: string) =>
   prefixesOf(layout, head).some((prefix) => name.startsWith(prefix)) && !isForeign(layout, name)
@@ -248,6 +237,12 @@ const checkTensors = Effect.fnUntraced(function* (
   const layersKey = layout.keys?.num_hidden_layers ?? "num_hidden_layers"
   const secondNames = secondNamesOf(layout)
   const problems: string[] = []
+  const reads = (head: OutputHead) => specs.some(({ block }) => block === head)
+  if (reads("classifier") && !stored.keys().some((name) => isOf(layout, "classifier", name))) {
+    problems.push(
+      "it has no classifier; expected a fine-tuned model, such as that of modelOf(run) for a run with keepModel: true",
+    )
+  }
   for (const spec of specs) {
     const tensor = find(layout, stored, spec.name)
     const expected = `config.json expects [${spec.shape.join(", ")}] (${describeDimensions(spec)})`
@@ -260,7 +255,7 @@ const checkTensors = Effect.fnUntraced(function* (
     }
   }
   const read = new Set(specs.map(({ name }) => name))
-  const readHeads = outputHeads.filter((head) => specs.some(({ block }) => block === head))
+  const readHeads = outputHeads.filter(reads)
   const ignored: string[] = []
   for (const [name, { nameInFile, file }] of stored) {
     if (read.has(name)) continue
