@@ -46,7 +46,11 @@ try {
     stage,
   )
   for (const path of taken) cpSync(join(project, path), join(stage, path), { recursive: true })
-  const { scripts: _, ...kept } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"))
+  const {
+    scripts: _,
+    workspaces: __,
+    ...kept
+  } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"))
   const packed = { ...kept, bin: compiled(manifest.bin), exports: compiled(manifest.exports) }
   writeFileSync(join(stage, "package.json"), `${JSON.stringify(packed, null, 2)}\n`)
   bun(stage, "pm", "pack", "--quiet", "--destination", into)

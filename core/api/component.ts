@@ -61,7 +61,7 @@ export const component =
     return { ...make(settings), kind: "component", role, name, options: settings, module, toJSON }
   }
 
-/** Whether an option is a component. */
+/** Whether a value is a component of any role. */
 export const isComponent = (value: unknown): value is Component =>
   typeof value === "object" && value !== null && "kind" in value && value.kind === "component"
 

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
+import { parseSync } from "oxc-parser"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { type Stage, stages } from "../api/stage.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -89,7 +90,7 @@ export interface NewPlugin {
  * Writes the template of a stage and its test under a new name: both files or neither, and never over an existing one.
  *
  * @param project the folder that holds `plugins` and `test`: this package's, or that of a project of one's own
- * @throws InvalidInput if the name is invalid, is taken, or makes a file that does not load
+ * @throws InvalidInput if the name is invalid or taken, or the new file does not load
  * @throws FileError if a template cannot be read or a file cannot be written
  */
 export const writePlugin: (
@@ -107,6 +108,12 @@ export const writePlugin: (
       `the name must be lower-case letters and digits with single hyphens, at most ${longestName} characters, such as weight-norm (was ${JSON.stringify(name)})`,
     )
   }
+  const identifier = identifierOf(name)
+  if (
+    parseSync("name.ts", `export const ${identifier} = 0`, { showSemanticErrors: true }).errors.length > 0
+  ) {
+    return yield* refuse(`${identifier} is a word of the language; choose another name, such as my-${name}`)
+  }
   const inside = yield* isPackage(project)
   for (const other of stages) {
     for (const { path } of pathsOf(other, name, inside)) {
@@ -117,7 +124,6 @@ export const writePlugin: (
     if (!inside && (yield* exists(join(packageFolder, ours))))
       return yield* refuse(`the name is taken by ${packageName}/${ours}`)
   }
-  const identifier = identifierOf(name)
   const [plugin, test] = pathsOf(stage, name, inside)
   const templates = inside ? project : packageFolder
   const files = yield* Effect.forEach([plugin, test], ({ template, path }) =>
@@ -132,7 +138,7 @@ export const writePlugin: (
   const load = Effect.tryPromise({
     try: async (): Promise<AnyPlugin> =>
       (await import(pathToFileURL(join(project, plugin.path)).href))[identifier],
-    catch: (cause) => refuse(`${plugin.path} does not load (${String(cause)}); choose another name`),
+    catch: (cause) => refuse(`${plugin.path} does not load: ${String(cause)}`),
   })
   const written: string[] = []
   const made = yield* Effect.forEach(files, (file) => {
@@ -144,7 +150,7 @@ export const writePlugin: (
       await handle.writeFile(textOf(file, stage, name)).finally(() => handle.close())
     })
   }).pipe(
-    // A name such as `delete` makes a file that does not load.
+    // It does not if this package is not installed.
     Effect.andThen(load),
     Effect.onError(() => Effect.forEach(written, remove)),
   )

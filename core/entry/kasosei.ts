@@ -30,6 +30,8 @@ export {
   type Cohort,
   type CohortTaken,
   cohorts,
+  type Identity,
+  type InputsEstimate,
   type Labels,
   type Node,
   type Observed,
@@ -45,7 +47,7 @@ export { type ObserveContext, probe } from "../api/probe.ts"
 export { Progress } from "../api/progress.ts"
 export { type ComparedNumber, type Quantity, quantity } from "../api/quantity.ts"
 export type { Stage } from "../api/stage.ts"
-export type { RunLength, Watch } from "../api/watch.ts"
+export type { Guard, RunLength, Watch } from "../api/watch.ts"
 export { ArrayFile, readArray, writeArray } from "../artifacts/arrays.ts"
 export {
   Checkpoint,
@@ -62,8 +64,16 @@ export {
   selectExamples,
 } from "../artifacts/examples.ts"
 export type { AnyArtifactKind, ArtifactKind, Estimate, Given, Taken } from "../artifacts/kind.ts"
-export { quotient } from "../artifacts/metrics/ratio.ts"
-export { type MetricName, metricNames, type Score, score } from "../artifacts/metrics.ts"
+export { quotient, type Ratio } from "../artifacts/metrics/ratio.ts"
+export { spearman } from "../artifacts/metrics/spearman.ts"
+export {
+  isNoBetter,
+  type MetricName,
+  metricNames,
+  metricProblems,
+  type Score,
+  score,
+} from "../artifacts/metrics.ts"
 export { anyObservations, type Cell, observationsOf, type Row } from "../artifacts/observations.ts"
 export { Page, type PageGiven, type PageTaken } from "../artifacts/page.ts"
 export {
@@ -106,6 +116,7 @@ export { type Backend, BackendUnavailable, backend, startBackend } from "../tens
 export { borrowKernel, sourceOf } from "../tensor/borrow.ts"
 export { differentiable } from "../tensor/differentiable.ts"
 export { batchesPerEpoch, shuffledBatches } from "../tensor/epochs.ts"
+export { guardOf } from "../tensor/guard.ts"
 export { defineKernel, type Implementation, implement, type Kernel } from "../tensor/kernel.ts"
 export {
   type AttentionOptions,
@@ -119,14 +130,15 @@ export { clippingScale, globalNorm } from "../tensor/ops/global-norm.ts"
 export { infoNCE } from "../tensor/ops/info-nce.ts"
 export { layerNorm, residualNorm } from "../tensor/ops/layer-norm.ts"
 export { linear, linearGelu } from "../tensor/ops/linear.ts"
-export { gatherRows, rows } from "../tensor/ops/rows.ts"
+export { gatherRows, rows, scatterAddRowsKernel } from "../tensor/ops/rows.ts"
 export { softmaxCrossEntropy } from "../tensor/ops/softmax-cross-entropy.ts"
 export { sumRowsKernel } from "../tensor/ops/sum-rows.ts"
 export { transposeKernel } from "../tensor/ops/transpose.ts"
-export type {
-  Optimiser,
-  OptimiserFunctions,
-  OptimiserStep,
+export {
+  type Optimiser,
+  type OptimiserFunctions,
+  type OptimiserStep,
+  optimiserOption,
 } from "../tensor/optimiser.ts"
 export { adafactor } from "../tensor/optimisers/adafactor.ts"
 export { adamw } from "../tensor/optimisers/adamw.ts"
@@ -137,19 +149,31 @@ export {
   type Gradients,
   type HostTensor,
   Parameters,
+  type ReadonlyParameters,
   valueAndGradients,
 } from "../tensor/parameters.ts"
-export type { Parametrisation, ParametrisationFunctions } from "../tensor/parametrisation.ts"
+export {
+  type Parametrisation,
+  type ParametrisationFunctions,
+  parametrisationOption,
+} from "../tensor/parametrisation.ts"
 export { mixout } from "../tensor/parametrisations/mixout.ts"
-export type { Regulariser, RegulariserFunctions } from "../tensor/regulariser.ts"
+export { type Regulariser, type RegulariserFunctions, regulariserOption } from "../tensor/regulariser.ts"
 export { l2SP } from "../tensor/regularisers/l2-sp.ts"
 export {
+  describeNonFinite,
   openSafetensors,
   type SafetensorsFile,
   type TensorSource,
   writeSafetensors,
 } from "../tensor/safetensors.ts"
-export { learningRates, type Schedule, type ScheduleFunctions, stepsIn } from "../tensor/schedule.ts"
+export {
+  learningRates,
+  type Schedule,
+  type ScheduleFunctions,
+  scheduleOption,
+  stepsIn,
+} from "../tensor/schedule.ts"
 export { constant as constantSchedule } from "../tensor/schedules/constant.ts"
 export { cosine as cosineSchedule } from "../tensor/schedules/cosine.ts"
 export { linear as linearSchedule } from "../tensor/schedules/linear.ts"

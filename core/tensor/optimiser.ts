@@ -26,7 +26,7 @@ export interface OptimiserStep<Kept extends string> {
  *   and `update` then too.
  */
 export interface OptimiserFunctions<Kept extends string = string> {
-  /** The state before the first update; all float32. */
+  /** The state before the first update: float32 tensors of its own, so `theta.clone()`, never `theta`. */
   init(theta: tf.Tensor): { readonly [N in Kept]?: tf.Tensor }
   /** The parameter after the update and the state, under the same names. */
   update(step: OptimiserStep<Kept>): { readonly theta: tf.Tensor } & { readonly [N in Kept]?: tf.Tensor }

@@ -34,6 +34,8 @@ export interface ModelWanted {
   readonly outputHeads: Readonly<Partial<Record<OutputHead, OutputHeadSource>>>
   /** The classes of a classifier that is drawn; by default those of `config.json`. */
   readonly labels?: readonly string[]
+  /** The only block whose parameters are wanted; the others are checked for their names and shapes, but not read. */
+  readonly only?: ParameterSpec["block"]
 }
 
 export interface LoadedModel extends TrainableModel {
@@ -78,8 +80,8 @@ const secondNamesOf = ({ prefix, maskedLanguageModel }: Layout): ReadonlyMap<str
 /**
  * Reads a model from a folder. Its parameters are tensors of the running backend; the caller disposes of them.
  *
- * @throws InvalidInput if `config.json` is not that of a supported model, if a tensor is missing, of the wrong shape or
- *   unknown, or if one that is read has a value that is not finite; the message names each such tensor, and the keys of
+ * @throws InvalidInput if `config.json` is not that of a supported model, if an output head that is to be read is not
+ *   there, if a tensor is missing, of the wrong shape or unknown, or if one that is read has a value that is not finite; the message names each such tensor, and the keys of
  *   `config.json` that it contradicts
  * @throws FileError
  */
@@ -97,6 +99,7 @@ export const loadModel: (
     return yield* new InvalidInput({ what: folder, problems: [problem] })
   }
   const stored = yield* openWeights(folder, layout)
+  yield* checkHeads(folder, layout, wanted, stored)
   const streams = streamsOfDrawnHeads(layout, wanted, stored)
   const labels = streams.has("classifier") ? (wanted.labels ?? stated.labels) : stated.labels
   const config: BertConfig = { ...stated, labels }
@@ -115,6 +118,7 @@ export const loadModel: (
   const fill = Effect.gen(function* () {
     const damaged: string[] = []
     for (const spec of specs) {
+      if (wanted.only !== undefined && spec.block !== wanted.only) continue
       const stream = streams.get(spec.block)
       if (stream === undefined) {
         const { file, nameInFile } = find(layout, stored, spec.name)!
@@ -202,6 +206,16 @@ const streamsOfDrawnHeads = (
     else if (!stored.keys().some((name) => isOf(layout, head, name))) streams.set(head, source.readOrDraw)
   }
   return streams
+}
+
+/** @throws InvalidInput if the files have nothing of a classifier that is to be read */
+const checkHeads = (folder: string, layout: Layout, { outputHeads }: ModelWanted, stored: StoredTensors) => {
+  const lacks =
+    outputHeads.classifier === "read" && !stored.keys().some((name) => isOf(layout, "classifier", name))
+  if (!lacks) return Effect.void
+  const problem =
+    "it has no classifier; expected a fine-tuned model, such as that of modelOf(run) for a run with keepModel: true"
+  return Effect.fail(new InvalidInput({ what: folder, problems: [problem] }))
 }
 
 const isForeign = ({ foreign }: Layout, name: string) => foreign.some((prefix) => name.startsWith(prefix))

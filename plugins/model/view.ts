@@ -58,6 +58,8 @@ export interface ClassifierView {
    * The caller disposes of the tensor.
    */
   readonly logits: (batch: Sequences) => tf.Tensor2D
+  /** What the run predicts from the logits of an example: a class's index, or a score. */
+  readonly predictionOf: (logits_C: Float32Array) => number
   /**
    * The run's own objective without dropout: its mean over the examples; differentiable under a tape or a tap.
    * The caller disposes of the tensor.

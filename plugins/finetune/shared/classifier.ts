@@ -1,12 +1,11 @@
 /** A BERT classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its predictions. */
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
-import { UnitFailure } from "../../../core/api/failure.ts"
 import type { Split } from "../../../core/artifacts/examples.ts"
-import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
+import { predictAll } from "../../model/predict.ts"
 import { type Objective, type Outputs, predictionOf } from "./objective.ts"
 
 /**
@@ -58,37 +57,11 @@ export const lossOf = (
       : objective.loss({ labels_N: Float32Array.from(indices, labelOf), forward })
   })
 
-/** Examples per batch in prediction: enough to keep the cores busy, and little memory compared with training. */
-const batchSize = 32
-
 /**
  * The prediction for each sequence, without dropout.
  *
  * @param step the number of updates done, for the failure
  * @throws UnitFailure `diverged` if a logit is not finite
  */
-export const predict = Effect.fnUntraced(function* (
-  model: BertModel,
-  objective: Objective,
-  sequences: Sequences,
-  step: number,
-) {
-  const predictions = new Float64Array(countOf(sequences))
-  const outputs = model.config.labels.length
-  for (let start = 0; start < predictions.length; start += batchSize) {
-    const length = Math.min(batchSize, predictions.length - start)
-    const indices = Int32Array.from({ length }, (_, n) => start + n)
-    const logits = tf.tidy(() =>
-      logitsOf(model, selectSequences(sequences, indices)).dataSync<"float32">().slice(),
-    )
-    if (!logits.every(Number.isFinite)) {
-      const reason = "the fine-tuned model's logits are not finite"
-      return yield* new UnitFailure({ outcome: "diverged", reason, step })
-    }
-    for (let n = 0; n < length; n++) {
-      predictions[start + n] = predictionOf(objective, logits.subarray(n * outputs, (n + 1) * outputs))
-    }
-    yield* Effect.yieldNow
-  }
-  return predictions
-})
+export const predict = (model: BertModel, objective: Objective, sequences: Sequences, step: number) =>
+  predictAll((batch) => logitsOf(model, batch), predictionOf(objective), sequences, step)

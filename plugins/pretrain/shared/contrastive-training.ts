@@ -64,6 +64,14 @@ interface Definition<O extends OptionsType> extends Omit<Identity, "version"> {
 
 const takes = { corpus: Corpus, checkpoint: Checkpoint, dev: optional(Similarity) }
 
+/** A plugin that trains on two views, with the loss that it was made from. */
+export type ContrastiveTraining<O extends OptionsType> = Plugin<
+  O,
+  typeof takes,
+  typeof Checkpoint,
+  unknown
+> & { readonly contrast: Pick<Definition<O>, "loss" | "parameters"> }
+
 /**
  * A plugin that trains an encoder on two views of each sentence, made by different dropout (Gao, Yao and Chen 2021).
  * The defaults are those of SimCSE's authors for BERT-large.
@@ -90,7 +98,7 @@ export const contrastiveTraining = <O extends OptionsType>({
   options,
   loss,
   parameters: shapesOf,
-}: Definition<O>): Plugin<O, typeof takes, typeof Checkpoint, unknown> => {
+}: Definition<O>): ContrastiveTraining<O> => {
   const run = Effect.fn(name)(function* ({
     options,
     inputs: { corpus, checkpoint, dev },
@@ -175,7 +183,7 @@ export const contrastiveTraining = <O extends OptionsType>({
     }
   })
 
-  return plugin({
+  const made = plugin({
     name,
     stage: "pretrain",
     version,
@@ -204,6 +212,8 @@ export const contrastiveTraining = <O extends OptionsType>({
     },
     run,
   })
+  const contrast = { loss, ...(shapesOf === undefined ? {} : { parameters: shapesOf }) }
+  return Object.assign(made, { contrast })
 }
 
 /** The name of a parameter of the loss's own among the model's. */

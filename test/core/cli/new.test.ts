@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -7,6 +7,9 @@ import { type Stage, stages } from "../../../core/api/stage.ts"
 import { writePlugin } from "../../../core/cli/new.ts"
 import { copyProject } from "../../project-copy.ts"
 import { command } from "./command-line.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
 
 let project: string
 beforeAll(async () => {
@@ -54,7 +57,7 @@ test("in every stage the new test passes, both files are formatted, and the plug
     expect(found).toEqual(expect.arrayContaining([...both]))
     expect(found.filter((name) => name.includes("template"))).toEqual([])
   }
-}, 120_000)
+})
 
 test("the command reports what it wrote and how to use it", async () => {
   const { code, stdout, stderr } = await command(["new", "pretrain", "shrink-perturb"], project)
@@ -103,10 +106,22 @@ test("a name that is taken in any stage is refused, and nothing is overwritten",
   expect(isThere(plugin)).toBe(false)
 })
 
-test("if one file cannot be written, or does not load under its name, neither is left", async () => {
-  expect(await refusal("probe", "delete")).toContain("plugins/probe/delete.ts does not load")
+test("a name that is a word of the language, or of the new files, is refused", async () => {
+  for (const name of ["delete", "await", "static"]) {
+    expect(await refusal("probe", name)).toBe(
+      `new probe ${name}: ${name} is a word of the language; choose another name, such as my-${name}`,
+    )
+  }
   expect(await refusal("probe", "type")).toContain("type already means something else in the new files")
-  expect([...filesOf("probe", "delete"), ...filesOf("probe", "type")].filter(isThere)).toEqual([])
+})
+
+test("if one file cannot be written, or does not load, neither is left", async () => {
+  const template = join(project, "plugins/template/probe.ts")
+  const text = readFileSync(template, "utf8")
+  writeFileSync(template, text.replace("../model/parameters.ts", "../model/gone.ts"))
+  expect(await refusal("probe", "lost")).toContain("plugins/probe/lost.ts does not load: ")
+  expect(filesOf("probe", "lost").filter(isThere)).toEqual([])
+  writeFileSync(template, text)
 
   rmSync(join(project, "test/plugins/report"), { recursive: true })
   writeFileSync(join(project, "test/plugins/report"), "a file where a folder should be")

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
@@ -9,10 +9,13 @@ import { computingOf } from "../../../core/engine/key.ts"
 import { forgetSources } from "../../../core/engine/source-digest.ts"
 import { copyProject } from "../../project-copy.ts"
 
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
+
 let copy: string
 beforeAll(async () => {
   copy = fs.realpathSync(await copyProject())
-}, 60_000)
+})
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
 
 /** What a worker replies that is asked for a unit and its probe after an edit of a source, made once it is ready. */
@@ -100,10 +103,10 @@ test("a worker refuses to compute with a backend that was edited after the keys 
       "a source file, or a file that a plugin reads, has changed since the start",
     ),
   })
-}, 60_000)
+})
 
 test("a comment in a backend, or an edit of what it does not run, is no reason to refuse", async () => {
   const comment = (text: string) => `// A comment.\n${text}`
   expect(await replyAfter("core/tensor/host/optimiser.ts", comment)).toMatchObject({ type: "finished" })
   expect(await replyAfter("plugins/report/study-page.ts", code)).toMatchObject({ type: "finished" })
-}, 60_000)
+})

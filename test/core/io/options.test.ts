@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test"
 import { type } from "arktype"
 import { describeOptions, optionProblems, settingText } from "../../../core/io/options.ts"
+import { lion } from "../../../core/tensor/optimisers/lion.ts"
+import { linear } from "../../../core/tensor/schedules/linear.ts"
 
 const Options = type({
   "+": "reject",
@@ -22,6 +24,11 @@ test("options are described by name, expected value and default", () => {
   ])
   const narrowed = Options.narrow(({ path }) => path !== "x")
   expect(describeOptions(narrowed)).toEqual(described)
+})
+
+test("a component is shown as the call that makes it", () => {
+  expect(settingText(linear({}))).toBe("linear({})")
+  expect(settingText(lion({ beta1: 0.5 }))).toMatch(/^lion\(\{ beta1: 0.5, .*\}\)$/)
 })
 
 const problems = (given: unknown) => {

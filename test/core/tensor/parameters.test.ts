@@ -62,6 +62,23 @@ describe("parameters", () => {
     parameters.dispose()
   })
 
+  test("a set in which some are replaced shares the others and owns none", () => {
+    const before = tf.memory().numTensors
+    const parameters = Parameters.fromHost([
+      ["a", { shape: [2], values: Float32Array.of(1, 2) }],
+      ["b", { shape: [], values: Float32Array.of(3) }],
+    ])
+    const other = tf.tensor1d([5, 6])
+    const replaced = parameters.replacing(new Map([["a", other]]))
+    expect(replaced.names).toEqual(["a", "b"])
+    expect(replaced.get("a")).toBe(other)
+    expect(replaced.get("b")).toBe(parameters.get("b"))
+    expect([...parameters.get("a").dataSync()]).toEqual([1, 2])
+    other.dispose()
+    parameters.dispose()
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
   test("an unknown name and a wrong shape are refused, and leave no tensor", () => {
     const before = tf.memory().numTensors
     const parameters = pair()

@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { cohort, mapCohort } from "../../../core/api/pipeline.ts"
 import type { AnyPlugin, Node } from "../../../core/api/plugin.ts"
 import { plugins } from "../../../core/engine/discover.ts"
+import { table } from "../../../plugins/data/table.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import { fisher } from "../../../plugins/probe/fisher.ts"
 import { trajectory } from "../../../plugins/probe/trajectory.ts"
@@ -21,6 +22,10 @@ const file = (name: string, text: string): string => {
   return join(folder, name)
 }
 const sentences = file("sentences.txt", "A cat sat.\nTwo dogs ran away.\n".repeat(40))
+const scored = file(
+  "scored.csv",
+  `one,two,score\n${Array.from({ length: 20 }, (_, i) => `A cat sat.,"${"It ran, too. ".repeat(1 + (i % 3))}",${i % 6}\n`).join("")}`,
+)
 const sts = join(folder, "sts")
 mkdirSync(sts)
 writeFileSync(
@@ -41,11 +46,23 @@ const size = { layers: 2, hidden: 8, heads: 2, intermediate: 16 }
 const runs = cohort({ arm: "vanilla", lr: 1e-3 }, [1, 2], (seed) =>
   classification({ data, checkpoint, lr: 1e-3, seed, batchSize: 8, epochs: 2 }),
 )
+const kept = { data, checkpoint, batchSize: 8, epochs: 2 }
 const page = {
   runs: [runs],
   ranks: [mapCohort(runs, (run) => fisher({ run, samples: 4 }))],
   trajectories: [mapCohort(runs, (run) => trajectory({ run }))],
 }
+
+const scores = table({
+  vocabulary: toyStudy.vocabulary,
+  train: scored,
+  sentences: ["one", "two"],
+  label: "score",
+  labels: "scores",
+})
+
+/** A task's estimate is that of all its examples; the fixture is a few of them. */
+const task = (name: string) => ({ options: { source: fixture(join("glue", name)) }, costFactor: 1e6 })
 
 /** How each plugin is tested; one that is not among them is tested as it is. */
 const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = {
@@ -57,11 +74,25 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
       blocks: ["layers", "embeddings", "pooler", "classifier"],
     },
   },
-  // Its estimate is that of the whole task; the fixture is a sample of it.
-  glue: { options: { task: "RTE", source: fixture("rte-sample") }, costFactor: 1000 },
+  // Of its own classifier; with that of another checkpoint in `test/plugins/probe/evaluate.test.ts`.
+  evaluate: { options: { steps: { at: [0], every: 2, last: true }, split: "train" } },
+  ...Object.fromEntries(
+    ["cola", "mnli", "mrpc", "qnli", "qqp", "sst2", "stsb", "wnli"].map((name) => [name, task(name)]),
+  ),
+  // Its estimate is that of a chart with many panels and lines.
+  "line-chart": { options: { title: "Trajectories", x: "step", y: "r", facet: "scope" }, costFactor: 10 },
+  "mnli-mismatched": task("mnli"),
   mlm: { options: { size, positions: 64, steps: 3, batchSize: 16 } },
+  "model-of": { inputs: { run: classification({ ...kept, lr: 1e-3, seed: 1, keepModel: true }) } },
   "observations-table": { options: { title: "Observations" } },
   pretrained: { options: { source: released, size, vocabularySize, positions: 64 } },
+  // How many tokens a table's sentences have is estimated from the size of its file.
+  regression: {
+    options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2 },
+    inputs: { data: scores },
+    costFactor: 3,
+  },
+  rte: { options: { source: fixture("rte-sample") }, costFactor: 1000 },
   sentences: { options: { source: sentences } },
   simcse: {
     options: { batchSize: 16, steps: 4, evalEvery: 2 },
@@ -70,6 +101,9 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
   // Its estimate is that of a study of 30 seeds.
   "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
+  table: {
+    options: { train: scored, sentences: ["one", "two"], label: "score", labels: "scores", range: [0, 5] },
+  },
   "toy-corpus": { options: { sentences: 200, restated: true } },
   "toy-entailment": { options: { train: 40, dev: 10 } },
   "toy-similarity": { options: { pairs: 20 } },

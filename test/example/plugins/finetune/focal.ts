@@ -1,7 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core"
-import { type } from "arktype"
-import { fineTuning } from "../../../../plugins/finetune/shared/fine-tuning.ts"
-import { fineTuningOptions } from "../../../../plugins/finetune/shared/options.ts"
+import { tf, type } from "kasosei"
+import { fineTuning } from "kasosei/plugins/finetune/shared/fine-tuning"
+import { fineTuningOptions } from "kasosei/plugins/finetune/shared/options"
 
 /** The focal loss (Lin et al. 2017, equation 4): −(1 − p)^γ log p, where p is the probability of the labelled class. */
 export const focal = fineTuning({

@@ -1,8 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core"
-import { type } from "arktype"
-import { softmaxCrossEntropy } from "../../../../core/tensor/ops/softmax-cross-entropy.ts"
-import { fineTuning } from "../../../../plugins/finetune/shared/fine-tuning.ts"
-import { fineTuningOptions } from "../../../../plugins/finetune/shared/options.ts"
+import { softmaxCrossEntropy, tf, type } from "kasosei"
+import { fineTuning } from "kasosei/plugins/finetune/shared/fine-tuning"
+import { fineTuningOptions } from "kasosei/plugins/finetune/shared/options"
 
 /**
  * R-Drop (Wu et al. 2021, equation 4): the cross-entropy of two passes, which differ by dropout, and α times the mean of

@@ -1,7 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core"
-import { type } from "arktype"
-import { contrastiveOptions } from "../../../../plugins/pretrain/shared/contrastive/options.ts"
-import { contrastiveTraining } from "../../../../plugins/pretrain/shared/contrastive-training.ts"
+import { tf, type } from "kasosei"
+import { contrastiveOptions } from "kasosei/plugins/pretrain/shared/contrastive/options"
+import { contrastiveTraining } from "kasosei/plugins/pretrain/shared/contrastive-training"
 
 /** Each column with mean 0 and variance 1 over the batch. */
 const standardise = (x_NP: tf.Tensor2D): tf.Tensor2D => {

@@ -1,7 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core"
-import { type } from "arktype"
-import { contrastiveOptions } from "../../../../plugins/pretrain/shared/contrastive/options.ts"
-import { contrastiveTraining } from "../../../../plugins/pretrain/shared/contrastive-training.ts"
+import { tf, type } from "kasosei"
+import { contrastiveOptions } from "kasosei/plugins/pretrain/shared/contrastive/options"
+import { contrastiveTraining } from "kasosei/plugins/pretrain/shared/contrastive-training"
 
 /**
  * Decoupled contrastive learning (Yeh et al. 2022, equation 6): InfoNCE over both views, whose denominator leaves out

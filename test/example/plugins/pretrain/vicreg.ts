@@ -1,7 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core"
-import { type } from "arktype"
-import { contrastiveOptions } from "../../../../plugins/pretrain/shared/contrastive/options.ts"
-import { contrastiveTraining } from "../../../../plugins/pretrain/shared/contrastive-training.ts"
+import { tf, type } from "kasosei"
+import { contrastiveOptions } from "kasosei/plugins/pretrain/shared/contrastive/options"
+import { contrastiveTraining } from "kasosei/plugins/pretrain/shared/contrastive-training"
 
 /** v and c of one view: the hinge on the standard deviation of each feature, and the squared covariances. */
 const spread = (x_NP: tf.Tensor2D): { readonly hinge: tf.Scalar; readonly covariance: tf.Scalar } => {

@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test"
 import { classification } from "../../../../plugins/finetune/classification.ts"
 import { templateFinetune } from "../../../../plugins/template/finetune.ts"
-import { testPlugin, toyStudy, withArtifacts } from "../../../../plugins/testing/testing.ts"
+import { testObjective, testPlugin, toyStudy, withArtifacts } from "../../../../plugins/testing/testing.ts"
 
 const settings = { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2 }
 
 testPlugin(templateFinetune, { options: settings })
+testObjective(templateFinetune)
 
 test("without smoothing, the losses are those of classification", () =>
   withArtifacts(async (artifactOf) => {

@@ -2,12 +2,18 @@ import { expect, test } from "bun:test"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { templatePretrain } from "../../../../plugins/template/pretrain.ts"
-import { testPlugin, toyStudy, withArtifacts } from "../../../../plugins/testing/testing.ts"
+import {
+  testContrastiveLoss,
+  testPlugin,
+  toyStudy,
+  withArtifacts,
+} from "../../../../plugins/testing/testing.ts"
 
 testPlugin(templatePretrain, {
   options: { batchSize: 16, steps: 4, evalEvery: 2 },
   inputs: { dev: toyStudy.similarity },
 })
+testContrastiveLoss(templatePretrain)
 
 test("alone, alignment draws the two views of a sentence together", () =>
   withArtifacts(async (artifactOf) => {
