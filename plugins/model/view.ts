@@ -24,7 +24,8 @@ export interface GradientsWanted {
  *
  * A probe may read everything and can change nothing. After each observation the parameters and the splits are compared
  * with what they were. A probe that has changed one of them, which writing into the array of `dataSync` does on some
- * backends, fails, and the run is made again without it. So does one that leaves tensors behind.
+ * backends, fails, and the run is made again without it. One that leaves tensors behind fails too. Only what happens
+ * after its observation has ended is not seen, such as a timer: a probe waits for all that it starts.
  *
  * ```ts
  * // The mean log-likelihood of 16 training examples, the same at every step and in every arm:
