@@ -152,12 +152,14 @@ describe("a project of one's own", () => {
       kasosei("deno", ["pipeline", "first-study", ...args, out.deno], join(project, "pipelines")),
     ]
     for (const { status, stderr } of ended) {
-      expect([status, stderr]).toEqual([0, expect.stringContaining("6 units made, 0 reused, 0 failed")])
+      expect([status, stderr]).toEqual([0, expect.stringContaining("7 units made, 0 reused, 0 failed")])
     }
     expect(digests(out.deno)).toEqual(digests(out.bun))
-    const csv = readFileSync(join(out.bun, "first-study", "report", "observations.csv"), "utf8")
+    const made = join(out.bun, "first-study")
+    const csv = readFileSync(join(made, "table", "observations.csv"), "utf8")
     // 2 layers at step 0, and at the end.
     expect(csv.trim().split("\r\n").length).toBeGreaterThan(4)
+    expect(readFileSync(join(made, "chart", "line-chart.svg"), "utf8")).toStartWith("<svg ")
   })
 
   test("runs this package's pipelines by their bare names too, and its own are found first", () => {

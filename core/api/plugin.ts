@@ -217,7 +217,8 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
   readonly reads?: (options: O["infer"]) => readonly string[]
   /**
    * What is known of the artifact (sizes, counts) and what the unit costs, before anything runs: from the options and
-   * the estimates of the inputs, for cohorts those of all members. Pure and fast: reads no file.
+   * the estimates of the inputs, for cohorts those of all members. Pure and fast: of files it looks at their sizes, or
+   * counts what is in them.
    *
    * @throws InvalidInput if the options do not fit the inputs
    */

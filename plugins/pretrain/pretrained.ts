@@ -10,7 +10,7 @@ import { hubAddress, localSources, type Repository, Source } from "../../core/hu
 import { download, downloadFirst } from "../../core/hub/download.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { copy, link, transferExisting } from "../../core/io/link.ts"
-import { type BertConfig, configOf } from "../model/config.ts"
+import { configOf, type EncoderConfig } from "../model/config.ts"
 import { checkModel } from "../model/hugging-face.ts"
 import type { Layout } from "../model/layouts/layout.ts"
 import { countParameters, parametersOf } from "../model/parameters.ts"
@@ -75,7 +75,7 @@ const filesRead = (folder: string): readonly string[] => {
 type Key = keyof NonNullable<Layout["keys"]>
 
 /** Where `config.json` differs from the options, on which the plan is based. */
-const sizeProblems = (given: Options, config: BertConfig): readonly string[] => {
+const sizeProblems = (given: Options, config: EncoderConfig): readonly string[] => {
   const { layers, hidden, heads, intermediate } = encoderSize(given.size)
   const { keys, firstPosition } = config.layout
   const unused = firstPosition(config)

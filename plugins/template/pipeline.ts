@@ -10,6 +10,7 @@ import { toyEntailment } from "../data/toy-entailment.ts"
 import { toyVocabulary } from "../data/toy-vocabulary.ts"
 import { classification } from "../finetune/classification.ts"
 import { mlm } from "../pretrain/mlm.ts"
+import { lineChart } from "../report/line-chart.ts"
 import { observationsTable } from "../report/observations-table.ts"
 import { templateProbe } from "./probe.ts"
 
@@ -46,6 +47,10 @@ export default pipeline({
     const norms = mapCohort(runs, (run) =>
       templateProbe({ run, steps: { at: [0], every: "warmup", last: true } }),
     )
-    return { report: observationsTable({ title: "Norms of the weights", observations: [norms] }) }
+    const given = { title: "Norms of the weights", observations: [norms] }
+    return {
+      chart: lineChart({ ...given, x: "step", y: "norm", facet: "layer", yAxis: "own" }),
+      table: observationsTable(given),
+    }
   },
 })

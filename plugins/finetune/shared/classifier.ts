@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Split } from "../../../core/artifacts/examples.ts"
 import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { stream } from "../../../core/tensor/stream.ts"
-import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
+import { type EncoderModel, encode, type ModelDropout } from "../../model/encoder.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
 import { predictAll } from "../../model/predict.ts"
 import { type Objective, type Outputs, predictionOf } from "./objective.ts"
@@ -13,11 +13,11 @@ import { type Objective, type Outputs, predictionOf } from "./objective.ts"
  *
  * @param dropout for training; nothing is dropped if omitted
  */
-export const logitsOf = (model: BertModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D =>
+export const logitsOf = (model: EncoderModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() => outputsOf(model, batch, dropout).logits_NC)
 
 /** The caller disposes of the outputs, or calls it in a tidy. */
-const outputsOf = (model: BertModel, batch: Sequences, dropout?: ModelDropout): Outputs => {
+const outputsOf = (model: EncoderModel, batch: Sequences, dropout?: ModelDropout): Outputs => {
   const cls_NH = encode(model, batch, { dropout, indices: clsIndices(batch.offsets) })
   return { cls_NH, logits_NC: classify(model, cls_NH, dropout) }
 }
@@ -42,7 +42,7 @@ const dropoutOf = ({ rate, seed, update }: UpdateDropout, pass: number): ModelDr
  * @param dropout for training; nothing is dropped if omitted
  */
 export const lossOf = (
-  model: BertModel,
+  model: EncoderModel,
   objective: Objective,
   split: Split,
   indices: Int32Array,
@@ -63,5 +63,5 @@ export const lossOf = (
  * @param step the number of updates done, for the failure
  * @throws UnitFailure `diverged` if a logit is not finite
  */
-export const predict = (model: BertModel, objective: Objective, sequences: Sequences, step: number) =>
+export const predict = (model: EncoderModel, objective: Objective, sequences: Sequences, step: number) =>
   predictAll((batch) => logitsOf(model, batch), predictionOf(objective), sequences, step)

@@ -16,7 +16,6 @@ import { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { metricsBefore, train } from "../../../core/tensor/training.ts"
-import type { BertModel, TrainableModel } from "../../model/bert.ts"
 import {
   classifierProblems,
   limitsOfCheckpoint,
@@ -25,6 +24,7 @@ import {
 } from "../../model/compatibility.ts"
 import { configOf, withDropout } from "../../model/config.ts"
 import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../../model/cost.ts"
+import type { EncoderModel, TrainableModel } from "../../model/encoder.ts"
 import { loadModel, saveModel } from "../../model/hugging-face.ts"
 import {
   blocksOf,
@@ -311,7 +311,7 @@ const linearSites = (
  *
  * @returns a function that links the folder's files into the artifact
  */
-const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
+const keep = Effect.fnUntraced(function* (folder: string, model: EncoderModel, checkpoint: CheckpointTaken) {
   yield* saveModel(folder, model, "BertForSequenceClassification")
   yield* transferExisting(copy, checkpoint.folder, tokenizerFiles, folder)
   return (target: string): Effect.Effect<void, FileError> => linkFolder(folder, target)

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
-import { type BertModel, encode } from "../../model/bert.ts"
+import { type EncoderModel, encode } from "../../model/encoder.ts"
 import { loadModel } from "../../model/hugging-face.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
 
@@ -13,7 +13,7 @@ import { classify, clsIndices } from "../../model/output-heads.ts"
  * @throws InvalidInput if it has no classifier, or one of another layout or hidden size
  * @throws FileError
  */
-export const loadHead = Effect.fnUntraced(function* (folder: string, { config, parameters }: BertModel) {
+export const loadHead = Effect.fnUntraced(function* (folder: string, { config, parameters }: EncoderModel) {
   const head = yield* Effect.acquireRelease(
     loadModel(folder, { outputHeads: { pooler: "read", classifier: "read" }, only: "classifier" }),
     (head) => Effect.sync(() => head.parameters.dispose()),
@@ -25,7 +25,7 @@ export const loadHead = Effect.fnUntraced(function* (folder: string, { config, p
     return yield* new InvalidInput({ what: folder, problems: [problem] })
   }
   const has = (name: string) => head.parameters.has(name)
-  const model: BertModel = {
+  const model: EncoderModel = {
     config,
     parameters: {
       ...parameters,

@@ -199,8 +199,8 @@ describe("a classifier of the checkpoint", () => {
         )
       ).message
     }
-    expect(await refused(checkpoint)).toBe(
-      `${checkpoint.folder}: it has no classifier; expected a fine-tuned model, such as that of modelOf(run) for a run with keepModel: true`,
+    expect(await refused(checkpoint)).toContain(
+      `${checkpoint.folder}:\n  it has no classifier; expected a fine-tuned model, such as that of modelOf(run) for a run with keepModel: true`,
     )
     const other = { labels: ["not_entailment", "entailment"] }
     const exchanged = await writeCheckpoint(join(root, "exchanged"), other, "BertForSequenceClassification")
