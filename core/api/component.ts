@@ -1,4 +1,4 @@
-/** A part of a method that can be exchanged: an optimiser, a schedule, a loss. A plugin takes it as an option. */
+/** A part of a method that can be exchanged: an optimiser, a schedule, a regulariser. A plugin takes it as an option. */
 import { type } from "arktype"
 import { InvalidInput } from "../io/decode.ts"
 import { optionProblems } from "../io/options.ts"
