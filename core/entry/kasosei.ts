@@ -174,9 +174,9 @@ export {
   scheduleOption,
   stepsIn,
 } from "../tensor/schedule.ts"
-export { constant as constantSchedule } from "../tensor/schedules/constant.ts"
-export { cosine as cosineSchedule } from "../tensor/schedules/cosine.ts"
-export { linear as linearSchedule } from "../tensor/schedules/linear.ts"
+export { constantSchedule } from "../tensor/schedules/constant.ts"
+export { cosineSchedule } from "../tensor/schedules/cosine.ts"
+export { linearSchedule } from "../tensor/schedules/linear.ts"
 export {
   type Draw,
   type Dropout,

@@ -19,7 +19,7 @@ import { optimiserOption } from "../../core/tensor/optimiser.ts"
 import { adamw } from "../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
 import { learningRates, scheduleOption } from "../../core/tensor/schedule.ts"
-import { linear } from "../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../core/tensor/schedules/linear.ts"
 import { type Stream, stream } from "../../core/tensor/stream.ts"
 import { train } from "../../core/tensor/training.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
@@ -52,8 +52,8 @@ const Options = type({
   lr: "0 < number < 1 = 0.0001",
   /** Fraction of the updates over which the learning rate rises linearly; then the schedule begins. */
   warmupRatio: "0 <= number <= 1 = 0.01",
-  /** How the learning rate changes after warm-up: `linear`, `cosine`, `constant` of `core/tensor/schedules`. */
-  schedule: scheduleOption.default(() => linear({})),
+  /** How the learning rate changes after warm-up: `linearSchedule`, `cosineSchedule`, `constantSchedule`. */
+  schedule: scheduleOption.default(() => linearSchedule({})),
   /** One of `core/tensor/optimisers`, or one of your own. */
   optimiser: optimiserOption.default(() => adamw({ weightDecay: 0.01 })),
   /** Gradients whose norm exceeds this are scaled down to it. */

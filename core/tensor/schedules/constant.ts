@@ -3,7 +3,7 @@ import { component } from "../../api/component.ts"
 import type { ScheduleFunctions } from "../schedule.ts"
 
 /** Stays at the peak (transformers' `get_constant_schedule_with_warmup`). */
-export const constant = component({
+export const constantSchedule = component({
   role: "schedule",
   name: "constant",
   module: import.meta.url,

@@ -6,7 +6,7 @@ import type { ScheduleFunctions } from "../schedule.ts"
  * Falls to 0 at the end along half a cosine (Loshchilov and Hutter 2017, without restarts; transformers'
  * `get_cosine_schedule_with_warmup`).
  */
-export const cosine = component({
+export const cosineSchedule = component({
   role: "schedule",
   name: "cosine",
   module: import.meta.url,

@@ -3,7 +3,7 @@ import { component } from "../../api/component.ts"
 import type { ScheduleFunctions } from "../schedule.ts"
 
 /** Falls linearly to 0 at the end (Devlin et al. 2019; transformers' `get_linear_schedule_with_warmup`). */
-export const linear = component({
+export const linearSchedule = component({
   role: "schedule",
   name: "linear",
   module: import.meta.url,

@@ -9,7 +9,7 @@ import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { attempt, remove } from "../../../core/io/files.ts"
 import type { Optimiser } from "../../../core/tensor/optimiser.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
-import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 import { train } from "../../../core/tensor/training.ts"
 import { trainingFlops } from "../../model/cost.ts"
 import type { TrainableModel } from "../../model/encoder.ts"
@@ -50,7 +50,7 @@ export const trainingJob = Effect.fnUntraced(function* (
       Effect.asVoid(
         train({
           parameters: model.parameters,
-          learningRates: learningRates(linear({}), lr, steps, 0),
+          learningRates: learningRates(linearSchedule({}), lr, steps, 0),
           optimiser,
           clip: 1,
           loss,

@@ -11,7 +11,7 @@ import { InvalidInput } from "../../../core/io/decode.ts"
 import { attempt, type FileError, readJson, remove } from "../../../core/io/files.ts"
 import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
-import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 import { type Metrics, train } from "../../../core/tensor/training.ts"
 import { crossEntropy } from "../../finetune/classification.ts"
 import { logitsOf, lossOf } from "../../finetune/shared/classifier.ts"
@@ -81,7 +81,7 @@ export const compareFineTuning: (
   const { lr, steps, warmup: warmupSteps } = expected
   const metrics = yield* train({
     parameters: model.parameters,
-    learningRates: learningRates(linear({}), lr, steps, warmupSteps),
+    learningRates: learningRates(linearSchedule({}), lr, steps, warmupSteps),
     optimiser,
     clip,
     loss: () => lossOf(model, crossEntropy, split, indices),

@@ -4,7 +4,7 @@ import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { parametrisationOption } from "../../../core/tensor/parametrisation.ts"
 import { regulariserOption } from "../../../core/tensor/regulariser.ts"
 import { scheduleOption } from "../../../core/tensor/schedule.ts"
-import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 
 const positive = type("number > 0").narrow(
   (value, context) => Number.isFinite(value) || context.mustBe("finite"),
@@ -22,8 +22,8 @@ export const fineTuningOptions = {
   epochs: "0 < number <= 10000 = 3",
   /** Linear warm-up as a fraction of all updates; then the schedule begins. */
   warmupRatio: "0 <= number <= 1 = 0.1",
-  /** How the learning rate changes after warm-up: `linear`, `cosine`, `constant` of `core/tensor/schedules`. */
-  schedule: scheduleOption.default(() => linear({})),
+  /** How the learning rate changes after warm-up: `linearSchedule`, `cosineSchedule`, `constantSchedule`. */
+  schedule: scheduleOption.default(() => linearSchedule({})),
   /** One of `core/tensor/optimisers`, or one of your own. */
   optimiser: optimiserOption.default(() => adamw({ biasCorrection: false })),
   /** Gradients whose norm exceeds this are scaled down to it. */

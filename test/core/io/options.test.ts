@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import { type } from "arktype"
 import { describeOptions, optionProblems, settingText } from "../../../core/io/options.ts"
 import { lion } from "../../../core/tensor/optimisers/lion.ts"
-import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 
 const Options = type({
   "+": "reject",
@@ -27,7 +27,7 @@ test("options are described by name, expected value and default", () => {
 })
 
 test("a component is shown as the call that makes it", () => {
-  expect(settingText(linear({}))).toBe("linear({})")
+  expect(settingText(linearSchedule({}))).toBe("linear({})")
   expect(settingText(lion({ beta1: 0.5 }))).toMatch(/^lion\(\{ beta1: 0.5, .*\}\)$/)
 })
 

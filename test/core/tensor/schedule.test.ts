@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
-import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 
 describe("linear schedule", () => {
   test("RTE: 468 updates with a warm-up of 47", () => {
-    const multipliers = learningRates(linear({}), 1, 468, 47)
+    const multipliers = learningRates(linearSchedule({}), 1, 468, 47)
     expect(multipliers).toHaveLength(468)
     for (const [s, expected] of [
       [0, 0],
@@ -17,16 +17,16 @@ describe("linear schedule", () => {
       expect(multipliers[s]).toBe(expected)
     }
     expect(Math.max(...multipliers)).toBe(1)
-    expect(learningRates(linear({}), 2e-5, 468, 47)[47]).toBe(2e-5)
+    expect(learningRates(linearSchedule({}), 2e-5, 468, 47)[47]).toBe(2e-5)
   })
 
   test("without a warm-up the first update has the peak", () => {
-    expect([...learningRates(linear({}), 0.5, 4, 0)]).toEqual([0.5, 0.375, 0.25, 0.125])
+    expect([...learningRates(linearSchedule({}), 0.5, 4, 0)]).toEqual([0.5, 0.375, 0.25, 0.125])
   })
 
   test("all updates may be warm-up, and there may be no updates", () => {
-    expect([...learningRates(linear({}), 1, 4, 4)]).toEqual([0, 0.25, 0.5, 0.75])
-    expect(learningRates(linear({}), 1, 0, 0)).toHaveLength(0)
+    expect([...learningRates(linearSchedule({}), 1, 4, 4)]).toEqual([0, 0.25, 0.5, 0.75])
+    expect(learningRates(linearSchedule({}), 1, 0, 0)).toHaveLength(0)
   })
 
   test.each([
@@ -36,7 +36,7 @@ describe("linear schedule", () => {
     [4.5, 1],
     [4, Number.NaN],
   ])("refuses %p steps with a warm-up of %p", (steps, warmupSteps) => {
-    expect(() => learningRates(linear({}), 1, steps, warmupSteps)).toThrow("does not fit")
+    expect(() => learningRates(linearSchedule({}), 1, steps, warmupSteps)).toThrow("does not fit")
   })
 })
 

@@ -11,7 +11,7 @@ import { startBackend } from "../../../core/tensor/backend.ts"
 import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
-import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { type Training, train } from "../../../core/tensor/training.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
@@ -63,7 +63,7 @@ const trainingOf = <E = never, R = never>(
   settings: Settings<E, R> = {},
 ): Training<E, R> => ({
   parameters,
-  learningRates: learningRates(linear({}), 0.05, steps, 3),
+  learningRates: learningRates(linearSchedule({}), 0.05, steps, 3),
   optimiser,
   clip: 1,
   loss: noisyLoss(parameters),
@@ -123,7 +123,7 @@ describe("updates", () => {
       for (const [i, value] of w.entries()) expect(found[i]).toBeCloseTo(value, 5)
     }
     for (const [s, norm] of norms.entries()) expect(metrics.gradientNorm[s]).toBeCloseTo(norm, 4)
-    expect(metrics.learningRate).toEqual(learningRates(linear({}), 0.05, steps, 3))
+    expect(metrics.learningRate).toEqual(learningRates(linearSchedule({}), 0.05, steps, 3))
   })
 
   // |Δθ| / lr = (1 − .9ᵗ) / √(1 − .999ᵗ): the amplification that makes fine-tuning unstable.

@@ -14,7 +14,7 @@ import type { Row } from "../../../core/artifacts/observations.ts"
 import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
 import { packSequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
-import { linear } from "../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification, crossEntropy } from "../../../plugins/finetune/classification.ts"
@@ -371,7 +371,7 @@ describe("options", () => {
     [{ warmupRatio: 2 }, "warmupRatio must be at most 1 (was 2)"],
     [{ dropout: 1 }, "dropout must be less than 1"],
     [{ optimiser: "adamw" }, "optimiser must be an optimiser"],
-    [{ optimiser: linear({}) }, "optimiser must be an optimiser"],
+    [{ optimiser: linearSchedule({}) }, "optimiser must be an optimiser"],
     [{ layerwiseDecay: 0 }, "layerwiseDecay must be positive"],
     [{ frozen: -1 }, "frozen must be"],
     [{ learningRate: 1e-5 }, "learningRate must be removed"],

@@ -12,8 +12,8 @@ import { sgd } from "../../../core/tensor/optimisers/sgd.ts"
 import type { HostTensor } from "../../../core/tensor/parameters.ts"
 import { mixout } from "../../../core/tensor/parametrisations/mixout.ts"
 import { l2SP } from "../../../core/tensor/regularisers/l2-sp.ts"
-import { constant } from "../../../core/tensor/schedules/constant.ts"
-import { cosine } from "../../../core/tensor/schedules/cosine.ts"
+import { constantSchedule } from "../../../core/tensor/schedules/constant.ts"
+import { cosineSchedule } from "../../../core/tensor/schedules/cosine.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { native } from "../../../plugins/backend/native.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
@@ -265,8 +265,12 @@ describe("mixout", () => {
 
 test("the schedule and the optimiser are those that are given", async () => {
   const rates = async (options: object) => [...(await trained(options, 0)).run.learningRate]
-  expect(await rates({ schedule: constant({}) })).toEqual([0, 5e-4, ...new Array<number>(16).fill(1e-3)])
-  const cosines = await rates({ schedule: cosine({}), warmupRatio: 0 })
+  expect(await rates({ schedule: constantSchedule({}) })).toEqual([
+    0,
+    5e-4,
+    ...new Array<number>(16).fill(1e-3),
+  ])
+  const cosines = await rates({ schedule: cosineSchedule({}), warmupRatio: 0 })
   expect(cosines[0]).toBe(1e-3)
   expect(cosines[9]).toBeCloseTo(5e-4, 12)
   const losses = new Set<number>()
@@ -279,7 +283,7 @@ test("the schedule and the optimiser are those that are given", async () => {
 test("with everything at once a run that is stopped and resumed has the same bits", async () => {
   const options = {
     optimiser: lion({}),
-    schedule: cosine({}),
+    schedule: cosineSchedule({}),
     frozen: ["embeddings"],
     layerwiseDecay: 0.9,
     reinitialise: 1,

@@ -2,7 +2,7 @@ import { type } from "arktype"
 import { optimiserOption } from "../../../../core/tensor/optimiser.ts"
 import { adamw } from "../../../../core/tensor/optimisers/adamw.ts"
 import { scheduleOption } from "../../../../core/tensor/schedule.ts"
-import { linear } from "../../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../../core/tensor/schedules/linear.ts"
 import { durationOptions } from "../duration.ts"
 
 /** The options of every plugin that trains on two views of sentences, to be spread among its own. */
@@ -16,8 +16,8 @@ export const contrastiveOptions = {
   lr: "0 < number < 1 = 0.00001",
   /** Fraction of the updates over which the learning rate rises linearly; then the schedule begins. */
   warmupRatio: "0 <= number <= 1 = 0",
-  /** How the learning rate changes after warm-up: `linear`, `cosine`, `constant` of `core/tensor/schedules`. */
-  schedule: scheduleOption.default(() => linear({})),
+  /** How the learning rate changes after warm-up: `linearSchedule`, `cosineSchedule`, `constantSchedule`. */
+  schedule: scheduleOption.default(() => linearSchedule({})),
   /** One of `core/tensor/optimisers`, or one of your own. */
   optimiser: optimiserOption.default(() => adamw({ epsilon: 1e-8 })),
   /** The dropout rate of hidden states and of attention probabilities; it makes two views of a sentence differ. */

@@ -9,7 +9,7 @@ import { type Backend, type ComputeSettings, startBackend } from "../../../../co
 import { adamw } from "../../../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../../../core/tensor/parameters.ts"
 import { learningRates } from "../../../../core/tensor/schedule.ts"
-import { linear } from "../../../../core/tensor/schedules/linear.ts"
+import { linearSchedule } from "../../../../core/tensor/schedules/linear.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { train } from "../../../../core/tensor/training.ts"
 import { native } from "../../../../plugins/backend/native.ts"
@@ -64,7 +64,7 @@ const trained = async (backend: Backend, computing: Partial<ComputeSettings>, se
   const metrics = await Effect.runPromise(
     train({
       parameters,
-      learningRates: learningRates(linear({}), 2e-3, steps, 4),
+      learningRates: learningRates(linearSchedule({}), 2e-3, steps, 4),
       optimiser: adamw({ biasCorrection: false }),
       clip: 1,
       loss: (update) => {
