@@ -7,7 +7,7 @@
 import { adafactor, adamw, cohort, lion, pipeline, sgd, type } from "kasosei"
 import { classification } from "kasosei/plugins/finetune/classification"
 import { signSgd } from "../plugins/optimisers/sign-sgd.ts"
-import { chartsOf, toyInputs, toyParameters } from "./shared/toy.ts"
+import { reportsOf, toyInputs, toyParameters } from "./shared/toy.ts"
 
 export default pipeline({
   name: "optimisers",
@@ -23,9 +23,9 @@ export default pipeline({
       adafactor: { optimiser: adafactor({}), lr },
       "sign-sgd": { optimiser: signSgd({}), lr: lr / 3 },
     }
-    const runs = Object.entries(arms).map(([arm, settings]) =>
-      cohort({ arm }, seeds, (seed) => classification({ data, checkpoint, seed, ...settings })),
+    const runs = Object.entries(arms).map(([arm, { optimiser, lr }]) =>
+      cohort({ arm, lr }, seeds, (seed) => classification({ data, checkpoint, lr, seed, optimiser })),
     )
-    return chartsOf("Fine-tuning by six optimisers", runs)
+    return reportsOf("Fine-tuning by six optimisers", runs)
   },
 })
