@@ -41,6 +41,7 @@ export interface ExamplesEstimate {
   /** How many outputs a model has: the number of classes, or 1 for scores. */
   readonly labels: number
   readonly labelKind: "classes" | "scores"
+  readonly metrics: readonly MetricName[]
   readonly vocabularySize: number
 }
 

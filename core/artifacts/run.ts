@@ -38,7 +38,7 @@ export interface RunTaken extends Run {
   readonly modelFolder: string | null
 }
 
-/** What is known of a run before it starts; probes estimate their cost from it. */
+/** What is known of a run before it starts; probes, and what is made of its model, estimate their cost from it. */
 export interface RunEstimate {
   readonly steps: number
   readonly warmupSteps: number
@@ -49,6 +49,11 @@ export interface RunEstimate {
   readonly hidden: number
   readonly intermediate: number
   readonly heads: number
+  readonly vocabularySize: number
+  /** Tokens of the longest sequence that the model takes. */
+  readonly positions: number
+  /** Whether the fine-tuned model is kept with the run. */
+  readonly keepsModel: boolean
 }
 
 const RunFile = type({

@@ -38,14 +38,17 @@ const codeOf = ({ sources, packages, backend }: KeyParts) => ({
 
 /**
  * The names of all sources and packages that a person names by a path, by its end, by a package, or by a plugin, which
- * stands for the sources that nothing but that plugin runs.
+ * stands for the sources that nothing but that plugin runs. If several paths have the same end, it is the one that was
+ * edited, as a plan names it.
  *
+ * @param edited the sources in which units differ from what was last made for them
  * @throws InvalidInput if a name stands for nothing, or for several files
  */
 const namedBy = (
   names: readonly string[],
   units: readonly Unit[],
   entries: readonly Entry[],
+  edited: ReadonlySet<string>,
 ): Effect.Effect<ReadonlySet<string>, InvalidInput> =>
   Effect.suspend(() => {
     const parts = [...units.map((unit) => unit.parts), ...entries.map((entry) => entry.parts)]
@@ -55,7 +58,9 @@ const namedBy = (
     const named = new Set<string>()
     const problems: string[] = []
     for (const name of names) {
-      const ending = [...sources].filter((path) => path === name || path.endsWith(`/${name}`))
+      const all = [...sources].filter((path) => path === name || path.endsWith(`/${name}`))
+      const some = all.filter((path) => edited.has(path))
+      const ending = some.length > 0 ? some : all
       if (plugins.has(name)) {
         const others = new Set(
           units
@@ -97,12 +102,18 @@ export const adoptionsOf = Effect.fn("adoptionsOf")(function* (
 ): Effect.fn.Return<readonly Adoption[], FileError | InvalidInput, Store> {
   const store = yield* Store
   const entries = yield* store.entries(new Set(graph.units.map(({ plugin }) => plugin.name)))
-  const accepted = yield* namedBy(names, graph.units, entries)
+  const candidates = Map.groupBy(entries, ({ parts }) => identityOf(parts))
+  const edited = new Set(
+    graph.units.flatMap((unit) => {
+      const newest = keysIn(stored.get(unit.key)!).length > 0 ? [] : candidates.get(identityOf(unit.parts))
+      return newest?.[0] === undefined ? [] : changesOf(newest[0], unit)
+    }),
+  )
+  const accepted = yield* namedBy(names, graph.units, entries, edited)
   const adoptions: Adoption[] = []
   const others = new Map<string, Unit>()
   /** The keys under which today's artifact of a unit is, or was, in the store. */
   const keys = new Map<Unit, ReadonlySet<string>>()
-  const candidates = Map.groupBy(entries, ({ parts }) => identityOf(parts))
   for (const unit of graph.units) {
     const present = keysIn(stored.get(unit.key)!)
     keys.set(unit, new Set(present))

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
-import { componentsIn } from "../api/component.ts"
+import { componentsIn, isComponent } from "../api/component.ts"
 import type { Targets } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -118,6 +118,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
 
     const made = (node: Node): Unit => {
       const { plugin, options } = node
+      freeze(options)
       const namesake = byName.get(plugin.name) ?? plugin
       byName.set(plugin.name, plugin)
       if (namesake !== plugin) {
@@ -195,6 +196,17 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       ? Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
       : Effect.succeed({ units: all.map(({ unit }) => unit), targets: resolved })
   })
+
+/** Freezes options: a plugin that could change its own would have others in its manifest than in its key. */
+const freeze = (options: unknown): void => {
+  const data = isComponent(options) ? options.options : options
+  const isPlain =
+    Array.isArray(data) ||
+    (typeof data === "object" && data !== null && Object.getPrototypeOf(data) === Object.prototype)
+  if (!isPlain || Object.isFrozen(data)) return
+  Object.freeze(data)
+  for (const value of Object.values(data as object)) freeze(value)
+}
 
 /** A unit while its graph is built. */
 interface Labelled extends LabelledUnit {

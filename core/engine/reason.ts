@@ -92,8 +92,22 @@ const longestValue = 30
 const andMore = ([first, ...others]: readonly string[], text: (name: string) => string): string =>
   `${text(first!)}${others.length === 0 ? "" : ` and ${others.length} more`}`
 
-const short = (value: string | undefined): string =>
-  value === undefined ? "unset" : value.length <= longestValue ? value : `${value.slice(0, longestValue)}…`
+/** How much of what two values have in common is shown before the place where they differ. */
+const shownBefore = 10
+
+const cut = (value: string | undefined, from: number): string => {
+  if (value === undefined) return "unset"
+  const end = from + longestValue
+  return `${from > 0 ? "…" : ""}${value.slice(from, end)}${value.length > end ? "…" : ""}`
+}
+
+/** Two different values; of long ones, the part in which they differ. */
+const change = (before: string | undefined, now: string | undefined): string => {
+  let same = 0
+  while (before?.[same] !== undefined && before[same] === now?.[same]) same++
+  const from = same < longestValue ? 0 : same - shownBefore
+  return `${cut(before, from)} → ${cut(now, from)}`
+}
 
 /** Arithmetic is a backend, and a precision unless that is the default: see `arithmeticOf`. */
 const arithmeticReason = (before: string | undefined, now: string | undefined): string => {
@@ -142,7 +156,7 @@ const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean
   const { version, options, read, sources, packages, arithmetic, inputs } = differenceOf(before, now)
   if (options.length > 0) {
     const [a, b] = [optionsOf(before), optionsOf(now)]
-    return andMore(options, (name) => `option ${name} ${short(a.get(name))} → ${short(b.get(name))}`)
+    return andMore(options, (name) => `option ${name} ${change(a.get(name), b.get(name))}`)
   }
   if (read.length > 0) return andMore(read, (path) => `file ${basename(path)} changed`)
   if (sources.length > 0) {

@@ -10,6 +10,7 @@
  * the run has saved: nothing has to be copied for the sake of the observers that behave.
  */
 import { join } from "node:path"
+import { type } from "arktype"
 import { Cause, Effect, Exit, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyProbe, Observed, PluginError } from "../api/plugin.ts"
@@ -17,7 +18,7 @@ import type { Guard, RunLength, Watch } from "../api/watch.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import { anyObservations, type Row } from "../artifacts/observations.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { exists, type FileError, writeFolder } from "../io/files.ts"
+import { exists, type FileError, readJson, writeFolder, writeJson } from "../io/files.ts"
 
 /** A probe that watches a run. */
 export interface Observer {
@@ -66,6 +67,14 @@ const describeChange = ({ names, gone }: Change): string => {
     : `it changed ${list}: a probe only reads, so it writes into copies, such as dataSync().slice(). The run was made again without it`
 }
 
+/** A failure as it is saved, so that a run that is resumed does not ask the observer again, and can say why it failed. */
+const SavedFailure = type({
+  "+": "reject",
+  outcome: "'diverged' | 'failed'",
+  reason: "string",
+  "step?": "number",
+})
+
 /** What is observed: a step, or the end of the run. */
 type Occasion = number | "end"
 
@@ -82,12 +91,14 @@ class Watching {
   }
 
   readonly start = Effect.fnUntraced({ self: this }, function* (this: Watching, run: RunLength) {
-    this.run = run
+    // The plugin that makes the run uses the same object.
+    this.run = Object.freeze({ ...run })
     this.started = true
+    if (this.failure === undefined) yield* this.loadFailure
     if (this.failure !== undefined) return
     const steps = yield* this.guarded(
       Effect.try({
-        try: () => [...this.probe.steps(this.observer.options, run)].sort((a, b) => a - b),
+        try: () => [...this.probe.steps(this.observer.options, this.run)].sort((a, b) => a - b),
         catch: (cause) =>
           cause instanceof InvalidInput
             ? cause
@@ -119,11 +130,14 @@ class Watching {
   }
 
   /**
-   * One observation. Its rows are checked and saved, unless it has changed the run.
+   * One observation. Its rows are checked and saved, unless it has changed the run; why it failed is saved instead.
    *
    * @returns whether the run is as it was
    */
-  readonly observe = Effect.fnUntraced(
+  readonly observe = (occasion: Occasion, view: unknown, comparing: Comparing): Effect.Effect<boolean> =>
+    Effect.tap(this.compared(occasion, view, comparing), () => this.saveFailure)
+
+  private readonly compared = Effect.fnUntraced(
     { self: this },
     function* (this: Watching, occasion: Occasion, view: unknown, comparing: Comparing) {
       const step = occasion === "end" ? this.run.steps : occasion
@@ -136,6 +150,11 @@ class Watching {
       if (change.names.length > 0) {
         fail(describeChange(change))
         return false
+      }
+      if (Exit.isFailure(ended) && Cause.hasInterrupts(ended.cause)) {
+        yield* comparing.stopIfInterrupted
+        fail("it interrupted itself")
+        return true
       }
       const rows = yield* this.guarded(ended, step)
       if (rows === undefined) return true
@@ -197,6 +216,34 @@ class Watching {
     return join(this.observer.scratch, `observation-${name}`)
   }
 
+  private get failureFile(): string {
+    return join(this.observer.scratch, "failure.json")
+  }
+
+  private get saveFailure(): Effect.Effect<void> {
+    const { failure } = this
+    if (failure === undefined) return Effect.void
+    const saved: typeof SavedFailure.infer =
+      failure._tag === "UnitFailure"
+        ? {
+            outcome: failure.outcome,
+            reason: failure.reason,
+            ...(failure.step !== undefined && { step: failure.step }),
+          }
+        : { outcome: "failed", reason: failure.message }
+    // The failure itself is not lost: the job that ends without a stop reports it.
+    return Effect.ignore(writeJson(this.failureFile, saved))
+  }
+
+  private get loadFailure(): Effect.Effect<void> {
+    const { failureFile } = this
+    return Effect.gen({ self: this }, function* () {
+      if (!(yield* exists(failureFile))) return
+      const saved = yield* this.guarded(readJson(failureFile, SavedFailure))
+      if (saved !== undefined) this.failure = new UnitFailure(saved)
+    })
+  }
+
   private context() {
     const { options, inputs, scratch } = this.observer
     return { options, inputs, run: this.run, scratch }
@@ -235,6 +282,9 @@ class Watching {
   }
 }
 
+/** What a probe has started without waiting for it, such as an async function, has mostly ended by then. */
+const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 0)))
+
 /** Compares what probes can reach before and after each of several observations of the same model. */
 class Comparing {
   private digests: Digests | undefined
@@ -248,11 +298,16 @@ class Comparing {
     { self: this },
     function* (this: Comparing, observation: Effect.Effect<readonly Row[], PluginError>) {
       const before: Digests = this.digests ?? (yield* this.guard.digests)
-      const { ended, left } = yield* this.guard.enclose(this.restore(observation))
+      const { ended, left } = yield* this.guard.enclose(Effect.ensuring(this.restore(observation), nextTurn))
       this.digests = yield* this.guard.digests
       return { ended, left, change: changeBetween(before, this.digests) }
     },
   )
+
+  /** Ends the run's fibre if that was to be interrupted. */
+  get stopIfInterrupted(): Effect.Effect<void> {
+    return this.restore(Effect.void)
+  }
 }
 
 /** Lets `observers` watch one run. `wanted`: whether the run's own artifact is needed as well. */

@@ -7,7 +7,7 @@
  */
 import { createInterface } from "node:readline"
 import { type } from "arktype"
-import { Effect, Fiber, Layer } from "effect"
+import { Cause, Effect, Fiber, Layer, Result } from "effect"
 import { Progress } from "../api/progress.ts"
 import { canonicalJson } from "../io/digest.ts"
 import { type Backend, type ComputeSettings, startBackend } from "../tensor/backend.ts"
@@ -105,6 +105,7 @@ class Session {
 
 let session: Session | undefined
 let working: Fiber.Fiber<void, never> | undefined
+let stopping = false
 
 const answer = (
   request: Exclude<Request, { type: "stop" }>,
@@ -116,8 +117,15 @@ const answer = (
       })
     : (session?.run(request) ?? Effect.void)
 
+/** Also if a plugin interrupts itself, or there is a bug here. */
+const reasonOf = (cause: Cause.Cause<{ readonly message: string }>): string => {
+  const error = Cause.findError(cause)
+  return Result.isSuccess(error) ? error.success.message : Cause.pretty(cause)
+}
+
 /** Interrupts the work, which saves its state, and exits. */
 const stop = (): void => {
+  stopping = true
   const saved = working === undefined ? Effect.void : Fiber.interrupt(working)
   Effect.runPromise(saved).finally(() => process.exit(0))
 }
@@ -135,8 +143,11 @@ lines.on("line", (line) => {
     return
   }
   working = Effect.runFork(
-    Effect.catch(answer(request), ({ message }) =>
-      Effect.sync(() => say({ type: "refused", reason: message })),
+    Effect.catchCause(answer(request), (cause) =>
+      Effect.sync(() => {
+        // Without a reply, the supervising process would wait forever.
+        if (!stopping) say({ type: "refused", reason: reasonOf(cause) })
+      }),
     ),
   )
 })

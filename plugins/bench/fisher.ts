@@ -56,6 +56,7 @@ export const fisher = bench({
         steps: 1,
         warmupSteps: 0,
         batchSize: samples,
+        keepsModel: false,
       },
       { samples, layers: true, selfCheck: false, blocks: config.layers },
     )

@@ -126,6 +126,7 @@ export const table = plugin({
         tokensPerExample,
         labels: labels === "scores" ? 1 : (classes ?? presumed).length,
         labelKind: labels,
+        metrics: metricsOf(options),
         vocabularySize: inputs.vocabulary.size,
       },
       cost: cost({ memory: 2.5e8 + 5 * disk, disk }),

@@ -2,6 +2,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
+import type { MetricName } from "../../core/artifacts/metrics.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { stream } from "../../core/tensor/stream.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
@@ -25,6 +26,7 @@ const Options = type({
 })
 
 const takes = { vocabulary: Vocabulary }
+const metrics: readonly MetricName[] = ["accuracy"]
 
 /** `count` pairs, `entailed` of them entailed: takes knot after knot, skipping pairs whose label has no room left. */
 const drawPairs = (seed: number, name: string, count: number, entailed: number): readonly Pair[] => {
@@ -58,6 +60,7 @@ export const toyEntailment = plugin({
       tokensPerExample: pairLength,
       labels: 2,
       labelKind: "classes" as const,
+      metrics,
       vocabularySize: inputs.vocabulary.size,
     },
     cost: costOf(diskOf(train + dev, pairLength)),
@@ -76,7 +79,7 @@ export const toyEntailment = plugin({
     })
     return {
       labelNames: ["entailment", "not_entailment"],
-      metrics: ["accuracy" as const],
+      metrics,
       train: yield* split("train"),
       dev: yield* split("dev"),
       special: vocabulary.special,

@@ -9,11 +9,11 @@ export const crossEntropy: Objective = {
   loss: ({ labels_N, forward }) => softmaxCrossEntropy(forward().logits_NC, labels_N),
 }
 
-/** Fine-tunes a BERT classifier by cross-entropy (Devlin et al. 2019, section 4). */
+/** Fine-tunes a classifier by cross-entropy (Devlin et al. 2019, section 4). */
 export const classification = fineTuning({
   name: "classification",
   module: import.meta.url,
-  summary: "Fine-tunes a BERT classifier, by default with AdamW without bias correction",
+  summary: "Fine-tunes a classifier, by default with AdamW without bias correction",
   options: type({ "+": "reject", ...fineTuningOptions }),
   objective: () => crossEntropy,
 })

@@ -12,11 +12,11 @@ export const meanSquaredError: Objective = {
   },
 }
 
-/** Fine-tunes a BERT to predict scores by the mean squared error, as on STS-B (Devlin et al. 2019, section 4.1). */
+/** Fine-tunes an encoder to predict scores by the mean squared error, as on STS-B (Devlin et al. 2019, section 4.1). */
 export const regression = fineTuning({
   name: "regression",
   module: import.meta.url,
-  summary: "Fine-tunes a BERT to predict scores, by default with AdamW without bias correction",
+  summary: "Fine-tunes an encoder to predict scores, by default with AdamW without bias correction",
   options: type({ "+": "reject", ...fineTuningOptions }),
   objective: () => meanSquaredError,
 })

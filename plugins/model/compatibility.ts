@@ -68,3 +68,28 @@ export const sequenceProblems = (
   }
   return problems
 }
+
+/** The names of the outputs of a model for a task: its classes, or the one that transformers calls a score. */
+export const outputNames = (labelNames: readonly string[] | null): readonly string[] =>
+  labelNames ?? ["LABEL_0"]
+
+/**
+ * Why a classifier does not answer to a task; empty if its outputs are the task's labels in the same order.
+ *
+ * @param what the classifier, for the message
+ * @param outputs the names of its outputs
+ * @param labelNames the task's classes, or null if its labels are scores
+ * @param advice what to do about it
+ */
+export const classifierProblems = (
+  what: string,
+  outputs: readonly string[],
+  labelNames: readonly string[] | null,
+  advice: string,
+): readonly string[] => {
+  const expected = outputNames(labelNames)
+  if (outputs.length === expected.length && expected.every((name, i) => outputs[i] === name)) return []
+  return [
+    `${what} must have the outputs ${expected.join(", ")}, as data are labelled (was ${outputs.join(", ")}); ${advice}`,
+  ]
+}

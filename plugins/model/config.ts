@@ -1,11 +1,10 @@
 /** The configuration of an encoder, read from and written to the `config.json` of Hugging Face transformers. */
 import { type } from "arktype"
 import { bert } from "./layouts/bert.ts"
-import type { EncoderConfig } from "./layouts/layout.ts"
+import type { EncoderConfig as Config } from "./layouts/layout.ts"
 import { layouts } from "./layouts.ts"
 
-/** The configuration of BERT, or of a model of its kind in another layout. */
-export type BertConfig = EncoderConfig
+export type EncoderConfig = Config
 
 /** Layers, hidden width and attention heads of the published models (Devlin et al. 2019; Turc et al. 2019). */
 export const sizes = {
@@ -20,7 +19,7 @@ export const sizes = {
 export type Size = keyof typeof sizes
 
 /** The configuration of a BERT of a published size, as published except for the vocabulary. */
-export const configOf = (size: Size, vocabularySize: number, padTokenId: number): BertConfig => ({
+export const configOf = (size: Size, vocabularySize: number, padTokenId: number): EncoderConfig => ({
   layout: bert,
   ...sizes[size],
   embeddingSize: null,
@@ -38,7 +37,7 @@ export const configOf = (size: Size, vocabularySize: number, padTokenId: number)
 })
 
 /** The configuration with the same dropout rate throughout the model. */
-export const withDropout = (config: BertConfig, rate: number): BertConfig => ({
+export const withDropout = (config: EncoderConfig, rate: number): EncoderConfig => ({
   ...config,
   hiddenDropout: rate,
   attentionDropout: rate,
@@ -48,7 +47,7 @@ export const withDropout = (config: BertConfig, rate: number): BertConfig => ({
 const ModelType = type({ model_type: type.enumerated(...layouts.keys()) })
 
 /** A `config.json`, checked and translated to our names. */
-export const BertConfig = ModelType.pipe((json) => layouts.get(json.model_type)!.readConfig(json))
+export const EncoderConfig = ModelType.pipe((json) => layouts.get(json.model_type)!.readConfig(json))
 
 /**
  * The classes of transformers that a checkpoint can be saved for, by their names in BERT's family; a model of another
@@ -57,7 +56,7 @@ export const BertConfig = ModelType.pipe((json) => layouts.get(json.model_type)!
 export type Architecture = "BertModel" | "BertForMaskedLM" | "BertForSequenceClassification"
 
 /** A `config.json` from which transformers builds the same model. */
-export const configJson = (config: BertConfig, architecture: Architecture): Record<string, unknown> => {
+export const configJson = (config: EncoderConfig, architecture: Architecture): Record<string, unknown> => {
   const { className, modelType, writeConfig } = config.layout
   return {
     architectures: [architecture.replace(/^Bert/, className)],

@@ -1,8 +1,8 @@
 /** Arithmetic and memory of a pass over packed sequences, for plans. Only matrix products count as arithmetic. */
-import type { BertConfig } from "./config.ts"
+import type { EncoderConfig } from "./config.ts"
 import type { OutputHead } from "./parameters.ts"
 
-type Sizes = Pick<BertConfig, "layers" | "hidden" | "intermediate" | "vocabularySize">
+type Sizes = Pick<EncoderConfig, "layers" | "hidden" | "intermediate" | "vocabularySize">
 
 export interface Workload {
   readonly sequences: number
@@ -68,7 +68,7 @@ export const trainingFlops = (sizes: Sizes, outputHeads: readonly OutputHead[], 
  * model about 4 copies of its logits.
  */
 export const activationBytes = (
-  { layers, hidden, intermediate, heads, vocabularySize }: Sizes & Pick<BertConfig, "heads">,
+  { layers, hidden, intermediate, heads, vocabularySize }: Sizes & Pick<EncoderConfig, "heads">,
   { tokens, attended, predictions }: Workload,
 ): number =>
   Float32Array.BYTES_PER_ELEMENT *

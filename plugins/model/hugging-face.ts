@@ -8,8 +8,8 @@ import { sourceOf } from "../../core/tensor/borrow.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
 import { describeNonFinite, type SafetensorsFile, writeSafetensors } from "../../core/tensor/safetensors.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
-import type { BertModel, TrainableModel } from "./bert.ts"
-import { type Architecture, BertConfig, configJson } from "./config.ts"
+import { type Architecture, configJson, EncoderConfig } from "./config.ts"
+import type { EncoderModel, TrainableModel } from "./encoder.ts"
 import { initialise } from "./initialise.ts"
 import type { Layout } from "./layouts/layout.ts"
 import { layouts } from "./layouts.ts"
@@ -34,6 +34,8 @@ export interface ModelWanted {
   readonly outputHeads: Readonly<Partial<Record<OutputHead, OutputHeadSource>>>
   /** The classes of a classifier that is drawn; by default those of `config.json`. */
   readonly labels?: readonly string[]
+  /** The only block whose parameters are wanted; the others are checked for their names and shapes, but not read. */
+  readonly only?: ParameterSpec["block"]
 }
 
 export interface LoadedModel extends TrainableModel {
@@ -78,8 +80,8 @@ const secondNamesOf = ({ prefix, maskedLanguageModel }: Layout): ReadonlyMap<str
 /**
  * Reads a model from a folder. Its parameters are tensors of the running backend; the caller disposes of them.
  *
- * @throws InvalidInput if `config.json` is not that of a supported model, if a tensor is missing, of the wrong shape or
- *   unknown, or if one that is read has a value that is not finite; the message names each such tensor, and the keys of
+ * @throws InvalidInput if `config.json` is not that of a supported model, if an output head that is to be read is not
+ *   there, if a tensor is missing, of the wrong shape or unknown, or if one that is read has a value that is not finite; the message names each such tensor, and the keys of
  *   `config.json` that it contradicts
  * @throws FileError
  */
@@ -90,7 +92,7 @@ export const loadModel: (
   folder: string,
   wanted: ModelWanted,
 ) {
-  const stated = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
+  const stated = yield* readJson(join(folder, "config.json"), EncoderConfig, maximumConfigBytes)
   const { layout } = stated
   if (wanted.outputHeads.maskedLanguageModel !== undefined && layout.maskedLanguageModel === undefined) {
     const problem = `${layout.title} has no masked language model here; expected a checkpoint of ${titlesWithMaskedLanguageModel}`
@@ -99,7 +101,7 @@ export const loadModel: (
   const stored = yield* openWeights(folder, layout)
   const streams = streamsOfDrawnHeads(layout, wanted, stored)
   const labels = streams.has("classifier") ? (wanted.labels ?? stated.labels) : stated.labels
-  const config: BertConfig = { ...stated, labels }
+  const config: EncoderConfig = { ...stated, labels }
   const specs = parametersOf(
     config,
     outputHeads.filter((head) => wanted.outputHeads[head] !== undefined),
@@ -115,6 +117,7 @@ export const loadModel: (
   const fill = Effect.gen(function* () {
     const damaged: string[] = []
     for (const spec of specs) {
+      if (wanted.only !== undefined && spec.block !== wanted.only) continue
       const stream = streams.get(spec.block)
       if (stream === undefined) {
         const { file, nameInFile } = find(layout, stored, spec.name)!
@@ -137,7 +140,7 @@ export const loadModel: (
 
 /** What a folder contains. */
 export interface CheckedModel {
-  readonly config: BertConfig
+  readonly config: EncoderConfig
   /** The output heads that the folder has; each is complete. */
   readonly outputHeads: readonly OutputHead[]
   /** The files of the weights. */
@@ -153,7 +156,7 @@ export interface CheckedModel {
  */
 export const checkModel: (folder: string) => Effect.Effect<CheckedModel, InvalidInput | FileError> =
   Effect.fn("checkModel")(function* (folder: string) {
-    const config = yield* readJson(join(folder, "config.json"), BertConfig, maximumConfigBytes)
+    const config = yield* readJson(join(folder, "config.json"), EncoderConfig, maximumConfigBytes)
     const { layout } = config
     const stored = yield* openWeights(folder, layout)
     const present = outputHeads.filter((head) => stored.keys().some((name) => isOf(layout, head, name)))
@@ -226,7 +229,7 @@ const find = (layout: Layout, stored: StoredTensors, name: string): StoredTensor
  */
 const checkTensors = Effect.fnUntraced(function* (
   folder: string,
-  config: BertConfig,
+  config: EncoderConfig,
   specs: readonly ParameterSpec[],
   stored: StoredTensors,
 ) {
@@ -234,6 +237,12 @@ const checkTensors = Effect.fnUntraced(function* (
   const layersKey = layout.keys?.num_hidden_layers ?? "num_hidden_layers"
   const secondNames = secondNamesOf(layout)
   const problems: string[] = []
+  const reads = (head: OutputHead) => specs.some(({ block }) => block === head)
+  if (reads("classifier") && !stored.keys().some((name) => isOf(layout, "classifier", name))) {
+    problems.push(
+      "it has no classifier; expected a fine-tuned model, such as that of modelOf(run) for a run with keepModel: true",
+    )
+  }
   for (const spec of specs) {
     const tensor = find(layout, stored, spec.name)
     const expected = `config.json expects [${spec.shape.join(", ")}] (${describeDimensions(spec)})`
@@ -246,7 +255,7 @@ const checkTensors = Effect.fnUntraced(function* (
     }
   }
   const read = new Set(specs.map(({ name }) => name))
-  const readHeads = outputHeads.filter((head) => specs.some(({ block }) => block === head))
+  const readHeads = outputHeads.filter(reads)
   const ignored: string[] = []
   for (const [name, { nameInFile, file }] of stored) {
     if (read.has(name)) continue
@@ -297,11 +306,11 @@ const headsOf: Record<Architecture, readonly OutputHead[]> = {
  */
 export const saveModel: (
   folder: string,
-  model: BertModel,
+  model: EncoderModel,
   architecture: Architecture,
 ) => Effect.Effect<void, FileError> = Effect.fn("saveModel")(function* (
   folder: string,
-  { config, parameters }: BertModel,
+  { config, parameters }: EncoderModel,
   architecture: Architecture,
 ) {
   yield* writeSafetensors(

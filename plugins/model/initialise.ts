@@ -1,7 +1,7 @@
 /** Initial parameters: weights from N(0, `initializer_range`²), biases 0, LayerNorm's scales 1 (Devlin et al. 2019). */
 import type { HostTensor } from "../../core/tensor/parameters.ts"
 import { normal, type Stream } from "../../core/tensor/stream.ts"
-import type { BertConfig } from "./config.ts"
+import type { EncoderConfig } from "./config.ts"
 import { everyParameterOf, type ParameterSpec } from "./parameters.ts"
 
 /**
@@ -12,7 +12,7 @@ import { everyParameterOf, type ParameterSpec } from "./parameters.ts"
  * @throws RangeError if a parameter is not one of the layout's
  */
 export function* initialise(
-  config: BertConfig,
+  config: EncoderConfig,
   specs: readonly ParameterSpec[],
   stream: Stream,
 ): Generator<[name: string, HostTensor]> {

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../core/artifacts/sequences.ts"
 import { rows } from "../../core/tensor/ops/rows.ts"
-import { type BertModel, dense, embed, encoderLayer } from "./bert.ts"
+import { dense, type EncoderModel, embed, encoderLayer } from "./encoder.ts"
 
 const integerWithin = (what: string, found: number, last: number): void => {
   if (Number.isInteger(found) && found >= 0 && found <= last) return
@@ -18,7 +18,7 @@ const integerWithin = (what: string, found: number, last: number): void => {
  * @returns a tensor that the caller disposes of
  * @throws RangeError for a depth that the model does not have
  */
-export const hiddenStates = (model: BertModel, batch: Sequences, depth: number): tf.Tensor2D => {
+export const hiddenStates = (model: EncoderModel, batch: Sequences, depth: number): tf.Tensor2D => {
   integerWithin("depth", depth, model.config.layers)
   return tf.tidy(() => {
     let hidden_TH = embed(model, batch)
@@ -39,7 +39,7 @@ export const hiddenStates = (model: BertModel, batch: Sequences, depth: number):
  * @throws RangeError for a layer that the model does not have
  */
 export const attentionProbabilities = (
-  model: BertModel,
+  model: EncoderModel,
   batch: Sequences,
   layer: number,
 ): readonly tf.Tensor3D[] => {

@@ -4,7 +4,15 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { linear } from "../../core/tensor/ops/linear.ts"
-import { type BertModel, dense, denseGelu, drop, dropoutSite, type ModelDropout, normalise } from "./bert.ts"
+import {
+  dense,
+  denseGelu,
+  drop,
+  dropoutSite,
+  type EncoderModel,
+  type ModelDropout,
+  normalise,
+} from "./encoder.ts"
 import { poolerOf } from "./layouts/layout.ts"
 
 /** The indices of the sequences' first tokens, `[CLS]`, [N]; their hidden states are SimCSE's sentence embeddings. */
@@ -15,11 +23,11 @@ export const clsIndices = (offsets: Int32Array): Int32Array => offsets.subarray(
  * fine-tuning starts from the pooler that further training produced; in other families the classifier has a dense
  * layer of its own, and the pooler serves further training only.
  */
-export const pool = (model: BertModel, cls_NH: tf.Tensor2D): tf.Tensor2D =>
+export const pool = (model: EncoderModel, cls_NH: tf.Tensor2D): tf.Tensor2D =>
   tf.tidy(() => tf.tanh(dense(model, poolerOf(model.config.layout), cls_NH)))
 
 /** The classifier of the layout: logits, [N, C]. */
-export const classify = (model: BertModel, cls_NH: tf.Tensor2D, dropout?: ModelDropout): tf.Tensor2D =>
+export const classify = (model: EncoderModel, cls_NH: tf.Tensor2D, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() => {
     const { dense: prefix, activation, output, dropsInput } = model.config.layout.classifier
     const input_NH = dropsInput ? drop(cls_NH, dropoutSite.classifierInput(model.config), dropout) : cls_NH
@@ -28,8 +36,8 @@ export const classify = (model: BertModel, cls_NH: tf.Tensor2D, dropout?: ModelD
   })
 
 const activations = {
-  tanh: (model: BertModel, prefix: string, x_NH: tf.Tensor2D) => tf.tanh(dense(model, prefix, x_NH)),
-  relu: (model: BertModel, prefix: string, x_NH: tf.Tensor2D) => tf.relu(dense(model, prefix, x_NH)),
+  tanh: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tf.tanh(dense(model, prefix, x_NH)),
+  relu: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tf.relu(dense(model, prefix, x_NH)),
   gelu: denseGelu,
 } as const
 
@@ -39,7 +47,7 @@ const activations = {
  *
  * @throws RangeError if the layout has none
  */
-export const predictTokens = (model: BertModel, hidden_PH: tf.Tensor2D): tf.Tensor2D =>
+export const predictTokens = (model: EncoderModel, hidden_PH: tf.Tensor2D): tf.Tensor2D =>
   tf.tidy(() => {
     const { maskedLanguageModel: names, prefix, title } = model.config.layout
     if (names === undefined) throw new RangeError(`${title} has no masked language model`)

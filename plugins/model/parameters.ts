@@ -1,12 +1,12 @@
 /** The parameters of a model: their names in Hugging Face's layout, shapes, blocks and counts. */
-import type { BertConfig } from "./config.ts"
+import type { EncoderConfig } from "./config.ts"
 import { type Dimension, type Layout, poolerOf, projectionOf } from "./layouts/layout.ts"
 
 /** What a model may have on top of its encoder, in the order of their parameters. */
 export const outputHeads = ["pooler", "maskedLanguageModel", "classifier"] as const
 export type OutputHead = (typeof outputHeads)[number]
 
-const sizeOf: Record<Dimension, (config: BertConfig) => number> = {
+const sizeOf: Record<Dimension, (config: EncoderConfig) => number> = {
   vocab_size: (config) => config.vocabularySize,
   max_position_embeddings: (config) => config.positions + config.layout.firstPosition(config),
   type_vocab_size: (config) => config.tokenTypes,
@@ -29,7 +29,7 @@ export interface ParameterSpec {
 }
 
 /** The parameters of a model with every output head, in the order of files and of `Parameters`. */
-export const everyParameterOf = (config: BertConfig): readonly ParameterSpec[] => {
+export const everyParameterOf = (config: EncoderConfig): readonly ParameterSpec[] => {
   const { layout } = config
   const specs: ParameterSpec[] = []
   const add = (
@@ -100,7 +100,10 @@ const classifiesPooled = (layout: Layout): boolean => layout.classifier.dense ==
  *
  * @throws RangeError for a masked language model if the layout has none
  */
-export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]): readonly ParameterSpec[] => {
+export const parametersOf = (
+  config: EncoderConfig,
+  wanted: readonly OutputHead[],
+): readonly ParameterSpec[] => {
   const { layout } = config
   if (wanted.includes("maskedLanguageModel") && layout.maskedLanguageModel === undefined) {
     throw new RangeError(`${layout.title} has no masked language model`)
@@ -117,7 +120,7 @@ export const parametersOf = (config: BertConfig, wanted: readonly OutputHead[]):
 
 /** Those of `parametersOf` that transformers' files contain: all but the pooler of a family that has none. */
 export const storedParametersOf = (
-  config: BertConfig,
+  config: EncoderConfig,
   wanted: readonly OutputHead[],
 ): readonly ParameterSpec[] =>
   parametersOf(config, wanted).filter(({ block }) => block !== "pooler" || config.layout.storesPooler)

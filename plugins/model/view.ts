@@ -3,7 +3,7 @@ import type { Split } from "../../core/artifacts/examples.ts"
 import type { Sequences } from "../../core/artifacts/sequences.ts"
 import type { Gradients, ReadonlyParameters } from "../../core/tensor/parameters.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
-import type { BertConfig } from "./config.ts"
+import type { EncoderConfig } from "./config.ts"
 
 /** Which gradients a probe wants. */
 export interface GradientsWanted {
@@ -24,7 +24,8 @@ export interface GradientsWanted {
  *
  * A probe may read everything and can change nothing. After each observation the parameters and the splits are compared
  * with what they were. A probe that has changed one of them, which writing into the array of `dataSync` does on some
- * backends, fails, and the run is made again without it. So does one that leaves tensors behind.
+ * backends, fails, and the run is made again without it. One that leaves tensors behind fails too. Only what happens
+ * after its observation has ended is not seen, such as a timer: a probe waits for all that it starts.
  *
  * ```ts
  * // The mean log-likelihood of 16 training examples, the same at every step and in every arm:
@@ -47,7 +48,7 @@ export interface ClassifierView {
   readonly loss: number | null
   /** Learning rate of the latest update; null at step 0. */
   readonly learningRate: number | null
-  readonly config: BertConfig
+  readonly config: EncoderConfig
   /** All trained parameters, in the model's order, under Hugging Face's names. */
   readonly parameters: ReadonlyParameters
   /** The names of the parameters by block: `embeddings`, `layer.0`, …, `pooler`, `classifier`. */
@@ -57,6 +58,8 @@ export interface ClassifierView {
    * The caller disposes of the tensor.
    */
   readonly logits: (batch: Sequences) => tf.Tensor2D
+  /** What the run predicts from the logits of an example: a class's index, or a score. */
+  readonly predictionOf: (logits_C: Float32Array) => number
   /**
    * The run's own objective without dropout: its mean over the examples; differentiable under a tape or a tap.
    * The caller disposes of the tensor.

@@ -1,5 +1,5 @@
 /**
- * Masked-language-model training of BERT (Devlin et al. 2019) without next-sentence prediction, from scratch or from
+ * Masked-language-model training (Devlin et al. 2019) without next-sentence prediction, from scratch or from
  * a checkpoint. The defaults are the paper's, but weight decay applies to all parameters, biases and LayerNorms
  * included.
  */
@@ -22,10 +22,10 @@ import { learningRates, scheduleOption } from "../../core/tensor/schedule.ts"
 import { linear } from "../../core/tensor/schedules/linear.ts"
 import { type Stream, stream } from "../../core/tensor/stream.ts"
 import { train } from "../../core/tensor/training.ts"
-import type { TrainableModel } from "../model/bert.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
-import { BertConfig, configOf } from "../model/config.ts"
+import { configOf, EncoderConfig } from "../model/config.ts"
 import { workloadOf } from "../model/cost.ts"
+import type { TrainableModel } from "../model/encoder.ts"
 import { loadModel } from "../model/hugging-face.ts"
 import { initialise } from "../model/initialise.ts"
 import { type OutputHead, parametersOf } from "../model/parameters.ts"
@@ -87,14 +87,14 @@ const run = Effect.fn("mlm")(function* ({
   inputs: { corpus, vocabulary, checkpoint },
   scratch,
 }: RunContext<Options, typeof takes, unknown>) {
-  const config: BertConfig =
+  const config: EncoderConfig =
     checkpoint === undefined
       ? {
           ...configOf("base", vocabulary.tokens.length, vocabulary.special.pad),
           ...encoderSize(options.size ?? "base"),
           positions: options.positions ?? defaultPositions,
         }
-      : yield* decode(join(checkpoint.folder, "config.json"), BertConfig)(checkpoint.config)
+      : yield* decode(join(checkpoint.folder, "config.json"), EncoderConfig)(checkpoint.config)
   const limits =
     checkpoint === undefined
       ? { ...config, vocabularyFrom: "the input vocabulary", positionsFrom: "the option positions" }
@@ -197,7 +197,7 @@ export const mlm = plugin({
 })
 
 /** The checkpoint's model, with missing output heads drawn, or a new model. */
-const startingPoint = (config: BertConfig, checkpoint: CheckpointTaken | undefined, weights: Stream) => {
+const startingPoint = (config: EncoderConfig, checkpoint: CheckpointTaken | undefined, weights: Stream) => {
   if (checkpoint !== undefined) {
     const readOrDraw = { readOrDraw: weights }
     return loadModel(checkpoint.folder, {

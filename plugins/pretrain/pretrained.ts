@@ -10,7 +10,7 @@ import { hubAddress, localSources, type Repository, Source } from "../../core/hu
 import { download, downloadFirst } from "../../core/hub/download.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { copy, link, transferExisting } from "../../core/io/link.ts"
-import { type BertConfig, configOf } from "../model/config.ts"
+import { configOf, type EncoderConfig } from "../model/config.ts"
 import { checkModel } from "../model/hugging-face.ts"
 import type { Layout } from "../model/layouts/layout.ts"
 import { countParameters, parametersOf } from "../model/parameters.ts"
@@ -64,15 +64,18 @@ const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
 /** What is read of a folder, not all that lies in it; without any of that, the folder, which a plan then reports. */
 const filesRead = (folder: string): readonly string[] => {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) return [folder]
-  const read = ["config.json", indexFile, ...tokenizerFiles]
-  const names = readdirSync(folder).filter((name) => read.includes(name) || name.endsWith(".safetensors"))
+  const read = ["config.json", singleFile, indexFile, ...tokenizerFiles]
+  const all = readdirSync(folder)
+  // Only without the single file are there shards; then any other may be one.
+  const isWeights = (name: string) => !all.includes(singleFile) && name.endsWith(".safetensors")
+  const names = all.filter((name) => read.includes(name) || isWeights(name))
   return names.length === 0 ? [folder] : names.sort().map((name) => join(folder, name))
 }
 
 type Key = keyof NonNullable<Layout["keys"]>
 
 /** Where `config.json` differs from the options, on which the plan is based. */
-const sizeProblems = (given: Options, config: BertConfig): readonly string[] => {
+const sizeProblems = (given: Options, config: EncoderConfig): readonly string[] => {
   const { layers, hidden, heads, intermediate } = encoderSize(given.size)
   const { keys, firstPosition } = config.layout
   const unused = firstPosition(config)

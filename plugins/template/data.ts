@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
+import type { MetricName } from "../../core/artifacts/metrics.ts"
 import { SequencePacker } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode } from "../../core/io/decode.ts"
@@ -23,6 +24,7 @@ const Options = type({
 })
 
 const takes = { vocabulary: Vocabulary }
+const metrics: readonly MetricName[] = ["accuracy"]
 
 /** Other keys of an object are ignored. */
 const Line = type("string.json.parse").to({ text: "string > 0", "second?": "string > 0", label: "string" })
@@ -59,6 +61,7 @@ export const templateData = plugin({
         tokensPerExample,
         labels,
         labelKind: "classes" as const,
+        metrics,
         vocabularySize: vocabulary.size,
       },
       // Two int32 per token; in memory the text as well.
@@ -92,7 +95,7 @@ export const templateData = plugin({
     })
     return {
       labelNames: options.labels,
-      metrics: ["accuracy"],
+      metrics,
       train: yield* read(options.train),
       dev: yield* read(options.dev),
       special: vocabulary.special,

@@ -149,7 +149,7 @@ export const testObjective = <S extends object>(
     test("its predictions are classes that there are, or finite scores", () => {
       const { values } = drawn([200, outputs], 99)
       const predicted = Array.from({ length: 200 }, (_, n) =>
-        predictionOf(objective, values.slice(n * outputs, (n + 1) * outputs)),
+        predictionOf(objective)(values.slice(n * outputs, (n + 1) * outputs)),
       )
       const allowed = (value: number) =>
         ofClasses ? Number.isInteger(value) && value >= 0 && value < classes : Number.isFinite(value)

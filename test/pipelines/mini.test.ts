@@ -1,9 +1,12 @@
 /** A small `mini.ts` on text files written here: the whole study, from files to the report page. */
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { command, type Ended } from "../core/cli/command-line.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
 
 const fixtures = join(import.meta.dir, "..", "fixtures")
 let folder: string
@@ -35,7 +38,7 @@ beforeAll(async () => {
   ])
   await fs.writeFile(join(folder, "corpus.txt"), `${pairs.join("\n")}\n`)
   first = await run()
-}, 120_000)
+})
 afterAll(() => fs.rm(folder, { recursive: true, force: true }))
 
 test("runs to the end and leaves no state to resume from", async () => {
@@ -64,7 +67,7 @@ test("a second start reuses everything", async () => {
   const second = await run()
   expect(second.stderr).toContain("0 units made, 18 reused, 0 failed")
   expect(second.code).toBe(0)
-}, 30_000)
+})
 
 test("a changed file invalidates what is made from it", async () => {
   await fs.appendFile(join(folder, "corpus.txt"), "One sentence more.\n")
@@ -77,4 +80,4 @@ test("a changed file invalidates what is made from it", async () => {
   expect(state("rte")).toEqual(["done"])
   expect(state("sentences")).toEqual(["to do"])
   expect(state("classification")).toEqual(["to do"])
-}, 30_000)
+})

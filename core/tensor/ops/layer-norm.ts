@@ -128,7 +128,7 @@ export const layerNorm = (
 }
 
 /**
- * Layer normalisation of residual + dropout(x), the end of each half of a BERT layer.
+ * Layer normalisation of residual + dropout(x), the end of each half of an encoder layer.
  *
  * @param dropout of x; by default, and at a rate of 0, nothing is dropped
  * @param indices see `dropout`

@@ -1,8 +1,8 @@
 import { Effect } from "effect"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { stream } from "../../../core/tensor/stream.ts"
-import type { TrainableModel } from "../../model/bert.ts"
 import { configOf, type Size } from "../../model/config.ts"
+import type { TrainableModel } from "../../model/encoder.ts"
 import { initialise } from "../../model/initialise.ts"
 import { type OutputHead, parametersOf } from "../../model/parameters.ts"
 

@@ -11,8 +11,8 @@ import type { Optimiser } from "../../../core/tensor/optimiser.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
 import { linear } from "../../../core/tensor/schedules/linear.ts"
 import { train } from "../../../core/tensor/training.ts"
-import type { TrainableModel } from "../../model/bert.ts"
 import { trainingFlops } from "../../model/cost.ts"
+import type { TrainableModel } from "../../model/encoder.ts"
 import type { OutputHead } from "../../model/parameters.ts"
 
 interface Measured {

@@ -15,7 +15,7 @@ import { linear } from "../../../core/tensor/schedules/linear.ts"
 import { type Metrics, train } from "../../../core/tensor/training.ts"
 import { crossEntropy } from "../../finetune/classification.ts"
 import { logitsOf, lossOf } from "../../finetune/shared/classifier.ts"
-import type { BertModel, TrainableModel } from "../../model/bert.ts"
+import type { EncoderModel, TrainableModel } from "../../model/encoder.ts"
 import { blocksOf, parametersOf } from "../../model/parameters.ts"
 import { writeSnapshot } from "../../probe/trajectory/snapshot.ts"
 import { type TrajectoryRow, trajectoryRows } from "../../probe/trajectory.ts"
@@ -171,7 +171,7 @@ const compareMetrics = (expected: Expected, metrics: Metrics): readonly Quantity
 /** @param logits_NC the fine-tuned model's; disposed of here */
 const compareModel = (
   { final_logits, final_param_norm }: Expected,
-  { parameters }: BertModel,
+  { parameters }: EncoderModel,
   logits_NC: ReturnType<typeof logitsOf>,
 ): readonly Quantity[] => {
   const logits = logits_NC.arraySync()

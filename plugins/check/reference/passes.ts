@@ -14,7 +14,7 @@ import { type FileError, readJson } from "../../../core/io/files.ts"
 import { infoNCE } from "../../../core/tensor/ops/info-nce.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
-import { type BertModel, encode, type TrainableModel } from "../../model/bert.ts"
+import { type EncoderModel, encode, type TrainableModel } from "../../model/encoder.ts"
 import { loadModel } from "../../model/hugging-face.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
 
@@ -145,7 +145,11 @@ export const comparePasses: (
 
 type Expected = typeof ExpectedJson.infer
 
-const misfits = (expected: Expected, { config, parameters }: BertModel, count: number): readonly string[] => {
+const misfits = (
+  expected: Expected,
+  { config, parameters }: EncoderModel,
+  count: number,
+): readonly string[] => {
   const problems: string[] = []
   const checkShape = (name: string, rows: readonly (readonly number[])[], height: number, width: number) => {
     if (rows.length === height && rows[0]!.length === width) return
@@ -179,7 +183,7 @@ function* elementwise(
   }
 }
 
-const compareForward = (expected: Expected, model: BertModel, batch: Sequences): readonly Quantity[] => {
+const compareForward = (expected: Expected, model: EncoderModel, batch: Sequences): readonly Quantity[] => {
   const first_NH = encode(model, batch, { indices: clsIndices(batch.offsets) })
   const logits_NC = classify(model, first_NH)
   const quantities = [
@@ -192,7 +196,7 @@ const compareForward = (expected: Expected, model: BertModel, batch: Sequences):
 
 const compareBackward = (
   expected: Expected,
-  model: BertModel,
+  model: EncoderModel,
   batch: Sequences,
   labels: Int32Array,
 ): readonly Quantity[] => {

@@ -1,12 +1,11 @@
-/** A BERT classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its predictions. */
+/** An encoder with a classifier (Devlin et al. 2019, section 4): its logits, its loss on a batch, its predictions. */
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
-import { UnitFailure } from "../../../core/api/failure.ts"
 import type { Split } from "../../../core/artifacts/examples.ts"
-import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { stream } from "../../../core/tensor/stream.ts"
-import { type BertModel, encode, type ModelDropout } from "../../model/bert.ts"
+import { type EncoderModel, encode, type ModelDropout } from "../../model/encoder.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
+import { predictAll } from "../../model/predict.ts"
 import { type Objective, type Outputs, predictionOf } from "./objective.ts"
 
 /**
@@ -14,11 +13,11 @@ import { type Objective, type Outputs, predictionOf } from "./objective.ts"
  *
  * @param dropout for training; nothing is dropped if omitted
  */
-export const logitsOf = (model: BertModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D =>
+export const logitsOf = (model: EncoderModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() => outputsOf(model, batch, dropout).logits_NC)
 
 /** The caller disposes of the outputs, or calls it in a tidy. */
-const outputsOf = (model: BertModel, batch: Sequences, dropout?: ModelDropout): Outputs => {
+const outputsOf = (model: EncoderModel, batch: Sequences, dropout?: ModelDropout): Outputs => {
   const cls_NH = encode(model, batch, { dropout, indices: clsIndices(batch.offsets) })
   return { cls_NH, logits_NC: classify(model, cls_NH, dropout) }
 }
@@ -43,7 +42,7 @@ const dropoutOf = ({ rate, seed, update }: UpdateDropout, pass: number): ModelDr
  * @param dropout for training; nothing is dropped if omitted
  */
 export const lossOf = (
-  model: BertModel,
+  model: EncoderModel,
   objective: Objective,
   split: Split,
   indices: Int32Array,
@@ -58,37 +57,11 @@ export const lossOf = (
       : objective.loss({ labels_N: Float32Array.from(indices, labelOf), forward })
   })
 
-/** Examples per batch in prediction: enough to keep the cores busy, and little memory compared with training. */
-const batchSize = 32
-
 /**
  * The prediction for each sequence, without dropout.
  *
  * @param step the number of updates done, for the failure
  * @throws UnitFailure `diverged` if a logit is not finite
  */
-export const predict = Effect.fnUntraced(function* (
-  model: BertModel,
-  objective: Objective,
-  sequences: Sequences,
-  step: number,
-) {
-  const predictions = new Float64Array(countOf(sequences))
-  const outputs = model.config.labels.length
-  for (let start = 0; start < predictions.length; start += batchSize) {
-    const length = Math.min(batchSize, predictions.length - start)
-    const indices = Int32Array.from({ length }, (_, n) => start + n)
-    const logits = tf.tidy(() =>
-      logitsOf(model, selectSequences(sequences, indices)).dataSync<"float32">().slice(),
-    )
-    if (!logits.every(Number.isFinite)) {
-      const reason = "the fine-tuned model's logits are not finite"
-      return yield* new UnitFailure({ outcome: "diverged", reason, step })
-    }
-    for (let n = 0; n < length; n++) {
-      predictions[start + n] = predictionOf(objective, logits.subarray(n * outputs, (n + 1) * outputs))
-    }
-    yield* Effect.yieldNow
-  }
-  return predictions
-})
+export const predict = (model: EncoderModel, objective: Objective, sequences: Sequences, step: number) =>
+  predictAll((batch) => logitsOf(model, batch), predictionOf(objective), sequences, step)

@@ -1,5 +1,4 @@
 /** Fine-tuning plugins from their objective: everything else is the same for all. */
-import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import type { type } from "arktype"
 import { Effect } from "effect"
@@ -10,17 +9,22 @@ import { baselineOf, Examples } from "../../../core/artifacts/examples.ts"
 import { Run, type RunGiven } from "../../../core/artifacts/run.ts"
 import { countOf } from "../../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
-import { attempt, type FileError } from "../../../core/io/files.ts"
-import { copy, transferExisting } from "../../../core/io/link.ts"
+import type { FileError } from "../../../core/io/files.ts"
+import { copy, linkFolder, transferExisting } from "../../../core/io/link.ts"
 import { batchesPerEpoch, shuffledBatches } from "../../../core/tensor/epochs.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { metricsBefore, train } from "../../../core/tensor/training.ts"
-import type { BertModel, TrainableModel } from "../../model/bert.ts"
-import { limitsOfCheckpoint, sequenceProblems } from "../../model/compatibility.ts"
+import {
+  classifierProblems,
+  limitsOfCheckpoint,
+  outputNames,
+  sequenceProblems,
+} from "../../model/compatibility.ts"
 import { configOf, withDropout } from "../../model/config.ts"
 import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../../model/cost.ts"
+import type { EncoderModel, TrainableModel } from "../../model/encoder.ts"
 import { loadModel, saveModel } from "../../model/hugging-face.ts"
 import {
   blocksOf,
@@ -33,7 +37,7 @@ import {
 import { tokenizerFiles } from "../../model/tokenizer.ts"
 import type { ClassifierView } from "../../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classifier.ts"
-import { type Objective, outputNames } from "./objective.ts"
+import { type Objective, predictionOf } from "./objective.ts"
 import type { FineTuningOptions } from "./options.ts"
 import { frozenBlocks, multipliersOf, redrawLayers, trainedProblems } from "./trained.ts"
 import { viewOf } from "./view.ts"
@@ -66,10 +70,10 @@ const lengthOf = (options: FineTuningOptions, examples: number) => {
 }
 
 /**
- * A plugin that fine-tunes a BERT with a new classifier on labelled examples (Devlin et al. 2019, section 4) for an
- * objective. The model after the last update is evaluated on the dev split.
+ * A plugin that fine-tunes an encoder on labelled examples (Devlin et al. 2019, section 4) for an objective, with a new
+ * classifier or, in a chain of tasks with the same labels, the checkpoint's. The model after the last update is evaluated on the dev split.
  *
- * The seed drives independent streams: `head` (the weights of the classifier, of the pooler if the checkpoint has
+ * The seed drives independent streams: `head` (the weights of a new classifier, of the pooler if the checkpoint has
  * none, and of layers that are drawn anew), `order` (the batches), `dropout`, `parametrisation`, and `probe` (for the
  * probes that watch the run).
  *
@@ -108,9 +112,9 @@ export const fineTuning = <O extends OptionsType>({
       loadModel(checkpoint.folder, {
         outputHeads: {
           pooler: reinitialise === undefined ? { readOrDraw: head } : { draw: head },
-          classifier: { draw: head },
+          classifier: options.classifier === "new" ? { draw: head } : "read",
         },
-        labels: outputNames(objective, data.labelNames),
+        labels: outputNames(data.labelNames),
       }),
       ({ parameters }) => Effect.sync(() => parameters.dispose()),
     )
@@ -119,6 +123,12 @@ export const fineTuning = <O extends OptionsType>({
     const specs = parametersOf(model.config, outputHeads)
     const blocks = blocksOf(specs)
     const problems = [
+      ...classifierProblems(
+        "the checkpoint's classifier",
+        model.config.labels,
+        data.labelNames,
+        'draw one by classifier: "new", or take a checkpoint that was fine-tuned for these labels',
+      ),
       ...trainedProblems([...blocks.keys()], options.frozen, reinitialise ?? 0),
       ...(["train", "dev"] as const).flatMap((split) =>
         sequenceProblems(`the ${split} split`, data[split].sequences, data.vocabularySize, limits),
@@ -142,6 +152,7 @@ export const fineTuning = <O extends OptionsType>({
       length,
       seed,
       logits: (batch) => logitsOf(model, batch),
+      predictionOf: predictionOf(objective),
       lossOf: (examples) => {
         const all = Int32Array.from(examples.labels, (_, n) => n)
         return lossOf(model, objective, examples, all)
@@ -242,6 +253,9 @@ export const fineTuning = <O extends OptionsType>({
           hidden,
           intermediate,
           heads: checkpoint.heads,
+          vocabularySize: checkpoint.vocabularySize,
+          positions: checkpoint.positions,
+          keepsModel: keepModel,
         },
         replay: { length: { steps, warmupSteps }, flopsPerStep: training / steps },
         cost: cost({
@@ -293,11 +307,10 @@ const linearSites = (
 /**
  * Writes the model to a folder at the end of the run, since its tensors do not outlive the run.
  *
- * @returns a function that copies the folder into the artifact
+ * @returns a function that links the folder's files into the artifact
  */
-const keep = Effect.fnUntraced(function* (folder: string, model: BertModel, checkpoint: CheckpointTaken) {
+const keep = Effect.fnUntraced(function* (folder: string, model: EncoderModel, checkpoint: CheckpointTaken) {
   yield* saveModel(folder, model, "BertForSequenceClassification")
   yield* transferExisting(copy, checkpoint.folder, tokenizerFiles, folder)
-  return (target: string): Effect.Effect<void, FileError> =>
-    attempt("write", target, () => fs.cp(folder, target, { recursive: true }))
+  return (target: string): Effect.Effect<void, FileError> => linkFolder(folder, target)
 })

@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs-core"
 import type { Examples } from "../../../core/artifacts/examples.ts"
+import { predictionFrom } from "../../model/predict.ts"
 
 /** What the model computes for N examples. Shapes: H hidden width, C outputs. */
 export interface Outputs {
@@ -46,12 +47,6 @@ interface Common {
   readonly problems?: (data: Examples) => readonly string[]
 }
 
-/** The names of the model's outputs. */
-export const outputNames = (objective: Objective, labelNames: readonly string[] | null): readonly string[] =>
-  objective.labels === "scores" ? ["LABEL_0"] : (labelNames ?? [])
-
-/** The index of the largest logit, of several the first; for scores the only logit itself. */
-export const predictionOf = ({ labels, predict }: Objective, logits_C: Float32Array): number => {
-  if (predict !== undefined) return predict(logits_C)
-  return labels === "scores" ? logits_C[0]! : logits_C.indexOf(Math.max(...logits_C))
-}
+/** What a model is taken to predict by its objective. */
+export const predictionOf = ({ labels, predict }: Objective): ((logits_C: Float32Array) => number) =>
+  predict ?? predictionFrom[labels]

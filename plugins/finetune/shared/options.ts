@@ -34,6 +34,11 @@ export const fineTuningOptions = {
   frozen: type("number.integer >= 0 | string[]").default(() => []),
   /** What the learning rate is multiplied by from each layer to the one below. */
   layerwiseDecay: "0 < number <= 1 = 1",
+  /**
+   * Where the classifier comes from: a `new` one is drawn by the seed, or that of the `checkpoint`, which must have the
+   * same labels, is trained on.
+   */
+  classifier: "'new' | 'checkpoint' = 'new'",
   /** Draws the pooler and this many top layers anew. */
   "reinitialise?": "number.integer >= 0",
   /** A penalty that is added to the loss, such as `l2SP` of `core/tensor/regularisers`. */

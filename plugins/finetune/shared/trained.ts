@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Parameters } from "../../../core/tensor/parameters.ts"
 import type { Stream } from "../../../core/tensor/stream.ts"
-import type { BertConfig } from "../../model/config.ts"
+import type { EncoderConfig } from "../../model/config.ts"
 import { initialise } from "../../model/initialise.ts"
 import { layerOf, type ParameterSpec } from "../../model/parameters.ts"
 
@@ -75,7 +75,7 @@ export const multipliersOf = (
  * @returns the names of the blocks that were drawn
  */
 export const redrawLayers = (
-  config: BertConfig,
+  config: EncoderConfig,
   parameters: Parameters,
   specs: readonly ParameterSpec[],
   topLayers: number,

@@ -5,7 +5,7 @@ import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { guardOf } from "../../../core/tensor/guard.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import type { UpdateMetrics } from "../../../core/tensor/training.ts"
-import type { TrainableModel } from "../../model/bert.ts"
+import type { TrainableModel } from "../../model/encoder.ts"
 import { gradientsOf } from "../../model/gradients.ts"
 import { attentionProbabilities, hiddenStates } from "../../model/inspect.ts"
 import { blocksOf, type ParameterSpec } from "../../model/parameters.ts"
@@ -21,6 +21,8 @@ export interface Viewed {
   readonly seed: number
   /** [N, classes], without dropout; differentiable. */
   readonly logits: (batch: Sequences) => tf.Tensor2D
+  /** What is predicted from the logits of an example. */
+  readonly predictionOf: (logits_C: Float32Array) => number
   /** The objective's mean over the examples, without dropout; differentiable. */
   readonly lossOf: (examples: Split) => tf.Scalar
 }
@@ -33,6 +35,7 @@ export const viewOf = ({
   length,
   seed,
   logits,
+  predictionOf,
   lossOf,
 }: Viewed): {
   readonly guard: Guard
@@ -56,6 +59,7 @@ export const viewOf = ({
       parameters,
       blocks: blocksOf(specs),
       logits,
+      predictionOf,
       lossOf,
       gradients: (wanted) => gradientsOf({ parameters, lossOf }, wanted),
       hidden: (batch, depth) => hiddenStates(model, batch, depth),

@@ -17,10 +17,10 @@ import type { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
 import { normal, type Stream, stream } from "../../../core/tensor/stream.ts"
 import { train } from "../../../core/tensor/training.ts"
-import type { TrainableModel } from "../../model/bert.ts"
 import { type Limits, limitsOfCheckpoint, sequenceProblems } from "../../model/compatibility.ts"
-import { BertConfig } from "../../model/config.ts"
+import { EncoderConfig } from "../../model/config.ts"
 import { workloadOf } from "../../model/cost.ts"
+import type { TrainableModel } from "../../model/encoder.ts"
 import { loadModel } from "../../model/hugging-face.ts"
 import { tokenizerFiles } from "../../model/tokenizer.ts"
 import type { ContrastiveOptions } from "./contrastive/options.ts"
@@ -105,7 +105,7 @@ export const contrastiveTraining = <O extends OptionsType>({
     scratch,
   }: RunContext<O["infer"], typeof takes, unknown>) {
     const { seed } = options
-    const config = yield* decode(join(checkpoint.folder, "config.json"), BertConfig)(checkpoint.config)
+    const config = yield* decode(join(checkpoint.folder, "config.json"), EncoderConfig)(checkpoint.config)
     const sentences = truncate(corpus.sequences, options.maxLength)
     const count = countOf(sentences)
     const limits = limitsOfCheckpoint(checkpoint, config)

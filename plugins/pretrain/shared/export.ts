@@ -5,8 +5,8 @@ import { writeJson } from "../../../core/io/files.ts"
 import { sourceOf } from "../../../core/tensor/borrow.ts"
 import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
 import type { Metrics } from "../../../core/tensor/training.ts"
-import type { BertModel } from "../../model/bert.ts"
 import { configJson } from "../../model/config.ts"
+import type { EncoderModel } from "../../model/encoder.ts"
 import { type OutputHead, storedParametersOf } from "../../model/parameters.ts"
 
 /** BERT's own dropout rate (Devlin et al. 2019). */
@@ -24,7 +24,7 @@ const standardDropout = 0.1
  */
 export const saveExport = Effect.fnUntraced(function* (
   folder: string,
-  { config, parameters }: BertModel,
+  { config, parameters }: EncoderModel,
   outputHeads: readonly OutputHead[],
 ) {
   const sources = storedParametersOf(config, outputHeads).map(({ name }) =>

@@ -1,5 +1,5 @@
 /**
- * The backward pass of Σᵢ log p(yᵢ | xᵢ) through BERT, for a tap only, in pieces: a piece has a tape only while the pass
+ * The backward pass of Σᵢ log p(yᵢ | xᵢ) through the model, for a tap only, in pieces: a piece has a tape only while the pass
  * is in it, and nothing below the lowest block of interest has one. Levels of the model, from the bottom: −1 is the
  * embeddings, l is layer l (from 0), and above the last layer are the output heads.
  */
@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { backwardThroughTap, type Receive } from "../../../core/tensor/tap.ts"
-import { type BertModel, embed, encoderLayer } from "../../model/bert.ts"
+import { type EncoderModel, embed, encoderLayer } from "../../model/encoder.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
 
 export interface Labelled {
@@ -35,7 +35,7 @@ export const logLikelihood = (logits_NC: tf.Tensor2D, labels: Int32Array): tf.Sc
 
 /** @param receive called as by a tap, for every op from the lowest level up */
 export const backwardInPieces = (
-  model: BertModel,
+  model: EncoderModel,
   batch: Labelled,
   { lowest, levelsAtATime }: Extent,
   receive: Receive,
@@ -78,7 +78,7 @@ export const backwardInPieces = (
  * last layer, only those that the output heads read.
  */
 const hiddenAfter = (
-  model: BertModel,
+  model: EncoderModel,
   { sequences }: Labelled,
   from: number,
   end: number,

@@ -1,5 +1,5 @@
 /** The Gram matrices of per-sample gradients from one batched pass, by parameter and by block. */
-import type { BertModel } from "../../model/bert.ts"
+import type { EncoderModel } from "../../model/encoder.ts"
 import { rowOffsetsOf } from "../../model/gradients.ts"
 import { layerOf } from "../../model/parameters.ts"
 import { backwardInPieces, embeddingsLevel, type Labelled } from "./backward.ts"
@@ -18,7 +18,7 @@ export type Blocks = ReadonlyMap<string, readonly string[]>
  * @throws Error if no tapped op has a parameter of the blocks, or two tapped ops share one
  */
 export const parameterGrams = (
-  model: BertModel,
+  model: EncoderModel,
   blocks: Blocks,
   batch: Labelled,
   method: GramMethod | "cheaper" = "cheaper",
@@ -71,7 +71,7 @@ const sumOf = ([first, ...others]: readonly Float64Array[]): Float64Array => {
   return sum
 }
 
-const lowestOf = ({ config }: BertModel, blocks: Blocks): number =>
+const lowestOf = ({ config }: EncoderModel, blocks: Blocks): number =>
   Math.min(
     ...[...blocks.keys()].map((block) =>
       block === "embeddings" ? embeddingsLevel : (layerOf(block) ?? config.layers),

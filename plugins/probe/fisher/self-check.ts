@@ -1,4 +1,4 @@
-import type { BertModel } from "../../model/bert.ts"
+import type { EncoderModel } from "../../model/encoder.ts"
 import type { Labelled } from "./backward.ts"
 import { type Blocks, blockGrams, parameterGrams } from "./block-grams.ts"
 import { type Classifier, gramsByDefinition } from "./definition.ts"
@@ -10,7 +10,7 @@ import { type Classifier, gramsByDefinition } from "./definition.ts"
  * @returns by block, the worst deviation of an entry, as a fraction of the matrix's largest entry
  */
 export const selfCheck = (
-  model: BertModel & Classifier,
+  model: EncoderModel & Classifier,
   blocks: Blocks,
   batch: Labelled,
 ): ReadonlyMap<string, number> => {

@@ -4,8 +4,8 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Result } from "effect"
 import { runCommandLine } from "../../../core/cli/command-line.ts"
 
-/** The answer to a command line that runs nothing. */
-export const answer = async (line: string, columns?: number) => {
+/** The answer to a command line that runs nothing, given as text or as its arguments. */
+export const answer = async (line: string | readonly string[], columns?: number) => {
   let stdout = ""
   let stderr = ""
   const output = {
@@ -21,7 +21,7 @@ export const answer = async (line: string, columns?: number) => {
       },
     },
   }
-  const args = line.split(" ").filter((arg) => arg !== "")
+  const args = typeof line === "string" ? line.split(" ").filter((arg) => arg !== "") : line
   const ended = await Effect.runPromise(
     Effect.result(runCommandLine(args, output)).pipe(Effect.provide(NodeServices.layer)),
   )

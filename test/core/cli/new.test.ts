@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -7,6 +7,9 @@ import { type Stage, stages } from "../../../core/api/stage.ts"
 import { writePlugin } from "../../../core/cli/new.ts"
 import { copyProject } from "../../project-copy.ts"
 import { command } from "./command-line.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
 
 let project: string
 beforeAll(async () => {
@@ -54,7 +57,7 @@ test("in every stage the new test passes, both files are formatted, and the plug
     expect(found).toEqual(expect.arrayContaining([...both]))
     expect(found.filter((name) => name.includes("template"))).toEqual([])
   }
-}, 120_000)
+})
 
 test("the command reports what it wrote and how to use it", async () => {
   const { code, stdout, stderr } = await command(["new", "pretrain", "shrink-perturb"], project)

@@ -280,6 +280,19 @@ describe("what is accepted", () => {
     expect(await refused(computing("after"), "w.ts")).toContain("found none")
   })
 
+  test("is, of several sources with the same end, the one that was edited, as the plan names it", async () => {
+    await made([3])
+    const before = computing("before")
+    const after = { ...before, sources: { ...before.sources, "plugins/gelu.ts": "edited" } }
+    const adopted = await inStore(
+      out,
+      Effect.flatMap(plan(after, [3]), (now) => adoptionsOf(now, ["gelu.ts"])),
+    )
+    expect(adopted.map(({ changed }) => changed)).toContainEqual(["plugins/gelu.ts"])
+    const both = { ...after, sources: { ...after.sources, "core/tensor/ops/gelu.ts": "edited" } }
+    expect(await refused(both, "gelu.ts")).toContain("expected a longer path")
+  })
+
   test("does not cover another change, which is named", async () => {
     await made([3])
     const both: Computing = { ...computing("after", "1.0.1") }

@@ -75,6 +75,15 @@ test("the code of a component is part of the keys of the units that it is given 
   }
 })
 
+test("options are those of the key for good: whoever writes to them throws", async () => {
+  const steps = [0, 1]
+  const run = walk({ data: source({ count: 3 }), seed: 1, lr: 1 })
+  const { options } = (await graph({ run: watchSum({ run, steps }) })).targets["run"]![0]!
+  expect(() => (options["steps"] as number[]).push(7)).toThrow(TypeError)
+  expect(() => Object.assign(options, { steps: [7] })).toThrow(TypeError)
+  expect(options).toMatchObject({ steps: [0, 1] })
+})
+
 test("a module that is no file is a problem of the plugin", async () => {
   const targets = { run: trainer("trainer.ts")({ optimiser: optimiser(import.meta.url) }) }
   const { problems } = await Effect.runPromise(Effect.flip(graphOf(targets, computedOn("cpu"))))

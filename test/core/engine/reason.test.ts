@@ -61,6 +61,18 @@ describe("a change of options", () => {
     })
   })
 
+  test("of two long values, the reason has what differs", async () => {
+    const title = (steps: number) =>
+      `title=BERT of 2 layers, hidden size 64; ${steps} updates of 64 sentences each`
+    await run(title(20))
+    expect(Object.keys(await reasons(title(300)))).toEqual([
+      "sample-listing: option title … size 64; 20 updates of 64 sen… → … size 64; 300 updates of 64 se…",
+    ])
+    expect(Object.keys(await reasons("title=short"))).toEqual([
+      "sample-listing: option title BERT of 2 layers, hidden size … → short",
+    ])
+  })
+
   test("a seed or a value that is added has never been made; one that replaces another was changed", async () => {
     await run()
     expect(await reasons("seeds=1..3", "lr=1,2,4")).toEqual({

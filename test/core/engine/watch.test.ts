@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type } from "arktype"
 import { Deferred, Effect, Fiber } from "effect"
+import { UnitFailure } from "../../../core/api/failure.ts"
 import type { AnyProbe } from "../../../core/api/plugin.ts"
 import type { Guard, Watch } from "../../../core/api/watch.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
@@ -91,6 +92,56 @@ describe("rows that could not be read again are refused at their step", () => {
       reason: "expected a list of rows, found undefined",
     })
   })
+})
+
+describe("what an observer is given to choose its steps by", () => {
+  test("is a copy, which it cannot write to", async () => {
+    const length = { steps: 1, warmupSteps: 0 }
+    const { watch, observations } = watching(true, [
+      observing((step) => [{ step, norm: 1 }], {
+        steps: ((_: unknown, run: { steps: number }) => {
+          run.steps = 9
+          return [0]
+        }) as () => number[],
+      }),
+    ])
+    const all = Effect.andThen(watch.start(length, nothing), observations(undefined))
+    expect((await Effect.runPromise(all)).get("norm")).toMatchObject({
+      failure: { reason: expect.stringContaining("cannot choose the steps to observe: TypeError") },
+    })
+    expect(length).toEqual({ steps: 1, warmupSteps: 0 })
+  })
+})
+
+test("an observer that interrupts itself fails, and the run goes on", async () => {
+  expect(await observed(() => Effect.interrupt)).toMatchObject({
+    _tag: "UnitFailure",
+    outcome: "failed",
+    step: 0,
+    reason: "it interrupted itself",
+  })
+})
+
+test("an observer that failed is not asked again when its run is resumed, and keeps its reason", async () => {
+  const seen: number[] = []
+  const observer = observing((step: number) => {
+    seen.push(step)
+    return Effect.fail(new UnitFailure({ outcome: "failed", reason: "no sentence has three tokens", step }))
+  })
+  const stopped = watching(true, [observer])
+  const resumed = watching(true, [observer])
+  const all = Effect.gen(function* () {
+    yield* stopped.watch.start({ steps: 1, warmupSteps: 0 }, nothing)
+    yield* stopped.watch.at(0, 0)
+    yield* resumed.watch.start({ steps: 1, warmupSteps: 0 }, nothing)
+    yield* resumed.watch.at(1, 1)
+    yield* resumed.watch.end(1)
+    return (yield* resumed.observations(undefined)).get("norm")!
+  })
+  expect(await Effect.runPromise(all)).toMatchObject({
+    failure: { _tag: "UnitFailure", outcome: "failed", step: 0, reason: "no sentence has three tokens" },
+  })
+  expect(seen).toEqual([0])
 })
 
 describe("a plugin that declares that it can be watched must show itself", () => {
@@ -236,6 +287,15 @@ describe("an observer that changes its run", () => {
     expect(rows.get("vandal")).toMatchObject({
       failure: { reason: expect.stringContaining("changed the walk") },
     })
+  })
+
+  test("fails even if it does so in a function that it does not wait for", async () => {
+    const vandal = vandalAt(1, (walk) => {
+      setTimeout(() => (walk[0] = 7), 0)
+    })
+    const { walk, rows } = await Effect.runPromise(walkOf([vandal]).all)
+    expect(walk).toEqual([1, 2, 4, 8, 16])
+    expect(rows.get("vandal")).toMatchObject({ failure: { step: 1 } })
   })
 
   test("is not the only one that may: each is left out in turn", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
@@ -9,10 +9,13 @@ import { computingOf } from "../../../core/engine/key.ts"
 import { forgetSources } from "../../../core/engine/source-digest.ts"
 import { copyProject } from "../../project-copy.ts"
 
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
+
 let copy: string
 beforeAll(async () => {
   copy = fs.realpathSync(await copyProject())
-}, 60_000)
+})
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
 
 /** What a worker replies that is asked for a unit and its probe after an edit of a source, made once it is ready. */
@@ -49,6 +52,48 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
   }
 }
 
+test("a plugin that interrupts itself is refused, rather than waited for", async () => {
+  const file = join(copy, "test", "core", "sample", "interrupting.ts")
+  fs.writeFileSync(
+    file,
+    `import { type } from "arktype"
+import { Effect } from "effect"
+import { cost } from "../../../core/api/cost.ts"
+import { pipeline } from "../../../core/api/pipeline.ts"
+import { plugin } from "../../../core/api/plugin.ts"
+import { source } from "./plugins.ts"
+const interrupting = plugin({
+  name: "interrupting", stage: "data", version: 1, module: import.meta.url, summary: "",
+  options: type({ "+": "reject" }), takes: {}, gives: source.gives, usesBackend: false,
+  estimate: () => ({ artifact: { count: 1 }, cost: cost({}) }),
+  run: () => Effect.interrupt,
+})
+export default pipeline({
+  name: "interrupting", summary: "One unit", parameters: type({ "+": "reject" }),
+  build: () => ({ data: interrupting({}) }),
+})
+`,
+  )
+  const { default: definition } = await import(file)
+  const { units } = await Effect.runPromise(
+    graphOf(definition.build({}), { arithmetic: "cpu", sources: {}, packages: {} }),
+  )
+  const worker = spawn(process.execPath, [join(copy, "core", "engine", "worker.ts")])
+  try {
+    const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
+    const ask = async (request: object) => {
+      worker.stdin.write(`${JSON.stringify(request)}\n`)
+      return JSON.parse(String((await replies.next()).value))
+    }
+    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out") }
+    await ask({ type: "open", file, parameters: {}, ...settings })
+    const run = { type: "run", unit: units[0]!.key, wanted: true, observers: [], missing: [] }
+    expect(await ask(run)).toMatchObject({ type: "refused" })
+  } finally {
+    worker.kill("SIGKILL")
+  }
+}, 60_000)
+
 const code = (text: string) => `${text}\nexport const added = 1\n`
 
 test("a worker refuses to compute with a backend that was edited after the keys were made", async () => {
@@ -58,10 +103,10 @@ test("a worker refuses to compute with a backend that was edited after the keys 
       "a source file, or a file that a plugin reads, has changed since the start",
     ),
   })
-}, 60_000)
+})
 
 test("a comment in a backend, or an edit of what it does not run, is no reason to refuse", async () => {
   const comment = (text: string) => `// A comment.\n${text}`
   expect(await replyAfter("core/tensor/host/optimiser.ts", comment)).toMatchObject({ type: "finished" })
   expect(await replyAfter("plugins/report/study-page.ts", code)).toMatchObject({ type: "finished" })
-}, 60_000)
+})

@@ -16,6 +16,7 @@ export default pipeline({
       .array()
       .default(() => [1, 2]),
     slow: "number = 0",
+    hold: "string = ''",
     aloud: "boolean = false",
     divergeAt: "number = -1",
     failAt: "number = -1",
@@ -24,13 +25,13 @@ export default pipeline({
     broken: "boolean = false",
     title: "string = 'sums'",
   }),
-  build: ({ count, lr, seeds, slow, aloud, divergeAt, failAt, crashAt, observe, broken, title }) => {
+  build: ({ count, lr, seeds, slow, hold, aloud, divergeAt, failAt, crashAt, observe, broken, title }) => {
     const data = source({ count, broken })
     // Only the largest learning rate has the accident that a test asks for.
     const accident = (rate: number) => (rate === Math.max(...lr) ? { divergeAt, failAt, crashAt } : {})
     const runs = grid({ lr }, (point) =>
       cohort({ lr: point.lr }, seeds, (seed) =>
-        walk({ data, seed, slow, aloud, lr: point.lr, ...accident(point.lr) }),
+        walk({ data, seed, slow, hold, aloud, lr: point.lr, ...accident(point.lr) }),
       ),
     )
     const seen = runs.map((runs) => mapCohort(runs, (run) => watchSum({ run, steps: observe })))

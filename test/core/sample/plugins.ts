@@ -56,6 +56,7 @@ const WalkOptions = type({
   seed: "number.integer >= 0",
   lr: "number > 0",
   slow: "number >= 0 = 0",
+  hold: "string = ''",
   aloud: "boolean = false",
   divergeAt: "number = -1",
   failAt: "number = -1",
@@ -93,6 +94,7 @@ const run = Effect.fn("walk")(function* ({
         return yield* new UnitFailure({ outcome: "failed", reason: "asked to fail" })
       if (step === options.crashAt) process.kill(process.pid, "SIGKILL")
       if (options.aloud) console.log(`seed ${options.seed} at step ${step}`)
+      while (step === 3 && options.hold !== "" && (yield* exists(options.hold))) yield* Effect.sleep(10)
       sums.push((sums.at(-1) ?? options.seed) + inputs.data[step]!)
       yield* options.slow > 0 ? Effect.sleep(options.slow) : Effect.yieldNow
       yield* progress.report(sums.length, total, `sum ${sums.at(-1)}`)
@@ -103,7 +105,10 @@ const run = Effect.fn("walk")(function* ({
   return sums
 })
 
-/** Sums the source step by step, `slow` milliseconds each; `aloud` prints each step. */
+/**
+ * Sums the source step by step, `slow` milliseconds each; `aloud` prints each step. At step 3 it waits as long as there
+ * is a file `hold`, so that a test may stop it there however busy the machine is.
+ */
 export const walk = plugin({
   name: "sample-walk",
   stage: "finetune",

@@ -74,6 +74,13 @@ onEveryDefinition("a guard", () => {
     ])
   })
 
+  test("sees a shape that was written, and memory that was disposed of", async () => {
+    const a = parameters.get("a")
+    expect(await changedBy(() => a.shape.reverse())).toEqual(["the parameter a"])
+    a.shape.reverse()
+    expect(await changedBy(() => tf.backend().disposeData(a.dataId, true))).toEqual(["- the parameter a"])
+  })
+
   test("sees a parameter that was disposed of, and an array that was written", async () => {
     expect(
       await changedBy(() => {
@@ -103,6 +110,31 @@ onEveryDefinition("a guard", () => {
     const { ended, left } = await Effect.runPromise(guard.enclose(failing))
     expect([Exit.isFailure(ended), left]).toEqual([true, 1])
     expect(tf.memory().numTensors).toBe(before + 2)
+  })
+
+  test("leaves tfjs's flags and scopes as they were", async () => {
+    const { state } = tf.engine()
+    const scopes = [...state.scopeStack]
+    const meddling = Effect.sync(() => {
+      tf.env().set("DEBUG", true)
+      tf.engine().startScope()
+      tf.engine().startScope()
+    })
+    await Effect.runPromise(guard.enclose(meddling))
+    expect(tf.env().getBool("DEBUG")).toBe(false)
+    expect(state.scopeStack).toEqual(scopes)
+    tf.engine().startScope()
+    const outer = state.activeScope
+    await Effect.runPromise(
+      guard.enclose(
+        Effect.sync(() => {
+          tf.engine().endScope()
+          tf.engine().endScope()
+        }),
+      ),
+    )
+    expect(state.activeScope).toBe(outer)
+    tf.engine().endScope()
   })
 
   test("counts a tensor that was kept, and does not count tensors that were disposed of", async () => {

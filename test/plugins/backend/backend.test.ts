@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
@@ -8,6 +8,9 @@ import { cpu } from "../../../plugins/backend/cpu.ts"
 import { native } from "../../../plugins/backend/native.ts"
 import { tensorflow } from "../../../plugins/backend/tensorflow.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
 
 const root = join(import.meta.dir, "../../..")
 

@@ -148,6 +148,7 @@ describe("its estimate counts the rows", () => {
     const settings = { train, dev: "nowhere.csv", sentences: ["sentence1"], labels: "scores" as const }
     const { artifact } = estimate(of(settings))
     expect(artifact).toMatchObject({ train: 3, dev: 10_000, labels: 1, labelKind: "scores" })
+    expect(artifact).toMatchObject({ metrics: ["pearson", "spearman"] })
   })
 
   test("and refuses metrics that do not fit the labels", () => {

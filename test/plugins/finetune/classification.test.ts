@@ -351,7 +351,7 @@ describe("options", () => {
   test("default to those of the study", () => {
     expect(JSON.parse(check({}))).toEqual({
       ...{ lr: 1e-5, seed: 1, batchSize: 16, epochs: 3, warmupRatio: 0.1, clip: 1, dropout: 0.1 },
-      ...{ frozen: [], layerwiseDecay: 1, keepModel: false, schedule: { linear: {} } },
+      ...{ frozen: [], layerwiseDecay: 1, classifier: "new", keepModel: false, schedule: { linear: {} } },
       optimiser: {
         adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0, biasCorrection: false },
       },
@@ -426,6 +426,8 @@ test("the estimate of BERT-large on RTE", () => {
   })
   const parameters = 335_141_888 + 2050
   expect(artifact).toMatchObject({ steps: 468, warmupSteps: 47, batchSize: 16, parameters, layers: 24 })
+  // From which a model that is trained further is estimated.
+  expect(artifact).toMatchObject({ vocabularySize: 30522, positions: 512, keepsModel: false })
   // Six operations for each of the encoder's 302 million parameters, per token, in three epochs; attention adds
   // little. Of the last layer's 12 h² weights only those of keys and values are applied to every token.
   const products = 6 * (302_309_376 - 10 * 1024 ** 2) * 3 * 2490 * 70

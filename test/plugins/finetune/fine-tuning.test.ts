@@ -18,6 +18,7 @@ import { stream } from "../../../core/tensor/stream.ts"
 import { native } from "../../../plugins/backend/native.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
+import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import { initialise } from "../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { nativeBuilds } from "../../core/tensor/every-definition.ts"
@@ -159,6 +160,53 @@ describe("layers that are drawn anew", () => {
     const { values } = await trained({ reinitialise: 0 }, 0)
     expect(sameBits(values, plain.values, encoderOnly)).toBe(true)
     expect(sameBits(values, plain.values, "pooler.dense.weight")).toBe(false)
+  })
+})
+
+describe("a classifier of the checkpoint", () => {
+  const classifier = "checkpoint"
+  const labels = ["entailment", "not_entailment"]
+  let tuned: CheckpointTaken
+  beforeAll(async () => {
+    tuned = await writeCheckpoint(join(root, "tuned"), { labels }, "BertForSequenceClassification")
+  })
+
+  test("is trained on with its pooler, and is as if pretrained", async () => {
+    const start = await trained({ classifier }, 0, { checkpoint: tuned })
+    const fresh = await trained({}, 0, { checkpoint: tuned })
+    const stored = await Effect.runPromise(
+      loadModel(tuned.folder, { outputHeads: { pooler: "read", classifier: "read" } }),
+    )
+    const expected = stored.parameters.toHost()
+    stored.parameters.dispose()
+    expect(start.values).toEqual(expected)
+    expect(sameBits(fresh.values, expected, "pooler")).toBe(true)
+    expect(sameBits(fresh.values, expected, "classifier.weight")).toBe(false)
+    const end = await trained({ classifier }, 18, { checkpoint: tuned })
+    expect(sameBits(end.values, start.values, "classifier")).toBe(false)
+    // Only new parameters have this penalty, and now there are none.
+    const regulariser = l2SP({ pretrained: 0, drawn: 1e3 })
+    const penalised = await trained({ classifier, regulariser }, 0, { checkpoint: tuned })
+    expect(penalised.run.gradientNorm[0]).toBe(start.run.gradientNorm[0]!)
+  })
+
+  test("is refused where there is none, or one of other labels", async () => {
+    const refused = async (from: CheckpointTaken) => {
+      const options = { classifier }
+      return (
+        await Effect.runPromise(
+          Effect.flip(fineTuning({ checkpoint: from, scratch: freshScratch(), options })),
+        )
+      ).message
+    }
+    expect(await refused(checkpoint)).toContain(
+      `${checkpoint.folder}:\n  it has no classifier; expected a fine-tuned model, such as that of modelOf(run) for a run with keepModel: true`,
+    )
+    const other = { labels: ["not_entailment", "entailment"] }
+    const exchanged = await writeCheckpoint(join(root, "exchanged"), other, "BertForSequenceClassification")
+    expect(await refused(exchanged)).toBe(
+      'classification: the checkpoint\'s classifier must have the outputs entailment, not_entailment, as data are labelled (was not_entailment, entailment); draw one by classifier: "new", or take a checkpoint that was fine-tuned for these labels',
+    )
   })
 })
 

@@ -12,7 +12,7 @@ import { type Observer, watching } from "../../../core/engine/watch.ts"
 import { remove } from "../../../core/io/files.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
-import type { Architecture, BertConfig } from "../../../plugins/model/config.ts"
+import type { Architecture, EncoderConfig } from "../../../plugins/model/config.ts"
 import { saveModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
 import { tinyConfig, tinyModel } from "../model/tiny-model.ts"
@@ -47,7 +47,7 @@ export const examplesOf = (train: number, dev = 12): Examples => ({
 /** A tiny random model in a folder. Its weights do not depend on the architecture or the dropout rates. */
 export const writeCheckpoint = async (
   folder: string,
-  config: Partial<BertConfig> = {},
+  config: Partial<EncoderConfig> = {},
   architecture: Architecture = "BertModel",
 ): Promise<CheckpointTaken> => {
   const model = tinyModel({ ...tinyConfig, ...config })

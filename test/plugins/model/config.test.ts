@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { type } from "arktype"
-import { BertConfig, configJson, configOf, sizes } from "../../../plugins/model/config.ts"
+import { configJson, configOf, EncoderConfig, sizes } from "../../../plugins/model/config.ts"
 import { bert } from "../../../plugins/model/layouts/bert.ts"
 
 const fixture: Record<string, unknown> = JSON.parse(
@@ -9,12 +9,12 @@ const fixture: Record<string, unknown> = JSON.parse(
 )
 
 const problemsOf = (changes: Record<string, unknown>): string => {
-  const out = BertConfig({ ...fixture, ...changes })
+  const out = EncoderConfig({ ...fixture, ...changes })
   return out instanceof type.errors ? out.summary : "accepted"
 }
 
 test("a config.json of transformers is read, and its unknown keys are ignored", () => {
-  expect(BertConfig(fixture)).toEqual({
+  expect(EncoderConfig(fixture)).toEqual({
     layout: bert,
     layers: 2,
     hidden: 32,
@@ -42,7 +42,7 @@ test("a config survives writing and reading", () => {
     labels: ["entailment", "neutral", "contradiction"],
   }
   const json: unknown = JSON.parse(JSON.stringify(configJson(config, "BertForSequenceClassification")))
-  expect(BertConfig(json)).toEqual(config)
+  expect(EncoderConfig(json)).toEqual(config)
   expect(json).toMatchObject({
     architectures: ["BertForSequenceClassification"],
     label2id: { entailment: 0, neutral: 1, contradiction: 2 },
@@ -52,7 +52,7 @@ test("a config survives writing and reading", () => {
 test("defaults are those of transformers", () => {
   const { hidden_act, layer_norm_eps, initializer_range, hidden_dropout_prob, ...rest } = fixture
   expect([hidden_act, layer_norm_eps, initializer_range]).not.toContain(undefined)
-  expect(BertConfig(rest)).toMatchObject({
+  expect(EncoderConfig(rest)).toMatchObject({
     layerNormEpsilon: 1e-12,
     initializerRange: 0.02,
     hiddenDropout: 0.1,
@@ -87,7 +87,7 @@ test.each<[string, Record<string, unknown>, string]>([
 
 test("empty pruned_heads, and num_labels without id2label, are accepted", () => {
   expect(problemsOf({ pruned_heads: {} })).toBe("accepted")
-  expect(BertConfig({ ...fixture, num_labels: 3 })).toMatchObject({
+  expect(EncoderConfig({ ...fixture, num_labels: 3 })).toMatchObject({
     labels: ["LABEL_0", "LABEL_1", "LABEL_2"],
   })
 })

@@ -9,7 +9,7 @@ import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entr
 import { disposeGradients, Parameters } from "../../../core/tensor/parameters.ts"
 import { openReference } from "../../../plugins/check/reference/passes.ts"
 import { logitsOf } from "../../../plugins/finetune/shared/classifier.ts"
-import type { TrainableModel } from "../../../plugins/model/bert.ts"
+import type { TrainableModel } from "../../../plugins/model/encoder.ts"
 import { gradientsOf } from "../../../plugins/model/gradients.ts"
 import { blocksOf, parametersOf } from "../../../plugins/model/parameters.ts"
 import type { GradientsWanted } from "../../../plugins/model/view.ts"

@@ -1,12 +1,23 @@
 /** Fine-tuning, SimCSE, masked language modelling and the probes on each family of encoders. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import { Checkpoint, type CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Corpus } from "../../../core/artifacts/corpus.ts"
+import { quotient } from "../../../core/artifacts/metrics/ratio.ts"
+import { scoreOf } from "../../../core/artifacts/run.ts"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { stream } from "../../../core/tensor/stream.ts"
@@ -21,10 +32,14 @@ import { tokenizerOf } from "../../../plugins/model/tokenizer.ts"
 import { readVocabulary } from "../../../plugins/model/vocabulary.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
 import { simcse } from "../../../plugins/pretrain/simcse.ts"
+import { evaluate } from "../../../plugins/probe/evaluate.ts"
 import { type FisherRow, fisher } from "../../../plugins/probe/fisher.ts"
 import { trajectory } from "../../../plugins/probe/trajectory.ts"
 import { completed, examplesOf, fineTuning, writeCheckpoint } from "../finetune/running.ts"
 import { checkpointBy, corpusOf, refusal, sentence, vocabulary } from "../pretrain/running.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
 
 /** With a learning rate at which it learns the examples by heart. */
 const families: readonly [string, Partial<EncoderConfig>, number][] = [
@@ -41,7 +56,13 @@ beforeAll(async () => {
   for (const [title, config] of families) {
     checkpoints.set(title, await writeCheckpoint(join(root, title), config))
     const larger = { ...config, vocabularySize: vocabulary.tokens.length }
-    checkpoints.set(`${title} of words`, await writeCheckpoint(join(root, `${title} of words`), larger))
+    for (const [kind, architecture] of [
+      ["of words", "BertModel"],
+      ["fine-tuned", "BertForSequenceClassification"],
+    ] as const) {
+      const name = `${title} ${kind}`
+      checkpoints.set(name, await writeCheckpoint(join(root, name), larger, architecture))
+    }
   }
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -107,33 +128,59 @@ describe.each(families)("%s", (title, { layout }, lr) => {
     const { config, outputHeads } = await Effect.runPromise(checkModel(folder))
     expect([config.layout.title, outputHeads]).toEqual([title, ["classifier"]])
     expect(config.labels).toEqual(["entailment", "not_entailment"])
-  }, 20_000)
 
-  test("is trained further by SimCSE, with a pooler as its head", async () => {
-    const checkpoint = checkpoints.get(`${title} of words`)!
-    const trained = await Effect.runPromise(
-      checkpointBy(simcse, join(root, `${title}-simcse`), {
-        options: { batchSize: 8, lr: 0.01, steps: 10 },
-        inputs: { corpus, checkpoint },
-        scratch: join(root, `${title}-simcse-scratch`),
-      }),
-    )
-    const { config, outputHeads } = await Effect.runPromise(checkModel(trained.folder))
-    expect([config.layout.title, outputHeads]).toEqual([title, layout === roberta ? ["pooler"] : []])
-    const [start, end] = [await encoderOf(checkpoint), await encoderOf(trained)]
-    for (const [name, { values }] of start.host) {
-      // The gradient of a key's bias vanishes, since softmax does not depend on it.
-      if (!/(key|k_lin)\.bias$/.test(name)) expect(end.host.get(name)!.values).not.toEqual(values)
+    // Of a second run, which starts as the first one ended, the first one's classifier gives the same answers.
+    const model = await Effect.runPromise(Checkpoint.read(folder))
+    const asked = (head?: CheckpointTaken) => ({
+      key: head === undefined ? "own" : "head",
+      options: completed(evaluate, { steps: { at: [0] } }),
+      inputs: { data: examplesOf(42), head },
+      probe: evaluate.probe!,
+      gives: evaluate.gives,
+    })
+    for (const classifier of ["new", "checkpoint"]) {
+      const second = await Effect.runPromise(
+        fineTuning({
+          checkpoint: model,
+          scratch: join(root, `${title}-${classifier}`),
+          data: examplesOf(42),
+          options: { epochs: 0.1, classifier },
+          observers: classifier === "new" ? [asked(model)] : [asked(model), asked()],
+        }),
+      )
+      const { value } = scoreOf(run)[0]!
+      for (const found of second.rows.values()) expect(found).toMatchObject([{ value: quotient(value) }])
     }
-    const head = stream(1, "head")
-    const tuned = await Effect.runPromise(
-      loadModel(trained.folder, {
-        outputHeads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
-      }),
-    )
-    expect(tuned.drawn).toEqual(["classifier"])
-    tuned.parameters.dispose()
   })
+
+  test.each(["of words", "fine-tuned"])(
+    "%s is trained further by SimCSE, with a pooler as its head",
+    async (kind) => {
+      const checkpoint = checkpoints.get(`${title} ${kind}`)!
+      const trained = await Effect.runPromise(
+        checkpointBy(simcse, join(root, `${title}-${kind}-simcse`), {
+          options: { batchSize: 8, lr: 0.01, steps: 10 },
+          inputs: { corpus, checkpoint },
+          scratch: join(root, `${title}-${kind}-simcse-scratch`),
+        }),
+      )
+      const { config, outputHeads } = await Effect.runPromise(checkModel(trained.folder))
+      expect([config.layout.title, outputHeads]).toEqual([title, layout === roberta ? ["pooler"] : []])
+      const [start, end] = [await encoderOf(checkpoint), await encoderOf(trained)]
+      for (const [name, { values }] of start.host) {
+        // The gradient of a key's bias vanishes, since softmax does not depend on it.
+        if (!/(key|k_lin)\.bias$/.test(name)) expect(end.host.get(name)!.values).not.toEqual(values)
+      }
+      const head = stream(1, "head")
+      const tuned = await Effect.runPromise(
+        loadModel(trained.folder, {
+          outputHeads: { pooler: { readOrDraw: head }, classifier: { draw: head } },
+        }),
+      )
+      expect(tuned.drawn).toEqual(["classifier"])
+      tuned.parameters.dispose()
+    },
+  )
 })
 
 test.each(["RoBERTa", "DistilBERT"])("%s is trained further as a masked language model", async (title) => {

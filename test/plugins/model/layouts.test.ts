@@ -17,8 +17,8 @@ import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetens
 import { type Dropout, stream } from "../../../core/tensor/stream.ts"
 import { openReference, type Reference } from "../../../plugins/check/reference/passes.ts"
 import { reference } from "../../../plugins/check/reference.ts"
-import { dense, embed, encode, encoderLayer } from "../../../plugins/model/bert.ts"
-import { type Architecture, BertConfig, configJson } from "../../../plugins/model/config.ts"
+import { type Architecture, configJson, EncoderConfig } from "../../../plugins/model/config.ts"
+import { dense, embed, encode, encoderLayer } from "../../../plugins/model/encoder.ts"
 import { checkModel, loadModel, type ModelWanted, saveModel } from "../../../plugins/model/hugging-face.ts"
 import { attentionProbabilities, hiddenStates } from "../../../plugins/model/inspect.ts"
 import { layouts } from "../../../plugins/model/layouts.ts"
@@ -205,7 +205,7 @@ describe.each(names)("a %s on disk", (layout) => {
     const stored: Record<string, unknown> = JSON.parse(
       await readFile(join(folderOf(layout), "config.json"), "utf8"),
     )
-    const config = BertConfig(stored)
+    const config = EncoderConfig(stored)
     if (config instanceof type.errors) throw new Error(config.summary)
     expect(stored).toMatchObject(configJson(config, "BertForSequenceClassification"))
   })

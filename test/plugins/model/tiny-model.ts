@@ -7,14 +7,14 @@ import { startBackend } from "../../../core/tensor/backend.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
-import type { TrainableModel } from "../../../plugins/model/bert.ts"
-import type { BertConfig } from "../../../plugins/model/config.ts"
+import type { EncoderConfig } from "../../../plugins/model/config.ts"
+import type { TrainableModel } from "../../../plugins/model/encoder.ts"
 import { bert } from "../../../plugins/model/layouts/bert.ts"
 import { everyParameterOf, type OutputHead, parametersOf } from "../../../plugins/model/parameters.ts"
 
 export const onCpu = () => Effect.runPromise(startBackend(cpu))
 
-export const tinyConfig: BertConfig = {
+export const tinyConfig: EncoderConfig = {
   layout: bert,
   layers: 2,
   hidden: 8,
@@ -35,7 +35,7 @@ export const tinyConfig: BertConfig = {
 
 /** A model, by default with every output head, with parameters that are all random and large enough to matter, biases and scales included. */
 export const tinyModel = (
-  config: BertConfig = tinyConfig,
+  config: EncoderConfig = tinyConfig,
   wanted?: readonly OutputHead[],
   seed = 7,
 ): TrainableModel => {

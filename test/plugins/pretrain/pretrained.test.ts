@@ -111,7 +111,9 @@ describe("from a folder", () => {
     const reads = pretrained.reads as unknown as (options: object) => readonly string[]
     const read = (folder: string) =>
       reads({ ...expected, source: folder }).map((path) => relative(folder, path))
-    const logged = changed("logged", (folder) => writeFileSync(join(folder, "train.log"), "step 1"))
+    const logged = changed("logged", (folder) => {
+      for (const name of ["train.log", "adapter.safetensors"]) writeFileSync(join(folder, name), "step 1")
+    })
     expect(read(logged)).toEqual(["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"])
     expect(read(sharded)).toContain("model.safetensors.index.json")
     expect(read(sharded).filter((name) => /^model-.*safetensors$/.test(name)).length).toBeGreaterThan(1)

@@ -13,6 +13,7 @@ import type { Vocabulary } from "../../../core/artifacts/vocabulary.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
+import { completed } from "../finetune/running.ts"
 
 export const onWasm = () => Effect.runPromise(startBackend(wasm))
 
@@ -62,12 +63,10 @@ export interface Setting {
 
 /** Runs a plugin that gives a checkpoint, with its options completed by its defaults. */
 export const give = (plugin: AnyPlugin, { options, inputs, scratch, report }: Setting) => {
-  const decoded: unknown = plugin.options(options)
-  if (decoded instanceof type.errors) throw new Error(decoded.summary)
   const run = plugin.run as unknown as (
     context: object,
   ) => Effect.Effect<CheckpointGiven, PluginError, Progress>
-  return run({ options: decoded, inputs, scratch }).pipe(
+  return run({ options: completed(plugin, options), inputs, scratch }).pipe(
     Effect.provideService(Progress, { report: (done) => report?.(done) ?? Effect.void }),
   )
 }

@@ -218,6 +218,9 @@ describe("the estimate", () => {
     hidden: 768,
     intermediate: 3072,
     heads: 12,
+    vocabularySize: 30_522,
+    positions: 512,
+    keepsModel: false,
   }
   const estimate = (options: Readonly<Record<string, unknown>>, run = base) => {
     const estimate = fisher.estimate as unknown as (

@@ -46,6 +46,7 @@ const size = { layers: 2, hidden: 8, heads: 2, intermediate: 16 }
 const runs = cohort({ arm: "vanilla", lr: 1e-3 }, [1, 2], (seed) =>
   classification({ data, checkpoint, lr: 1e-3, seed, batchSize: 8, epochs: 2 }),
 )
+const kept = { data, checkpoint, batchSize: 8, epochs: 2 }
 const page = {
   runs: [runs],
   ranks: [mapCohort(runs, (run) => fisher({ run, samples: 4 }))],
@@ -73,6 +74,8 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
       blocks: ["layers", "embeddings", "pooler", "classifier"],
     },
   },
+  // Of its own classifier; with that of another checkpoint in `test/plugins/probe/evaluate.test.ts`.
+  evaluate: { options: { steps: { at: [0], every: 2, last: true }, split: "train" } },
   ...Object.fromEntries(
     ["cola", "mnli", "mrpc", "qnli", "qqp", "sst2", "stsb", "wnli"].map((name) => [name, task(name)]),
   ),
@@ -80,6 +83,7 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   "line-chart": { options: { title: "Trajectories", x: "step", y: "r", facet: "scope" }, costFactor: 10 },
   "mnli-mismatched": task("mnli"),
   mlm: { options: { size, positions: 64, steps: 3, batchSize: 16 } },
+  "model-of": { inputs: { run: classification({ ...kept, lr: 1e-3, seed: 1, keepModel: true }) } },
   "observations-table": { options: { title: "Observations" } },
   pretrained: { options: { source: released, size, vocabularySize, positions: 64 } },
   // How many tokens a table's sentences have is estimated from the size of its file.

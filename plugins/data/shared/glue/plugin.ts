@@ -49,6 +49,7 @@ export const glueTask = (task: GlueTask) => {
         tokensPerExample,
         labels: labelNames?.length ?? 1,
         labelKind: labelNames === null ? "scores" : "classes",
+        metrics,
         vocabularySize: inputs.vocabulary.size,
       }
       return { artifact, cost: cost({ memory: 2.5e8 + 5 * disk, disk }) }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { type Sequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
-import { type BertModel, encode, type ModelDropout } from "../../../model/bert.ts"
+import { type EncoderModel, encode, type ModelDropout } from "../../../model/encoder.ts"
 import { clsIndices, pool } from "../../../model/output-heads.ts"
 
 /**
@@ -8,7 +8,7 @@ import { clsIndices, pool } from "../../../model/output-heads.ts"
  * followed by the head. Without dropout the two views are equal.
  */
 export const twoViews = (
-  model: BertModel,
+  model: EncoderModel,
   sentences: Sequences,
   chosen_N: Int32Array,
   dropout: ModelDropout | undefined,
@@ -21,7 +21,7 @@ export const twoViews = (
 }
 
 /** Sentence embeddings for evaluation: the last layer's hidden states of [CLS], without dropout and head, [N · H]. */
-export const sentenceEmbeddings = (model: BertModel, sentences: Sequences): Float32Array => {
+export const sentenceEmbeddings = (model: EncoderModel, sentences: Sequences): Float32Array => {
   const embeddings_NH = encode(model, sentences, { indices: clsIndices(sentences.offsets) })
   // A backend may return a view of its own memory, which goes away with the tensor.
   const values = embeddings_NH.dataSync<"float32">().slice()

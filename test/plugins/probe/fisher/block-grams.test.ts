@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
-import { type BertModel, encode, type TrainableModel } from "../../../../plugins/model/bert.ts"
+import { type EncoderModel, encode, type TrainableModel } from "../../../../plugins/model/encoder.ts"
 import { classify, clsIndices } from "../../../../plugins/model/output-heads.ts"
 import { blocksOf, parametersOf } from "../../../../plugins/model/parameters.ts"
 import { backwardInPieces, type Labelled } from "../../../../plugins/probe/fisher/backward.ts"
@@ -37,7 +37,7 @@ const batches: Record<string, Labelled> = {
   "one token each": batchOf([1, 1, 1]),
 }
 
-const classifierOf = (model: BertModel) => ({
+const classifierOf = (model: EncoderModel) => ({
   ...model,
   logits: (batch: Labelled["sequences"]) =>
     tf.tidy(() => classify(model, encode(model, batch, { indices: clsIndices(batch.offsets) }))),

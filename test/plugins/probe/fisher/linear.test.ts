@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { normal, stream } from "../../../../core/tensor/stream.ts"
 import { embeddingGram } from "../../../../plugins/probe/fisher/embedding.ts"
@@ -7,6 +7,9 @@ import { linearGram } from "../../../../plugins/probe/fisher/linear.ts"
 import { deviation } from "../../../../plugins/probe/fisher/self-check.ts"
 import { onEveryDefinition } from "../../../core/tensor/every-definition.ts"
 import { matrixOf } from "./matrices.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
 
 const random = (site: number, rows: number, columns: number): Float32Array =>
   normal({ stream: stream(1, "test"), site, iteration: 0 }, rows * columns)
@@ -106,7 +109,7 @@ onEveryDefinition("the Gram matrix of a linear layer", () => {
       }
       tf.dispose([input_TI, outputGradient_TO])
       expect(tf.memory().numTensors).toBe(before)
-    }, 30_000)
+    })
   })
 
   test("is not finite where a gradient is not", () => {

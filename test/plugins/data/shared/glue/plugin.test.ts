@@ -81,7 +81,7 @@ describe("RTE", () => {
   test("its size is estimated without reading the files", () => {
     const { artifact, cost } = estimate(of("rte", "nowhere"))
     const tokens = { tokensPerExample: 66.4, labels: 2, labelKind: "classes", vocabularySize: 30522 }
-    expect(artifact).toEqual({ train: 2490, dev: 277, ...tokens })
+    expect(artifact).toEqual({ train: 2490, dev: 277, metrics: ["accuracy"], ...tokens })
     expect(cost.disk).toBeCloseTo(2767 * (66.4 * 8 + 12), 0)
   })
 })
@@ -250,6 +250,7 @@ describe("every other task", () => {
     const { artifact } = estimate(of(task, "nowhere"))
     expect(artifact).toMatchObject({
       labels: labelNames?.length ?? 1,
+      metrics,
       labelKind: labelNames === null ? "scores" : "classes",
     })
   })

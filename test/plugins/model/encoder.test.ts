@@ -10,14 +10,14 @@ import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entr
 import { disposeGradients, valueAndGradients } from "../../../core/tensor/parameters.ts"
 import { type Dropout, stream } from "../../../core/tensor/stream.ts"
 import { backwardThroughTap } from "../../../core/tensor/tap.ts"
+import { configOf } from "../../../plugins/model/config.ts"
 import {
-  type BertModel,
   dropoutSite,
+  type EncoderModel,
   encode,
   type ModelDropout,
   type TrainableModel,
-} from "../../../plugins/model/bert.ts"
-import { configOf } from "../../../plugins/model/config.ts"
+} from "../../../plugins/model/encoder.ts"
 import { classify, clsIndices, pool, predictTokens } from "../../../plugins/model/output-heads.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { onCpu, tinyConfig, tinyModel } from "./tiny-model.ts"
@@ -53,7 +53,7 @@ const valuesOf = (run: () => tf.Tensor): number[] => {
   tensor.dispose()
   return values
 }
-const logitsOf = (of: BertModel, sequences: Sequences, dropout?: ModelDropout) =>
+const logitsOf = (of: EncoderModel, sequences: Sequences, dropout?: ModelDropout) =>
   valuesOf(() =>
     tf.tidy(() =>
       classify(of, encode(of, sequences, { dropout, indices: clsIndices(sequences.offsets) }), dropout),
@@ -195,7 +195,7 @@ describe("dropout", () => {
 })
 
 describe("gradients", () => {
-  const lossOf = (of: BertModel, dropout?: ModelDropout) =>
+  const lossOf = (of: EncoderModel, dropout?: ModelDropout) =>
     softmaxCrossEntropy(
       classify(of, encode(of, batch, { dropout, indices: clsIndices(batch.offsets) }), dropout),
       labels,

@@ -13,17 +13,17 @@ import { linear, linearGelu } from "../../core/tensor/ops/linear.ts"
 import { rows } from "../../core/tensor/ops/rows.ts"
 import type { Parameters, ReadonlyParameters } from "../../core/tensor/parameters.ts"
 import type { Dropout } from "../../core/tensor/stream.ts"
-import type { BertConfig } from "./config.ts"
+import type { EncoderConfig } from "./config.ts"
 import { projectionOf } from "./layouts/layout.ts"
 
 /** A model to compute with: its configuration and parameters, under Hugging Face's names. */
-export interface BertModel {
-  readonly config: BertConfig
+export interface EncoderModel {
+  readonly config: EncoderConfig
   readonly parameters: ReadonlyParameters
 }
 
 /** A model whose owner may train it, and disposes of it. */
-export interface TrainableModel extends BertModel {
+export interface TrainableModel extends EncoderModel {
   readonly parameters: Parameters
 }
 
@@ -47,19 +47,19 @@ export const dropoutSite = {
   attention: (layer: number) => 3 * layer + 1,
   attentionOutput: (layer: number) => 3 * layer + 2,
   output: (layer: number) => 3 * layer + 3,
-  classifier: (config: BertConfig) => 3 * config.layers + 1,
-  classifierInput: (config: BertConfig) => 3 * config.layers + 2,
+  classifier: (config: EncoderConfig) => 3 * config.layers + 1,
+  classifierInput: (config: EncoderConfig) => 3 * config.layers + 2,
 }
 
 /** `linear` with the parameters of that prefix, under which it also reports to a tap. */
-export const dense = ({ parameters }: BertModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
+export const dense = ({ parameters }: EncoderModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linear(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 
 /** `linearGelu` with the parameters of that prefix. */
-export const denseGelu = ({ parameters }: BertModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
+export const denseGelu = ({ parameters }: EncoderModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linearGelu(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 
-export const normalise = ({ parameters, config }: BertModel, prefix: string, x_TH: tf.Tensor2D) =>
+export const normalise = ({ parameters, config }: EncoderModel, prefix: string, x_TH: tf.Tensor2D) =>
   layerNorm(
     x_TH,
     parameters.get(`${prefix}.weight`),
@@ -74,7 +74,7 @@ export const drop = (x_TH: tf.Tensor2D, site: number, modelDropout: ModelDropout
 
 /** One layer in one forward pass. */
 interface LayerPass extends Forward {
-  readonly model: BertModel
+  readonly model: EncoderModel
   /** From 0. */
   readonly layer: number
   /** [N + 1]; sequence n has the rows offsets[n] … offsets[n + 1] − 1. */
@@ -113,7 +113,7 @@ const positionsOf = ({ ids, offsets }: Sequences, first: number): Int32Array => 
 /**
  * The sum of a token's embeddings, normalised, and projected if E ≠ H: the input of the first layer, [ΣT, H].
  */
-export const embed = (model: BertModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D => {
+export const embed = (model: EncoderModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D => {
   const { config } = model
   const { layout } = config
   const prefix = `${layout.prefix}.embeddings`
@@ -158,7 +158,7 @@ const feedForward = (pass: LayerPass, x_RH: tf.Tensor2D): tf.Tensor2D => {
 
 /** One layer of the encoder, from [ΣT, H] to [R, H]; `layer` counts from 0. */
 export const encoderLayer = (
-  model: BertModel,
+  model: EncoderModel,
   layer: number,
   x_TH: tf.Tensor2D,
   offsets: Int32Array,
@@ -175,7 +175,11 @@ export const encoderLayer = (
  * @returns a tensor that the caller disposes of
  * @throws RangeError if an id, a token type, a position or an index has no row in its table, or a sequence is empty
  */
-export const encode = (model: BertModel, batch: Sequences, { dropout, indices }: Forward = {}): tf.Tensor2D =>
+export const encode = (
+  model: EncoderModel,
+  batch: Sequences,
+  { dropout, indices }: Forward = {},
+): tf.Tensor2D =>
   tf.tidy(() => {
     let x_TH = embed(model, batch, dropout)
     const last = model.config.layers - 1
