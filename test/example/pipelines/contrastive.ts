@@ -23,7 +23,7 @@ export default pipeline({
   }),
   build: ({ lr, seeds, steps, ...given }) => {
     const { vocabulary, checkpoint, data } = toyInputs(given)
-    const further = { corpus: toyCorpus({ vocabulary, sentences: 100000 }), checkpoint, steps, lr: 1e-4 }
+    const further = { corpus: toyCorpus({ vocabulary, sentences: 64 * steps }), checkpoint, steps, lr: 1e-4 }
     const arms = {
       vanilla: checkpoint,
       simcse: simcse(further),

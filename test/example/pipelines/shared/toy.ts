@@ -28,7 +28,7 @@ export const toyParameters = {
 export const toyInputs = ({ mlmSteps, train }: { readonly mlmSteps: number; readonly train: number }) => {
   const vocabulary = toyVocabulary({})
   const checkpoint = mlm({
-    corpus: toyCorpus({ vocabulary, sentences: 100000, restated: true }),
+    corpus: toyCorpus({ vocabulary, sentences: 64 * mlmSteps, restated: true }),
     vocabulary,
     size: { layers: 2, hidden: 64, heads: 4, intermediate: 256 },
     positions: 64,
