@@ -19,9 +19,9 @@ export default pipeline({
       adamw: { optimiser: adamw({}), lr },
       "adamw-uncorrected": { optimiser: adamw({ biasCorrection: false }), lr },
       sgd: { optimiser: sgd({}), lr: 100 * lr },
-      lion: { optimiser: lion({}), lr: lr / 3 },
+      lion: { optimiser: lion({}), lr: lr / 4 },
       adafactor: { optimiser: adafactor({}), lr },
-      "sign-sgd": { optimiser: signSgd({}), lr: lr / 3 },
+      "sign-sgd": { optimiser: signSgd({}), lr: lr / 4 },
     }
     const runs = Object.entries(arms).map(([arm, { optimiser, lr }]) =>
       cohort({ arm, lr }, seeds, (seed) => classification({ data, checkpoint, lr, seed, optimiser })),
