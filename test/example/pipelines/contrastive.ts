@@ -10,7 +10,7 @@ import { simcse } from "kasosei/plugins/pretrain/simcse"
 import { barlowTwins } from "../plugins/pretrain/barlow-twins.ts"
 import { dcl } from "../plugins/pretrain/dcl.ts"
 import { vicreg } from "../plugins/pretrain/vicreg.ts"
-import { chartsOf, toyInputs, toyParameters } from "./shared/toy.ts"
+import { reportsOf, toyInputs, toyParameters } from "./shared/toy.ts"
 
 export default pipeline({
   name: "contrastive",
@@ -23,7 +23,7 @@ export default pipeline({
   }),
   build: ({ lr, seeds, steps, ...given }) => {
     const { vocabulary, checkpoint, data } = toyInputs(given)
-    const further = { corpus: toyCorpus({ vocabulary, sentences: 5000 }), checkpoint, steps, lr: 1e-4 }
+    const further = { corpus: toyCorpus({ vocabulary, sentences: 64 * steps }), checkpoint, steps, lr: 1e-4 }
     const arms = {
       vanilla: checkpoint,
       simcse: simcse(further),
@@ -32,8 +32,8 @@ export default pipeline({
       vicreg: vicreg({ ...further, projection: 64 }),
     }
     const runs = Object.entries(arms).map(([arm, checkpoint]) =>
-      cohort({ arm }, seeds, (seed) => classification({ data, checkpoint, lr, seed })),
+      cohort({ arm, lr }, seeds, (seed) => classification({ data, checkpoint, lr, seed })),
     )
-    return chartsOf("Fine-tuning after four contrastive losses", runs)
+    return reportsOf("Fine-tuning after four contrastive losses", runs)
   },
 })

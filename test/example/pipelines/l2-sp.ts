@@ -5,7 +5,7 @@
  */
 import { cohort, l2SP, pipeline, type } from "kasosei"
 import { classification } from "kasosei/plugins/finetune/classification"
-import { chartsOf, toyInputs, toyParameters } from "./shared/toy.ts"
+import { reportsOf, toyInputs, toyParameters } from "./shared/toy.ts"
 
 export default pipeline({
   name: "l2-sp",
@@ -19,8 +19,8 @@ export default pipeline({
       strong: { regulariser: l2SP({ pretrained: 1 }) },
     }
     const runs = Object.entries(arms).map(([arm, settings]) =>
-      cohort({ arm }, seeds, (seed) => classification({ data, checkpoint, lr, seed, ...settings })),
+      cohort({ arm, lr }, seeds, (seed) => classification({ data, checkpoint, lr, seed, ...settings })),
     )
-    return chartsOf("Fine-tuning with L2-SP", runs)
+    return reportsOf("Fine-tuning with L2-SP", runs)
   },
 })

@@ -5,7 +5,7 @@
  */
 import { cohort, mixout, pipeline, type } from "kasosei"
 import { classification } from "kasosei/plugins/finetune/classification"
-import { chartsOf, toyInputs, toyParameters } from "./shared/toy.ts"
+import { reportsOf, toyInputs, toyParameters } from "./shared/toy.ts"
 
 export default pipeline({
   name: "mixout",
@@ -19,8 +19,8 @@ export default pipeline({
       "mixout-0.9": { parametrisation: mixout({ probability: 0.9 }) },
     }
     const runs = Object.entries(arms).map(([arm, settings]) =>
-      cohort({ arm }, seeds, (seed) => classification({ data, checkpoint, lr, seed, ...settings })),
+      cohort({ arm, lr }, seeds, (seed) => classification({ data, checkpoint, lr, seed, ...settings })),
     )
-    return chartsOf("Fine-tuning with mixout", runs)
+    return reportsOf("Fine-tuning with mixout", runs)
   },
 })

@@ -7,7 +7,7 @@
 import { adafactor, adamw, cohort, lion, pipeline, sgd, type } from "kasosei"
 import { classification } from "kasosei/plugins/finetune/classification"
 import { signSgd } from "../plugins/optimisers/sign-sgd.ts"
-import { chartsOf, toyInputs, toyParameters } from "./shared/toy.ts"
+import { reportsOf, toyInputs, toyParameters } from "./shared/toy.ts"
 
 export default pipeline({
   name: "optimisers",
@@ -19,13 +19,13 @@ export default pipeline({
       adamw: { optimiser: adamw({}), lr },
       "adamw-uncorrected": { optimiser: adamw({ biasCorrection: false }), lr },
       sgd: { optimiser: sgd({}), lr: 100 * lr },
-      lion: { optimiser: lion({}), lr: lr / 3 },
+      lion: { optimiser: lion({}), lr: lr / 4 },
       adafactor: { optimiser: adafactor({}), lr },
-      "sign-sgd": { optimiser: signSgd({}), lr: lr / 3 },
+      "sign-sgd": { optimiser: signSgd({}), lr: lr / 4 },
     }
-    const runs = Object.entries(arms).map(([arm, settings]) =>
-      cohort({ arm }, seeds, (seed) => classification({ data, checkpoint, seed, ...settings })),
+    const runs = Object.entries(arms).map(([arm, { optimiser, lr }]) =>
+      cohort({ arm, lr }, seeds, (seed) => classification({ data, checkpoint, lr, seed, optimiser })),
     )
-    return chartsOf("Fine-tuning by six optimisers", runs)
+    return reportsOf("Fine-tuning by six optimisers", runs)
   },
 })

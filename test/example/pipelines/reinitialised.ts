@@ -5,7 +5,7 @@
  */
 import { cohort, pipeline, type } from "kasosei"
 import { classification } from "kasosei/plugins/finetune/classification"
-import { chartsOf, toyInputs, toyParameters } from "./shared/toy.ts"
+import { reportsOf, toyInputs, toyParameters } from "./shared/toy.ts"
 
 export default pipeline({
   name: "reinitialised",
@@ -20,8 +20,8 @@ export default pipeline({
       "new-layers": { reinitialise: 2 },
     }
     const runs = Object.entries(arms).map(([arm, settings]) =>
-      cohort({ arm }, seeds, (seed) => classification({ data, checkpoint, lr, seed, ...settings })),
+      cohort({ arm, lr }, seeds, (seed) => classification({ data, checkpoint, lr, seed, ...settings })),
     )
-    return chartsOf("Fine-tuning with re-initialised layers", runs)
+    return reportsOf("Fine-tuning with re-initialised layers", runs)
   },
 })

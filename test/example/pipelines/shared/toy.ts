@@ -1,4 +1,4 @@
-/** What these pipelines have in common: a small BERT of the toy language, its data, and a chart of training losses. */
+/** What these pipelines have in common: a small BERT of the toy language, its data, a page and a chart of the arms. */
 import { type Cohort, mapCohort, type Node, type Run, type } from "kasosei"
 import { toyCorpus } from "kasosei/plugins/data/toy-corpus"
 import { toyEntailment } from "kasosei/plugins/data/toy-entailment"
@@ -7,13 +7,14 @@ import type { ClassifierView } from "kasosei/plugins/model/view"
 import { mlm } from "kasosei/plugins/pretrain/mlm"
 import { trajectory } from "kasosei/plugins/probe/trajectory"
 import { lineChart } from "kasosei/plugins/report/line-chart"
+import { studyPage } from "kasosei/plugins/report/study-page"
 
 /** The parameters of every pipeline here, to be spread among its own. */
 export const toyParameters = {
-  /** Updates of masked-language modelling, 32 sentences each. */
-  mlmSteps: "1 <= number.integer <= 100000 = 300",
+  /** Updates of masked-language modelling, 64 sentences each. */
+  mlmSteps: "1 <= number.integer <= 100000 = 1500",
   /** Entailment pairs to fine-tune on. */
-  train: "16 <= number.integer <= 100000 = 640",
+  train: "16 <= number.integer <= 100000 = 4980",
   /** Peak learning rate of fine-tuning with AdamW. */
   lr: "0 < number < 1 = 0.0003",
   /** Seeds of fine-tuning, each of which gives a run in every arm. */
@@ -27,27 +28,31 @@ export const toyParameters = {
 export const toyInputs = ({ mlmSteps, train }: { readonly mlmSteps: number; readonly train: number }) => {
   const vocabulary = toyVocabulary({})
   const checkpoint = mlm({
-    corpus: toyCorpus({ vocabulary, sentences: 10000, restated: true }),
+    corpus: toyCorpus({ vocabulary, sentences: 64 * mlmSteps, restated: true }),
     vocabulary,
-    size: { layers: 2, hidden: 32, heads: 2, intermediate: 64 },
+    size: { layers: 2, hidden: 64, heads: 4, intermediate: 256 },
     positions: 64,
     steps: mlmSteps,
-    batchSize: 32,
+    batchSize: 64,
     lr: 0.002,
+    warmupRatio: 0.1,
+    dropout: 0,
   })
-  return { vocabulary, checkpoint, data: toyEntailment({ vocabulary, train, dev: 100 }) }
+  return { vocabulary, checkpoint, data: toyEntailment({ vocabulary, train }) }
 }
 
 type FineTuned = Node<typeof Run, ClassifierView>
 
-/** The distance that the parameters of every arm have moved, and the loss, as charts. */
-export const chartsOf = (title: string, runs: readonly Cohort<FineTuned>[]) => {
-  const observations = runs.map((of) =>
-    mapCohort(of, (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } })),
-  )
-  const shared = { title, observations, x: "step", colour: "arm", where: { scope: "all" } }
+/**
+ * The accuracies of all arms as a page, and how their losses fall as a chart.
+ *
+ * @param runs labelled by arm and learning rate; the first arm is the baseline
+ */
+export const reportsOf = (title: string, runs: readonly Cohort<FineTuned>[]) => {
+  const trajectories = runs.map((of) => mapCohort(of, (run) => trajectory({ run })))
+  const arms = runs.map(({ labels }) => String(labels["arm"]))
   return {
-    loss: lineChart({ ...shared, y: "loss" }),
-    distance: lineChart({ ...shared, y: "r", yTitle: "distance from the start" }),
+    page: studyPage({ title, arms, runs, ranks: [], trajectories }),
+    loss: lineChart({ title, observations: trajectories, x: "step", y: "loss", colour: "arm" }),
   }
 }
