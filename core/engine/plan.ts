@@ -109,6 +109,7 @@ export const unitStates = ({ graph, jobs, stored }: Plan): ReadonlyMap<Unit, Uni
 /** The keys of the units whose artifacts a job takes. */
 export const keysTakenBy = (job: Job): readonly string[] =>
   [job.unit, ...job.observers].flatMap(inputsOf).map(({ key }) => key)
+
 /**
  * Makes the plan. Reads only manifests, divergences and failures from the store: those of the graph's units, and all of
  * the plugins that have something to do.

@@ -69,10 +69,12 @@ const threshold = 0.99
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
 /** Training examples that the seed draws without replacement: the same at every step and in every arm. */
-const drawBatch = ({ train, stream }: ClassifierView, samples: number): Labelled => {
+const drawBatch = ({ config, train, stream }: ClassifierView, samples: number): Labelled => {
   const indices = permutation(stream, train.labels.length, 0).subarray(0, samples)
   const { sequences, labels } = selectExamples(train, indices)
-  return { sequences, labels: Int32Array.from(labels) }
+  // A model of classes has an output for each.
+  const isScore = config.labels.length === 1
+  return { sequences, labels: isScore ? Float32Array.from(labels) : Int32Array.from(labels) }
 }
 
 const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
@@ -126,6 +128,7 @@ const rowBytes = 300
 /**
  * Effective ranks of the block-diagonal empirical Fisher F̂ = (1/N) Σ gᵢgᵢᵀ, gᵢ = ∇ log p(yᵢ | xᵢ; θ) with the true
  * labels and without dropout (Takenaka and Taki 2025, table 2, figures 3 and 4). A layer has all 16 of its tensors.
+ * Of a run that learns scores, p is a normal distribution around the model's output with variance 1.
  */
 export const fisher = probe<ClassifierView, RunEstimate>()({
   name: "fisher",

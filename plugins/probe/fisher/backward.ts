@@ -12,8 +12,8 @@ import { classify, clsIndices } from "../../model/output-heads.ts"
 
 export interface Labelled {
   readonly sequences: Sequences
-  /** [N] */
-  readonly labels: Int32Array
+  /** [N], classes by their indices, or scores */
+  readonly labels: Int32Array | Float32Array
 }
 
 /** The level of the embeddings, below layer 0. */
@@ -28,10 +28,13 @@ export interface Extent {
 
 /**
  * Log-likelihoods are summed, not averaged, so that gᵢ flows back through sample i unscaled. Without dropout, samples
- * do not affect each other.
+ * do not affect each other. That of a score is the logarithm of a normal distribution around the model's output with
+ * variance 1, apart from its constant (Kunstner, Hennig and Balles 2019, section 2).
  */
-export const logLikelihood = (logits_NC: tf.Tensor2D, labels: Int32Array): tf.Scalar =>
-  tf.mul(softmaxCrossEntropy(logits_NC, labels), -labels.length)
+export const logLikelihood = (logits_NC: tf.Tensor2D, labels: Labelled["labels"]): tf.Scalar =>
+  labels instanceof Int32Array
+    ? tf.mul(softmaxCrossEntropy(logits_NC, labels), -labels.length)
+    : tf.mul(tf.sum(tf.squaredDifference(logits_NC, tf.tensor2d(labels, logits_NC.shape))), -0.5)
 
 /** @param receive called as by a tap, for every op from the lowest level up */
 export const backwardInPieces = (

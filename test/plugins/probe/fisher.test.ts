@@ -7,11 +7,13 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { Cost } from "../../../core/api/cost.ts"
 import { Checkpoint, type CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import { type Examples, type Split, selectExamples } from "../../../core/artifacts/examples.ts"
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { selectSequences } from "../../../core/artifacts/sequences.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
+import { regression } from "../../../plugins/finetune/regression.ts"
 import { saveModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
 import { blockGrams } from "../../../plugins/probe/fisher/block-grams.ts"
@@ -134,6 +136,42 @@ describe("the Fisher of a fine-tuning run", () => {
     const three = await rowsOf({ samples: 3 })
     const corner = usual[0]!.gram.filter((_, at) => at % 5 < 3 && at < 15)
     expect(deviation(three[0]!.gram, corner)).toBeLessThan(1e-5)
+  })
+
+  test("of a run that learns scores is that of a normal distribution around them", async () => {
+    const classes = examplesOf(21)
+    const scored = ({ sequences, labels }: Split): Split => ({
+      sequences,
+      labels: labels.map((label, n) => 0.3 + 1.5 * label + n / 50),
+    })
+    const data: Examples = {
+      ...classes,
+      labelNames: null,
+      metrics: ["pearson"],
+      train: scored(classes.train),
+      dev: scored(classes.dev),
+    }
+    // The gradient of a squared error is −2 times that of log N(y; f(x), 1).
+    const squares = observer("squares", [0], (view) => {
+      const indices = permutation(stream(1, "probe"), 21, 0).subarray(0, 5)
+      const examples = selectExamples(view.train, indices)
+      const parameters = view.blocks.get("layer.1")!
+      const gram = tf.tidy(() => {
+        const gradients = view.gradients({ examples, per: "sample", parameters })
+        const rows = parameters.map((name) => tf.reshape(gradients.get(name)!, [5, -1]))
+        const all_NP = tf.concat(rows, 1)
+        return tf.mul(tf.matMul(all_NP, all_NP, false, true), 0.25).dataSync()
+      })
+      return { gram: Float64Array.from(gram) }
+    })
+    const observers = [watching({ selfCheck: true }), squares]
+    const { rows } = await ended({ plugin: regression, data, observers })
+    const found = rows.get("fisher") as readonly FisherRow[]
+    const { gram, selfCheck } = found.find(({ block }) => block === "layer.1")!
+    const [expected] = rows.get("squares") as readonly { readonly gram: Float64Array }[]
+    expect(Math.max(...expected!.gram)).toBeGreaterThan(1e-6)
+    expect(deviation(gram, expected!.gram)).toBeLessThan(1e-5)
+    expect(selfCheck).toBeLessThan(1e-5)
   })
 
   test("does not change the run", async () => {
