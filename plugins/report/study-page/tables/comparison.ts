@@ -11,7 +11,10 @@ export const comparisonTable = (comparisons: readonly Comparison[]): Table => {
   const { name, unit } = wordsOf(comparisons[0]?.metric ?? "accuracy")
   return {
     name: "comparisons",
-    title: `Same-seed comparison${baseline === undefined ? "" : ` with ${baseline}`} (${unit === "%" ? "percentage points" : unit})`,
+    title:
+      baseline === undefined
+        ? "Same-seed comparison"
+        : `Same-seed comparison with ${baseline} (${unit === "%" ? "percentage points" : unit})`,
     columns: [
       left("arm"),
       right("peak lr"),

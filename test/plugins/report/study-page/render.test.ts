@@ -179,7 +179,10 @@ describe("an incomplete study", () => {
       mean: "72.202166065",
     })
     expectContains(file(files, "summary.md"), "| one run |")
-    expectContains(file(files, "summary.md"), "No other arm has fine-tuning runs")
+    expectContains(
+      file(files, "summary.md"),
+      "## Same-seed comparison\n\n- No other arm has fine-tuning runs",
+    )
   })
 
   test("a failed run, a diverged run and a failed unit are counted separately, with reasons", async () => {
