@@ -42,7 +42,7 @@ const bun = (...args: readonly string[]) => run([process.execPath, ...args])
 
 let packed: readonly string[]
 beforeAll(() => {
-  const made = run([process.execPath, join(repository, ".ci", "pack.ts"), root], repository)
+  const made = run([process.execPath, "run", "pack", root], repository)
   expect(made.status).toBe(0)
   const [tarball] = readdirSync(root)
   packed = run(["tar", "-tzf", tarball!], root)
