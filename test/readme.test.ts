@@ -9,7 +9,8 @@ setDefaultTimeout(120_000)
 
 const root = join(import.meta.dir, "..")
 const readme = readFileSync(join(root, "README.md"), "utf8")
-const blocks = [...readme.matchAll(/```(sh|ts)\n([\s\S]*?)```/g)].map(([, language, text]) => ({
+// Excerpts in lists are indented.
+const blocks = [...readme.matchAll(/^```(sh|ts)\n([\s\S]*?)^```/gm)].map(([, language, text]) => ({
   language,
   text: text!,
 }))
