@@ -112,11 +112,14 @@ export const adoptionsOf = Effect.fn("adoptionsOf")(function* (
   const accepted = yield* namedBy(names, graph.units, entries, edited)
   const adoptions: Adoption[] = []
   const others = new Map<string, Unit>()
-  /** The keys under which today's artifact of a unit is, or was, in the store. */
+  /**
+   * The keys under which today's artifact of a unit is, or was, in the store; and its key today, since a run that only
+   * its probes needed has left no artifact.
+   */
   const keys = new Map<Unit, ReadonlySet<string>>()
   for (const unit of graph.units) {
     const present = keysIn(stored.get(unit.key)!)
-    keys.set(unit, new Set(present))
+    keys.set(unit, new Set([unit.key, ...present]))
     if (present.length > 0 || unit.plugin.stage === "report") continue
     const fit = (candidates.get(identityOf(unit.parts)) ?? []).flatMap((entry) => {
       const complete = !("files" in entry.record) || entry.record.missing.length === 0

@@ -197,6 +197,8 @@ const distinction = (
     }),
   )
   const names = [...new Set([...values.values()].flatMap((each) => [...each.keys()]))]
+  // The seed comes last: a second run of a chain has another seed, beside what really tells it from the first.
+  names.sort((a, b) => Number(a === seedLabel) - Number(b === seedLabel))
   const kinds = (group: readonly LabelParts[], chosen: readonly string[]) =>
     new Set(group.map(({ unit }) => chosen.map((name) => values.get(unit)!.get(name)).join("\0"))).size
   const differing = names.filter((name) => same.some((group) => kinds(group, [name]) > 1))

@@ -188,11 +188,15 @@ const reasonsIn = (
     const accepted = recordOf(stored.get(key)!)?.accepted?.at(-1)
     if (accepted !== undefined) reasons.set(key, acceptedReason(accepted.changed, parts))
   }
-  for (const { unit, wanted } of jobs) if (!wanted) reasons.set(unit.key, replayed)
+  for (const { unit, wanted } of jobs) {
+    if (!wanted) reasons.set(unit.key, found.get(unit.key)!.status === "absent" ? onlyWatched : replayed)
+  }
   return reasons
 }
 
 const replayed = "new probes watch it"
+/** Nothing takes the run itself, so that it is not kept. */
+const onlyWatched = "only probes need it"
 
 /** How many jobs there are for each reason, the most frequent first. */
 export const reasonCounts = ({ jobs, reasons }: Plan): readonly (readonly [reason: string, jobs: number])[] =>

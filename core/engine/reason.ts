@@ -245,8 +245,13 @@ export const reasonsOf = (
   all.sort((a, b) => a.label.localeCompare(b.label, "en", { numeric: true }))
   const byPlugin = Map.groupBy(all, ({ entries: [entry] }) => entry!.record.plugin)
 
-  /** The keys that units had before, as far as is known: the keys of what they replace. */
-  const earlier = new Map<Unit, ReadonlySet<string>>(units.map((unit) => [unit, new Set(keysOf(unit))]))
+  /**
+   * The keys that units have, and had before as far as is known: those of what they replace. A run that only its probes
+   * needed is not in the store, but its key is in what the probes observed.
+   */
+  const earlier = new Map<Unit, ReadonlySet<string>>(
+    units.map((unit) => [unit, new Set([unit.key, ...keysOf(unit)])]),
+  )
   const earlierKeys = (generations: Generations) =>
     new Set(generations.entries.map(({ record: { key } }) => key))
   const succeeds = (unit: Unit, { parts: { inputs, watched } }: Entry): boolean =>
@@ -292,7 +297,7 @@ export const reasonsOf = (
           if (nearest === undefined) continue
           nearest.generations.taken = true
           open.delete(unit)
-          earlier.set(unit, earlierKeys(nearest.generations))
+          earlier.set(unit, new Set([unit.key, ...earlierKeys(nearest.generations)]))
           reasons.set(
             unit,
             reasonFrom(unit, nearest.entry.parts, (input) => absent.has(input)),

@@ -12,9 +12,12 @@ const nodeProblem = (value: unknown, kind: string | undefined): string | undefin
     : `expected ${expected}, found ${name}, which gives ${gives.name}`
 }
 
+/** What to do with a cohort where a list of them is expected. */
+const inList = (value: unknown): string => (isCohort(value) ? "; put it in a list, as in [runs]" : "")
+
 const cohortsProblem = (value: unknown, kind: string | undefined): string | undefined => {
   const cohorts = kind === undefined ? "cohorts" : `cohorts of kind ${kind}`
-  if (!Array.isArray(value)) return `expected a list of ${cohorts}, found ${describe(value)}`
+  if (!Array.isArray(value)) return `expected a list of ${cohorts}, found ${describe(value)}${inList(value)}`
   for (const cohort of value as readonly unknown[]) {
     if (!isCohort(cohort)) return `expected a list of ${cohorts}, found ${describe(cohort)} in it`
     for (const { node } of cohort.members) {
@@ -27,7 +30,9 @@ const cohortsProblem = (value: unknown, kind: string | undefined): string | unde
 
 /** Why `value` cannot be a target of a pipeline, which is a node or a list of cohorts; undefined if it can. */
 export const targetProblem = (value: unknown): string | undefined =>
-  Array.isArray(value) && value.length > 0 ? cohortsProblem(value, undefined) : nodeProblem(value, undefined)
+  (Array.isArray(value) && value.length > 0) || isCohort(value)
+    ? cohortsProblem(value, undefined)
+    : nodeProblem(value, undefined)
 
 const watchProblem = ({ plugin: { name, watchable } }: Node): string | undefined =>
   watchable

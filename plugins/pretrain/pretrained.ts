@@ -80,20 +80,27 @@ const sizeProblems = (given: Options, config: EncoderConfig): readonly string[] 
   const { keys, firstPosition } = config.layout
   const unused = firstPosition(config)
   const named = typeof given.size === "string" ? `size ${given.size}` : "size"
-  const comparisons: readonly (readonly [Key, number, number, string])[] = [
+  // What is found, what is expected, and by which option; what that would have to be, if it is a single number.
+  const comparisons: readonly (readonly [Key, number, number, string, number?])[] = [
     ["num_hidden_layers", config.layers, layers, named],
     ["hidden_size", config.hidden, hidden, named],
     ["num_attention_heads", config.heads, heads, named],
     ["intermediate_size", config.intermediate, intermediate, named],
-    ["vocab_size", config.vocabularySize, given.vocabularySize, "vocabularySize"],
+    ["vocab_size", config.vocabularySize, given.vocabularySize, "vocabularySize", config.vocabularySize],
     // Before the first position that is used there may be others, as in RoBERTa.
-    ["max_position_embeddings", config.positions + unused, given.positions + unused, "positions"],
+    [
+      "max_position_embeddings",
+      config.positions + unused,
+      given.positions + unused,
+      "positions",
+      config.positions,
+    ],
   ]
-  return comparisons.flatMap(([key, found, expected, option]) =>
+  return comparisons.flatMap(([key, found, expected, option, right]) =>
     found === expected
       ? []
       : [
-          `${keys?.[key] ?? key}: expected ${expected}, by the option ${option}, found ${found}; correct the option or the source`,
+          `${keys?.[key] ?? key}: expected ${expected}, by the option ${option}, found ${found}; correct the option${right === undefined ? "" : ` to ${right}`} or the source`,
         ],
   )
 }

@@ -151,6 +151,30 @@ describe("an edit that gives the same", () => {
     expect([summary.made, summary.reused, summary.failures]).toEqual([1, 12, []])
   })
 
+  test("of a probe is accepted where nothing else has needed the runs that it watches", async () => {
+    const watched = Effect.fnUntraced(function* (from: Computing, steps: readonly number[] = [1]) {
+      const run = walk({ data: source({ count: 3 }), seed: 1, lr: 1 })
+      return yield* planOf(yield* graphOf({ seen: watchSum({ run, steps: [...steps] }) }, from), estimating)
+    })
+    const before = await inStore(out, watched(computing("before")))
+    expect([...before.reasons.values()]).toEqual(["never made", "only probes need it", "never made"])
+    await inStore(out, carryOut(before))
+    await inStore(
+      out,
+      Effect.gen(function* () {
+        const { adoptions } = yield* accepting(yield* watched(computing("after")), "adamw.ts")
+        expect(adoptions.map(({ unit }) => unit.plugin.name)).toEqual(["sample-watch"])
+        expect(statesIn(yield* watched(computing("after")))).toEqual(["sample-walk lr=1 seed=1: absent"])
+        const { graph, reasons } = yield* watched(computing("after"), [2])
+        expect(graph.units.map(({ key }) => reasons.get(key))).toEqual([
+          undefined,
+          "only probes need it",
+          "option steps 1 → 2",
+        ])
+      }),
+    )
+  })
+
   test("can be accepted after another one, and the manifest keeps both", async () => {
     await made([3])
     for (const content of ["after", "later"]) {

@@ -169,11 +169,11 @@ test("wrong wiring is reported by plugin and input, with what was expected and w
     "sample-walk: data: expected a plugin's result of kind source, found sample-walk, which gives walk",
     "sample-walk: data: expected a plugin's result of kind source, found a list",
     "sample-listing: runs: expected a list of cohorts of kind walk, found the single result of sample-walk",
-    "sample-listing: seen: expected a list of cohorts of kind observations, found a single cohort",
+    "sample-listing: seen: expected a list of cohorts of kind observations, found a single cohort; put it in a list, as in [runs]",
     "sample-listing: runs: in the cohort lr=2: expected a plugin's result of kind walk, found sample-source, which gives source",
     "sample-listing: seen: expected a list of cohorts of kind observations, found an object in it",
     "the target nothing: expected a plugin's result, found undefined",
-    "the target bare: expected a plugin's result, found a single cohort",
+    "the target bare: expected a list of cohorts, found a single cohort; put it in a list, as in [runs]",
     "the target empty: expected a plugin's result, found an empty list",
     "sample-watch: run: expected a plugin's result, found null",
   ])

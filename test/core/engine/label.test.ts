@@ -115,3 +115,19 @@ test("units of the same cohort and plugin are told apart by what differs, or els
     "sample-walk lr=1 data=(sample-source count=4) seed=1",
   ])
 })
+
+test("the runs of a chain are told apart by something else than their seeds", async () => {
+  const first = runsOf("A", data)
+  const other = source({ count: 4 })
+  const second = cohort({ arm: "A", lr: 1 }, [1, 2], (seed) =>
+    walk({ data: other, seed: 1000 + seed, lr: 1 }),
+  )
+  expect(
+    (await labels({ runs: [first, second] })).filter((label) => label.startsWith("sample-walk")),
+  ).toEqual([
+    "sample-walk arm=A lr=1 data=(sample-source count=3) seed=1",
+    "sample-walk arm=A lr=1 data=(sample-source count=3) seed=2",
+    "sample-walk arm=A lr=1 data=(sample-source count=4) seed=1",
+    "sample-walk arm=A lr=1 data=(sample-source count=4) seed=2",
+  ])
+})

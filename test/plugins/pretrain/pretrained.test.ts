@@ -123,8 +123,12 @@ describe("from a folder", () => {
 
   test("refuses a checkpoint whose sizes differ from the options, and names each option", async () => {
     const message = await refused({ source, size: "tiny", vocabularySize: 30522 })
-    expect(message).toContain("hidden_size: expected 128, by the option size tiny, found 16")
-    expect(message).toContain("vocab_size: expected 30522, by the option vocabularySize, found 25")
+    expect(message).toContain(
+      "hidden_size: expected 128, by the option size tiny, found 16; correct the option or",
+    )
+    expect(message).toContain(
+      "vocab_size: expected 30522, by the option vocabularySize, found 25; correct the option to 25",
+    )
     expect(message).not.toContain("num_hidden_layers")
     expect(message).toContain(join(source, "config.json"))
   })
@@ -158,7 +162,7 @@ describe("from a folder", () => {
       expect(config.model_type).toBe(layout)
       const message = await refused({ source, size: "tiny", vocabularySize: 96, positions: 32 })
       expect(message).toContain(`${hidden}: expected 128, by the option size tiny, found 32`)
-      expect(message).toContain(`${positions}, by the option positions, ${found}`)
+      expect(message).toContain(`${positions}, by the option positions, ${found}; correct the option to 20`)
       expect(message).not.toContain(layers)
     }),
   )
