@@ -62,11 +62,17 @@ type InputTaken<T> =
       ? readonly CohortTaken<Taken<K>>[]
       : Taken<T>
 
+/** A cohort as `estimate` sees it. */
+export interface CohortEstimated<E> {
+  readonly labels: Labels
+  readonly members: readonly { readonly seed: number; readonly estimate: E }[]
+}
+
 type InputEstimate<T> =
   T extends Optional<infer K>
     ? Estimate<K> | undefined
     : T extends Cohorts<infer K>
-      ? readonly Estimate<K>[]
+      ? readonly CohortEstimated<Estimate<K>>[]
       : Estimate<T>
 
 /** What `run` receives for the inputs of a plugin. */

@@ -1,7 +1,7 @@
 /** A probe: a plugin that watches a run and observes its model at chosen steps. */
 import type { type } from "arktype"
-import type { AnyArtifactKind, ArtifactKind } from "../artifacts/kind.ts"
-import type { Row } from "../artifacts/observations.ts"
+import type { AnyArtifactKind } from "../artifacts/kind.ts"
+import type { ObservationsKind, Row } from "../artifacts/observations.ts"
 import type { Cost } from "./cost.ts"
 import {
   type AnyPlugin,
@@ -43,7 +43,7 @@ interface ProbeDefinition<V, O extends type.Any, R extends Row, WatchedEstimate,
   /** What it takes besides the run that it watches, by name: an artifact's kind, `optional(kind)` or `cohorts(kind)`. */
   readonly takes?: I & { readonly [watchedInput]?: never }
   /** The kind of its observations: `observationsOf(rowType)`. */
-  readonly gives: ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }>
+  readonly gives: ObservationsKind<R>
   /** The steps that it observes, each from 0 to `run.steps`: step t is the model after t updates. */
   readonly steps: (options: O["infer"], run: RunLength) => Iterable<number>
   /**
@@ -105,7 +105,7 @@ export const probe =
         { [watchedInput]: run, ...inputs }: { readonly [watchedInput]: WatchedEstimate },
       ) => {
         const { rows, cost } = estimate(options, run, inputs as unknown as InputsEstimate<I>)
-        return { artifact: { rows }, cost }
+        return { artifact: { rows, columns: identity.gives.columns }, cost }
       },
     }
     type Settings = { readonly [watchedInput]: Node<AnyArtifactKind, V> } & InputNodes<I> & O["inferIn"]

@@ -3,6 +3,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { decode, InvalidInput } from "../io/decode.ts"
 import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
+import { describeOptions } from "../io/options.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
 
@@ -14,6 +15,19 @@ export type Row = Readonly<Record<string, Cell>>
 const PlainRow = type("Record<string, unknown>")
 const ArrayCell = type({ "+": "reject", $array: ["number.integer >= 0", "number.integer >= 0"] })
 const ObservationsFile = type({ "+": "reject", rows: "number.integer >= 0", arrays: ArrayFile })
+
+/** What is known of observations before they are made. */
+export interface ObservationsEstimate {
+  readonly rows: number
+  /** Of the rows; empty if their type does not name them. */
+  readonly columns: readonly string[]
+}
+
+export interface ObservationsKind<R extends Row>
+  extends ArtifactKind<"observations", readonly R[], readonly R[], ObservationsEstimate> {
+  /** The columns that the type of the rows names. */
+  readonly columns: readonly string[]
+}
 
 /** TypeScript would take 20 seconds to infer what decoding a `type<R>` gives while R is unresolved. */
 const anyType = <R extends Row>(row: type<R>) => row as unknown as type.Any
@@ -38,10 +52,9 @@ const checkRow = <R extends Row>(
  *
  * @param row the arktype against which every row is checked when it is written and when it is read
  */
-export const observationsOf = <R extends Row>(
-  row: type<R>,
-): ArtifactKind<"observations", readonly R[], readonly R[], { readonly rows: number }> => ({
+export const observationsOf = <R extends Row>(row: type<R>): ObservationsKind<R> => ({
   name: "observations",
+  columns: describeOptions(anyType(row)).map(({ name }) => name),
   write: Effect.fnUntraced(function* (folder, rows) {
     for (const [index, cells] of rows.entries())
       yield* checkRow(`row ${index + 1} of the observations`, row, cells)
@@ -99,9 +112,6 @@ export const observationsOf = <R extends Row>(
 })
 
 /** Rows of any probe, for code that displays or saves observations without knowing the probe. */
-export const anyObservations: ArtifactKind<
-  "observations",
-  readonly Row[],
-  readonly Row[],
-  { readonly rows: number }
-> = observationsOf<Row>(type("Record<string, unknown>") as unknown as type<Row>)
+export const anyObservations: ObservationsKind<Row> = observationsOf<Row>(
+  type("Record<string, unknown>") as unknown as type<Row>,
+)

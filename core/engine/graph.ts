@@ -72,7 +72,8 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
           cause instanceof InvalidInput
             ? cause.problems.map((problem) => `${cause.what}: ${problem}`)
             : [`its estimate failed: ${thrownAt(cause)}`]
-        for (const problem of found) problems.add(`${name}: ${problem}`)
+        // The error may name the plugin already.
+        for (const problem of found) problems.add(problem.startsWith(name) ? problem : `${name}: ${problem}`)
         return noEstimate
       }
     }
@@ -288,7 +289,13 @@ const estimateOf = (
 ): Estimated => {
   const estimates: Record<string, unknown> = {}
   for (const [name, input] of Object.entries(inputs)) {
-    estimates[name] = "one" in input ? input.one.estimate : unitsOf(input).map((unit) => unit.estimate)
+    estimates[name] =
+      "one" in input
+        ? input.one.estimate
+        : input.cohorts.map(({ labels, members }) => ({
+            labels,
+            members: members.map(({ seed, value }) => ({ seed, estimate: value.estimate })),
+          }))
   }
   if (plugin.watches !== undefined && watched !== null) estimates[plugin.watches] = watched.estimate
   // The wiring was checked, so these are estimates of the kinds that the plugin takes.

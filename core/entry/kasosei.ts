@@ -28,6 +28,7 @@ export {
 export {
   type AnyPlugin,
   type Cohort,
+  type CohortEstimated,
   type CohortTaken,
   cohorts,
   type Identity,
@@ -74,7 +75,14 @@ export {
   type Score,
   score,
 } from "../artifacts/metrics.ts"
-export { anyObservations, type Cell, observationsOf, type Row } from "../artifacts/observations.ts"
+export {
+  anyObservations,
+  type Cell,
+  type ObservationsEstimate,
+  type ObservationsKind,
+  observationsOf,
+  type Row,
+} from "../artifacts/observations.ts"
 export { Page, type PageGiven, type PageTaken } from "../artifacts/page.ts"
 export {
   isFailure,

@@ -5,10 +5,10 @@ import { Page } from "../../core/artifacts/page.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { plural } from "../../core/io/format.ts"
 import { version } from "../../core/io/project.ts"
-import { choosePoints, type Missing } from "./line-chart/choose.ts"
+import { choosePoints, type Missing, plannedProblems, refused } from "./line-chart/choose.ts"
 import { lineFigure } from "./line-chart/figure.ts"
 import { Options } from "./line-chart/options.ts"
-import { Observed } from "./shared/observed.ts"
+import { Observed, rowsEstimated } from "./shared/observed.ts"
 import { toHtml } from "./shared/page.ts"
 import { toCsv } from "./shared/records.ts"
 import { drawSvg, standalone } from "./shared/svg.ts"
@@ -26,8 +26,10 @@ export const lineChart = plugin({
   takes,
   gives: Page,
   usesBackend: false,
-  estimate: (_options, { observations }) => {
-    const rows = observations.reduce((sum, each) => sum + each.rows, 0)
+  estimate: (options, { observations }) => {
+    const problems = plannedProblems(options, observations)
+    if (problems.length > 0) throw refused(options, problems)
+    const rows = rowsEstimated(observations)
     return { artifact: {}, cost: cost({ memory: 5e8 + 1000 * rows, disk: 2e5 + 500 * rows }) }
   },
   run: Effect.fn("line-chart")(function* ({

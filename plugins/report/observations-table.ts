@@ -5,7 +5,7 @@ import { cohorts, plugin } from "../../core/api/plugin.ts"
 import type { Cell, Row } from "../../core/artifacts/observations.ts"
 import { Page } from "../../core/artifacts/page.ts"
 import { escapeHtml } from "./shared/html.ts"
-import { Observed } from "./shared/observed.ts"
+import { Observed, rowsEstimated } from "./shared/observed.ts"
 import { type Field, toCsv } from "./shared/records.ts"
 
 /** The page has at most this many rows; the CSV has all. */
@@ -33,7 +33,7 @@ export const observationsTable = plugin({
   gives: Page,
   usesBackend: false,
   estimate: (_options, { observations }) => {
-    const rows = observations.reduce((sum, each) => sum + each.rows, 0)
+    const rows = rowsEstimated(observations)
     return { artifact: {}, cost: cost({ memory: 10 * bytesPerRow * rows, disk: 2 * bytesPerRow * rows }) }
   },
   run: ({ options, inputs }) =>

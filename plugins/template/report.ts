@@ -33,7 +33,10 @@ export const templateReport = plugin({
   takes: { runs: cohorts(Run) },
   gives: Page,
   usesBackend: false,
-  estimate: (_options, { runs }) => ({ artifact: {}, cost: cost({ disk: 1000 + 200 * runs.length }) }),
+  estimate: (_options, { runs }) => {
+    const count = runs.reduce((sum, { members }) => sum + members.length, 0)
+    return { artifact: {}, cost: cost({ disk: 1000 + 200 * count }) }
+  },
   run: ({ options, inputs }) =>
     Effect.sync(() => {
       const names = [...new Set(inputs.runs.flatMap(({ labels }) => Object.keys(labels)))]

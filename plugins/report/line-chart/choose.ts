@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { describeLabels } from "../../../core/api/pipeline.ts"
-import type { CohortTaken, Labels, Outcome } from "../../../core/api/plugin.ts"
-import type { Cell, Row } from "../../../core/artifacts/observations.ts"
+import type { CohortEstimated, CohortTaken, Labels, Outcome } from "../../../core/api/plugin.ts"
+import type { Cell, ObservationsEstimate, Row } from "../../../core/artifacts/observations.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { plural, shortNumber } from "../../../core/io/format.ts"
 import { COLOURS, DASHES } from "../shared/style.ts"
@@ -59,10 +59,9 @@ type Given = readonly CohortTaken<readonly Row[]>[]
  * @throws InvalidInput with every problem that can be seen at once
  */
 export const choosePoints = Effect.fn("choosePoints")(function* (options: Options, given: Given) {
-  const refuse = (problems: readonly string[]) =>
-    new InvalidInput({ what: `line-chart "${options.title}"`, problems })
+  const refuse = (problems: readonly string[]) => refused(options, problems)
   const names = namesOf(given)
-  const absent = absentLabels(options, names, given)
+  const absent = absentLabels(options, names, membersOf(given))
   if (absent.length > 0) return yield* refuse(absent)
   const wanted = wantedRuns(options, names, given)
   const missing = missingOf(wanted)
@@ -99,6 +98,27 @@ export const choosePoints = Effect.fn("choosePoints")(function* (options: Option
   return { points, runs: new Set(points.map(runOf)).size, missing, leftOut } satisfies Chosen
 })
 
+export const refused = ({ title }: Options, problems: readonly string[]) =>
+  new InvalidInput({ what: `line-chart "${title}"`, problems })
+
+/**
+ * What is wrong before anything runs: names that are neither a column nor a label, labels and seeds that no cohort has.
+ * Columns are compared only if the types of all rows name theirs.
+ */
+export const plannedProblems = (
+  options: Options,
+  given: readonly CohortEstimated<ObservationsEstimate>[],
+): readonly string[] => {
+  const rows = given.flatMap(({ members }) => members.map(({ estimate }) => estimate))
+  const names = {
+    labels: labelNamesOf(given),
+    columns: [...new Set(rows.flatMap(({ columns }) => columns))],
+  }
+  const members = given.flatMap(({ labels, members }) => members.map(({ seed }) => ({ labels, seed })))
+  const named = rows.length > 0 && rows.every(({ columns }) => columns.length > 0)
+  return [...(named ? nameProblems(options, names) : []), ...absentLabels(options, names, members)]
+}
+
 const nothing = (missing: readonly Missing[]): Chosen => ({
   points: [],
   runs: 0,
@@ -120,14 +140,18 @@ interface Names {
 }
 
 const namesOf = (given: Given): Names => {
-  const labels = [...new Set(given.flatMap((cohort) => Object.keys(cohort.labels))), "seed"]
   const columns = [
     ...new Set(
       membersOf(given).flatMap((member) => entriesOf(member).flatMap(({ row }) => Object.keys(row))),
     ),
   ]
-  return { labels, columns }
+  return { labels: labelNamesOf(given), columns }
 }
+
+const labelNamesOf = (given: readonly { readonly labels: Labels }[]): readonly string[] => [
+  ...new Set(given.flatMap(({ labels }) => Object.keys(labels))),
+  "seed",
+]
 
 const membersOf = (given: Given): readonly Member[] =>
   given.flatMap(({ labels, members }) => members.map((member) => ({ labels, ...member })))
@@ -185,13 +209,17 @@ const wantedRuns = (options: Options, { labels: known }: Names, given: Given): r
 }
 
 /** A value that there is not is probably a slip. */
-const absentLabels = (options: Options, { labels }: Names, given: Given): readonly string[] =>
+const absentLabels = (
+  options: Options,
+  { labels }: Names,
+  members: readonly Pick<Member, "labels" | "seed">[],
+): readonly string[] =>
   wantedOf(options).flatMap((want) =>
     labels.includes(want.name)
       ? absentValues(
           "run",
           want,
-          membersOf(given).map((member) => cellOf({ ...member, row: {} }, want.name)),
+          members.map((member) => cellOf({ ...member, row: {} }, want.name)),
         )
       : [],
   )

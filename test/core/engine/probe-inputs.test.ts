@@ -43,7 +43,9 @@ const distance = probe<WalkView, { count: number }>()({
   },
   estimate: ({ steps }, _run, { from, to, others }) => ({
     rows: steps.length,
-    cost: cost({ flops: from.count + 10 * (to?.count ?? 0) + 100 * others.length }),
+    cost: cost({
+      flops: from.count + 10 * (to?.count ?? 0) + 100 * others.flatMap(({ members }) => members).length,
+    }),
   }),
 })
 

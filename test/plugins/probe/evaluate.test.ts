@@ -308,7 +308,10 @@ test("a plan knows its rows and arithmetic, and refuses a head of another width"
     estimate(completed(evaluate, { ...options }), { run, data, head })
   const { artifact, cost } = of({ steps: { at: [0, 1], every: "warmup", last: true } })
   // Steps 0, 1, 47, 94, …, 423 and 468.
-  expect(artifact).toEqual({ rows: 2 * 12 })
+  expect(artifact).toEqual({
+    rows: 2 * 12,
+    columns: ["baseline", "examples", "metric", "split", "step", "value"],
+  })
   expect(cost.flops / 12).toBe(of({}).cost.flops)
   expect(of({ split: "train" }).cost.flops / of({}).cost.flops).toBeCloseTo(2490 / 277, 6)
   // Two operations for each of the encoder's 302 million parameters, per token.

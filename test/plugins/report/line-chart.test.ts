@@ -3,7 +3,11 @@ import { Effect } from "effect"
 import type { CohortTaken, Outcome, PluginError } from "../../../core/api/plugin.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
 import type { PageGiven } from "../../../core/artifacts/page.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
+import { computingOf } from "../../../core/engine/key.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
 import { lineChart } from "../../../plugins/report/line-chart.ts"
+import { toyStudy } from "../../../plugins/testing/toy-study.ts"
 import { completed } from "../finetune/running.ts"
 import { axisScale, marks } from "./shared/drawing.ts"
 
@@ -281,6 +285,29 @@ test("gives a self-contained page, the figure as SVG and Vega-Lite, and the same
   const spec = JSON.parse(String(files.get("line-chart.vl.json")))
   expect(spec.data.values).toHaveLength(2)
   expect(spec.data.values[0]).toMatchObject({ x: 0, y: 2, colour: "vanilla" })
+})
+
+describe("is refused when the plan is made", () => {
+  const charted = async (options: object) => {
+    const { trajectories } = toyStudy
+    const settings = { title: "Paths", x: "step", y: "r", facet: "scope", observations: [trajectories] }
+    const chart = lineChart({ ...settings, ...options })
+    return Effect.runPromise(
+      Effect.match(graphOf({ chart }, computingOf(cpu, "fp32")), {
+        onFailure: ({ problems }) => problems,
+        onSuccess: () => [],
+      }),
+    )
+  }
+
+  test("a name that is neither a column nor a label, a label that no cohort has", async () => {
+    expect(await charted({ where: { arm: "toy", seed: [1, 2], scope: "never compared" } })).toEqual([])
+    expect(await charted({ x: "stp", where: { arm: "tyo", seed: 3 } })).toEqual([
+      'line-chart "Paths": x: there is no column or label stp (columns: layer, loss, phi, r, scope, step; labels: arm, seed)',
+      'line-chart "Paths": where: no run has arm tyo (found toy)',
+      'line-chart "Paths": where: no run has seed 3 (found 1, 2)',
+    ])
+  })
 })
 
 describe("is refused", () => {
