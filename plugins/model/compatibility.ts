@@ -63,7 +63,7 @@ export const sequenceProblems = (
   const tokenType = tokenTypeIds.find((type) => type < 0 || type >= limits.tokenTypes)
   if (tokenType !== undefined) {
     problems.push(
-      `${what} has the token type id ${tokenType}; expected ids from 0 to ${limits.tokenTypes - 1}`,
+      `${what} has the token type id ${tokenType}; expected ids from 0 to ${limits.tokenTypes - 1}; tokenise it with the vocabulary of the model`,
     )
   }
   return problems

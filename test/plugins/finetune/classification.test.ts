@@ -310,7 +310,7 @@ describe("a run that fails", () => {
     [
       "a third token type",
       { ...data, train: splitWith([2, 5], [0, 2]) },
-      "the train split has the token type id 2; expected ids from 0 to 1",
+      "the train split has the token type id 2; expected ids from 0 to 1; tokenise it with the vocabulary of the model",
     ],
     ["a token outside their own vocabulary", { ...data, train: splitWith([20]) }, "the token id 20"],
     ["an empty example", { ...data, dev: splitWith([]) }, "the dev split has an empty sequence (number 1"],
