@@ -1,7 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { describe, expect, test } from "bun:test"
 import { mkdir, readdir, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
@@ -9,37 +7,27 @@ import { Deferred, Effect, Fiber } from "effect"
 import type { Cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import type { Replay } from "../../../core/api/watch.ts"
-import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
 import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
 import { packSequences, selectSequences } from "../../../core/artifacts/sequences.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
 import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
-import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification, crossEntropy } from "../../../plugins/finetune/classification.ts"
 import { logitsOf, lossOf, predict } from "../../../plugins/finetune/shared/classifier.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
 import { tinyConfig } from "../model/tiny-model.ts"
-import { type Ended, examplesOf, fineTuning, observer, type Setting, writeCheckpoint } from "./running.ts"
+import {
+  type Ended,
+  examplesOf,
+  fineTuning,
+  observer,
+  type Setting,
+  withCheckpoint,
+  writeCheckpoint,
+} from "./running.ts"
 
-const root = mkdtempSync(join(tmpdir(), "finetune-"))
-let checkpoint: CheckpointTaken
-let before: number
-let scratches = 0
-
-beforeAll(async () => {
-  await Effect.runPromise(startBackend(wasm))
-  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
-})
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-beforeEach(() => {
-  before = tf.memory().numTensors
-})
-afterEach(() => expect(tf.memory().numTensors).toBe(before))
-
-const freshScratch = () => join(root, `scratch-${++scratches}`)
+const { root, checkpoint, freshScratch, leftOver } = await withCheckpoint("finetune")
 
 const run = (setting: Partial<Setting> = {}): Promise<Ended> =>
   Effect.runPromise(fineTuning({ checkpoint, scratch: freshScratch(), ...setting }))
@@ -139,7 +127,7 @@ describe("a run that is stopped and resumed", () => {
         yield* Fiber.interrupt(fiber)
       }),
     )
-    expect(tf.memory().numTensors).toBe(before)
+    expect(leftOver()).toBe(0)
     expect(await readdir(join(scratch, "unit"))).toEqual([`training-${step}`])
     let computed = 0
     const report = () => Effect.sync(() => computed++)

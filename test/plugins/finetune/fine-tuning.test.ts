@@ -1,8 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { join } from "node:path"
-import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
@@ -23,24 +20,10 @@ import { initialise } from "../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { nativeBuilds } from "../../core/tensor/every-definition.ts"
 import { tinyConfig } from "../model/tiny-model.ts"
-import { completed, fineTuning, observer, type Setting, writeCheckpoint } from "./running.ts"
+import { completed, fineTuning, observer, type Setting, withCheckpoint, writeCheckpoint } from "./running.ts"
 
-const root = mkdtempSync(join(tmpdir(), "fine-tuning-"))
-let checkpoint: CheckpointTaken
-let before: number
-let scratches = 0
+const { root, checkpoint, freshScratch, leftOver } = await withCheckpoint("fine-tuning")
 
-beforeAll(async () => {
-  await Effect.runPromise(startBackend(wasm))
-  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
-})
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-beforeEach(() => {
-  before = tf.memory().numTensors
-})
-afterEach(() => expect(tf.memory().numTensors).toBe(before))
-
-const freshScratch = () => join(root, `scratch-${++scratches}`)
 type Values = ReadonlyMap<string, HostTensor>
 
 /** A run, and the parameters at the given step. */
@@ -295,7 +278,7 @@ test("with everything at once a run that is stopped and resumed has the same bit
   for (const stop of [5, 11]) {
     const report = (done: number) => (done === stop ? Effect.interrupt : Effect.void)
     await Effect.runPromiseExit(fineTuning({ checkpoint, scratch, options, report }))
-    expect(tf.memory().numTensors).toBe(before)
+    expect(leftOver()).toBe(0)
   }
   let computed = 0
   const report = () => Effect.sync(() => computed++)

@@ -1,34 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test"
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { expect, test } from "bun:test"
+import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Examples, Split } from "../../../core/artifacts/examples.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
 import { isFailure, Run, scoreOf } from "../../../core/artifacts/run.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
-import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import { regression } from "../../../plugins/finetune/regression.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
-import { examplesOf, fineTuning, observer, type Setting, writeCheckpoint } from "./running.ts"
+import { examplesOf, fineTuning, observer, type Setting, withCheckpoint } from "./running.ts"
 
-const root = mkdtempSync(join(tmpdir(), "regression-"))
-let checkpoint: CheckpointTaken
-let before: number
-let scratches = 0
-beforeAll(async () => {
-  await Effect.runPromise(startBackend(wasm))
-  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
-})
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-beforeEach(() => {
-  before = tf.memory().numTensors
-})
-afterEach(() => expect(tf.memory().numTensors).toBe(before))
+const { root, checkpoint, freshScratch } = await withCheckpoint("regression")
 
 const classes = examplesOf(32, 16)
 /** Scores of 0.5 and 2 in place of the two classes. */
@@ -45,7 +28,7 @@ const data: Examples = {
 }
 
 const effect = (setting: Partial<Setting>) =>
-  fineTuning({ plugin: regression, data, checkpoint, scratch: join(root, `${++scratches}`), ...setting })
+  fineTuning({ plugin: regression, data, checkpoint, scratch: freshScratch(), ...setting })
 
 test("the loss is the mean squared error of the model's one output, as in float64", async () => {
   const outputs = observer("outputs", [0], (view) => {

@@ -1,4 +1,8 @@
+import { afterAll, afterEach, beforeEach, expect } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Effect } from "effect"
 import type { AnyPlugin, PluginError } from "../../../core/api/plugin.ts"
@@ -10,7 +14,9 @@ import type { RunGiven } from "../../../core/artifacts/run.ts"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { type Observer, watching } from "../../../core/engine/watch.ts"
 import { remove } from "../../../core/io/files.ts"
+import { startBackend } from "../../../core/tensor/backend.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
+import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import type { Architecture, EncoderConfig } from "../../../plugins/model/config.ts"
 import { saveModel } from "../../../plugins/model/hugging-face.ts"
@@ -54,6 +60,26 @@ export const writeCheckpoint = async (
   await Effect.runPromise(saveModel(folder, model, architecture))
   model.parameters.dispose()
   return Effect.runPromise(Checkpoint.read(folder))
+}
+
+/**
+ * What a file of tests of runs needs, on the backend wasm: a folder, in it a tiny checkpoint, and a new folder for each
+ * run. After its last test the folder is removed; after each test, no tensor may be left over.
+ */
+export const withCheckpoint = async (name: string) => {
+  const root = mkdtempSync(join(tmpdir(), `${name}-`))
+  afterAll(() => rmSync(root, { recursive: true, force: true }))
+  await Effect.runPromise(startBackend(wasm))
+  const checkpoint = await writeCheckpoint(join(root, "checkpoint"))
+  let before: number
+  /** How many tensors there are more than before the test. */
+  const leftOver = () => tf.memory().numTensors - before
+  beforeEach(() => {
+    before = tf.memory().numTensors
+  })
+  afterEach(() => expect(leftOver()).toBe(0))
+  let scratches = 0
+  return { root, checkpoint, freshScratch: () => join(root, `scratch-${++scratches}`), leftOver }
 }
 
 /** An observer without its folder, usually of a probe that takes nothing but the run. */

@@ -1,7 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Effect } from "effect"
@@ -16,8 +13,6 @@ import { quotient } from "../../../core/artifacts/metrics/ratio.ts"
 import { spearman } from "../../../core/artifacts/metrics/spearman.ts"
 import { type Run, scoreOf } from "../../../core/artifacts/run.ts"
 import { packSequences, selectSequences } from "../../../core/artifacts/sequences.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
-import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification, crossEntropy } from "../../../plugins/finetune/classification.ts"
 import { regression } from "../../../plugins/finetune/regression.ts"
 import { fineTuning as method } from "../../../plugins/finetune/shared/fine-tuning.ts"
@@ -32,24 +27,12 @@ import {
   fineTuning,
   observer,
   type Setting,
+  withCheckpoint,
   writeCheckpoint,
 } from "../finetune/running.ts"
 
-const root = mkdtempSync(join(tmpdir(), "evaluate-"))
-let checkpoint: CheckpointTaken
-let before: number
-let folders = 0
-beforeAll(async () => {
-  await Effect.runPromise(startBackend(wasm))
-  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
-})
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-beforeEach(() => {
-  before = tf.memory().numTensors
-})
-afterEach(() => expect(tf.memory().numTensors).toBe(before))
+const { checkpoint, freshScratch } = await withCheckpoint("evaluate")
 
-const fresh = () => join(root, `${++folders}`)
 const lr = 5e-3
 
 interface Asked {
@@ -68,7 +51,7 @@ const asking = async ({ options = {}, ...inputs }: Asked, setting: Partial<Setti
     gives: evaluate.gives,
   }
   const { observers = [], ...rest } = setting
-  const given = { checkpoint, scratch: fresh(), observers: [watcher, ...observers], ...rest }
+  const given = { checkpoint, scratch: freshScratch(), observers: [watcher, ...observers], ...rest }
   const { run, rows } = await Effect.runPromise(fineTuning(given))
   return { run, rows, found: rows.get("evaluate")! }
 }
@@ -81,8 +64,10 @@ const rowsOf = async (asked: Asked, setting?: Partial<Setting>) => {
 /** A run's model as a checkpoint. */
 const keep = async (setting: Partial<Setting>) => {
   const options = { lr, epochs: 6, dropout: 0, keepModel: true, ...setting.options }
-  const { run } = await Effect.runPromise(fineTuning({ checkpoint, scratch: fresh(), ...setting, options }))
-  const folder = fresh()
+  const { run } = await Effect.runPromise(
+    fineTuning({ checkpoint, scratch: freshScratch(), ...setting, options }),
+  )
+  const folder = freshScratch()
   await Effect.runPromise(run.saveModel!(folder))
   return { run, model: await Effect.runPromise(Checkpoint.read(folder)) }
 }
@@ -271,7 +256,7 @@ describe("is refused, and the run continues,", () => {
       [{ hidden: 12 }, "BERT with 12"],
       [{ layout: distilbert }, "DistilBERT with 8"],
     ] as const) {
-      const head = await writeCheckpoint(fresh(), config, "BertForSequenceClassification")
+      const head = await writeCheckpoint(freshScratch(), config, "BertForSequenceClassification")
       expect(await refusal({ data, head })).toContain(
         `head: expected a model of BERT with the hidden size 8, as the run's is, found ${found}`,
       )

@@ -1,18 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { describe, expect, test } from "bun:test"
 import { mkdir } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { Cost } from "../../../core/api/cost.ts"
-import { Checkpoint, type CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
+import { Checkpoint } from "../../../core/artifacts/checkpoint.ts"
 import { type Examples, type Split, selectExamples } from "../../../core/artifacts/examples.ts"
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { selectSequences } from "../../../core/artifacts/sequences.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
 import { permutation, stream } from "../../../core/tensor/stream.ts"
-import { wasm } from "../../../plugins/backend/wasm.ts"
 import { regression } from "../../../plugins/finetune/regression.ts"
 import { saveModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
@@ -27,26 +23,11 @@ import {
   fineTuning,
   observer,
   type Setting,
-  writeCheckpoint,
+  withCheckpoint,
 } from "../finetune/running.ts"
 import { tinyModel } from "../model/tiny-model.ts"
 
-const root = mkdtempSync(join(tmpdir(), "fisher-"))
-let checkpoint: CheckpointTaken
-let before: number
-let scratches = 0
-
-beforeAll(async () => {
-  await Effect.runPromise(startBackend(wasm))
-  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
-})
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-beforeEach(() => {
-  before = tf.memory().numTensors
-})
-afterEach(() => expect(tf.memory().numTensors).toBe(before))
-
-const freshScratch = () => join(root, `scratch-${++scratches}`)
+const { root, checkpoint, freshScratch } = await withCheckpoint("fisher")
 
 const watching = (options: Readonly<Record<string, unknown>> = {}) => ({
   key: "fisher",

@@ -1,38 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { describe, expect, test } from "bun:test"
 import { readdir } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Deferred, Effect, Fiber } from "effect"
-import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
-import { wasm } from "../../../plugins/backend/wasm.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
 import { polarOf, productsOf } from "../../../plugins/probe/trajectory/polar.ts"
 import { writeSnapshot } from "../../../plugins/probe/trajectory/snapshot.ts"
 import { type TrajectoryRow, trajectory, trajectoryRows } from "../../../plugins/probe/trajectory.ts"
-import { completed, fineTuning, observer, type Setting, writeCheckpoint } from "../finetune/running.ts"
+import { completed, fineTuning, observer, type Setting, withCheckpoint } from "../finetune/running.ts"
 
-const root = mkdtempSync(join(tmpdir(), "trajectory-"))
-let checkpoint: CheckpointTaken
-let before: number
-let scratches = 0
-
-beforeAll(async () => {
-  await Effect.runPromise(startBackend(wasm))
-  checkpoint = await writeCheckpoint(join(root, "checkpoint"))
-})
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-beforeEach(() => {
-  before = tf.memory().numTensors
-})
-afterEach(() => expect(tf.memory().numTensors).toBe(before))
-
-const freshScratch = () => join(root, `scratch-${++scratches}`)
+const { checkpoint, freshScratch } = await withCheckpoint("trajectory")
 
 const watching = (options: Readonly<Record<string, unknown>> = {}) => ({
   key: "trajectory",
