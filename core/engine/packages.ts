@@ -1,39 +1,15 @@
 /** Which version of a package a file imports: by the project's lockfile, or as it is installed. */
-import { existsSync, readFileSync, realpathSync } from "node:fs"
+import { existsSync, realpathSync } from "node:fs"
 import { dirname, join, sep } from "node:path"
 import { type } from "arktype"
 import { sha256 } from "../io/digest.ts"
-
-/** The part of a `package.json` that is read here. */
-const PackageManifest = type({
-  "name?": "string",
-  "version?": "string",
-  "main?": "string",
-  "exports?": "unknown",
-  "dependencies?": "Record<string, unknown>",
-  "peerDependencies?": "Record<string, unknown>",
-})
-type PackageManifest = typeof PackageManifest.infer
-
-/** A JSON file, once changed to plain JSON, as `guard` reads it; undefined if there is none, or it is damaged. */
-const jsonFile = <T>(
-  path: string,
-  guard: (value: unknown) => T | type.errors,
-  plain = (text: string) => text,
-) => {
-  try {
-    const read = guard(JSON.parse(plain(readFileSync(path, "utf8"))))
-    return read instanceof type.errors ? undefined : (read as T)
-  } catch {
-    return undefined
-  }
-}
+import { jsonFile, type PackageManifest, readManifest } from "../io/package-manifest.ts"
 
 const manifests = new Map<string, PackageManifest | undefined>()
 
 /** The `package.json` of a folder; undefined if it has none that can be read. Each is read once per process. */
 export const manifestIn = (folder: string): PackageManifest | undefined => {
-  if (!manifests.has(folder)) manifests.set(folder, jsonFile(join(folder, "package.json"), PackageManifest))
+  if (!manifests.has(folder)) manifests.set(folder, readManifest(folder))
   return manifests.get(folder)
 }
 

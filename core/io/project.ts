@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs"
-import { dirname, extname, join } from "node:path"
+import { dirname, extname } from "node:path"
 import { fileURLToPath } from "node:url"
 import manifest from "../../package.json" with { type: "json" }
+import { readManifest } from "./package-manifest.ts"
 
 /** The folder of this package: it holds `core`, `plugins` and `pipelines`. */
 export const packageFolder = fileURLToPath(new URL("../..", import.meta.url))
@@ -12,26 +12,18 @@ export const moduleExtension = extname(fileURLToPath(import.meta.url))
 /** This package's name and version. */
 export const { name: packageName, version }: { readonly name: string; readonly version: string } = manifest
 
-const kindsOfDependency = ["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"]
-
-/** The `package.json` in a folder; undefined if there is none, or none that can be read. */
-const manifestIn = (folder: string): Readonly<Record<string, unknown>> | undefined => {
-  try {
-    const found: unknown = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
-    return typeof found === "object" && found !== null ? { ...found } : undefined
-  } catch {
-    return undefined
-  }
-}
+const kindsOfDependency = [
+  "dependencies",
+  "devDependencies",
+  "peerDependencies",
+  "optionalDependencies",
+] as const
 
 /** Where the `package.json` in a folder takes this package from; undefined if it does not depend on it. */
 export const dependencyOn = (folder: string): string | undefined => {
-  const found = manifestIn(folder)
+  const found = readManifest(folder)
   return kindsOfDependency
-    .map((kind) => {
-      const specifiers = found?.[kind] as Readonly<Record<string, unknown>> | undefined
-      return specifiers?.[packageName]
-    })
+    .map((kind) => found?.[kind]?.[packageName])
     .find((specifier) => typeof specifier === "string")
 }
 
@@ -40,7 +32,7 @@ export const dependencyOn = (folder: string): string | undefined => {
  * names this package among its dependencies. Undefined outside of any, and in a checkout of this package.
  */
 export const findProject = (from = process.cwd()): string | undefined => {
-  if (manifestIn(from)?.["name"] === packageName) return undefined
+  if (readManifest(from)?.name === packageName) return undefined
   if (dependencyOn(from) !== undefined) return from
   const above = dirname(from)
   return above === from ? undefined : findProject(above)
