@@ -8,6 +8,7 @@ import { optionProblems } from "../io/options.ts"
 import type { Cost } from "./cost.ts"
 import type { UnitFailure } from "./failure.ts"
 import type { Progress } from "./progress.ts"
+import type { Provenance } from "./provenance.ts"
 import type { Stage } from "./stage.ts"
 import type { Replay, RunLength, Watch } from "./watch.ts"
 
@@ -151,6 +152,11 @@ export interface RunContext<O, I extends Takes, View> {
   readonly scratch: string
   /** The name of the pipeline's tensor backend, which is running if the plugin `usesBackend`. */
   readonly backend: string
+  /**
+   * Where this unit comes from, for reports: the command, and how all that it is made from was made, as far as that is
+   * known now. Keys do not depend on it, so nothing else may go into an artifact than what a report says of it.
+   */
+  readonly provenance: Effect.Effect<Provenance, FileError | InvalidInput>
   /** The probes that watch this unit: none if the plugin declares no `View`. */
   readonly watch: Watch<View>
 }
