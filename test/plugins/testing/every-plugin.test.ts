@@ -67,6 +67,7 @@ const task = (name: string) => ({ options: { source: fixture(join("glue", name))
 
 /** How each plugin is tested; one that is not among them is tested as it is. */
 const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = {
+  "alignment-uniformity": { options: { batchSize: 16, steps: 4 } },
   classification: { options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2, keepModel: true } },
   fisher: {
     options: {
