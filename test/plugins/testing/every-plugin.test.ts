@@ -81,6 +81,10 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   ...Object.fromEntries(
     ["cola", "mnli", "mrpc", "qnli", "qqp", "sst2", "stsb", "wnli"].map((name) => [name, task(name)]),
   ),
+  consert: {
+    options: { batchSize: 16, steps: 4, evalEvery: 2, dropout: 0.1 },
+    inputs: { dev: toyStudy.similarity },
+  },
   dcl: { options: { batchSize: 16, steps: 4 } },
   // Its estimate is that of a chart with many panels and lines.
   "line-chart": { options: { title: "Trajectories", x: "step", y: "r", facet: "scope" }, costFactor: 10 },
