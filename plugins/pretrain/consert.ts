@@ -1,14 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
-import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../core/tensor/ops/softmax-cross-entropy.ts"
-import { stream } from "../../core/tensor/stream.ts"
-import { embed, encodeEmbedded } from "../model/encoder.ts"
-import { clsIndices, pool } from "../model/output-heads.ts"
-import { augment, augmentations } from "./consert/augmentation.ts"
+import { augmentations } from "./consert/augmentation.ts"
+import { augmentedViews } from "./consert/views.ts"
 import { cosines, leaveOut } from "./shared/contrastive/cosines.ts"
 import { contrastiveOptions } from "./shared/contrastive/options.ts"
-import { halves } from "./shared/contrastive/views.ts"
 import { contrastiveTraining } from "./shared/contrastive-training.ts"
 
 const fraction = "0 <= number < 1"
@@ -42,21 +38,8 @@ export const consert = contrastiveTraining({
     /** The temperature of NT-Xent. */
     temperature: "0 < number <= 100 = 0.1",
   }),
-  views: (model, sentences, chosen_N, dropout, { first, second, seed, ...rates }) => {
-    const count = chosen_N.length
-    const batch = selectSequences(sentences, [...chosen_N, ...chosen_N])
-    const { hidden } = model.config
-    const { places_T, mask_TH } = augment(batch, hidden, (row) => (row < count ? first : second), rates, {
-      stream: stream(seed, "augmentation"),
-      iteration: dropout.iteration,
-    })
-    const embedded_TH: tf.Tensor2D = tf.mul(
-      embed(model, batch, dropout, places_T),
-      tf.tensor2d(mask_TH, [places_T.length, hidden]),
-    )
-    const forward = { dropout, indices: clsIndices(batch.offsets) }
-    return halves(pool(model, encodeEmbedded(model, embedded_TH, batch.offsets, forward)))
-  },
+  views: (model, sentences, chosen_N, dropout, { first, second, seed, ...rates }) =>
+    augmentedViews(model, sentences, chosen_N, dropout, { first, second, rates, seed }),
   loss: ({ first_NH, second_NH }, { temperature }) => {
     const count = first_NH.shape[0]
     const logits_2N2N: tf.Tensor2D = tf.div(cosines(tf.concat([first_NH, second_NH])), temperature)

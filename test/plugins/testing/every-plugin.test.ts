@@ -106,6 +106,10 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
   // Its estimate is that of a study of 30 seeds.
   "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
+  "supervised-simcse": {
+    options: { batchSize: 6, steps: 4, evalEvery: 2 },
+    inputs: { dev: toyStudy.similarity },
+  },
   table: {
     options: { train: scored, sentences: ["one", "two"], label: "score", labels: "scores", range: [0, 5] },
   },
