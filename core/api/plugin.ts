@@ -172,6 +172,7 @@ export interface AnyPlugin extends Identity {
     options: never,
     inputs: never,
   ) => { readonly artifact: unknown; readonly cost: Cost; readonly replay?: Replay }
+  readonly design?: (options: never, inputs: never) => readonly string[]
   readonly run?: (context: never) => Effect.Effect<unknown, PluginError, Progress>
   readonly probe?: AnyProbe
 }
@@ -240,6 +241,12 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
      */
     readonly replay?: Replay
   }
+  /**
+   * Sentences for `--plan` about what its artifact can show, and what it cannot, with the runs and seeds that it takes:
+   * the least p that a test can reach, the power for an effect. Called only for a target of the pipeline. From the same
+   * as `estimate`, and as pure; what does not fit at all is for `estimate` to refuse.
+   */
+  readonly design?: (options: O["infer"], inputs: InputsEstimate<I>) => readonly string[]
   /**
    * Makes the artifact. If it takes long, it reports to `Progress`, and on interruption saves into `scratch` what it
    * needs to resume with the same result.

@@ -15,6 +15,7 @@ import {
   sampleSeconds,
   storedOf,
 } from "../engine/accept.ts"
+import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
 import { computingOf } from "../engine/key.ts"
@@ -156,8 +157,11 @@ export const pipelineCommand = Command.make(
       const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
+        const design = yield* designOf(graph)
         process.stdout.write(
-          json ? `${planJson(plan)}\n` : `${planLines(definition.name, plan, width).join("\n")}\n`,
+          json
+            ? `${planJson(plan, design)}\n`
+            : `${planLines(definition.name, plan, design, width).join("\n")}\n`,
         )
         return
       }
@@ -289,7 +293,7 @@ const summaryJson = ({ reused, made, failures }: Summary) => ({
   })),
 })
 
-const planJson = (plan: Plan): string => {
+const planJson = (plan: Plan, design: Design): string => {
   const states = unitStates(plan)
   const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
   const units = plan.graph.units.map((unit) => ({
@@ -302,7 +306,11 @@ const planJson = (plan: Plan): string => {
     reason: plan.reasons.get(unit.key) ?? null,
     cost: replays.get(unit) ?? unit.cost,
   }))
-  return JSON.stringify({ backend: plan.backend, estimate: plan.estimate, units }, null, 1)
+  return JSON.stringify(
+    { backend: plan.backend, estimate: plan.estimate, units, design: Object.fromEntries(design) },
+    null,
+    1,
+  )
 }
 
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {

@@ -9,10 +9,11 @@ import { countOf, type Sequences } from "../../../core/artifacts/sequences.ts"
 import { Similarity } from "../../../core/artifacts/similarity.ts"
 import type { EncoderModel, ModelDropout } from "../../model/encoder.ts"
 import type { ContrastiveOptions } from "./contrastive/options.ts"
-import { contrastiveCost, type Shapes, trainContrastively } from "./contrastive/training.ts"
+import { contrastiveCost, trainContrastively } from "./contrastive/training.ts"
 import { truncate } from "./contrastive/truncation.ts"
 import { twoViews } from "./contrastive/views.ts"
 import { givenOnce } from "./duration.ts"
+import type { OwnShapes } from "./own-parameters.ts"
 
 /** Two views of each of the N sentences of an update, which differ by dropout or otherwise. H hidden width. */
 export interface Views {
@@ -47,11 +48,8 @@ interface Definition<O extends OptionsType> extends Omit<Identity, "version"> {
   ) => readonly [first_NH: tf.Tensor2D, second_NH: tf.Tensor2D]
   /** The loss of an update, differentiable by the views. Runs in a tidy. */
   readonly loss: (views: Views, options: O["infer"]) => tf.Scalar
-  /**
-   * The shapes of the loss's own parameters by name, such as those of a projector: matrices, drawn from N(0, 1 / I)
-   * for I columns, and vectors, which start at 0. They are trained with the encoder, and left behind at the end.
-   */
-  readonly parameters?: (hidden: number, options: O["infer"]) => Shapes
+  /** The shapes of the loss's own parameters, such as those of a projector. */
+  readonly parameters?: (hidden: number, options: O["infer"]) => OwnShapes
 }
 
 const takes = { corpus: Corpus, checkpoint: Checkpoint, dev: optional(Similarity) }

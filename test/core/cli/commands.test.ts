@@ -99,6 +99,9 @@ describe("--plan", () => {
     const ended = await command(sample(out, ["seeds=1"], ["--plan", "--json"]))
     expect([ended.code, ended.stderr]).toEqual([0, ""])
     const units: { label: string; state: string; key: string }[] = json(ended).units
+    expect(json(ended).design).toEqual({
+      report: [1, 2].map((lr) => expect.stringContaining(`no spread of the sums at lr=${lr} can be told`)),
+    })
     expect(units.map(({ label, state }) => [label, state])).toEqual([
       ["sample-source count=5 broken=false", "to do"],
       ["sample-walk lr=1 seed=1", "to do"],

@@ -4,6 +4,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
+import { describeLabels } from "../../../core/api/pipeline.ts"
 import { cohorts, plugin, type RunContext } from "../../../core/api/plugin.ts"
 import { probe } from "../../../core/api/probe.ts"
 import { Progress } from "../../../core/api/progress.ts"
@@ -157,6 +158,14 @@ export const listing = plugin({
   gives: Page,
   usesBackend: false,
   estimate: () => ({ artifact: {}, cost: cost({}) }),
+  design: (_options, { runs }) =>
+    runs.flatMap(({ labels, members }) =>
+      members.length < 2
+        ? [
+            `With the seed ${members[0]!.seed} alone, no spread of the sums at ${describeLabels(labels)} can be told: it takes two seeds or more.`,
+          ]
+        : [],
+    ),
   run: ({ options, inputs }) =>
     Effect.sync(() => {
       const lines = inputs.runs.flatMap(({ labels, members }) =>

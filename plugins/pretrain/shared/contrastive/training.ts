@@ -3,7 +3,7 @@
  * sentences and losses are.
  */
 import { join } from "node:path"
-import * as tf from "@tensorflow/tfjs-core"
+import type * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { Cost } from "../../../../core/api/cost.ts"
 import { UnitFailure } from "../../../../core/api/failure.ts"
@@ -18,9 +18,8 @@ import { decode } from "../../../../core/io/decode.ts"
 import { writeFolder } from "../../../../core/io/files.ts"
 import { link, linkFolder, transferExisting } from "../../../../core/io/link.ts"
 import { shuffledBatches } from "../../../../core/tensor/epochs.ts"
-import type { Parameters } from "../../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../../core/tensor/schedule.ts"
-import { normal, type Stream, stream } from "../../../../core/tensor/stream.ts"
+import { stream } from "../../../../core/tensor/stream.ts"
 import { train } from "../../../../core/tensor/training.ts"
 import { type Limits, limitsOfCheckpoint, sequenceProblems } from "../../../model/compatibility.ts"
 import { EncoderConfig } from "../../../model/config.ts"
@@ -31,14 +30,12 @@ import { tokenizerFiles } from "../../../model/tokenizer.ts"
 import { trainingCost } from "../cost.ts"
 import { stepsOf } from "../duration.ts"
 import { saveExport, type TrainingRecord, writeRecord } from "../export.ts"
+import { drawInto, type OwnShapes, ownName } from "../own-parameters.ts"
 import { batchProblems, refuse } from "../requirements.ts"
 import type { ContrastiveOptions } from "./options.ts"
 import { selection } from "./selection.ts"
 import { similarityScore } from "./sentence-similarity.ts"
 import { sentenceEmbeddings } from "./views.ts"
-
-/** The shapes of a loss's own parameters, by name. */
-export type Shapes = Readonly<Record<string, readonly number[]>>
 
 /** What is trained on: items, such as sentences or triples of them, of which an update takes `batchSize`. */
 export interface Material {
@@ -60,7 +57,7 @@ export interface ContrastiveSettings {
   readonly dev: Similarity | undefined
   readonly scratch: string
   readonly material: Material
-  readonly shapes: (hidden: number) => Shapes
+  readonly shapes: (hidden: number) => OwnShapes
   /**
    * The loss of an update.
    *
@@ -175,7 +172,7 @@ export interface ContrastiveEstimate {
   readonly tokens: number
   /** Tokens of all that is trained on, kept in memory. */
   readonly keptTokens: number
-  readonly shapes: (hidden: number) => Shapes
+  readonly shapes: (hidden: number) => OwnShapes
 }
 
 export const contrastiveCost = ({
@@ -200,21 +197,6 @@ export const contrastiveCost = ({
     corpusTokens: keptTokens,
     kept: dev === undefined ? 1 : 2,
   })
-}
-
-/** The name of a parameter of the loss's own among the model's. */
-const ownName = (name: string): string => `loss.${name}`
-
-/** Adds a loss's own parameters to those of the model. Each draws from its own site of the stream. */
-const drawInto = (parameters: Parameters, shapes: Shapes, stream: Stream) => {
-  for (const [site, [name, shape]] of Object.entries(shapes).entries()) {
-    const size = tf.util.sizeFromShape([...shape])
-    const values =
-      shape.length > 1
-        ? normal({ stream, site, iteration: 0 }, size, Math.sqrt(shape[0]! / size))
-        : new Float32Array(size)
-    parameters.set(ownName(name), tf.tensor(values, [...shape]))
-  }
 }
 
 /** Why a similarity dev set does not fit the model, or cannot rank models. */
