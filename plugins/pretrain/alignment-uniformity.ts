@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
+import { log } from "../../core/tensor/elementary.ts"
 import { cosines, leaveOut, unitRows } from "./shared/contrastive/cosines.ts"
 import { contrastiveOptions } from "./shared/contrastive/options.ts"
 import { contrastiveTraining } from "./shared/contrastive-training.ts"
@@ -9,7 +10,7 @@ const uniformityOf = (x_NH: tf.Tensor2D, t: number): tf.Scalar => {
   const count = x_NH.shape[0]
   const exponents_NN: tf.Tensor2D = tf.mul(tf.sub(cosines(x_NH), 1), 2 * t)
   const others_NN = leaveOut(exponents_NN, tf.eye(count))
-  return tf.sub(tf.logSumExp(others_NN), Math.log(count * (count - 1)))
+  return tf.sub(tf.logSumExp(others_NN), log(count * (count - 1)))
 }
 
 /**
