@@ -1,4 +1,5 @@
 /** How N vectors lie in space, from their Gram matrix alone: K_ij = xᵢ · xⱼ, row-major [N, N]. */
+import { exp, log } from "../../../core/tensor/elementary.ts"
 
 /** cos(xᵢ, xⱼ) of all pairs i < j; undefined if a vector is zero. */
 const cosinesOf = (gram: Float64Array, n: number): Float64Array | undefined => {
@@ -31,5 +32,5 @@ export const uniformityOf = (gram: Float64Array, n: number): number | null => {
   const cosines = cosinesOf(gram, n)
   if (cosines === undefined) return null
   // ‖x̂ᵢ − x̂ⱼ‖² = 2 − 2 cos.
-  return Math.log(mean(cosines.map((cosine) => Math.exp(4 * cosine - 4))))
+  return log(mean(cosines.map((cosine) => exp(4 * cosine - 4))))
 }

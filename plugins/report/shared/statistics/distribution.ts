@@ -1,4 +1,5 @@
 /** Distribution functions in double precision, for the intervals. */
+import { cos, exp, sin } from "../../../../core/tensor/elementary.ts"
 
 /**
  * Φ(z), the standard normal distribution function, to about 1e-15.
@@ -7,7 +8,7 @@
 export const normalCdf = (z: number): number => {
   const x = Math.abs(z)
   if (x > 37) return z > 0 ? 1 : 0
-  const density = Math.exp((-x * x) / 2)
+  const density = exp((-x * x) / 2)
   const tail =
     x < 7.07106781186547
       ? (density * polynomial(x, HART_NUMERATOR)) / polynomial(x, HART_DENOMINATOR)
@@ -28,21 +29,22 @@ export const normalQuantile = (p: number): number => {
  * (0, π/2).
  */
 export const studentTwoSided = (coverage: number, df: number): number =>
-  Math.sqrt(df) * Math.tan(bisect(0, Math.PI / 2, (theta) => centralProbability(theta, df) < coverage))
+  Math.sqrt(df) * tangent(bisect(0, Math.PI / 2, (theta) => centralProbability(theta, df) < coverage))
+
+const tangent = (theta: number): number => sin(theta) / cos(theta)
 
 /** P(|T| ≤ √df·tan θ). */
 const centralProbability = (theta: number, df: number): number => {
-  const sin = Math.sin(theta)
-  const cos = Math.cos(theta)
+  const [sine, cosine] = [sin(theta), cos(theta)]
   const odd = df % 2 === 1
   // Terms cosᵏ θ times (1/2)(3/4)… for even df, and cos θ·(2/3)(4/5)… for odd df.
-  let term = odd ? cos : 1
+  let term = odd ? cosine : 1
   let sum = 0
   for (let k = odd ? 1 : 0; k <= df - 2; k += 2) {
     sum += term
-    term *= ((k + 1) / (k + 2)) * cos * cos
+    term *= ((k + 1) / (k + 2)) * cosine * cosine
   }
-  return odd ? (2 / Math.PI) * (theta + sin * sum) : sin * sum
+  return odd ? (2 / Math.PI) * (theta + sine * sum) : sine * sum
 }
 
 /** The last number in (low, high) at which `below` holds, a condition that holds up to some point and not after it. */
