@@ -31,6 +31,8 @@ export interface Paired {
   readonly than: SideValues
   /** What both sides have besides seeds and checkpoints, such as learning rates or layers. */
   readonly strata: number
+  /** The different parts among them. */
+  readonly parts: number
   /** Seeds that a side has and that lack a value somewhere. */
   readonly incomplete: number
 }
@@ -59,6 +61,7 @@ export const pair = (values: readonly Value[], arm: Side, than: Side, where: str
     arm: sideValues(first, shared, strata),
     than: sideValues(second, shared, strata),
     strata: strata.length,
+    parts: new Set(strata.map((stratum) => partOf(stratum))).size,
     incomplete: all.length - shared.length,
   }
 }
@@ -97,6 +100,8 @@ const table = (values: readonly Value[], side: Side, named: ReadonlySet<string>)
     cells,
   }
 }
+
+const partOf = (stratum: string): string => JSON.parse(stratum)[1]
 
 const ascending = (a: string | number | null, b: string | number | null): number =>
   typeof a === "number" && typeof b === "number" ? a - b : String(a) < String(b) ? -1 : 1
