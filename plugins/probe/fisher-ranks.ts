@@ -76,7 +76,8 @@ export const fisherRanks = plugin({
   stage: "probe",
   version: 1,
   module: import.meta.url,
-  summary: "Effective ranks at any threshold, of fewer samples and of some tensors, from stored Gram matrices",
+  summary:
+    "Effective ranks at any threshold, of fewer samples and of some tensors, from stored Gram matrices",
   options: Options,
   takes,
   gives,

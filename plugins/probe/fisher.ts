@@ -13,7 +13,7 @@ import { type Blocks, blockGrams, parameterGrams } from "./fisher/block-grams.ts
 import { columnsFor, countOf, labelSources } from "./fisher/columns.ts"
 import { observationCost } from "./fisher/cost.ts"
 import { selfCheck } from "./fisher/self-check.ts"
-import { batchProblem, drawBatch } from "./shared/likelihood.ts"
+import { drawLabelled } from "./shared/likelihood.ts"
 import { effectiveRank, entropyRank, spectralRank } from "./shared/rank.ts"
 import { eigenvalues } from "./shared/spectrum.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
@@ -25,6 +25,8 @@ const Options = type({
   steps: Steps.default(() => ({ at: [0] })),
   /** N, the number of training examples, which no rank can exceed. */
   samples: "1 <= number.integer <= 256 = 16",
+  /** The effective rank is the number of largest eigenvalues whose sum exceeds this fraction of the trace. */
+  threshold: "0 < number < 1 = 0.99",
   /** `layers` means each layer, and all of them together as `encoder`. Gradients below the lowest block are skipped. */
   blocks: type("'layers' | 'embeddings' | 'pooler' | 'classifier'")
     .array()
@@ -65,8 +67,8 @@ const FisherRow = type({
  * `layer` counts from 0; null if the block is not a layer. `gram` is [M, M], row-major, for M columns: the nonzero
  * eigenvalues of the Fisher are its eigenvalues divided by `samples`, N, so any other rank or threshold follows from it.
  * M is N, but N (C − 1) if labels are expected and there are C classes. `trace` is the trace of `gram`. `erank` is the
- * effective rank at 0.99, and `normalised` is that divided by M; `srank` is that of Kumar et al. 2021 at 0.99,
- * `entropyRank` that of Roy and Vetterli 2007. If all gradients are zero, so are the ranks. `selfCheck` is the worst
+ * effective rank at the threshold, and `normalised` is that divided by M; `srank` is that of Kumar et al. 2021 at the
+ * threshold, `entropyRank` that of Roy and Vetterli 2007. If all gradients are zero, so are the ranks. `selfCheck` is the worst
  * deviation of an entry between the methods of computing the Gram matrix, as a fraction of its largest entry; null
  * unless the option is set. `tensorGrams` is [16, M, M], the Gram matrices of a layer's tensors, whose sum is `gram`, and
  * `tensors` their names, separated by spaces, such as `query.weight`: the same in every layout; null unless the option
@@ -77,8 +79,6 @@ export type FisherRow = typeof FisherRow.infer
 /** The eigenvalues of a row's Gram matrix, descending, [M]: those of the Fisher times `samples`. */
 export const eigenvaluesOf = ({ gram }: Pick<FisherRow, "gram">): Float64Array =>
   eigenvalues(gram, Math.sqrt(gram.length))
-
-const threshold = 0.99
 
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
@@ -106,11 +106,8 @@ const tensorGramsOf = (
 
 const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }: ObserveContext<Options>) {
   const { step, config, parameters, logits, stream } = view
-  const { samples } = options
-  const fail = (outcome: UnitFailure["outcome"], reason: string) => new UnitFailure({ outcome, reason, step })
-  const problem = batchProblem(view, samples)
-  if (problem !== undefined) return yield* fail("failed", problem)
-  const columns = columnsFor(options.labels, drawBatch(view, samples), logits, stream)
+  const { samples, threshold } = options
+  const columns = columnsFor(options.labels, yield* drawLabelled(view, samples), logits, stream)
   const size = countOf(columns)
   const blocks = chosen(view.blocks, options.blocks)
   const model = { config, parameters, logits }
@@ -118,7 +115,8 @@ const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }
   const grams = blockGrams(blocks, ofParameters)
   const unsound = [...grams].filter(([, gram]) => !gram.every(Number.isFinite)).map(([block]) => block)
   if (unsound.length > 0) {
-    return yield* fail("diverged", `the gradients of ${unsound.join(", ")} are not finite`)
+    const reason = `the gradients of ${unsound.join(", ")} are not finite`
+    return yield* new UnitFailure({ outcome: "diverged", reason, step })
   }
   const checked = options.selfCheck ? selfCheck(model, blocks, columns) : undefined
   return [...grams].map(([block, gram]): FisherRow => {

@@ -11,15 +11,9 @@ import { normal } from "../../core/tensor/stream.ts"
 import { activationBytes, forwardFlops, layerWeights, workloadOf } from "../model/cost.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
-import {
-  absoluteTraceOf,
-  densityOf,
-  effectiveRankOf,
-  negativeShareOf,
-  traceOf,
-} from "./hessian/density.ts"
+import { absoluteTraceOf, densityOf, effectiveRankOf, negativeShareOf, traceOf } from "./hessian/density.ts"
 import { hessianOf } from "./hessian/product.ts"
-import { batchProblem, drawBatch, logLikelihood } from "./shared/likelihood.ts"
+import { drawLabelled, logLikelihood } from "./shared/likelihood.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 
 const Options = type({
@@ -82,7 +76,10 @@ const siteOf = (vector: number): number => 2 + vector
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
 /** The parameters of each layer, and of all layers. */
-const chosen = (blocks: ClassifierView["blocks"], wanted: Options["blocks"]) => {
+const chosen = (
+  blocks: ClassifierView["blocks"],
+  wanted: Options["blocks"],
+): readonly (readonly [block: string, names: readonly string[]])[] => {
   const layers = [...blocks].filter(([block]) => layerOf(block) !== undefined)
   return [
     ...(wanted.includes("layers") ? layers : []),
@@ -93,9 +90,7 @@ const chosen = (blocks: ClassifierView["blocks"], wanted: Options["blocks"]) => 
 const observe = Effect.fn("hessian")(function* (view: ClassifierView, { options }: ObserveContext<Options>) {
   const { step, parameters, logits, stream } = view
   const { samples, iterations, vectors } = options
-  const problem = batchProblem(view, samples)
-  if (problem !== undefined) return yield* new UnitFailure({ outcome: "failed", reason: problem, step })
-  const { sequences, labels } = drawBatch(view, samples)
+  const { sequences, labels } = yield* drawLabelled(view, samples)
   const loss = (): tf.Scalar => tf.mul(logLikelihood(logits(sequences), labels), -1 / samples)
   const rows: HessianRow[] = []
   for (const [block, names] of chosen(view.blocks, options.blocks)) {
@@ -103,7 +98,11 @@ const observe = Effect.fn("hessian")(function* (view: ClassifierView, { options 
     const operator = hessianOf(loss, parameters, names)
     const probed = operator(new Float64Array(size).fill(1))
     if (!probed.every(Number.isFinite)) {
-      return yield* new UnitFailure({ outcome: "diverged", reason: `the Hessian of ${block} is not finite`, step })
+      return yield* new UnitFailure({
+        outcome: "diverged",
+        reason: `the Hessian of ${block} is not finite`,
+        step,
+      })
     }
     const density = densityOf(operator, size, {
       iterations,

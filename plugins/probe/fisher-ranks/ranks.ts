@@ -1,7 +1,7 @@
 /** Effective ranks from stored Gram matrices. Shapes: N samples, M columns of M / N for each sample. */
 import { permutation, type Stream } from "../../../core/tensor/stream.ts"
-import { addTo } from "../fisher/gram.ts"
 import { encoder } from "../fisher/block-grams.ts"
+import { addTo } from "../fisher/gram.ts"
 import type { FisherRow } from "../fisher.ts"
 import type { RankRow } from "../fisher-ranks.ts"
 import { effectiveRank } from "../shared/rank.ts"
@@ -17,7 +17,10 @@ export interface Wanted {
 }
 
 /** Why there are no such ranks of these layers, if so. */
-export const problemsOf = (layers: readonly FisherRow[], { samples = [], tensors }: Omit<Wanted, "stream">): readonly string[] => {
+export const problemsOf = (
+  layers: readonly FisherRow[],
+  { samples = [], tensors }: Omit<Wanted, "stream">,
+): readonly string[] => {
   const [first] = layers
   if (first === undefined) return ["expected Gram matrices of layers, found none"]
   const beyond = samples.filter((count) => count > first.samples)

@@ -35,7 +35,11 @@ export interface Effort {
 /** A Ritz value counts as an eigenvalue if its residual is at most this fraction of it: its error is then a square of it. */
 const converged = 0.01
 
-export const densityOf = (operator: Operator, size: number, { iterations, vectors, draw }: Effort): Density => {
+export const densityOf = (
+  operator: Operator,
+  size: number,
+  { iterations, vectors, draw }: Effort,
+): Density => {
   const search = lanczos(operator, draw(0), iterations)
   const locked = outermost(search)
   const without = ritzVectors(search, locked)
@@ -56,7 +60,9 @@ export const densityOf = (operator: Operator, size: number, { iterations, vector
 /** The converged Ritz pairs, by size, up to the first that has not converged. */
 const outermost = ({ pairs }: Krylov): readonly RitzPair[] => {
   const bySize = [...pairs].sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
-  const first = bySize.findIndex(({ value, residual }) => residual > converged * Math.abs(value) || value === 0)
+  const first = bySize.findIndex(
+    ({ value, residual }) => residual > converged * Math.abs(value) || value === 0,
+  )
   return first === -1 ? bySize : bySize.slice(0, first)
 }
 
@@ -93,7 +99,8 @@ const sumOf = (points: readonly Point[], each: (value: number) => number): numbe
   points.reduce((sum, { value, count }) => sum + count * each(value), 0)
 
 /** Σ λ */
-export const traceOf = (density: Density): Estimated => estimated(density, (points) => sumOf(points, (x) => x))
+export const traceOf = (density: Density): Estimated =>
+  estimated(density, (points) => sumOf(points, (x) => x))
 
 /** Σ |λ| */
 export const absoluteTraceOf = (density: Density): Estimated =>

@@ -15,7 +15,8 @@ export interface Eigenpair {
  * @throws RangeError if an entry is not finite
  */
 export const eigenpairs = (diagonal: readonly number[], off: readonly number[]): readonly Eigenpair[] => {
-  if (![...diagonal, ...off].every(Number.isFinite)) throw new RangeError("the matrix has entries that are not finite")
+  if (![...diagonal, ...off].every(Number.isFinite))
+    throw new RangeError("the matrix has entries that are not finite")
   const m = diagonal.length
   const d = Float64Array.from(diagonal)
   const e = new Float64Array(m)
@@ -30,7 +31,8 @@ export const eigenpairs = (diagonal: readonly number[], off: readonly number[]):
     for (;;) {
       let end = l
       // An entry that vanishes beside its neighbours on the diagonal splits the matrix.
-      while (end + 1 < m && Math.abs(e[end]!) > Number.EPSILON * (Math.abs(d[end]!) + Math.abs(d[end + 1]!))) end++
+      while (end + 1 < m && Math.abs(e[end]!) > Number.EPSILON * (Math.abs(d[end]!) + Math.abs(d[end + 1]!)))
+        end++
       if (end === l) break
       const ratio = (d[l + 1]! - d[l]!) / (2 * e[l]!)
       const root = Math.sqrt(ratio * ratio + 1)

@@ -1,10 +1,11 @@
 /** The examples that a probe observes, and what their gradients are of: the log-likelihood of the model's output. */
 import * as tf from "@tensorflow/tfjs-core"
-import { selectExamples } from "../../../core/artifacts/examples.ts"
+import { Effect } from "effect"
+import type { UnitFailure } from "../../../core/api/failure.ts"
 import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
-import { permutation } from "../../../core/tensor/stream.ts"
 import type { ClassifierView } from "../../model/view.ts"
+import { drawSamples } from "./samples.ts"
 
 export interface Labelled {
   readonly sequences: Sequences
@@ -12,20 +13,16 @@ export interface Labelled {
   readonly labels: Int32Array | Float32Array
 }
 
-/** N training examples that the seed draws without replacement: the same at every step and in every arm. */
-export const drawBatch = ({ config, train, stream }: ClassifierView, samples: number): Labelled => {
-  const indices = permutation(stream, train.labels.length, 0).subarray(0, samples)
-  const { sequences, labels } = selectExamples(train, indices)
-  // A model of classes has an output for each.
-  const isScore = config.labels.length === 1
-  return { sequences, labels: isScore ? Float32Array.from(labels) : Int32Array.from(labels) }
-}
-
-/** Why no such batch can be drawn, if so. */
-export const batchProblem = ({ train }: ClassifierView, samples: number): string | undefined =>
-  samples > train.labels.length
-    ? `samples: expected at most ${train.labels.length}, the number of training examples, found ${samples}`
-    : undefined
+/** The training examples of `drawSamples`, with labels as the model of the run learns them. */
+export const drawLabelled = (
+  view: Pick<ClassifierView, "config" | "train" | "stream" | "step">,
+  samples: number,
+): Effect.Effect<Labelled, UnitFailure> =>
+  Effect.map(drawSamples(view, samples), ({ sequences, labels }) => {
+    // A model of classes has an output for each.
+    const isScore = view.config.labels.length === 1
+    return { sequences, labels: isScore ? Float32Array.from(labels) : Int32Array.from(labels) }
+  })
 
 /**
  * Log-likelihoods are summed, not averaged, so that gᵢ flows back through sample i unscaled. Without dropout, samples

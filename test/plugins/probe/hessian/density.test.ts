@@ -25,9 +25,10 @@ const rotated = (eigenvalues: readonly number[]) => {
     return x.map((y, i) => y - scale * across[i]!)
   }
   return (x: Float64Array) =>
-    mirrors
-      .toReversed()
-      .reduce(reflect, mirrors.reduce(reflect, x).map((y, i) => y * eigenvalues[i]!))
+    mirrors.toReversed().reduce(
+      reflect,
+      mirrors.reduce(reflect, x).map((y, i) => y * eigenvalues[i]!),
+    )
 }
 
 const exactRank = (eigenvalues: readonly number[], threshold: number) => {
@@ -112,7 +113,10 @@ describe("the spectral density", () => {
     const density = densityOf(rotated(eigenvalues), 400, { iterations: 40, vectors: 8, draw: draw(400) })
     const sum = (each: (x: number) => number) => eigenvalues.reduce((total, x) => total + each(x), 0)
     test("gives traces and negative share within its error", () => {
-      holds(traceOf(density), sum((x) => x))
+      holds(
+        traceOf(density),
+        sum((x) => x),
+      )
       holds(absoluteTraceOf(density), sum(Math.abs))
       const negative = sum((x) => Math.max(0, -x)) / sum(Math.abs)
       holds(negativeShareOf(density), negative, 0.001)

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test"
-import { eigenpairs } from "../../../../plugins/probe/hessian/tridiagonal.ts"
 import { normal, stream } from "../../../../core/tensor/stream.ts"
+import { eigenpairs } from "../../../../plugins/probe/hessian/tridiagonal.ts"
 import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
 import { matrixOf } from "../fisher/matrices.ts"
 
-const draw = (count: number, site: number) =>
-  [...normal({ stream: stream(3, "test"), site, iteration: 0 }, count)]
+const draw = (count: number, site: number) => [
+  ...normal({ stream: stream(3, "test"), site, iteration: 0 }, count),
+]
 
 describe("the eigenpairs of a tridiagonal matrix", () => {
   test("of −1, 2, −1 are 2 − 2 cos(kπ / (m + 1)) with sines as vectors", () => {
