@@ -5,11 +5,17 @@ import { isNoBetter, type Score } from "../../../core/artifacts/metrics.ts"
  * or probes are normally missing, so every function that reads this uses what is there.
  */
 
-/** One fine-tuning run of an arm (a model before fine-tuning) at a peak learning rate. */
+/** One fine-tuning run of an arm, from one of its checkpoints, at a peak learning rate. */
 export type RunRecord = RunKey & RunOutcome
 
-export interface RunKey {
+/** A model before fine-tuning. An arm has one, or one for each seed of its further training. */
+export interface ModelKey {
   readonly arm: string
+  /** the seed of the arm's further training; null for an arm without one */
+  readonly checkpoint: number | null
+}
+
+export interface RunKey extends ModelKey {
   /** peak learning rate */
   readonly lr: number
   readonly seed: number
@@ -25,8 +31,7 @@ export type RunOutcome =
     }
 
 /** The effective rank of the empirical Fisher of one layer. */
-export interface RankRecord {
-  readonly arm: string
+export interface RankRecord extends ModelKey {
   readonly seed: number
   /** from 0, the layer next to the embeddings */
   readonly layer: number
@@ -73,6 +78,13 @@ export interface Study {
 export const distinct = <T>(records: readonly T[], of: (record: T) => number): readonly number[] =>
   [...new Set(records.map(of))].sort((a, b) => a - b)
 
+/** The checkpoints of the given records: null first, then by seed. */
+export const checkpointsOf = (records: readonly ModelKey[]): readonly (number | null)[] =>
+  [...new Set(records.map(({ checkpoint }) => checkpoint))].sort(byCheckpoint)
+
+/** The order of checkpoints wherever they are listed. */
+export const byCheckpoint = (a: number | null, b: number | null): number => (a ?? -1) - (b ?? -1)
+
 /** All arms in the order shown: those of `study.arms`, then any that appear only in records. */
 export const armsOf = (study: Study): readonly string[] => [
   ...new Set([
@@ -93,7 +105,8 @@ export const outcomeLookup = (runs: readonly RunRecord[]): ((run: RunKey) => boo
   return (run) => outcomes.get(keyOfRun(run)) ?? null
 }
 
-export const keyOfRun = ({ arm, lr, seed }: RunKey): string => JSON.stringify([arm, lr, seed])
+export const keyOfRun = ({ arm, checkpoint, lr, seed }: RunKey): string =>
+  JSON.stringify([arm, checkpoint, lr, seed])
 
 /**
  * The study without numbers that are not finite, and a sentence for each kind of record left out. A run that diverges
