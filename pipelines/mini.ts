@@ -17,7 +17,7 @@ import { vocabulary } from "../plugins/data/vocabulary.ts"
 import { mlm } from "../plugins/pretrain/mlm.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { dropoutRates, learningRates, runSeeds } from "./shared/parameters.ts"
-import { study } from "./shared/study.ts"
+import { asItIs, perSeed, study } from "./shared/study.ts"
 
 export default pipeline({
   name: "mini",
@@ -50,6 +50,8 @@ export default pipeline({
     simcseSteps: "1 <= number.integer <= 100000000 = 300",
     /** Peak learning rate of SimCSE. */
     simcseLr: "0 < number < 1 = 0.0001",
+    /** Seeds of SimCSE, each of which gives a model for every dropout rate. */
+    simcseSeeds: runSeeds.default(() => [42]),
     /** Peak learning rates of fine-tuning. */
     lr: learningRates.default(() => [1e-5, 5e-5, 2e-4]),
     /** Seeds of fine-tuning, each of which gives a run for every model and learning rate. */
@@ -77,9 +79,11 @@ export default pipeline({
     })
     const furtherTrained = p.dropout.map((dropout) => ({
       name: `SimCSE(${dropout})`,
-      checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, steps: p.simcseSteps }),
+      checkpoints: perSeed(p.simcseSeeds, (seed) =>
+        simcse({ seed, corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, steps: p.simcseSteps }),
+      ),
     }))
-    const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
+    const arms = [{ name: "vanilla", checkpoints: asItIs(vanilla) }, ...furtherTrained]
     const { report } = study({
       title: `SimCSE after masked-language modelling: BERT-${p.size} on RTE`,
       provenance: {
@@ -90,7 +94,7 @@ export default pipeline({
       arms,
       lr: p.lr,
       seeds: p.seeds,
-      epochs: p.epochs,
+      fineTuning: { epochs: p.epochs },
       samples: p.samples,
       watched: { arms: arms.slice(0, 2).map(({ name }) => name), lr: p.lr, seeds: p.seeds.slice(0, 1) },
     })

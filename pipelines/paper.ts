@@ -21,7 +21,7 @@ import { vocabulary } from "../plugins/data/vocabulary.ts"
 import { pretrained } from "../plugins/pretrain/pretrained.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { dropoutRates, learningRates, runSeeds } from "./shared/parameters.ts"
-import { study, watchedOf } from "./shared/study.ts"
+import { asItIs, perSeed, study, watchedOf } from "./shared/study.ts"
 
 export default pipeline({
   name: "paper",
@@ -46,6 +46,8 @@ export default pipeline({
     dropout: dropoutRates.default(() => [0.05, 0.1, 0.3, 0.4, 0.5]),
     /** Peak learning rate of SimCSE. */
     simcseLr: "0 < number < 1 = 0.00001",
+    /** Seeds of SimCSE, each of which gives a model for every dropout rate. */
+    simcseSeeds: runSeeds.default(() => [42]),
     /** Peak learning rates of fine-tuning. */
     lr: learningRates.default(() => [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]),
     /** Seeds of fine-tuning, each of which gives a run for every model and learning rate. */
@@ -68,9 +70,11 @@ export default pipeline({
     const vanilla = pretrained({ source: p.model, size: p.size })
     const furtherTrained = p.dropout.map((dropout) => ({
       name: `SimCSE(${dropout})`,
-      checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, epochs: 1 }),
+      checkpoints: perSeed(p.simcseSeeds, (seed) =>
+        simcse({ seed, corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, epochs: 1 }),
+      ),
     }))
-    const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
+    const arms = [{ name: "vanilla", checkpoints: asItIs(vanilla) }, ...furtherTrained]
     const names = arms.map(({ name }) => name)
     const { report } = study({
       title: "Further training of BERT with a contrastive loss",

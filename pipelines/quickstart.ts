@@ -17,7 +17,7 @@ import { toyVocabulary } from "../plugins/data/toy-vocabulary.ts"
 import { mlm } from "../plugins/pretrain/mlm.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { dropoutRates, learningRates, runSeeds } from "./shared/parameters.ts"
-import { study } from "./shared/study.ts"
+import { asItIs, perSeed, study } from "./shared/study.ts"
 
 export default pipeline({
   name: "quickstart",
@@ -46,6 +46,8 @@ export default pipeline({
     train: "16 <= number.integer <= 10000000 = 4980",
     /** How many entailment pairs to measure accuracy on. */
     dev: "2 <= number.integer <= 10000000 = 554",
+    /** Seeds of SimCSE, each of which gives a model for every dropout rate. */
+    simcseSeeds: runSeeds.default(() => [42]),
     /** Peak learning rates of fine-tuning. */
     lr: learningRates.default(() => [3e-5, 3e-4, 1e-3]),
     /** Seeds of fine-tuning, each of which gives a run for every model and learning rate. */
@@ -72,17 +74,20 @@ export default pipeline({
     })
     const furtherTrained = p.dropout.map((dropout) => ({
       name: `SimCSE(${dropout})`,
-      checkpoint: simcse({
-        corpus: toyCorpus({ sentences: p.sentences, vocabulary }),
-        dev: toySimilarity({ vocabulary }),
-        checkpoint: vanilla,
-        dropout,
-        lr: p.simcseLr,
-        steps: p.simcseSteps,
-        evalEvery: 50,
-      }),
+      checkpoints: perSeed(p.simcseSeeds, (seed) =>
+        simcse({
+          seed,
+          corpus: toyCorpus({ sentences: p.sentences, vocabulary }),
+          dev: toySimilarity({ vocabulary }),
+          checkpoint: vanilla,
+          dropout,
+          lr: p.simcseLr,
+          steps: p.simcseSteps,
+          evalEvery: 50,
+        }),
+      ),
     }))
-    const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
+    const arms = [{ name: "vanilla", checkpoints: asItIs(vanilla) }, ...furtherTrained]
     const { report } = study({
       title: "SimCSE after masked-language modelling: a toy language",
       provenance: {
@@ -93,7 +98,7 @@ export default pipeline({
       arms,
       lr: p.lr,
       seeds: p.seeds,
-      epochs: p.epochs,
+      fineTuning: { epochs: p.epochs },
       samples: p.samples,
       watched: { arms: arms.slice(0, 2).map(({ name }) => name), lr: p.lr, seeds: p.seeds.slice(0, 1) },
     })

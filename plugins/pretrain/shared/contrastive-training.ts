@@ -1,6 +1,6 @@
 /** Further training of an encoder on two views of each sentence, from a loss: everything else is the same for all. */
 import { join } from "node:path"
-import * as tf from "@tensorflow/tfjs-core"
+import type * as tf from "@tensorflow/tfjs-core"
 import type { type } from "arktype"
 import { Effect } from "effect"
 import { UnitFailure } from "../../../core/api/failure.ts"
@@ -13,9 +13,8 @@ import { decode } from "../../../core/io/decode.ts"
 import { writeFolder } from "../../../core/io/files.ts"
 import { link, linkFolder, transferExisting } from "../../../core/io/link.ts"
 import { shuffledBatches } from "../../../core/tensor/epochs.ts"
-import type { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
-import { normal, type Stream, stream } from "../../../core/tensor/stream.ts"
+import { stream } from "../../../core/tensor/stream.ts"
 import { train } from "../../../core/tensor/training.ts"
 import { type Limits, limitsOfCheckpoint, sequenceProblems } from "../../model/compatibility.ts"
 import { EncoderConfig } from "../../model/config.ts"
@@ -31,6 +30,7 @@ import { sentenceEmbeddings, twoViews } from "./contrastive/views.ts"
 import { trainingCost } from "./cost.ts"
 import { givenOnce, stepsOf } from "./duration.ts"
 import { saveExport, writeRecord } from "./export.ts"
+import { drawInto, type OwnShapes, ownName } from "./own-parameters.ts"
 import { batchProblems, refuse } from "./requirements.ts"
 
 /** Two views of each of the N sentences of an update, which differ by dropout. H hidden width. */
@@ -55,11 +55,8 @@ interface Definition<O extends OptionsType> extends Omit<Identity, "version"> {
   readonly options: O
   /** The loss of an update, differentiable by the views. Runs in a tidy. */
   readonly loss: (views: Views, options: O["infer"]) => tf.Scalar
-  /**
-   * The shapes of the loss's own parameters by name, such as those of a projector: matrices, drawn from N(0, 1 / I)
-   * for I columns, and vectors, which start at 0. They are trained with the encoder, and left behind at the end.
-   */
-  readonly parameters?: (hidden: number, options: O["infer"]) => Readonly<Record<string, readonly number[]>>
+  /** The shapes of the loss's own parameters, such as those of a projector. */
+  readonly parameters?: (hidden: number, options: O["infer"]) => OwnShapes
 }
 
 const takes = { corpus: Corpus, checkpoint: Checkpoint, dev: optional(Similarity) }
@@ -214,25 +211,6 @@ export const contrastiveTraining = <O extends OptionsType>({
   })
   const contrast = { loss, ...(shapesOf === undefined ? {} : { parameters: shapesOf }) }
   return Object.assign(made, { contrast })
-}
-
-/** The name of a parameter of the loss's own among the model's. */
-const ownName = (name: string): string => `loss.${name}`
-
-/** Adds a loss's own parameters to those of the model. Each draws from its own site of the stream. */
-const drawInto = (
-  parameters: Parameters,
-  shapes: Readonly<Record<string, readonly number[]>>,
-  stream: Stream,
-) => {
-  for (const [site, [name, shape]] of Object.entries(shapes).entries()) {
-    const size = tf.util.sizeFromShape([...shape])
-    const values =
-      shape.length > 1
-        ? normal({ stream, site, iteration: 0 }, size, Math.sqrt(shape[0]! / size))
-        : new Float32Array(size)
-    parameters.set(ownName(name), tf.tensor(values, [...shape]))
-  }
 }
 
 /** Why a similarity dev set does not fit the model, or cannot rank models. */
