@@ -60,7 +60,7 @@ export const lineChart = plugin({
         ...missingSentences(chosen.missing),
       ],
       sections: [{ title: `${options.y} against ${options.x}`, parts: [{ figure, svg }] }],
-      provenance: { backend, software: `kasosei ${version}` },
+      facts: { backend, software: `kasosei ${version}` },
       files: [...files.keys()].sort(),
     })
     return files.set("index.html", page)
