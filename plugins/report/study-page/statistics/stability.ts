@@ -1,10 +1,11 @@
 import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
+import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
+import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
 import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
 import { metricOf } from "../metric.ts"
 import { armsOf, checkpointsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
-import { bcaInterval } from "./bootstrap.ts"
 import { inOrder } from "./cells.ts"
 
 /** Runs of one arm at one peak learning rate, and their stability. Values of the metric are in hundredths. */
