@@ -1,4 +1,8 @@
 import { isNoBetter, type Score } from "../../../core/artifacts/metrics.ts"
+import type { ClaimsFound } from "../shared/claims/report.ts"
+import type { Setting } from "../shared/settings.ts"
+import type { Paper } from "./paper.ts"
+import type { TrainingRecord } from "./training.ts"
 
 /**
  * The report's input: plain data of a study, complete or not. While a study is running, arms, learning rates, seeds
@@ -62,14 +66,20 @@ export interface TrajectoryRecord extends RunKey {
 
 export interface Study {
   readonly title: string
-  /** where the numbers come from, by name: backend, model, versions, command */
-  readonly provenance: Readonly<Record<string, string>>
+  /** where the numbers come from, by name: model, data */
+  readonly facts: Readonly<Record<string, string>>
+  /** every setting, beside the paper's */
+  readonly settings: readonly Setting[]
+  readonly paper: Paper
   readonly runs: readonly RunRecord[]
   /** effective ranks before fine-tuning */
   readonly before: readonly RankRecord[]
   /** effective ranks during fine-tuning */
   readonly during: readonly StepRankRecord[]
   readonly trajectory: readonly TrajectoryRecord[]
+  /** how the checkpoints of further-trained arms were made */
+  readonly training: readonly TrainingRecord[]
+  readonly claims: ClaimsFound
   /** The arms in the order in which they are shown and coloured; the first is the baseline of the others. */
   readonly arms: readonly string[]
 }

@@ -1,4 +1,9 @@
-import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
+import {
+  type CrossedDifference,
+  crossedDifference,
+  crossedInterval,
+} from "../../shared/statistics/crossed.ts"
+import { COVERAGE, type Interval, tooLittle } from "../../shared/statistics/interval.ts"
 import { mean } from "../../shared/statistics/moments.ts"
 import { byCheckpoint, checkpointsOf } from "../study.ts"
 
@@ -9,10 +14,10 @@ export interface Cell {
   readonly value: number
 }
 
-/** Over all cells, each counting once. */
+/** A mean over seeds and checkpoints, both of which are random, with its 95 % interval. */
 export interface CellMean {
   readonly checkpoints: number
-  /** different seeds of fine-tuning */
+  /** Those with a value of every checkpoint; others are left out. */
   readonly seeds: number
   readonly mean: number | null
   readonly interval: Interval
@@ -23,26 +28,61 @@ export const inOrder = <T extends { readonly checkpoint: number | null; readonly
   cells: readonly T[],
 ): readonly T[] => cells.toSorted((a, b) => byCheckpoint(a.checkpoint, b.checkpoint) || a.seed - b.seed)
 
-export const cellMean = (cells: readonly Cell[]): CellMean => {
-  const values = inOrder(cells).map(({ value }) => value)
+/** [seeds][checkpoints], ascending, of the seeds that every checkpoint has. */
+export const tableOf = (cells: readonly Cell[]) => {
+  const checkpoints = checkpointsOf(cells)
+  const complete = [...Map.groupBy(inOrder(cells), ({ seed }) => seed)]
+    .filter(([, ofSeed]) => ofSeed.length === checkpoints.length)
+    .sort(([a], [b]) => a - b)
   return {
-    checkpoints: checkpointsOf(cells).length,
-    seeds: new Set(cells.map(({ seed }) => seed)).size,
-    mean: values.length === 0 ? null : mean(values),
-    interval: meanInterval(values),
+    checkpoints: checkpoints.length,
+    seeds: complete.map(([seed]) => seed),
+    values: complete.map(([, ofSeed]) => ofSeed.map(({ value }) => value)),
   }
 }
 
-/**
- * Cell by cell, the difference from the baseline's value with the same seed, or its mean over the baseline's
- * checkpoints. Cells of seeds that the baseline does not have are left out.
- */
-export const differencesFrom = (baseline: readonly Cell[], cells: readonly Cell[]): readonly Cell[] => {
-  const bySeed = Map.groupBy(baseline, ({ seed }) => seed)
-  return cells.flatMap((cell) => {
-    const others = bySeed.get(cell.seed)
-    return others === undefined
-      ? []
-      : [{ ...cell, value: cell.value - mean(inOrder(others).map(({ value }) => value)) }]
-  })
+export const cellMean = (cells: readonly Cell[]): CellMean => {
+  const { checkpoints, seeds, values } = tableOf(cells)
+  return { checkpoints, ...meanOf(values, values.map(() => [0])), seeds: seeds.length }
+}
+
+/** Of the differences from a baseline, paired by seed: what the seeds of both have in common cancels. */
+export const cellDifference = (cells: readonly Cell[], baseline: readonly Cell[]): PairedMean => {
+  const [ours, theirs] = [tableOf(cells), tableOf(baseline)]
+  const seeds = ours.seeds.filter((seed) => theirs.seeds.includes(seed))
+  const [first, second] = [ours, theirs].map(({ seeds: all, values }) =>
+    seeds.map((seed) => values[all.indexOf(seed)]!),
+  ) as [readonly (readonly number[])[], readonly (readonly number[])[]]
+  return {
+    checkpoints: ours.checkpoints,
+    seeds: seeds.length,
+    differences: first.map((values, i) => mean(values) - mean(second[i]!)),
+    ...meanOf(first, second),
+  }
+}
+
+export interface PairedMean extends CellMean {
+  /** Of each seed the difference of the means over checkpoints, ascending by seed. */
+  readonly differences: readonly number[]
+  /** Null below two seeds. */
+  readonly crossed: CrossedDifference | null
+}
+
+const meanOf = (first: readonly (readonly number[])[], second: readonly (readonly number[])[]) => {
+  const differences = first.map((values, i) => mean(values) - mean(second[i]!))
+  const crossed = crossedDifference(first, second)
+  return {
+    mean: differences.length === 0 ? null : mean(differences),
+    interval: intervalOf(crossed, differences),
+    crossed,
+  }
+}
+
+const intervalOf = (crossed: CrossedDifference | null, differences: readonly number[]): Interval => {
+  const none = tooLittle(differences)
+  if (none !== null && none.why !== "equal") return none
+  if (crossed === null || crossed.parts.every(({ variance }) => variance === 0)) {
+    return { kind: "none", why: "equal" }
+  }
+  return { kind: "interval", ...crossedInterval(crossed, COVERAGE) }
 }

@@ -1,6 +1,6 @@
 import { effectiveRank } from "../../../probe/fisher.ts"
 import { armsOf, distinct, type RankRecord, type Study } from "../study.ts"
-import { type Cell, type CellMean, cellMean, differencesFrom } from "./cells.ts"
+import { type Cell, type CellMean, cellDifference, cellMean, type PairedMean } from "./cells.ts"
 
 /** The effective rank of a record; by default as the probe gave it. */
 type RankOf = (record: RankRecord) => number
@@ -19,7 +19,7 @@ export interface ArmRank {
   readonly cells: readonly Cell[]
   readonly rank: CellMean
   /** null for the baseline itself, and where the baseline was not probed */
-  readonly difference: CellMean | null
+  readonly difference: PairedMean | null
 }
 
 /** Of one layer. */
@@ -44,7 +44,7 @@ const compared = (arm: string, baseline: string | undefined, cells: readonly Cel
   arm,
   cells,
   rank: cellMean(cells),
-  difference: arm === baseline || of.length === 0 ? null : cellMean(differencesFrom(of, cells)),
+  difference: arm === baseline || of.length === 0 ? null : cellDifference(cells, of),
 })
 
 /** In the order of arms shown, then by layer; arms that were not probed are left out. */

@@ -1,12 +1,10 @@
 import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
-import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
-import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
-import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
+import type { Interval } from "../../shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
 import { metricOf } from "../metric.ts"
 import { armsOf, checkpointsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
-import { inOrder } from "./cells.ts"
+import { type Cell, cellMean, inOrder } from "./cells.ts"
 
 /** Runs of one arm at one peak learning rate, and their stability. Values of the metric are in hundredths. */
 export interface Stability {
@@ -76,7 +74,7 @@ const cohort = (records: readonly RunRecord[]) => {
     ...all,
     checkpoints,
     withinDeviation: withinDeviation(checkpoints),
-    meanStudent: meanInterval(all.values),
+    meanStudent: cellMean(cellsOf(all)).interval,
     meanBootstrap: bcaInterval(all.values, mean),
     deviationBootstrap: bcaInterval(all.values, deviation),
   }
@@ -98,6 +96,14 @@ const stability = (records: readonly RunRecord[]): Stability => {
     sampleDeviation: spread ? standardDeviation(values, 1) : null,
   }
 }
+
+/** The values of the runs that have one, in hundredths. */
+export const cellsOf = ({ runs }: Stability): readonly Cell[] =>
+  runs.flatMap((run) =>
+    run.status === "done"
+      ? [{ checkpoint: run.checkpoint, seed: run.seed, value: hundredths(run.value) }]
+      : [],
+  )
 
 /** √(Σ_c Σ_r (f_cr − mean_c)² / runs) over the checkpoints c that have a spread. */
 const withinDeviation = (checkpoints: readonly Stability[]): number | null => {

@@ -1,3 +1,4 @@
+import { decimal, interval } from "../format.ts"
 import { armsOf, type Study } from "../study.ts"
 import type { CellMean } from "./cells.ts"
 import { atThreshold, modelRanksOf } from "./rank.ts"
@@ -28,11 +29,60 @@ export const thresholdRanksOf = (study: Study): readonly ThresholdRank[] => {
   return armsOf(study).flatMap((arm) => all.filter((each) => each.arm === arm))
 }
 
-/** What an interval says of a difference. */
-export type Direction = "higher" | "lower" | "neither"
+/**
+ * A sentence for each arm of which it depends on the threshold whether its ranks are higher or lower than the
+ * baseline's, or whether they differ beyond chance.
+ */
+export const thresholdSentences = (ranks: readonly ThresholdRank[], baseline: string): readonly string[] =>
+  [...Map.groupBy(ranks, ({ arm }) => arm)].flatMap(([arm, all]) => {
+    const compared = all.flatMap(({ threshold, difference }) =>
+      difference === null || difference.mean === null
+        ? []
+        : [{ threshold, mean: difference.mean, of: difference.interval }],
+    )
+    const [first, last] = [compared[0], compared.at(-1)]
+    if (first === undefined || last === undefined) return []
+    const changes = changesOf(compared, ({ mean }) => Math.sign(mean))
+    const told = compared.filter(({ of }) => of.kind === "interval" && (of.low > 0 || of.high < 0))
+    const flips = new Set(compared.map(({ mean }) => Math.sign(mean))).size > 1
+    const partly = told.length > 0 && told.length < compared.length
+    if (!flips && !partly) return []
+    const at = ({ threshold, mean, of }: (typeof compared)[number]) =>
+      `${signed(mean)} (${interval(of, 3, "seed")}) at ${threshold}`
+    return [
+      [
+        `The difference of ${arm} from ${baseline} in the sum of ranks depends on the threshold: ${at(first)}, ${at(last)}`,
+        ...(flips ? [`its sign changes between ${changes.join(", and between ")}`] : []),
+        told.length === 0
+          ? "it is within chance at every threshold"
+          : told.length === compared.length
+            ? "it is beyond chance at every threshold"
+            : `it is beyond chance at ${listed(told.map(({ threshold }) => threshold))} only`,
+      ].join("; "),
+    ].map((sentence) => `${sentence}.`)
+  })
 
-export const directionOf = ({ difference }: ThresholdRank): Direction => {
-  if (difference?.interval.kind !== "interval") return "neither"
-  const { low, high } = difference.interval
-  return low > 0 ? "higher" : high < 0 ? "lower" : "neither"
+/** The pairs of adjacent thresholds between which a property changes: `0.98 and 0.985`. */
+const changesOf = <T extends { readonly threshold: number }>(
+  records: readonly T[],
+  of: (record: T) => unknown,
+): readonly string[] =>
+  records
+    .slice(1)
+    .flatMap((record, i) =>
+      of(record) === of(records[i]!) ? [] : [`${records[i]!.threshold} and ${record.threshold}`],
+    )
+
+/** Adjacent thresholds as a range: `0.9 to 0.95, 0.999`. */
+const listed = (thresholds: readonly number[]): string => {
+  const ranges: { readonly from: number; to: number }[] = []
+  for (const threshold of thresholds) {
+    const last = ranges.at(-1)
+    if (last !== undefined && THRESHOLDS.indexOf(threshold) === THRESHOLDS.indexOf(last.to) + 1) {
+      last.to = threshold
+    } else ranges.push({ from: threshold, to: threshold })
+  }
+  return ranges.map(({ from, to }) => (from === to ? String(from) : `${from} to ${to}`)).join(", ")
 }
+
+const signed = (value: number): string => `${value > 0 ? "+" : ""}${decimal(value, 3)}`
