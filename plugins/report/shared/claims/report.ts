@@ -24,7 +24,7 @@ export const claimsFound = (
   const judged = judgeAll(claims, evidenceOf(runs, observations))
   const design = designTaken(runs, observations)
   const limits = claims.flatMap((claim, i) =>
-    claim.plan(design, judged[i]!.level).limits.map((limit) => `${claim.statement}: ${limit}`),
+    claim.plan(design, judged[i]!.level).limits.map((limit) => `${claim.statement} ${limit}`),
   )
   return { judged, limits: [...new Set(limits)] }
 }
@@ -75,7 +75,7 @@ const differencesSentence = (judged: readonly Judged[]): string => {
   const pairs = judged.flatMap(({ verdict, checkpoints: [arm, than, ...others], statement }) =>
     verdict === "cannot be told" || arm === undefined || than === undefined || others.length > 0
       ? []
-      : [{ arms: `${arm.arm} and ${than.arm}`, finding: `"${statement}" ${verdict}` }],
+      : [{ arms: `${arm.arm} and ${than.arm}`, finding: `${bare(statement)}: ${verdict}` }],
   )
   return pairs.length === 0
     ? "No two arms differ beyond chance in any claim."
@@ -83,6 +83,9 @@ const differencesSentence = (judged: readonly Judged[]): string => {
         .map(([arms, found]) => `${arms} (${found.map(({ finding }) => finding).join("; ")})`)
         .join(", ")}.`
 }
+
+/** A statement without its full stop, to go on after it. */
+const bare = (statement: string): string => statement.replace(/\.$/, "")
 
 const claimsTable = (judged: readonly Judged[]): Table => {
   const papers = judged.some(({ paper }) => paper !== null)
@@ -133,7 +136,7 @@ const limitsTable = (limits: readonly string[]): Table => ({
 /** What a verdict rests on: each side by itself, the reason, and what the finding speaks of. */
 const whyOf = ({ statement, verdict, reason, groups, also, notes }: Judged): string =>
   [
-    `"${statement}": ${verdict}.`,
+    `${bare(statement)}: ${verdict}.`,
     ...(groups.length === 0 ? [] : [`${groups.map(({ name, text }) => `${name}: ${text}`).join("; ")}.`]),
     reason,
     ...(also.length === 0 ? [] : [`Also: ${also.map(({ name, p }) => `${name}, p ${pText(p)}`).join("; ")}.`]),

@@ -97,6 +97,25 @@ const stability = (records: readonly RunRecord[]): Stability => {
   }
 }
 
+/** The least value of a metric, in hundredths. */
+const worst: Readonly<Record<MetricName, number>> = {
+  accuracy: 0,
+  f1: 0,
+  matthews: -100,
+  pearson: -100,
+  spearman: -100,
+}
+
+/** The mean if every run that diverged had the least value of the metric; null without runs. */
+export const worstCaseMean = ({
+  values,
+  diverged,
+  metric,
+}: Stability & { readonly metric: MetricName }): number | null =>
+  values.length + diverged === 0
+    ? null
+    : mean([...values, ...new Array<number>(diverged).fill(worst[metric])])
+
 /** The values of the runs that have one, in hundredths. */
 export const cellsOf = ({ runs }: Stability): readonly Cell[] =>
   runs.flatMap((run) =>
