@@ -1,5 +1,5 @@
+import type { Report } from "./contents.ts"
 import type { Figure } from "./figure.ts"
-import type { Report } from "./report.ts"
 import type { Table } from "./table.ts"
 
 /** The report as Markdown (with GitHub's tables): headline, tables, figure captions, provenance. */

@@ -52,9 +52,7 @@ ${body}
 `
 
 const list = (lines: readonly string[]): string =>
-  lines.length === 0
-    ? ""
-    : `<ul>\n${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join("\n")}\n</ul>`
+  lines.length === 0 ? "" : `<ul>\n${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join("\n")}\n</ul>`
 
 export const section = ({ title, sentences = [], parts }: Section): string => `<section>
 <h2>${escapeHtml(title)}</h2>

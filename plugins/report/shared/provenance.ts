@@ -1,5 +1,5 @@
 import type { MadeBy, Provenance, UnitProvenance } from "../../../core/api/provenance.ts"
-import { formatBytes, formatSeconds } from "../../../core/io/format.ts"
+import { formatBytes, formatSeconds, shortNumber } from "../../../core/io/format.ts"
 import { facts, htmlPage, section } from "./page.ts"
 import { left, right, type Table, text } from "./table.ts"
 
@@ -55,7 +55,9 @@ export const materialsTable = ({ units }: Provenance): Table => {
 
 const parametersText = (parameters: Readonly<Record<string, unknown>>): string =>
   Object.entries(parameters)
-    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(",") : plain(value)}`)
+    // In one order, whatever that of the command line.
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.map(plain).join(",") : plain(value)}`)
     .join(" ") || "none"
 
 const optionsText = (options: Readonly<Record<string, unknown>>): string =>
@@ -63,8 +65,10 @@ const optionsText = (options: Readonly<Record<string, unknown>>): string =>
     .map(([name, value]) => `${name} ${plain(value)}`)
     .join(", ")
 
-const plain = (value: unknown): string =>
-  typeof value === "string" ? value : (JSON.stringify(value) ?? "none")
+const plain = (value: unknown): string => {
+  if (typeof value === "number") return shortNumber(value)
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "none")
+}
 
 // --- what may differ ---------------------------------------------------------------------------------------
 

@@ -61,7 +61,18 @@ const runRecords = (runs: readonly RunRecord[]): Records => {
   const counted = metric === "accuracy"
   const scores = counted ? ["correct", "total", "majority_correct"] : [metric, `baseline_${metric}`]
   return {
-    columns: ["arm", "checkpoint", "lr", "seed", "status", ...scores, "final_loss", "failed", "step", "reason"],
+    columns: [
+      "arm",
+      "checkpoint",
+      "lr",
+      "seed",
+      "status",
+      ...scores,
+      "final_loss",
+      "failed",
+      "step",
+      "reason",
+    ],
     rows: runs.map((run) => {
       const key = [run.arm, run.checkpoint, run.lr, run.seed, run.status]
       if (run.status !== "done")

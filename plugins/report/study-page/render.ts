@@ -1,10 +1,11 @@
 import { Effect } from "effect"
 import type { Provenance } from "../../../core/api/provenance.ts"
 import { claimsHeadline, claimsJson, claimsSection } from "../shared/claims/report.ts"
+import type { ReportSection } from "../shared/contents.ts"
 import type { Figure } from "../shared/figure.ts"
 import { materialsTable, precisionsOf, settledFacts } from "../shared/provenance.ts"
 import { toCsv } from "../shared/records.ts"
-import { type ReportSection, reportFiles } from "../shared/report.ts"
+import { reportFiles } from "../shared/report.ts"
 import { settingsTable } from "../shared/settings.ts"
 import type { Table } from "../shared/table.ts"
 import { metricFigure } from "./figures/metric.ts"
@@ -76,9 +77,8 @@ export const renderStudy = Effect.fn("renderStudy")(function* (
     },
     { title: "Settings and data", parts: there(settingsTable(settings), materialsTable(provenance)) },
   ]
-  const records = new Map(
-    [...observationRecords(study)].map(([name, each]) => [`${name}.csv`, toCsv(each)] as const),
-  )
+  const files = new Map([["claims.json", claimsJson(claims)]])
+  for (const [name, records] of observationRecords(study)) files.set(`${name}.csv`, toCsv(records))
   const report = {
     title,
     headline: [
@@ -90,7 +90,7 @@ export const renderStudy = Effect.fn("renderStudy")(function* (
     sections: sections.filter(({ parts, sentences = [] }) => parts.length + sentences.length > 0),
     facts: { ...study.facts, ...settledFacts(provenance, backend) },
   }
-  return yield* reportFiles(report, provenance, records.set("claims.json", claimsJson(claims)))
+  return yield* reportFiles(report, provenance, files)
 })
 
 /** The parts that have something to show. */

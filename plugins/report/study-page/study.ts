@@ -2,7 +2,6 @@ import { isNoBetter, type Score } from "../../../core/artifacts/metrics.ts"
 import type { ClaimsFound } from "../shared/claims/report.ts"
 import type { Setting } from "../shared/settings.ts"
 import type { Paper } from "./paper.ts"
-import type { TrainingRecord } from "./training.ts"
 
 /**
  * The report's input: plain data of a study, complete or not. While a study is running, arms, learning rates, seeds
@@ -64,6 +63,17 @@ export interface TrajectoryRecord extends RunKey {
   readonly loss: number | null
 }
 
+/** How a checkpoint was made: what its `training.json` says. */
+export interface TrainingRecord extends ModelKey {
+  readonly method: string
+  /** updates done */
+  readonly steps: number
+  /** the checkpoint is the model after this many updates */
+  readonly exportedStep: number
+  /** scores on a dev set, ascending by step; none if there was no dev set. null where it is undefined */
+  readonly evaluations: readonly { readonly step: number; readonly score: number | null }[]
+}
+
 export interface Study {
   readonly title: string
   /** where the numbers come from, by name: model, data */
@@ -89,7 +99,7 @@ export const distinct = <T>(records: readonly T[], of: (record: T) => number): r
   [...new Set(records.map(of))].sort((a, b) => a - b)
 
 /** The checkpoints of the given records: null first, then by seed. */
-export const checkpointsOf = (records: readonly ModelKey[]): readonly (number | null)[] =>
+export const checkpointsOf = (records: readonly Pick<ModelKey, "checkpoint">[]): readonly (number | null)[] =>
   [...new Set(records.map(({ checkpoint }) => checkpoint))].sort(byCheckpoint)
 
 /** The order of checkpoints wherever they are listed. */

@@ -5,18 +5,7 @@ import type { CohortTaken } from "../../../core/api/plugin.ts"
 import type { CheckpointTaken } from "../../../core/artifacts/checkpoint.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { readJson } from "../../../core/io/files.ts"
-import type { ModelKey } from "./study.ts"
-
-/** How a checkpoint was made: what its `training.json` says. */
-export interface TrainingRecord extends ModelKey {
-  readonly method: string
-  /** updates done */
-  readonly steps: number
-  /** the checkpoint is the model after this many updates */
-  readonly exportedStep: number
-  /** scores on a dev set, ascending by step; none if there was no dev set. null where it is undefined */
-  readonly evaluations: readonly { readonly step: number; readonly score: number | null }[]
-}
+import type { TrainingRecord } from "./study.ts"
 
 const TrainingFile = type({
   method: "string",
@@ -35,9 +24,7 @@ const Labels = type({ "+": "reject", arm: "string" })
  *
  * @throws InvalidInput for other labels, FileError if a checkpoint has no record of a training
  */
-export const trainingRecords = Effect.fnUntraced(function* (
-  given: readonly CohortTaken<CheckpointTaken>[],
-) {
+export const trainingRecords = Effect.fnUntraced(function* (given: readonly CohortTaken<CheckpointTaken>[]) {
   const records: TrainingRecord[] = []
   for (const { labels, members } of given) {
     const cohort = Labels(labels)
@@ -49,7 +36,14 @@ export const trainingRecords = Effect.fnUntraced(function* (
       if (outcome.status !== "done") continue
       const file = yield* readJson(join(outcome.value.folder, "training.json"), TrainingFile)
       const { method, loss, exportedStep, evaluations } = file
-      records.push({ arm: cohort.arm, checkpoint: seed, method, steps: loss.length, exportedStep, evaluations })
+      records.push({
+        arm: cohort.arm,
+        checkpoint: seed,
+        method,
+        steps: loss.length,
+        exportedStep,
+        evaluations,
+      })
     }
   }
   return records

@@ -2,8 +2,8 @@ import type { CohortTaken } from "../../../../core/api/plugin.ts"
 import type { Row } from "../../../../core/artifacts/observations.ts"
 import type { Run } from "../../../../core/artifacts/run.ts"
 import { plural } from "../../../../core/io/format.ts"
+import type { ReportSection } from "../contents.ts"
 import { type Records, rounded } from "../records.ts"
-import type { ReportSection } from "../report.ts"
 import { right, type Table, text } from "../table.ts"
 import { type Claim, type Design, type Ends, type Judged, judgeAll, type Verdicted } from "./claim.ts"
 import { evidenceOf } from "./evidence.ts"
@@ -139,12 +139,16 @@ const whyOf = ({ statement, verdict, reason, groups, also, notes }: Judged): str
     `${bare(statement)}: ${verdict}.`,
     ...(groups.length === 0 ? [] : [`${groups.map(({ name, text }) => `${name}: ${text}`).join("; ")}.`]),
     reason,
-    ...(also.length === 0 ? [] : [`Also: ${also.map(({ name, p }) => `${name}, p ${pText(p)}`).join("; ")}.`]),
+    ...(also.length === 0
+      ? []
+      : [`Also: ${also.map(({ name, p }) => `${name}, p ${pText(p)}`).join("; ")}.`]),
     ...notes,
   ].join(" ")
 
 const effectText = ({ effect }: Verdicted): string =>
-  effect === null ? "none" : `${effect.name} ${number(effect.value)}${effect.unit === "" ? "" : ` ${effect.unit}`}`
+  effect === null
+    ? "none"
+    : `${effect.name} ${number(effect.value)}${effect.unit === "" ? "" : ` ${effect.unit}`}`
 
 const intervalText = (interval: Ends | null): string =>
   interval === null ? "none" : `${number(interval.low)} to ${number(interval.high)}`

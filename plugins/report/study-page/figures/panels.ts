@@ -43,7 +43,9 @@ export const panelsOf = (
 
 /** Whether a record belongs to the run that its panel shows. */
 export const shownBy = (panels: readonly Panel[]): ((record: RunKey) => boolean) => {
-  const shown = new Set(panels.flatMap(({ seed, ...run }) => (seed === null ? [] : [keyOfRun({ ...run, seed })])))
+  const shown = new Set(
+    panels.flatMap(({ seed, ...run }) => (seed === null ? [] : [keyOfRun({ ...run, seed })])),
+  )
   return (record) => shown.has(keyOfRun(record))
 }
 

@@ -1,10 +1,13 @@
 import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
 import { armScales, CONFIG } from "../../shared/style.ts"
-import type { TrainingRecord } from "../training.ts"
+import type { TrainingRecord } from "../study.ts"
 
 /** Dev scores during further training, a line for each checkpoint; null if none was evaluated. */
-export const trainingFigure = (arms: readonly string[], records: readonly TrainingRecord[]): Figure | null => {
+export const trainingFigure = (
+  arms: readonly string[],
+  records: readonly TrainingRecord[],
+): Figure | null => {
   const points = records.flatMap(({ arm, checkpoint, exportedStep, evaluations }) =>
     evaluations.flatMap(({ step, score }) =>
       score === null ? [] : [{ arm, checkpoint, step, score: 100 * score, exported: step === exportedStep }],

@@ -43,16 +43,22 @@ export const tableOf = (cells: readonly Cell[]) => {
 
 export const cellMean = (cells: readonly Cell[]): CellMean => {
   const { checkpoints, seeds, values } = tableOf(cells)
-  return { checkpoints, ...meanOf(values, values.map(() => [0])), seeds: seeds.length }
+  return {
+    checkpoints,
+    ...meanOf(
+      values,
+      values.map(() => [0]),
+    ),
+    seeds: seeds.length,
+  }
 }
 
 /** Of the differences from a baseline, paired by seed: what the seeds of both have in common cancels. */
 export const cellDifference = (cells: readonly Cell[], baseline: readonly Cell[]): PairedMean => {
   const [ours, theirs] = [tableOf(cells), tableOf(baseline)]
   const seeds = ours.seeds.filter((seed) => theirs.seeds.includes(seed))
-  const [first, second] = [ours, theirs].map(({ seeds: all, values }) =>
-    seeds.map((seed) => values[all.indexOf(seed)]!),
-  ) as [readonly (readonly number[])[], readonly (readonly number[])[]]
+  const rows = ({ seeds: all, values }: typeof ours) => seeds.map((seed) => values[all.indexOf(seed)]!)
+  const [first, second] = [rows(ours), rows(theirs)]
   return {
     checkpoints: ours.checkpoints,
     seeds: seeds.length,

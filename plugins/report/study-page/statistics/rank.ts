@@ -40,7 +40,12 @@ export interface ModelRank extends ArmRank {
 /** The arm that ranks are compared with: the first of the study's, if it was probed. */
 const baselineOf = (study: Study): string | undefined => armsOf(study)[0]
 
-const compared = (arm: string, baseline: string | undefined, cells: readonly Cell[], of: readonly Cell[]) => ({
+const compared = (
+  arm: string,
+  baseline: string | undefined,
+  cells: readonly Cell[],
+  of: readonly Cell[],
+) => ({
   arm,
   cells,
   rank: cellMean(cells),
@@ -66,7 +71,10 @@ export const layerRanksOf = (study: Study): readonly LayerRank[] => {
 export const modelRanksOf = (study: Study, rankOf: RankOf = asObserved): readonly ModelRank[] => {
   const layers = distinct(study.before, ({ layer }) => layer).length
   const sums = new Map(
-    [...Map.groupBy(study.before, ({ arm }) => arm)].map(([arm, records]) => [arm, sumsOf(records, layers, rankOf)]),
+    [...Map.groupBy(study.before, ({ arm }) => arm)].map(([arm, records]) => [
+      arm,
+      sumsOf(records, layers, rankOf),
+    ]),
   )
   const baseline = baselineOf(study)
   return armsOf(study).flatMap((arm) => {
@@ -79,7 +87,9 @@ export const modelRanksOf = (study: Study, rankOf: RankOf = asObserved): readonl
 }
 
 const sumsOf = (records: readonly RankRecord[], layers: number, rankOf: RankOf) => {
-  const models = [...Map.groupBy(records, ({ checkpoint, seed }) => JSON.stringify([checkpoint, seed])).values()]
+  const models = [
+    ...Map.groupBy(records, ({ checkpoint, seed }) => JSON.stringify([checkpoint, seed])).values(),
+  ]
   const complete = models.filter((model) => distinct(model, ({ layer }) => layer).length === layers)
   const cells = complete.map((model): Cell => {
     const { checkpoint, seed } = model[0]!

@@ -1,5 +1,6 @@
 import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
+import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
 import type { Interval } from "../../shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
 import { metricOf } from "../metric.ts"

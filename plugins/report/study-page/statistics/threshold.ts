@@ -4,7 +4,9 @@ import type { CellMean } from "./cells.ts"
 import { atThreshold, modelRanksOf } from "./rank.ts"
 
 /** Even on a logarithmic axis of what is left out of the sum of eigenvalues. */
-export const THRESHOLDS = [0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.992, 0.994, 0.995, 0.996, 0.997, 0.998, 0.999]
+export const THRESHOLDS = [
+  0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.992, 0.994, 0.995, 0.996, 0.997, 0.998, 0.999,
+]
 
 /** The sum of the normalised effective ranks of an arm before fine-tuning, at one threshold. */
 export interface ThresholdRank {
@@ -31,7 +33,7 @@ export const thresholdRanksOf = (study: Study): readonly ThresholdRank[] => {
 
 /**
  * A sentence for each arm of which it depends on the threshold whether its ranks are higher or lower than the
- * baseline's, or whether they differ beyond chance.
+ * baseline's, or whether an interval can tell. None if no interval can at any threshold.
  */
 export const thresholdSentences = (ranks: readonly ThresholdRank[], baseline: string): readonly string[] =>
   [...Map.groupBy(ranks, ({ arm }) => arm)].flatMap(([arm, all]) => {
@@ -46,18 +48,14 @@ export const thresholdSentences = (ranks: readonly ThresholdRank[], baseline: st
     const told = compared.filter(({ of }) => of.kind === "interval" && (of.low > 0 || of.high < 0))
     const flips = new Set(compared.map(({ mean }) => Math.sign(mean))).size > 1
     const partly = told.length > 0 && told.length < compared.length
-    if (!flips && !partly) return []
+    if (told.length === 0 || !(flips || partly)) return []
     const at = ({ threshold, mean, of }: (typeof compared)[number]) =>
       `${signed(mean)} (${interval(of, 3, "seed")}) at ${threshold}`
     return [
       [
         `The difference of ${arm} from ${baseline} in the sum of ranks depends on the threshold: ${at(first)}, ${at(last)}`,
         ...(flips ? [`its sign changes between ${changes.join(", and between ")}`] : []),
-        told.length === 0
-          ? "it is within chance at every threshold"
-          : told.length === compared.length
-            ? "it is beyond chance at every threshold"
-            : `it is beyond chance at ${listed(told.map(({ threshold }) => threshold))} only`,
+        `its 95 % interval excludes 0 at ${partly ? `${listed(told.map(({ threshold }) => threshold))} only` : "every threshold"}`,
       ].join("; "),
     ].map((sentence) => `${sentence}.`)
   })

@@ -89,7 +89,11 @@ const holmOf = (pValues: readonly (number | null)[]): readonly (number | null)[]
 
 const untested = ({ difference: { differences, seeds } }: Comparison): string => {
   if (seeds === 0) return "no common seed"
-  return differences.every((each) => each === 0) ? "no difference" : seeds === 1 ? "one common seed" : "all equal"
+  return differences.every((each) => each === 0)
+    ? "no difference"
+    : seeds === 1
+      ? "one common seed"
+      : "all equal"
 }
 
 const signed = (value: number): string => {

@@ -76,7 +76,9 @@ export const stabilityTable = (cohorts: readonly CohortStability[]): Table => {
           ...checkpoints.map((each) => [
             ...[arm, lr, each.checkpoint, each.ended],
             ...[each.deviation, null, null, null, each.sampleDeviation, each.mean].map(rounded),
-            ...[null, null, null, null, worstCaseMean({ ...each, metric: cohort.metric }), each.max].map(rounded),
+            ...[null, null, null, null, worstCaseMean({ ...each, metric: cohort.metric }), each.max].map(
+              rounded,
+            ),
             ...failureFields(each),
           ]),
         ]
@@ -173,12 +175,13 @@ const notes = (cohorts: readonly CohortStability[]): readonly string[] => {
   const { name, one, baseline } = wordsOf(metric)
   const found = baselines(cohorts)
   const several = cohorts.some(({ checkpoints }) => checkpoints.length > 0)
+  const diverged = cohorts.some((cohort) => cohort.diverged > 0)
   return [
     `S is the standard deviation of the ${name} over seeds: S(f) = √Var[${name}], with ddof 0.${several ? " Over all runs of an arm it contains what its checkpoints differ by; within checkpoints, it is the deviation from each checkpoint's own mean." : ""}`,
     metric === "accuracy"
       ? `A run fails if it classifies no more dev examples correctly than the majority baseline (${found}); counts are compared.`
       : `A run fails if its ${name} is no higher than that of the ${baseline} (${found}).`,
-    `A run that diverged (its loss, gradients or logits were not finite) counts as failed; it has no ${name} and is left out of S, mean and max. The worst-case mean takes it as the least ${name} there is.`,
+    `A run that diverged (its loss, gradients or logits were not finite) counts as failed; it has no ${name} and is left out of S, mean and max.${diverged ? ` The worst-case mean takes it as the least ${name} there is.` : ""}`,
     `95 % intervals: of S the BCa bootstrap with ${RESAMPLES} resamples from a fixed seed; of the mean ${several ? "over seeds and checkpoints, both random, from the seeds of which no run diverged" : "Student's t"}; of the share of failures Wilson's${several ? ", which takes all runs as independent" : ""}. A cell without an interval says why: too few runs with ${one}, all of them equal, or a one-sided bootstrap distribution.`,
   ]
 }

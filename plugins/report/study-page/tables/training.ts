@@ -1,7 +1,7 @@
 import { rounded } from "../../shared/records.ts"
 import { left, right, type Table } from "../../shared/table.ts"
 import { decimal } from "../format.ts"
-import type { TrainingRecord } from "../training.ts"
+import type { TrainingRecord } from "../study.ts"
 
 /** How each further-trained checkpoint was chosen; null if none was given. */
 export const trainingTable = (records: readonly TrainingRecord[]): Table | null =>
@@ -32,7 +32,15 @@ export const trainingTable = (records: readonly TrainingRecord[]): Table | null 
           "Dev score: Spearman's correlation of cosine similarities with the scores of the dev pairs, × 100. The checkpoint is the model after the update with the best one, the first of them in a tie; without dev pairs, the last model.",
         ],
         data: {
-          columns: ["arm", "checkpoint", "method", "updates", "exported_step", "exported_score", "last_score"],
+          columns: [
+            "arm",
+            "checkpoint",
+            "method",
+            "updates",
+            "exported_step",
+            "exported_score",
+            "last_score",
+          ],
           rows: records.map((record) => [
             ...[record.arm, record.checkpoint, record.method, record.steps, record.exportedStep],
             rounded(scoreAt(record, record.exportedStep) ?? null),

@@ -11,7 +11,14 @@ export const unfinishedTable = ({ runs }: Study): Table | null => {
     : {
         name: "unfinished",
         title: `Runs without ${wordsOf(metricOf(runs)).one}`,
-        columns: [left("arm"), right("checkpoint"), right("peak lr"), right("seed"), left("outcome"), left("reason")],
+        columns: [
+          left("arm"),
+          right("checkpoint"),
+          right("peak lr"),
+          right("seed"),
+          left("outcome"),
+          left("reason"),
+        ],
         rows: unfinished.map((run) => [
           run.arm,
           run.checkpoint === null ? "" : String(run.checkpoint),
