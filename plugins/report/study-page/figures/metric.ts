@@ -122,7 +122,13 @@ export const metricFigure = (arms: readonly string[], cohorts: readonly CohortSt
               {
                 name: "checkpoints",
                 data: { values: checkpoints },
-                mark: { type: "tick" as const, thickness: 1.5, size: 14, opacity: 1 },
+                mark: {
+                  type: "tick" as const,
+                  orient: "horizontal" as const,
+                  thickness: 1.5,
+                  size: 14,
+                  opacity: 1,
+                },
                 encoding: { x, y: y("mean"), color: colour },
               },
             ]),
