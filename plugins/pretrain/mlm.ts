@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import { optional, plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint, type CheckpointEstimate, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
 import { Corpus } from "../../core/artifacts/corpus.ts"
-import { longest, type Sequences, selectSequences } from "../../core/artifacts/sequences.ts"
+import { type Sequences, selectSequences } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode } from "../../core/io/decode.ts"
 import { writeFolder } from "../../core/io/files.ts"
@@ -31,7 +31,7 @@ import { type OutputHead, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
 import { writeTokenizer } from "../model/vocabulary.ts"
-import { halver, moreTokens } from "./mlm/halves.ts"
+import { halver, longestPair, moreTokens } from "./mlm/halves.ts"
 import { maskedLoss, nextSentenceShapes, pairLoss } from "./mlm/masked-loss.ts"
 import { chosenFraction, maskable, masker } from "./mlm/masking.ts"
 import { trainingCost } from "./shared/cost.ts"
@@ -62,8 +62,9 @@ const Options = type({
   /** The dropout rate of hidden states and of attention probabilities. */
   dropout: "0 <= number < 1 = 0.1",
   /**
-   * Whether to learn next-sentence prediction too, which trains the pooler and both token types. Since a corpus has
-   * single sentences, each is split in its middle, and half of them get another sentence's second half.
+   * Whether to learn next-sentence prediction too, which trains the pooler and both token types. Each sentence of the
+   * corpus is split in its middle, and half of them get another sentence's second half; where the corpus has pairs of
+   * sentences, the two take the place of the halves.
    */
   nextSentence: "boolean = false",
   /** Drives the order of the sentences, their masks and halves, dropout, and new weights. */
@@ -91,7 +92,7 @@ const halvesProblems = (
   sequences: Sequences,
   { positions, tokenTypes }: EncoderConfig,
 ): readonly string[] => {
-  const length = longest(sequences) + moreTokens
+  const length = longestPair(sequences)
   return [
     ...(tokenTypes > 1 ? [] : ["nextSentence needs a model with two token types; this one has one"]),
     ...(length <= positions

@@ -1,6 +1,7 @@
 /**
  * Next-sentence prediction (Devlin et al. 2019, section 3.1) on a corpus of single sentences: a sentence is split in
- * its middle, and the model tells whether the second half is its own or another sentence's.
+ * its middle, and the model tells whether the second half is its own or another sentence's. Pairs of sentences are
+ * split between the two.
  */
 import { countOf, packSequences, type Sequences } from "../../../core/artifacts/sequences.ts"
 import type { SpecialTokens } from "../../../core/artifacts/vocabulary.ts"
@@ -13,8 +14,29 @@ export interface Halves {
   readonly labels: Int32Array
 }
 
-/** Halves of different sentences, and the separator between them, need one token more than the longer sentence. */
+/** Halves of a sentence have one token more than the sentence: the separator between them. */
 export const moreTokens = 1
+
+/** The words of a sequence's two halves. */
+const halvesOf = ({ ids, tokenTypeIds, offsets }: Sequences, n: number) => {
+  const [start, end] = [offsets[n]! + 1, offsets[n + 1]! - 1]
+  const second = tokenTypeIds.subarray(start, end).indexOf(1)
+  if (second > 0)
+    return { first: ids.subarray(start, start + second - 1), second: ids.subarray(start + second, end) }
+  const middle = start + ((end - start) >> 1)
+  return { first: ids.subarray(start, middle), second: ids.subarray(middle, end) }
+}
+
+/** How many tokens a pair of halves may have. */
+export const longestPair = (sequences: Sequences): number => {
+  let [first, second] = [0, 0]
+  for (let n = 0; n < countOf(sequences); n++) {
+    const halves = halvesOf(sequences, n)
+    first = Math.max(first, halves.first.length)
+    second = Math.max(second, halves.second.length)
+  }
+  return first + second + 3
+}
 
 /**
  * Makes batches of halves. Half of the sentences, in expectation, keep their second half; the others get that of
@@ -22,18 +44,14 @@ export const moreTokens = 1
  *
  * The draws depend on the seed, the epoch and the index of the sentence in its corpus.
  *
- * @param sequences of a batch, each `[CLS] … [SEP]`
+ * @param sequences of a batch, each `[CLS] … [SEP]` or `[CLS] … [SEP] … [SEP]`
  * @param sentences the index in the corpus of each sequence of the batch
  */
 export const halver = (special: SpecialTokens, seed: number) => {
   const draws = stream(seed, "next-sentence")
   return (sequences: Sequences, sentences: ArrayLike<number>, epoch: number): Halves => {
     const count = countOf(sequences)
-    const halves = Array.from({ length: count }, (_, n) => {
-      const words = sequences.ids.subarray(sequences.offsets[n]! + 1, sequences.offsets[n + 1]! - 1)
-      const middle = words.length >> 1
-      return { first: words.subarray(0, middle), second: words.subarray(middle) }
-    })
+    const halves = Array.from({ length: count }, (_, n) => halvesOf(sequences, n))
     const labels = new Int32Array(count)
     const pairs = halves.map(({ first }, n) => {
       const [swap, other] = uniform({ stream: draws, site: sentences[n]!, iteration: epoch }, 2)

@@ -9,7 +9,7 @@ import { encode } from "../../../../plugins/model/encoder.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
 import { clsIndices, pool } from "../../../../plugins/model/output-heads.ts"
 import { parametersOf } from "../../../../plugins/model/parameters.ts"
-import { halver } from "../../../../plugins/pretrain/mlm/halves.ts"
+import { halver, longestPair } from "../../../../plugins/pretrain/mlm/halves.ts"
 import { maskedLoss, nextSentenceShapes, pairLoss } from "../../../../plugins/pretrain/mlm/masked-loss.ts"
 import { masker } from "../../../../plugins/pretrain/mlm/masking.ts"
 import { drawInto, ownName } from "../../../../plugins/pretrain/shared/own-parameters.ts"
@@ -50,6 +50,34 @@ describe("halves", () => {
         ...ids.slice(between + 1).map(() => 1),
       ])
     }
+  })
+
+  test("are the two sentences of a pair, where the corpus has pairs", () => {
+    const pair = (first: readonly number[], second: readonly number[]) => ({
+      ids: [cls, ...first, separator, ...second, separator],
+      tokenTypeIds: [...first, 0, 0].map(() => 0).concat([...second, 0].map(() => 1)),
+    })
+    const pairs = [
+      [[100, 101, 102], [103]],
+      [[200], [201, 202]],
+      [
+        [300, 301],
+        [302, 303, 304],
+      ],
+    ] as const
+    const batch = packSequences(pairs.map(([first, second]) => pair(first, second)))
+    const { sequences, labels } = halver(special, 1)(batch, indicesOf(3), 0)
+    expect(labels).toContain(0)
+    expect(labels).toContain(1)
+    const expected = pairs.map(([first], n) => {
+      const at = sequences.offsets[n]! + first.length + 2
+      const from = Math.floor(sequences.ids[at]! / 100) - 1
+      expect(labels[n]).toBe(from === n ? 0 : 1)
+      return pair(first, pairs[from]![1])
+    })
+    expect(sequences).toEqual(packSequences(expected))
+    expect(longestPair(batch)).toBe(3 + 3 + 3)
+    expect(longestPair(numbered([5, 8]))).toBe(8 + 3)
   })
 
   test("are another sentence's in half of the cases, each other sentence equally often", () => {
