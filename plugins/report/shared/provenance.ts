@@ -53,6 +53,47 @@ export const materialsTable = ({ units }: Provenance): Table => {
   }
 }
 
+/** Runs and probes: of each plugin all options, those that differ among its units with all their values. */
+export const methodsTable = ({ units }: Provenance): Table => {
+  const methods = units.filter(({ stage }) => stage === "finetune" || stage === "probe")
+  const plugins = [...Map.groupBy(methods, ({ plugin, version }) => `${plugin} ${version}`)].map(
+    ([plugin, of]) => ({ plugin, units: of.length, options: valuesByOption(of) }),
+  )
+  return {
+    name: "methods",
+    title: "Runs and probes",
+    columns: [left("plugin"), right("units"), text("options")],
+    rows: plugins.map(({ plugin, units: count, options }) => [
+      plugin,
+      String(count),
+      options
+        .map(({ name, values }) => {
+          const shown = values.slice(0, mostValues).join(" | ")
+          return `${name} ${shown}${values.length > mostValues ? ` and ${values.length - mostValues} more` : ""}`
+        })
+        .join(", "),
+    ]),
+    notes: plugins.length === 0 ? ["There are none."] : [],
+    data: {
+      columns: ["plugin", "units", "option", "value"],
+      rows: plugins.flatMap(({ plugin, units: count, options }) =>
+        options.flatMap(({ name, values }) => values.map((value) => [plugin, count, name, value])),
+      ),
+    },
+  }
+}
+
+/** On the page; the file beside it has all. */
+const mostValues = 12
+
+const valuesByOption = (units: readonly UnitProvenance[]) => {
+  const names = [...new Set(units.flatMap(({ options }) => Object.keys(options)))]
+  return names.map((name) => ({
+    name,
+    values: [...new Set(units.map(({ options }) => (name in options ? plain(options[name]) : "none")))],
+  }))
+}
+
 const parametersText = (parameters: Readonly<Record<string, unknown>>): string =>
   Object.entries(parameters)
     // In one order, whatever that of the command line.

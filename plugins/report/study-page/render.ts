@@ -3,7 +3,7 @@ import type { Provenance } from "../../../core/api/provenance.ts"
 import { claimsHeadline, claimsJson, claimsSection } from "../shared/claims/report.ts"
 import type { ReportSection } from "../shared/contents.ts"
 import type { Figure } from "../shared/figure.ts"
-import { materialsTable, precisionsOf, settledFacts } from "../shared/provenance.ts"
+import { materialsTable, methodsTable, precisionsOf, settledFacts } from "../shared/provenance.ts"
 import { toCsv } from "../shared/records.ts"
 import { reportFiles } from "../shared/report.ts"
 import { settingsTable } from "../shared/settings.ts"
@@ -75,7 +75,10 @@ export const renderStudy = Effect.fn("renderStudy")(function* (
       title: "Further training",
       parts: there(trainingTable(training), trainingFigure(arms, training)),
     },
-    { title: "Settings and data", parts: there(settingsTable(settings), materialsTable(provenance)) },
+    {
+      title: "Settings and data",
+      parts: there(settingsTable(settings), materialsTable(provenance), methodsTable(provenance)),
+    },
   ]
   const files = new Map([["claims.json", claimsJson(claims)]])
   for (const [name, records] of observationRecords(study)) files.set(`${name}.csv`, toCsv(records))

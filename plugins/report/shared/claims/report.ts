@@ -87,6 +87,8 @@ const differencesSentence = (judged: readonly Judged[]): string => {
 /** A statement without its full stop, to go on after it. */
 const bare = (statement: string): string => statement.replace(/\.$/, "")
 
+const capitalised = (sentence: string): string => `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}`
+
 const claimsTable = (judged: readonly Judged[]): Table => {
   const papers = judged.some(({ paper }) => paper !== null)
   return {
@@ -105,7 +107,7 @@ const claimsTable = (judged: readonly Judged[]): Table => {
       ...(papers ? [text("by the paper's figures")] : []),
     ],
     rows: judged.map((claim) => [
-      claim.statement,
+      bare(claim.statement),
       claim.verdict,
       effectText(claim),
       intervalText(claim.adjusted.interval),
@@ -138,7 +140,7 @@ const whyOf = ({ statement, verdict, reason, groups, also, notes }: Judged): str
   [
     `${bare(statement)}: ${verdict}.`,
     ...(groups.length === 0 ? [] : [`${groups.map(({ name, text }) => `${name}: ${text}`).join("; ")}.`]),
-    reason,
+    capitalised(reason),
     ...(also.length === 0
       ? []
       : [`Also: ${also.map(({ name, p }) => `${name}, p ${pText(p)}`).join("; ")}.`]),
