@@ -11,6 +11,7 @@ const cohortOf = (...runs: readonly RunRecord[]) => {
 
 const diverged = (seed: number): RunRecord => ({
   arm: "vanilla",
+  checkpoint: null,
   lr: 1e-5,
   seed,
   status: "diverged",
