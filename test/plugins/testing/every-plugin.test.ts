@@ -118,6 +118,7 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   "toy-similarity": { options: { pairs: 20 } },
   trajectory: { options: { steps: { at: [0], every: 2, last: true } } },
   vocabulary: { options: { source: fixture("vocab.txt") } },
+  whitening: { options: { pooling: "first-last" } },
 }
 
 const found = await Effect.runPromise(plugins())
