@@ -6,8 +6,8 @@
  * Uses only +, −, ×, ÷ and square roots, so that every runtime gives the same bits.
  */
 
-/** Remaining variances below this fraction of the largest are rounding errors of embeddings in float32. */
-const negligible = 1e-9
+/** Remaining variances below this fraction of the largest mean square are rounding errors of embeddings in float32. */
+const negligible = 1e-12
 
 export interface Whitening {
   /** R, the rank of the covariance: one below H where the last LayerNorm binds the features together. */
@@ -72,7 +72,8 @@ export const whitening = (mean: Float64Array, covariance: Float64Array): Whiteni
   const remaining = Float64Array.from(order, (i) => entry(i, i))
   // Row k has the factor's entries of feature order[k].
   const factor = new Float64Array(hidden * hidden)
-  const least = negligible * remaining.reduce((most, variance) => Math.max(most, variance), 0)
+  const least =
+    negligible * remaining.reduce((most, variance, i) => Math.max(most, variance + mean[i]! ** 2), 0)
   let rank = 0
   for (; rank < hidden; rank++) {
     let pivot = rank

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import { afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -16,6 +16,9 @@ import { Moments, whitening as whiteningOf } from "../../../plugins/pretrain/whi
 import { whitening } from "../../../plugins/pretrain/whitening.ts"
 import { toyStudy, withArtifacts } from "../../../plugins/testing/testing.ts"
 import { onWasm, refusal } from "./running.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(60_000)
 
 /** Correlated embeddings far from 0, as those of BERT are. */
 const embeddings = (count: number, hidden: number): Float32Array => {
