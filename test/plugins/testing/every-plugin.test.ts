@@ -113,8 +113,10 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   table: {
     options: { train: scored, sentences: ["one", "two"], label: "score", labels: "scores", range: [0, 5] },
   },
+  "toy-acceptability": { options: { train: 40, dev: 10 } },
   "toy-corpus": { options: { sentences: 200, restated: true } },
   "toy-entailment": { options: { train: 40, dev: 10 } },
+  "toy-stsb": { options: { train: 40, dev: 10 } },
   "toy-similarity": { options: { pairs: 20 } },
   trajectory: { options: { steps: { at: [0], every: 2, last: true } } },
   vocabulary: { options: { source: fixture("vocab.txt") } },
