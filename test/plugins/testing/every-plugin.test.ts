@@ -104,6 +104,7 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
     inputs: { dev: toyStudy.similarity },
   },
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
+  "sts-score": { options: { pooling: "first-last" }, inputs: { corpus: toyStudy.corpus } },
   // Its estimate is that of a study of 30 seeds.
   "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
   "supervised-simcse": {
@@ -120,7 +121,6 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   "toy-similarity": { options: { pairs: 20 } },
   trajectory: { options: { steps: { at: [0], every: 2, last: true } } },
   vocabulary: { options: { source: fixture("vocab.txt") } },
-  whitening: { options: { pooling: "first-last" } },
 }
 
 const found = await Effect.runPromise(plugins())

@@ -4,16 +4,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import { selectSequences } from "../../../core/artifacts/sequences.ts"
+import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import type { Similarity } from "../../../core/artifacts/similarity.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { encode } from "../../../plugins/model/encoder.ts"
 import { loadModel } from "../../../plugins/model/hugging-face.ts"
 import { hiddenStates } from "../../../plugins/model/inspect.ts"
 import { similarityScore } from "../../../plugins/pretrain/shared/contrastive/sentence-similarity.ts"
 import { sentenceEmbeddings } from "../../../plugins/pretrain/shared/contrastive/views.ts"
-import { embeddingsOf } from "../../../plugins/pretrain/whitening/embeddings.ts"
-import { Moments, whitening as whiteningOf } from "../../../plugins/pretrain/whitening/whiten.ts"
-import { whitening } from "../../../plugins/pretrain/whitening.ts"
+import { embeddingsOf } from "../../../plugins/pretrain/sts-score/embeddings.ts"
+import { Moments, whitening } from "../../../plugins/pretrain/sts-score/whitening.ts"
+import { stsScore } from "../../../plugins/pretrain/sts-score.ts"
 import { toyStudy, withArtifacts } from "../../../plugins/testing/testing.ts"
 import { onWasm, refusal } from "./running.ts"
 
@@ -76,8 +77,7 @@ describe("whitening", () => {
   })
 
   test("gives what it was fitted on the mean 0 and the identity as covariance", () => {
-    const { mean: means, covariance } = fitted(values, hidden)
-    const { dimensions, apply } = whiteningOf(means, covariance)
+    const { dimensions, apply } = whitening(fitted(values, hidden))
     expect(dimensions).toBe(hidden)
     const whitened = rowsOf(apply(values), hidden)
     for (let i = 0; i < hidden; i++) expect(mean(whitened.map((row) => row[i]!))).toBeCloseTo(0, 9)
@@ -87,8 +87,9 @@ describe("whitening", () => {
   })
 
   test("gives the products of the inverse covariance", () => {
-    const { mean: means, covariance } = fitted(values, hidden)
-    const whitened = rowsOf(whiteningOf(means, covariance).apply(values.subarray(0, 4 * hidden)), hidden)
+    const found = fitted(values, hidden)
+    const means = found.mean
+    const whitened = rowsOf(whitening(found).apply(values.subarray(0, 4 * hidden)), hidden)
     const centred = rows.slice(0, 4).map((row) => row.map((value, h) => value - means[h]!))
     for (const [n, x] of centred.entries()) {
       const inverse = solved(covarianceOf(rows), x)
@@ -100,11 +101,9 @@ describe("whitening", () => {
   test("leaves out features that are combinations of others", () => {
     // A sixth feature, the sum of two others, and a seventh that is constant.
     const wide = Float32Array.from(rows.flatMap((row) => [...row, row[1]! + row[3]!, 4]))
-    const { mean: means, covariance } = fitted(wide, 7)
-    const { dimensions, apply } = whiteningOf(means, covariance)
+    const { dimensions, apply } = whitening(fitted(wide, 7))
     expect(dimensions).toBe(5)
-    const narrow = fitted(values, hidden)
-    const expected = rowsOf(whiteningOf(narrow.mean, narrow.covariance).apply(values.subarray(0, 10)), 5)
+    const expected = rowsOf(whitening(fitted(values, hidden)).apply(values.subarray(0, 10)), 5)
     const found = rowsOf(apply(wide.subarray(0, 14)), 5)
     for (const [n, m] of [
       [0, 0],
@@ -127,14 +126,15 @@ describe("of a checkpoint", () => {
 
   test("the scores are those of its embeddings as they are, and of whitened ones", () =>
     withArtifacts(async (artifactOf) => {
-      const [plain, whitened] = await artifactOf(whitening({ checkpoint, corpus, similarity, sentences: 60 }))
       const { folder } = await artifactOf(checkpoint)
       const pairs = await artifactOf(similarity)
       const model = await Effect.runPromise(loadModel(folder, { outputHeads: {} }))
-      const score = await Effect.runPromise(
-        similarityScore(pairs, (sequences) => sentenceEmbeddings(model, sequences)),
-      )
-      expect(plain).toEqual({ embeddings: "plain", dimensions: 8, pairs: 12, spearman: score })
+      const scoreBy = (embed: (sequences: Sequences) => Float32Array | Float64Array) =>
+        Effect.runPromise(similarityScore(pairs, embed))
+      const spearman = await scoreBy((batch) => sentenceEmbeddings(model, batch))
+      expect(await artifactOf(stsScore({ checkpoint, similarity }))).toEqual([
+        { dimensions: 8, pairs: 12, spearman },
+      ])
       const { sequences } = await artifactOf(corpus)
       const first = selectSequences(
         sequences,
@@ -142,15 +142,46 @@ describe("of a checkpoint", () => {
       )
       const moments = new Moments(8)
       moments.add(sentenceEmbeddings(model, first))
-      const { mean: means, covariance } = moments.result()
-      const { dimensions, apply } = whiteningOf(means, covariance)
-      const expected = await Effect.runPromise(
-        similarityScore(pairs, (sequences) => apply(sentenceEmbeddings(model, sequences))),
-      )
+      const { dimensions, apply } = whitening(moments.result())
       // The last LayerNorm binds the features: their deviations, divided by its weight, add up to 0.
       expect(dimensions).toBeLessThan(8)
-      expect(whitened).toEqual({ embeddings: "whitened", dimensions, pairs: 12, spearman: expected })
+      const whitened = await scoreBy((batch) => apply(sentenceEmbeddings(model, batch)))
+      expect(await artifactOf(stsScore({ checkpoint, similarity, corpus, sentences: 60 }))).toEqual([
+        { dimensions, pairs: 12, spearman: whitened },
+      ])
       model.parameters.dispose()
+    }))
+
+  test("folds deal the pairs in turn, over all sets together", () =>
+    withArtifacts(async (artifactOf) => {
+      const pairs = await artifactOf(similarity)
+      const part = (from: number, every: number): Similarity => ({
+        ...pairs,
+        sets: pairs.sets.map(({ name, first, second, scores }) => {
+          const chosen = [...scores.keys()].filter((n) => n % every === from)
+          const pick = (sequences: Sequences) => selectSequences(sequences, chosen)
+          return {
+            name,
+            first: pick(first),
+            second: pick(second),
+            scores: scores.filter((_, n) => n % every === from),
+          }
+        }),
+      })
+      const { folder } = await artifactOf(checkpoint)
+      const model = await Effect.runPromise(loadModel(folder, { outputHeads: {} }))
+      for (const fold of [1, 2, 3]) {
+        const spearman = await Effect.runPromise(
+          similarityScore(part(fold - 1, 3), (batch) => sentenceEmbeddings(model, batch)),
+        )
+        expect(await artifactOf(stsScore({ checkpoint, similarity, folds: 3, fold }))).toEqual([
+          { dimensions: 8, pairs: 4, spearman },
+        ])
+      }
+      model.parameters.dispose()
+      expect(stsScore({ checkpoint, similarity, folds: 3, fold: 4 }).problems).toEqual([
+        "fold must be at most 3, the number of folds (was 4)",
+      ])
     }))
 
   test("first-last is the mean over tokens of the first and the last layer", () =>
@@ -183,7 +214,7 @@ describe("of a checkpoint", () => {
       }
       const scratch = mkdtempSync(join(tmpdir(), "whitening-"))
       const message = (options: object, changed: object = {}) =>
-        refusal(whitening, { options: { ...options }, inputs: { ...inputs, ...changed }, scratch })
+        refusal(stsScore, { options: { ...options }, inputs: { ...inputs, ...changed }, scratch })
       expect(await message({ sentences: 8 })).toContain("more sentences than the 8 features of the model")
       const sets = inputs.similarity.sets.map((set) => ({ ...set, scores: new Float64Array(12) }))
       expect(await message({}, { similarity: { ...inputs.similarity, sets } })).toContain(

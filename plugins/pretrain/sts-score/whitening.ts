@@ -16,6 +16,13 @@ export interface Whitening {
   readonly apply: (embeddings: Float32Array) => Float64Array
 }
 
+export interface MeanAndCovariance {
+  /** [H] */
+  readonly mean: Float64Array
+  /** [H · H], with ddof 0: only its lower triangle */
+  readonly covariance: Float64Array
+}
+
 /** Sums over embeddings, from which mean and covariance follow. H features. */
 export class Moments {
   private readonly hidden: number
@@ -46,8 +53,7 @@ export class Moments {
     }
   }
 
-  /** The mean, [H], and the covariance, [H · H], with ddof 0: of the latter only the lower triangle. */
-  result(): { readonly mean: Float64Array; readonly covariance: Float64Array } {
+  result(): MeanAndCovariance {
     const { hidden, sum, products, count, origin } = this
     if (origin === undefined) throw new RangeError("expected at least one embedding")
     const covariance = products.map((product, index) => {
@@ -61,11 +67,8 @@ export class Moments {
 /**
  * By Cholesky's decomposition with pivoting (Higham, Accuracy and Stability of Numerical Algorithms, §10.3): it ends
  * where the remaining variances vanish, and the features that are left are combinations of those before.
- *
- * @param mean [H]
- * @param covariance [H · H], of which only the lower triangle is read
  */
-export const whitening = (mean: Float64Array, covariance: Float64Array): Whitening => {
+export const whitening = ({ mean, covariance }: MeanAndCovariance): Whitening => {
   const hidden = mean.length
   const order = Int32Array.from({ length: hidden }, (_, i) => i)
   const entry = (i: number, j: number) => covariance[Math.max(i, j) * hidden + Math.min(i, j)]!
