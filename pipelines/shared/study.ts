@@ -211,7 +211,16 @@ export const study = <All extends Probes, Watched extends Probes>({
       all: observe(runs, probes?.all),
       watched: observe(watched, probes?.watched),
     },
-    report: studyPage({ title, provenance, arms: arms.map(({ name }) => name), runs, ranks, trajectories }),
+    report: studyPage({
+      title,
+      provenance,
+      arms: arms.map(({ name }) => name),
+      runs,
+      ranks,
+      trajectories,
+      furtherTraining: [],
+      observations: [],
+    }),
   }
 }
 

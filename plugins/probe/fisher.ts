@@ -66,6 +66,9 @@ export type FisherRow = typeof FisherRow.infer
 /** The eigenvalues of a row's Gram matrix, descending, [samples]: those of F̂ times `samples`. */
 export const eigenvaluesOf = ({ gram, samples }: FisherRow): Float64Array => eigenvalues(gram, samples)
 
+/** The effective rank at another threshold follows from the eigenvalues. */
+export { effectiveRank }
+
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
 /** Training examples that the seed draws without replacement: the same at every step and in every arm. */
