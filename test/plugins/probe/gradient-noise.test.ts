@@ -19,17 +19,16 @@ describe("the gradient noise of a run", () => {
     const gradients = observer("gradients", [9], (view) => {
       const { step, train, blocks } = view
       const indices = permutation(stream(1, "probe"), 21, 0).subarray(0, samples)
-      const all = tf.tidy(() => {
+      tf.tidy(() => {
         const given = view.gradients({ examples: selectExamples(train, indices), per: "sample" })
-        return [...blocks].map(([block, names]) => {
+        for (const [block, names] of blocks) {
           const flat_NP = tf.concat(
             names.map((name) => tf.reshape(given.get(name)!, [samples, -1])),
             1,
           )
-          return [block, rowsIn(flat_NP.dataSync(), flat_NP.shape[1]!)] as const
-        })
+          blocksOf.set(block, rowsIn(flat_NP.dataSync(), flat_NP.shape[1]!))
+        }
       })
-      for (const [block, vectors] of all) blocksOf.set(block, vectors)
       return { step }
     })
     const rows = await asking(

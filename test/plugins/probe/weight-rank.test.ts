@@ -4,11 +4,12 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { Checkpoint } from "../../../core/artifacts/checkpoint.ts"
 import { saveModel } from "../../../plugins/model/hugging-face.ts"
+import { distilbert } from "../../../plugins/model/layouts/distilbert.ts"
 import { type WeightRankRow, weightRank } from "../../../plugins/probe/weight-rank.ts"
-import { observer, type Setting, withCheckpoint } from "../finetune/running.ts"
+import { observer, type Setting, withCheckpoint, writeCheckpoint } from "../finetune/running.ts"
 import { tinyModel } from "../model/tiny-model.ts"
 import { dot, entropyRankOf, erankOf, norm, rowsIn, singularValues, type Vectors } from "./vectors.ts"
-import { rowsOf } from "./watched.ts"
+import { rowsOf, watched } from "./watched.ts"
 
 const { root, checkpoint, freshScratch } = await withCheckpoint("weight-rank")
 
@@ -24,7 +25,7 @@ const names = {
   output: "output.dense",
 } as const
 
-const parameterOf = ({ block, weight }: WeightRankRow): string =>
+const parameterOf = ({ block, weight }: Pick<WeightRankRow, "block" | "weight">): string =>
   weight === "pooler" ? "bert.pooler.dense.weight" : `bert.encoder.${block}.${names[weight]}.weight`
 
 describe("the weights of a run", () => {
@@ -66,6 +67,45 @@ describe("the weights of a run", () => {
       if (row.step === 0) expect(row.distance).toBe(0)
       else expect(row.distance).toBeGreaterThan(0)
     }
+  })
+
+  test("have moved from those of a reference, whose pooler may be missing", async () => {
+    const other = tinyModel(undefined, undefined, 8)
+    const names = [
+      parameterOf({ block: "layer.1", weight: "key" }),
+      parameterOf({ block: "pooler", weight: "pooler" }),
+    ]
+    const values = names.map((name) => [...other.parameters.get(name).dataSync()])
+    const folders = { whole: join(root, "whole"), bare: join(root, "bare") }
+    await Effect.runPromise(saveModel(folders.whole, other, "BertModel"))
+    await Effect.runPromise(saveModel(folders.bare, other, "BertForMaskedLM"))
+    other.parameters.dispose()
+    const own: number[][] = []
+    const keep = observer("own", [18], ({ step, parameters }) => {
+      own.push(...names.map((name) => [...parameters.get(name).dataSync()]))
+      return { step }
+    })
+    const distances = async (folder: string) => {
+      const inputs = { reference: await Effect.runPromise(Checkpoint.read(folder)) }
+      const setting = { checkpoint, scratch: freshScratch(), observers: [keep], options: { lr: 5e-3 } }
+      const rows = await rowsOf<WeightRankRow>(weightRank, { inputs }, setting)
+      return rows
+        .filter((row) => row.step === 18 && names.includes(parameterOf(row)))
+        .map(({ distance }) => distance)
+    }
+    const [key, pooler] = await distances(folders.whole)
+    const expected = own.map((vector, i) => norm(vector.map((value, at) => value - values[i]![at]!)))
+    expect(key).toBeCloseTo(expected[0]!, 9)
+    expect(pooler).toBeCloseTo(expected[1]!, 9)
+    expect(await distances(folders.bare)).toEqual([key!, null])
+  })
+
+  test("are compared with those of a model of another layout never", async () => {
+    const inputs = { reference: await writeCheckpoint(join(root, "distilbert"), { layout: distilbert }) }
+    const setting = { checkpoint, scratch: freshScratch() }
+    expect(String(await watched(weightRank, { inputs }, setting))).toContain(
+      "reference must be a model of the run's layout: it has no bert.encoder.layer.0.attention.self.query.weight",
+    )
   })
 
   test("have rank 1 if their rows are multiples of each other, and 0 if they are zero", async () => {
