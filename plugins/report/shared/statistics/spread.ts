@@ -1,3 +1,4 @@
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { chiSquareQuantile, studentTwoSided } from "./distribution.ts"
 import { mean, standardDeviation } from "./moments.ts"
@@ -125,10 +126,10 @@ export const ratioInterval = (
   second: { readonly value: number } & Ends,
 ): Ends => {
   const ratio = first.value / second.value
-  const log = (a: number, b: number) => Math.log(a / b)
+  const reach = (one: number, other: number) => exp(Math.sqrt(log(one) * log(one) + log(other) * log(other)))
   return {
-    low: ratio * Math.exp(-Math.hypot(log(first.value, first.low), log(second.high, second.value))),
-    high: ratio * Math.exp(Math.hypot(log(first.high, first.value), log(second.value, second.low))),
+    low: ratio / reach(first.value / first.low, second.high / second.value),
+    high: ratio * reach(first.high / first.value, second.value / second.low),
   }
 }
 
