@@ -80,6 +80,9 @@ export type FisherRow = typeof FisherRow.infer
 export const eigenvaluesOf = ({ gram }: Pick<FisherRow, "gram">): Float64Array =>
   eigenvalues(gram, Math.sqrt(gram.length))
 
+/** The effective rank at another threshold follows from the eigenvalues. */
+export { effectiveRank }
+
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
 const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
