@@ -18,6 +18,7 @@ export const Request = type({
   type: "'open'",
   file: "string",
   parameters: "object",
+  "branch?": { "+": "reject", run: "string", at: "number", set: "string[]" },
   backend: "string",
   threads: "number.integer >= 1",
   precision: type.enumerated(...precisions),

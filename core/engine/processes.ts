@@ -6,6 +6,7 @@ import { type } from "arktype"
 import { Data, Effect, Pool } from "effect"
 import { moduleExtension, packageFolder } from "../io/project.ts"
 import type { ComputeSettings } from "../tensor/backend.ts"
+import type { BranchRequest } from "./branch.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
 import { type Job, keysGivenBy } from "./plan.ts"
@@ -42,6 +43,8 @@ export interface WorkerSettings {
   readonly file: string
   /** Checked and completed with defaults; JSON. */
   readonly parameters: object
+  /** The branch of one of its runs that is made instead of the pipeline. */
+  readonly branch?: BranchRequest | undefined
   readonly backend: string
   /** How each process computes. */
   readonly computing: ComputeSettings
@@ -95,8 +98,9 @@ class Worker {
     // Its own process group: Ctrl-C reaches only the supervising process, which makes the workers save and stop.
     const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
     const worker = new Worker(child, settings.onLog)
-    const { file, parameters, backend, computing, out } = settings
-    const request: Request = { type: "open", file, parameters, backend, ...computing, out }
+    const { file, parameters, branch, backend, computing, out } = settings
+    const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
+    const request: Request = { type: "open", file, parameters, ...branched, backend, ...computing, out }
     const reply = yield* worker.ask(request, () => Effect.void)
     if (reply.type === "refused") return yield* new WorkerLost({ reason: reply.reason })
     return worker
