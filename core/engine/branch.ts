@@ -8,7 +8,7 @@ import { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
 import { shortNumber } from "../io/format.ts"
 import { nearestName } from "../io/nearest-name.ts"
-import { describeOptions, settingText } from "../io/options.ts"
+import { describeOptions } from "../io/options.ts"
 import { components, reportNamed } from "./discover.ts"
 import { type Graph, graphOf } from "./graph.ts"
 import type { Computing } from "./key.ts"
@@ -74,7 +74,7 @@ export const openBranch = Effect.fn("openBranch")(function* (
   const set = yield* changesOf(run, definition, request)
   const { node, memberships } = graph.origins.get(run)!
   const { labels, seed } = memberships[0] ?? { labels: { run: "original" }, seed: seedOf(run) }
-  const changed = Object.entries(set).map(([name, value]) => `${name}=${settingText(value)}`)
+  const changed = request.set.map((assignment) => assignment.replaceAll(/\s+/g, ""))
   const words = `${changed.join(",")}@${request.at}`
   const cohortOf = (more: Cohort["labels"], made: Node): Cohort => ({
     labels: { ...labels, ...more },
