@@ -201,10 +201,11 @@ const ways: readonly ((run: Unit, text: string) => boolean)[] = [
     return name === plugin.name && key.startsWith(start!)
   },
   ({ key }, text) => /^[0-9a-f]{6,}$/.test(text) && key.startsWith(text),
-  ({ label }, text) => {
-    const words = label.split(" ")
-    return wordsOf(text).every((word) => words.includes(word))
+  ({ label, plugin }, text) => {
+    const [given, words] = [new Set([plugin.name, ...wordsOf(text)]), new Set(label.split(" "))]
+    return given.size === words.size && given.isSubsetOf(words)
   },
+  ({ label }, text) => new Set(wordsOf(text)).isSubsetOf(new Set(label.split(" "))),
   ({ label }, text) => label.includes(text),
 ]
 

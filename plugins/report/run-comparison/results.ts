@@ -28,10 +28,11 @@ const sharedSentences = (runs: readonly NamedRun[]): readonly string[] => {
   if (bySeed.length === 0) return []
   const shared = Math.min(...bySeed.map((same) => sharedUpdates(same.map(({ run }) => run))))
   const whose = bySeed.length > 1 ? "runs with the same seed" : "all runs"
+  if (shared === 0) return ["The runs differ from the first update on."]
   return [
-    shared === 0
-      ? `The ${whose === "all runs" ? "runs" : whose} differ from the first update on.`
-      : `The first ${plural(shared, "update")} of ${whose} are the same to the bit: losses, gradient norms and learning rates.`,
+    shared === 1
+      ? `The first update of ${whose} is the same to the bit: loss, gradient norm and learning rate.`
+      : `The first ${shared} updates of ${whose} are the same to the bit: losses, gradient norms and learning rates.`,
   ]
 }
 

@@ -91,6 +91,8 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
     options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2 },
     inputs: { data: scores },
   },
+  // Its estimate is that of runs of some length.
+  "run-comparison": { options: { title: "Runs", at: 3 }, inputs: { runs: [runs] }, costFactor: 10 },
   rte: { options: { source: fixture("rte-sample") }, costFactor: 1000 },
   sentences: { options: { source: sentences } },
   simcse: {
