@@ -8,6 +8,7 @@ import { optionProblems } from "../io/options.ts"
 import type { Cost } from "./cost.ts"
 import type { UnitFailure } from "./failure.ts"
 import type { Progress } from "./progress.ts"
+import type { Provenance } from "./provenance.ts"
 import type { Stage } from "./stage.ts"
 import type { Replay, RunLength, Watch } from "./watch.ts"
 
@@ -151,6 +152,11 @@ export interface RunContext<O, I extends Takes, View> {
   readonly scratch: string
   /** The name of the pipeline's tensor backend, which is running if the plugin `usesBackend`. */
   readonly backend: string
+  /**
+   * Where this unit comes from, for reports: the command, and how all that it is made from was made, as far as that is
+   * known now. Keys do not depend on it, so nothing else may go into an artifact than what a report says of it.
+   */
+  readonly provenance: Effect.Effect<Provenance, FileError | InvalidInput>
   /** The probes that watch this unit: none if the plugin declares no `View`. */
   readonly watch: Watch<View>
 }
@@ -176,6 +182,7 @@ export interface AnyPlugin extends Identity {
     options: never,
     inputs: never,
   ) => { readonly artifact: unknown; readonly cost: Cost; readonly replay?: Replay }
+  readonly design?: (options: never, inputs: never) => readonly string[]
   readonly run?: (context: never) => Effect.Effect<unknown, PluginError, Progress>
   readonly probe?: AnyProbe
 }
@@ -254,6 +261,12 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
      */
     readonly replay?: Replay
   }
+  /**
+   * Sentences for `--plan` about what its artifact can show, and what it cannot, with the runs and seeds that it takes:
+   * the least p that a test can reach, the power for an effect. Called only for a target of the pipeline. From the same
+   * as `estimate`, and as pure; what does not fit at all is for `estimate` to refuse.
+   */
+  readonly design?: (options: O["infer"], inputs: InputsEstimate<I>) => readonly string[]
   /**
    * Makes the artifact. If it takes long, it reports to `Progress`, and on interruption saves into `scratch` what it
    * needs to resume with the same result.

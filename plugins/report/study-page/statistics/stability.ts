@@ -1,10 +1,10 @@
 import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
+import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
 import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
 import { metricOf } from "../metric.ts"
 import { armsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
-import { bcaInterval } from "./bootstrap.ts"
 
 /** The runs of one arm at one peak learning rate, over seeds, and their stability. Values of the metric are in hundredths. */
 export interface CohortStability {

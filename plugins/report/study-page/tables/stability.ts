@@ -1,9 +1,9 @@
 import { rounded } from "../../shared/records.ts"
+import { RESAMPLES } from "../../shared/statistics/bootstrap.ts"
 import type { Interval } from "../../shared/statistics/interval.ts"
 import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval, learningRate } from "../format.ts"
 import { amount, capitalised, type MetricWords, wordsOf } from "../metric.ts"
-import { RESAMPLES } from "../statistics/bootstrap.ts"
 import { type CohortStability, hundredths } from "../statistics/stability.ts"
 
 /** Table 1: stability of fine-tuning, by arm and peak learning rate. */

@@ -1,6 +1,6 @@
 import { integers, stream } from "../../../../core/tensor/stream.ts"
-import { normalCdf, normalQuantile } from "../../shared/statistics/distribution.ts"
-import { COVERAGE, type Interval, tooLittle } from "../../shared/statistics/interval.ts"
+import { normalCdf, normalQuantile } from "./distribution.ts"
+import { COVERAGE, type Interval, tooLittle } from "./interval.ts"
 
 /** Number of resamples drawn for each interval. */
 export const RESAMPLES = 10_000

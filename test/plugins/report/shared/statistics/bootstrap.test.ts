@@ -1,10 +1,7 @@
 import { describe, expect, test } from "bun:test"
+import { bcaInterval, bcaOfReplicates } from "../../../../../plugins/report/shared/statistics/bootstrap.ts"
 import type { Interval } from "../../../../../plugins/report/shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../../../../plugins/report/shared/statistics/moments.ts"
-import {
-  bcaInterval,
-  bcaOfReplicates,
-} from "../../../../../plugins/report/study-page/statistics/bootstrap.ts"
 
 const deviation = (sample: ArrayLike<number>) => standardDeviation(sample, 0)
 
