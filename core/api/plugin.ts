@@ -172,6 +172,10 @@ export interface AnyPlugin extends Identity {
   readonly reads?: (options: never) => readonly string[]
   /** Whether probes can watch it. */
   readonly watchable?: boolean
+  /** Of a run that can be branched: the options that can change during it. */
+  readonly changes?: type.Any
+  /** Of a run that can be branched: the name of the report that compares it with its branches. */
+  readonly comparedBy?: string
   /** Of probes only: the name of the input that it watches instead of taking. */
   readonly watches?: string
   readonly estimate: (
@@ -212,7 +216,7 @@ export type Plugin<O extends type.Any, I extends Takes, K extends AnyArtifactKin
 
 interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View>
   extends Identity {
-  readonly stage: Exclude<Stage, "probe">
+  readonly stage: Stage
   /** An arktype of an object that rejects unknown keys. Option names must differ from the names of inputs. */
   readonly options: O
   /** Its inputs by name, `{}` for none; a pipeline file gives them beside the options. */
@@ -228,6 +232,16 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
    * @throws FileError if they are not there, which the plan then reports
    */
   readonly reads?: (options: O["infer"]) => readonly string[]
+  /**
+   * Of a run that can be branched: an arktype of the options that can change during it, all of them optional. Its options
+   * then have `branch`, as in `Branched` of `branch.ts`: a list of `{ at, set }`, where `set` is of this type.
+   */
+  readonly changes?: type.Any
+  /**
+   * Of a run that can be branched: the name of the report plugin that compares it with its branches, which takes them as
+   * cohorts named `runs` and needs no options but `title`.
+   */
+  readonly comparedBy?: string
   /**
    * What is known of the artifact (sizes, counts) and what the unit costs, before anything runs: from the options and
    * the estimates of the inputs, for cohorts those of all members. Pure and fast: of files it looks at their sizes, or
@@ -270,30 +284,29 @@ interface NotWatchable {
   readonly watchable?: never
 }
 
-const build =
-  (declaration: AnyPlugin) =>
-  (settings: Readonly<Record<string, unknown>>): Node => {
-    const names = new Set([
-      ...Object.keys(declaration.takes),
-      ...(declaration.watches === undefined ? [] : [declaration.watches]),
-    ])
-    const inputs: Record<string, Node | readonly Cohort<Node>[]> = {}
-    const given: Record<string, unknown> = {}
-    for (const [name, value] of Object.entries(settings)) {
-      if (!names.has(name)) given[name] = value
-      else if (value !== undefined) inputs[name] = value as Node | readonly Cohort<Node>[]
-    }
-    const options: unknown = declaration.options(given)
-    return options instanceof type.errors
-      ? {
-          plugin: declaration,
-          given,
-          options: given,
-          inputs,
-          problems: optionProblems(declaration.options, options),
-        }
-      : { plugin: declaration, given, options: options as Record<string, unknown>, inputs, problems: [] }
+/** A plugin applied to its inputs and options, given together by name. */
+export const nodeOf = (declaration: AnyPlugin, settings: Readonly<Record<string, unknown>>): Node => {
+  const names = new Set([
+    ...Object.keys(declaration.takes),
+    ...(declaration.watches === undefined ? [] : [declaration.watches]),
+  ])
+  const inputs: Record<string, Node | readonly Cohort<Node>[]> = {}
+  const given: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(settings)) {
+    if (!names.has(name)) given[name] = value
+    else if (value !== undefined) inputs[name] = value as Node | readonly Cohort<Node>[]
   }
+  const options: unknown = declaration.options(given)
+  return options instanceof type.errors
+    ? {
+        plugin: declaration,
+        given,
+        options: given,
+        inputs,
+        problems: optionProblems(declaration.options, options),
+      }
+    : { plugin: declaration, given, options: options as Record<string, unknown>, inputs, problems: [] }
+}
 
 /**
  * The function that a pipeline file calls, with its declaration as properties: for `plugin` and `probe` alone.
@@ -304,7 +317,7 @@ export const callable = <F, K extends AnyArtifactKind>(
   definition: Omit<AnyPlugin, "kind">,
 ): F & GivingPlugin<K> => {
   const declaration: AnyPlugin = { ...definition, kind: "plugin" }
-  const call = build(declaration)
+  const call = (settings: Readonly<Record<string, unknown>>) => nodeOf(declaration, settings)
   for (const [name, value] of Object.entries(declaration)) {
     Object.defineProperty(call, name, { value, enumerable: true })
   }
@@ -312,7 +325,7 @@ export const callable = <F, K extends AnyArtifactKind>(
 }
 
 /**
- * Declares a plugin of the data, pretrain, finetune or report stage, in a file of its own in that stage's folder.
+ * Declares a plugin, in a file of its own in its stage's folder. One that watches a run is declared by `probe` instead.
  *
  * ```ts
  * export const lines = plugin({

@@ -1,69 +1,25 @@
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
-import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
-import { mean } from "../../shared/statistics/moments.ts"
-import type { CohortStability } from "./stability.ts"
+import { rounded } from "../../shared/records.ts"
+import { crossedP } from "../../shared/statistics/crossed.ts"
+import { signedRank } from "../../shared/statistics/signed-rank.ts"
+import { cellDifference, type PairedMean } from "./cells.ts"
+import { type CohortStability, cellsOf } from "./stability.ts"
 
-/**
- * Exact two-sided p value of Wilcoxon's signed-rank test: under the null hypothesis, both signs of each difference are
- * equally likely. Zeros are left out and tied magnitudes share their mean rank; the distribution is that of the actual
- * ranks over all 2ⁿ signs, so the value is exact with ties too.
- *
- * @returns null if all differences are zero; `n` counts the differences that are not zero
- */
-export const signedRank = (
-  differences: readonly number[],
-): { readonly n: number; readonly p: number } | null => {
-  const nonZero = differences.filter((difference) => difference !== 0)
-  if (nonZero.length === 0) return null
-  const ranks = doubledRanks(nonZero.map(Math.abs))
-  const positive = ranks.reduce((sum, rank, i) => sum + (nonZero[i]! > 0 ? rank : 0), 0)
-  const total = ranks.reduce((sum, rank) => sum + rank, 0)
-
-  // probability[s]: the probability that the doubled ranks with a positive sign sum to s.
-  const probability = new Float64Array(total + 1)
-  probability[0] = 1
-  let reached = 0
-  for (const rank of ranks) {
-    reached += rank
-    for (let s = reached; s >= 0; s--) {
-      probability[s] = (probability[s]! + (s >= rank ? probability[s - rank]! : 0)) / 2
-    }
-  }
-  const tail = Math.min(positive, total - positive)
-  const p = 2 * probability.subarray(0, tail + 1).reduce((sum, each) => sum + each, 0)
-  return { n: nonZero.length, p: Math.min(1, p) }
-}
-
-/** Twice the rank of each value, ascending from 2; ties share their mean rank, which doubled is an integer. */
-const doubledRanks = (values: readonly number[]): readonly number[] => {
-  const sorted = [...values].sort((a, b) => a - b)
-  return values.map((value) => sorted.indexOf(value) + 1 + sorted.lastIndexOf(value) + 1)
-}
-
-/** Holm's step-down adjustment of p values for their number; the order of the values is kept. */
-export const holm = (pValues: readonly number[]): readonly number[] => {
-  const order = pValues.map((_, i) => i).sort((a, b) => pValues[a]! - pValues[b]!)
-  const adjusted = new Array<number>(pValues.length)
-  let largest = 0
-  order.forEach((index, position) => {
-    largest = Math.max(largest, Math.min(1, (pValues.length - position) * pValues[index]!))
-    adjusted[index] = largest
-  })
-  return adjusted
-}
-
-/** Two cohorts at one learning rate, run by run: equal seeds give equal head, order and dropout streams. */
+/** Two cohorts at one learning rate, seed by seed: equal seeds give equal head, order and dropout streams. */
 export interface Comparison {
   readonly lr: number
   readonly baseline: string
   readonly arm: string
   /** the study's */
   readonly metric: MetricName
-  /** metric(arm) − metric(baseline) in hundredths, for each seed that has both, ascending by seed */
-  readonly differences: readonly number[]
-  readonly mean: number | null
-  readonly meanStudent: Interval
+  /** metric(arm) − metric(baseline) in hundredths, at the seeds of which all runs have a value */
+  readonly difference: PairedMean
+  /** Of the t test, paired by seed, with checkpoints as a random effect; null below two seeds or without a spread. */
+  readonly studentP: number | null
+  /** Of the means over checkpoints; null if no seed differs. It takes the checkpoints as they are. */
   readonly signedRank: ReturnType<typeof signedRank>
+  /** The least p that the signed-rank test can give with so many seeds; null without a common seed. */
+  readonly leastP: number | null
 }
 
 /** Every later arm against the first arm that has cohorts, at every learning rate that both have. */
@@ -74,23 +30,17 @@ export const comparisonsOf = (cohorts: readonly CohortStability[]): readonly Com
   })
 
 const compare = (baseline: CohortStability, cohort: CohortStability): Comparison => {
-  const bySeed = new Map(baseline.runs.map((run) => [run.seed, run]))
-  const differences = cohort.runs.flatMap((run) => {
-    const other = bySeed.get(run.seed)
-    if (run.status !== "done" || other?.status !== "done") return []
-    // One division of integers: equal counts give exactly 0, and equal gaps give exactly equal differences.
-    const [a, b] = [run.value, other.value]
-    const gap = a.numerator * b.denominator - b.numerator * a.denominator
-    return [(100 * gap) / (a.denominator * b.denominator)]
-  })
+  const difference = cellDifference(cellsOf(cohort), cellsOf(baseline))
+  const { differences, crossed, interval, seeds } = difference
   return {
     lr: cohort.lr,
     baseline: baseline.arm,
     arm: cohort.arm,
     metric: cohort.metric,
-    differences,
-    mean: differences.length === 0 ? null : mean(differences),
-    meanStudent: meanInterval(differences),
-    signedRank: signedRank(differences),
+    difference,
+    studentP: crossed === null || interval.kind === "none" ? null : crossedP(crossed),
+    // Rounded, so that equal gaps between counts are ties although the last bits of their differences may differ.
+    signedRank: signedRank(differences.map((each) => rounded(each)!)),
+    leastP: seeds === 0 ? null : 2 ** (1 - seeds),
   }
 }

@@ -101,10 +101,10 @@ describe("figures whose losses spike", () => {
       const before = tf.memory().numTensors
       const quantities = await against("exact", backend)
       expect(quantities.filter(({ ok }) => !ok)).toEqual([])
-      // By its tolerance alone it would be off.
       const norms = quantities.find(({ name }) => name === "gradient norms of fine-tuning")!
       expect(norms.spread).toBe(true)
-      expect(norms.worst).toBeGreaterThan(1e-3)
+      // Wherever they are built, wasm's bits are the same; by its tolerance alone it would be off.
+      if (backend === wasm) expect(norms.worst).toBeGreaterThan(1e-3)
       expect(tf.memory().numTensors).toBe(before)
     },
     120_000,
