@@ -5,9 +5,9 @@ import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import type { ClassifierView } from "../model/view.ts"
-import { gramOf } from "./fisher/gram.ts"
 import { anisotropyOf, uniformityOf } from "./representation/geometry.ts"
 import { centred } from "./shared/centring.ts"
+import { gramOf } from "./shared/gram/gram.ts"
 import { effectiveRank, entropyRank } from "./shared/rank.ts"
 import {
   Poolings,
