@@ -18,6 +18,7 @@ import {
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
+import { commitOf } from "../engine/git.ts"
 import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
@@ -27,8 +28,9 @@ import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, printable } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
+import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
@@ -87,6 +89,7 @@ export const pipelineCommand = Command.make(
     json,
   }) {
     const computing = computeSettingsOf({ threads, precision })
+    const command = commandLine(process.argv.slice(2))
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
     const { definition, parameters, backend, graph } = yield* showing(
@@ -112,6 +115,7 @@ export const pipelineCommand = Command.make(
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
+      const commit = planOnly ? null : yield* commitOf(findProject() ?? packageFolder)
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
@@ -130,6 +134,8 @@ export const pipelineCommand = Command.make(
             backend: backend.name,
             computing: computing(plan.estimate.processes),
             out: folder,
+            command,
+            commit,
             processes,
             onLog: display.log,
           })
@@ -193,6 +199,13 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
+
+/** A command line that does the same, quoted as a shell takes it. */
+const commandLine = (args: readonly string[]): string =>
+  // `bun run` sets this; its scripts have the names of the commands.
+  [...(process.env["npm_lifecycle_event"] === undefined ? ["kasosei"] : ["bun", "run"]), ...args]
+    .map(quoted)
+    .join(" ")
 
 /** What `--accept` takes over, and what it computes again first. */
 const acceptLine = (

@@ -67,6 +67,8 @@ export interface StudySettings {
   readonly fineTune?: FineTune
   /** How many examples the empirical Fisher is computed from: its largest possible rank. */
   readonly samples: number
+  /** The fraction of the trace by which effective ranks are counted, by default 0.99. */
+  readonly threshold?: number
   /** The runs that probes watch: these arms, learning rates and seeds, each of which must be one of the study's. */
   readonly watched: {
     readonly arms: readonly string[]
@@ -172,7 +174,7 @@ export const study = <All extends Probes, Watched extends Probes>({
 }: StudySettings & {
   readonly probes?: { readonly all?: All; readonly watched?: Watched }
 }) => {
-  const { title, provenance, data, arms, samples, fineTuning } = settings
+  const { title, provenance, data, arms, samples, threshold, fineTuning } = settings
   const named = new Map(arms.map((arm) => [arm.name, arm]))
   checkArms(arms)
   // A grid over names, so that two arms of the same name are refused: the report could not tell them apart.
@@ -189,13 +191,14 @@ export const study = <All extends Probes, Watched extends Probes>({
   checkWatched(settings)
   const watched = watchedRuns(settings, runs)
 
+  const spectrum = { samples, ...(threshold === undefined ? {} : { threshold }) }
   // Before the first update the learning rate has no effect: the runs at the first one stand for all of a checkpoint.
   const { before } = observe(
     runs.filter(({ labels }) => labels["lr"] === settings.lr[0]),
-    { before: (run) => fisher({ run, samples, steps: { at: [0] } }) },
+    { before: (run) => fisher({ run, ...spectrum, steps: { at: [0] } }) },
   )
   const { during, trajectories } = observe(watched, {
-    during: (run) => fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
+    during: (run) => fisher({ run, ...spectrum, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
     trajectories: (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } }),
   })
   const ranks = [...before, ...during]

@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { linear } from "../../core/tensor/ops/linear.ts"
+import { tanh } from "../../core/tensor/ops/tanh.ts"
 import {
   dense,
   denseGelu,
@@ -24,7 +25,7 @@ export const clsIndices = (offsets: Int32Array): Int32Array => offsets.subarray(
  * layer of its own, and the pooler serves further training only.
  */
 export const pool = (model: EncoderModel, cls_NH: tf.Tensor2D): tf.Tensor2D =>
-  tf.tidy(() => tf.tanh(dense(model, poolerOf(model.config.layout), cls_NH)))
+  tf.tidy(() => tanh(dense(model, poolerOf(model.config.layout), cls_NH)))
 
 /** The classifier of the layout: logits, [N, C]. */
 export const classify = (model: EncoderModel, cls_NH: tf.Tensor2D, dropout?: ModelDropout): tf.Tensor2D =>
@@ -36,7 +37,7 @@ export const classify = (model: EncoderModel, cls_NH: tf.Tensor2D, dropout?: Mod
   })
 
 const activations = {
-  tanh: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tf.tanh(dense(model, prefix, x_NH)),
+  tanh: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tanh(dense(model, prefix, x_NH)),
   relu: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tf.relu(dense(model, prefix, x_NH)),
   gelu: denseGelu,
 } as const

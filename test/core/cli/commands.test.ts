@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Provenance } from "../../../core/api/provenance.ts"
 import { ExitCode } from "../../../core/cli/exit.ts"
 import { sampleFile } from "../sample/study.ts"
 import { answer } from "./answer.ts"
@@ -64,6 +65,29 @@ describe("a whole run", () => {
     expect((await command(sample(alone, [], ["--jobs", "1"]))).code).toBe(0)
     expect(digests(alone)).toEqual(digests(out))
     expect(Object.keys(digests(out))).toHaveLength(10)
+  })
+
+  test("a report is told by which command line and from which commit it is made, whatever process makes it", async () => {
+    const out = freshOut()
+    const args = sample(out, ["provenance=true", "seeds=1", "title=it's"], ["--precision", "fp32"])
+    expect((await command(args)).code).toBe(0)
+    const path = join(out, "sample", "origins", "provenance.json")
+    const told: Provenance = JSON.parse(readFileSync(path, "utf8"))
+    expect(told.command).toMatch(/ pipeline .*--backend wasm .*--precision fp32 .*--set 'title=it'\\''s'$/)
+    expect(told.pipeline).toMatchObject({ name: "sample", file: sampleFile })
+    expect(told.pipeline.parameters).toMatchObject({ seeds: [1], lr: [1, 2], title: "it's", count: 5 })
+    const { commit } = told.madeBy.software
+    if (existsSync(join(import.meta.dir, "..", "..", "..", ".git")))
+      expect(commit?.hash).toMatch(/^[0-9a-f]{40,64}$/)
+    expect(told.units.map(({ madeBy }) => madeBy!.software.commit)).toEqual(told.units.map(() => commit))
+    expect(told.units.map(({ madeBy }) => madeBy!.computed).filter((computed) => computed !== null)).toEqual(
+      [1, 2].map(() => ({
+        backend: "wasm",
+        precision: "fp32",
+        instructions: "WebAssembly SIMD",
+        threads: null,
+      })),
+    )
   })
 
   test("reports progress in plain lines without a terminal, among what plugins print", async () => {

@@ -143,6 +143,22 @@ export const watchSum = probe<WalkView, { count: number }>()({
   estimate: ({ steps }) => ({ rows: steps.length, cost: cost({ flops: 1e6 }) }),
 })
 
+/** A page that says where it comes from. */
+export const origins = plugin({
+  name: "sample-origins",
+  stage: "report",
+  version: 1,
+  module: import.meta.url,
+  summary: "Where the runs come from",
+  options: type({ "+": "reject", title: "string = 'origins'" }),
+  takes: { runs: cohorts(Walk), seen: cohorts(watchSum.gives) },
+  gives: Page,
+  usesBackend: false,
+  estimate: () => ({ artifact: {}, cost: cost({}) }),
+  run: ({ provenance }) =>
+    Effect.map(provenance, (found) => new Map([["provenance.json", JSON.stringify(found)]])),
+})
+
 /** A page that lists what it was given. */
 export const listing = plugin({
   name: "sample-listing",

@@ -39,7 +39,7 @@ const state = initialState(optimiser, parameters, parameters.names)
 updateParameters(optimiser, parameters, first.gradients, state, {
   learningRate: () => 0.1,
   gradientScale: 1,
-  step: 1,
+  step: () => 1,
 })
 disposeGradients(first.gradients)
 const { value, gradients } = valueAndGradients(loss, parameters)

@@ -67,6 +67,7 @@ const task = (name: string) => ({ options: { source: fixture(join("glue", name))
 
 /** How each plugin is tested; one that is not among them is tested as it is. */
 const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = {
+  "alignment-uniformity": { options: { batchSize: 16, steps: 4 } },
   classification: { options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2, keepModel: true } },
   fisher: {
     options: {
@@ -80,6 +81,11 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   ...Object.fromEntries(
     ["cola", "mnli", "mrpc", "qnli", "qqp", "sst2", "stsb", "wnli"].map((name) => [name, task(name)]),
   ),
+  consert: {
+    options: { batchSize: 16, steps: 4, evalEvery: 2, dropout: 0.1 },
+    inputs: { dev: toyStudy.similarity },
+  },
+  dcl: { options: { batchSize: 16, steps: 4 } },
   // Its estimate is that of a chart with many panels and lines.
   "line-chart": { options: { title: "Trajectories", x: "step", y: "r", facet: "scope" }, costFactor: 10 },
   "mnli-mismatched": task("mnli"),
@@ -100,6 +106,10 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
   // Its estimate is that of a study of 30 seeds.
   "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
+  "supervised-simcse": {
+    options: { batchSize: 6, steps: 4, evalEvery: 2 },
+    inputs: { dev: toyStudy.similarity },
+  },
   table: {
     options: { train: scored, sentences: ["one", "two"], label: "score", labels: "scores", range: [0, 5] },
   },
