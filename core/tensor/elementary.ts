@@ -67,6 +67,13 @@ export const log = (x: number): number => {
   return exponent * Math.LN2 + 2 * t * sum
 }
 
+/** ln(1 + x), exact also where 1 + x is not (W. Kahan's correction of the sum's rounding). */
+export const log1p = (x: number): number => {
+  const sum = 1 + x
+  if (sum === 1) return x
+  return sum < Number.POSITIVE_INFINITY ? (log(sum) * x) / (sum - 1) : sum
+}
+
 /** baseʸ for base > 0, with a relative error of up to 3e-16 · (1 + |y ln base|). */
 export const power = (base: number, y: number): number => exp(y * log(base))
 

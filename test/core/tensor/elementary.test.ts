@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { acos, cos, exp, log, power, sin } from "../../../core/tensor/elementary.ts"
+import { acos, cos, exp, log, log1p, power, sin } from "../../../core/tensor/elementary.ts"
 import { stream, uniform } from "../../../core/tensor/stream.ts"
 
 /** Numbers in [from, to), evenly drawn. */
@@ -84,6 +84,17 @@ describe("log", () => {
     ])
     expect([log(-1), log(Number.NaN)]).toEqual([Number.NaN, Number.NaN])
   })
+})
+
+test("log1p agrees with Math.log1p, also for the least arguments", () => {
+  const small = Array.from({ length: 60 }, (_, k) => 2 ** -(k + 1))
+  expectClose(log1p, Math.log1p, [...numbers(20_000, -0.99, 3), ...small, ...small.map((x) => -x)])
+  expect([log1p(0), log1p(-1), log1p(Number.POSITIVE_INFINITY)]).toEqual([
+    0,
+    Number.NEGATIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ])
+  expect(log1p(-2)).toBeNaN()
 })
 
 test("powers are those of repeated multiplication", () => {
