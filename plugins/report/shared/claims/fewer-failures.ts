@@ -12,8 +12,8 @@ import { signFlip } from "../statistics/sign-flip.ts"
 import { type Count, fisherExact, newcombeUnpaired } from "../statistics/two-by-two.ts"
 import { type ClaimFunctions, type Evidence, type Finding, type Group, nothingFound } from "./claim.ts"
 import { Comparison, whereOf } from "./comparison.ts"
-import { labelsOfSide, nameOfSide, unknownNames } from "./evidence.ts"
-import { type Paired, pair, planPair, type SideValues, sampleOf, whereText } from "./paired.ts"
+import { labelsOfSide, matches, nameOfSide, unknownNames, type Where } from "./evidence.ts"
+import { type Paired, pair, planPair, type SideValues, sampleOf, type Value, whereText } from "./paired.ts"
 import { percent } from "./words.ts"
 
 const CountGiven = type({ "+": "reject", count: "number.integer >= 0", of: "number.integer >= 1" })
@@ -75,7 +75,7 @@ export const fewerFailures = component({
         }
       },
       judge: (evidence, level) => {
-        const paired = pair(failuresOf(evidence), arm, than, where)
+        const paired = pair(failuresOf(evidence, where), arm, than, whereText(where))
         return typeof paired === "string" ? nothingFound(paired) : judged(paired, level)
       },
       judgePaper: (level) =>
@@ -88,9 +88,10 @@ export const fewerFailures = component({
 
 const rate = ({ count, of }: Count) => count / of
 
-const failuresOf = ({ runs }: Evidence) =>
+/** 1 for each run that failed, 0 for the others; units that gave no run are left out. */
+export const failuresOf = ({ runs }: Evidence, where: Where): readonly Value[] =>
   runs.flatMap(({ labels, seed, failed }) =>
-    failed === null ? [] : [{ labels, seed, part: "", value: failed ? 1 : 0 }],
+    failed === null || !matches(where, labels) ? [] : [{ labels, seed, part: "", value: failed ? 1 : 0 }],
   )
 
 const judged = (paired: Paired, level: number): Finding => {

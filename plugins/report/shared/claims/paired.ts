@@ -31,6 +31,8 @@ export interface Paired {
   readonly than: SideValues
   /** What both sides have besides seeds and checkpoints, such as learning rates or layers. */
   readonly strata: number
+  /** The different parts among them. */
+  readonly parts: number
   /** Seeds that a side has and that lack a value somewhere. */
   readonly incomplete: number
 }
@@ -39,26 +41,27 @@ export interface Paired {
  * Pairs the values of two sides: by seed and by every label that is neither one of a side's nor `checkpoint`, and by
  * part. A value of one stratum is averaged with those of the other strata of its seed and checkpoint, so that a seed is
  * one observation, whatever was measured of it. Seeds without a value at some checkpoint or stratum are left out.
+ *
+ * @param where what the values were selected by, in words
+ * @returns why nothing can be paired, in a sentence, if nothing can
  */
-export const pair = (values: readonly Value[], arm: Side, than: Side, where: Where): Paired | string => {
-  const wanted = values.filter(({ labels }) => matches(where, labels))
+export const pair = (values: readonly Value[], arm: Side, than: Side, where: string): Paired | string => {
   const named = new Set(["checkpoint", ...Object.keys(labelsOfSide(arm)), ...Object.keys(labelsOfSide(than))])
-  const [first, second] = [arm, than].map((side) => table(wanted, side, named)) as [Table, Table]
+  const [first, second] = [arm, than].map((side) => table(values, side, named)) as [Table, Table]
   for (const { name, cells } of [first, second]) {
-    if (cells.size === 0) return `There is no value of ${name}${whereText(where)}.`
+    if (cells.size === 0) return `There is no value of ${name}${where}.`
   }
   const strata = [...first.strata].filter((stratum) => second.strata.has(stratum)).sort()
-  if (strata.length === 0)
-    return `${first.name} and ${second.name} have nothing in common but seeds${whereText(where)}.`
+  if (strata.length === 0) return `${first.name} and ${second.name} have nothing in common but seeds${where}.`
   const all = [...new Set([...first.seeds, ...second.seeds])].sort((a, b) => a - b)
   const shared = all.filter((seed) => [first, second].every((side) => isComplete(side, seed, strata)))
-  if (shared.length === 0)
-    return `${first.name} and ${second.name} share no seed with all values${whereText(where)}.`
+  if (shared.length === 0) return `${first.name} and ${second.name} share no seed with all values${where}.`
   return {
     seeds: shared,
     arm: sideValues(first, shared, strata),
     than: sideValues(second, shared, strata),
     strata: strata.length,
+    parts: new Set(strata.map((stratum) => partOf(stratum))).size,
     incomplete: all.length - shared.length,
   }
 }
@@ -97,6 +100,8 @@ const table = (values: readonly Value[], side: Side, named: ReadonlySet<string>)
     cells,
   }
 }
+
+const partOf = (stratum: string): string => JSON.parse(stratum)[1]
 
 const ascending = (a: string | number | null, b: string | number | null): number =>
   typeof a === "number" && typeof b === "number" ? a - b : String(a) < String(b) ? -1 : 1

@@ -1,4 +1,4 @@
-import { bisect, normalQuantile, studentTwoSided } from "./distribution.ts"
+import { bisect, normalQuantile, studentTails, studentTwoSided } from "./distribution.ts"
 import { mean } from "./moments.ts"
 import type { Ends } from "./proportion.ts"
 
@@ -96,7 +96,10 @@ export const crossedInterval = ({ difference, parts }: CrossedDifference, level:
 export const crossedP = ({ seeds, difference, parts }: CrossedDifference, hypothesis = 0): number => {
   const distance = Math.abs(difference - hypothesis)
   if (distance === 0) return 1
-  if (parts.every(({ variance }) => variance === 0)) return 2 ** (1 - seeds)
+  const varying = parts.filter(({ variance }) => variance > 0)
+  const [only, ...others] = varying
+  if (only === undefined) return 2 ** (1 - seeds)
+  if (others.length === 0) return studentTails(distance / Math.sqrt(only.variance), only.df)
   return bisect(0, 1, (alpha) => halfWidth(parts, 1 - alpha) > distance)
 }
 

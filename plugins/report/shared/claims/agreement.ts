@@ -1,0 +1,97 @@
+import { type } from "arktype"
+import { component } from "../../../../core/api/component.ts"
+import { plural } from "../../../../core/io/format.ts"
+import { crossedDifference } from "../statistics/crossed.ts"
+import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
+import { crossedName, meanOf, oneSeed } from "./crossed-finding.ts"
+import { alone, equivalence } from "./one-sample.ts"
+import type { Paired, Value } from "./paired.ts"
+import { plannedQuantity, Quantity, quantityText, runKey, valuesOfQuantity } from "./quantity.ts"
+import { number } from "./words.ts"
+
+const QuantityGiven = type({ "...": Quantity, "+": "reject" })
+
+/**
+ * Two numbers of the same run agree on average: their mean difference is within a margin. An equivalence test over
+ * seeds, with checkpoints random where there are several: that no difference is found is no agreement.
+ */
+export const agreement = component({
+  role: "claim",
+  name: "agreement",
+  module: import.meta.url,
+  options: type({
+    "+": "reject",
+    first: QuantityGiven,
+    second: QuantityGiven,
+    /** In the unit of the numbers. */
+    margin: "number > 0",
+    "family?": "string > 0",
+  }),
+  make: ({ first, second, margin, family }): ClaimFunctions => {
+    const text = `${quantityText(first)} and ${quantityText(second)}`
+    return {
+      statement: `${text} agree on average within ${number(margin)}.`,
+      family: family ?? "agreement",
+      plan: (design) => ({
+        problems: [first, second].flatMap((one) => plannedQuantity(design, one, {}).problems),
+        limits: [],
+        leastP: null,
+        power: null,
+      }),
+      judge: (evidence, level) => {
+        const dropped = new Set([...Object.keys(first.where), ...Object.keys(second.where)])
+        const differences = differencesOf(
+          valuesOfQuantity(evidence, first),
+          valuesOfQuantity(evidence, second),
+          dropped,
+        )
+        const paired = differences.length === 0 ? `No run has both ${text}.` : alone(differences, "")
+        return typeof paired === "string" ? nothingFound(paired) : judged(paired, text, margin, level)
+      },
+      judgePaper: () => null,
+    }
+  },
+})
+
+/** first − second of each run and part. Labels by which one of them was selected are left out. */
+const differencesOf = (
+  first: readonly Value[],
+  second: readonly Value[],
+  dropped: ReadonlySet<string>,
+): readonly Value[] => {
+  const common = (value: Value): Value => ({
+    ...value,
+    labels: Object.fromEntries(Object.entries(value.labels).filter(([name]) => !dropped.has(name))),
+  })
+  const keyOf = ({ labels, seed, part }: Value) => JSON.stringify([runKey(labels, seed), part])
+  const others = new Map(second.map(common).map((value) => [keyOf(value), value.value]))
+  return first.map(common).flatMap((value) => {
+    const other = others.get(keyOf(value))
+    return other === undefined ? [] : [{ ...value, value: value.value - other }]
+  })
+}
+
+const judged = (paired: Paired, text: string, margin: number, level: number): Finding => {
+  const checkpoints = paired.arm.checkpoints.length
+  const sample = {
+    seeds: paired.seeds.length,
+    checkpoints: [{ arm: "all", count: checkpoints }],
+    notes:
+      paired.incomplete === 0 ? [] : [`${plural(paired.incomplete, "seed")} without all values left out.`],
+  }
+  const crossed = crossedDifference(paired.arm.values, paired.than.values)
+  if (crossed === null) return oneSeed(sample)
+  const { p, ...found } = equivalence(crossed, 0, margin, level)
+  return {
+    ...nothingFound(""),
+    ...sample,
+    ...found,
+    effect: { name: `mean difference of ${text}`, value: meanOf(paired.arm.values), unit: "" },
+    test: {
+      name: `equivalence within ${number(margin)} by ${crossedName("t tests", [checkpoints])}`,
+      p,
+      leastP: null,
+    },
+    missing: null,
+  }
+}

@@ -1,0 +1,131 @@
+import { type } from "arktype"
+import { component } from "../../../../core/api/component.ts"
+import { plural } from "../../../../core/io/format.ts"
+import {
+  correlationInterval,
+  correlationSeeds,
+  correlationWithin,
+  permutationP,
+  ranked,
+  type Stratum,
+} from "../statistics/association.ts"
+import { mean } from "../statistics/moments.ts"
+import { type ClaimFunctions, type Evidence, type Finding, nothingFound } from "./claim.ts"
+import { failuresOf } from "./fewer-failures.ts"
+import { valuesOf } from "./higher-mean.ts"
+import type { Value } from "./paired.ts"
+import { plannedQuantity, Quantity, quantityText, valuesOfQuantity } from "./quantity.ts"
+import { type Joined, join, joinedNotes } from "./strata.ts"
+import { number } from "./words.ts"
+
+const QuantityGiven = type({ "...": Quantity, "+": "reject" })
+/** What a run ended with: its metric in hundredths, the baseline's if it diverged; or whether it failed. */
+const Ended = type("'metric' | 'failed'")
+const Variable = QuantityGiven.or(Ended)
+type Variable = typeof Variable.infer
+
+const names = { metric: "the metric", failed: "failure" }
+const textOf = (variable: Variable): string =>
+  typeof variable === "string" ? names[variable] : quantityText(variable)
+
+const valuesOfVariable = (evidence: Evidence, variable: Variable): readonly Value[] =>
+  variable === "metric"
+    ? valuesOf(evidence, {}, true)
+    : variable === "failed"
+      ? failuresOf(evidence, {})
+      : valuesOfQuantity(evidence, variable)
+
+/**
+ * Two numbers of a run go together: a permutation test of their correlation. By default within cohorts, over seeds: no
+ * difference of arms or learning rates enters. With `units: "cohorts"` over cohorts, each the mean of its seeds: then a
+ * checkpoint or an arm is one observation, however many seeds it has.
+ */
+export const association = component({
+  role: "claim",
+  name: "association",
+  module: import.meta.url,
+  options: type({
+    "+": "reject",
+    x: QuantityGiven,
+    y: Variable,
+    direction: "'positive' | 'negative'",
+    method: "'spearman' | 'pearson' = 'spearman'",
+    units: "'runs' | 'cohorts' = 'runs'",
+    "family?": "string > 0",
+  }),
+  make: ({ x, y, direction, method, units, family }): ClaimFunctions => {
+    const sign = direction === "positive" ? 1 : -1
+    const over = units === "runs" ? "over the runs of a cohort" : "over cohorts"
+    return {
+      statement: `${textOf(x)} and ${textOf(y)} go together ${over}, with a ${direction} correlation.`,
+      family: family ?? "association",
+      plan: (design) => ({
+        problems: [x, ...(typeof y === "string" ? [] : [y])].flatMap(
+          (one) => plannedQuantity(design, one, {}).problems,
+        ),
+        limits: ["A correlation does not tell what causes what."],
+        leastP: null,
+        power: null,
+      }),
+      judge: (evidence, level) => {
+        const dropped = new Set([
+          ...Object.keys(x.where),
+          ...(typeof y === "string" ? [] : Object.keys(y.where)),
+        ])
+        const joined = join(valuesOfVariable(evidence, x), valuesOfVariable(evidence, y), dropped)
+        return typeof joined === "string"
+          ? nothingFound(joined.replace("both", `both ${textOf(x)} and ${textOf(y)}`))
+          : judged(joined, method, units, sign, level)
+      },
+      judgePaper: () => null,
+    }
+  },
+})
+
+const judged = (
+  joined: Joined,
+  method: "spearman" | "pearson",
+  units: "runs" | "cohorts",
+  sign: 1 | -1,
+  level: number,
+): Finding => {
+  const { seeds, incomplete } = joined
+  const strata: readonly Stratum[] =
+    units === "runs"
+      ? joined.strata
+      : [{ x: joined.strata.map(({ x }) => mean(x)), y: joined.strata.map(({ y }) => mean(y)) }]
+  const of = (given: readonly Stratum[]) => correlationWithin(method === "spearman" ? ranked(given) : given)
+  const count = strata[0]!.x.length
+  const notes =
+    units === "runs"
+      ? joinedNotes(joined)
+      : [
+          `Over ${plural(count, "cohort")}, each the mean of ${plural(seeds.length, "seed")}.`,
+          ...(incomplete === 0 ? [] : [`${plural(incomplete, "seed")} without all numbers left out.`]),
+        ]
+  const sample = { seeds: seeds.length, notes }
+  const correlation = of(strata)
+  if (Number.isNaN(correlation)) return nothingFound("One of the two does not vary.", sample)
+  const tested = method === "spearman" ? ranked(strata) : strata
+  return {
+    ...nothingFound(""),
+    ...sample,
+    effect: {
+      name: `${method === "spearman" ? "Spearman's" : "Pearson's"} correlation`,
+      value: correlation,
+      unit: "",
+    },
+    interval: correlationInterval(strata, of, level),
+    test: {
+      name: `permutation test of ${method === "spearman" ? "Spearman's" : "Pearson's"} correlation`,
+      p: permutationP(tested),
+      leastP: 2 / factorial(Math.min(count, 7)),
+    },
+    leans: correlation === 0 ? null : correlation * sign > 0 ? "for" : "against",
+    seedsNeeded: units === "runs" ? correlationSeeds(tested, level) : null,
+    missing: null,
+    groups: [{ name: "pairs", text: number(strata.length * count) }],
+  }
+}
+
+const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1))

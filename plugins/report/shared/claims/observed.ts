@@ -1,0 +1,111 @@
+import { type } from "arktype"
+import { component } from "../../../../core/api/component.ts"
+import { crossedDifference } from "../statistics/crossed.ts"
+import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
+import { Comparison, whereOf } from "./comparison.ts"
+import {
+  crossedFinding,
+  crossedName,
+  meanOf,
+  oneSeed,
+  rankTest,
+  reachNote,
+  seedDifferences,
+} from "./crossed-finding.ts"
+import { labelsOfSide, nameOfSide } from "./evidence.ts"
+import { type Paired, pair, planPair, sampleOf, whereText } from "./paired.ts"
+import { plannedQuantity, Quantity, valuesOfQuantity } from "./quantity.ts"
+import { number } from "./words.ts"
+
+/**
+ * What a probe observed is higher, or lower, in the arm's runs: paired by seed and by every label and part that both
+ * sides have, such as layers, with checkpoints random where a side has several. Layers are not random: the claim is
+ * about their mean, and a seed is one observation of it.
+ */
+export const observed = component({
+  role: "claim",
+  name: "observed",
+  module: import.meta.url,
+  options: type({
+    "...": Comparison,
+    column: Quantity.get("column"),
+    "by?": "string > 0",
+    direction: "'higher' | 'lower'",
+    /** The sum over the values of `by` instead of their mean. */
+    sum: "boolean = false",
+    /** What the paper printed for each side: means, or sums if `sum` is set. */
+    "paper?": { "+": "reject", arm: "number", than: "number" },
+    "+": "reject",
+  }),
+  make: (options): ClaimFunctions => {
+    const { arm, than, column, by, direction, sum, paper } = options
+    const quantity: Quantity = { column, where: whereOf(options), ...(by === undefined ? {} : { by }) }
+    const sign = direction === "higher" ? 1 : -1
+    const what = sum ? `the sum of ${column} over ${by ?? "rows"}` : column
+    return {
+      statement: `${nameOfSide(arm)} has a ${direction} ${what.replace(/^the /, "")} than ${nameOfSide(than)}${whereText(quantity.where)}.`,
+      family: options.family ?? `${direction} ${column}`,
+      plan: (design, level) => {
+        const planned = [arm, than].map((side) => plannedQuantity(design, quantity, labelsOfSide(side)))
+        const { seeds, limits } = planPair(planned[0]!.cohorts, arm, than, {})
+        return {
+          problems: planned.flatMap(({ problems }) => problems),
+          limits: [...limits, ...(seeds === 0 ? [] : reachNote(seeds, level))],
+          leastP: null,
+          power: null,
+        }
+      },
+      judge: (evidence, level) => {
+        const paired = pair(valuesOfQuantity(evidence, quantity), arm, than, whereText(quantity.where))
+        return typeof paired === "string"
+          ? nothingFound(`${paired.slice(0, -1)} for ${column}.`)
+          : judged(paired, sum ? paired.parts : 1, what, sign, level)
+      },
+      judgePaper: () =>
+        paper === undefined
+          ? null
+          : nothingFound("The paper prints no spread for this, so its difference cannot be tested.", {
+              effect: { name: `difference of ${what}`, value: paper.arm - paper.than, unit: "" },
+              groups: [
+                { name: nameOfSide(arm), text: number(paper.arm) },
+                { name: nameOfSide(than), text: number(paper.than) },
+              ],
+            }),
+    }
+  },
+})
+
+const judged = (paired: Paired, times: number, what: string, sign: 1 | -1, level: number): Finding => {
+  const sample = sampleOf(paired)
+  const scaled = (values: readonly (readonly number[])[]) =>
+    values.map((row) => row.map((value) => times * value))
+  const [first, second] = [scaled(paired.arm.values), scaled(paired.than.values)]
+  const groups = [
+    { name: paired.arm.name, text: number(meanOf(first)) },
+    { name: paired.than.name, text: number(meanOf(second)) },
+  ]
+  const crossed = crossedDifference(first, second)
+  if (crossed === null) return oneSeed({ ...sample, groups })
+  const { p, ...found } = crossedFinding(crossed, level, sign)
+  const checkpoints = sample.checkpoints.map(({ count }) => count)
+  return {
+    ...sample,
+    ...found,
+    groups,
+    effect: { name: `difference of ${what}`, value: crossed.difference, unit: "" },
+    test: { name: crossedName("paired t test", checkpoints), p, leastP: null },
+    also: [
+      rankTest(
+        seedDifferences(paired),
+        checkpoints.some((count) => count > 1),
+      ),
+    ],
+    notes: [
+      ...sample.notes,
+      ...reachNote(paired.seeds.length, level),
+      ...(paired.strata > 1
+        ? [`Each seed is the mean over ${paired.strata} pairs that share their other labels and parts.`]
+        : []),
+    ],
+  }
+}

@@ -1,0 +1,82 @@
+import { type } from "arktype"
+import type { Labels } from "../../../../core/api/plugin.ts"
+import type { Cell, Row } from "../../../../core/artifacts/observations.ts"
+import type { Design, Evidence, ObservationEvidence } from "./claim.ts"
+import { cellOf, matches, unknownNames, Where } from "./evidence.ts"
+import { type Value, whereText } from "./paired.ts"
+
+/** Which numbers of a run's observations. */
+export const Quantity = type({
+  /** A column of numbers of any probe. */
+  column: "string > 0",
+  /**
+   * Labels and cells that must be equal: `{ step: 0 }`. `step: "last"` is the last step at which a run was observed,
+   * `"first"` the first.
+   */
+  where: Where.default(() => ({})),
+  /** A column or a label, such as `layer`, whose values are compared each with its like. Rows in which it is null do not count. */
+  "by?": "string > 0",
+})
+export type Quantity = typeof Quantity.infer
+
+/** The numbers of every run, one for each value of `by`. Cells that are null or not finite have none. */
+export const valuesOfQuantity = (
+  { observations }: Evidence,
+  { column, where, by }: Quantity,
+): readonly Value[] => {
+  const { step, ...others } = where
+  const relative = step === "last" || step === "first"
+  const rows = observations.filter(
+    ({ labels, row }) =>
+      isNumber(row[column]) &&
+      matches(relative ? others : where, labels, row) &&
+      (by === undefined || (cellOf(by, labels, row) ?? null) !== null),
+  )
+  return (relative ? atEnd(rows, step) : rows).map(({ labels, seed, row }) => ({
+    labels,
+    seed,
+    part: by === undefined ? "" : String(cellOf(by, labels, row)),
+    value: row[column] as number,
+  }))
+}
+
+const isNumber = (cell: Cell | undefined): boolean => typeof cell === "number" && Number.isFinite(cell)
+
+/** Of each run, the rows of its last or first step. */
+const atEnd = (
+  rows: readonly ObservationEvidence[],
+  end: "last" | "first",
+): readonly ObservationEvidence[] => {
+  const ends = new Map<string, number>()
+  const stepOf = (row: Row) => (typeof row["step"] === "number" ? row["step"] : Number.NaN)
+  for (const { labels, seed, row } of rows) {
+    const key = runKey(labels, seed)
+    const step = stepOf(row)
+    const known = ends.get(key)
+    if (known === undefined || (end === "last" ? step > known : step < known)) ends.set(key, step)
+  }
+  return rows.filter(({ labels, seed, row }) => stepOf(row) === ends.get(runKey(labels, seed)))
+}
+
+/** The same for rows and runs of one training, whatever the order of labels. */
+export const runKey = (labels: Labels, seed: number | null): string =>
+  JSON.stringify([Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)), seed])
+
+/** normalised at step=0 */
+export const quantityText = ({ column, where }: Quantity): string => `${column}${whereText(where)}`
+
+/** The cohorts of observations that may have a quantity, and what is wrong with its names. */
+export const plannedQuantity = (
+  design: Design,
+  { column, where, by }: Quantity,
+  side: Labels,
+): { readonly cohorts: Design["observations"]; readonly problems: readonly string[] } => {
+  const names = [column, ...(by === undefined ? [] : [by])]
+  const problems = unknownNames("observations", design, { ...where, ...side }, names)
+  const cohorts = design.observations.filter(
+    ({ labels, columns }) =>
+      (columns.length === 0 || names.every((name) => columns.includes(name) || name in labels)) &&
+      Object.entries(where).every(([name, value]) => !(name in labels) || cellOf(name, labels, {}) === value),
+  )
+  return { cohorts, problems }
+}

@@ -1,0 +1,135 @@
+import { permutation, stream } from "../../../../core/tensor/stream.ts"
+import { normalQuantile } from "./distribution.ts"
+import { jackknifeInterval } from "./jackknife.ts"
+import { mean } from "./moments.ts"
+import type { Ends } from "./proportion.ts"
+
+/** Two numbers of every unit, such as a seed, in one stratum, such as a cohort. */
+export interface Stratum {
+  /** [units] */
+  readonly x: readonly number[]
+  /** [units] */
+  readonly y: readonly number[]
+}
+
+/** Ranks from 1; ties share their mean. */
+export const ranks = (values: readonly number[]): readonly number[] => {
+  const sorted = [...values].sort((a, b) => a - b)
+  return values.map((value) => (sorted.indexOf(value) + sorted.lastIndexOf(value)) / 2 + 1)
+}
+
+/** Spearman's: each stratum by its own ranks. */
+export const ranked = (strata: readonly Stratum[]): readonly Stratum[] =>
+  strata.map(({ x, y }) => ({ x: ranks(x), y: ranks(y) }))
+
+const centred = (values: readonly number[]): readonly number[] => {
+  const centre = mean(values)
+  return values.map((value) => value - centre)
+}
+
+/** Pearson's correlation within strata: Σ xy / √(Σ x² Σ y²) of distances from the stratum's means. NaN if undefined. */
+export const correlationWithin = (strata: readonly Stratum[]): number => {
+  let [xy, xx, yy] = [0, 0, 0]
+  for (const { x, y } of strata) {
+    const [dx, dy] = [centred(x), centred(y)]
+    for (let i = 0; i < x.length; i++) {
+      xy += dx[i]! * dy[i]!
+      xx += dx[i]! ** 2
+      yy += dy[i]! ** 2
+    }
+  }
+  return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
+}
+
+const draws = stream(20250310, "permutation")
+const DRAWN = 10_000
+/** 7! = 5040. */
+const mostEnumerated = 7
+
+/**
+ * Two-sided p of the correlation within strata. One permutation moves x among the units of all strata alike: what the
+ * strata share through a unit, as cohorts share seeds, stays together. All permutations of up to 7 units, beyond those
+ * 10,000 drawn and the observed order.
+ */
+export const permutationP = (strata: readonly Stratum[]): number => {
+  const n = strata[0]!.x.length
+  const centre = strata.map(({ x, y }) => ({ x: centred(x), y: centred(y) }))
+  const sumOf = (order: ArrayLike<number>): number => {
+    let sum = 0
+    for (const { x, y } of centre) for (let i = 0; i < n; i++) sum += x[order[i]!]! * y[i]!
+    return Math.abs(sum)
+  }
+  const observed = sumOf(Array.from({ length: n }, (_, i) => i)) * (1 - 1e-12)
+  if (observed === 0) return 1
+  if (n <= mostEnumerated) {
+    const orders = permutations(n)
+    return orders.filter((order) => sumOf(order) >= observed).length / orders.length
+  }
+  let hits = 1
+  for (let b = 0; b < DRAWN; b++) if (sumOf(permutation(draws, n, b)) >= observed) hits++
+  return hits / (DRAWN + 1)
+}
+
+const permutations = (n: number): readonly (readonly number[])[] =>
+  n === 0
+    ? [[]]
+    : permutations(n - 1).flatMap((shorter) =>
+        Array.from({ length: n }, (_, at) => [...shorter.slice(0, at), n - 1, ...shorter.slice(at)]),
+      )
+
+const without = (strata: readonly Stratum[], unit: number): readonly Stratum[] =>
+  strata.map(({ x, y }) => ({ x: x.filter((_, i) => i !== unit), y: y.filter((_, i) => i !== unit) }))
+
+/** Interval of the correlation: jackknife over units of Fisher's artanh r. Null at ±1 and below four units. */
+export const correlationInterval = (
+  strata: readonly Stratum[],
+  correlation: (of: readonly Stratum[]) => number,
+  level: number,
+): Ends | null => {
+  const n = strata[0]!.x.length
+  if (n < 4) return null
+  const z = jackknifeInterval(
+    n,
+    Math.atanh(correlation(strata)),
+    (unit) => Math.atanh(correlation(without(strata, unit))),
+    level,
+  )
+  return z === null ? null : { low: Math.tanh(z.low), high: Math.tanh(z.high) }
+}
+
+/**
+ * The mean of y where x is 1 less that where it is 0, within strata: their differences weighted by n₁n₀/n, so that a
+ * stratum in which all are alike does not count. NaN if there is none other.
+ */
+export const differenceWithin = (strata: readonly Stratum[]): number => {
+  let [sum, weights] = [0, 0]
+  for (const { x, y } of strata) {
+    const ones = y.filter((_, i) => x[i] === 1)
+    const others = y.filter((_, i) => x[i] !== 1)
+    if (ones.length === 0 || others.length === 0) continue
+    const weight = (ones.length * others.length) / y.length
+    sum += weight * (mean(ones) - mean(others))
+    weights += weight
+  }
+  return sum / weights
+}
+
+/** Interval of {@link differenceWithin}: jackknife over units. */
+export const differenceInterval = (strata: readonly Stratum[], level: number): Ends | null =>
+  jackknifeInterval(
+    strata[0]!.x.length,
+    differenceWithin(strata),
+    (unit) => differenceWithin(without(strata, unit)),
+    level,
+  )
+
+/**
+ * Units of each stratum at which a correlation like this would be found with probability .8, by Fisher's z: it varies
+ * by 1/√(pairs − 3), pairs being those of all strata. Null without one.
+ */
+export const correlationSeeds = (strata: readonly Stratum[], level: number): number | null => {
+  const z = Math.abs(Math.atanh(correlationWithin(strata)))
+  if (!(z > 0)) return null
+  const pairs = ((normalQuantile((1 + level) / 2) + normalQuantile(0.8)) / z) ** 2 + 3
+  return Math.max(3, Math.ceil(pairs / strata.length))
+}
