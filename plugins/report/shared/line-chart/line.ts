@@ -1,7 +1,7 @@
-import { describeLabels } from "../../../core/api/pipeline.ts"
-import { rounded } from "../shared/records.ts"
-import { meanInterval } from "../shared/statistics/interval.ts"
-import { mean } from "../shared/statistics/moments.ts"
+import { describeLabels } from "../../../../core/api/pipeline.ts"
+import { rounded } from "../records.ts"
+import { meanInterval } from "../statistics/interval.ts"
+import { mean } from "../statistics/moments.ts"
 import type { Point, Value } from "./choose.ts"
 
 /** A vertex of a line. */

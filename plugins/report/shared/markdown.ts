@@ -1,27 +1,19 @@
-import type { Figure } from "../shared/figure.ts"
-import type { Table } from "../shared/table.ts"
+import type { Report } from "./contents.ts"
+import type { Figure } from "./figure.ts"
+import type { Table } from "./table.ts"
 
 /** The report as Markdown (with GitHub's tables): headline, tables, figure captions, provenance. */
-export const toMarkdown = (report: {
-  readonly title: string
-  readonly headline: readonly string[]
-  readonly tables: readonly Table[]
-  readonly figures: readonly Figure[]
-  readonly provenance: Readonly<Record<string, string>>
-}): string =>
+export const toMarkdown = ({ title, headline, sections, facts }: Report): string =>
   [
-    `# ${escapeMarkdown(report.title)}`,
-    bullets(report.headline),
-    ...report.tables.map(tableSection),
-    "## Figures",
-    bullets(
-      report.figures.map(
-        ({ name, title, caption, spec }) =>
-          `${title}${spec === null ? "" : ` (${name}.svg)`}: ${caption.join(" ")}`,
-      ),
-    ),
+    `# ${escapeMarkdown(title)}`,
+    bullets(headline),
+    ...sections.flatMap((section) => [
+      `## ${escapeMarkdown(section.title)}`,
+      bullets(section.sentences ?? []),
+      ...section.parts.map((part) => ("spec" in part ? figureLine(part) : tableBlock(part))),
+    ]),
     "## Provenance",
-    bullets(Object.entries(report.provenance).map(([name, value]) => `${name}: ${value}`)),
+    bullets(Object.entries(facts).map(([name, value]) => `${name}: ${value}`)),
   ]
     .filter((block) => block !== "")
     .map((block) => `${block}\n`)
@@ -30,9 +22,12 @@ export const toMarkdown = (report: {
 const bullets = (lines: readonly string[]): string =>
   lines.map((line) => `- ${escapeMarkdown(line)}`).join("\n")
 
-const tableSection = ({ title, columns, rows, notes }: Table): string =>
+const figureLine = ({ name, title, caption, spec }: Figure): string =>
+  bullets([`${title}${spec === null ? "" : ` (${name}.svg)`}: ${caption.join(" ")}`])
+
+const tableBlock = ({ title, columns, rows, notes }: Table): string =>
   [
-    `## ${escapeMarkdown(title)}\n`,
+    `### ${escapeMarkdown(title)}\n`,
     ...(rows.length === 0
       ? []
       : [

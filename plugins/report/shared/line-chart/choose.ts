@@ -1,10 +1,10 @@
 import { Effect } from "effect"
-import { describeLabels } from "../../../core/api/pipeline.ts"
-import type { CohortEstimated, CohortTaken, Labels, Outcome } from "../../../core/api/plugin.ts"
-import type { Cell, ObservationsEstimate, Row } from "../../../core/artifacts/observations.ts"
-import { InvalidInput } from "../../../core/io/decode.ts"
-import { plural, shortNumber } from "../../../core/io/format.ts"
-import { COLOURS, DASHES } from "../shared/style.ts"
+import { describeLabels } from "../../../../core/api/pipeline.ts"
+import type { CohortEstimated, CohortTaken, Labels, Outcome } from "../../../../core/api/plugin.ts"
+import type { Cell, ObservationsEstimate, Row } from "../../../../core/artifacts/observations.ts"
+import { InvalidInput } from "../../../../core/io/decode.ts"
+import { plural, shortNumber } from "../../../../core/io/format.ts"
+import { COLOURS, DASHES } from "../style.ts"
 import type { Options } from "./options.ts"
 
 /** What an axis, a colour or a panel stands for. */
