@@ -13,14 +13,18 @@ const Failure = type({
 })
 const Outcome = type({ "+": "reject", key: "string", status: "'done'", seconds: "number" }).or(Failure)
 
-/** To the worker. `open` comes first, and once; `stop` makes it save its state and exit. */
+const Threads = type("number.integer >= 1")
+
+/**
+ * To the worker. `open` comes first, and once; `threads` may come at any time later and changes how many the job may
+ * use, or no job at all; `stop` makes it save its state and exit.
+ */
 export const Request = type({
   "+": "reject",
   type: "'open'",
   file: "string",
   parameters: "object",
   backend: "string",
-  threads: "number.integer >= 1",
   precision: type.enumerated(...precisions),
   out: "string",
   /** The command line that started the supervising process. */
@@ -35,7 +39,9 @@ export const Request = type({
     wanted: "boolean",
     observers: "string[]",
     missing: Failure.array(),
+    threads: Threads,
   })
+  .or({ "+": "reject", type: "'threads'", threads: Threads })
   .or({ "+": "reject", type: "'stop'" })
 export type Request = typeof Request.infer
 

@@ -66,7 +66,7 @@ export const claimsHeadline = ({ judged }: ClaimsFound): readonly string[] => {
   if (judged.length === 0) return ["No claim was given, so nothing is tested."]
   const count = (verdict: Judged["verdict"]) => judged.filter((each) => each.verdict === verdict).length
   return [
-    `Of ${plural(judged.length, "claim")}, ${count("holds")} hold, ${count("does not hold")} do not hold, and ${count("cannot be told")} cannot be told.`,
+    `Verdicts of ${plural(judged.length, "claim")}: holds ${count("holds")}, does not hold ${count("does not hold")}, cannot be told ${count("cannot be told")}.`,
     differencesSentence(judged),
   ]
 }

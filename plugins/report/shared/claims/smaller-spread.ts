@@ -1,5 +1,6 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
+import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { studentTwoSided } from "../statistics/distribution.ts"
@@ -142,17 +143,17 @@ const spreadsOf = (
   })
   const known = each.flatMap((one) => (one === null ? [] : [one]))
   if (known.length < each.length || known.some(({ value }) => value === 0)) return null
-  const logs = known.map(({ value }) => Math.log(value))
+  const logs = known.map(({ value }) => log(value))
   const count = logs.length
-  const value = Math.exp(mean(logs))
+  const value = exp(mean(logs))
   // Each checkpoint's own uncertainty as if all shared it, and that of their mean.
   const between =
     count === 1 ? 0 : (studentTwoSided(level, count - 1) * standardDeviation(logs, 1)) / Math.sqrt(count)
-  const reach = (of: (one: (typeof known)[number]) => number) => Math.hypot(mean(known.map(of)), between)
+  const reach = (of: (one: (typeof known)[number]) => number) => hypot(mean(known.map(of)), between)
   return {
     value,
-    low: value * Math.exp(-reach((one) => Math.log(one.value / one.low))),
-    high: value * Math.exp(reach((one) => Math.log(one.high / one.value))),
+    low: value * exp(-reach((one) => log(one.value / one.low))),
+    high: value * exp(reach((one) => log(one.high / one.value))),
   }
 }
 

@@ -113,7 +113,7 @@ export const bandSpec = ({ arms, x, y, height, points, thin, differences }: Band
         width: 640,
         height: 200,
         data: { values: differences },
-        layer: [zero, ...bands("differences-", difference)],
+        layer: [zero, ...bands("differences_", difference)],
       },
     ],
   } as TopLevelSpec
