@@ -10,9 +10,7 @@ import { cellsOf } from "./scaling-map/cells.ts"
 import { scalingFigure } from "./scaling-map/figure.ts"
 import { Options } from "./scaling-map/options.ts"
 import { Observed } from "./shared/observed.ts"
-import { toHtml } from "./shared/page.ts"
-import { toCsv } from "./shared/records.ts"
-import { drawSvg, standalone } from "./shared/svg.ts"
+import { reportFiles } from "./shared/report.ts"
 
 const takes = { runs: cohorts(Run), observations: cohorts(Observed) }
 
@@ -55,32 +53,17 @@ export const scalingMap = plugin({
     options,
     inputs,
     backend,
+    provenance,
   }: RunContext<Options, typeof takes, unknown>) {
     const { cells, metric } = cellsOf(options, inputs.runs, inputs.observations)
-    const figure = scalingFigure(options, cells, metric)
-    const { name, title, caption, data, spec } = figure
-    const svg =
-      spec === null
-        ? null
-        : yield* drawSvg(name, title, caption.join(" "), spec).pipe(
-            Effect.catchTag("FigureError", (error) => Effect.fail(refused(options, [error.message]))),
-          )
-    const files = new Map([[`${name}.csv`, toCsv(data)]])
-    if (svg !== null) {
-      files.set(`${name}.svg`, standalone(svg))
-      files.set(`${name}.vl.json`, `${JSON.stringify(spec)}\n`)
+    const count = (of: "failures" | "ended") => cells.reduce((sum, cell) => sum + cell[of], 0)
+    const report = {
+      title: options.title,
+      headline: [`${plural(count("ended"), "run")} ended, of which ${count("failures")} failed.`],
+      sections: [{ title: `${options.x} and ${options.y}`, parts: [scalingFigure(options, cells, metric)] }],
+      facts: { backend, software: `kasosei ${version}` },
     }
-    const [failures, ended] = [cells.map((cell) => cell.failures), cells.map((cell) => cell.ended)].map(
-      (counts) => counts.reduce((sum, count) => sum + count, 0),
-    )
-    const page = toHtml({
-      title,
-      headline: [`${plural(ended!, "run")} ended, of which ${failures} failed.`],
-      sections: [{ title: `${options.x} and ${options.y}`, parts: [{ figure, svg }] }],
-      provenance: { backend, software: `kasosei ${version}` },
-      files: [...files.keys()].sort(),
-    })
-    return files.set("index.html", page)
+    return yield* reportFiles(report, yield* provenance, new Map())
   }),
 })
 

@@ -9,9 +9,7 @@ import { version } from "../../core/io/project.ts"
 import { claimProblems } from "./shared/claims/claim.ts"
 import { designOf, evidenceOf } from "./shared/claims/evidence.ts"
 import { Observed } from "./shared/observed.ts"
-import { type Section, toHtml } from "./shared/page.ts"
-import { toCsv } from "./shared/records.ts"
-import { drawSvg, standalone } from "./shared/svg.ts"
+import { reportFiles } from "./shared/report.ts"
 import { left, right, type Table } from "./shared/table.ts"
 import { curveFigure, specificationText } from "./specification-curve/figure.ts"
 import { Options } from "./specification-curve/options.ts"
@@ -62,38 +60,24 @@ export const specificationCurve = plugin({
     options,
     inputs,
     backend,
+    provenance,
   }: RunContext<Options, typeof takes, unknown>) {
     const { title, presumed } = options
     const curves = curvesOf(options, evidenceOf(inputs.runs, inputs.observations))
-    const table = robustnessTable(presumed, curves)
-    const files = new Map([[`${table.name}.csv`, toCsv(table.data)]])
-    const parts: Section["parts"][number][] = [table]
-    for (const [index, curve] of curves.entries()) {
-      const figure = curveFigure(curve, index)
-      const { name, caption, data, spec } = figure
-      files.set(`${name}.csv`, toCsv(data))
-      if (spec === null) {
-        parts.push({ figure, svg: null })
-        continue
-      }
-      const svg = yield* drawSvg(name, figure.title, caption.join(" "), spec).pipe(
-        Effect.catchTag("FigureError", (error) => Effect.fail(refused(options, [error.message]))),
-      )
-      files.set(`${name}.svg`, standalone(svg)).set(`${name}.vl.json`, `${JSON.stringify(spec)}\n`)
-      parts.push({ figure, svg })
-    }
-    files.set(
-      "specifications.json",
-      `${JSON.stringify({ presumed, curves: curves.map((curve) => ({ ...curve, robustness: robustnessOf(presumed, curve) })) }, null, 2)}\n`,
-    )
-    const page = toHtml({
+    const robust = curves.map((curve) => ({ ...curve, robustness: robustnessOf(presumed, curve) }))
+    const report = {
       title,
       headline: curves.map((curve) => sentenceOf(presumed, curve)),
-      sections: [{ title: "Claims under every specification", parts }],
-      provenance: { presumed: specificationText(presumed), backend, software: `kasosei ${version}` },
-      files: [...files.keys()].sort(),
-    })
-    return files.set("index.html", page)
+      sections: [
+        {
+          title: "Claims under every specification",
+          parts: [robustnessTable(presumed, curves), ...curves.map(curveFigure)],
+        },
+      ],
+      facts: { presumed: specificationText(presumed), backend, software: `kasosei ${version}` },
+    }
+    const json = `${JSON.stringify({ presumed, curves: robust }, null, 2)}\n`
+    return yield* reportFiles(report, yield* provenance, new Map([["specifications.json", json]]))
   }),
 })
 
