@@ -73,13 +73,10 @@ export const cellsOf = (
     const key = at(labels)
     for (const { outcome } of members) {
       if (outcome.status !== "done") continue
-      const values = outcome.value
-        .filter((row) => matches(options.where, row))
-        .map((row) => row[options.column!])
+      const values = chosen(options.where, outcome.value).map((row) => row[options.column!])
       // One value a run, so that runs with more rows do not count more.
       const numbers = values.filter((value): value is number => typeof value === "number")
-      if (numbers.length > 0)
-        scores.get(key)!.push(options.of === "sum" ? numbers.reduce((a, b) => a + b, 0) : mean(numbers))
+      if (numbers.length > 0) scores.get(key)!.push(mean(numbers))
     }
   }
   const facets = [...new Set([...places.values()].map(({ facet }) => facet))]
@@ -99,8 +96,17 @@ export const cellsOf = (
   return { cells, metric: [...metrics][0] ?? null }
 }
 
-const matches = (where: Options["where"], row: Row): boolean =>
-  Object.entries(where).every(([name, value]) => row[name] === value)
+/** The rows asked for; `step` may be that of the run's first or last row. */
+const chosen = (where: Options["where"], rows: readonly Row[]): readonly Row[] => {
+  const steps = rows.flatMap(({ step }) => (typeof step === "number" ? [step] : []))
+  const wanted =
+    where["step"] === "last"
+      ? { ...where, step: Math.max(...steps) }
+      : where["step"] === "first"
+        ? { ...where, step: Math.min(...steps) }
+        : where
+  return rows.filter((row) => Object.entries(wanted).every(([name, value]) => row[name] === value))
+}
 
 /** The best cell of each x of a panel: that of the highest mean, the lower y in a tie. */
 export const bestOf = (cells: readonly MapCell[]): readonly MapCell[] =>

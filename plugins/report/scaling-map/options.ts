@@ -12,12 +12,13 @@ export const Options = type({
   "facet?": "string > 0",
   /** The column of the observations to show; by default it is the runs' metric. */
   "column?": "string > 0",
-  /** Takes only rows with these values in these columns: `{ block: "encoder" }`. */
+  /**
+   * Takes only rows with these values in these columns: `{ block: "encoder", step: "last" }`. A run's first and last
+   * steps are `"first"` and `"last"`.
+   */
   where: type({ "[string]": "string | number | boolean | null" })
     .describe("an object of values by column")
     .default(() => ({})),
-  /** What of several rows of a run is shown: their mean, or their sum, such as that of the ranks of all layers. */
-  of: "'mean' | 'sum' = 'mean'",
   /** Scaling laws y ∝ xᵖ to draw through the best cell of the least x: their exponents p by name. */
   laws: type({ "[string]": "number" })
     .describe("an object of exponents by name")
