@@ -143,7 +143,7 @@ const specificationOf = ({ settings, specified }: Curve, effect: string): Figure
                   sort: rows,
                   axis: { title: null, grid: true },
                 },
-                color: { ...color, legend: null },
+                color,
               },
             },
           ]),
