@@ -98,20 +98,29 @@ export const correlationInterval = (
 }
 
 /**
- * The mean of y where x is 1 less that where it is 0, within strata: their differences weighted by n₁n₀/n, so that a
- * stratum in which all are alike does not count. NaN if there is none other.
+ * The means of y where x is 1 and where it is not, over strata weighted by n₁n₀/n: one in which all are alike does not
+ * count. NaN if there is none other.
  */
-export const differenceWithin = (strata: readonly Stratum[]): number => {
-  let [sum, weights] = [0, 0]
+export const meansWithin = (
+  strata: readonly Stratum[],
+): { readonly ones: number; readonly others: number } => {
+  let [sumOfOnes, sumOfOthers, weights] = [0, 0, 0]
   for (const { x, y } of strata) {
     const ones = y.filter((_, i) => x[i] === 1)
     const others = y.filter((_, i) => x[i] !== 1)
     if (ones.length === 0 || others.length === 0) continue
     const weight = (ones.length * others.length) / y.length
-    sum += weight * (mean(ones) - mean(others))
+    sumOfOnes += weight * mean(ones)
+    sumOfOthers += weight * mean(others)
     weights += weight
   }
-  return sum / weights
+  return { ones: sumOfOnes / weights, others: sumOfOthers / weights }
+}
+
+/** The difference of {@link meansWithin}, ones − others. */
+export const differenceWithin = (strata: readonly Stratum[]): number => {
+  const { ones, others } = meansWithin(strata)
+  return ones - others
 }
 
 /** Interval of {@link differenceWithin}: jackknife over units. */
