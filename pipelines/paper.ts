@@ -7,21 +7,20 @@
  * before fine-tuning (30 seeds) and during it, and trajectories. Gives figures 1 to 4 and tables 1 and 2.
  *
  * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE take months on a processor, so read the plan first, and run a
- * part of it: `--set seeds=1..5 --set lr=1e-5,2e-5 --set dropout=0.1`.
+ * part of it: `--set seeds=1..5 --set lr=1e-5,2e-5 --set dropout=0.1`. Every setting of the study is a parameter; `--set
+ * controls=mlm,no-dropout,fresh-pooler` adds control arms that the paper does not have.
  *
- * Weights, RTE, STS-B and the sentences come from the Hugging Face hub or, with `--set model=… --set rte=… --set sts=…
+ * Weights, RTE, STS-B and the sentences come from the Hugging Face hub or, with `--set model=… --set glue=… --set sts=…
  * --set corpus=…`, from local folders and files.
  */
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
-import { rte } from "../plugins/data/rte.ts"
-import { sentences } from "../plugins/data/sentences.ts"
-import { sts } from "../plugins/data/sts.ts"
-import { vocabulary } from "../plugins/data/vocabulary.ts"
-import { pretrained } from "../plugins/pretrain/pretrained.ts"
-import { simcse } from "../plugins/pretrain/simcse.ts"
-import { dropoutRates, learningRates, runSeeds } from "./shared/parameters.ts"
+import { armsOf } from "./shared/arms.ts"
+import { inputAround, modelIn, realParameters } from "./shared/input.ts"
+import { fineTuningOf, studyParameters, watchedBy } from "./shared/parameters.ts"
 import { study, watchedOf } from "./shared/study.ts"
+
+const { positions, vocabularySize } = realParameters
 
 export default pipeline({
   name: "paper",
@@ -32,59 +31,45 @@ export default pipeline({
     model: "string > 0 = 'hf://google-bert/bert-large-uncased'",
     /** Size of that model. */
     size: "'tiny' | 'mini' | 'small' | 'medium' | 'base' | 'large' = 'large'",
-    /** GLUE's folder RTE, with train.tsv and dev.tsv, or a data set on the hub. */
-    rte: "string > 0 = 'hf://datasets/nyu-mll/glue'",
+    positions,
+    vocabularySize,
+    /** GLUE's folder, or that of the task itself, or a data set on the hub. */
+    glue: "string > 0 = 'hf://datasets/nyu-mll/glue'",
     /** Folder of STS-B, or a data set on the hub; its dev set selects among SimCSE's checkpoints. */
     sts: "string > 0 = 'hf://datasets/nyu-mll/glue'",
     /** Text for SimCSE, one sentence per line: a .txt or .gz file. */
     corpus: "string > 0 = 'hf://datasets/princeton-nlp/datasets-for-simcse/wiki1m_for_simcse.txt'",
-    /** How many sentences of the corpus to use, from its start. */
+    /** How many sentences of the corpus to use, from its start (unsaid by the paper). */
     sentences: "64 <= number.integer <= 100000000 = 1000000",
-    /** Maximum tokens per pair of RTE, special tokens included; longer pairs are truncated. */
-    maxLength: "5 <= number.integer <= 512 = 128",
-    /** Dropout rates of SimCSE, each of which gives a further-trained model; empty for none. */
-    dropout: dropoutRates.default(() => [0.05, 0.1, 0.3, 0.4, 0.5]),
-    /** Peak learning rate of SimCSE. */
-    simcseLr: "0 < number < 1 = 0.00001",
-    /** Peak learning rates of fine-tuning. */
-    lr: learningRates.default(() => [5e-6, 1e-5, 1.5e-5, 2e-5, 2.5e-5, 3e-5]),
-    /** Seeds of fine-tuning, each of which gives a run for every model and learning rate. */
-    seeds: runSeeds.default(() => Array.from({ length: 30 }, (_, i) => i + 1)),
-    /** How many training examples the empirical Fisher is computed from: its largest possible rank. */
-    samples: "1 <= number.integer <= 256 = 16",
-    /** Arms whose runs are probed during fine-tuning; by default vanilla and SimCSE(0.1), where they are run. */
-    "watchedArms?": "string[]",
-    /** Learning rates of the runs probed during fine-tuning; by default 1e-5, 2e-5 and 3e-5, where they are run. */
-    "watchedLr?": type("number > 0").array(),
-    /** Seeds of the runs probed during fine-tuning; by default 1, or the first if 1 is not run. */
-    "watchedSeeds?": type("number.integer >= 0").array(),
+    /** Updates of SimCSE and of control arms; 0 for one epoch over the corpus (unsaid by the paper). */
+    simcseSteps: "0 <= number.integer <= 100000000 = 0",
+    ...studyParameters,
   }),
   build: (p) => {
-    const words = vocabulary({ source: `${p.model}/vocab.txt` })
-    const data = rte({ source: p.rte, maxLength: p.maxLength, vocabulary: words })
-    const corpus = sentences({ source: p.corpus, limit: p.sentences, maxLength: 32, vocabulary: words })
-    const dev = sts({ benchmark: "STS-B/dev", source: p.sts, vocabulary: words })
-
-    const vanilla = pretrained({ source: p.model, size: p.size })
-    const furtherTrained = p.dropout.map((dropout) => ({
-      name: `SimCSE(${dropout})`,
-      checkpoint: simcse({ corpus, dev, checkpoint: vanilla, dropout, lr: p.simcseLr, epochs: 1 }),
+    const input = inputAround({ ...p, vocabulary: `${p.model}/vocab.txt` }, () => ({
+      vanilla: modelIn(p),
+      model: p.model,
     }))
-    const arms = [{ name: "vanilla", checkpoint: vanilla }, ...furtherTrained]
-    const names = arms.map(({ name }) => name)
+    const arms = armsOf(p, input)
     const { report } = study({
       title: "Further training of BERT with a contrastive loss",
-      provenance: { model: p.model, data: `RTE, at most ${p.maxLength} tokens`, corpus: p.corpus },
-      data,
+      provenance: input.provenance,
+      data: input.data,
       arms,
       lr: p.lr,
       seeds: p.seeds,
+      fineTuning: fineTuningOf(p),
+      fineTune: input.fineTune,
       samples: p.samples,
-      watched: {
-        arms: p.watchedArms ?? watchedOf(["vanilla", "SimCSE(0.1)"], names),
-        lr: p.watchedLr ?? watchedOf([1e-5, 2e-5, 3e-5], p.lr),
-        seeds: p.watchedSeeds ?? watchedOf([1], p.seeds),
-      },
+      threshold: p.threshold,
+      watched: watchedBy(p, {
+        arms: watchedOf(
+          ["vanilla", "SimCSE(0.1)"],
+          arms.map(({ name }) => name),
+        ),
+        lr: watchedOf([1e-5, 2e-5, 3e-5], p.lr),
+        seeds: watchedOf([1], p.seeds),
+      }),
     })
     return { report }
   },

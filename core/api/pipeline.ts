@@ -58,12 +58,17 @@ export const cohort = <N extends Node>(
   return { labels, members: seeds.map((seed) => ({ seed, node: make(seed) })) }
 }
 
-/** A unit made from each member of a cohort, such as a probe for each run. Labels and seeds stay the same. */
+/**
+ * A unit made from each member of a cohort, such as a probe for each run. Labels and seeds stay the same.
+ *
+ * @param labels more of them, for what is to be compared with the cohort that it is made from, such as branches of runs
+ */
 export const mapCohort = <N extends Node, M extends Node>(
   from: Cohort<N>,
   make: (node: N, seed: number) => M,
+  labels: Labels = {},
 ): Cohort<M> => ({
-  labels: from.labels,
+  labels: { ...from.labels, ...labels },
   members: from.members.map(({ seed, node }) => ({ seed, node: make(node, seed) })),
 })
 

@@ -8,6 +8,7 @@ import { optionProblems } from "../io/options.ts"
 import type { Cost } from "./cost.ts"
 import type { UnitFailure } from "./failure.ts"
 import type { Progress } from "./progress.ts"
+import type { Provenance } from "./provenance.ts"
 import type { Stage } from "./stage.ts"
 import type { Replay, RunLength, Watch } from "./watch.ts"
 
@@ -151,6 +152,11 @@ export interface RunContext<O, I extends Takes, View> {
   readonly scratch: string
   /** The name of the pipeline's tensor backend, which is running if the plugin `usesBackend`. */
   readonly backend: string
+  /**
+   * Where this unit comes from, for reports: the command, and how all that it is made from was made, as far as that is
+   * known now. Keys do not depend on it, so nothing else may go into an artifact than what a report says of it.
+   */
+  readonly provenance: Effect.Effect<Provenance, FileError | InvalidInput>
   /** The probes that watch this unit: none if the plugin declares no `View`. */
   readonly watch: Watch<View>
 }
@@ -166,12 +172,17 @@ export interface AnyPlugin extends Identity {
   readonly reads?: (options: never) => readonly string[]
   /** Whether probes can watch it. */
   readonly watchable?: boolean
+  /** Of a run that can be branched: the options that can change during it. */
+  readonly changes?: type.Any
+  /** Of a run that can be branched: the name of the report that compares it with its branches. */
+  readonly comparedBy?: string
   /** Of probes only: the name of the input that it watches instead of taking. */
   readonly watches?: string
   readonly estimate: (
     options: never,
     inputs: never,
   ) => { readonly artifact: unknown; readonly cost: Cost; readonly replay?: Replay }
+  readonly design?: (options: never, inputs: never) => readonly string[]
   readonly run?: (context: never) => Effect.Effect<unknown, PluginError, Progress>
   readonly probe?: AnyProbe
 }
@@ -222,6 +233,16 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
    */
   readonly reads?: (options: O["infer"]) => readonly string[]
   /**
+   * Of a run that can be branched: an arktype of the options that can change during it, all of them optional. Its options
+   * then have `branch`, as in `Branched` of `branch.ts`: a list of `{ at, set }`, where `set` is of this type.
+   */
+  readonly changes?: type.Any
+  /**
+   * Of a run that can be branched: the name of the report plugin that compares it with its branches, which takes them as
+   * cohorts named `runs` and needs no options but `title`.
+   */
+  readonly comparedBy?: string
+  /**
    * What is known of the artifact (sizes, counts) and what the unit costs, before anything runs: from the options and
    * the estimates of the inputs, for cohorts those of all members. Pure and fast: of files it looks at their sizes, or
    * counts what is in them.
@@ -241,6 +262,12 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
     readonly replay?: Replay
   }
   /**
+   * Sentences for `--plan` about what its artifact can show, and what it cannot, with the runs and seeds that it takes:
+   * the least p that a test can reach, the power for an effect. Called only for a target of the pipeline. From the same
+   * as `estimate`, and as pure; what does not fit at all is for `estimate` to refuse.
+   */
+  readonly design?: (options: O["infer"], inputs: InputsEstimate<I>) => readonly string[]
+  /**
    * Makes the artifact. If it takes long, it reports to `Progress`, and on interruption saves into `scratch` what it
    * needs to resume with the same result.
    */
@@ -257,30 +284,29 @@ interface NotWatchable {
   readonly watchable?: never
 }
 
-const build =
-  (declaration: AnyPlugin) =>
-  (settings: Readonly<Record<string, unknown>>): Node => {
-    const names = new Set([
-      ...Object.keys(declaration.takes),
-      ...(declaration.watches === undefined ? [] : [declaration.watches]),
-    ])
-    const inputs: Record<string, Node | readonly Cohort<Node>[]> = {}
-    const given: Record<string, unknown> = {}
-    for (const [name, value] of Object.entries(settings)) {
-      if (!names.has(name)) given[name] = value
-      else if (value !== undefined) inputs[name] = value as Node | readonly Cohort<Node>[]
-    }
-    const options: unknown = declaration.options(given)
-    return options instanceof type.errors
-      ? {
-          plugin: declaration,
-          given,
-          options: given,
-          inputs,
-          problems: optionProblems(declaration.options, options),
-        }
-      : { plugin: declaration, given, options: options as Record<string, unknown>, inputs, problems: [] }
+/** A plugin applied to its inputs and options, given together by name. */
+export const nodeOf = (declaration: AnyPlugin, settings: Readonly<Record<string, unknown>>): Node => {
+  const names = new Set([
+    ...Object.keys(declaration.takes),
+    ...(declaration.watches === undefined ? [] : [declaration.watches]),
+  ])
+  const inputs: Record<string, Node | readonly Cohort<Node>[]> = {}
+  const given: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(settings)) {
+    if (!names.has(name)) given[name] = value
+    else if (value !== undefined) inputs[name] = value as Node | readonly Cohort<Node>[]
   }
+  const options: unknown = declaration.options(given)
+  return options instanceof type.errors
+    ? {
+        plugin: declaration,
+        given,
+        options: given,
+        inputs,
+        problems: optionProblems(declaration.options, options),
+      }
+    : { plugin: declaration, given, options: options as Record<string, unknown>, inputs, problems: [] }
+}
 
 /**
  * The function that a pipeline file calls, with its declaration as properties: for `plugin` and `probe` alone.
@@ -291,7 +317,7 @@ export const callable = <F, K extends AnyArtifactKind>(
   definition: Omit<AnyPlugin, "kind">,
 ): F & GivingPlugin<K> => {
   const declaration: AnyPlugin = { ...definition, kind: "plugin" }
-  const call = build(declaration)
+  const call = (settings: Readonly<Record<string, unknown>>) => nodeOf(declaration, settings)
   for (const [name, value] of Object.entries(declaration)) {
     Object.defineProperty(call, name, { value, enumerable: true })
   }

@@ -11,6 +11,12 @@ export interface PageTaken {
   readonly files: readonly string[]
 }
 
+/**
+ * The files that say where a page comes from: the only ones in which the pages of two equal studies may differ, since
+ * times and places are in them.
+ */
+export const provenanceFiles = ["provenance.html", "provenance.json"] as const
+
 export const Page: ArtifactKind<"page", PageGiven, PageTaken, Record<never, never>> = {
   name: "page",
   write: (folder, given) =>

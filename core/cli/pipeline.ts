@@ -15,8 +15,10 @@ import {
   sampleSeconds,
   storedOf,
 } from "../engine/accept.ts"
+import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
+import { commitOf } from "../engine/git.ts"
 import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
@@ -26,8 +28,9 @@ import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, printable } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
+import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
@@ -86,6 +89,7 @@ export const pipelineCommand = Command.make(
     json,
   }) {
     const computing = computeSettingsOf({ threads, precision })
+    const command = commandLine(process.argv.slice(2))
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
     const { definition, parameters, backend, graph } = yield* showing(
@@ -111,6 +115,7 @@ export const pipelineCommand = Command.make(
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
+      const commit = planOnly ? null : yield* commitOf(findProject() ?? packageFolder)
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
@@ -129,6 +134,8 @@ export const pipelineCommand = Command.make(
             backend: backend.name,
             computing: computing(plan.estimate.processes),
             out: folder,
+            command,
+            commit,
             processes,
             onLog: display.log,
           })
@@ -156,8 +163,11 @@ export const pipelineCommand = Command.make(
       const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
+        const design = yield* designOf(graph)
         process.stdout.write(
-          json ? `${planJson(plan)}\n` : `${planLines(definition.name, plan, width).join("\n")}\n`,
+          json
+            ? `${planJson(plan, design)}\n`
+            : `${planLines(definition.name, plan, design, width).join("\n")}\n`,
         )
         return
       }
@@ -189,6 +199,13 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
+
+/** A command line that does the same, quoted as a shell takes it. */
+const commandLine = (args: readonly string[]): string =>
+  // `bun run` sets this; its scripts have the names of the commands.
+  [...(process.env["npm_lifecycle_event"] === undefined ? ["kasosei"] : ["bun", "run"]), ...args]
+    .map(quoted)
+    .join(" ")
 
 /** What `--accept` takes over, and what it computes again first. */
 const acceptLine = (
@@ -289,7 +306,7 @@ const summaryJson = ({ reused, made, failures }: Summary) => ({
   })),
 })
 
-const planJson = (plan: Plan): string => {
+const planJson = (plan: Plan, design: Design): string => {
   const states = unitStates(plan)
   const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
   const units = plan.graph.units.map((unit) => ({
@@ -302,7 +319,11 @@ const planJson = (plan: Plan): string => {
     reason: plan.reasons.get(unit.key) ?? null,
     cost: replays.get(unit) ?? unit.cost,
   }))
-  return JSON.stringify({ backend: plan.backend, estimate: plan.estimate, units }, null, 1)
+  return JSON.stringify(
+    { backend: plan.backend, estimate: plan.estimate, units, design: Object.fromEntries(design) },
+    null,
+    1,
+  )
 }
 
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {

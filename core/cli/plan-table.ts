@@ -1,11 +1,12 @@
 /** A plan as text: the units by cohort, what is done already, and what the rest will cost. */
 import { CliOutput } from "effect/cli"
 import { type Stage, stages } from "../api/stage.ts"
+import type { Design } from "../engine/design.ts"
 import { cohortLabel } from "../engine/label.ts"
 import { type Plan, type UnitState, unitStates } from "../engine/plan.ts"
 import type { Unit } from "../engine/unit.ts"
-import { formatBytes, formatFlops, formatSeconds, plural } from "../io/format.ts"
-import { withoutMiddle } from "./text-width.ts"
+import { formatBytes, formatFlops, formatSeconds, plural, printable } from "../io/format.ts"
+import { withoutMiddle, wrapped } from "./text-width.ts"
 
 interface Group {
   readonly label: string
@@ -13,8 +14,11 @@ interface Group {
   units: Unit[]
 }
 
-/** @param width of the terminal; if the table is wider, the labels are shortened */
-export const planLines = (name: string, plan: Plan, width: number): readonly string[] => {
+/**
+ * @param design what the targets' plugins say about it
+ * @param width of the terminal; if the table is wider, the labels are shortened
+ */
+export const planLines = (name: string, plan: Plan, design: Design, width: number): readonly string[] => {
   const groups = new Map<string, Group>()
   for (const unit of plan.graph.units) {
     // The members of a cohort differ only in their seed and share a line.
@@ -56,8 +60,20 @@ export const planLines = (name: string, plan: Plan, width: number): readonly str
     `time        about ${formatSeconds(estimate.seconds)} on ${plural(estimate.processes, "process")} with backend ${plan.backend} (${formatFlops(estimate.flopsPerSecond)}/s in each, ${basis})`,
     `memory      about ${formatBytes(estimate.memory)}`,
     `disk        ${formatBytes(estimate.disk)} kept, up to ${formatBytes(estimate.scratch)} more while it runs`,
+    ...[...design].flatMap(([target, sentences]) => [
+      "",
+      `${target}: what this design can show`,
+      ...sentences.flatMap((sentence) => bulleted(printable(sentence), width)),
+    ]),
   ]
 }
+
+const bullet = "  - "
+
+const bulleted = (text: string, width: number): readonly string[] =>
+  wrapped(text, width - bullet.length).map(
+    (line, i) => `${i === 0 ? bullet : " ".repeat(bullet.length)}${line}`,
+  )
 
 const words: Readonly<Record<UnitState, string>> = {
   done: "done",

@@ -94,7 +94,10 @@ const collect = async (
         else {
           const name = nameOf(member)
           // `"+": "reject"` is arktype's rule for undeclared keys.
-          if (name !== undefined && name !== "+") comments.set(name, commentAt(source, member))
+          if (name === undefined || name === "+") continue
+          const comment = commentAt(source, member)
+          // A declaration that is spread and given again, with another default, keeps its comment.
+          if (comment !== "" || !comments.has(name)) comments.set(name, comment)
         }
       }
       return

@@ -13,7 +13,7 @@ import { contentDigest, LargeFileReading } from "./content-digest.ts"
 import { type Computing, type KeyParts, keyOf } from "./key.ts"
 import { type LabelledUnit, labelsOf, type Membership } from "./label.ts"
 import { type Sources, sourcesOf } from "./source-digest.ts"
-import { inputsOf, type Unit, type UnitInput, unitsOf } from "./unit.ts"
+import { estimatesOfInputs, inputsOf, type Unit, type UnitInput, unitsOf } from "./unit.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
 
 /** The units that the targets need, each after its inputs. */
@@ -268,7 +268,7 @@ const keysOfInputs = (inputs: Readonly<Record<string, UnitInput>>): KeyParts["in
   )
 
 /** A thrown error and the place in the source that it came from, on one line. */
-const thrownAt = (cause: unknown): string => {
+export const thrownAt = (cause: unknown): string => {
   if (!(cause instanceof Error)) return String(cause)
   const at = (cause.stack ?? "").split("\n").find((line) => /^\s*at /.test(line))
   return `${cause.name}: ${cause.message}${at === undefined ? "" : ` (${at.trim()})`}`
@@ -287,20 +287,9 @@ const estimateOf = (
   inputs: Readonly<Record<string, UnitInput>>,
   watched: Unit | null,
 ): Estimated => {
-  const estimates: Record<string, unknown> = {}
-  for (const [name, input] of Object.entries(inputs)) {
-    estimates[name] =
-      "one" in input
-        ? input.one.estimate
-        : input.cohorts.map(({ labels, members }) => ({
-            labels,
-            members: members.map(({ seed, value }) => ({ seed, estimate: value.estimate })),
-          }))
-  }
-  if (plugin.watches !== undefined && watched !== null) estimates[plugin.watches] = watched.estimate
   // The wiring was checked, so these are estimates of the kinds that the plugin takes.
   return (plugin.estimate as (options: unknown, inputs: unknown) => ReturnType<typeof plugin.estimate>)(
     options,
-    estimates,
+    estimatesOfInputs(plugin, inputs, watched),
   )
 }

@@ -10,7 +10,8 @@ import { sha256 } from "../io/digest.ts"
 import { FileError, remove } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
 import type { Job } from "./plan.ts"
-import { Store } from "./store.ts"
+import { madeByHere, type Origin, provenanceOf } from "./provenance.ts"
+import { type ArtifactMaking, Store } from "./store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
 
@@ -48,14 +49,16 @@ interface OpenKind {
 /**
  * Runs a job.
  *
- * @param backend the name of the backend that runs here
+ * @param backend the arithmetic of the backend that runs here
  * @param missing cohort members whose units diverged or failed; reports list them
+ * @param origin what makes it here, and on whose request
  * @returns how each wanted unit ended, failures included; only an interruption escapes
  */
 export const runJob = Effect.fn("runJob")(function* (
   job: Job,
   backend: string,
   missing: Missing,
+  origin: Origin,
 ): Effect.fn.Return<readonly UnitOutcome[], never, Store | Progress> {
   const store = yield* Store
   const { unit, wanted, observers } = job
@@ -67,6 +70,7 @@ export const runJob = Effect.fn("runJob")(function* (
       backend: part.plugin.usesBackend ? backend : null,
       missing: missingOf(part, missing),
       seconds: ((now - started) / 1000) * fraction,
+      madeBy: madeByHere(part, origin),
     }))
   // One process ran them all: each is charged its fraction of the time, in proportion to its FLOPs.
   const fractionOf = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
@@ -96,7 +100,14 @@ export const runJob = Effect.fn("runJob")(function* (
     const run = unit.plugin.run as unknown as OpenRun
     const ran = yield* takeInputs(unit, missing).pipe(
       Effect.flatMap((inputs) =>
-        run({ options: unit.options, inputs, scratch: join(scratch, "unit"), backend, watch: watched.watch }),
+        run({
+          options: unit.options,
+          inputs,
+          scratch: join(scratch, "unit"),
+          backend,
+          provenance: Effect.provideService(provenanceOf(unit, missing, origin), Store, store),
+          watch: watched.watch,
+        }),
       ),
       (body) => watched.make(body, remove(join(scratch, "unit"))),
       interruptible,
@@ -140,13 +151,13 @@ const asResult = <A, R>(
 const storeOutcome = Effect.fnUntraced(function* (
   unit: Unit,
   result: Result.Result<unknown, PluginError>,
-  making: { readonly backend: string | null; readonly missing: readonly string[]; readonly seconds: number },
+  making: ArtifactMaking,
 ) {
   const store = yield* Store
   if (Result.isFailure(result)) {
     const error = result.failure
     if (error._tag === "UnitFailure" && error.outcome === "diverged") {
-      const written = yield* asResult(store.writeDivergence(unit, error))
+      const written = yield* asResult(store.writeDivergence(unit, error, making))
       if (Result.isFailure(written)) return failed(unit.key, written.failure)
     }
     return failed(unit.key, error)

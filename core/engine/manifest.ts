@@ -1,5 +1,6 @@
 /** What the store records beside an artifact: what it is, what its key covers, how it was made. */
 import { type } from "arktype"
+import { MadeBy } from "../api/provenance.ts"
 
 const Digest = type("string == 64")
 
@@ -47,6 +48,8 @@ const described = {
   options: "Record<string, unknown>",
   parts: Parts,
   made: "string",
+  /** Without this, the artifact is of an earlier version of this program. */
+  "madeBy?": MadeBy,
   "accepted?": Acceptance.array(),
 } as const
 
@@ -71,7 +74,12 @@ export const Manifest = type({
 export type Manifest = typeof Manifest.infer
 
 /** `divergence.json` of a run that diverged. */
-export const Divergence = type({ ...described, reason: "string", "step?": "number.integer >= 0" })
+export const Divergence = type({
+  ...described,
+  reason: "string",
+  "step?": "number.integer >= 0",
+  "seconds?": "number >= 0",
+})
 export type Divergence = typeof Divergence.infer
 
 /** `failure.json` of a unit that failed. It is made again, so this only says why it is not there yet. */

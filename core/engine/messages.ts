@@ -1,5 +1,6 @@
 /** The messages between the supervising process and a worker process: one JSON value per line. */
 import { type } from "arktype"
+import { Commit } from "../api/provenance.ts"
 import { precisions } from "../tensor/backend.ts"
 
 const Failure = type({
@@ -22,6 +23,10 @@ export const Request = type({
   threads: "number.integer >= 1",
   precision: type.enumerated(...precisions),
   out: "string",
+  /** The command line that started the supervising process. */
+  command: "string",
+  /** Of the project at work. */
+  commit: Commit.or("null"),
 })
   .or({
     "+": "reject",

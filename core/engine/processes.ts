@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Data, Effect, Pool } from "effect"
+import type { Commit } from "../api/provenance.ts"
 import { moduleExtension, packageFolder } from "../io/project.ts"
 import type { ComputeSettings } from "../tensor/backend.ts"
 import type { Missing, UnitOutcome } from "./job.ts"
@@ -46,6 +47,10 @@ export interface WorkerSettings {
   /** How each process computes. */
   readonly computing: ComputeSettings
   readonly out: string
+  /** The command line, for provenance. */
+  readonly command: string
+  /** Of the project at work. */
+  readonly commit: Commit | null
   readonly processes: number
   /** Called with every line that a worker prints, replies excepted. */
   readonly onLog: (line: string) => void
@@ -95,8 +100,8 @@ class Worker {
     // Its own process group: Ctrl-C reaches only the supervising process, which makes the workers save and stop.
     const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
     const worker = new Worker(child, settings.onLog)
-    const { file, parameters, backend, computing, out } = settings
-    const request: Request = { type: "open", file, parameters, backend, ...computing, out }
+    const { file, parameters, backend, computing, out, command, commit } = settings
+    const request: Request = { type: "open", file, parameters, backend, ...computing, out, command, commit }
     const reply = yield* worker.ask(request, () => Effect.void)
     if (reply.type === "refused") return yield* new WorkerLost({ reason: reply.reason })
     return worker

@@ -19,6 +19,7 @@ import { join, relative } from "node:path"
 import { type } from "arktype"
 import { Context, Effect, Layer } from "effect"
 import { UnitFailure } from "../api/failure.ts"
+import type { MadeBy } from "../api/provenance.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, digestFile, sha256 } from "../io/digest.ts"
 import {
@@ -75,11 +76,16 @@ export const storedAs = (record: Manifest | Divergence): Stored => {
   return { status: "diverged", failure, record }
 }
 
-/** How a unit was made: what its manifest records besides the files. */
+/** How a unit was made, whether or not that gave an artifact. */
 export interface Making {
+  readonly seconds: number
+  readonly madeBy: MadeBy
+}
+
+/** How an artifact was made: what its manifest records besides the files. */
+export interface ArtifactMaking extends Making {
   readonly backend: string | null
   readonly missing: readonly string[]
-  readonly seconds: number
 }
 
 export class Store extends Context.Service<
@@ -91,10 +97,14 @@ export class Store extends Context.Service<
     /** Writes an artifact atomically, replacing an earlier one. */
     readonly write: <R>(
       unit: Unit,
-      making: Making,
+      making: ArtifactMaking,
       fill: (folder: string) => Effect.Effect<void, FileError | InvalidInput, R>,
     ) => Effect.Effect<Manifest, FileError | InvalidInput, R>
-    readonly writeDivergence: (unit: Unit, failure: UnitFailure) => Effect.Effect<void, FileError>
+    readonly writeDivergence: (
+      unit: Unit,
+      failure: UnitFailure,
+      making: Making,
+    ) => Effect.Effect<void, FileError>
     /** Records why a unit has no artifact; the artifact replaces it. */
     readonly writeFailure: (unit: Unit, reason: string) => Effect.Effect<void, FileError>
     /**
@@ -221,6 +231,7 @@ const storeAt = (root: string): Store["Service"] => {
           backend: making.backend,
           missing: [...making.missing],
           seconds: making.seconds,
+          madeBy: making.madeBy,
           flops: unit.cost.flops,
           made: new Date().toISOString(),
           files,
@@ -275,12 +286,14 @@ const storeAt = (root: string): Store["Service"] => {
     root,
     stored,
     write,
-    writeDivergence: Effect.fnUntraced(function* (unit, { reason, step }) {
+    writeDivergence: Effect.fnUntraced(function* (unit, { reason, step }, { seconds, madeBy }) {
       const divergence: Divergence = {
         ...(yield* describe(unit)),
         made: new Date().toISOString(),
         reason,
         ...(step === undefined ? {} : { step }),
+        seconds,
+        madeBy,
       }
       yield* writeJson(join(folderOf(unit), "divergence.json"), divergence)
     }),

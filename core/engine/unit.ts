@@ -36,3 +36,23 @@ export const unitsOf = (input: UnitInput): readonly Unit[] =>
 
 /** All units whose artifacts a unit takes; not the run that a probe watches. */
 export const inputsOf = ({ inputs }: Unit): readonly Unit[] => Object.values(inputs).flatMap(unitsOf)
+
+/** What is known of the inputs of a unit before they are made, as its plugin's `estimate` takes it. */
+export const estimatesOfInputs = (
+  plugin: AnyPlugin,
+  inputs: Unit["inputs"],
+  watched: Unit | null,
+): Readonly<Record<string, unknown>> => {
+  const estimates: Record<string, unknown> = {}
+  for (const [name, input] of Object.entries(inputs)) {
+    estimates[name] =
+      "one" in input
+        ? input.one.estimate
+        : input.cohorts.map(({ labels, members }) => ({
+            labels,
+            members: members.map(({ seed, value }) => ({ seed, estimate: value.estimate })),
+          }))
+  }
+  if (plugin.watches !== undefined && watched !== null) estimates[plugin.watches] = watched.estimate
+  return estimates
+}

@@ -9,6 +9,7 @@ import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Cause, Effect, Fiber, Layer, Result } from "effect"
 import { Progress } from "../api/progress.ts"
+import type { Commit, PipelineRun } from "../api/provenance.ts"
 import { canonicalJson } from "../io/digest.ts"
 import { type Backend, type ComputeSettings, startBackend } from "../tensor/backend.ts"
 import { backendNamed } from "./discover.ts"
@@ -17,6 +18,7 @@ import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { type Reply, Request } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
+import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
 import { Store } from "./store.ts"
 import type { Unit } from "./unit.ts"
@@ -50,11 +52,15 @@ class Session {
   private started = false
   /** Whether this process has loaded code that is not what the keys say. */
   private edited = false
+  /** Of the backend, once it has started. */
+  private instructions: string | null = null
   private constructor(
     private readonly units: ReadonlyMap<string, Unit>,
     private readonly backend: Backend,
     private readonly settings: ComputeSettings,
     private readonly computing: Computing,
+    private readonly pipelineRun: PipelineRun,
+    private readonly commit: Commit | null,
     private readonly services: Layer.Layer<Store | Progress>,
   ) {}
 
@@ -66,7 +72,16 @@ class Session {
     const graph = yield* openPipeline(file, definition, parameters, computing)
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
     const services = Layer.mergeAll(Store.layer(out), progress)
-    return new Session(units, backend, { threads, precision }, computing, services)
+    const run: PipelineRun = {
+      command: request.command,
+      pipeline: {
+        name: definition.name,
+        file,
+        parameters: parameters as PipelineRun["pipeline"]["parameters"],
+      },
+    }
+    const settings = { threads, precision }
+    return new Session(units, backend, settings, computing, run, request.commit, services)
   })
 
   readonly run = Effect.fnUntraced(
@@ -76,6 +91,7 @@ class Session {
       if (job !== undefined && usesBackend(job) && !this.started) {
         yield* startBackend(this.backend, this.settings)
         this.started = true
+        this.instructions = yield* this.backend.instructions ?? Effect.succeed(null)
         // Only now is all its code loaded, and the keys were made before.
         forgetSources()
         const computing = computingOf(this.backend, this.settings.precision)
@@ -89,10 +105,22 @@ class Session {
         })
       }
       const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
-      const outcomes = yield* Effect.provide(runJob(job, this.computing.arithmetic, missing), this.services)
+      const outcomes = yield* Effect.provide(
+        runJob(job, this.computing.arithmetic, missing, this.origin),
+        this.services,
+      )
       say({ type: "finished", outcomes: [...outcomes] })
     },
   )
+
+  private get origin(): Origin {
+    return originHere(this.pipelineRun, this.commit, () => ({
+      backend: this.backend.name,
+      precision: this.settings.precision,
+      instructions: this.instructions,
+      threads: this.backend.setThreads === undefined ? null : [this.settings.threads],
+    }))
+  }
 
   private jobOf(request: Extract<Request, { type: "run" }>): Job | undefined {
     const unit = this.units.get(request.unit)

@@ -46,6 +46,15 @@ export {
 } from "../api/plugin.ts"
 export { type ObserveContext, probe } from "../api/probe.ts"
 export { Progress } from "../api/progress.ts"
+export type {
+  Commit,
+  Computed,
+  Machine,
+  MadeBy,
+  PipelineRun,
+  Provenance,
+  UnitProvenance,
+} from "../api/provenance.ts"
 export { type ComparedNumber, type Quantity, quantity } from "../api/quantity.ts"
 export type { Stage } from "../api/stage.ts"
 export type { Guard, RunLength, Watch } from "../api/watch.ts"
@@ -83,7 +92,7 @@ export {
   observationsOf,
   type Row,
 } from "../artifacts/observations.ts"
-export { Page, type PageGiven, type PageTaken } from "../artifacts/page.ts"
+export { Page, type PageGiven, type PageTaken, provenanceFiles } from "../artifacts/page.ts"
 export {
   isFailure,
   Run,

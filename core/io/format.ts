@@ -48,3 +48,7 @@ export const printable = (text: string, kept = ""): string =>
     const hex = code.toString(16)
     return escapes[character] ?? (code < 256 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`)
   })
+
+/** A word of a command line as a POSIX shell takes it, quoted if it must be: `'a b'`. */
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`

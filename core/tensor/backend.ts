@@ -51,6 +51,13 @@ export interface Backend {
   readonly check: Effect.Effect<void, BackendUnavailable>
   /** Loads the library and registers it in tfjs, with its fused kernels. Called again, it only changes the settings. */
   readonly register: (computing: ComputeSettings) => Effect.Effect<void, BackendUnavailable>
+  /**
+   * Changes the number of threads once it is registered, between two of its kernels. No bit of a result depends on it.
+   * Left out by a backend that has a fixed number of threads of its own.
+   */
+  readonly setThreads?: (threads: number) => Effect.Effect<void>
+  /** The vector instructions that it computes with, once it is registered: `AVX-512`. Left out if it cannot tell. */
+  readonly instructions?: Effect.Effect<string>
 }
 
 /** Declares a backend. */

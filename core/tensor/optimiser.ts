@@ -14,7 +14,7 @@ export interface OptimiserStep<Kept extends string> {
   readonly state: Readonly<Record<Kept, tf.Tensor>>
   /** The schedule's learning rate times the parameter's multiplier. */
   readonly learningRate: number
-  /** The number of updates done after this one: 1 in the first. */
+  /** The number of updates of this parameter from its state before the first: 1 in the first. */
   readonly step: number
 }
 
@@ -65,6 +65,34 @@ export const initialState = (
 }
 
 /**
+ * The state of an optimiser that goes on where another one was, in the place of its state, which is disposed of: what
+ * both keep of a parameter under the same name and in the same shape is carried over, all else is as before the first
+ * update.
+ *
+ * @param names the parameters that are trained from now on
+ * @param carried whether the state of a parameter is carried over
+ */
+export const continueState = (
+  state: OptimiserState,
+  optimiser: OptimiserFunctions,
+  parameters: Parameters,
+  names: Iterable<string>,
+  carried: (name: string) => boolean,
+): void => {
+  const next = initialState(optimiser, parameters, names)
+  for (const [part, set] of next) {
+    for (const name of set.names.filter(carried)) {
+      const before = state.get(part)
+      if (before?.has(name) && tf.util.arraysEqual(before.get(name).shape, set.get(name).shape))
+        set.set(name, before.get(name).clone())
+    }
+  }
+  for (const set of state.values()) set.dispose()
+  state.clear()
+  for (const [part, set] of next) state.set(part, set)
+}
+
+/**
  * One update of all parameters that have a gradient; others, and their state, stay as they are. Parameters and state are
  * replaced in their sets: a tensor taken from a set before the update must not be used after it.
  */
@@ -76,10 +104,10 @@ export const updateParameters = (
   settings: {
     readonly gradientScale: number
     readonly learningRate: (name: string) => number
-    readonly step: number
+    readonly step: (name: string) => number
   },
 ): void => {
-  const { gradientScale, step } = settings
+  const { gradientScale } = settings
   for (const [name, unclipped] of gradients) {
     const kept: Record<string, tf.Tensor> = {}
     for (const [part, set] of state) if (set.has(name)) kept[part] = set.get(name)
@@ -94,7 +122,7 @@ export const updateParameters = (
         gradientScale,
         state: kept,
         learningRate: settings.learningRate(name),
-        step,
+        step: settings.step(name),
       }),
     )
     parameters.set(name, theta)

@@ -1,3 +1,4 @@
+import { log } from "./elementary.ts"
 import { fillPhilox, wordsPerBlock } from "./philox.ts"
 
 /**
@@ -127,27 +128,6 @@ export const fillDropoutMask = (out: Float32Array, dropout: Dropout, first = 0):
 
 // --- normal numbers ----------------------------------------------------------------------------------------
 
-const bits = new DataView(new ArrayBuffer(8))
-
-/** ln x for normal x > 0, from +, −, ×, ÷ alone: the last bit of Math.log may differ between runtimes. */
-const naturalLogarithm = (x: number): number => {
-  bits.setFloat64(0, x)
-  const high = bits.getUint32(0)
-  let exponent = (high >>> 20) - 1023
-  bits.setUint32(0, (high & 0xfffff) | (1023 << 20))
-  let mantissa = bits.getFloat64(0)
-  if (mantissa > Math.SQRT2) {
-    mantissa /= 2
-    exponent += 1
-  }
-  // ln m = 2 artanh((m − 1) / (m + 1)), |argument| ≤ 0.172: eleven terms reach 1e-17.
-  const t = (mantissa - 1) / (mantissa + 1)
-  const t2 = t * t
-  let sum = 0
-  for (let k = 21; k >= 1; k -= 2) sum = sum * t2 + 1 / k
-  return exponent * Math.LN2 + 2 * t * sum
-}
-
 const polynomial = (coefficients: readonly number[], x: number): number => {
   let sum = 0
   for (let index = coefficients.length - 1; index >= 0; index--) sum = sum * x + coefficients[index]!
@@ -187,7 +167,7 @@ const normalQuantile = (p: number): number => {
     const r = 0.180625 - q * q
     return (q * polynomial(a, r)) / polynomial(b, r)
   }
-  const r = Math.sqrt(-naturalLogarithm(q < 0 ? p : 1 - p))
+  const r = Math.sqrt(-log(q < 0 ? p : 1 - p))
   const tail =
     r <= 5 ? polynomial(c, r - 1.6) / polynomial(d, r - 1.6) : polynomial(e, r - 5) / polynomial(f, r - 5)
   return q < 0 ? -tail : tail

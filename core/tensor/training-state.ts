@@ -46,12 +46,14 @@ const tensorsOf = ({ parameters, trained, optimiser }: TrainingState) => [
 ]
 
 /** The names of the saved states in `scratch`, newest first; there are two only if a save was cut off. */
-const savedIn = (scratch: string): Effect.Effect<readonly string[], FileError> =>
+const savedIn = (
+  scratch: string,
+): Effect.Effect<readonly { readonly name: string; readonly step: number }[], FileError> =>
   attempt("list", scratch, async () => {
     await fs.mkdir(scratch, { recursive: true })
     const names = await fs.readdir(scratch)
-    const steps = names.flatMap((name) => /^training-(\d{1,15})$/.exec(name)?.[1] ?? [])
-    return steps.sort((a, b) => Number(b) - Number(a)).map((step) => `training-${step}`)
+    const steps = names.flatMap((name) => Number(/^training-(\d{1,15})$/.exec(name)?.[1] ?? []))
+    return steps.sort((a, b) => b - a).map((step) => ({ name: `training-${step}`, step }))
   })
 
 /**
@@ -77,7 +79,8 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
       })
     }),
   )
-  for (const older of yield* savedIn(scratch)) if (older !== name) yield* remove(join(scratch, older))
+  for (const older of yield* savedIn(scratch))
+    if (older.name !== name) yield* remove(join(scratch, older.name))
 })
 
 /** Opens a saved state and checks that it fits `state`, which does not change. */
@@ -121,23 +124,25 @@ const fill = Effect.fnUntraced(function* (folder: string, state: TrainingState, 
 })
 
 /**
- * Reads the state that is saved in `scratch`, if any, into `state`. One that cannot be used (damaged in a power cut, or
- * of another model or length) is removed with a warning, and training starts over, with the same bits.
+ * Reads the state that is saved in `scratch`, if any, into `stateAt` of its step. One that cannot be used (damaged in a
+ * power cut, or of another model or length) is removed with a warning, and training starts over, with the same bits.
  *
+ * @param stateAt the state to fill: its tensors have the names and shapes of those that are saved at this step. That of
+ *   step 0 is as it was before training
  * @param until the last step from which to resume
  * @returns the step to resume from
  * @throws FileError or InvalidInput if the disk fails, or the file changes, while tensors are read
  */
 export const loadTraining = Effect.fn("loadTraining")(function* (
   scratch: string,
-  state: TrainingState,
+  stateAt: (step: number) => TrainingState,
   until: number,
 ): Effect.fn.Return<number, FileError | InvalidInput> {
-  for (const name of yield* savedIn(scratch)) {
+  for (const { name, step: saved } of yield* savedIn(scratch)) {
     const folder = join(scratch, name)
-    const step = yield* Effect.scoped(fill(folder, state, until))
+    const step = yield* Effect.scoped(fill(folder, stateAt(saved), until))
     if (step !== undefined) return step
     yield* remove(folder)
   }
-  return state.step
+  return stateAt(0).step
 })

@@ -6,11 +6,16 @@ import { Progress } from "../api/progress.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
 import { clippingScale, globalNorm } from "./ops/global-norm.ts"
-import { initialState, type OptimiserFunctions, type OptimiserState, updateParameters } from "./optimiser.ts"
+import { initialState, type OptimiserState, updateParameters } from "./optimiser.ts"
 import { disposeGradients, type Gradients, type Parameters, valueAndGradients } from "./parameters.ts"
-import type { ParametrisationFunctions } from "./parametrisation.ts"
-import type { RegulariserFunctions } from "./regulariser.ts"
-import type { Stream } from "./stream.ts"
+import {
+  enterPhase,
+  type Phase,
+  phaseOf,
+  phasesOf,
+  type UpdateChange,
+  type UpdateRule,
+} from "./training-phases.ts"
 import { loadTraining, saveTraining, type TrainingState } from "./training-state.ts"
 
 /** What was measured in an update. */
@@ -35,34 +40,18 @@ export const metricsBefore = (metrics: Metrics, step: number): UpdateMetrics | u
         gradientNorm: metrics.gradientNorm[step - 1]!,
       }
 
-/** The weights that a parametrisation replaces in every update. */
-export interface Parametrised {
-  readonly by: ParametrisationFunctions
-  /** The site of the stream that each of the weights draws from, by its name. They must be in `start`. */
-  readonly sites: ReadonlyMap<string, number>
-  readonly stream: Stream
-}
-
-export interface Training<E, R> {
+export interface Training<E, R> extends UpdateRule {
   /** Updated in place; the caller still owns them. */
   readonly parameters: Parameters
   /** [steps], one for each update: their number is the length of training. */
   readonly learningRates: Float64Array
-  readonly optimiser: OptimiserFunctions
-  /**
-   * What the learning rate of each trained parameter is multiplied by. Parameters that are not named are frozen: they
-   * have no gradient and no state. By default all are trained, with 1.
-   */
-  readonly multipliers?: ReadonlyMap<string, number> | undefined
+  /** How updates are made from some step on; in the order of their steps. */
+  readonly changes?: readonly UpdateChange[] | undefined
   /**
    * Parameters as they were before training, without those that were drawn at random, for a regulariser or a
    * parametrisation. They are not part of the saved state; the caller still owns them.
    */
   readonly start?: Parameters | undefined
-  readonly regulariser?: RegulariserFunctions | undefined
-  readonly parametrised?: Parametrised | undefined
-  /** Gradients whose norm exceeds this are scaled down to it; Infinity: never. */
-  readonly clip: number
   /**
    * The loss of update `update` (from 0), computed under the tape, with dropout. Must follow from the parameters and the
    * index of the update alone, so that training gives the same bits when it is resumed.
@@ -105,11 +94,12 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
   const progress = yield* Progress
   const total = learningRates.length
   const until = Math.min(training.until ?? total, total)
-  const multipliers = multipliersOf(training)
-  const optimiser = initialState(training.optimiser, parameters, multipliers.keys())
+  const phases = phasesOf(training)
+  let phase = phases[0]!
+  const optimiser = initialState(phase.optimiser, parameters, phase.multipliers.keys())
   let state: TrainingState = {
     parameters,
-    trained: [...multipliers.keys()],
+    trained: parameters.names.filter((name) => phases.some(({ multipliers }) => multipliers.has(name))),
     optimiser,
     step: 0,
     loss: new Float64Array(total),
@@ -122,7 +112,18 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     return at?.(step, metricsBefore({ ...state, learningRate: learningRates }, step)) ?? Effect.void
   })
 
-  const load = Effect.map(loadTraining(scratch, state, until), (step) => {
+  const enter = (next: Phase) => {
+    if (next === phase) return
+    enterPhase(next, phase, parameters, optimiser)
+    phase = next
+  }
+  /** What a saved state at a step fills: the optimiser's is that after the update which led there. */
+  const savedAt = (step: number): TrainingState => {
+    enter(phaseOf(phases, Math.max(0, step - 1)))
+    return state
+  }
+
+  const load = Effect.map(loadTraining(scratch, savedAt, until), (step) => {
     state = { ...state, step }
   })
 
@@ -131,7 +132,8 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     let nextSave = (yield* Clock.currentTimeMillis) + savePeriod
     while (state.step < until) {
       const update = state.step
-      const { loss, gradientNorm, made } = makeUpdate(training, multipliers, optimiser, update)
+      enter(phaseOf(phases, update))
+      const { loss, gradientNorm, made } = makeUpdate(training, phase, optimiser, update)
       if (!made) {
         const reason = Number.isFinite(loss) ? `the gradient norm is ${gradientNorm}` : `the loss is ${loss}`
         return yield* new UnitFailure({ outcome: "diverged", reason, step: update })
@@ -170,31 +172,23 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
   }
 })
 
-/** The multiplier of each trained parameter, in the order of the parameters. */
-const multipliersOf = <E, R>({ parameters, multipliers }: Training<E, R>): ReadonlyMap<string, number> =>
-  new Map(
-    parameters.names.flatMap((name) => {
-      const multiplier = multipliers === undefined ? 1 : multipliers.get(name)
-      return multiplier === undefined ? [] : [[name, multiplier] as const]
-    }),
-  )
-
 /** One update, which is not made if the loss or the gradient norm is not finite. */
 const makeUpdate = <E, R>(
   training: Training<E, R>,
-  multipliers: ReadonlyMap<string, number>,
+  phase: Phase,
   state: OptimiserState,
   update: number,
 ): { readonly loss: number; readonly gradientNorm: number; readonly made: boolean } => {
-  const { parameters, learningRates, optimiser, clip } = training
-  const { loss, gradients } = lossAndGradients(training, [...multipliers.keys()], update)
+  const { parameters, learningRates } = training
+  const { optimiser, multipliers, since, clip } = phase
+  const { loss, gradients } = lossAndGradients(training, phase, update)
   const gradientNorm = globalNorm(gradients)
   const made = Number.isFinite(loss) && Number.isFinite(gradientNorm)
   if (made) {
     updateParameters(optimiser, parameters, gradients, state, {
       gradientScale: clippingScale(gradientNorm, clip),
       learningRate: (name) => learningRates[update]! * multipliers.get(name)!,
-      step: update + 1,
+      step: (name) => update + 1 - since.get(name)!,
     })
   }
   disposeGradients(gradients)
@@ -204,12 +198,14 @@ const makeUpdate = <E, R>(
 /** The loss of an update, and the gradients of the trained parameters, to which a regulariser's are added. */
 const lossAndGradients = <E, R>(
   training: Training<E, R>,
-  trained: readonly string[],
+  phase: Phase,
   update: number,
 ): { readonly loss: number; readonly gradients: Gradients } => {
-  const { parameters, start, regulariser, loss } = training
+  const { parameters, start, loss } = training
+  const { regulariser } = phase
+  const trained = [...phase.multipliers.keys()]
   const { value, gradients } = valueAndGradients(
-    () => loss(update, parametersIn(training, update)),
+    () => loss(update, parametersIn(training, phase, update)),
     parameters,
     trained,
   )
@@ -232,7 +228,8 @@ const lossAndGradients = <E, R>(
 
 /** What the loss of an update is computed with. */
 const parametersIn = <E, R>(
-  { parameters, start, parametrised }: Training<E, R>,
+  { parameters, start }: Training<E, R>,
+  { parametrised }: Phase,
   iteration: number,
 ): Parameters => {
   if (parametrised === undefined) return parameters

@@ -1,10 +1,10 @@
 /**
- * The study that all these pipelines share: the same fine-tuning from several checkpoints, over learning rates and
+ * The study that all these pipelines share: the same fine-tuning of several arms, over checkpoints, learning rates and
  * seeds, with probes that watch some of the runs, and one report. A pipeline adds probes of its own, and draws or
  * tabulates what they observe in reports beside the study's.
  */
 import { cohort, grid, mapCohort } from "../../core/api/pipeline.ts"
-import type { Cohort, Node } from "../../core/api/plugin.ts"
+import type { Cohort, Labels, Node } from "../../core/api/plugin.ts"
 import type { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import type { Examples } from "../../core/artifacts/examples.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
@@ -14,21 +14,39 @@ import { fisher } from "../../plugins/probe/fisher.ts"
 import { trajectory } from "../../plugins/probe/trajectory.ts"
 import { studyPage } from "../../plugins/report/study-page.ts"
 
-/** A model before fine-tuning, and its name in the report. */
-export interface Arm {
-  readonly name: string
+/** One of an arm's models before fine-tuning. */
+export interface ArmCheckpoint {
+  /** The seed of its further training; null for a model that was not trained further. */
+  readonly seed: number | null
   readonly checkpoint: Node<typeof Checkpoint>
 }
 
+/** What runs are compared by: a way of making the model that is fine-tuned, or of fine-tuning it. */
+export interface Arm {
+  /** Its name in the report. */
+  readonly name: string
+  /** One model for each seed of its further training, or a single one without a seed. */
+  readonly checkpoints: readonly ArmCheckpoint[]
+  /** Fine-tuning of this arm alone, in place of the study's. */
+  readonly fineTune?: FineTune
+}
+
+/** The options of fine-tuning that all runs of a study share. */
+export type FineTuning = Omit<
+  Parameters<typeof classification>[0],
+  "data" | "checkpoint" | "lr" | "seed" | "keepModel"
+>
+
 /** What the study gives every run. */
-export interface FineTuneSettings {
+export interface FineTuneSettings extends FineTuning {
   readonly data: Node<typeof Examples>
   readonly checkpoint: Node<typeof Checkpoint>
   readonly lr: number
   readonly seed: number
-  readonly batchSize?: number
-  readonly epochs?: number
 }
+
+/** The fine-tuning of a run: a plugin for it, with options of its own. */
+export type FineTune = (settings: FineTuneSettings) => StudyRun
 
 export interface StudySettings {
   readonly title: string
@@ -38,21 +56,26 @@ export interface StudySettings {
   readonly arms: readonly Arm[]
   /** Peak learning rates. */
   readonly lr: readonly number[]
+  /** Seeds of fine-tuning, shared by all arms: runs of equal seeds have equal batches, dropout and new classifiers. */
   readonly seeds: readonly number[]
-  readonly batchSize?: number
-  readonly epochs?: number
+  /** Options of every run, such as `{ batchSize: 16, epochs: 3 }`. */
+  readonly fineTuning?: FineTuning
   /**
    * The fine-tuning of a run, by default `classification`. Another method, or other options of the same:
    * `(settings) => classification({ ...settings, optimiser: lion({}) })`.
    */
-  readonly fineTune?: (settings: FineTuneSettings) => StudyRun
+  readonly fineTune?: FineTune
   /** How many examples the empirical Fisher is computed from: its largest possible rank. */
   readonly samples: number
+  /** The fraction of the trace by which effective ranks are counted, by default 0.99. */
+  readonly threshold?: number
   /** The runs that probes watch: these arms, learning rates and seeds, each of which must be one of the study's. */
   readonly watched: {
     readonly arms: readonly string[]
     readonly lr: readonly number[]
     readonly seeds: readonly number[]
+    /** Seeds of further training; by default the first of each arm. Arms without one are watched anyway. */
+    readonly checkpoints?: readonly number[]
   }
 }
 
@@ -65,10 +88,35 @@ export type Observations<P extends Probes> = {
   readonly [N in keyof P]: readonly Cohort<ReturnType<P[N]>>[]
 }
 
+/** The model of an arm that is not trained further. */
+export const asItIs = (checkpoint: Node<typeof Checkpoint>): readonly ArmCheckpoint[] => [
+  { seed: null, checkpoint },
+]
+
+/** The models of an arm, one for each seed of its further training. */
+export const perSeed = (
+  seeds: readonly number[],
+  train: (seed: number) => Node<typeof Checkpoint>,
+): readonly ArmCheckpoint[] => seeds.map((seed) => ({ seed, checkpoint: train(seed) }))
+
 /** What to watch by default: the values of `usual` that the study has or, if it has none, its first. */
 export const watchedOf = <T>(usual: readonly T[], ofStudy: readonly T[]): readonly T[] => {
   const both = usual.filter((value) => ofStudy.includes(value))
   return both.length > 0 ? both : ofStudy.slice(0, 1)
+}
+
+/** @throws InvalidInput if an arm's checkpoints cannot be told apart */
+const checkArms = (arms: readonly Arm[]): void => {
+  const problems = arms.flatMap(({ name, checkpoints }) => {
+    const seeds = checkpoints.map(({ seed }) => seed)
+    const distinct = new Set(seeds).size === seeds.length && (seeds.length === 1 || !seeds.includes(null))
+    return distinct && seeds.length > 0
+      ? []
+      : [
+          `${name}: expected one checkpoint for each of several seeds, or a single one, found ${seeds.map((seed) => seed ?? "one without a seed").join(", ") || "none"}`,
+        ]
+  })
+  if (problems.length > 0) throw new InvalidInput({ what: "the checkpoints of the arms", problems })
 }
 
 /** @throws InvalidInput if a watched run is not among the runs: its figure would be missing without an error */
@@ -82,10 +130,16 @@ const checkWatched = ({ arms, lr, seeds, watched }: StudySettings): void => {
     return [`the ${axis} to watch must be among ${list(ofStudy)} (was ${list(others)})`]
   }
   const names = arms.map(({ name }) => name)
+  const ofCheckpoints = new Set(
+    arms.flatMap(({ checkpoints }) => checkpoints.flatMap(({ seed }) => seed ?? [])),
+  )
   const problems = [
     ...problemsOf("arms", watched.arms, names),
     ...problemsOf("learning rates", watched.lr, lr),
     ...problemsOf("seeds", watched.seeds, seeds),
+    ...(watched.checkpoints === undefined
+      ? []
+      : problemsOf("seeds of further training", watched.checkpoints, [...ofCheckpoints])),
   ]
   if (problems.length > 0) throw new InvalidInput({ what: "the runs that probes watch", problems })
 }
@@ -108,9 +162,11 @@ const observe = <P extends Probes>(
  * ```
  *
  * @param settings.probes probes besides the study's own: of all runs, or only of those in `watched`
- * @returns all runs and the watched ones, as cohorts by arm and learning rate; what the study's own probes observe
+ * @returns all runs and the watched ones, as cohorts labelled `{ arm, lr }` or, where an arm's checkpoints have seeds,
+ *   `{ arm, checkpoint, lr }`; what the study's own probes observe
  *   (`ranks` before and during fine-tuning, `trajectories`) and what the added ones do (`observations`); its report
- * @throws InvalidInput if a watched run is not among the runs, or a learning rate, arm or seed is given twice
+ * @throws InvalidInput if a watched run is not among the runs, or a learning rate, arm, checkpoint or seed is given
+ *   twice
  */
 export const study = <All extends Probes, Watched extends Probes>({
   probes,
@@ -118,29 +174,31 @@ export const study = <All extends Probes, Watched extends Probes>({
 }: StudySettings & {
   readonly probes?: { readonly all?: All; readonly watched?: Watched }
 }) => {
-  const { title, provenance, data, arms, samples, batchSize, epochs, fineTune = classification } = settings
-  const sizes = {
-    ...(batchSize === undefined ? {} : { batchSize }),
-    ...(epochs === undefined ? {} : { epochs }),
-  }
-
-  const checkpoints = new Map(arms.map(({ name, checkpoint }) => [name, checkpoint]))
-  // Labelled by name, so that two arms of the same name are refused: the report could not tell them apart.
-  const runs = grid({ arm: arms.map(({ name }) => name), lr: settings.lr }, ({ arm, lr }) =>
-    cohort({ arm, lr }, settings.seeds, (seed) =>
-      fineTune({ data, checkpoint: checkpoints.get(arm)!, lr, seed, ...sizes }),
-    ),
-  )
+  const { title, provenance, data, arms, samples, threshold, fineTuning } = settings
+  const named = new Map(arms.map((arm) => [arm.name, arm]))
+  checkArms(arms)
+  // A grid over names, so that two arms of the same name are refused: the report could not tell them apart.
+  const runs = grid({ arm: arms.map(({ name }) => name), lr: settings.lr }, ({ arm, lr }) => {
+    const { checkpoints, fineTune = settings.fineTune ?? classification } = named.get(arm)!
+    return checkpoints.map(({ seed: ofCheckpoint, checkpoint }) =>
+      cohort(
+        { arm, ...(ofCheckpoint === null ? {} : { checkpoint: ofCheckpoint }), lr },
+        settings.seeds,
+        (seed) => fineTune({ ...fineTuning, data, checkpoint, lr, seed }),
+      ),
+    )
+  }).flat()
   checkWatched(settings)
   const watched = watchedRuns(settings, runs)
 
-  // Before the first update the learning rate has no effect: the runs at the first one stand for all.
+  const spectrum = { samples, ...(threshold === undefined ? {} : { threshold }) }
+  // Before the first update the learning rate has no effect: the runs at the first one stand for all of a checkpoint.
   const { before } = observe(
     runs.filter(({ labels }) => labels["lr"] === settings.lr[0]),
-    { before: (run) => fisher({ run, samples, steps: { at: [0] } }) },
+    { before: (run) => fisher({ run, ...spectrum, steps: { at: [0] } }) },
   )
   const { during, trajectories } = observe(watched, {
-    during: (run) => fisher({ run, samples, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
+    during: (run) => fisher({ run, ...spectrum, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
     trajectories: (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } }),
   })
   const ranks = [...before, ...during]
@@ -157,13 +215,17 @@ export const study = <All extends Probes, Watched extends Probes>({
   }
 }
 
-const watchedRuns = ({ watched }: StudySettings, runs: readonly Cohort<StudyRun>[]) =>
-  runs
-    .filter(
-      ({ labels: { arm, lr } }) =>
-        watched.arms.some((name) => name === arm) && watched.lr.some((value) => value === lr),
-    )
+const watchedRuns = ({ arms, watched }: StudySettings, runs: readonly Cohort<StudyRun>[]) => {
+  const first = new Map(arms.map(({ name, checkpoints }) => [name, checkpoints[0]?.seed]))
+  const isWatched = ({ arm, checkpoint, lr }: Labels): boolean =>
+    watched.arms.some((name) => name === arm) &&
+    watched.lr.some((value) => value === lr) &&
+    (checkpoint === undefined ||
+      (watched.checkpoints?.some((seed) => seed === checkpoint) ?? checkpoint === first.get(`${arm}`)))
+  return runs
+    .filter(({ labels }) => isWatched(labels))
     .map(({ labels, members }) => ({
       labels,
       members: members.filter(({ seed }) => watched.seeds.includes(seed)),
     }))
+}

@@ -9,6 +9,15 @@ const unavailable = ({ reason, remedy }: AddonUnavailable) =>
     new BackendUnavailable({ backend: name, reason, remedy: `${remedy}, or choose the backend wasm` }),
   )
 
+/** The backend, once it is registered. */
+const running = async () => {
+  const { findBackend } = await import("@tensorflow/tfjs-core")
+  const { DeviceBackend } = await import("./native/backend.ts")
+  const backend = findBackend(name)
+  if (!(backend instanceof DeviceBackend)) throw new Error("another backend of that name is registered")
+  return backend
+}
+
 /** Kasosei's own engine in C++: vectors as wide as the processor supports, on several threads. */
 export const native = backend({
   name,
@@ -19,6 +28,8 @@ export const native = backend({
   flopsPerSecond: (threads) => 100e9 * threads,
   precisions: ["fp32", "bf16"],
   check: Effect.asVoid(Effect.catch(addonPath(), unavailable)),
+  setThreads: (threads) => Effect.promise(async () => (await running()).device.setThreads(threads)),
+  instructions: Effect.promise(async () => (await running()).device.instructions),
   register: Effect.fnUntraced(function* ({ threads, precision }) {
     const path = yield* Effect.catch(addonPath(), unavailable)
     yield* Effect.tryPromise({
@@ -35,8 +46,7 @@ export const native = backend({
           registerDeviceKernels(name)
           tf.registerBackend(name, () => backend)
         }
-        const backend = tf.findBackend(name)
-        if (!(backend instanceof DeviceBackend)) throw new Error("another backend of that name is registered")
+        const backend = await running()
         backend.device.setThreads(threads)
         backend.bfloat16 = precision === "bf16"
         registerKernels(name, deviceKernels(backend))

@@ -44,6 +44,7 @@ export const wasm = backend({
   rank: 10,
   flopsPerSecond: () => 12e9,
   precisions: ["fp32"],
+  instructions: Effect.succeed("WebAssembly SIMD"),
   check: Effect.asVoid(binaries),
   register: Effect.fnUntraced(function* () {
     const folder = yield* binaries

@@ -101,26 +101,37 @@ const addAndNormalise = (
     },
   )
 
-/** Each token's position in its own sequence, counted from `first`. */
-const positionsOf = ({ ids, offsets }: Sequences, first: number): Int32Array => {
-  const positions_T = new Int32Array(ids.length)
+/** Each token's place in its own sequence, from 0, [ΣT]. */
+export const placesOf = ({ ids, offsets }: Sequences): Int32Array => {
+  const places_T = new Int32Array(ids.length)
   for (let n = 0; n + 1 < offsets.length; n++) {
-    for (let t = offsets[n]!; t < offsets[n + 1]!; t++) positions_T[t] = first + t - offsets[n]!
+    for (let t = offsets[n]!; t < offsets[n + 1]!; t++) places_T[t] = t - offsets[n]!
   }
-  return positions_T
+  return places_T
 }
 
 /**
  * The sum of a token's embeddings, normalised, and projected if E ≠ H: the input of the first layer, [ΣT, H].
+ *
+ * @param places_T the place in its sequence, from 0, whose position embedding each token gets
  */
-export const embed = (model: EncoderModel, batch: Sequences, dropout?: ModelDropout): tf.Tensor2D => {
+export const embed = (
+  model: EncoderModel,
+  batch: Sequences,
+  dropout?: ModelDropout,
+  places_T = placesOf(batch),
+): tf.Tensor2D => {
   const { config } = model
   const { layout } = config
   const prefix = `${layout.prefix}.embeddings`
   const lookUp = (name: string, ids_T: Int32Array) =>
     embedding(model.parameters.get(`${prefix}.${name}.weight`), ids_T, `${prefix}.${name}`)
   const words_TE = lookUp("word_embeddings", batch.ids)
-  const positions_TE = lookUp("position_embeddings", positionsOf(batch, layout.firstPosition(config)))
+  const first = layout.firstPosition(config)
+  const positions_TE = lookUp(
+    "position_embeddings",
+    places_T.map((place) => first + place),
+  )
   const typed_TE: tf.Tensor2D = layout.tokenTypes
     ? tf.add(words_TE, lookUp("token_type_embeddings", batch.tokenTypeIds))
     : words_TE
@@ -175,18 +186,27 @@ export const encoderLayer = (
  * @returns a tensor that the caller disposes of
  * @throws RangeError if an id, a token type, a position or an index has no row in its table, or a sequence is empty
  */
-export const encode = (
+export const encode = (model: EncoderModel, batch: Sequences, forward: Forward = {}): tf.Tensor2D =>
+  tf.tidy(() => encodeEmbedded(model, embed(model, batch, forward.dropout), batch.offsets, forward))
+
+/**
+ * The same from the input of the first layer, [ΣT, H], of which it disposes.
+ *
+ * @returns a tensor that the caller disposes of
+ */
+export const encodeEmbedded = (
   model: EncoderModel,
-  batch: Sequences,
+  embedded_TH: tf.Tensor2D,
+  offsets: Int32Array,
   { dropout, indices }: Forward = {},
 ): tf.Tensor2D =>
   tf.tidy(() => {
-    let x_TH = embed(model, batch, dropout)
+    let x_TH = embedded_TH
     const last = model.config.layers - 1
     for (let layer = 0; layer <= last; layer++) {
       const input_TH = x_TH
       const forward = { dropout, indices: layer === last ? indices : undefined }
-      x_TH = encoderLayer(model, layer, input_TH, batch.offsets, forward)
+      x_TH = encoderLayer(model, layer, input_TH, offsets, forward)
       // In training the tape keeps what the backward pass needs of it.
       input_TH.dispose()
     }

@@ -1,11 +1,11 @@
 /**
- * What happens inside a model, without dropout. Shapes: T tokens of all sequences together, H hidden width, L tokens of
+ * What happens inside a model, without dropout unless it is given. Shapes: T tokens of all sequences together, H hidden width, L tokens of
  * one sequence, d = H / heads.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Sequences } from "../../core/artifacts/sequences.ts"
 import { rows } from "../../core/tensor/ops/rows.ts"
-import { dense, type EncoderModel, embed, encoderLayer } from "./encoder.ts"
+import { dense, type EncoderModel, embed, encoderLayer, type ModelDropout } from "./encoder.ts"
 
 const integerWithin = (what: string, found: number, last: number): void => {
   if (Number.isInteger(found) && found >= 0 && found <= last) return
@@ -20,16 +20,48 @@ const integerWithin = (what: string, found: number, last: number): void => {
  */
 export const hiddenStates = (model: EncoderModel, batch: Sequences, depth: number): tf.Tensor2D => {
   integerWithin("depth", depth, model.config.layers)
-  return tf.tidy(() => {
-    let hidden_TH = embed(model, batch)
-    for (let layer = 0; layer < depth; layer++) {
-      const input_TH = hidden_TH
-      hidden_TH = encoderLayer(model, layer, input_TH, batch.offsets)
-      // Under a tape, the tape keeps what the backward pass needs of it.
-      input_TH.dispose()
-    }
-    return hidden_TH
+  return tf.tidy(() => through(model, batch, depth))
+}
+
+/**
+ * The hidden states after every depth, from one forward pass: 0 first, then 1 and so on.
+ *
+ * @param read called with each of them, [T, H], which live only during the call
+ */
+export const readHiddenStates = (
+  model: EncoderModel,
+  batch: Sequences,
+  read: (hidden_TH: tf.Tensor2D, depth: number) => void,
+  dropout?: ModelDropout,
+): void => {
+  tf.tidy(() => {
+    through(model, batch, model.config.layers, { read, dropout })
   })
+}
+
+/** Runs `depth` layers, within a tidy. */
+const through = (
+  model: EncoderModel,
+  batch: Sequences,
+  depth: number,
+  {
+    read,
+    dropout,
+  }: {
+    readonly read?: (hidden_TH: tf.Tensor2D, depth: number) => void
+    readonly dropout?: ModelDropout | undefined
+  } = {},
+): tf.Tensor2D => {
+  let hidden_TH = embed(model, batch, dropout)
+  read?.(hidden_TH, 0)
+  for (let layer = 0; layer < depth; layer++) {
+    const input_TH = hidden_TH
+    hidden_TH = encoderLayer(model, layer, input_TH, batch.offsets, { dropout })
+    // Under a tape, the tape keeps what the backward pass needs of it.
+    input_TH.dispose()
+    read?.(hidden_TH, layer + 1)
+  }
+  return hidden_TH
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { linear } from "../../core/tensor/ops/linear.ts"
+import { tanh } from "../../core/tensor/ops/tanh.ts"
 import {
   dense,
   denseGelu,
@@ -24,19 +25,30 @@ export const clsIndices = (offsets: Int32Array): Int32Array => offsets.subarray(
  * layer of its own, and the pooler serves further training only.
  */
 export const pool = (model: EncoderModel, cls_NH: tf.Tensor2D): tf.Tensor2D =>
-  tf.tidy(() => tf.tanh(dense(model, poolerOf(model.config.layout), cls_NH)))
+  tf.tidy(() => tanh(dense(model, poolerOf(model.config.layout), cls_NH)))
+
+/** What the classifier's last product reads, before dropout, [N, H]: in BERT the pooled output. */
+export const classifierFeatures = (
+  model: EncoderModel,
+  cls_NH: tf.Tensor2D,
+  dropout?: ModelDropout,
+): tf.Tensor2D =>
+  tf.tidy(() => {
+    const { dense: prefix, activation, dropsInput } = model.config.layout.classifier
+    const input_NH = dropsInput ? drop(cls_NH, dropoutSite.classifierInput(model.config), dropout) : cls_NH
+    return activations[activation](model, prefix, input_NH)
+  })
 
 /** The classifier of the layout: logits, [N, C]. */
 export const classify = (model: EncoderModel, cls_NH: tf.Tensor2D, dropout?: ModelDropout): tf.Tensor2D =>
   tf.tidy(() => {
-    const { dense: prefix, activation, output, dropsInput } = model.config.layout.classifier
-    const input_NH = dropsInput ? drop(cls_NH, dropoutSite.classifierInput(model.config), dropout) : cls_NH
-    const inner_NH = activations[activation](model, prefix, input_NH)
-    return dense(model, output, drop(inner_NH, dropoutSite.classifier(model.config), dropout))
+    const features_NH = classifierFeatures(model, cls_NH, dropout)
+    const dropped_NH = drop(features_NH, dropoutSite.classifier(model.config), dropout)
+    return dense(model, model.config.layout.classifier.output, dropped_NH)
   })
 
 const activations = {
-  tanh: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tf.tanh(dense(model, prefix, x_NH)),
+  tanh: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tanh(dense(model, prefix, x_NH)),
   relu: (model: EncoderModel, prefix: string, x_NH: tf.Tensor2D) => tf.relu(dense(model, prefix, x_NH)),
   gelu: denseGelu,
 } as const

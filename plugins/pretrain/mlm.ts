@@ -1,7 +1,6 @@
 /**
- * Masked-language-model training (Devlin et al. 2019) without next-sentence prediction, from scratch or from
- * a checkpoint. The defaults are the paper's, but weight decay applies to all parameters, biases and LayerNorms
- * included.
+ * Masked-language-model training (Devlin et al. 2019), from scratch or from a checkpoint, with or without next-sentence
+ * prediction. The defaults are the paper's, but weight decay applies to all parameters, biases and LayerNorms included.
  */
 import { join } from "node:path"
 import { type } from "arktype"
@@ -9,7 +8,7 @@ import { Effect } from "effect"
 import { optional, plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint, type CheckpointEstimate, type CheckpointTaken } from "../../core/artifacts/checkpoint.ts"
 import { Corpus } from "../../core/artifacts/corpus.ts"
-import { selectSequences } from "../../core/artifacts/sequences.ts"
+import { type Sequences, selectSequences } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode } from "../../core/io/decode.ts"
 import { writeFolder } from "../../core/io/files.ts"
@@ -32,11 +31,13 @@ import { type OutputHead, parametersOf } from "../model/parameters.ts"
 import { encoderSize, sizeOption } from "../model/size.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
 import { writeTokenizer } from "../model/vocabulary.ts"
-import { maskedLoss } from "./mlm/masked-loss.ts"
+import { halver, longestPair, moreTokens } from "./mlm/halves.ts"
+import { maskedLoss, nextSentenceShapes, pairLoss } from "./mlm/masked-loss.ts"
 import { chosenFraction, maskable, masker } from "./mlm/masking.ts"
 import { trainingCost } from "./shared/cost.ts"
 import { durationOptions, givenOnce, stepsOf } from "./shared/duration.ts"
 import { saveExport, writeRecord } from "./shared/export.ts"
+import { drawInto } from "./shared/own-parameters.ts"
 import { batchProblems, refuse, vocabularyProblems } from "./shared/requirements.ts"
 
 const Options = type({
@@ -60,7 +61,13 @@ const Options = type({
   clip: "number > 0 = 1",
   /** The dropout rate of hidden states and of attention probabilities. */
   dropout: "0 <= number < 1 = 0.1",
-  /** Drives the order of the sentences, their masks, dropout, and new weights. */
+  /**
+   * Whether to learn next-sentence prediction too, which trains the pooler and both token types. Each sentence of the
+   * corpus is split in its middle, and half of them get another sentence's second half; where the corpus has pairs of
+   * sentences, the two take the place of the halves.
+   */
+  nextSentence: "boolean = false",
+  /** Drives the order of the sentences, their masks and halves, dropout, and new weights. */
   seed: "0 <= number.integer <= 4294967295 = 42",
 }).narrow(givenOnce)
 type Options = typeof Options.infer
@@ -78,6 +85,20 @@ const modelProblems = ({ size, positions }: Options, checkpoint: CheckpointTaken
   return Object.entries({ size, positions }).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name} is for a new model only; omit it, since the checkpoint has its own`],
   )
+}
+
+/** Why halves of the sentences do not fit the model. */
+const halvesProblems = (
+  sequences: Sequences,
+  { positions, tokenTypes }: EncoderConfig,
+): readonly string[] => {
+  const length = longestPair(sequences)
+  return [
+    ...(tokenTypes > 1 ? [] : ["nextSentence needs a model with two token types; this one has one"]),
+    ...(length <= positions
+      ? []
+      : [`nextSentence makes pairs of up to ${length} tokens, but the model takes at most ${positions}`]),
+  ]
 }
 
 const takes = { corpus: Corpus, vocabulary: Vocabulary, checkpoint: optional(Checkpoint) }
@@ -105,6 +126,7 @@ const run = Effect.fn("mlm")(function* ({
     ...modelProblems(options, checkpoint),
     ...batchProblems(sequences, usable.length, options.batchSize),
     ...sequenceProblems("corpus", sequences, vocabularySize, limits),
+    ...(options.nextSentence ? halvesProblems(sequences, config) : []),
     ...(yield* vocabularyProblems(vocabulary, special, checkpoint)),
   ])
 
@@ -112,10 +134,14 @@ const run = Effect.fn("mlm")(function* ({
   const perEpoch = batchesPerEpoch(usable.length, options.batchSize)
   const batchOf = shuffledBatches(stream(options.seed, "order"), usable.length, options.batchSize)
   const mask = masker(special, vocabularySize, options.seed)
+  const halve = halver(special, options.seed)
   const dropout = { rate: options.dropout, stream: stream(options.seed, "dropout") }
   const final = join(scratch, "final")
 
   const training = Effect.fnUntraced(function* (model: TrainableModel) {
+    if (options.nextSentence) {
+      drawInto(model.parameters, nextSentenceShapes(config.hidden), stream(options.seed, "loss"))
+    }
     const metrics = yield* train({
       parameters: model.parameters,
       learningRates: learningRates(
@@ -128,8 +154,12 @@ const run = Effect.fn("mlm")(function* ({
       clip: options.clip,
       loss: (update) => {
         const sentences = batchOf(update).map((index) => usable[index]!)
-        const masked = mask(selectSequences(sequences, sentences), sentences, Math.floor(update / perEpoch))
-        return maskedLoss(model, masked, { ...dropout, iteration: update })
+        const batch = selectSequences(sequences, sentences)
+        const epoch = Math.floor(update / perEpoch)
+        const now = { ...dropout, iteration: update }
+        if (!options.nextSentence) return maskedLoss(model, mask(batch, sentences, epoch), now)
+        const halves = halve(batch, sentences, epoch)
+        return pairLoss(model, mask(halves.sequences, sentences, epoch), halves.labels, now)
       },
       scratch,
     })
@@ -159,8 +189,8 @@ const run = Effect.fn("mlm")(function* ({
 })
 
 /**
- * The exported checkpoint has the masked-language-model head and a pooler. Without next-sentence prediction nothing
- * trains the pooler: it stays as in the checkpoint, or as drawn from the seed, at the site of the stream from which
+ * The exported checkpoint has the masked-language-model head and a pooler. Without `nextSentence` nothing trains the
+ * pooler: it stays as in the checkpoint, or as drawn from the seed, at the site of the stream from which
  * `simcse` draws its head. So the arms of a study with and without SimCSE all bring a pooler to fine-tuning, and with
  * equal seeds SimCSE's head starts as the pooler of the arm without it.
  */
@@ -186,8 +216,13 @@ export const mlm = plugin({
       cost: trainingCost({
         model,
         outputHeads,
+        more: options.nextSentence ? Object.values(nextSentenceShapes(model.hidden)) : [],
         steps: stepsOf(options, corpus.sentences, options.batchSize),
-        update: workloadOf(options.batchSize, corpus.tokensPerSentence, Math.ceil(chosenFraction * tokens)),
+        update: workloadOf(
+          options.batchSize,
+          corpus.tokensPerSentence + (options.nextSentence ? moreTokens : 0),
+          Math.ceil(chosenFraction * tokens),
+        ),
         corpusTokens: corpus.sentences * corpus.tokensPerSentence,
         kept: 1,
       }),

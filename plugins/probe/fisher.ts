@@ -24,6 +24,8 @@ const Options = type({
   steps: Steps.default(() => ({ at: [0] })),
   /** N, the number of training examples, which no rank can exceed. */
   samples: "1 <= number.integer <= 256 = 16",
+  /** The effective rank is the number of largest eigenvalues whose sum exceeds this fraction of the trace. */
+  threshold: "0 < number < 1 = 0.99",
   /** `layers` means each layer, and all of them together as `encoder`. Gradients below the lowest block are skipped. */
   blocks: type("'layers' | 'embeddings' | 'pooler' | 'classifier'")
     .array()
@@ -54,17 +56,15 @@ const FisherRow = type({
  *
  * `layer` counts from 0; null if the block is not a layer. `gram` is [samples, samples], row-major: the nonzero
  * eigenvalues of F̂ are its eigenvalues divided by `samples`, so any other rank or threshold follows from it. `trace` is
- * the trace of `gram`. `erank` is the effective rank at 0.99, and `normalised` is that divided by `samples`; `srank` is
- * that of Kumar et al. 2021 at 0.99, `entropyRank` that of Roy and Vetterli 2007. If all gradients are zero, so are the
- * ranks. `selfCheck` is the worst deviation of an entry between the methods of computing the Gram matrix, as a fraction
- * of its largest entry; null unless the option is set.
+ * the trace of `gram`. `erank` is the effective rank at the threshold, and `normalised` is that divided by `samples`;
+ * `srank` is that of Kumar et al. 2021 at the threshold, `entropyRank` that of Roy and Vetterli 2007. If all gradients
+ * are zero, so are the ranks. `selfCheck` is the worst deviation of an entry between the methods of computing the Gram
+ * matrix, as a fraction of its largest entry; null unless the option is set.
  */
 export type FisherRow = typeof FisherRow.infer
 
 /** The eigenvalues of a row's Gram matrix, descending, [samples]: those of F̂ times `samples`. */
 export const eigenvaluesOf = ({ gram, samples }: FisherRow): Float64Array => eigenvalues(gram, samples)
-
-const threshold = 0.99
 
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
 
@@ -86,7 +86,7 @@ const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
 
 const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }: ObserveContext<Options>) {
   const { step, config, parameters, logits, train } = view
-  const { samples } = options
+  const { samples, threshold } = options
   const fail = (outcome: UnitFailure["outcome"], reason: string) => new UnitFailure({ outcome, reason, step })
   if (samples > train.labels.length) {
     return yield* fail(

@@ -11,9 +11,9 @@ import { borrowKernel } from "../../core/tensor/borrow.ts"
 import { layerWeights } from "../model/cost.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
+import { openSnapshot, type Snapshot, writeSnapshot } from "./shared/snapshot.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 import { addProducts, type Products, polarOf, productsOf } from "./trajectory/polar.ts"
-import { openSnapshot, type Snapshot, writeSnapshot } from "./trajectory/snapshot.ts"
 
 const Options = type({
   "+": "reject",

@@ -4,23 +4,41 @@ import { dirname } from "node:path"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import type { Node } from "../../core/api/plugin.ts"
 import { Progress } from "../../core/api/progress.ts"
+import { provenanceFiles } from "../../core/artifacts/page.ts"
 import { type Graph, graphOf } from "../../core/engine/graph.ts"
 import { type Missing, runJob, type UnitOutcome } from "../../core/engine/job.ts"
 import { computingOf } from "../../core/engine/key.ts"
 import { planOf } from "../../core/engine/plan.ts"
+import { type Origin, originHere } from "../../core/engine/provenance.ts"
 import { Store } from "../../core/engine/store.ts"
 import type { Unit } from "../../core/engine/unit.ts"
+import { sha256 } from "../../core/io/digest.ts"
 import { attempt } from "../../core/io/files.ts"
 import type { Backend } from "../../core/tensor/backend.ts"
 
 /** An artifact in the store. */
 export interface Made {
-  /** Over its files, without when and how fast they were made. */
+  /** Over its files, except those that say when, where and how fast it was made. */
   readonly digest: string
   readonly bytes: number
   /** The folder of its files. */
   readonly folder: string
 }
+
+const mayDiffer: ReadonlySet<string> = new Set(provenanceFiles)
+
+/** What makes the units of tests. */
+const origin = (backend: Backend): Origin =>
+  originHere(
+    { command: "bun test", pipeline: { name: "toy-study", file: "", parameters: {} } },
+    null,
+    () => ({
+      backend: backend.name,
+      precision: "fp32",
+      instructions: null,
+      threads: null,
+    }),
+  )
 
 /** Called with each report of progress of a job. */
 export type OnReport = (done: number) => Effect.Effect<void>
@@ -48,7 +66,7 @@ export class Making {
       const plan = yield* planOf(graph, { backend, processes: 1, flopsPerSecond: () => 1 })
       const none: Missing = new Map<string, Extract<UnitOutcome, { reason: string }>>()
       for (const job of plan.jobs) {
-        for (const outcome of yield* runJob(job, backend, none)) {
+        for (const outcome of yield* runJob(job, backend, none, origin(this.backend))) {
           if (outcome.status === "done") continue
           const { plugin } = graph.units.find(({ key }) => key === outcome.key)!
           const at = outcome.step === undefined ? "" : ` at step ${outcome.step}`
@@ -82,7 +100,9 @@ export class Making {
       const stored = yield* store.stored(unit)
       if (stored.status !== "done") return yield* Effect.die(new Error(`${unit.label} is ${stored.status}`))
       const bytes = stored.manifest.files.reduce((sum, file) => sum + file.bytes, 0)
-      return { digest: stored.manifest.digest, bytes, folder } satisfies Made
+      const files = stored.manifest.files.filter(({ path }) => !mayDiffer.has(path))
+      const digest = sha256(files.map((file) => `${file.sha256} ${file.path}\n`).join(""))
+      return { digest, bytes, folder } satisfies Made
     }).pipe(Effect.provide(Store.layer(this.out)))
 
   /** Removes what was made for the targets, so that it is made again. */

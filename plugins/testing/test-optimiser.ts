@@ -272,7 +272,7 @@ const updated = (
     updateParameters(optimiser, parameters, gradients, state, {
       gradientScale: 1 / clippedBy,
       learningRate: () => learningRate,
-      step,
+      step: () => step,
     })
     disposeGradients(gradients)
   }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core"
+import { exp } from "../elementary.ts"
 import { implement } from "../kernel.ts"
 import { attentionGradientKernel, attentionKernel, attentionMask, type Packing } from "../ops/attention.ts"
 import { allocate, view } from "./memory.ts"
@@ -119,7 +120,7 @@ const softmaxAndDrop = (
       for (let j = 1; j < length; j++) largest = Math.max(largest, scores[row + j]!)
       let sum = 0
       for (let j = 0; j < length; j++) {
-        const exponential = Math.exp((scores[row + j]! - largest) * scale)
+        const exponential = exp((scores[row + j]! - largest) * scale)
         scores[row + j] = exponential
         sum += exponential
       }

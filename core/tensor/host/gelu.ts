@@ -1,8 +1,9 @@
+import { exp } from "../elementary.ts"
 import { implement } from "../kernel.ts"
 import { geluKernel } from "../ops/gelu.ts"
 import { allocate, view } from "./memory.ts"
 
-const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
+const density = (x: number): number => exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
 
 /** Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …), terms of one sign, so exact to about 1e-16 (Marsaglia 2004). */
 const distribution = (x: number): number => {

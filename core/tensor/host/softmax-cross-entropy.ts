@@ -1,4 +1,5 @@
 import type * as tf from "@tensorflow/tfjs-core"
+import { exp, log } from "../elementary.ts"
 import { implement } from "../kernel.ts"
 import { softmaxCrossEntropyKernel } from "../ops/softmax-cross-entropy.ts"
 import { allocate, view } from "./memory.ts"
@@ -16,7 +17,7 @@ const softmaxCrossEntropy = implement(softmaxCrossEntropyKernel, (logits_NC, lab
     for (let index = start; index < end; index++) largest = Math.max(largest, logits[index]!)
     let sum = 0
     for (let index = start; index < end; index++) {
-      const exponential = Math.exp(logits[index]! - largest)
+      const exponential = exp(logits[index]! - largest)
       dLogits[index] = exponential
       sum += exponential
     }
@@ -24,7 +25,7 @@ const softmaxCrossEntropy = implement(softmaxCrossEntropyKernel, (logits_NC, lab
     for (let index = start; index < end; index++) dLogits[index]! *= scale
     const target = start + labels_N[n]!
     dLogits[target]! -= 1 / count
-    total += Math.log(sum) + largest - logits[target]!
+    total += log(sum) + largest - logits[target]!
   }
   view(result.loss)[0] = total / count
   return result

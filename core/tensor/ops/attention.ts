@@ -279,9 +279,10 @@ export const attention = (
   const active = dropout !== undefined && dropout.rate > 0 ? dropout : undefined
   return differentiable<tf.Tensor2D, { [name: string]: tf.Tensor | undefined } & Saved>(
     [q_RH, k_TH, v_TH],
-    () => {
-      const { y_RH, saved } = attentionKernel(q_RH, k_TH, v_TH, packing, active)
-      return { y: y_RH, saved: { q_RH, k_TH, v_TH, ...saved } }
+    (given) => {
+      const inputs = { q_RH: given(q_RH), k_TH: given(k_TH), v_TH: given(v_TH) }
+      const { y_RH, saved } = attentionKernel(inputs.q_RH, inputs.k_TH, inputs.v_TH, packing, active)
+      return { y: y_RH, saved: { ...inputs, ...saved } }
     },
     (dy_RH, { q_RH, k_TH, v_TH, probabilities, mask }) => {
       const saved = { probabilities, mask }

@@ -51,8 +51,8 @@ export const dropout = <T extends tf.Tensor>(x: T, dropout: Dropout, indices?: I
   if (dropout.rate === 0) return x.clone()
   return differentiable<tf.Tensor, { mask: tf.Tensor | undefined }>(
     [x],
-    () => {
-      const { y, mask } = dropoutKernel(x, dropout, indices)
+    (given) => {
+      const { y, mask } = dropoutKernel(given(x), dropout, indices)
       return { y, saved: { mask } }
     },
     (dy, { mask }) => [dropoutGradientKernel(dy, mask, dropout, indices)],

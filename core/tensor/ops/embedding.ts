@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { currentTap, differentiatedBy, gradientsOf } from "../tap.ts"
-import { gatherRows, scatterAddRowsKernel } from "./rows.ts"
+import { gatherRows, scatterAddRows } from "./rows.ts"
 
 /**
  * The table's rows for the ids of T tokens. The table's gradient is dense, [V, H].
@@ -13,12 +13,12 @@ export const embedding = (table_VH: tf.Tensor2D, ids_T: Int32Array, name?: strin
   const tap = currentTap()
   return differentiable(
     differentiatedBy(tap, [], [table_VH]),
-    () => ({ y: gatherRows(table_VH, ids_T), saved: {} }),
+    (given) => ({ y: gatherRows(given(table_VH), ids_T), saved: {} }),
     (dy_TH) => {
       if (tap !== undefined && name !== undefined) {
         tap.receive({ op: "embedding", name, ids_T, outputGradient_TH: dy_TH })
       }
-      return gradientsOf(tap, [], () => [scatterAddRowsKernel(dy_TH, ids_T, table_VH.shape[0])])
+      return gradientsOf(tap, [], () => [scatterAddRows(dy_TH, ids_T, table_VH.shape[0])])
     },
   )
 }

@@ -63,8 +63,8 @@ export const infoNCE = (z1_ND: tf.Tensor2D, z2_ND: tf.Tensor2D, temperature: num
   }
   return differentiable(
     [z1_ND, z2_ND],
-    () => {
-      const { loss, ...saved } = infoNCEKernel(z1_ND, z2_ND, temperature)
+    (given) => {
+      const { loss, ...saved } = infoNCEKernel(given(z1_ND), given(z2_ND), temperature)
       return { y: loss, saved }
     },
     (dy, { dz1_ND, dz2_ND }) => [tf.mul(dz1_ND, dy), tf.mul(dz2_ND, dy)],

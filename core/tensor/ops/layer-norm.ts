@@ -119,9 +119,10 @@ export const layerNorm = (
   const tap = currentTap()
   return differentiable<tf.Tensor2D, Saved>(
     differentiatedBy(tap, [x_TH], [gamma_H, beta_H]),
-    () => {
-      const { y_TH, ...saved } = layerNormKernel(x_TH, gamma_H, beta_H, epsilon)
-      return { y: y_TH, saved: { ...saved, gamma_H } }
+    (given) => {
+      const gamma = given(gamma_H)
+      const { y_TH, ...saved } = layerNormKernel(given(x_TH), gamma, given(beta_H), epsilon)
+      return { y: y_TH, saved: { ...saved, gamma_H: gamma } }
     },
     (dy_TH, saved) => backward(tap, name, dy_TH, saved, (dx_TH) => [dx_TH]),
   )
@@ -150,17 +151,18 @@ export const residualNorm = (
   const active = dropout !== undefined && dropout.rate > 0 ? dropout : undefined
   return differentiable<tf.Tensor2D, Saved & { readonly mask: tf.Tensor | undefined }>(
     differentiatedBy(tap, [x_TH, residual_TH], [gamma_H, beta_H]),
-    () => {
+    (given) => {
+      const gamma = given(gamma_H)
       const { y_TH, ...saved } = residualNormKernel(
-        x_TH,
-        residual_TH,
-        gamma_H,
-        beta_H,
+        given(x_TH),
+        given(residual_TH),
+        gamma,
+        given(beta_H),
         epsilon,
         active,
         indices,
       )
-      return { y: y_TH, saved: { ...saved, gamma_H } }
+      return { y: y_TH, saved: { ...saved, gamma_H: gamma } }
     },
     (dy_TH, saved) =>
       backward(tap, name, dy_TH, saved, (dSum_TH) => {

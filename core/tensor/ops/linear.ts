@@ -77,10 +77,10 @@ export const linear = (
   const tap = currentTap()
   return differentiable(
     differentiatedBy(tap, [x_TI], [weight_OI, bias_O]),
-    () => ({
-      y: linearKernel(x_TI, weight_OI, bias_O),
-      saved: { x_TI, weight_OI },
-    }),
+    (given) => {
+      const saved = { x_TI: given(x_TI), weight_OI: given(weight_OI) }
+      return { y: linearKernel(saved.x_TI, saved.weight_OI, given(bias_O)), saved }
+    },
     (dy_TO: tf.Tensor2D, { x_TI, weight_OI }) => backward(tap, name, dy_TO, x_TI, weight_OI),
   )
 }
@@ -99,9 +99,10 @@ export const linearGelu = (
   const tap = currentTap()
   return differentiable(
     differentiatedBy(tap, [x_TI], [weight_OI, bias_O]),
-    () => {
-      const { y_TO, derivative_TO } = linearGeluKernel(x_TI, weight_OI, bias_O)
-      return { y: y_TO, saved: { x_TI, weight_OI, derivative_TO } }
+    (given) => {
+      const saved = { x_TI: given(x_TI), weight_OI: given(weight_OI) }
+      const { y_TO, derivative_TO } = linearGeluKernel(saved.x_TI, saved.weight_OI, given(bias_O))
+      return { y: y_TO, saved: { ...saved, derivative_TO } }
     },
     (dy_TO: tf.Tensor2D, { x_TI, weight_OI, derivative_TO }) =>
       backward(tap, name, tf.mul(dy_TO, derivative_TO), x_TI, weight_OI),

@@ -39,7 +39,15 @@ export const rows = (x_TH: tf.Tensor2D, indices: ArrayLike<number>): tf.Tensor2D
   const ids = Int32Array.from(indices)
   return differentiable(
     [x_TH],
-    () => ({ y: gatherRows(x_TH, ids), saved: {} }),
-    (dy_NH) => [scatterAddRowsKernel(dy_NH, ids, x_TH.shape[0])],
+    (given) => ({ y: gatherRows(given(x_TH), ids), saved: {} }),
+    (dy_NH) => [scatterAddRows(dy_NH, ids, x_TH.shape[0])],
   )
 }
+
+/** out[ids[n]] = Σ x[n] over a zero [rows, H]: the gradient of taking rows. */
+export const scatterAddRows = (x_NH: tf.Tensor2D, ids: Int32Array, rows: number): tf.Tensor2D =>
+  differentiable(
+    [x_NH],
+    (given) => ({ y: scatterAddRowsKernel(given(x_NH), ids, rows), saved: {} }),
+    (dy_TH) => [gatherRows(dy_TH, ids)],
+  )

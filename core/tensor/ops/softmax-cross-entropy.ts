@@ -44,8 +44,8 @@ export const softmaxCrossEntropy = (logits_NC: tf.Tensor2D, labels_N: Int32Array
   }
   return differentiable(
     [logits_NC],
-    () => {
-      const { loss, dLogits_NC } = softmaxCrossEntropyKernel(logits_NC, labels_N)
+    (given) => {
+      const { loss, dLogits_NC } = softmaxCrossEntropyKernel(given(logits_NC), labels_N)
       return { y: loss, saved: { dLogits_NC } }
     },
     (dy, { dLogits_NC }) => [tf.mul(dLogits_NC, dy)],

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { component } from "../../api/component.ts"
+import { power } from "../elementary.ts"
 import type { OptimiserFunctions } from "../optimiser.ts"
 
 /**
@@ -22,7 +23,7 @@ export const adafactor = component({
   make: ({ decay, weightDecay }): OptimiserFunctions<"rows" | "columns"> => ({
     init: ({ shape: [h = 1, w = 1] }) => ({ rows: tf.zeros([h, 1]), columns: tf.zeros([1, w]) }),
     update: ({ theta, gradient, state, learningRate, step }) => {
-      const rest = Math.fround(step ** -decay) // float32, since engines may round powers differently
+      const rest = power(step, -decay)
       const g = gradient.reshape([state.rows.size, state.columns.size])
       const squares = tf.add(tf.square(g), 1e-30)
       const rows = tf.add(tf.mul(state.rows, 1 - rest), tf.mul(tf.mean(squares, 1, true), rest))

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { component } from "../../api/component.ts"
+import { power } from "../elementary.ts"
 import { adamwKernel } from "../ops/adamw.ts"
 import type { OptimiserFunctions } from "../optimiser.ts"
 
@@ -29,7 +30,7 @@ export const adamw = component({
   make: ({ beta1, beta2, epsilon, weightDecay, biasCorrection }): OptimiserFunctions<"m" | "v"> => ({
     init: (theta) => ({ m: tf.zerosLike(theta), v: tf.zerosLike(theta) }),
     update: ({ theta, unclipped, gradientScale, state: { m, v }, learningRate, step }) => {
-      const correction = biasCorrection ? Math.sqrt(1 - beta2 ** step) / (1 - beta1 ** step) : 1
+      const correction = biasCorrection ? Math.sqrt(1 - power(beta2, step)) / (1 - power(beta1, step)) : 1
       const [stepSize, decay] = [learningRate * correction, learningRate * weightDecay]
       return adamwKernel(theta, unclipped, m, v, { gradientScale, beta1, beta2, epsilon, stepSize, decay })
     },

@@ -1,5 +1,6 @@
 import { type } from "arktype"
 import { component } from "../../api/component.ts"
+import { cos } from "../elementary.ts"
 import type { ScheduleFunctions } from "../schedule.ts"
 
 /**
@@ -13,6 +14,6 @@ export const cosineSchedule = component({
   options: type({ "+": "reject" }),
   make: (): ScheduleFunctions => ({
     // As float32, so that it does not depend on how an engine rounds cosines.
-    factor: (update, updates) => Math.fround((1 + Math.cos((Math.PI * update) / updates)) / 2),
+    factor: (update, updates) => Math.fround((1 + cos((Math.PI * update) / updates)) / 2),
   }),
 })

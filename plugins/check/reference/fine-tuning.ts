@@ -17,7 +17,7 @@ import { crossEntropy } from "../../finetune/classification.ts"
 import { logitsOf, lossOf } from "../../finetune/shared/classifier.ts"
 import type { EncoderModel, TrainableModel } from "../../model/encoder.ts"
 import { blocksOf, parametersOf } from "../../model/parameters.ts"
-import { writeSnapshot } from "../../probe/trajectory/snapshot.ts"
+import { writeSnapshot } from "../../probe/shared/snapshot.ts"
 import { type TrajectoryRow, trajectoryRows } from "../../probe/trajectory.ts"
 import type { Reference } from "./passes.ts"
 

@@ -205,7 +205,12 @@ const compareBackward = (
     return softmaxCrossEntropy(classify(model, first_NH), labels)
   }, model.parameters)
   const loss = { at: "the batch", expected: expected.mean_ce, found: value.dataSync()[0]! }
-  const whole = Math.hypot(...model.parameters.names.map((name) => expected.grad_norm[name]!))
+  const whole = Math.sqrt(
+    model.parameters.names.reduce(
+      (sum, name) => sum + expected.grad_norm[name]! * expected.grad_norm[name]!,
+      0,
+    ),
+  )
   const norms: ComparedNumber[] = []
   const sums: ComparedNumber[] = []
   for (const name of model.parameters.names) {

@@ -11,11 +11,11 @@ import { countOf } from "../../../core/artifacts/sequences.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import type { FileError } from "../../../core/io/files.ts"
 import { copy, linkFolder, transferExisting } from "../../../core/io/link.ts"
-import { batchesPerEpoch, shuffledBatches } from "../../../core/tensor/epochs.ts"
+import { shuffledBatches } from "../../../core/tensor/epochs.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
-import { learningRates, stepsIn } from "../../../core/tensor/schedule.ts"
 import { stream } from "../../../core/tensor/stream.ts"
 import { metricsBefore, train } from "../../../core/tensor/training.ts"
+import type { UpdateRule } from "../../../core/tensor/training-phases.ts"
 import {
   classifierProblems,
   limitsOfCheckpoint,
@@ -38,7 +38,17 @@ import { tokenizerFiles } from "../../model/tokenizer.ts"
 import type { ClassifierView } from "../../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classifier.ts"
 import { type Objective, predictionOf } from "./objective.ts"
-import type { FineTuningOptions } from "./options.ts"
+import { Changes, type FineTuningOptions } from "./options.ts"
+import {
+  epochsOf,
+  lengthOf,
+  type Phase,
+  phaseAt,
+  phaseProblems,
+  phasesOf,
+  ratesOf,
+  startsAnew,
+} from "./phases.ts"
 import { frozenBlocks, multipliersOf, redrawLayers, trainedProblems } from "./trained.ts"
 import { viewOf } from "./view.ts"
 
@@ -64,16 +74,12 @@ export type FineTuning<O extends OptionsType> = Plugin<O, typeof takes, typeof R
 
 const outputHeads: readonly OutputHead[] = ["pooler", "classifier"]
 
-const lengthOf = (options: FineTuningOptions, examples: number) => {
-  const perEpoch = batchesPerEpoch(examples, options.batchSize)
-  const steps = stepsIn(options.epochs, perEpoch)
-  return { steps, warmupSteps: stepsIn(options.warmupRatio, steps) }
-}
-
 /**
  * A plugin that fine-tunes an encoder on labelled examples (Devlin et al. 2019, section 4) for an objective, with a new
  * classifier or, in a chain of tasks with the same labels, the checkpoint's. The model after the last update is
  * evaluated on the dev split.
+ *
+ * A branch replays the run up to its step and goes on with other options; see `Changes` for what each of them means then.
  *
  * The seed drives independent streams: `head` (the weights of a new classifier, of the pooler if the checkpoint has
  * none, and of layers that are drawn anew), `order` (the batches), `dropout`, `parametrisation`, and `probe` (for the
@@ -103,8 +109,11 @@ export const fineTuning = <O extends OptionsType>({
     const { options, inputs, scratch, watch } = context
     const { data, checkpoint } = inputs
     const { seed, reinitialise } = options
+    const examples = countOf(data.train.sequences)
+    const phases = phasesOf(options, examples)
     const objective = objectiveOf(options)
     const misfits = [
+      ...phaseProblems(phases),
       ...labelProblems(objective, data.labelNames === null ? "scores" : "classes"),
       ...(objective.problems?.(data) ?? []),
     ]
@@ -120,7 +129,10 @@ export const fineTuning = <O extends OptionsType>({
       }),
       ({ parameters }) => Effect.sync(() => parameters.dispose()),
     )
-    const model: TrainableModel = { ...loaded, config: withDropout(loaded.config, options.dropout) }
+    const model: TrainableModel = {
+      ...loaded,
+      config: withDropout(loaded.config, phases.at(-1)!.options.dropout),
+    }
     const limits = limitsOfCheckpoint(checkpoint, model.config)
     const specs = parametersOf(model.config, outputHeads)
     const blocks = blocksOf(specs)
@@ -131,7 +143,7 @@ export const fineTuning = <O extends OptionsType>({
         data.labelNames,
         'draw one by classifier: "new", or take a checkpoint that was fine-tuned for these labels',
       ),
-      ...trainedProblems([...blocks.keys()], options.frozen, reinitialise ?? 0),
+      ...trainedProblems([...blocks.keys()], frozenIn(phases), reinitialise ?? 0),
       ...(["train", "dev"] as const).flatMap((split) =>
         sequenceProblems(`the ${split} split`, data[split].sequences, data.vocabularySize, limits),
       ),
@@ -140,13 +152,27 @@ export const fineTuning = <O extends OptionsType>({
     const redrawn = redrawLayers(model.config, loaded.parameters, specs, reinitialise ?? 0, head)
     const pretrained = specs.filter(({ block }) => !drawn(block, loaded.drawn, redrawn))
     const start = yield* Effect.acquireRelease(
-      Effect.sync(() => startOf(options, loaded.parameters, pretrained)),
+      Effect.sync(() => startOf(phases, loaded.parameters, pretrained)),
       (parameters) => Effect.sync(() => parameters?.dispose()),
     )
 
-    const length = lengthOf(options, countOf(data.train.sequences))
-    const { steps, warmupSteps } = length
-    const batchOf = shuffledBatches(stream(seed, "order"), countOf(data.train.sequences), options.batchSize)
+    const length = lengthOf(phases)
+    const { steps } = length
+    const turns = phases.map((phase) => ({
+      ...phase,
+      batchOf: shuffledBatches(stream(phase.options.seed, "order"), examples, phase.options.batchSize),
+    }))
+    const ruleOf = (now: FineTuningOptions): UpdateRule => ({
+      optimiser: now.optimiser,
+      multipliers: multipliersOf(specs, frozenBlocks(now.frozen, [...blocks.keys()]), now.layerwiseDecay),
+      regulariser: now.regulariser,
+      parametrised: now.parametrisation && {
+        by: now.parametrisation,
+        sites: linearSites(specs, pretrained),
+        stream: stream(now.seed, "parametrisation"),
+      },
+      clip: now.clip,
+    })
     const view = viewOf({
       model,
       specs,
@@ -165,27 +191,22 @@ export const fineTuning = <O extends OptionsType>({
     const until = watch.wanted ? steps : Math.max(0, watch.last())
     const metrics = yield* train({
       parameters: loaded.parameters,
-      learningRates: learningRates(options.schedule, options.lr, steps, warmupSteps),
-      optimiser: options.optimiser,
-      multipliers: multipliersOf(
-        specs,
-        frozenBlocks(options.frozen, [...blocks.keys()]),
-        options.layerwiseDecay,
-      ),
+      learningRates: ratesOf(phases),
+      ...ruleOf(phases[0]!.options),
+      changes: phases.slice(1).map(({ from, options: now }, i) => ({
+        ...ruleOf(now),
+        from,
+        newState: startsAnew(phases[i]!.options.optimiser, now.optimiser),
+      })),
       start,
-      regulariser: options.regulariser,
-      parametrised: options.parametrisation && {
-        by: options.parametrisation,
-        sites: linearSites(specs, pretrained),
-        stream: stream(seed, "parametrisation"),
-      },
-      clip: options.clip,
-      loss: (update, parameters) =>
-        lossOf({ ...model, parameters }, objective, data.train, batchOf(update), {
-          rate: options.dropout,
-          seed,
+      loss: (update, parameters) => {
+        const { options: now, batchOf } = phaseAt(turns, update)
+        return lossOf({ ...model, parameters }, objective, data.train, batchOf(update), {
+          rate: now.dropout,
+          seed: now.seed,
           update,
-        }),
+        })
+      },
       scratch,
       until,
       at: (step, last) => (watch.wants(step) ? watch.at(step, view.at(step, last)) : Effect.void),
@@ -217,33 +238,40 @@ export const fineTuning = <O extends OptionsType>({
     gives: Run,
     usesBackend: true,
     watchable: true,
+    changes: Changes,
+    comparedBy: "run-comparison",
     estimate: (options, { data, checkpoint }) => {
       const objective = objectiveOf(options)
-      const { batchSize, keepModel, frozen, reinitialise = 0 } = options
-      const { steps, warmupSteps } = lengthOf(options, data.train)
+      const { batchSize, keepModel, reinitialise = 0 } = options
+      const phases = phasesOf(options, data.train)
+      const { steps, warmupSteps } = lengthOf(phases)
       const { layers, hidden, intermediate } = checkpoint
       const labels = Array.from({ length: data.labels }, (_, label) => `${label}`)
       const config = { ...configOf("tiny", checkpoint.vocabularySize, 0), ...checkpoint, labels }
       const specs = parametersOf(config, outputHeads)
       const blocks = [...blocksOf(specs).keys()]
       const problems = [
+        ...phaseProblems(phases),
         ...labelProblems(objective, data.labelKind),
-        ...trainedProblems(blocks, frozen, reinitialise),
+        ...trainedProblems(blocks, frozenIn(phases), reinitialise),
       ]
       if (problems.length > 0) throw refuse(problems)
-      const still = frozenBlocks(frozen, blocks)
+      const stills = phases.map(({ options: { frozen } }) => frozenBlocks(frozen, blocks))
       const parameters = countParameters(specs)
-      const trained = countParameters(specs.filter(({ block }) => !still.has(block)))
+      const trained = countParameters(specs.filter(({ block }) => stills.some((still) => !still.has(block))))
       const workload = (sequences: number) => workloadOf(sequences, data.tokensPerExample)
       const bytes = Float32Array.BYTES_PER_ELEMENT
       const model = bytes * parameters
-      const start = options.regulariser !== undefined || options.parametrisation !== undefined ? model : 0
+      const start = phases.some(({ options }) => needsStart(options)) ? model : 0
       const passes = objective.passes ?? 1
       const all = passes * trainingFlops(config, outputHeads, workload(data.train))
+      const epochs = epochsOf(phases)
       // The backward pass, two thirds of the arithmetic, ends above the lowest blocks if all of them are frozen.
-      const below = blocks.findIndex((block) => !still.has(block))
-      const skipped = Math.max(0, below - 1) / layers
-      const training = options.epochs * all * (1 - (2 / 3) * skipped)
+      const training = stills.reduce((sum, still, i) => {
+        const below = blocks.findIndex((block) => !still.has(block))
+        const skipped = Math.max(0, below - 1) / layers
+        return sum + epochs[i]! * all * (1 - (2 / 3) * skipped)
+      }, 0)
       return {
         artifact: {
           steps,
@@ -281,13 +309,18 @@ export const fineTuning = <O extends OptionsType>({
 const drawn = (block: string, heads: readonly OutputHead[], layers: readonly string[]): boolean =>
   layers.includes(block) || heads.some((head) => head === block)
 
+const frozenIn = (phases: readonly Phase[]) => phases.map(({ options: { frozen } }) => frozen)
+
+const needsStart = ({ regulariser, parametrisation }: FineTuningOptions): boolean =>
+  regulariser !== undefined || parametrisation !== undefined
+
 /** What a regulariser or a parametrisation needs of the checkpoint; the tensors share their memory with the model's. */
 const startOf = (
-  { regulariser, parametrisation }: FineTuningOptions,
+  phases: readonly Phase[],
   parameters: Parameters,
   pretrained: readonly ParameterSpec[],
 ): Parameters | undefined => {
-  if (regulariser === undefined && parametrisation === undefined) return undefined
+  if (!phases.some(({ options }) => needsStart(options))) return undefined
   const start = new Parameters()
   for (const { name } of pretrained) start.set(name, parameters.get(name).clone())
   return start

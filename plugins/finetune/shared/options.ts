@@ -10,6 +10,35 @@ const positive = type("number > 0").narrow(
   (value, context) => Number.isFinite(value) || context.mustBe("finite"),
 )
 
+/** The options that a branch can change during a run. From their step on they hold as if they always had. */
+export const Changes = type({
+  "+": "reject",
+  /** The peak learning rate. The schedule goes on from where it is, with this peak. */
+  "lr?": positive,
+  /** Drives the streams order, dropout and parametrisation from here on. The epoch at this step is drawn anew, whole. */
+  "seed?": "0 <= number.integer <= 4294967295",
+  /** The length of the run, counted from its start. The schedule goes on as that of a run of this length. */
+  "epochs?": "0 < number <= 10000",
+  /** Linear warm-up as a fraction of all updates, counted from the start of the run. */
+  "warmupRatio?": "0 <= number <= 1",
+  /** How the learning rate changes after warm-up; it goes on as that of a run that always had this schedule. */
+  "schedule?": scheduleOption,
+  /** The same optimiser with other options goes on with its state; another one starts anew. */
+  "optimiser?": optimiserOption,
+  /** Gradients whose norm exceeds this are scaled down to it. */
+  "clip?": positive,
+  /** The dropout rate throughout the model. */
+  "dropout?": "0 <= number < 1",
+  /** What is not trained. A block that was frozen until now starts with a new state of the optimiser. */
+  "frozen?": type("number.integer >= 0 | string[]"),
+  /** What the learning rate is multiplied by from each layer to the one below. */
+  "layerwiseDecay?": "0 < number <= 1",
+  /** A penalty that is added to the loss; null for none. */
+  "regulariser?": regulariserOption.or("null"),
+  /** What linear layers compute with instead of their weights; null for the weights themselves. */
+  "parametrisation?": parametrisationOption.or("null"),
+})
+
 /** The options of every plugin that fine-tunes, to be spread among its own. */
 export const fineTuningOptions = {
   /** The peak learning rate. */
@@ -50,6 +79,8 @@ export const fineTuningOptions = {
   "parametrisation?": parametrisationOption,
   /** Whether the fine-tuned model is kept with the run. */
   keepModel: "boolean = false",
+  /** What changes during the run, as `branch(run, { at, set })` gives it. */
+  "branch?": type({ "+": "reject", at: "number.integer >= 0", set: Changes }).array(),
 } as const
 
 const FineTuningOptions = type({ ...fineTuningOptions })

@@ -23,20 +23,29 @@ export const frozenBlocks = (frozen: Frozen, blocks: readonly string[]): Readonl
  * Why a choice does not fit a model.
  *
  * @param blocks all of the model's, in its order
+ * @param frozen what is frozen, in each phase of a run
  * @param reinitialise the number of top layers that are drawn anew
  */
 export const trainedProblems = (
   blocks: readonly string[],
-  frozen: Frozen,
+  frozen: readonly Frozen[],
   reinitialise: number,
 ): readonly string[] => {
-  const layers = blocks.filter((block) => layerOf(block) !== undefined).length
-  const counts = { reinitialise, ...(typeof frozen === "number" && { frozen }) }
-  const problems = Object.entries(counts).flatMap(([name, count]) =>
-    count > layers
+  const atMost = (name: string, count: number) => {
+    const layers = blocks.filter((block) => layerOf(block) !== undefined).length
+    return count > layers
       ? [`${name} must be at most ${layers}, the number of the model's layers (was ${count})`]
-      : [],
-  )
+      : []
+  }
+  const found = frozen.flatMap((each) => [
+    ...(typeof each === "number" ? atMost("frozen", each) : []),
+    ...frozenProblems(blocks, each),
+  ])
+  return [...atMost("reinitialise", reinitialise), ...new Set(found)]
+}
+
+const frozenProblems = (blocks: readonly string[], frozen: Frozen): readonly string[] => {
+  const problems: string[] = []
   const chosen = frozenBlocks(frozen, blocks)
   for (const block of chosen) {
     if (blocks.includes(block)) continue

@@ -48,8 +48,10 @@ export interface Evaluation {
 export interface TrainingRecord {
   readonly method: string
   readonly options: Readonly<Record<string, unknown>>
-  /** Sentences of the corpus that were trained on. */
+  /** Sentences of the corpus that were trained on, or anchors of labelled pairs. */
   readonly sentences: number
+  /** How many anchors have a hard negative of their own, and how many one of another anchor. */
+  readonly hardNegatives?: { readonly own: number; readonly others: number }
   readonly metrics: Metrics
   /** Scores on the dev set, if there is one. */
   readonly evaluations?: readonly Evaluation[]

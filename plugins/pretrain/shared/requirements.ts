@@ -9,15 +9,17 @@ import { vocabularyDifference } from "../../model/vocabulary.ts"
 /**
  * Whether sequences, if there are any, suffice for a batch.
  *
- * @param sentences the number of sequences that can be trained on
+ * @param count the number of items that can be trained on
+ * @param what what they are, for the message
  */
 export const batchProblems = (
   sequences: Sequences,
-  sentences: number,
+  count: number,
   batchSize: number,
+  what = "sentences in the corpus",
 ): readonly string[] => {
-  return countOf(sequences) > 0 && batchSize > sentences
-    ? [`batchSize must be at most ${sentences}, the number of sentences in the corpus (was ${batchSize})`]
+  return countOf(sequences) > 0 && batchSize > count
+    ? [`batchSize must be at most ${count}, the number of ${what} (was ${batchSize})`]
     : []
 }
 

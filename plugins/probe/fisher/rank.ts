@@ -2,6 +2,7 @@
  * Effective ranks of a positive semi-definite matrix, from its eigenvalues λ (descending, none negative). All ranks of
  * the zero matrix are 0.
  */
+import { exp, log } from "../../../core/tensor/elementary.ts"
 
 /** The least j for which the j largest of `values` make up `enough` of their sum; 0 if all are zero. */
 const leastCount = (values: Float64Array, enough: (fraction: number) => boolean): number => {
@@ -36,10 +37,10 @@ export const entropyRank = (eigenvalues: Float64Array): number => {
   const sigma = eigenvalues.map(Math.sqrt)
   const total = sumOf(sigma)
   if (total === 0) return 0
-  return Math.exp(
+  return exp(
     sigma.reduce((entropy, value) => {
       const fraction = value / total
-      return fraction === 0 ? entropy : entropy - fraction * Math.log(fraction)
+      return fraction === 0 ? entropy : entropy - fraction * log(fraction)
     }, 0),
   )
 }

@@ -1,3 +1,5 @@
+import { acos } from "../../../core/tensor/elementary.ts"
+
 /** The three dot products from which a point's polar coordinates follow. Those of several tensors add up. */
 export interface Products {
   /** Δ · Δ */
@@ -50,5 +52,5 @@ export const polarOf = ({ own, start, along }: Products): Polar | undefined => {
   if (own === 0) return { r, phi: null }
   // Rounding may put the cosine just outside [−1, 1].
   const cosine = Math.min(1, Math.max(-1, along / Math.sqrt(own * start)))
-  return { r, phi: Math.acos(cosine) }
+  return { r, phi: acos(cosine) }
 }

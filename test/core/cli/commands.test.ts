@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Provenance } from "../../../core/api/provenance.ts"
 import { ExitCode } from "../../../core/cli/exit.ts"
 import { sampleFile } from "../sample/study.ts"
 import { answer } from "./answer.ts"
@@ -66,6 +67,29 @@ describe("a whole run", () => {
     expect(Object.keys(digests(out))).toHaveLength(10)
   })
 
+  test("a report is told by which command line and from which commit it is made, whatever process makes it", async () => {
+    const out = freshOut()
+    const args = sample(out, ["provenance=true", "seeds=1", "title=it's"], ["--precision", "fp32"])
+    expect((await command(args)).code).toBe(0)
+    const path = join(out, "sample", "origins", "provenance.json")
+    const told: Provenance = JSON.parse(readFileSync(path, "utf8"))
+    expect(told.command).toMatch(/ pipeline .*--backend wasm .*--precision fp32 .*--set 'title=it'\\''s'$/)
+    expect(told.pipeline).toMatchObject({ name: "sample", file: sampleFile })
+    expect(told.pipeline.parameters).toMatchObject({ seeds: [1], lr: [1, 2], title: "it's", count: 5 })
+    const { commit } = told.madeBy.software
+    if (existsSync(join(import.meta.dir, "..", "..", "..", ".git")))
+      expect(commit?.hash).toMatch(/^[0-9a-f]{40,64}$/)
+    expect(told.units.map(({ madeBy }) => madeBy!.software.commit)).toEqual(told.units.map(() => commit))
+    expect(told.units.map(({ madeBy }) => madeBy!.computed).filter((computed) => computed !== null)).toEqual(
+      [1, 2].map(() => ({
+        backend: "wasm",
+        precision: "fp32",
+        instructions: "WebAssembly SIMD",
+        threads: null,
+      })),
+    )
+  })
+
   test("reports progress in plain lines without a terminal, among what plugins print", async () => {
     const { stderr } = await command(
       sample(freshOut(), ["lr=1", "seeds=1", "count=2", "observe=2", "aloud=true"]),
@@ -99,6 +123,9 @@ describe("--plan", () => {
     const ended = await command(sample(out, ["seeds=1"], ["--plan", "--json"]))
     expect([ended.code, ended.stderr]).toEqual([0, ""])
     const units: { label: string; state: string; key: string }[] = json(ended).units
+    expect(json(ended).design).toEqual({
+      report: [1, 2].map((lr) => expect.stringContaining(`no spread of the sums at lr=${lr} can be told`)),
+    })
     expect(units.map(({ label, state }) => [label, state])).toEqual([
       ["sample-source count=5 broken=false", "to do"],
       ["sample-walk lr=1 seed=1", "to do"],

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Effect } from "effect"
 import { planLines } from "../../../core/cli/plan-table.ts"
+import { designOf } from "../../../core/engine/design.ts"
 import { inStore, planSample } from "../sample/study.ts"
 
 let out: string
@@ -11,9 +13,14 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(out, { recursive: true, force: true }))
 
+const linesOf = async (width: number, ...settings: readonly string[]) => {
+  const plan = await inStore(out, planSample(...settings))
+  return planLines("sample", plan, await Effect.runPromise(designOf(plan.graph)), width)
+}
+
 /** The table of a plan: the header and its rows. */
 const tableOf = async (width: number) => {
-  const lines = planLines("sample", await inStore(out, planSample("lr=1")), width)
+  const lines = await linesOf(width, "lr=1")
   return lines.slice(2, lines.indexOf("", 2))
 }
 
@@ -37,4 +44,25 @@ test("on a narrower terminal, labels lose their middle and nothing else is lost"
       lines.map((line) => /(state|\d {2}(\d |to do)).*$/.exec(line)![0])
     expect(ends(table)).toEqual(ends(whole))
   }
+})
+
+test("what the design of a target can show follows the costs, wrapped to the terminal", async () => {
+  const lines = await linesOf(60, "seeds=7")
+  expect(lines.at(-7)).toMatch(/^disk /)
+  expect(lines.slice(-6)).toEqual([
+    "",
+    "report: what this design can show",
+    "  - With the seed 7 alone, no spread of the sums at lr=1 can",
+    "    be told: it takes two seeds or more.",
+    "  - With the seed 7 alone, no spread of the sums at lr=2 can",
+    "    be told: it takes two seeds or more.",
+  ])
+  expect((await linesOf(Number.POSITIVE_INFINITY, "seeds=7")).slice(-2)).toEqual([
+    "  - With the seed 7 alone, no spread of the sums at lr=1 can be told: it takes two seeds or more.",
+    "  - With the seed 7 alone, no spread of the sums at lr=2 can be told: it takes two seeds or more.",
+  ])
+})
+
+test("a plan whose design says nothing ends with its costs", async () => {
+  expect((await linesOf(80, "lr=1")).at(-1)).toMatch(/^disk /)
 })

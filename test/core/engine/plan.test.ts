@@ -12,7 +12,7 @@ import { type Job, jobFor, planOf } from "../../../core/engine/plan.ts"
 import { Store } from "../../../core/engine/store.ts"
 import { writeFile } from "../../../core/io/files.ts"
 import { source, type WalkView, walk, watchSum } from "../sample/plugins.ts"
-import { carryOut, estimating, inStore, planSample, planSampleOn } from "../sample/study.ts"
+import { carryOut, estimating, inStore, madeBy, planSample, planSampleOn } from "../sample/study.ts"
 
 let out: string
 beforeEach(async () => {
@@ -86,7 +86,7 @@ describe("the speed of the machine", () => {
         const { graph } = yield* planSampleOn(computing, settings)
         const store = yield* Store
         for (const [index, unit] of graph.units.filter(({ plugin }) => plugin.usesBackend).entries()) {
-          const making = { backend: computing.arithmetic, missing: [], seconds: seconds(index) }
+          const making = { backend: computing.arithmetic, missing: [], seconds: seconds(index), madeBy }
           yield* store.write(unit, making, (folder) => writeFile(join(folder, "a"), "1"))
         }
       }),

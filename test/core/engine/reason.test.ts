@@ -14,7 +14,7 @@ import { type Plan, planOf } from "../../../core/engine/plan.ts"
 import { Store } from "../../../core/engine/store.ts"
 import { writeFile } from "../../../core/io/files.ts"
 import { source, walk } from "../sample/plugins.ts"
-import { carryOut, estimating, inStore, planSample, planSampleOn } from "../sample/study.ts"
+import { carryOut, estimating, inStore, madeBy, planSample, planSampleOn } from "../sample/study.ts"
 
 let out: string
 beforeEach(async () => {
@@ -185,7 +185,7 @@ describe("with two arms", () => {
       Effect.gen(function* () {
         const { graph } = yield* planOfTargets({ words: words(path)({}) })
         const store = yield* Store
-        const making = { backend: null, missing: [], seconds: 1 }
+        const making = { backend: null, missing: [], seconds: 1, madeBy }
         yield* store.write(graph.units[0]!, making, (folder) => writeFile(join(folder, "a"), "1"))
       }),
     )

@@ -8,7 +8,7 @@ import { Store } from "../../../core/engine/store.ts"
 import { FileError, readText, writeFile } from "../../../core/io/files.ts"
 import { lockOut } from "../../../core/io/lock.ts"
 import { source } from "../sample/plugins.ts"
-import { inStore } from "../sample/study.ts"
+import { inStore, madeBy } from "../sample/study.ts"
 
 let out: string
 beforeEach(async () => {
@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 afterEach(() => fs.rm(out, { recursive: true, force: true }))
 
-const making = { backend: null, missing: [], seconds: 1 }
+const making = { backend: null, missing: [], seconds: 1, madeBy }
 
 const unitAndStore = Effect.gen(function* () {
   const computing = { arithmetic: "cpu", sources: {}, packages: {} }

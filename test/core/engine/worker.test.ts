@@ -12,6 +12,9 @@ import { copyProject } from "../../project-copy.ts"
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
 
+/** What a supervising process says about itself. */
+const asked = { command: "kasosei pipeline sample", commit: null }
+
 let copy: string
 beforeAll(async () => {
   copy = fs.realpathSync(await copyProject())
@@ -36,7 +39,7 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
       worker.stdin.write(`${JSON.stringify(request)}\n`)
       return JSON.parse(String((await replies.next()).value))
     }
-    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out") }
+    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out"), ...asked }
     expect(await ask({ type: "open", file, parameters, ...settings })).toEqual({ type: "ready" })
     fs.writeFileSync(source, edit(text))
     return await ask({
@@ -85,7 +88,7 @@ export default pipeline({
       worker.stdin.write(`${JSON.stringify(request)}\n`)
       return JSON.parse(String((await replies.next()).value))
     }
-    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out") }
+    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out"), ...asked }
     await ask({ type: "open", file, parameters: {}, ...settings })
     const run = { type: "run", unit: units[0]!.key, wanted: true, observers: [], missing: [] }
     expect(await ask(run)).toMatchObject({ type: "refused" })

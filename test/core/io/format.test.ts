@@ -1,5 +1,13 @@
 import { expect, test } from "bun:test"
-import { formatBytes, formatFlops, formatSeconds, plural, printable } from "../../../core/io/format.ts"
+import { spawnSync } from "node:child_process"
+import {
+  formatBytes,
+  formatFlops,
+  formatSeconds,
+  plural,
+  printable,
+  quoted,
+} from "../../../core/io/format.ts"
 
 test.each([
   [0, "0.0 s"],
@@ -32,6 +40,17 @@ test("floating-point operations and counts", () => {
   expect(formatFlops(3.14e15)).toBe("3.1 PFLOP")
   expect([plural(0, "run"), plural(1, "run"), plural(2, "run")]).toEqual(["0 runs", "1 run", "2 runs"])
   expect([plural(1, "process"), plural(2, "process")]).toEqual(["1 process", "2 processes"])
+})
+
+test("words of a command line are quoted where a shell would read something else", () => {
+  expect(["pipeline", "--set", "lr=1e-5,2e-5", "seeds=1..5", "/a/b.ts"].map(quoted).join(" ")).toBe(
+    "pipeline --set lr=1e-5,2e-5 seeds=1..5 /a/b.ts",
+  )
+  const awkward = ["", "a b", "it's", "$HOME", "~", "a;b", "*", "\\", "seeds=1\n2"]
+  const { stdout } = spawnSync("sh", ["-c", `printf '%s\\0' ${awkward.map(quoted).join(" ")}`], {
+    encoding: "utf8",
+  })
+  expect(stdout.split("\0").slice(0, -1)).toEqual(awkward)
 })
 
 test("control characters are escaped, so that a terminal does not obey them", () => {

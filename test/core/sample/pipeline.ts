@@ -1,7 +1,7 @@
 /** A pipeline for the tests of core: running sums over a grid of learning rates and seeds, watched by a probe. */
 import { type } from "arktype"
 import { cohort, grid, mapCohort, pipeline } from "../../../core/api/pipeline.ts"
-import { listing, source, walk, watchSum } from "./plugins.ts"
+import { listing, origins, source, walk, watchSum } from "./plugins.ts"
 
 export default pipeline({
   name: "sample",
@@ -24,8 +24,23 @@ export default pipeline({
     observe: type("number[]").default(() => [0, 3]),
     broken: "boolean = false",
     title: "string = 'sums'",
+    provenance: "boolean = false",
   }),
-  build: ({ count, lr, seeds, slow, hold, aloud, divergeAt, failAt, crashAt, observe, broken, title }) => {
+  build: ({
+    count,
+    lr,
+    seeds,
+    slow,
+    hold,
+    aloud,
+    divergeAt,
+    failAt,
+    crashAt,
+    observe,
+    broken,
+    title,
+    provenance,
+  }) => {
     const data = source({ count, broken })
     // Only the largest learning rate has the accident that a test asks for.
     const accident = (rate: number) => (rate === Math.max(...lr) ? { divergeAt, failAt, crashAt } : {})
@@ -35,6 +50,7 @@ export default pipeline({
       ),
     )
     const seen = runs.map((runs) => mapCohort(runs, (run) => watchSum({ run, steps: observe })))
-    return { report: listing({ runs, seen, title }) }
+    const report = listing({ runs, seen, title })
+    return provenance ? { report, origins: origins({ runs, seen }) } : { report }
   },
 })

@@ -4,6 +4,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
+import { describeLabels } from "../../../core/api/pipeline.ts"
 import { cohorts, plugin, type RunContext } from "../../../core/api/plugin.ts"
 import { probe } from "../../../core/api/probe.ts"
 import { Progress } from "../../../core/api/progress.ts"
@@ -142,6 +143,22 @@ export const watchSum = probe<WalkView, { count: number }>()({
   estimate: ({ steps }) => ({ rows: steps.length, cost: cost({ flops: 1e6 }) }),
 })
 
+/** A page that says where it comes from. */
+export const origins = plugin({
+  name: "sample-origins",
+  stage: "report",
+  version: 1,
+  module: import.meta.url,
+  summary: "Where the runs come from",
+  options: type({ "+": "reject", title: "string = 'origins'" }),
+  takes: { runs: cohorts(Walk), seen: cohorts(watchSum.gives) },
+  gives: Page,
+  usesBackend: false,
+  estimate: () => ({ artifact: {}, cost: cost({}) }),
+  run: ({ provenance }) =>
+    Effect.map(provenance, (found) => new Map([["provenance.json", JSON.stringify(found)]])),
+})
+
 /** A page that lists what it was given. */
 export const listing = plugin({
   name: "sample-listing",
@@ -157,6 +174,14 @@ export const listing = plugin({
   gives: Page,
   usesBackend: false,
   estimate: () => ({ artifact: {}, cost: cost({}) }),
+  design: (_options, { runs }) =>
+    runs.flatMap(({ labels, members }) =>
+      members.length < 2
+        ? [
+            `With the seed ${members[0]!.seed} alone, no spread of the sums at ${describeLabels(labels)} can be told: it takes two seeds or more.`,
+          ]
+        : [],
+    ),
   run: ({ options, inputs }) =>
     Effect.sync(() => {
       const lines = inputs.runs.flatMap(({ labels, members }) =>

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url"
 import { Effect, Layer } from "effect"
 import type { Targets } from "../../../core/api/pipeline.ts"
 import { Progress } from "../../../core/api/progress.ts"
+import type { MadeBy } from "../../../core/api/provenance.ts"
 import { type Event, execute } from "../../../core/engine/execute.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { runJob } from "../../../core/engine/job.ts"
@@ -10,12 +11,24 @@ import type { Computing } from "../../../core/engine/key.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
 import { type EstimateSettings, type Plan, planOf } from "../../../core/engine/plan.ts"
 import type { JobRunner } from "../../../core/engine/processes.ts"
+import type { Origin } from "../../../core/engine/provenance.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store.ts"
 
 export const sampleFile = fileURLToPath(new URL("pipeline.ts", import.meta.url))
 
 const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
+
+/** What makes the sample's units in a test. */
+export const origin: Origin = {
+  run: { command: "bun test", pipeline: { name: "sample", file: sampleFile, parameters: {} } },
+  machine: { cpu: "Abacus", cores: 2, memory: 2 ** 30, os: "Linux 6 x64" },
+  software: { kasosei: "0.0.1", runtime: "bun 1", packages: { effect: "4" }, commit: null },
+  computed: () => ({ backend: "cpu", precision: "fp32", instructions: null, threads: null }),
+}
+
+/** What made something that took no tensors. */
+export const madeBy: MadeBy = { machine: origin.machine, software: origin.software, computed: null }
 
 const cpu: Computing = { arithmetic: "cpu", sources: {}, packages: {} }
 
@@ -42,7 +55,7 @@ export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[]
   const store = yield* Store
   const runner: JobRunner = (job, missing, listener) =>
     listener.started.pipe(
-      Effect.andThen(runJob(job, "cpu", missing)),
+      Effect.andThen(runJob(job, "cpu", missing, origin)),
       Effect.provide(Layer.mergeAll(Layer.succeed(Store, store), silent)),
     )
   return yield* execute(plan, runner, (event) => Effect.sync(() => void events.push(event)))

@@ -6,9 +6,9 @@
 import { cohort, pipeline, type } from "kasosei"
 import { toyCorpus } from "kasosei/plugins/data/toy-corpus"
 import { classification } from "kasosei/plugins/finetune/classification"
+import { dcl } from "kasosei/plugins/pretrain/dcl"
 import { simcse } from "kasosei/plugins/pretrain/simcse"
 import { barlowTwins } from "../plugins/pretrain/barlow-twins.ts"
-import { dcl } from "../plugins/pretrain/dcl.ts"
 import { vicreg } from "../plugins/pretrain/vicreg.ts"
 import { reportsOf, toyInputs, toyParameters } from "./shared/toy.ts"
 

@@ -7,11 +7,18 @@ import { computingOf } from "../../../core/engine/key.ts"
 import { lion } from "../../../core/tensor/optimisers/lion.ts"
 import paper from "../../../pipelines/paper.ts"
 import quickstart from "../../../pipelines/quickstart.ts"
-import { study } from "../../../pipelines/shared/study.ts"
+import {
+  type ArmCheckpoint,
+  asItIs,
+  type FineTuneSettings,
+  perSeed,
+  study,
+} from "../../../pipelines/shared/study.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import { toyCorpus } from "../../../plugins/data/toy-corpus.ts"
 import { toyEntailment } from "../../../plugins/data/toy-entailment.ts"
 import { toyVocabulary } from "../../../plugins/data/toy-vocabulary.ts"
+import { classification } from "../../../plugins/finetune/classification.ts"
 import { regression } from "../../../plugins/finetune/regression.ts"
 import { mlm } from "../../../plugins/pretrain/mlm.ts"
 import { simcse } from "../../../plugins/pretrain/simcse.ts"
@@ -69,17 +76,18 @@ describe("a pipeline of one's own", () => {
   const corpus = toyCorpus({ vocabulary, sentences: 200 })
   const size = { layers: 1, hidden: 8, heads: 4, intermediate: 16 }
   const checkpoint = mlm({ corpus, vocabulary, size, positions: 64, steps: 2, batchSize: 8 })
+  const trained = (seed: number) => simcse({ corpus, checkpoint, dropout: 0.1, steps: 2, seed })
   const settings = {
     title: "a study",
     provenance: {},
     data: toyEntailment({ vocabulary, train: 32, dev: 8 }),
     arms: [
-      { name: "vanilla", checkpoint },
-      { name: "SimCSE", checkpoint: simcse({ corpus, checkpoint, dropout: 0.1, steps: 2 }) },
+      { name: "vanilla", checkpoints: asItIs(checkpoint) },
+      { name: "SimCSE", checkpoints: asItIs(trained(42)) },
     ],
     lr: [1e-4, 2e-4],
     seeds: [1, 2, 3],
-    batchSize: 4,
+    fineTuning: { batchSize: 4 },
     samples: 4,
     watched: { arms: ["vanilla"], lr: [2e-4], seeds: [1, 2] },
   }
@@ -99,6 +107,70 @@ describe("a pipeline of one's own", () => {
     expect(described(trajectories)).toEqual(described(watched))
   })
 
+  const seeded = {
+    ...settings,
+    arms: [settings.arms[0]!, { name: "SimCSE", checkpoints: perSeed([42, 43], trained) }],
+  }
+
+  test("fine-tunes every checkpoint of an arm with the same seeds, and asks for ranks once per checkpoint", () => {
+    const watchedArms = { ...seeded.watched, arms: ["vanilla", "SimCSE"] }
+    const { runs, ranks, watched } = study({ ...seeded, watched: watchedArms })
+    expect(described(runs)).toEqual([
+      "arm=vanilla lr=1e-4 1,2,3",
+      "arm=vanilla lr=2e-4 1,2,3",
+      "arm=SimCSE checkpoint=42 lr=1e-4 1,2,3",
+      "arm=SimCSE checkpoint=43 lr=1e-4 1,2,3",
+      "arm=SimCSE checkpoint=42 lr=2e-4 1,2,3",
+      "arm=SimCSE checkpoint=43 lr=2e-4 1,2,3",
+    ])
+    const seedOf = (cohort: (typeof runs)[number]) => {
+      const from = cohort.members[0]!.node.inputs["checkpoint"]
+      return from !== undefined && "options" in from ? from.options : undefined
+    }
+    expect(seedOf(runs[3]!)).toMatchObject({ seed: 43 })
+    const before = ranks.filter(({ members }) => {
+      const { steps } = members[0]!.node.options as { steps: { at: readonly number[] } }
+      return steps.at[0] === 0
+    })
+    expect(described(before)).toEqual([
+      "arm=vanilla lr=1e-4 1,2,3",
+      "arm=SimCSE checkpoint=42 lr=1e-4 1,2,3",
+      "arm=SimCSE checkpoint=43 lr=1e-4 1,2,3",
+    ])
+    expect(described(watched)).toEqual(["arm=vanilla lr=2e-4 1,2", "arm=SimCSE checkpoint=42 lr=2e-4 1,2"])
+    const other = study({ ...seeded, watched: { ...watchedArms, checkpoints: [43] } })
+    expect(described(other.trajectories)).toEqual([
+      "arm=vanilla lr=2e-4 1,2",
+      "arm=SimCSE checkpoint=43 lr=2e-4 1,2",
+    ])
+  })
+
+  test("fine-tunes an arm in its own way", () => {
+    const fresh = {
+      name: "fresh",
+      checkpoints: asItIs(checkpoint),
+      fineTune: (given: FineTuneSettings) => classification({ ...given, reinitialise: 0 }),
+    }
+    const { runs } = study({ ...settings, arms: [...settings.arms, fresh] })
+    const optionsOf = (arm: string) =>
+      runs.find(({ labels }) => labels["arm"] === arm)!.members[0]!.node.options
+    expect(optionsOf("vanilla")).not.toHaveProperty("reinitialise")
+    expect(optionsOf("fresh")).toMatchObject({ batchSize: 4, lr: 1e-4, seed: 1, reinitialise: 0 })
+  })
+
+  test("refuses checkpoints that cannot be told apart", () => {
+    const of = (checkpoints: readonly ArmCheckpoint[]) => () =>
+      study({ ...settings, arms: [{ name: "vanilla", checkpoints }] })
+    expect(of(perSeed([42, 42], trained))).toThrow(
+      "vanilla: expected one checkpoint for each of several seeds",
+    )
+    expect(of([...asItIs(checkpoint), ...perSeed([42], trained)])).toThrow("found one without a seed, 42")
+    expect(of([])).toThrow("found none")
+    expect(() => study({ ...seeded, watched: { ...seeded.watched, checkpoints: [41] } })).toThrow(
+      "the seeds of further training to watch must be among 42, 43 (was 41)",
+    )
+  })
+
   test("fine-tunes by another method, or with other options", () => {
     const { runs } = study({
       ...settings,
@@ -107,7 +179,7 @@ describe("a pipeline of one's own", () => {
     expect(described(runs)).toEqual(described(study(settings).runs))
     const { node } = runs[2]!.members[1]!
     expect(node.plugin.name).toBe("regression")
-    expect(node.inputs["checkpoint"]).toBe(settings.arms[1]!.checkpoint)
+    expect(node.inputs["checkpoint"]).toBe(settings.arms[1]!.checkpoints[0]!.checkpoint)
     expect(node.options).toMatchObject({ lr: 1e-4, seed: 2, batchSize: 4, optimiser: { name: "lion" } })
   })
 

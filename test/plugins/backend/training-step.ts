@@ -1,5 +1,7 @@
-// Prints the results of a training step on the wasm backend, and random numbers. Runs in Bun and in Deno.
+// Prints the results of a training step on the wasm backend, random numbers, and a digest of elementary functions and
+// of figures that they enter. Runs in Bun and in Deno.
 
+import { createHash } from "node:crypto"
 import type * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { startBackend } from "../../../core/tensor/backend.ts"
@@ -13,6 +15,9 @@ const { globalNorm } = await import("../../../core/tensor/ops/global-norm.ts")
 const { linearGelu } = await import("../../../core/tensor/ops/linear.ts")
 const { softmaxCrossEntropy } = await import("../../../core/tensor/ops/softmax-cross-entropy.ts")
 const { disposeGradients, Parameters, valueAndGradients } = await import("../../../core/tensor/parameters.ts")
+const { cos, exp, log, sin } = await import("../../../core/tensor/elementary.ts")
+const { entropyRank } = await import("../../../plugins/probe/fisher/rank.ts")
+const { polarOf } = await import("../../../plugins/probe/trajectory/polar.ts")
 const { normal, stream } = await import("../../../core/tensor/stream.ts")
 
 const values = (site: number, count: number) =>
@@ -34,14 +39,24 @@ const state = initialState(optimiser, parameters, parameters.names)
 updateParameters(optimiser, parameters, first.gradients, state, {
   learningRate: () => 0.1,
   gradientScale: 1,
-  step: 1,
+  step: () => 1,
 })
 disposeGradients(first.gradients)
 const { value, gradients } = valueAndGradients(loss, parameters)
+const points = Float64Array.from(values(4, 30_000))
+const elementary = new Float64Array([
+  ...points.map((x) => exp(20 * x)),
+  ...points.map((x) => log(Math.abs(x))),
+  ...points.map((x) => sin(100 * x)),
+  ...points.map((x) => cos(100 * x)),
+  ...points.map((x) => polarOf({ own: 2, start: 3, along: x / 3 })?.phi ?? 0),
+  ...points.map((_, i) => entropyRank(points.subarray(i, i + 16).map(Math.abs))),
+])
 console.log(
   JSON.stringify({
     loss: value.dataSync()[0],
     norm: globalNorm(gradients),
     numbers: [...values(3, 10_000)].slice(-50),
+    elementary: createHash("sha256").update(elementary).digest("hex"),
   }),
 )

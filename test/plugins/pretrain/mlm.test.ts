@@ -105,7 +105,7 @@ describe("training from scratch", () => {
 
   test("gives the same bits when it is stopped and resumed", () =>
     withFolder(async (folder) => {
-      const options = { ...small, steps: 12 }
+      const options = { ...small, steps: 12, nextSentence: true }
       const inputs = { corpus, vocabulary }
       const whole = await Effect.runPromise(
         checkpointBy(mlm, join(folder, "whole"), { options, inputs, scratch: join(folder, "a") }),
@@ -128,6 +128,37 @@ describe("training from scratch", () => {
           true,
         )
       }
+    }))
+
+  test("with next-sentence prediction trains the pooler, and leaves its classifier behind", () =>
+    withFolder(async (folder) => {
+      const setting = (nextSentence: boolean) => ({
+        options: { ...small, steps: 5, nextSentence },
+        inputs: { corpus, vocabulary },
+        scratch: join(folder, `scratch-${nextSentence}`),
+      })
+      const models = await Effect.runPromise(
+        Effect.forEach([false, true], (nextSentence) =>
+          Effect.flatMap(
+            checkpointBy(mlm, join(folder, `${nextSentence}`), setting(nextSentence)),
+            (checkpoint) =>
+              loadModel(checkpoint.folder, { outputHeads: { pooler: "read", maskedLanguageModel: "read" } }),
+          ),
+        ),
+      )
+      const [without, withIt] = models.map(({ parameters, ignored }) => {
+        const values = [...parameters.get("bert.pooler.dense.weight").dataSync()]
+        parameters.dispose()
+        return { values, ignored }
+      })
+      const drawn = initialise(
+        models[0]!.config,
+        parametersOf(models[0]!.config, ["pooler"]).filter(({ block }) => block === "pooler"),
+        stream(42, "head"),
+      )
+      expect(without!.values).toEqual([...new Map(drawn).get("bert.pooler.dense.weight")!.values])
+      expect(withIt!.values).not.toEqual(without!.values)
+      expect(withIt!.ignored).toEqual([])
     }))
 
   test("leaves out sentences with nothing to predict", () =>
@@ -163,6 +194,13 @@ describe("refused before training", () => {
     expect(message).toContain("a sequence of 11 tokens, but the model takes at most 8 (the option positions)")
     expect(message).toContain("token id 99")
     expect(message).toContain("token type id 4")
+  })
+
+  test("halves that are longer than the model takes", async () => {
+    const options = { ...small, positions: 10, nextSentence: true }
+    expect(await refused(options)).toContain(
+      "nextSentence makes pairs of up to 11 tokens, but the model takes at most 10",
+    )
   })
 
   test("a corpus of another vocabulary", async () => {

@@ -45,22 +45,24 @@ const firstViews = async (rate: number): Promise<readonly [number[][], number[][
   return [first!, second!]
 }
 
-const distance = (x: readonly number[], y: readonly number[]) =>
-  x.reduce((sum, value, i) => sum + (value / Math.hypot(...x) - y[i]! / Math.hypot(...y)) ** 2, 0)
+const cosine = (x: readonly number[], y: readonly number[]) =>
+  x.reduce((sum, value, i) => sum + value * y[i]!, 0) / (Math.hypot(...x) * Math.hypot(...y))
 
-test.each([0, 1, 2.5])("the loss is alignment and %p times uniformity, as in float64", async (uniformity) => {
-  const { loss } = trainingOf(await trained(`loss-${uniformity}`, { steps: 1, dropout: 0.2, uniformity }))
+test.each([0, 0.5, 1])("the loss counts the second direction by %p, as in float64", async (backward) => {
+  const options = { steps: 1, dropout: 0.2, temperature: 0.1, backward }
+  const { loss } = trainingOf(await trained(`loss-${backward}`, options))
   const [first, second] = await firstViews(0.2)
-  const alignment = first.reduce((sum, x, i) => sum + distance(x, second[i]!), 0) / 8
-  const spread = (views: readonly number[][]) => {
-    const pairs = views.flatMap((x, i) => views.flatMap((y, j) => (i === j ? [] : [distance(x, y)])))
-    return Math.log(pairs.reduce((sum, squared) => sum + Math.exp(-2 * squared), 0) / pairs.length)
-  }
-  expect(loss[0]).toBeCloseTo(alignment + (uniformity * (spread(first) + spread(second))) / 2, 4)
+  const oneWay = (from: readonly number[][], to: readonly number[][]) =>
+    from.reduce((sum, x, i) => {
+      const total = to.reduce((all, y) => all + Math.exp(cosine(x, y) / 0.1), 0)
+      return sum + Math.log(total) - cosine(x, to[i]!) / 0.1
+    }, 0) / from.length
+  const expected = (1 - backward) * oneWay(first, second) + backward * oneWay(second, first)
+  expect(loss[0]).toBeCloseTo(expected, 4)
 })
 
 test("training lowers the loss, and the same seed gives the same bits", async () => {
-  const options = { steps: 30, lr: 0.003, dropout: 0 }
+  const options = { steps: 30, lr: 0.003, dropout: 0.1 }
   const first = await trained("first", options)
   const { loss } = trainingOf(first)
   expect(loss.at(-1)!).toBeLessThan(loss[0]! - 0.2)

@@ -67,6 +67,9 @@ const task = (name: string) => ({ options: { source: fixture(join("glue", name))
 
 /** How each plugin is tested; one that is not among them is tested as it is. */
 const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = {
+  alignment: { options: { steps: { at: [0], last: true }, samples: 20, poolings: ["cls", "mean"] } },
+  "alignment-uniformity": { options: { batchSize: 16, steps: 4 } },
+  cka: { options: { steps: { at: [3], last: true }, samples: 20, poolings: ["cls", "mean"], blocks: "all" } },
   classification: { options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2, keepModel: true } },
   fisher: {
     options: {
@@ -80,17 +83,25 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   ...Object.fromEntries(
     ["cola", "mnli", "mrpc", "qnli", "qqp", "sst2", "stsb", "wnli"].map((name) => [name, task(name)]),
   ),
+  consert: {
+    options: { batchSize: 16, steps: 4, evalEvery: 2, dropout: 0.1 },
+    inputs: { dev: toyStudy.similarity },
+  },
+  dcl: { options: { batchSize: 16, steps: 4 } },
+  "gradient-noise": { options: { steps: { at: [0], last: true }, samples: 4 } },
   // Its estimate is that of a chart with many panels and lines.
   "line-chart": { options: { title: "Trajectories", x: "step", y: "r", facet: "scope" }, costFactor: 10 },
   "mnli-mismatched": task("mnli"),
   mlm: { options: { size, positions: 64, steps: 3, batchSize: 16 } },
   "model-of": { inputs: { run: classification({ ...kept, lr: 1e-3, seed: 1, keepModel: true }) } },
   "observations-table": { options: { title: "Observations" } },
+  "pooler-saturation": { options: { steps: { at: [0], last: true }, samples: 20 } },
   pretrained: { options: { source: released, size, vocabularySize, positions: 64 } },
   regression: {
     options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2 },
     inputs: { data: scores },
   },
+  representation: { options: { steps: { at: [0], last: true }, samples: 20, poolings: ["cls", "mean"] } },
   rte: { options: { source: fixture("rte-sample") }, costFactor: 1000 },
   sentences: { options: { source: sentences } },
   simcse: {
@@ -100,6 +111,10 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
   // Its estimate is that of a study of 30 seeds.
   "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
+  "supervised-simcse": {
+    options: { batchSize: 6, steps: 4, evalEvery: 2 },
+    inputs: { dev: toyStudy.similarity },
+  },
   table: {
     options: { train: scored, sentences: ["one", "two"], label: "score", labels: "scores", range: [0, 5] },
   },
@@ -107,6 +122,7 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   "toy-entailment": { options: { train: 40, dev: 10 } },
   "toy-similarity": { options: { pairs: 20 } },
   trajectory: { options: { steps: { at: [0], every: 2, last: true } } },
+  "weight-rank": { options: { steps: { at: [0], every: 3, last: true } } },
   vocabulary: { options: { source: fixture("vocab.txt") } },
 }
 

@@ -16,14 +16,22 @@ export interface GlueFiles {
 const largestFile = 2 ** 28
 
 /**
- * The files in a local folder that a task is read from. What else lies there does not count.
+ * The files in a local folder that a task is read from, or in the task's own folder in it. What else lies there does
+ * not count.
  *
  * @throws FileError if the folder has no two files that belong together
  */
-export const localFiles = (task: GlueTask, folder: string): GlueFiles => {
-  const present = namesIn(folder)
+export const localFiles = (task: GlueTask, given: string): GlueFiles => {
   const accepted = acceptedFiles(task)
-  const found = accepted.find(({ train, dev }) => present.includes(train) && present.includes(dev))
+  const all = namesIn(given)
+  const isThere = ({ train, dev }: GlueFiles, names: readonly string[]) =>
+    names.includes(train) && names.includes(dev)
+  // GLUE's own folders are SST-2 and STS-B, and its hub's copy has sst2 and stsb.
+  const own = all.find((name) => name.toLowerCase().replaceAll("-", "") === task.parquet.folder)
+  const inGiven = own === undefined || accepted.some((files) => isThere(files, all))
+  const folder = inGiven ? given : join(given, own)
+  const present = inGiven ? all : namesIn(folder)
+  const found = accepted.find((files) => isThere(files, present))
   if (found !== undefined) return { ...found, train: join(folder, found.train), dev: join(folder, found.dev) }
   throw new FileError({
     path: folder,

@@ -5,7 +5,9 @@ import type { InputsEstimate, RunContext } from "../../../../core/api/plugin.ts"
 import { Examples, type ExamplesEstimate } from "../../../../core/artifacts/examples.ts"
 import { Vocabulary } from "../../../../core/artifacts/vocabulary.ts"
 import { hubAddress, Source } from "../../../../core/hub/address.ts"
-import { encodeSplits } from "../labelled.ts"
+import { InvalidInput } from "../../../../core/io/decode.ts"
+import { permutation, stream } from "../../../../core/tensor/stream.ts"
+import { encodeSplits, type LabelledText } from "../labelled.ts"
 import { meanLength } from "../lengths.ts"
 import { examplesOf } from "./examples.ts"
 import { filesOf, localFiles } from "./files.ts"
@@ -15,12 +17,18 @@ import type { GlueTask } from "./task.ts"
 export const GlueOptions = type({
   "+": "reject",
   /**
-   * The task's folder, with GLUE's own files, such as `train.tsv` and `dev.tsv`, or with parquet files; or a copy of
-   * GLUE on the hub, such as `hf://datasets/nyu-mll/glue`.
+   * The task's folder, with GLUE's own files, such as `train.tsv` and `dev.tsv`, or with parquet files; a folder with
+   * that folder in it, under GLUE's name for the task, such as `SST-2`; or a copy of GLUE on the hub, such as
+   * `hf://datasets/nyu-mll/glue`.
    */
   source: Source,
   /** Maximum tokens per example; longer ones are truncated, the longer sentence first. */
   maxLength: "5 <= number.integer <= 512 = 128",
+  /**
+   * How many training examples are kept, all by default: a sample that is drawn without replacement, the same each
+   * time, so that tasks of different sizes can be compared. A smaller sample is part of a larger one.
+   */
+  "trainExamples?": "1 <= number.integer <= 10000000",
 })
 type GlueOptions = typeof GlueOptions.infer
 
@@ -28,7 +36,7 @@ const takes = { vocabulary: Vocabulary }
 
 /** What the plugins of GLUE's tasks have in common; each adds its identity and {@link GlueOptions}. */
 export const glueTask = (task: GlueTask) => {
-  const { labelNames, metrics, train, dev, lengths } = task
+  const { labelNames, metrics, dev, lengths } = task
   return {
     stage: "data" as const,
     takes,
@@ -39,7 +47,8 @@ export const glueTask = (task: GlueTask) => {
       const files = localFiles(task, source)
       return [files.train, files.dev]
     },
-    estimate: ({ maxLength }: GlueOptions, inputs: InputsEstimate<typeof takes>) => {
+    estimate: ({ maxLength, trainExamples }: GlueOptions, inputs: InputsEstimate<typeof takes>) => {
+      const train = Math.min(task.train, trainExamples ?? task.train)
       const tokensPerExample = meanLength(lengths, maxLength)
       // Two int32 per token, an offset and a float64 label per example; in memory also the text and its tokens.
       const disk = (train + dev) * (8 * tokensPerExample + 12)
@@ -55,11 +64,25 @@ export const glueTask = (task: GlueTask) => {
       return { artifact, cost: cost({ memory: 2.5e8 + 5 * disk, disk }) }
     },
     run: Effect.fn("glue")(function* ({
-      options: { source, maxLength },
+      options: { source, maxLength, trainExamples },
       inputs: { vocabulary },
     }: RunContext<GlueOptions, typeof takes, never>) {
-      const texts = yield* examplesOf(task, yield* filesOf(task, source))
-      return yield* encodeSplits(vocabulary, texts, { labelNames, metrics, maxLength })
+      const { train, dev } = yield* examplesOf(task, yield* filesOf(task, source))
+      const kept = yield* sampleOf(train, trainExamples ?? train.length)
+      return yield* encodeSplits(vocabulary, { train: kept, dev }, { labelNames, metrics, maxLength })
     }),
   }
+}
+
+/** In the order of the file. */
+const sampleOf = (
+  examples: readonly LabelledText[],
+  count: number,
+): Effect.Effect<readonly LabelledText[], InvalidInput> => {
+  if (count > examples.length) {
+    const problem = `trainExamples: expected at most ${examples.length}, which is all of the train split, found ${count}`
+    return Effect.fail(new InvalidInput({ what: "the sample of the train split", problems: [problem] }))
+  }
+  const drawn = permutation(stream(0, "train examples"), examples.length, 0).subarray(0, count)
+  return Effect.succeed(Array.from(drawn.slice().sort(), (index) => examples[index]!))
 }

@@ -13,11 +13,15 @@ export const twoViews = (
   chosen_N: Int32Array,
   dropout: ModelDropout | undefined,
 ): [first_NH: tf.Tensor2D, second_NH: tf.Tensor2D] => {
-  const count = chosen_N.length
   const batch = selectSequences(sentences, [...chosen_N, ...chosen_N])
-  const views_2NH = pool(model, encode(model, batch, { dropout, indices: clsIndices(batch.offsets) }))
-  const hidden = model.config.hidden
-  return [tf.slice(views_2NH, [0, 0], [count, hidden]), tf.slice(views_2NH, [count, 0], [count, hidden])]
+  return halves(pool(model, encode(model, batch, { dropout, indices: clsIndices(batch.offsets) })))
+}
+
+/** The first and the second half of the rows. */
+export const halves = (x_2NH: tf.Tensor2D): [first_NH: tf.Tensor2D, second_NH: tf.Tensor2D] => {
+  const [rows, hidden] = x_2NH.shape
+  const count = rows / 2
+  return [tf.slice(x_2NH, [0, 0], [count, hidden]), tf.slice(x_2NH, [count, 0], [count, hidden])]
 }
 
 /** Sentence embeddings for evaluation: the last layer's hidden states of [CLS], without dropout and head, [N · H]. */

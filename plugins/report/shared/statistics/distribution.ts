@@ -1,4 +1,5 @@
 /** Distribution functions in double precision, for the intervals. */
+import { cos, exp, log, log1p, sin } from "../../../../core/tensor/elementary.ts"
 
 /**
  * Φ(z), the standard normal distribution function, to about 1e-15.
@@ -7,7 +8,7 @@
 export const normalCdf = (z: number): number => {
   const x = Math.abs(z)
   if (x > 37) return z > 0 ? 1 : 0
-  const density = Math.exp((-x * x) / 2)
+  const density = exp((-x * x) / 2)
   const tail =
     x < 7.07106781186547
       ? (density * polynomial(x, HART_NUMERATOR)) / polynomial(x, HART_DENOMINATOR)
@@ -29,7 +30,7 @@ export const normalQuantile = (p: number): number => {
 export const studentTwoSided = (coverage: number, df: number): number => {
   if (Number.isInteger(df)) {
     return (
-      Math.sqrt(df) * Math.tan(bisect(0, Math.PI / 2, (theta) => centralProbability(theta, df) < coverage))
+      Math.sqrt(df) * tangent(bisect(0, Math.PI / 2, (theta) => centralProbability(theta, df) < coverage))
     )
   }
   // T² / (df + T²) has a beta distribution.
@@ -40,19 +41,20 @@ export const studentTwoSided = (coverage: number, df: number): number => {
 /** P(|T| ≥ |t|) for Student's T with `df` > 0 degrees of freedom. */
 export const studentTails = (t: number, df: number): number => betaCdf(df / (df + t * t), df / 2, 0.5)
 
+const tangent = (theta: number): number => sin(theta) / cos(theta)
+
 /** P(|T| ≤ √df·tan θ). */
 const centralProbability = (theta: number, df: number): number => {
-  const sin = Math.sin(theta)
-  const cos = Math.cos(theta)
+  const [sine, cosine] = [sin(theta), cos(theta)]
   const odd = df % 2 === 1
   // Terms cosᵏ θ times (1/2)(3/4)… for even df, and cos θ·(2/3)(4/5)… for odd df.
-  let term = odd ? cos : 1
+  let term = odd ? cosine : 1
   let sum = 0
   for (let k = odd ? 1 : 0; k <= df - 2; k += 2) {
     sum += term
-    term *= ((k + 1) / (k + 2)) * cos * cos
+    term *= ((k + 1) / (k + 2)) * cosine * cosine
   }
-  return odd ? (2 / Math.PI) * (theta + sin * sum) : sin * sum
+  return odd ? (2 / Math.PI) * (theta + sine * sum) : sine * sum
 }
 
 /** ln Γ(x) for x > 0, to about 1e-15 (C. Lanczos 1964, with the coefficients of P. Godfrey, g = 607/128). */
@@ -62,7 +64,7 @@ export const logGamma = (x: number): number => {
     0,
   )
   const t = x + 607 / 128 + 0.5
-  return (x + 0.5) * Math.log(t) - t + Math.log((2.5066282746310007 * series) / x)
+  return (x + 0.5) * log(t) - t + log((2.5066282746310007 * series) / x)
 }
 
 /**
@@ -72,7 +74,7 @@ export const logGamma = (x: number): number => {
 export const betaCdf = (x: number, a: number, b: number): number => {
   if (x <= 0) return 0
   if (x >= 1) return 1
-  const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x))
+  const front = exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * log(x) + b * log1p(-x))
   return x < (a + 1) / (a + b + 2)
     ? (front * betaFraction(x, a, b)) / a
     : 1 - (front * betaFraction(1 - x, b, a)) / b
@@ -107,7 +109,7 @@ export const chiSquareCdf = (x: number, df: number): number => {
   if (x <= 0) return 0
   const a = df / 2
   const half = x / 2
-  const front = Math.exp(a * Math.log(half) - half - logGamma(a))
+  const front = exp(a * log(half) - half - logGamma(a))
   if (half < a + 1) {
     let term = 1 / a
     let sum = term
@@ -144,9 +146,7 @@ export const binomialProbabilities = (n: number, p: number): Float64Array =>
   Float64Array.from({ length: n + 1 }, (_, k) => {
     if (p <= 0) return k === 0 ? 1 : 0
     if (p >= 1) return k === n ? 1 : 0
-    return Math.exp(
-      logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1) + k * Math.log(p) + (n - k) * Math.log1p(-p),
-    )
+    return exp(logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1) + k * log(p) + (n - k) * log1p(-p))
   })
 
 /** The last number in (low, high) at which `below` holds, a condition that holds up to some point and not after it. */

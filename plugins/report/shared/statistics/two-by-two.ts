@@ -1,3 +1,4 @@
+import { exp } from "../../../../core/tensor/elementary.ts"
 import { logGamma } from "./distribution.ts"
 import { type Ends, wilson } from "./proportion.ts"
 
@@ -17,7 +18,7 @@ export const fisherExact = (first: Count, second: Count): number => {
   const high = Math.min(total, first.of)
   const choose = (n: number, k: number) => logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1)
   const probability = (k: number) =>
-    Math.exp(choose(first.of, k) + choose(second.of, total - k) - choose(first.of + second.of, total))
+    exp(choose(first.of, k) + choose(second.of, total - k) - choose(first.of + second.of, total))
   const observed = probability(first.count) * (1 + 1e-7)
   let p = 0
   for (let k = low; k <= high; k++) {
@@ -35,7 +36,9 @@ export const newcombeUnpaired = (first: Count, second: Count, level: number): En
   const [p1, p2] = [first.count / first.of, second.count / second.of]
   const [w1, w2] = [wilson(first.count, first.of, level), wilson(second.count, second.of, level)]
   return {
-    low: p1 - p2 - Math.hypot(p1 - w1.low, w2.high - p2),
-    high: p1 - p2 + Math.hypot(w1.high - p1, p2 - w2.low),
+    low: p1 - p2 - distance(p1 - w1.low, w2.high - p2),
+    high: p1 - p2 + distance(w1.high - p1, p2 - w2.low),
   }
 }
+
+const distance = (x: number, y: number): number => Math.sqrt(x * x + y * y)

@@ -1,4 +1,5 @@
 import { plural } from "../../../../core/io/format.ts"
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
 import { armScales, CONFIG, INK } from "../../shared/style.ts"
@@ -140,8 +141,8 @@ const positionsOf = (learningRates: readonly number[], arms: readonly string[]) 
   const last = learningRates[learningRates.length - 1]!
   // Learning rates that span more than a decade get a logarithmic axis.
   const logarithmic = last > 10 * first
-  const onto = (lr: number): number => (logarithmic ? Math.log(lr) : lr)
-  const back = (position: number): number => (logarithmic ? Math.exp(position) : position)
+  const onto = (lr: number): number => (logarithmic ? log(lr) : lr)
+  const back = (position: number): number => (logarithmic ? exp(position) : position)
   const gaps = learningRates.slice(1).map((lr, i) => onto(lr) - onto(learningRates[i]!))
   const gap = gaps.length === 0 ? first / 2 : Math.min(...gaps)
   const step = (0.6 * gap) / Math.max(arms.length, 4)

@@ -1,3 +1,4 @@
+import { cos, sin } from "../../../../core/tensor/elementary.ts"
 import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
 import { CONFIG, INK, SEQUENTIAL } from "../../shared/style.ts"
@@ -112,7 +113,7 @@ export const trajectoryFigure = (study: Study): Figure => {
 }
 
 /** The end of a run has no angle; since r = 0 there, it is drawn at the origin. */
-const cartesian = ({ r, phi }: TrajectoryRecord) => ({ x: r * Math.cos(phi ?? 0), y: r * Math.sin(phi ?? 0) })
+const cartesian = ({ r, phi }: TrajectoryRecord) => ({ x: r * cos(phi ?? 0), y: r * sin(phi ?? 0) })
 
 /** Polar grid out to the farthest point, from 0° to 105° or to the widest angle of a point if that is more. */
 const polarAxes = (points: readonly TrajectoryRecord[]) => {
@@ -151,10 +152,10 @@ const polarAxes = (points: readonly TrajectoryRecord[]) => {
 }
 
 const at = (r: number, degrees: number) => ({
-  x: r * Math.cos(degrees * DEGREE),
-  y: r * Math.sin(degrees * DEGREE),
+  x: r * cos(degrees * DEGREE),
+  y: r * sin(degrees * DEGREE),
 })
 
 /** r = cos φ from 0° to 90°. */
 const randomWalk = () =>
-  Array.from({ length: 46 }, (_, order) => ({ order, ...at(Math.cos(2 * order * DEGREE), 2 * order) }))
+  Array.from({ length: 46 }, (_, order) => ({ order, ...at(cos(2 * order * DEGREE), 2 * order) }))

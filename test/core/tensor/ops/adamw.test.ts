@@ -26,12 +26,14 @@ const optimising = (
   let step = 0
   return {
     state,
-    step: (gradients: Gradients) =>
+    step: (gradients: Gradients) => {
+      step++
       updateParameters(optimiser, parameters, gradients, state, {
         learningRate: () => learningRate,
         gradientScale,
-        step: ++step,
-      }),
+        step: () => step,
+      })
+    },
     dispose: () => {
       for (const set of [parameters, ...state.values()]) set.dispose()
     },

@@ -40,7 +40,7 @@ export const optimised = (optimiser: OptimiserFunctions, gradientScale = 1): Rec
     updateParameters(optimiser, parameters, gradients, state, {
       learningRate: () => learningRate,
       gradientScale,
-      step,
+      step: () => step,
     })
     disposeGradients(gradients)
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { countOf } from "../../../../../core/artifacts/sequences.ts"
@@ -76,6 +76,42 @@ describe("RTE", () => {
     expect(of("rte", sample).options).toEqual({ source: sample, maxLength: 128 })
     expect(of("rte", sample, 4).problems[0]).toContain("maxLength must be at least 5")
     expect(of("rte", sample, 513).problems[0]).toContain("maxLength must be at most 512")
+  })
+
+  test("a sample of the train split is the same each time, part of a larger one, and in the order of the file", async () => {
+    const whole = wordsOf((await run(of("rte", sample))).train.sequences)
+    const cut = async (trainExamples: number) => {
+      const { train, dev } = await run(rte({ vocabulary: vocabularyNode, source: sample, trainExamples }))
+      expect(dev.labels).toHaveLength(6)
+      const words = wordsOf(train.sequences)
+      const places = words.map((text) => whole.indexOf(text))
+      expect(places).toEqual([...places].sort((a, b) => a - b))
+      return words
+    }
+    const [five, nine] = [await cut(5), await cut(9)]
+    expect([five.length, nine.length]).toEqual([5, 9])
+    expect(nine).toEqual(expect.arrayContaining([...five]))
+    expect(five).not.toEqual(whole.slice(0, 5))
+    expect(await cut(5)).toEqual(five)
+    expect(await cut(14)).toEqual(whole)
+    const wanted = rte({ vocabulary: vocabularyNode, source: sample, trainExamples: 15 })
+    expect(await refusal(wanted)).toContain("trainExamples: expected at most 14, which is all")
+    const { artifact } = estimate(rte({ vocabulary: vocabularyNode, source: "nowhere", trainExamples: 100 }))
+    expect(artifact).toMatchObject({ train: 100, dev: 277 })
+  })
+
+  test("is found in the folder of all tasks, under GLUE's name for it or the hub's", async () => {
+    for (const [task, own] of [
+      ["rte", "RTE"],
+      ["sst2", "SST-2"],
+      ["stsb", "stsb"],
+    ] as const) {
+      const from = task === "rte" ? sample : fixture("glue", task)
+      await withFiles({}, async (folder) => {
+        cpSync(from, join(folder, own), { recursive: true })
+        expect(await run(of(task, folder))).toEqual(await run(of(task, from)))
+      })
+    }
   })
 
   test("its size is estimated without reading the files", () => {

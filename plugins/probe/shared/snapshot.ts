@@ -18,13 +18,14 @@ const SnapshotFile = type({ "+": "reject", loss: "number | null" })
 
 const folderOf = (scratch: string, step: number) => join(scratch, `snapshot-${step}`)
 
-/** Writes the current parameters, one tensor at a time. */
+/** Writes the current parameters, all or those of the given names, one tensor at a time. */
 export const writeSnapshot = (
   scratch: string,
   { step, loss, parameters }: Pick<ClassifierView, "step" | "loss" | "parameters">,
+  names: readonly string[] = parameters.names,
 ): Effect.Effect<void, FileError> =>
   writeFolder(folderOf(scratch, step), (folder) => {
-    const sources = parameters.names.map((name) => sourceOf(name, parameters.get(name)))
+    const sources = names.map((name) => sourceOf(name, parameters.get(name)))
     return Effect.andThen(
       writeSafetensors(join(folder, "parameters.safetensors"), sources),
       writeJson(join(folder, "snapshot.json"), { loss }),
