@@ -35,6 +35,9 @@ export interface RunEvidence {
   readonly baseline: number | null
   /** Whether it is no better than the baseline, or diverged; null if the unit gave no run. */
   readonly failed: boolean | null
+  /** Updates, and those of the warm-up; null unless done. */
+  readonly steps: number | null
+  readonly warmupSteps: number | null
 }
 
 /** One row that a probe observed, with the labels and the seed of its run. */

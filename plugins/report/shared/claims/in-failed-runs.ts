@@ -43,7 +43,7 @@ export const inFailedRuns = component({
         power: null,
       }),
       judge: (evidence, level) => {
-        const joined = join(failuresOf(evidence, {}), valuesOfQuantity(evidence, options), new Set(["step"]))
+        const joined = join(failuresOf(evidence, {}), valuesOfQuantity(evidence, options), new Set())
         return typeof joined === "string"
           ? nothingFound(`${joined.replace("both", `${quantityText(options)} and an outcome`)}`)
           : judged(joined, quantityText(options), sign, level)

@@ -2,6 +2,7 @@ import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
 import type { Labels } from "../../../../core/api/plugin.ts"
 import { plural } from "../../../../core/io/format.ts"
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { crossedDifference } from "../statistics/crossed.ts"
 import { mean } from "../statistics/moments.ts"
 import { type ClaimFunctions, type Evidence, type Finding, nothingFound } from "./claim.ts"
@@ -106,7 +107,7 @@ const bestRates = (evidence: Evidence, where: Where, x: string): Points => {
       labels: without(labels, "lr", x),
       seed,
       part: String(labels[x]),
-      value: Math.exp(mean(best.map(Math.log))),
+      value: exp(mean(best.map(log))),
     }
   })
   return {
@@ -132,8 +133,8 @@ const slopesOf = (points: readonly Value[]): readonly Value[] => {
   }
   return [...groups.values()].flatMap((group): readonly Value[] => {
     const sorted = [...group].sort((a, b) => Number(a.part) - Number(b.part) || a.value - b.value)
-    const logX = sorted.map(({ part }) => Math.log(Number(part)))
-    const logY = sorted.map(({ value }) => Math.log(value))
+    const logX = sorted.map(({ part }) => log(Number(part)))
+    const logY = sorted.map(({ value }) => log(value))
     const [centreX, centreY] = [mean(logX), mean(logY)]
     const squares = logX.reduce((sum, each) => sum + (each - centreX) ** 2, 0)
     if (squares === 0) return []

@@ -1,5 +1,6 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { mean, standardDeviation } from "../statistics/moments.ts"
@@ -147,8 +148,8 @@ const spreadsOf = (
   const value = Math.sqrt(mean(known.map((one) => one.value ** 2)))
   return {
     value,
-    low: value * Math.exp(mean(known.map((one) => Math.log(one.low / one.value)))),
-    high: value * Math.exp(mean(known.map((one) => Math.log(one.high / one.value)))),
+    low: value * exp(mean(known.map((one) => log(one.low / one.value)))),
+    high: value * exp(mean(known.map((one) => log(one.high / one.value)))),
   }
 }
 

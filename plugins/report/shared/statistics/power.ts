@@ -1,3 +1,4 @@
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { logGamma, normalCdf, studentTails, studentTwoSided } from "./distribution.ts"
 import type { Ends } from "./proportion.ts"
 
@@ -13,11 +14,11 @@ export const studentPower = (distance: number, df: number, alpha: number): numbe
   const spread = 8 / Math.sqrt(2 * df)
   const from = Math.max(1e-9, 1 - spread)
   const step = (1 + spread - from) / steps
-  const logScale = Math.log(2) + (df / 2) * Math.log(df / 2) - logGamma(df / 2)
+  const logScale = log(2) + (df / 2) * log(df / 2) - logGamma(df / 2)
   let sum = 0
   for (let i = 0; i <= steps; i++) {
     const r = from + i * step
-    const density = Math.exp(logScale + (df - 1) * Math.log(r) - (df * r * r) / 2)
+    const density = exp(logScale + (df - 1) * log(r) - (df * r * r) / 2)
     const weight = i === 0 || i === steps ? 1 : i % 2 === 1 ? 4 : 2
     sum += weight * density * normalCdf(distance - critical * r)
   }
