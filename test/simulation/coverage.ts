@@ -8,7 +8,7 @@ import { normal, type Stream, stream, uniform } from "../../core/tensor/stream.t
 import { permutationP, ranks } from "../../plugins/report/shared/statistics/association.ts"
 import { bcaInterval } from "../../plugins/report/shared/statistics/bootstrap.ts"
 import { crossedDifference, crossedP } from "../../plugins/report/shared/statistics/crossed.ts"
-import { standardDeviation } from "../../plugins/report/shared/statistics/moments.ts"
+import { mean, standardDeviation } from "../../plugins/report/shared/statistics/moments.ts"
 import { mcNemar } from "../../plugins/report/shared/statistics/proportion.ts"
 import { signFlip } from "../../plugins/report/shared/statistics/sign-flip.ts"
 import { signedRank } from "../../plugins/report/shared/statistics/signed-rank.ts"
@@ -138,7 +138,7 @@ export const sizeOfPaired = (
 export const crossedTests: Readonly<
   Record<string, (first: readonly (readonly number[])[], second: readonly number[]) => number>
 > = {
-  "failures: larger p of crossed and exact": (first, second) => {
+  "failures: larger p of crossed and sign flip": (first, second) => {
     const ones = first.map(failures)
     const count = first[0]!.length
     const sums = ones.map(
@@ -150,21 +150,21 @@ export const crossedTests: Readonly<
   "means: crossed t": (first, second) => pOfCrossed(first, column(second)),
   "means: paired t, one mean a seed": (first, second) =>
     pOfCrossed(
-      column(first.map((row) => row.reduce((sum, value) => sum + value, 0) / row.length)),
+      column(first.map((row) => mean(row))),
       column(second),
     ),
-  "S: crossed Brown–Forsythe": (first, second) => {
+  "S: larger p of crossed and sign flip": (first, second) => {
     const distances = first[0]!.map((_, c) => fromMedian(first.map((row) => row[c]!)))
-    return pOfCrossed(
-      first.map((_, s) => distances.map((of) => of[s]!)),
-      column(fromMedian(second)),
-    )
+    const rows = first.map((_, s) => distances.map((of) => of[s]!))
+    const others = fromMedian(second)
+    const crossed = pOfCrossed(rows, column(others))
+    return first[0]!.length === 1 ? crossed : Math.max(crossed, signFlip(minus(rows.map((row) => mean(row)), others)))
   },
 }
 
 /**
  * How often a test rejects at .05 a method that changes nothing on average, but whose checkpoints differ: in the mean of
- * runs that do not fail by N(0, deviation²), in their failure rate by ±rateGap.
+ * runs that do not fail by N(0, deviation²), in their failure rate by up to ±rateGap.
  */
 export const sizeOfCrossed = (
   test: keyof typeof crossedTests,
@@ -181,7 +181,7 @@ export const sizeOfCrossed = (
   const ofCheckpoints = stream(5, "size")
   return shareOf(replicates, (i) => {
     const shifts = normal({ stream: ofCheckpoints, site: 0, iteration: i }, at.checkpoints, at.deviation)
-    const signs = uniform({ stream: ofCheckpoints, site: 1, iteration: i }, at.checkpoints)
+    const gaps = uniform({ stream: ofCheckpoints, site: 1, iteration: i }, at.checkpoints)
     // A single checkpoint is compared as itself: it must not differ.
     const differ = at.checkpoints > 1
     const columns = Array.from({ length: at.checkpoints }, (_, c) =>
@@ -190,7 +190,7 @@ export const sizeOfCrossed = (
         i,
         c + 1,
         at.seeds,
-        at.rate + (differ ? (signs[c]! < 0.5 ? -at.rateGap : at.rateGap) : 0),
+        at.rate + (differ ? (2 * gaps[c]! - 1) * at.rateGap : 0),
         differ ? shifts[c]! : 0,
       ),
     )

@@ -322,10 +322,14 @@ export const claimProblems = (claims: readonly Claim[], design: Design): readonl
 export const planAll = (claims: readonly Claim[], design: Design, level = COVERAGE): readonly string[] =>
   claims.map((claim) => {
     const { limits, leastP, power } = claim.plan(design, level)
+    const family = claims.filter((other) => other.family === claim.family).length
+    const first = family === 1 ? null : claim.plan(design, 1 - (1 - level) / family).power
+    const adjusted =
+      first === null ? "" : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
     const sentences = [
       ...(power === null
         ? []
-        : [`If the effect is the paper's, this is found with probability ${number(power)}.`]),
+        : [`If the effect is the paper's, this is found with probability ${number(power)}${adjusted}.`]),
       ...(leastP !== null && leastP > 1 - level
         ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
         : []),
