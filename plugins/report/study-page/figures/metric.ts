@@ -20,8 +20,8 @@ export const metricFigure = (arms: readonly string[], cohorts: readonly CohortSt
       ...["arm", "lr", "checkpoint", metric === "accuracy" ? "accuracies" : "values"],
       ...["mean", "t_low", "t_high"],
     ],
-    rows: shown.flatMap(({ arm, lr, values, mean, meanStudent, checkpoints }) => [
-      [arm, lr, "all", values.length, ...[mean, ...ends(meanStudent)].map(rounded)],
+    rows: shown.flatMap(({ arm, lr, values, mean, meanInterval, checkpoints }) => [
+      [arm, lr, "all", values.length, ...[mean, ...ends(meanInterval)].map(rounded)],
       ...checkpoints.map((each) => [
         ...[arm, lr, each.checkpoint, each.values.length, rounded(each.mean)],
         ...[null, null],
@@ -36,7 +36,7 @@ export const metricFigure = (arms: readonly string[], cohorts: readonly CohortSt
     arms.filter((arm) => drawn.includes(arm)),
   )
   const points = shown.map((cohort) => {
-    const [low, high] = ends(cohort.meanStudent)
+    const [low, high] = ends(cohort.meanInterval)
     return { arm: cohort.arm, lr: cohort.lr, x: positions.at(cohort), mean: cohort.mean, low, high }
   })
   const runs = shown.flatMap((cohort) =>
@@ -201,12 +201,11 @@ const caption = (
   const least = Math.min(...sizes)
   const most = Math.max(...sizes)
   const diverged = cohorts.reduce((sum, cohort) => sum + cohort.diverged, 0)
-  const bare = shown.filter(({ meanStudent }) => meanStudent.kind === "none").length
+  const several = shown.some(({ checkpoints }) => checkpoints.length > 0)
+  const bare = shown.filter(({ meanInterval }) => meanInterval.kind === "none").length
   return [
-    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean (Student's t); faint points next to them: single runs; dashed: ${name} of the ${baseline}. Arms are side by side at each learning rate.`,
-    ...(shown.some(({ checkpoints }) => checkpoints.length > 0)
-      ? ["Ticks: the means of single checkpoints, where an arm has several."]
-      : []),
+    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean${several ? ", over seeds and checkpoints" : " (Student's t)"}; faint points next to them: single runs; dashed: ${name} of the ${baseline}. Arms are side by side at each learning rate.`,
+    ...(several ? ["Ticks: the means of single checkpoints, where an arm has several."] : []),
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
     ...(diverged === 0
       ? []

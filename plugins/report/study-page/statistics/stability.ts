@@ -1,8 +1,11 @@
 import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
+import { elsewhereOf } from "../../shared/claims/smaller-spread.ts"
 import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
-import type { Interval } from "../../shared/statistics/interval.ts"
+import { COVERAGE, type Interval } from "../../shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
+import type { Ends } from "../../shared/statistics/proportion.ts"
+import { type Elsewhere, spreadInterval } from "../../shared/statistics/spread.ts"
 import { metricOf } from "../metric.ts"
 import { armsOf, checkpointsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
 import { type Cell, cellMean, inOrder } from "./cells.ts"
@@ -23,6 +26,8 @@ export interface Stability {
   /** S with ddof 0 and 1; null below two values */
   readonly deviation: number | null
   readonly sampleDeviation: number | null
+  /** 95 % interval of S; null without one, and over several checkpoints, whose runs are not independent */
+  readonly deviationInterval: Ends | null
 }
 
 /** Of all checkpoints of an arm together. */
@@ -35,10 +40,9 @@ export interface CohortStability extends Stability {
   readonly checkpoints: readonly (Stability & { readonly checkpoint: number })[]
   /** S around each checkpoint's own mean, ddof 0; null without a spread, or if there is one checkpoint */
   readonly withinDeviation: number | null
-  readonly meanStudent: Interval
-  readonly meanBootstrap: Interval
-  /** of S with ddof 0 */
-  readonly deviationBootstrap: Interval
+  readonly meanInterval: Interval
+  /** null over several checkpoints, whose runs are not independent */
+  readonly meanBootstrap: Interval | null
 }
 
 /** A metric as tables and figures show it: multiplied by 100. */
@@ -50,39 +54,62 @@ const deviation = (values: ArrayLike<number>): number => standardDeviation(value
 /** The cohorts of a study that have any record, in the order of arms shown, then by learning rate. */
 export const stabilityOf = (study: Study): readonly CohortStability[] => {
   const metric = metricOf(study.runs)
+  const elsewhere = elsewhereIn(study.runs)
   return armsOf(study).flatMap((arm) => {
     const ofArm = study.runs.filter((run) => run.arm === arm)
     return distinct(ofArm, ({ lr }) => lr).map((lr) => ({
       arm,
       lr,
       metric,
-      ...cohort(ofArm.filter((run) => run.lr === lr)),
+      ...cohort(
+        ofArm.filter((run) => run.lr === lr),
+        elsewhere,
+      ),
     }))
   })
 }
 
-const cohort = (records: readonly RunRecord[]) => {
-  const all = stability(records)
+/** Where failed runs and the others lie in the whole study: what an interval of S takes for what a cohort lacks. */
+const elsewhereIn = (runs: readonly RunRecord[]): Elsewhere =>
+  elsewhereOf({
+    runs: runs.map((run) => ({
+      labels: {},
+      seed: run.seed,
+      status: run.status,
+      value: run.status === "done" ? hundredths(run.value) : null,
+      baseline: run.status === "done" ? hundredths(run.baseline) : null,
+      failed: isFailed(run),
+    })),
+    observations: [],
+  })
+
+const cohort = (records: readonly RunRecord[], elsewhere: Elsewhere) => {
+  const all = stability(records, elsewhere)
   const seeds = checkpointsOf(records).filter((checkpoint) => checkpoint !== null)
   const checkpoints =
     seeds.length < 2
       ? []
       : seeds.map((checkpoint) => ({
           checkpoint,
-          ...stability(records.filter((run) => run.checkpoint === checkpoint)),
+          ...stability(
+            records.filter((run) => run.checkpoint === checkpoint),
+            elsewhere,
+          ),
         }))
   return {
     ...all,
+    deviationInterval: checkpoints.length > 0 ? null : all.deviationInterval,
     checkpoints,
     withinDeviation: withinDeviation(checkpoints),
-    meanStudent: cellMean(cellsOf(all)).interval,
-    meanBootstrap: bcaInterval(all.values, mean),
-    deviationBootstrap: bcaInterval(all.values, deviation),
+    meanInterval: cellMean(cellsOf(all)).interval,
+    meanBootstrap: checkpoints.length > 0 ? null : bcaInterval(all.values, mean),
   }
 }
 
-const stability = (records: readonly RunRecord[]): Stability => {
+const stability = (records: readonly RunRecord[], elsewhere: Elsewhere): Stability => {
   const runs = inOrder(records)
+  const valuesOf = (failed: boolean) =>
+    runs.flatMap((run) => (run.status === "done" && isFailed(run) === failed ? [hundredths(run.value)] : []))
   const values = runs.flatMap((run) => (run.status === "done" ? [hundredths(run.value)] : []))
   const spread = values.length > 1
   return {
@@ -95,6 +122,11 @@ const stability = (records: readonly RunRecord[]): Stability => {
     max: values.length === 0 ? null : Math.max(...values),
     deviation: spread ? deviation(values) : null,
     sampleDeviation: spread ? standardDeviation(values, 1) : null,
+    deviationInterval: spreadInterval(
+      { failed: valuesOf(true), others: valuesOf(false) },
+      elsewhere,
+      COVERAGE,
+    ),
   }
 }
 

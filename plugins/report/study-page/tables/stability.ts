@@ -1,7 +1,6 @@
 import { rounded } from "../../shared/records.ts"
-import { RESAMPLES } from "../../shared/statistics/bootstrap.ts"
-import { COVERAGE, type Interval } from "../../shared/statistics/interval.ts"
-import { wilson } from "../../shared/statistics/proportion.ts"
+import { COVERAGE } from "../../shared/statistics/interval.ts"
+import { type Ends, wilson } from "../../shared/statistics/proportion.ts"
 import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval, learningRate } from "../format.ts"
 import { amount, capitalised, type MetricWords, wordsOf } from "../metric.ts"
@@ -37,11 +36,11 @@ export const stabilityTable = (cohorts: readonly CohortStability[]): Table => {
       ...(several ? [String(Math.max(1, cohort.checkpoints.length))] : []),
       String(cohort.ended),
       shown(cohort, cohort.deviation),
-      spread(cohort, cohort.deviationBootstrap),
+      spreadText(cohort),
       ...(several ? [within(cohort)] : []),
       shown(cohort, cohort.sampleDeviation),
       shown(cohort, cohort.mean),
-      spread(cohort, cohort.meanStudent),
+      cohort.values.length === 0 ? few(cohort) : interval(cohort.meanInterval, 1, "run"),
       ...(diverged ? [shown(cohort, worstCaseMean(cohort))] : []),
       shown(cohort, cohort.max),
       cohort.ended === 0 ? "no run" : `${cohort.failures} of ${cohort.ended}`,
@@ -62,12 +61,12 @@ export const stabilityTable = (cohorts: readonly CohortStability[]): Table => {
             ...[arm, lr, "all", cohort.ended],
             ...[
               cohort.deviation,
-              ...ends(cohort.deviationBootstrap),
+              ...endsOf(cohort.deviationInterval),
               cohort.withinDeviation,
               cohort.sampleDeviation,
               cohort.mean,
-              ...ends(cohort.meanStudent),
-              ...ends(cohort.meanBootstrap),
+              ...ends(cohort.meanInterval),
+              ...(cohort.meanBootstrap === null ? [null, null] : ends(cohort.meanBootstrap)),
               worstCaseMean(cohort),
               cohort.max,
             ].map(rounded),
@@ -75,7 +74,8 @@ export const stabilityTable = (cohorts: readonly CohortStability[]): Table => {
           ],
           ...checkpoints.map((each) => [
             ...[arm, lr, each.checkpoint, each.ended],
-            ...[each.deviation, null, null, null, each.sampleDeviation, each.mean].map(rounded),
+            ...[each.deviation, ...endsOf(each.deviationInterval), null].map(rounded),
+            ...[each.sampleDeviation, each.mean].map(rounded),
             ...[null, null, null, null, worstCaseMean({ ...each, metric: cohort.metric }), each.max].map(
               rounded,
             ),
@@ -103,6 +103,7 @@ export const checkpointsTable = (cohorts: readonly CohortStability[]): Table | n
       right("checkpoint"),
       right("runs"),
       right("S"),
+      right("S, 95\u00a0%"),
       right("mean"),
       right("max"),
       right("failures"),
@@ -114,6 +115,7 @@ export const checkpointsTable = (cohorts: readonly CohortStability[]): Table | n
       String(each.checkpoint),
       String(each.ended),
       shown(each, each.deviation),
+      spreadText({ ...each, checkpoints: [] }),
       shown(each, each.mean),
       shown(each, each.max),
       `${each.failures} of ${each.ended}`,
@@ -123,10 +125,10 @@ export const checkpointsTable = (cohorts: readonly CohortStability[]): Table | n
       "A checkpoint is named by the seed of its further training. What differs between checkpoints of an arm is chance in that training.",
     ],
     data: {
-      columns: ["arm", "lr", "checkpoint", "runs", "s_ddof0", "mean", "max", "failures"],
+      columns: ["arm", "lr", "checkpoint", "runs", "s_ddof0", "s_low", "s_high", "mean", "max", "failures"],
       rows: rows.map((each) => [
         ...[each.arm, each.lr, each.checkpoint, each.ended],
-        ...[each.deviation, each.mean, each.max].map(rounded),
+        ...[each.deviation, ...endsOf(each.deviationInterval), each.mean, each.max].map(rounded),
         each.failures,
       ]),
     },
@@ -144,8 +146,15 @@ const few = ({ values, diverged }: Stability): string => {
 const shown = (cohort: Stability, value: number | null): string =>
   value === null ? few(cohort) : decimal(value, 1)
 
-const spread = (cohort: CohortStability, of: Interval): string =>
-  cohort.values.length === 0 ? few(cohort) : interval(of, 1, "run")
+const spreadText = (of: Stability & Pick<CohortStability, "checkpoints">): string => {
+  if (of.values.length < 2) return few(of)
+  if (of.checkpoints.length > 0) return "by checkpoint"
+  const ends = of.deviationInterval
+  return ends === null ? "all failed" : `${decimal(ends.low, 1)} to ${decimal(ends.high, 1)}`
+}
+
+const endsOf = (ends: Ends | null): readonly [number | null, number | null] =>
+  ends === null ? [null, null] : [ends.low, ends.high]
 
 const within = ({ checkpoints, withinDeviation }: CohortStability): string => {
   if (checkpoints.length === 0) return ""
@@ -182,7 +191,7 @@ const notes = (cohorts: readonly CohortStability[]): readonly string[] => {
       ? `A run fails if it classifies no more dev examples correctly than the majority baseline (${found}); counts are compared.`
       : `A run fails if its ${name} is no higher than that of the ${baseline} (${found}).`,
     `A run that diverged (its loss, gradients or logits were not finite) counts as failed; it has no ${name} and is left out of S, mean and max.${diverged ? ` The worst-case mean takes it as the least ${name} there is.` : ""}`,
-    `95 % intervals: of S the BCa bootstrap with ${RESAMPLES} resamples from a fixed seed; of the mean ${several ? "over seeds and checkpoints, both random, from the seeds of which no run diverged" : "Student's t"}; of the share of failures Wilson's${several ? ", which takes all runs as independent" : ""}. A cell without an interval says why: too few runs with ${one}, all of them equal, or a one-sided bootstrap distribution.`,
+    `95 % intervals: of S from the share of runs that may fail and the spread of those that fail and those that do not, since a bootstrap covers too little where few runs fail${several ? "; for an arm of several checkpoints it is in the table of single checkpoints" : ""}; of the mean ${several ? "over seeds and checkpoints, both random, from the seeds of which no run diverged" : "Student's t"}; of the share of failures Wilson's${several ? ", which takes all runs as independent" : ""}. A cell without an interval says why: too few runs with ${one}, or all of them equal.`,
   ]
 }
 
