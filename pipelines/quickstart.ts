@@ -10,23 +10,20 @@
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
-import { paperClaims } from "./shared/claims.ts"
-import { controlClaims } from "./shared/control-claims.ts"
 import { toyInput, toyParameters } from "./shared/input.ts"
 import {
   controlArms,
   dropoutRates,
-  fineTuningOf,
   fineTuningParameters,
   fisherParameters,
   learningRates,
   runSeeds,
-  settingsOf,
   simcseParameters,
   watchedBy,
   watchedParameters,
 } from "./shared/parameters.ts"
 import { study } from "./shared/study.ts"
+import { studySettings } from "./shared/study-settings.ts"
 
 export default pipeline({
   name: "quickstart",
@@ -52,19 +49,8 @@ export default pipeline({
     const arms = armsOf(p, input)
     const names = arms.map(({ name }) => name)
     const { report } = study({
+      ...studySettings(p, input, arms),
       title: `SimCSE after masked-language modelling: ${input.title}`,
-      provenance: input.provenance,
-      settings: settingsOf(p, input),
-      claims: [...paperClaims({ arms: names, lr: p.lr }), ...controlClaims({ arms: names, lr: p.lr })],
-      data: input.data,
-      arms,
-      lr: p.lr,
-      seeds: p.seeds,
-      fineTuning: fineTuningOf(p),
-      fineTune: input.fineTune,
-      samples: p.samples,
-      threshold: p.threshold,
-      rankSeeds: p.rankSeeds,
       watched: watchedBy(p, { arms: names.slice(0, 2), lr: p.lr, seeds: p.seeds.slice(0, 1) }),
     })
     return { report }
