@@ -103,10 +103,10 @@ export default pipeline({
       ),
     )
     const probes = [
-      ...[fisher, gradientNoise].map(
-        (probe) => (run: StudyRun) => probe({ run, steps, samples: p.samples }),
+      ...[fisher, gradientNoise].map((probe) => (run: StudyRun) => probe({ run, steps, samples: p.samples })),
+      ...[representation, alignment, poolerSaturation].map(
+        (probe) => (run: StudyRun) => probe({ run, steps }),
       ),
-      ...[representation, alignment, poolerSaturation].map((probe) => (run: StudyRun) => probe({ run, steps })),
       ...[cka, weightRank].map((probe) => (run: StudyRun) => probe({ run, steps, reference: vanilla })),
     ]
     const report = claimsPage({
@@ -115,7 +115,14 @@ export default pipeline({
       claims: [
         ...Object.entries(higher).flatMap(([arm, others]) =>
           others.map((than) =>
-            observed({ arm, than, column: "normalised", by: "layer", direction: "higher", where: { step: 0 } }),
+            observed({
+              arm,
+              than,
+              column: "normalised",
+              by: "layer",
+              direction: "higher",
+              where: { step: 0 },
+            }),
           ),
         ),
         ...Object.entries(goesWith).map(([column, direction]) => {
@@ -124,7 +131,13 @@ export default pipeline({
           return association({ x, y, direction, units: "cohorts" })
         }),
       ],
-      charts: Object.entries(drawn).map(([y, [title, facet]]) => ({ title, x: "arm", y, facet, yAxis: "own" })),
+      charts: Object.entries(drawn).map(([y, [title, facet]]) => ({
+        title,
+        x: "arm",
+        y,
+        facet,
+        yAxis: "own",
+      })),
       runs: [],
       observations: probes.flatMap((observe) => runs.map((of) => mapCohort(of, observe))),
     })

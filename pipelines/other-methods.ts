@@ -56,7 +56,9 @@ export default pipeline({
     const [toy, lr] = [p.glue === undefined, p.lr ?? input.lr.slice(1)]
     // Drawn anew: neither the pairs that are fine-tuned on, nor those that select checkpoints.
     const drawn = { vocabulary, seed: 7 }
-    const pairs = toy ? toyEntailment({ ...drawn, train: 20000 }) : p.nli && mnli({ source: p.nli, vocabulary })
+    const pairs = toy
+      ? toyEntailment({ ...drawn, train: 20000 })
+      : p.nli && mnli({ source: p.nli, vocabulary })
     const similarity = toy
       ? toySimilarity({ ...drawn, pairs: 2000 })
       : p.sts && sts({ benchmark: "STS-B/test", source: p.sts, vocabulary })

@@ -103,7 +103,11 @@ const judged = (all: readonly Difference[], column: string, level: number): Find
       name,
       text: `difference ${number(crossed.difference)}, p = ${number(p)}`,
     })),
-    effect: { name: `difference of ${column} at ${decisive.name}`, value: decisive.crossed.difference, unit: "" },
+    effect: {
+      name: `difference of ${column} at ${decisive.name}`,
+      value: decisive.crossed.difference,
+      unit: "",
+    },
     interval,
     test: {
       name: `${opposed ? "the less certain of the best differences on both sides" : "the least certain of all differences"}, ${crossedName("paired t test", checkpoints)}`,

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test"
-import { claimProblems, type Evidence, judgeAll, planAll } from "../../../../../plugins/report/shared/claims/claim.ts"
+import {
+  claimProblems,
+  type Evidence,
+  judgeAll,
+  planAll,
+} from "../../../../../plugins/report/shared/claims/claim.ts"
 import { sameSign } from "../../../../../plugins/report/shared/claims/same-sign.ts"
 
 const claim = sameSign({ arm: "SimCSE", than: "vanilla", column: "normalised", by: "layer", across: "task" })
