@@ -46,6 +46,21 @@ const three = cohort({ arm: "vanilla" }, runs([1, 4], [2, 4], [3, 7]))
 const half = (s: number) => (4.302652729749462 * s) / Math.sqrt(3)
 
 describe("means over seeds", () => {
+  test("checkpoints are random as seeds are: their spread is in the interval", async () => {
+    const of = (checkpoint: number, ...norms: readonly number[]) =>
+      cohort({ arm: "SimCSE", checkpoint }, runs(...norms.map((norm) => [norm])))
+    const { csv, caption } = await draw({ colour: "arm" }, [of(42, 1, 2, 4), of(43, 5, 7, 8)])
+    // Means of seeds 3, 4.5, 6; of checkpoints 7/3, 20/3. Variances of the mean: 1.5² / 3, and (13/3)² / 2 / 2.
+    const [ofSeeds, ofCheckpoints] = [1.5 ** 2 / 3, (13 / 3) ** 2 / 4]
+    const reach =
+      (ofSeeds * 4.302652729749462 + ofCheckpoints * 12.706204736174694) / Math.sqrt(ofSeeds + ofCheckpoints)
+    expect(csv[1]!.split(",").slice(1)).toEqual(["SimCSE", "0", "4.5", ...csv[1]!.split(",").slice(4, 6), "6"])
+    const [lower, upper] = csv[1]!.split(",").slice(4, 6).map(Number)
+    expect(lower).toBeCloseTo(4.5 - reach, 9)
+    expect(upper).toBeCloseTo(4.5 + reach, 9)
+    expect(caption).toContain("mean over checkpoints and seeds, 6 runs per point")
+  })
+
   test("the CSV has each mean with its t interval and its number of runs", async () => {
     const { csv } = await draw({}, [three])
     expect(csv[0]).toBe("facet,colour,x,y,lower,upper,n")
