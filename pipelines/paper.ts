@@ -17,7 +17,7 @@ import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
 import { inputAround, modelIn, modelParameters } from "./shared/input.ts"
-import { fineTuningOf, paperSettings, studyParameters, watchedBy } from "./shared/parameters.ts"
+import { fineTuningOf, paperSettings, settingsOf, studyParameters, watchedBy } from "./shared/parameters.ts"
 import { study, watchedOf } from "./shared/study.ts"
 
 const released = "hf://google-bert/bert-large-uncased"
@@ -53,6 +53,7 @@ export default pipeline({
     const { report } = study({
       title: "Further training of BERT with a contrastive loss",
       provenance: input.provenance,
+      settings: settingsOf(p, input),
       data: input.data,
       arms,
       lr: p.lr,
@@ -61,6 +62,7 @@ export default pipeline({
       fineTune: input.fineTune,
       samples: p.samples,
       threshold: p.threshold,
+      ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, {
         arms: watchedOf(
           ["vanilla", "SimCSE(0.1)"],

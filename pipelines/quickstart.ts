@@ -19,6 +19,7 @@ import {
   fisherParameters,
   learningRates,
   runSeeds,
+  settingsOf,
   simcseParameters,
   watchedBy,
   watchedParameters,
@@ -36,9 +37,12 @@ export default pipeline({
     ...fisherParameters,
     ...watchedParameters,
     dropout: dropoutRates.default(() => [0.1]),
+    simcseSeeds: runSeeds.default(() => [42, 43, 44]),
     controls: controlArms.default(() => ["mlm"]),
     lr: learningRates.default(() => [3e-4, 1e-3]),
-    seeds: runSeeds.default(() => [1, 2, 3, 4, 5]),
+    seeds: runSeeds.default(() => [1, 2, 3]),
+    /** Seeds of the ranks before fine-tuning, which take no training. */
+    rankSeeds: runSeeds.default(() => [1, 2, 3, 4, 5, 6, 7, 8]),
     samples: "1 <= number.integer <= 256 = 32",
   }),
   build: (p) => {
@@ -47,6 +51,7 @@ export default pipeline({
     const { report } = study({
       title: `SimCSE after masked-language modelling: ${input.title}`,
       provenance: input.provenance,
+      settings: settingsOf(p, input),
       data: input.data,
       arms,
       lr: p.lr,
@@ -55,6 +60,7 @@ export default pipeline({
       fineTune: input.fineTune,
       samples: p.samples,
       threshold: p.threshold,
+      rankSeeds: p.rankSeeds,
       watched: watchedBy(p, { arms: ["vanilla"], lr: p.lr, seeds: p.seeds.slice(0, 1) }),
     })
     return { report }

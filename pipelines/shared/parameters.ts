@@ -102,6 +102,11 @@ export const fisherParameters = {
   threshold: "0 < number < 1 = 0.99",
 } as const
 
+export const rankParameters = {
+  /** Seeds of the ranks before fine-tuning, which take no training; by default those of fine-tuning (unsaid by the paper). */
+  "rankSeeds?": runSeeds,
+} as const
+
 /** Without one of them, a pipeline chooses. */
 export const watchedParameters = {
   /** Arms whose runs are probed during fine-tuning. */
@@ -120,6 +125,7 @@ export const studyParameters = {
   ...simcseParameters,
   ...fineTuningParameters,
   ...fisherParameters,
+  ...rankParameters,
   ...watchedParameters,
 } as const
 
@@ -155,12 +161,13 @@ export const unsaid = [
   "fineTuneDropout",
   "pooler",
   "samples",
+  "rankSeeds",
   "sentences",
   "simcseSteps",
 ] as const satisfies readonly (keyof typeof paperSettings)[]
 
 type SettingValue = string | number | boolean
-const isValue = (value: unknown): value is SettingValue | readonly SettingValue[] =>
+const isValue = (value: unknown): value is SettingValue | SettingValue[] =>
   Array.isArray(value) ? value.every(isValue) : ["string", "number", "boolean"].includes(typeof value)
 
 /** Parameters that say where files are, or what there is besides the paper's arms and figures. */
@@ -186,7 +193,9 @@ export const settingsOf = (
   const { simcseSteps, sentences, simcseBatch = 1 } = p
   const epoch = simcseSteps === 0 ? { simcseSteps: Math.ceil(Number(sentences) / simcseBatch) } : {}
   const paper: Readonly<Record<string, unknown>> = paperSettings
-  const settings = Object.entries({ ...p, ...epoch, model, task }).sort(([a], [b]) => placeOf(a) - placeOf(b))
+  const settings = Object.entries<unknown>({ ...p, ...epoch, model, task }).sort(
+    ([a], [b]) => placeOf(a) - placeOf(b),
+  )
   return settings.flatMap(([setting, ours]) => {
     if (notSettings.test(setting) || !isValue(ours)) return []
     const theirs = paper[setting]

@@ -1,6 +1,6 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
-import { exp, log } from "../../../../core/tensor/elementary.ts"
+import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { studentTwoSided } from "../statistics/distribution.ts"
@@ -149,10 +149,7 @@ const spreadsOf = (
   // Each checkpoint's own uncertainty as if all shared it, and that of their mean.
   const between =
     count === 1 ? 0 : (studentTwoSided(level, count - 1) * standardDeviation(logs, 1)) / Math.sqrt(count)
-  const reach = (of: (one: (typeof known)[number]) => number) => {
-    const within = mean(known.map(of))
-    return Math.sqrt(within * within + between * between)
-  }
+  const reach = (of: (one: (typeof known)[number]) => number) => hypot(mean(known.map(of)), between)
   return {
     value,
     low: value * exp(-reach((one) => log(one.value / one.low))),

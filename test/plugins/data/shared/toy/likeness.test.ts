@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
-import type { Clause } from "../../../../plugins/data/shared/toy/meaning.ts"
-import { likeness } from "../../../../plugins/data/toy-similarity/likeness.ts"
+import { likeness } from "../../../../../plugins/data/shared/toy/likeness.ts"
+import type { Clause } from "../../../../../plugins/data/shared/toy/meaning.ts"
 
 const phrase = (head: string) => ({ head, adjective: null })
 const clause: Clause = {

@@ -1,10 +1,10 @@
 /** The similarity of two meanings, and sentence pairs of known similarity. */
-import { drawConsequence } from "../shared/toy/consequences.ts"
-import type { Dice } from "../shared/toy/dice.ts"
-import { sayMeaning } from "../shared/toy/grammar.ts"
-import { lineage } from "../shared/toy/lexicon.ts"
-import type { Clause, Meaning, Phrase } from "../shared/toy/meaning.ts"
-import { drawMeaning, drawRival } from "../shared/toy/scenes.ts"
+import { drawConsequence } from "./consequences.ts"
+import type { Dice } from "./dice.ts"
+import { sayMeaning } from "./grammar.ts"
+import { lineage } from "./lexicon.ts"
+import type { Clause, Meaning, Phrase } from "./meaning.ts"
+import { drawMeaning, drawRival } from "./scenes.ts"
 
 const highest = 5
 
