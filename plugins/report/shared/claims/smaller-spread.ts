@@ -1,9 +1,8 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
-import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
-import { studentTwoSided } from "../statistics/distribution.ts"
 import { mean, standardDeviation } from "../statistics/moments.ts"
 import type { Ends } from "../statistics/proportion.ts"
 import { signFlip } from "../statistics/sign-flip.ts"
@@ -125,7 +124,10 @@ export const elsewhereOf = (evidence: Evidence): Elsewhere => {
   }
 }
 
-/** Of one side: S of each checkpoint, and their geometric mean with its interval. */
+/**
+ * Of one side: S over seeds, the root of the mean of its checkpoints' squares, with an interval as wide, on the scale of
+ * logarithms, as that of one checkpoint is on average.
+ */
 const spreadsOf = (
   values: readonly (readonly number[])[],
   failures: readonly (readonly number[])[],
@@ -143,17 +145,11 @@ const spreadsOf = (
   })
   const known = each.flatMap((one) => (one === null ? [] : [one]))
   if (known.length < each.length || known.some(({ value }) => value === 0)) return null
-  const logs = known.map(({ value }) => log(value))
-  const count = logs.length
-  const value = exp(mean(logs))
-  // Each checkpoint's own uncertainty as if all shared it, and that of their mean.
-  const between =
-    count === 1 ? 0 : (studentTwoSided(level, count - 1) * standardDeviation(logs, 1)) / Math.sqrt(count)
-  const reach = (of: (one: (typeof known)[number]) => number) => hypot(mean(known.map(of)), between)
+  const value = Math.sqrt(mean(known.map((one) => one.value ** 2)))
   return {
     value,
-    low: value * exp(-reach((one) => log(one.value / one.low))),
-    high: value * exp(reach((one) => log(one.high / one.value))),
+    low: value * exp(mean(known.map((one) => log(one.low / one.value)))),
+    high: value * exp(mean(known.map((one) => log(one.high / one.value)))),
   }
 }
 
@@ -223,6 +219,7 @@ const judged = (values: Paired, failures: Paired, elsewhere: Elsewhere, level: n
     missing: null,
     notes: [
       ...sample.notes,
+      ...(single || interval === null ? [] : ["The interval of the ratio is about these checkpoints."]),
       ...(agrees ? [] : ["The distances from the median point the other way than S does."]),
       ...(interval !== null && interval.low < 1 && interval.high > 1
         ? [
@@ -246,7 +243,7 @@ const distancesOf = (values: readonly (readonly number[])[]): number[][] => {
 // --- power -------------------------------------------------------------------------------------------------
 
 const draws = stream(20250310, "power")
-const SIMULATED = 1000
+const SIMULATED = 400
 
 /**
  * Runs like the paper's: the share that failed at the baseline, the others around a mean of their own with the
