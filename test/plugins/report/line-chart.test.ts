@@ -54,7 +54,13 @@ describe("means over seeds", () => {
     const [ofSeeds, ofCheckpoints] = [1.5 ** 2 / 3, (13 / 3) ** 2 / 4]
     const reach =
       (ofSeeds * 4.302652729749462 + ofCheckpoints * 12.706204736174694) / Math.sqrt(ofSeeds + ofCheckpoints)
-    expect(csv[1]!.split(",").slice(1)).toEqual(["SimCSE", "0", "4.5", ...csv[1]!.split(",").slice(4, 6), "6"])
+    expect(csv[1]!.split(",").slice(1)).toEqual([
+      "SimCSE",
+      "0",
+      "4.5",
+      ...csv[1]!.split(",").slice(4, 6),
+      "6",
+    ])
     const [lower, upper] = csv[1]!.split(",").slice(4, 6).map(Number)
     expect(lower).toBeCloseTo(4.5 - reach, 9)
     expect(upper).toBeCloseTo(4.5 + reach, 9)

@@ -71,17 +71,13 @@ export const stabilityOf = (study: Study): readonly CohortStability[] => {
 
 /** Where failed runs and the others lie in the whole study: what an interval of S takes for what a cohort lacks. */
 const elsewhereIn = (runs: readonly RunRecord[]): Elsewhere =>
-  elsewhereOf({
-    runs: runs.map((run) => ({
-      labels: {},
-      seed: run.seed,
-      status: run.status,
+  elsewhereOf(
+    runs.map((run) => ({
       value: run.status === "done" ? hundredths(run.value) : null,
       baseline: run.status === "done" ? hundredths(run.baseline) : null,
       failed: isFailed(run),
     })),
-    observations: [],
-  })
+  )
 
 const cohort = (records: readonly RunRecord[], elsewhere: Elsewhere) => {
   const all = stability(records, elsewhere)

@@ -159,6 +159,8 @@ describe("cohort", () => {
     // Up to 39 % of such runs may fail (Wilson): at the baseline, 54.5 examples below these or, as they do in the other
     // arm, 100.5 below.
     expect(alone.high).toBeGreaterThan((100 * Math.sqrt(0.39 * 0.61) * 54.5 * 0.99) / 277)
-    expect(among!.deviationInterval!.high).toBeGreaterThan((100 * Math.sqrt(0.39 * 0.61) * 100.5 * 0.99) / 277)
+    expect(among!.deviationInterval!.high).toBeGreaterThan(
+      (100 * Math.sqrt(0.39 * 0.61) * 100.5 * 0.99) / 277,
+    )
   })
 })
