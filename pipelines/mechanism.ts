@@ -11,6 +11,7 @@
  */
 import { type } from "arktype"
 import { cohort, mapCohort, pipeline } from "../core/api/pipeline.ts"
+import type { Node } from "../core/api/plugin.ts"
 import { alignmentUniformity } from "../plugins/pretrain/alignment-uniformity.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { alignment } from "../plugins/probe/alignment.ts"
@@ -23,6 +24,7 @@ import { weightRank } from "../plugins/probe/weight-rank.ts"
 import { claimsPage } from "../plugins/report/claims.ts"
 import { association } from "../plugins/report/shared/claims/association.ts"
 import { observed } from "../plugins/report/shared/claims/observed.ts"
+import type { Observed } from "../plugins/report/shared/observed.ts"
 import { continuedMlm, withFreshPooler } from "./shared/arms.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { runSeeds } from "./shared/parameters.ts"
@@ -102,11 +104,11 @@ export default pipeline({
         ),
       ),
     )
-    const probes = [
-      ...[fisher, gradientNoise].map(
-        (probe) => (run: StudyRun) => probe({ run, steps, samples: p.samples }),
+    const probes: readonly ((run: StudyRun) => Node<typeof Observed>)[] = [
+      ...[fisher, gradientNoise].map((probe) => (run: StudyRun) => probe({ run, steps, samples: p.samples })),
+      ...[representation, alignment, poolerSaturation].map(
+        (probe) => (run: StudyRun) => probe({ run, steps }),
       ),
-      ...[representation, alignment, poolerSaturation].map((probe) => (run: StudyRun) => probe({ run, steps })),
       ...[cka, weightRank].map((probe) => (run: StudyRun) => probe({ run, steps, reference: vanilla })),
     ]
     const report = claimsPage({
@@ -115,7 +117,14 @@ export default pipeline({
       claims: [
         ...Object.entries(higher).flatMap(([arm, others]) =>
           others.map((than) =>
-            observed({ arm, than, column: "normalised", by: "layer", direction: "higher", where: { step: 0 } }),
+            observed({
+              arm,
+              than,
+              column: "normalised",
+              by: "layer",
+              direction: "higher",
+              where: { step: 0 },
+            }),
           ),
         ),
         ...Object.entries(goesWith).map(([column, direction]) => {
@@ -124,7 +133,13 @@ export default pipeline({
           return association({ x, y, direction, units: "cohorts" })
         }),
       ],
-      charts: Object.entries(drawn).map(([y, [title, facet]]) => ({ title, x: "arm", y, facet, yAxis: "own" })),
+      charts: Object.entries(drawn).map(([y, [title, facet]]) => ({
+        title,
+        x: "arm",
+        y,
+        facet,
+        yAxis: "own",
+      })),
       runs: [],
       observations: probes.flatMap((observe) => runs.map((of) => mapCohort(of, observe))),
     })

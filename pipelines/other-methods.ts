@@ -25,9 +25,15 @@ export default pipeline({
   build: (p) => {
     const input = inputOf(p)
     const pairs = toyEntailment({ vocabulary: input.vocabulary, train: 12800, seed: 7 })
-    const arm = (name: string, train: Parameters<typeof perSeed>[1]) => ({ name, checkpoints: perSeed(p.furtherSeeds, train) })
+    const arm = (name: string, train: Parameters<typeof perSeed>[1]) => ({
+      name,
+      checkpoints: perSeed(p.furtherSeeds, train),
+    })
     const arms = [
-      ...armsOf({ dropout: [0.1], simcseSeeds: p.furtherSeeds, temperature: 0.05, controls: ["mlm"], pooler: "kept" }, input),
+      ...armsOf(
+        { dropout: [0.1], simcseSeeds: p.furtherSeeds, temperature: 0.05, controls: ["mlm"], pooler: "kept" },
+        input,
+      ),
       arm("supervised SimCSE", (seed) => {
         const { corpus: _, ...further } = input.further(seed)
         return supervisedSimcse({ ...further, data: pairs })
@@ -37,7 +43,13 @@ export default pipeline({
       arm("alignment-uniformity", (seed) => alignmentUniformity(input.further(seed))),
     ]
     const { report } = study({
-      title: "x", provenance: {}, data: input.data, arms, lr: p.lr, seeds: p.seeds, samples: p.samples,
+      title: "x",
+      provenance: {},
+      data: input.data,
+      arms,
+      lr: p.lr,
+      seeds: p.seeds,
+      samples: p.samples,
       watched: { arms: ["vanilla"], lr: p.lr.slice(0, 1), seeds: p.seeds.slice(0, 1) },
     })
     return { report }

@@ -24,6 +24,7 @@ export const Request = type({
   type: "'open'",
   file: "string",
   parameters: "object",
+  "branch?": { "+": "reject", run: "string", at: "number", set: "string[]" },
   backend: "string",
   precision: type.enumerated(...precisions),
   out: "string",

@@ -99,6 +99,7 @@ export const gradientNoise = probe<ClassifierView, RunEstimate>()({
     const { flops, memory } = observationCost(run, {
       samples,
       layers: true,
+      labels: "true",
       selfCheck: false,
       blocks: run.layers + 3,
     })

@@ -6,10 +6,9 @@ import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { gramOf } from "./fisher/gram.ts"
-import { effectiveRank, entropyRank } from "./fisher/rank.ts"
-import { eigenvalues } from "./fisher/spectrum.ts"
 import { anisotropyOf, uniformityOf } from "./representation/geometry.ts"
 import { centred } from "./shared/centring.ts"
+import { effectiveRank, entropyRank } from "./shared/rank.ts"
 import {
   Poolings,
   representationColumns,
@@ -19,6 +18,7 @@ import {
   vectorsOf,
 } from "./shared/representations.ts"
 import { drawSamples } from "./shared/samples.ts"
+import { eigenvalues } from "./shared/spectrum.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 
 const Options = type({

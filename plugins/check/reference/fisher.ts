@@ -7,8 +7,8 @@ import { InvalidInput } from "../../../core/io/decode.ts"
 import { type FileError, readJson } from "../../../core/io/files.ts"
 import { blocksOf, layerOf, parametersOf } from "../../model/parameters.ts"
 import { type Blocks, blockGrams, encoder, parameterGrams } from "../../probe/fisher/block-grams.ts"
-import { effectiveRank, entropyRank, spectralRank } from "../../probe/fisher/rank.ts"
-import { eigenvalues } from "../../probe/fisher/spectrum.ts"
+import { effectiveRank, entropyRank, spectralRank } from "../../probe/shared/rank.ts"
+import { eigenvalues } from "../../probe/shared/spectrum.ts"
 import type { Reference } from "./passes.ts"
 
 /** For a Gram matrix and its eigenvalues, relative to the largest expected value; for the entropy rank, relative. */

@@ -1,20 +1,13 @@
 /**
- * The backward pass of Σᵢ log p(yᵢ | xᵢ) through the model, for a tap only, in pieces: a piece has a tape only while the
+ * The backward pass of Σᵢ log p(yᵢ | xᵢ), or of another sum over samples, through the model, for a tap only, in pieces: a piece has a tape only while the
  * pass is in it, and nothing below the lowest block of interest has one. Levels of the model, from the bottom: −1 is the
  * embeddings, l is layer l (from 0), and above the last layer are the output heads.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import type { Sequences } from "../../../core/artifacts/sequences.ts"
-import { softmaxCrossEntropy } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import { backwardThroughTap, type Receive } from "../../../core/tensor/tap.ts"
 import { type EncoderModel, embed, encoderLayer } from "../../model/encoder.ts"
 import { classify, clsIndices } from "../../model/output-heads.ts"
-
-export interface Labelled {
-  readonly sequences: Sequences
-  /** [N], classes by their indices, or scores */
-  readonly labels: Int32Array | Float32Array
-}
+import { type Columns, sumOf } from "./columns.ts"
 
 /** The level of the embeddings, below layer 0. */
 export const embeddingsLevel = -1
@@ -26,20 +19,10 @@ export interface Extent {
   readonly levelsAtATime: number
 }
 
-/**
- * Log-likelihoods are summed, not averaged, so that gᵢ flows back through sample i unscaled. Without dropout, samples
- * do not affect each other. That of a score is the logarithm of a normal distribution around the model's output with
- * variance 1, apart from its constant (Kunstner, Hennig and Balles 2019, section 2).
- */
-export const logLikelihood = (logits_NC: tf.Tensor2D, labels: Labelled["labels"]): tf.Scalar =>
-  labels instanceof Int32Array
-    ? tf.mul(softmaxCrossEntropy(logits_NC, labels), -labels.length)
-    : tf.mul(tf.sum(tf.squaredDifference(logits_NC, tf.tensor2d(labels, logits_NC.shape))), -0.5)
-
 /** @param receive called as by a tap, for every op from the lowest level up */
 export const backwardInPieces = (
   model: EncoderModel,
-  batch: Labelled,
+  batch: Columns,
   { lowest, levelsAtATime }: Extent,
   receive: Receive,
 ): void => {
@@ -65,7 +48,7 @@ export const backwardInPieces = (
     const output = (): tf.Tensor => {
       const hidden_TH = hiddenAfter(model, batch, firstOf[piece]!, end ?? top, input)
       if (end !== undefined) return hidden_TH
-      return logLikelihood(classify(model, hidden_TH), batch.labels)
+      return sumOf(batch, classify(model, hidden_TH))
     }
     const next = backwardThroughTap(output, receive, {
       input: piece === 0 ? undefined : input,
@@ -82,7 +65,7 @@ export const backwardInPieces = (
  */
 const hiddenAfter = (
   model: EncoderModel,
-  { sequences }: Labelled,
+  { sequences }: Columns,
   from: number,
   end: number,
   input: tf.Tensor2D | undefined,

@@ -2,7 +2,8 @@
 import type { EncoderModel } from "../../model/encoder.ts"
 import { rowOffsetsOf } from "../../model/gradients.ts"
 import { layerOf } from "../../model/parameters.ts"
-import { backwardInPieces, embeddingsLevel, type Labelled } from "./backward.ts"
+import { backwardInPieces, embeddingsLevel } from "./backward.ts"
+import { type Columns, countOf } from "./columns.ts"
 import { contributionsOf } from "./contribution.ts"
 import { addTo } from "./gram.ts"
 import type { GramMethod } from "./gram-method.ts"
@@ -14,20 +15,20 @@ export type Blocks = ReadonlyMap<string, readonly string[]>
 /**
  * @param blocks the blocks to compute
  * @param method how to compute those of the weights of linear layers
- * @returns [N, N], row-major, for every parameter of the blocks
+ * @returns [N, N] for N columns, row-major, for every parameter of the blocks
  * @throws Error if no tapped op has a parameter of the blocks, or two tapped ops share one
  */
 export const parameterGrams = (
   model: EncoderModel,
   blocks: Blocks,
-  batch: Labelled,
+  batch: Columns,
   method: GramMethod | "cheaper" = "cheaper",
 ): ReadonlyMap<string, Float64Array> => {
   const { offsets } = batch.sequences
   const wanted = new Set([...blocks.values()].flat())
   const grams = new Map<string, Float64Array>()
   const shared: string[] = []
-  const lengths = Array.from(batch.labels, (_, n) => offsets[n + 1]! - offsets[n]!)
+  const lengths = Array.from({ length: countOf(batch) }, (_, n) => offsets[n + 1]! - offsets[n]!)
   const extent = {
     lowest: lowestOf(model, blocks),
     levelsAtATime: layersAtATime(model.config, lengths),

@@ -1,6 +1,7 @@
 /** The estimated cost of an observation, from the sizes that are known before anything runs. */
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { forwardFlops, layerWeights, workloadOf } from "../../model/cost.ts"
+import type { LabelSource } from "./columns.ts"
 import { cheaper, directWork, type GramMethod, type LinearShape, tokenWork } from "./gram-method.ts"
 import { layersAtATime, layerTapeBytes } from "./memory.ts"
 
@@ -9,6 +10,7 @@ export interface Observation {
   /** Whether layers are observed. */
   readonly layers: boolean
   readonly selfCheck: boolean
+  readonly labels: LabelSource
   /** How many blocks are observed. */
   readonly blocks: number
 }
@@ -43,7 +45,11 @@ export const observationCost = (
   const blockParameters = observation.layers ? layerWeights(run) : hidden ** 2
 
   return {
-    flops: batched() + (observation.selfCheck ? batched("token") + batched("direct") + defined : 0),
+    flops:
+      // The model's own probabilities take a forward pass.
+      (observation.labels === "true" ? 0 : forward) +
+      batched() +
+      (observation.selfCheck ? batched("token") + batched("direct") + defined : 0),
     memory:
       // Of training itself: parameters and AdamW's two moments.
       3 * Float32Array.BYTES_PER_ELEMENT * parameters +

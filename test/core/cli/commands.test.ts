@@ -266,6 +266,92 @@ describe("a run that is stopped", () => {
   })
 })
 
+describe("--branch", () => {
+  const branch = (out: string, run: string, settings: readonly string[], flags: readonly string[] = []) =>
+    sample(out, settings, ["--branch", run, ...flags])
+  const numbersOf = (out: string, unit: { key: string }) => {
+    const file = join(out, "artifacts", `sample-walk-${unit.key.slice(0, 20)}`, "data", "numbers.json")
+    return JSON.parse(readFileSync(file, "utf8"))
+  }
+  const unitsOf = async (args: readonly string[]) => {
+    const units: { key: string; label: string; state: string }[] = json(
+      await command([...args, "--plan", "--json"]),
+    ).units
+    return units
+  }
+
+  test("makes a run of the pipeline again with other options from a step on, and only what that needs", async () => {
+    const out = freshOut()
+    expect((await command(sample(out))).code).toBe(0)
+    const args = branch(out, "lr=2 seed=1@3", ["gain=10"])
+    const planned = await unitsOf(args)
+    expect(planned.map(({ label, state }) => [label, state])).toEqual([
+      ["sample-source count=5 broken=false", "done"],
+      ["sample-walk lr=2 seed=1", "done"],
+      ["sample-walk lr=2 branch=gain=10@3 seed=1", "to do"],
+    ])
+    const made = await command([...args, "--json"])
+    expect([made.code, json(made).made, json(made).reused]).toEqual([0, 1, 0])
+    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 job to do")
+    expect(planned.slice(1).map((unit) => numbersOf(out, unit))).toEqual([
+      [2, 4, 7, 11, 16],
+      [2, 4, 7, 47, 97],
+    ])
+    expect(existsSync(join(out, "sample", "branch-lr=2-seed=1-gain=10@3", "summary.json"))).toBe(true)
+    // What the pipeline made stays as it was.
+    expect(existsSync(join(out, "sample", "report", "index.html"))).toBe(true)
+    expect((await command(args)).stderr).toContain("nothing to do: all 3 units are done")
+  })
+
+  test("needs no run in the store, and takes the pipeline's parameters by pipeline.NAME", async () => {
+    const out = freshOut()
+    const args = branch(out, "lr=7 seed=3@0", [
+      "gain=2",
+      "pipeline.lr=7",
+      "pipeline.seeds=3",
+      "pipeline.count=2",
+    ])
+    expect((await command(args)).code).toBe(0)
+    const [, original, branched] = await unitsOf(args)
+    expect([original, branched].map((unit) => numbersOf(out, unit!))).toEqual([
+      [4, 6],
+      [5, 9],
+    ])
+  })
+
+  test("is stopped and resumed after its step to the same result", async () => {
+    const out = freshOut()
+    const hold = join(root, `hold-${folders}`)
+    writeFileSync(hold, "")
+    const settings = ["gain=10", "aloud=true", "pipeline.lr=1", "pipeline.seeds=1", `pipeline.hold=${hold}`]
+    const stopped = start(branch(out, "seed=1@2", settings, ["--jobs", "2"]))
+    await stopped.said("at step 3")
+    stopped.signal("SIGINT")
+    expect((await stopped.ended).code).toBe(130)
+    rmSync(hold)
+    const resumed = await command(branch(out, "seed=1@2", settings))
+    expect(resumed.code).toBe(0)
+    expect(/at step (\d+)/.exec(resumed.stderr)![1]).toBe("3")
+    const whole = freshOut()
+    await command(branch(whole, "seed=1@2", settings))
+    expect(digests(out)).toEqual(digests(whole))
+  })
+
+  test("after the step at which the run diverged is refused, and before it is made", async () => {
+    const out = freshOut()
+    const settings = ["pipeline.divergeAt=3", "pipeline.lr=1", "pipeline.seeds=1"]
+    await command(sample(out, ["divergeAt=3", "lr=1", "seeds=1"]))
+    const late = await command(branch(out, "seed=1@4", ["gain=2", ...settings]))
+    expect([late.code, late.stdout, late.stderr]).toEqual([
+      2,
+      "",
+      "--branch seed=1@4: sample-walk lr=1 seed=1 diverged at step 3 (the sum is NaN): expected a step from 0 to 3, found 4\n",
+    ])
+    const inTime = await command(branch(out, "seed=1@3", ["gain=2", ...settings], ["--plan"]))
+    expect([inTime.code, inTime.stderr]).toEqual([0, ""])
+  })
+})
+
 test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is reported", () => {
   const main = join(import.meta.dir, "..", "..", "..", "core", "cli", "main.ts")
   const { status, stderr } = spawnSync("sh", ["-c", '"$0" "$1" plugins > /dev/full', process.execPath, main])
@@ -357,6 +443,29 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
     )
     await fails(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?")
     await fails(sample(out, ["count=0"]), "sample-source: count must be")
+    const branch = (run: string, ...settings: readonly string[]) => sample(out, settings, ["--branch", run])
+    await fails(branch("seed=1", "gain=2"), "--branch seed=1: expected RUN@STEP")
+    await fails(
+      branch("seed=1@2", "gain=2"),
+      "expected the name of one run, found 2: sample-walk lr=1 seed=1; ",
+    )
+    await fails(
+      branch("lr=1 seed=1@9", "gain=2"),
+      "expected a step from 0 to 5, the end of sample-walk lr=1 seed=1",
+    )
+    await fails(
+      branch("lr=1 seed=1@2"),
+      "expected what changes at this step, as --set name=value with aloud, gain",
+    )
+    await fails(
+      branch("lr=1 seed=1@2", "count=2"),
+      "for the parameter of sample, write --set pipeline.count=…",
+    )
+    await fails(
+      branch("lr=1 seed=1@2", "gain=2", "pipeline.sedes=1"),
+      "--set pipeline.sedes=1: there is no parameter sedes; did you mean seeds?",
+    )
+    await fails(sample(out, ["pipeline.seeds=1"]), "there is no parameter pipeline.seeds")
     await refused(sample(file), `cannot make ${file}: a file with that name already exists`)
     await fails(sample(join(file, "deep")), "expected a folder, but part of the path is a file")
     expect(existsSync(out)).toBe(false)

@@ -115,6 +115,8 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
     inputs: { data: scores },
   },
   representation: { options: { steps: { at: [0], last: true }, samples: 20, poolings: ["cls", "mean"] } },
+  // Its estimate is that of runs of some length.
+  "run-comparison": { options: { title: "Runs", at: 3 }, inputs: { runs: [runs] }, costFactor: 10 },
   rte: { options: { source: fixture("rte-sample") }, costFactor: 1000 },
   sentences: { options: { source: sentences } },
   simcse: {

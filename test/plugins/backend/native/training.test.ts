@@ -20,8 +20,8 @@ import { configOf } from "../../../../plugins/model/config.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
 import { blocksOf, layerOf, parametersOf } from "../../../../plugins/model/parameters.ts"
 import { blockGrams, parameterGrams } from "../../../../plugins/probe/fisher/block-grams.ts"
-import { effectiveRank } from "../../../../plugins/probe/fisher/rank.ts"
-import { eigenvalues } from "../../../../plugins/probe/fisher/spectrum.ts"
+import { effectiveRank } from "../../../../plugins/probe/shared/rank.ts"
+import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
 
 const config = {

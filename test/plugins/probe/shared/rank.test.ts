@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
-import { effectiveRank, entropyRank, spectralRank } from "../../../../plugins/probe/fisher/rank.ts"
-import { eigenvalues } from "../../../../plugins/probe/fisher/spectrum.ts"
-import { equalCorrelation } from "./matrices.ts"
+import { effectiveRank, entropyRank, spectralRank } from "../../../../plugins/probe/shared/rank.ts"
+import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
+import { equalCorrelation } from "../fisher/matrices.ts"
 
 const path = new URL("../../../fixtures/bert-2x32/expected.json", import.meta.url)
 interface Figures {
