@@ -15,6 +15,8 @@
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
+import { paperClaims } from "./shared/claims.ts"
+import { controlClaims } from "./shared/control-claims.ts"
 import { realInput, realParameters } from "./shared/input.ts"
 import {
   dropoutRates,
@@ -41,10 +43,12 @@ export default pipeline({
   build: (p) => {
     const input = realInput(p)
     const arms = armsOf(p, input)
+    const names = arms.map(({ name }) => name)
     const { report } = study({
       title: `SimCSE after masked-language modelling: ${input.title}`,
       provenance: input.provenance,
       settings: settingsOf(p, input),
+      claims: [...paperClaims({ arms: names, lr: p.lr }), ...controlClaims({ arms: names, lr: p.lr })],
       data: input.data,
       arms,
       lr: p.lr,
@@ -55,7 +59,7 @@ export default pipeline({
       threshold: p.threshold,
       ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, {
-        arms: arms.slice(0, 2).map(({ name }) => name),
+        arms: names.slice(0, 2),
         lr: p.lr,
         seeds: p.seeds.slice(0, 1),
       }),

@@ -16,6 +16,8 @@
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
+import { paperClaims } from "./shared/claims.ts"
+import { controlClaims } from "./shared/control-claims.ts"
 import { inputAround, modelIn, modelParameters } from "./shared/input.ts"
 import { fineTuningOf, paperSettings, settingsOf, studyParameters, watchedBy } from "./shared/parameters.ts"
 import { study, watchedOf } from "./shared/study.ts"
@@ -50,10 +52,12 @@ export default pipeline({
       model: p.model === released ? paperSettings.model : p.model,
     }))
     const arms = armsOf(p, input)
+    const names = arms.map(({ name }) => name)
     const { report } = study({
       title: "Further training of BERT with a contrastive loss",
       provenance: input.provenance,
       settings: settingsOf(p, input),
+      claims: [...paperClaims({ arms: names, lr: p.lr }), ...controlClaims({ arms: names, lr: p.lr })],
       data: input.data,
       arms,
       lr: p.lr,
@@ -64,10 +68,7 @@ export default pipeline({
       threshold: p.threshold,
       ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, {
-        arms: watchedOf(
-          ["vanilla", "SimCSE(0.1)"],
-          arms.map(({ name }) => name),
-        ),
+        arms: watchedOf(["vanilla", "SimCSE(0.1)"], names),
         lr: watchedOf([1e-5, 2e-5, 3e-5], p.lr),
         seeds: watchedOf([1], p.seeds),
       }),

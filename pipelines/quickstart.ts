@@ -10,6 +10,8 @@
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
+import { paperClaims } from "./shared/claims.ts"
+import { controlClaims } from "./shared/control-claims.ts"
 import { toyInput, toyParameters } from "./shared/input.ts"
 import {
   controlArms,
@@ -48,10 +50,12 @@ export default pipeline({
   build: (p) => {
     const input = toyInput(p)
     const arms = armsOf(p, input)
+    const names = arms.map(({ name }) => name)
     const { report } = study({
       title: `SimCSE after masked-language modelling: ${input.title}`,
       provenance: input.provenance,
       settings: settingsOf(p, input),
+      claims: [...paperClaims({ arms: names, lr: p.lr }), ...controlClaims({ arms: names, lr: p.lr })],
       data: input.data,
       arms,
       lr: p.lr,
@@ -61,7 +65,7 @@ export default pipeline({
       samples: p.samples,
       threshold: p.threshold,
       rankSeeds: p.rankSeeds,
-      watched: watchedBy(p, { arms: ["vanilla"], lr: p.lr, seeds: p.seeds.slice(0, 1) }),
+      watched: watchedBy(p, { arms: names.slice(0, 2), lr: p.lr, seeds: p.seeds.slice(0, 1) }),
     })
     return { report }
   },
