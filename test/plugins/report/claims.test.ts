@@ -8,7 +8,7 @@ import { claimsPage } from "../../../plugins/report/claims.ts"
 import { fewerFailures } from "../../../plugins/report/shared/claims/fewer-failures.ts"
 import { observed } from "../../../plugins/report/shared/claims/observed.ts"
 import { completed } from "../finetune/running.ts"
-import { provenanceOf } from "./study-page/fragments.ts"
+import { provenanceOf } from "./shared/provenance.ts"
 
 type Start = (context: object) => Effect.Effect<PageGiven, PluginError>
 const start = claimsPage.run as unknown as Start

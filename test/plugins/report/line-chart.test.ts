@@ -10,6 +10,7 @@ import { lineChart } from "../../../plugins/report/line-chart.ts"
 import { toyStudy } from "../../../plugins/testing/toy-study.ts"
 import { completed } from "../finetune/running.ts"
 import { axisScale, marks } from "./shared/drawing.ts"
+import { provenanceOf } from "./shared/provenance.ts"
 
 type Cohorts = readonly CohortTaken<readonly Row[]>[]
 type Start = (context: object) => Effect.Effect<PageGiven, PluginError>
@@ -19,6 +20,7 @@ const effect = (given: Readonly<Record<string, unknown>>, observations: Cohorts)
     options: completed(lineChart, { title: "Norms", x: "step", y: "norm", ...given }),
     inputs: { observations },
     backend: "wasm",
+    provenance: Effect.succeed(provenanceOf()),
   })
 const draw = async (given: Readonly<Record<string, unknown>>, observations: Cohorts) => {
   const files = await Effect.runPromise(effect(given, observations))
@@ -30,6 +32,9 @@ const draw = async (given: Readonly<Record<string, unknown>>, observations: Coho
 }
 const refusal = (given: Readonly<Record<string, unknown>>, observations: Cohorts): Promise<string> =>
   Effect.runPromise(Effect.map(Effect.flip(effect(given, observations)), (error) => error.message))
+
+/** Files of every report. */
+const always = ["provenance.html", "provenance.json", "summary.md"]
 
 const done = (value: readonly Row[]) => ({ status: "done", value }) as const
 const diverged = { status: "diverged", reason: "the loss is NaN", step: 3 } as const
@@ -287,7 +292,7 @@ describe("what is not drawn is said", () => {
     const given = [three, cohort({ arm: "SimCSE" }, [diverged])]
     const { caption, files } = await draw({ where: { arm: "SimCSE" } }, given)
     expect(caption).toContain("No run has finished, so there is nothing to draw.")
-    expect([...files.keys()].sort()).toEqual(["index.html", "line-chart.csv"])
+    expect([...files.keys()].sort()).toEqual(["index.html", "line-chart.csv", ...always])
   })
 })
 
@@ -299,6 +304,7 @@ test("gives a self-contained page, the figure as SVG and Vega-Lite, and the same
     "line-chart.csv",
     "line-chart.svg",
     "line-chart.vl.json",
+    ...always,
   ])
   expect((await draw({ title, colour: "arm" }, [three])).files).toEqual(files)
   expect(page).toContain("<h1>Norms &#60;&#38;&#62;</h1>")

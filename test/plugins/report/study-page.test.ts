@@ -10,7 +10,7 @@ import type { RunTaken } from "../../../core/artifacts/run.ts"
 import { fewerFailures } from "../../../plugins/report/shared/claims/fewer-failures.ts"
 import { studyPage } from "../../../plugins/report/study-page.ts"
 import { completed } from "../finetune/running.ts"
-import { provenanceOf } from "./study-page/fragments.ts"
+import { provenanceOf } from "./shared/provenance.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "study-page-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
