@@ -180,6 +180,9 @@ describe("claims", () => {
     const files = await Effect.runPromise(page({ runs: few }, { claims }))
     const summary = String(files.get("summary.md"))
     expect(summary).toContain("No two arms differ beyond chance in any claim.")
+    expect(summary).toContain(
+      "| The least p that this design can give is 0.25, so it cannot be told. | arm 1 fails in fewer runs than arm 0 at lr=1e-5. |",
+    )
     expect(summary).toMatch(/\| cannot be told \|.*\| 0\.25 \| 0\.25 \| 3 \| [6-9] \|/)
   })
 

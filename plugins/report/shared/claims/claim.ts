@@ -318,19 +318,24 @@ export const claimProblems = (claims: readonly Claim[], design: Design): readonl
   ...new Set(claims.flatMap((claim) => claim.plan(design, COVERAGE).problems)),
 ]
 
+/** What the design can and cannot show of a claim, in whole sentences; none if no limit is known. */
+export const planSentences = (claim: Claim, design: Design, level: number): readonly string[] => {
+  const { limits, leastP, power } = claim.plan(design, level)
+  return [
+    ...(power === null
+      ? []
+      : [`If the effect is the paper's, this is found with probability ${number(power)}.`]),
+    ...(leastP !== null && leastP > 1 - level
+      ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
+      : []),
+    ...limits,
+  ]
+}
+
 /** What the design can and cannot show of each claim: sentences that `--plan` prints. */
 export const planAll = (claims: readonly Claim[], design: Design, level = COVERAGE): readonly string[] =>
   claims.map((claim) => {
-    const { limits, leastP, power } = claim.plan(design, level)
-    const sentences = [
-      ...(power === null
-        ? []
-        : [`If the effect is the paper's, this is found with probability ${number(power)}.`]),
-      ...(leastP !== null && leastP > 1 - level
-        ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
-        : []),
-      ...limits,
-    ]
+    const sentences = planSentences(claim, design, level)
     return [`"${claim.statement}"`, ...(sentences.length === 0 ? ["No limit is known."] : sentences)].join(
       " ",
     )
