@@ -7,7 +7,7 @@ import { type ComparedNumber, type Quantity, quantity } from "../../../core/api/
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { type FileError, readJson } from "../../../core/io/files.ts"
 import { blocksOf, layerOf, parametersOf } from "../../model/parameters.ts"
-import { type Blocks, blockGrams, encoder, parameterGrams } from "../../probe/fisher/block-grams.ts"
+import { type Blocks, blockGrams, encoder, parameterGrams } from "../../probe/shared/gram/block-grams.ts"
 import { effectiveRank, entropyRank, spectralRank } from "../../probe/shared/rank.ts"
 import { eigenvalues } from "../../probe/shared/spectrum.ts"
 import type { Reference } from "./passes.ts"
