@@ -35,10 +35,7 @@ export interface Arm {
 }
 
 /** The options of fine-tuning that all runs of a study share. */
-export type FineTuning = Omit<
-  Parameters<typeof classification>[0],
-  "data" | "checkpoint" | "lr" | "seed" | "keepModel"
->
+export type FineTuning = Omit<Parameters<typeof classification>[0], "data" | "checkpoint" | "lr" | "seed">
 
 /** What the study gives every run. */
 export interface FineTuneSettings extends FineTuning {

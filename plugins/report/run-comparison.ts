@@ -4,14 +4,12 @@ import { cost } from "../../core/api/cost.ts"
 import { cohorts, plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Page } from "../../core/artifacts/page.ts"
 import { Run } from "../../core/artifacts/run.ts"
-import { InvalidInput } from "../../core/io/decode.ts"
 import { version } from "../../core/io/project.ts"
 import { curveFigures, curveRecords } from "./run-comparison/curves.ts"
 import { headline, resultsTable } from "./run-comparison/results.ts"
 import { namedRuns } from "./run-comparison/runs.ts"
-import { toHtml } from "./shared/page.ts"
 import { toCsv } from "./shared/records.ts"
-import { drawSvg, standalone } from "./shared/svg.ts"
+import { reportFiles } from "./shared/report.ts"
 
 const Options = type({
   "+": "reject",
@@ -44,38 +42,22 @@ export const runComparison = plugin({
     options: { title, at },
     inputs,
     backend,
+    provenance,
   }: RunContext<typeof Options.infer, typeof takes, unknown>) {
     const runs = namedRuns(inputs.runs)
-    const results = resultsTable(runs)
-    const files = new Map([
-      ["updates.csv", toCsv(curveRecords(runs))],
-      ["results.csv", toCsv(results.data)],
-    ])
-    const figures = yield* Effect.forEach(
-      curveFigures(runs, at),
-      Effect.fnUntraced(function* (figure) {
-        const { name, caption, spec } = figure
-        if (spec === null) return { figure, svg: null }
-        const svg = yield* drawSvg(name, figure.title, caption.join(" "), spec).pipe(
-          Effect.catchTag("FigureError", ({ message }) =>
-            Effect.fail(new InvalidInput({ what: "run-comparison", problems: [message] })),
-          ),
-        )
-        files.set(`${name}.svg`, standalone(svg))
-        files.set(`${name}.vl.json`, `${JSON.stringify(spec)}\n`)
-        return { figure, svg }
-      }),
-    )
-    const page = toHtml({
+    const report = {
       title,
       headline: headline(runs),
       sections: [
-        { title: "Results", parts: [results] },
-        { title: "Update by update", parts: figures },
+        { title: "Results", parts: [resultsTable(runs)] },
+        { title: "Update by update", parts: curveFigures(runs, at) },
       ],
-      provenance: { backend, software: `kasosei ${version}` },
-      files: [...files.keys()].sort(),
-    })
-    return files.set("index.html", page)
+      facts: { backend, software: `kasosei ${version}` },
+    }
+    return yield* reportFiles(
+      report,
+      yield* provenance,
+      new Map([["updates.csv", toCsv(curveRecords(runs))]]),
+    )
   }),
 })

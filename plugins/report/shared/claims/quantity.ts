@@ -11,7 +11,7 @@ export const Quantity = type({
   column: "string > 0",
   /**
    * Labels and cells that must be equal: `{ step: 0 }`. `step: "last"` is the last step at which a run was observed,
-   * `"first"` the first.
+   * `"first"` the first, and `"change"` is the difference, the last minus the first.
    */
   where: Where.default(() => ({})),
   /** A column or a label, such as `layer`, whose values are compared each with its like. Rows in which it is null do not count. */
@@ -20,11 +20,19 @@ export const Quantity = type({
 export type Quantity = typeof Quantity.infer
 
 /** The numbers of every run, one for each value of `by`. Cells that are null or not finite have none. */
-export const valuesOfQuantity = (
-  { observations }: Evidence,
-  { column, where, by }: Quantity,
-): readonly Value[] => {
+export const valuesOfQuantity = (evidence: Evidence, quantity: Quantity): readonly Value[] => {
+  const { column, where, by } = quantity
   const { step, ...others } = where
+  if (step === "change") {
+    const at = (end: "first" | "last") =>
+      valuesOfQuantity(evidence, { ...quantity, where: { ...others, step: end } })
+    const first = new Map(at("first").map((value) => [placeOf(value), value.value]))
+    return at("last").flatMap((value) => {
+      const before = first.get(placeOf(value))
+      return before === undefined ? [] : [{ ...value, value: value.value - before }]
+    })
+  }
+  const { observations } = evidence
   const relative = step === "last" || step === "first"
   const rows = observations.filter(
     ({ labels, row }) =>
@@ -39,6 +47,8 @@ export const valuesOfQuantity = (
     value: row[column] as number,
   }))
 }
+
+const placeOf = ({ labels, seed, part }: Value): string => JSON.stringify([runKey(labels, seed), part])
 
 const isNumber = (cell: Cell | undefined): boolean => typeof cell === "number" && Number.isFinite(cell)
 

@@ -1,5 +1,5 @@
 /** The Gram matrices of the parameters of a tapped op. */
-import type { Tapped } from "../../../core/tensor/tap.ts"
+import type { Tapped } from "../../../../core/tensor/tap.ts"
 import { embeddingGram } from "./embedding.ts"
 import { sumsGramKernel } from "./gram.ts"
 import type { GramMethod } from "./gram-method.ts"

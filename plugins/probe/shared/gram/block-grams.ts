@@ -1,7 +1,7 @@
 /** The Gram matrices of per-sample gradients from one batched pass, by parameter and by block. */
-import type { EncoderModel } from "../../model/encoder.ts"
-import { rowOffsetsOf } from "../../model/gradients.ts"
-import { layerOf } from "../../model/parameters.ts"
+import type { EncoderModel } from "../../../model/encoder.ts"
+import { rowOffsetsOf } from "../../../model/gradients.ts"
+import { layerOf } from "../../../model/parameters.ts"
 import { backwardInPieces, embeddingsLevel } from "./backward.ts"
 import { type Columns, countOf } from "./columns.ts"
 import { contributionsOf } from "./contribution.ts"

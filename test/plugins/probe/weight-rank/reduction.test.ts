@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
+import { eigenvaluesByReduction } from "../../../../plugins/probe/weight-rank/reduction.ts"
 import { squaredSingularValues } from "../../../../plugins/probe/weight-rank/singular-values.ts"
-import { eigenvaluesByReduction } from "../../../../plugins/probe/weight-rank/tridiagonal.ts"
-import { equalCorrelation, matrixOf } from "../fisher/matrices.ts"
+import { equalCorrelation, matrixOf } from "../matrices.ts"
 import { gaussian, gramOf, singularValues } from "../vectors.ts"
 
 /** The largest deviation, as a fraction of the largest value. */

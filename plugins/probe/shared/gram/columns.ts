@@ -3,9 +3,9 @@
  * N samples, M columns, C outputs of the model.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
-import { normal, type Stream, uniform } from "../../../core/tensor/stream.ts"
-import { type Labelled, logLikelihood } from "../shared/likelihood.ts"
+import { type Sequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
+import { normal, type Stream, uniform } from "../../../../core/tensor/stream.ts"
+import { type Labelled, logLikelihood } from "../likelihood.ts"
 
 /** Where the labels come from. */
 export const labelSources = ["true", "sampled", "expected"] as const

@@ -4,9 +4,9 @@
  * embeddings, l is layer l (from 0), and above the last layer are the output heads.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { backwardThroughTap, type Receive } from "../../../core/tensor/tap.ts"
-import { type EncoderModel, embed, encoderLayer } from "../../model/encoder.ts"
-import { classify, clsIndices } from "../../model/output-heads.ts"
+import { backwardThroughTap, type Receive } from "../../../../core/tensor/tap.ts"
+import { type EncoderModel, embed, encoderLayer } from "../../../model/encoder.ts"
+import { classify, clsIndices } from "../../../model/output-heads.ts"
 import { type Columns, sumOf } from "./columns.ts"
 
 /** The level of the embeddings, below layer 0. */

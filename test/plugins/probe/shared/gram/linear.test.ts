@@ -1,12 +1,12 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
-import { normal, stream } from "../../../../core/tensor/stream.ts"
-import { embeddingGram } from "../../../../plugins/probe/fisher/embedding.ts"
-import { rowsAtATime, rowsInASum, tilesOf } from "../../../../plugins/probe/fisher/gram-method.ts"
-import { linearGram } from "../../../../plugins/probe/fisher/linear.ts"
-import { deviation } from "../../../../plugins/probe/fisher/self-check.ts"
-import { onEveryDefinition } from "../../../core/tensor/every-definition.ts"
-import { matrixOf } from "./matrices.ts"
+import { normal, stream } from "../../../../../core/tensor/stream.ts"
+import { deviation } from "../../../../../plugins/probe/fisher/self-check.ts"
+import { embeddingGram } from "../../../../../plugins/probe/shared/gram/embedding.ts"
+import { rowsAtATime, rowsInASum, tilesOf } from "../../../../../plugins/probe/shared/gram/gram-method.ts"
+import { linearGram } from "../../../../../plugins/probe/shared/gram/linear.ts"
+import { onEveryDefinition } from "../../../../core/tensor/every-definition.ts"
+import { matrixOf } from "../../matrices.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)

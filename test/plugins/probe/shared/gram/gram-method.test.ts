@@ -5,8 +5,8 @@ import {
   rowsAtATime,
   tilesOf,
   tokenWork,
-} from "../../../../plugins/probe/fisher/gram-method.ts"
-import { layersAtATime, layerTapeBytes } from "../../../../plugins/probe/fisher/memory.ts"
+} from "../../../../../plugins/probe/shared/gram/gram-method.ts"
+import { layersAtATime, layerTapeBytes } from "../../../../../plugins/probe/shared/gram/memory.ts"
 
 const shape = (inputs: number, outputs: number, samples: number, length: number) => ({
   inputs,

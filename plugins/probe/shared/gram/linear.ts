@@ -5,9 +5,9 @@
  * multiplies transposed factors ten times slower.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { defineKernel } from "../../../core/tensor/kernel.ts"
-import { gatherRows } from "../../../core/tensor/ops/rows.ts"
-import { transposeKernel } from "../../../core/tensor/ops/transpose.ts"
+import { defineKernel } from "../../../../core/tensor/kernel.ts"
+import { gatherRows } from "../../../../core/tensor/ops/rows.ts"
+import { transposeKernel } from "../../../../core/tensor/ops/transpose.ts"
 import { addTo, mirror, slice } from "./gram.ts"
 import { cheaper, type GramMethod, rowsAtATime, rowsInASum, tilesOf } from "./gram-method.ts"
 

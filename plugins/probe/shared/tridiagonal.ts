@@ -15,18 +15,36 @@ export interface Eigenpair {
  * @throws RangeError if an entry is not finite
  */
 export const eigenpairs = (diagonal: readonly number[], off: readonly number[]): readonly Eigenpair[] => {
-  if (![...diagonal, ...off].every(Number.isFinite))
-    throw new RangeError("the matrix has entries that are not finite")
   const m = diagonal.length
-  const d = Float64Array.from(diagonal)
-  const e = new Float64Array(m)
-  e.set(off)
   // Row k is eigenvector k.
   const vectors = Array.from({ length: m }, (_, k) => {
     const unit = new Float64Array(m)
     unit[k] = 1
     return unit
   })
+  const values = diagonalised(diagonal, off, (i, cosine, sine) =>
+    rotate(vectors[i]!, vectors[i + 1]!, cosine, sine),
+  )
+  return Array.from(values, (value, k) => ({ value, vector: vectors[k]! }))
+}
+
+/**
+ * The eigenvalues alone, in no order, [m].
+ *
+ * @param rotated called with each rotation of the rows i and i + 1, by its cosine and sine
+ * @throws RangeError if an entry is not finite
+ */
+export const diagonalised = (
+  diagonal: ArrayLike<number>,
+  off: ArrayLike<number>,
+  rotated?: (i: number, cosine: number, sine: number) => void,
+): Float64Array => {
+  const m = diagonal.length
+  const d = Float64Array.from(diagonal)
+  const e = new Float64Array(m)
+  e.set(off)
+  if (!d.every(Number.isFinite) || !e.every(Number.isFinite))
+    throw new RangeError("the matrix has entries that are not finite")
   for (let l = 0; l < m; l++) {
     for (;;) {
       let end = l
@@ -55,7 +73,7 @@ export const eigenpairs = (diagonal: readonly number[], off: readonly number[]):
         shift = sine * r
         d[i + 1] = g + shift
         g = cosine * r - b
-        rotate(vectors[i]!, vectors[i + 1]!, cosine, sine)
+        rotated?.(i, cosine, sine)
       }
       if (i < l) {
         d[l] = d[l]! - shift
@@ -64,7 +82,7 @@ export const eigenpairs = (diagonal: readonly number[], off: readonly number[]):
       e[end] = 0
     }
   }
-  return Array.from(d, (value, k) => ({ value, vector: vectors[k]! }))
+  return d
 }
 
 const rotate = (lower: Float64Array, upper: Float64Array, cosine: number, sine: number): void => {

@@ -3,9 +3,9 @@
  * Shapes: N samples, T packed tokens of all samples, D features.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { defineKernel } from "../../../core/tensor/kernel.ts"
-import { gatherRows } from "../../../core/tensor/ops/rows.ts"
-import { sumRowsKernel } from "../../../core/tensor/ops/sum-rows.ts"
+import { defineKernel } from "../../../../core/tensor/kernel.ts"
+import { gatherRows } from "../../../../core/tensor/ops/rows.ts"
+import { sumRowsKernel } from "../../../../core/tensor/ops/sum-rows.ts"
 
 /** Adds `addend` to `sum`, element by element. */
 export const addTo = (sum: Float64Array, addend: ArrayLike<number>): void => {

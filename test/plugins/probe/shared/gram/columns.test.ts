@@ -1,23 +1,23 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import { startBackend } from "../../../../core/tensor/backend.ts"
-import { stream, uniform } from "../../../../core/tensor/stream.ts"
-import { wasm } from "../../../../plugins/backend/wasm.ts"
-import { encode, type TrainableModel } from "../../../../plugins/model/encoder.ts"
-import { classify, clsIndices } from "../../../../plugins/model/output-heads.ts"
-import { blockGrams, parameterGrams } from "../../../../plugins/probe/fisher/block-grams.ts"
+import { startBackend } from "../../../../../core/tensor/backend.ts"
+import { stream, uniform } from "../../../../../core/tensor/stream.ts"
+import { wasm } from "../../../../../plugins/backend/wasm.ts"
+import { encode, type TrainableModel } from "../../../../../plugins/model/encoder.ts"
+import { classify, clsIndices } from "../../../../../plugins/model/output-heads.ts"
+import { selfCheck } from "../../../../../plugins/probe/fisher/self-check.ts"
+import { blockGrams, parameterGrams } from "../../../../../plugins/probe/shared/gram/block-grams.ts"
 import {
   columnsFor,
   countOf,
   type Directed,
   type LabelSource,
   multinomialFactor,
-} from "../../../../plugins/probe/fisher/columns.ts"
-import { selfCheck } from "../../../../plugins/probe/fisher/self-check.ts"
-import type { Labelled } from "../../../../plugins/probe/shared/likelihood.ts"
-import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
-import { expectedCurvature, fixtureBatch, fixtureModel, layersOf } from "../fixture-curvature.ts"
+} from "../../../../../plugins/probe/shared/gram/columns.ts"
+import type { Labelled } from "../../../../../plugins/probe/shared/likelihood.ts"
+import { eigenvalues } from "../../../../../plugins/probe/shared/spectrum.ts"
+import { expectedCurvature, fixtureBatch, fixtureModel, layersOf } from "../../fixture-curvature.ts"
 
 beforeAll(() => Effect.runPromise(startBackend(wasm)))
 

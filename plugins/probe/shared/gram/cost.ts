@@ -1,6 +1,6 @@
 /** The estimated cost of an observation, from the sizes that are known before anything runs. */
-import type { RunEstimate } from "../../../core/artifacts/run.ts"
-import { forwardFlops, layerWeights, workloadOf } from "../../model/cost.ts"
+import type { RunEstimate } from "../../../../core/artifacts/run.ts"
+import { forwardFlops, layerWeights, workloadOf } from "../../../model/cost.ts"
 import type { LabelSource } from "./columns.ts"
 import { cheaper, directWork, type GramMethod, type LinearShape, tokenWork } from "./gram-method.ts"
 import { layersAtATime, layerTapeBytes } from "./memory.ts"

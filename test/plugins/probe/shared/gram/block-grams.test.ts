@@ -1,18 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
-import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
-import { integers, stream } from "../../../../core/tensor/stream.ts"
-import { type EncoderModel, encode, type TrainableModel } from "../../../../plugins/model/encoder.ts"
-import { classify, clsIndices } from "../../../../plugins/model/output-heads.ts"
-import { blocksOf, parametersOf } from "../../../../plugins/model/parameters.ts"
-import { backwardInPieces } from "../../../../plugins/probe/fisher/backward.ts"
-import { type Blocks, blockGrams, parameterGrams } from "../../../../plugins/probe/fisher/block-grams.ts"
-import { gramsByDefinition } from "../../../../plugins/probe/fisher/definition.ts"
-import { deviation, selfCheck } from "../../../../plugins/probe/fisher/self-check.ts"
-import type { Labelled } from "../../../../plugins/probe/shared/likelihood.ts"
-import { onEveryDefinition } from "../../../core/tensor/every-definition.ts"
-import { tinyConfig, tinyModel } from "../../model/tiny-model.ts"
-import { matrixOf } from "./matrices.ts"
+import { packSequences, selectSequences } from "../../../../../core/artifacts/sequences.ts"
+import { integers, stream } from "../../../../../core/tensor/stream.ts"
+import { type EncoderModel, encode, type TrainableModel } from "../../../../../plugins/model/encoder.ts"
+import { classify, clsIndices } from "../../../../../plugins/model/output-heads.ts"
+import { blocksOf, parametersOf } from "../../../../../plugins/model/parameters.ts"
+import { gramsByDefinition } from "../../../../../plugins/probe/fisher/definition.ts"
+import { deviation, selfCheck } from "../../../../../plugins/probe/fisher/self-check.ts"
+import { backwardInPieces } from "../../../../../plugins/probe/shared/gram/backward.ts"
+import {
+  type Blocks,
+  blockGrams,
+  parameterGrams,
+} from "../../../../../plugins/probe/shared/gram/block-grams.ts"
+import type { Labelled } from "../../../../../plugins/probe/shared/likelihood.ts"
+import { onEveryDefinition } from "../../../../core/tensor/every-definition.ts"
+import { tinyConfig, tinyModel } from "../../../model/tiny-model.ts"
+import { matrixOf } from "../../matrices.ts"
 
 const config = { ...tinyConfig, layers: 3 }
 const blocks: Blocks = blocksOf(parametersOf(config, ["pooler", "classifier"]))

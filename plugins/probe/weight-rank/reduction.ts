@@ -1,3 +1,5 @@
+import { diagonalised } from "../shared/tridiagonal.ts"
+
 /**
  * Eigenvalues of a symmetric matrix by Householder's reduction to tridiagonal form and implicit QL steps (Golub and Van
  * Loan, Matrix Computations, §8.3). The error stays near 2⁻⁵² times the largest eigenvalue. It takes 4/3 n³ operations:
@@ -10,7 +12,7 @@
  */
 export const eigenvaluesByReduction = (matrix: Float64Array, n: number): Float64Array => {
   const { diagonal, beside } = reduced(matrix.slice(), n)
-  return tridiagonalEigenvalues(diagonal, beside)
+  return diagonalised(diagonal, beside)
     .map((value) => Math.max(0, value))
     .sort((x, y) => y - x)
 }
@@ -18,13 +20,13 @@ export const eigenvaluesByReduction = (matrix: Float64Array, n: number): Float64
 interface Tridiagonal {
   /** [n] */
   readonly diagonal: Float64Array
-  /** [n]: entry i couples i and i + 1; the last is 0 */
+  /** [n − 1]: entry i couples i and i + 1 */
   readonly beside: Float64Array
 }
 
 /** Overwrites the lower triangle of `a`. */
 const reduced = (a: Float64Array, n: number): Tridiagonal => {
-  const beside = new Float64Array(n)
+  const beside = new Float64Array(n - 1)
   const v = new Float64Array(n)
   const w = new Float64Array(n)
   for (let k = 0; k + 2 < n; k++) {
@@ -68,50 +70,4 @@ const reduced = (a: Float64Array, n: number): Tridiagonal => {
   }
   if (n > 1) beside[n - 2] = a[(n - 1) * n + n - 2]!
   return { diagonal: Float64Array.from({ length: n }, (_, i) => a[i * n + i]!), beside }
-}
-
-/** Overwrites both arrays; the first then holds the eigenvalues, in no order. */
-const tridiagonalEigenvalues = (d: Float64Array, e: Float64Array): Float64Array => {
-  const n = d.length
-  let largest = 0
-  for (let i = 0; i < n; i++) largest = Math.max(largest, Math.abs(d[i]!), Math.abs(e[i]!))
-  const negligible = Number.EPSILON * largest
-  for (let low = 0; low < n; low++) {
-    for (;;) {
-      let high = low
-      while (high + 1 < n && Math.abs(e[high]!) > negligible) high++
-      if (high === low) break
-      // Wilkinson's shift, from the upper end.
-      const theta = (d[low + 1]! - d[low]!) / (2 * e[low]!)
-      const root = Math.sqrt(theta * theta + 1)
-      let g = d[high]! - d[low]! + e[low]! / (theta + (theta < 0 ? -root : root))
-      let sine = 1
-      let cosine = 1
-      let shifted = 0
-      let i = high - 1
-      for (; i >= low; i--) {
-        const f = sine * e[i]!
-        const b = cosine * e[i]!
-        const r = Math.sqrt(f * f + g * g)
-        e[i + 1] = r
-        if (r === 0) {
-          d[i + 1]! -= shifted
-          e[high] = 0
-          break
-        }
-        sine = f / r
-        cosine = g / r
-        g = d[i + 1]! - shifted
-        const turned = (d[i]! - g) * sine + 2 * cosine * b
-        shifted = sine * turned
-        d[i + 1] = g + shifted
-        g = cosine * turned - b
-      }
-      if (i >= low) continue
-      d[low]! -= shifted
-      e[low] = g
-      e[high] = 0
-    }
-  }
-  return d
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { normal, stream } from "../../../../core/tensor/stream.ts"
-import { eigenpairs } from "../../../../plugins/probe/hessian/tridiagonal.ts"
 import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
-import { matrixOf } from "../fisher/matrices.ts"
+import { eigenpairs } from "../../../../plugins/probe/shared/tridiagonal.ts"
+import { matrixOf } from "../matrices.ts"
 
 const draw = (count: number, site: number) => [
   ...normal({ stream: stream(3, "test"), site, iteration: 0 }, count),
