@@ -9,8 +9,6 @@
 import { type } from "arktype"
 import { cohort, mapCohort, pipeline } from "../core/api/pipeline.ts"
 import type { Node } from "../core/api/plugin.ts"
-import { alignmentUniformity } from "../plugins/pretrain/alignment-uniformity.ts"
-import { simcse } from "../plugins/pretrain/simcse.ts"
 import { alignment } from "../plugins/probe/alignment.ts"
 import { cka } from "../plugins/probe/cka.ts"
 import { fisher } from "../plugins/probe/fisher.ts"
@@ -21,10 +19,10 @@ import { weightRank } from "../plugins/probe/weight-rank.ts"
 import { claimsPage } from "../plugins/report/claims.ts"
 import { association } from "../plugins/report/shared/claims/association.ts"
 import { observed } from "../plugins/report/shared/claims/observed.ts"
-import { continuedMlm, withFreshPooler } from "./shared/arms.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { runSeeds } from "./shared/parameters.ts"
-import { type Arm, asItIs, perSeed, type StudyRun } from "./shared/study.ts"
+import { partsOf } from "./shared/parts.ts"
+import type { StudyRun } from "./shared/study.ts"
 
 const step = 0
 const fresh = (arm: string) => `${arm}, fresh pooler`
@@ -37,11 +35,8 @@ const goesWith = (direction: "positive" | "negative", column: string, where = {}
   return association({ x: { column, where: { step, ...where } }, y, direction, units: "cohorts" })
 }
 /** Every run by arm, since the checkpoints of an arm are no repetitions of one run. */
-const charts = (
-  panels: { readonly facet: string; readonly colour?: string },
-  ...columns: readonly string[]
-) =>
-  columns.map((y) => ({ title: `${y} by arm`, x: "arm", y, ...panels, yAxis: "own", lines: "runs" }) as const)
+const chart = (y: string, facet = "block", more = {}) =>
+  ({ title: `${y} by arm`, x: "arm", y, facet, yAxis: "own", lines: "runs", ...more }) as const
 
 export default pipeline({
   name: "mechanism",
@@ -59,27 +54,7 @@ export default pipeline({
   build: ({ simcseSeeds, seeds, samples, ...p }) => {
     const input = inputOf(p)
     const { data, vanilla } = input
-    // The last checkpoint, not the best, so that all arms have had as many updates.
-    const further = (seed: number) => ({ ...input.further(seed), dev: undefined })
-    const arm = (name: string, train: Parameters<typeof perSeed>[1]): Arm => {
-      return { name, checkpoints: perSeed(simcseSeeds, train) }
-    }
-    const main = [
-      { name: "vanilla", checkpoints: asItIs(vanilla) },
-      arm("SimCSE(0.1)", (seed) => simcse({ ...further(seed), dropout: 0.1 })),
-      arm("alignment", (seed) => alignmentUniformity({ ...further(seed), uniformity: 0 })),
-      arm("uniformity", (seed) => alignmentUniformity({ ...further(seed), alignment: 0 })),
-    ]
-    const arms = [
-      ...main,
-      arm("both", (seed) => alignmentUniformity(further(seed))),
-      arm("SimCSE(0)", (seed) => simcse({ ...further(seed), dropout: 0 })),
-      arm("MLM", (seed) => continuedMlm(input, seed)),
-      arm("MLM(0)", (seed) => continuedMlm(input, seed, 0)),
-      // Of vanilla and MLM the pooler was trained by next-sentence prediction, of the others by their own loss.
-      ...main.map((arm) => withFreshPooler(arm, input)),
-    ]
-    const runs = arms.flatMap(({ name, checkpoints, fineTune = input.fineTune }) =>
+    const runs = partsOf(simcseSeeds, input).flatMap(({ name, checkpoints, fineTune = input.fineTune }) =>
       checkpoints.map(({ seed: trained, checkpoint }) =>
         cohort({ arm: name, ...(trained === null ? {} : { checkpoint: trained }) }, seeds, (seed) =>
           fineTune({ data, checkpoint, lr: input.lr[0], seed }),
@@ -107,18 +82,10 @@ export default pipeline({
         goesWith("positive", "slope"),
       ],
       charts: [
-        ...charts(
-          { facet: "block" },
-          "normalised",
-          "anisotropy",
-          "uniformity",
-          "alignment",
-          "centredRank",
-          "cka",
-        ),
-        ...charts({ facet: "weight", colour: "block" }, "weightRank", "distance"),
-        ...charts({ facet: "step" }, "slope"),
-        ...charts({ facet: "block" }, "noiseScale"),
+        ...["normalised", "anisotropy", "uniformity", "alignment", "centredRank", "cka"].map((y) => chart(y)),
+        ...["weightRank", "distance"].map((y) => chart(y, "weight", { colour: "block" })),
+        chart("slope", "step"),
+        chart("noiseScale"),
       ],
       runs: [],
       observations: [
