@@ -20,12 +20,14 @@ import { inputProblem, targetProblem } from "./wiring.ts"
 export interface Graph {
   readonly units: readonly Unit[]
   readonly targets: Readonly<Record<string, readonly Unit[]>>
+  /** What each unit stands for; the first node of it, if there are several. */
   readonly origins: ReadonlyMap<Unit, Origin>
 }
 
-/** What a unit stands for in the pipeline file. */
+/** A unit in the pipeline file. */
 export interface Origin {
   readonly node: Node
+  /** Its places in cohorts. */
   readonly memberships: readonly Membership[]
 }
 

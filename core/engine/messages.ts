@@ -1,7 +1,7 @@
 /** The messages between the supervising process and a worker process: one JSON value per line. */
 import { type } from "arktype"
+import { precisions } from "../api/precision.ts"
 import { Commit } from "../api/provenance.ts"
-import { precisions } from "../tensor/backend.ts"
 
 const Failure = type({
   "+": "reject",

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Effect } from "effect"
-import { type BranchRequest, branchRequest, openBranch } from "../../../core/engine/branch.ts"
+import { branch } from "../../../core/api/branch.ts"
+import { cohort } from "../../../core/api/pipeline.ts"
+import { type BranchRequest, branchRequest, checkReached, openBranch } from "../../../core/engine/branch.ts"
+import { graphOf } from "../../../core/engine/graph.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
+import { planOf } from "../../../core/engine/plan.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
-import { sampleFile } from "../sample/study.ts"
+import { carryOut, estimating, inStore, sampleFile } from "../sample/study.ts"
 
 const cpu = { arithmetic: "cpu", sources: {}, packages: {} }
 const definition = await Effect.runPromise(loadPipeline(sampleFile))
@@ -78,7 +85,7 @@ describe("a run is found", () => {
     ["its label", () => second.label],
     ["words of it in any order", () => "seed=2 lr=2"],
     ["numbers written in another way", () => "lr=2.0 seed=2"],
-    ["a part of it", () => "lr=2 seed=2"],
+    ["a part of it", () => "walk lr=2 seed=2"],
     ["the start of its key", () => second.key.slice(0, 6)],
     ["the folder of its artifact", () => `/some/where/out/artifacts/sample-walk-${second.key.slice(0, 20)}/`],
   ])("by %s", async (_, text) => expect((await opened({ run: text() })).run).toBe(second))
@@ -87,6 +94,19 @@ describe("a run is found", () => {
     const many = await graphWith("seeds=1,2,11,12")
     expect((await opened({ run: "sample-walk lr=2 seed=1" }, many)).run.label).toBe("sample-walk lr=2 seed=1")
     expect((await opened({ run: "seed=1 lr=2" }, many)).run.label).toBe("sample-walk lr=2 seed=1")
+  })
+
+  test("by all of its words, where other runs have them and more", async () => {
+    const node = graph.origins.get(second)!.node
+    const more = cohort({ lr: 2, branch: "loud" }, [2], () => branch(node, { at: 1, set: { aloud: true } }))
+    const same = cohort({ lr: 2 }, [2], () => node)
+    const of = await Effect.runPromise(graphOf({ both: [more, same] }, cpu))
+    expect(of.units.map(({ label }) => label)).toContain("sample-walk lr=2 branch=loud seed=2")
+    expect((await opened({ run: "lr=2 seed=2" }, of)).run.key).toBe(second.key)
+    const { run, graph: twice } = await opened({ run: "branch=loud" }, of)
+    expect(run.label).toBe("sample-walk lr=2 branch=loud seed=2")
+    expect(twice.units.at(-1)!.label).toBe("sample-walk lr=2 branch=gain=4@3 seed=2")
+    expect(twice.units.at(-1)!.options["branch"]).toHaveLength(2)
   })
 
   test("only if the text stands for one", async () => {
@@ -131,6 +151,21 @@ describe("a branch is refused", () => {
     [{ set: ["gain=1", "gain=2"] }, "sample-walk: --set gain=2: gain is already set by --set gain=1"],
     [{ set: ["gain"] }, "sample-walk: --set gain: expected name=value"],
   ])("%j", async (request, message) => expect(await refusal(request)).toBe(message))
+})
+
+test("a branch after the step at which its run diverged is refused, once that is known", async () => {
+  const out = mkdtempSync(join(tmpdir(), "kasosei-branch-"))
+  const of = await graphWith("divergeAt=3", "lr=2", "seeds=1")
+  const { run } = await opened({}, of)
+  const checked = (at: number) => inStore(out, checkReached(run, { run: "seed=1", at, set: [] }))
+  const unknown = await checked(4)
+  await inStore(out, Effect.flatMap(planOf(of, estimating), carryOut))
+  const inTime = await checked(3)
+  expect([unknown, inTime]).toEqual([undefined, undefined])
+  await expect(checked(4)).rejects.toThrow(
+    "--branch seed=1@4: sample-walk lr=2 seed=1 diverged at step 3 (the sum is NaN): expected a step from 0 to 3, found 4",
+  )
+  rmSync(out, { recursive: true })
 })
 
 describe("RUN@STEP", () => {

@@ -7,6 +7,7 @@ import { sharedUpdates } from "../../../plugins/report/run-comparison/results.ts
 import { runComparison } from "../../../plugins/report/run-comparison.ts"
 import { completed } from "../finetune/running.ts"
 import { axisScale, marks } from "./shared/drawing.ts"
+import { provenanceOf } from "./study-page/fragments.ts"
 
 const start = runComparison.run as unknown as (context: object) => Effect.Effect<PageGiven, PluginError>
 const pageOf = async (runs: readonly CohortTaken<Run>[], options: object = {}) => {
@@ -14,6 +15,7 @@ const pageOf = async (runs: readonly CohortTaken<Run>[], options: object = {}) =
     options: completed(runComparison, { title: "A & B", ...options }),
     inputs: { runs },
     backend: "wasm",
+    provenance: Effect.succeed(provenanceOf()),
   }
   const files = await Effect.runPromise(start(given))
   const file = (name: string) => String(files.get(name))
@@ -47,6 +49,16 @@ const at = { arm: "vanilla", lr: 1e-3 }
 const original = cohort(at, runOf([0.7, 0.6, 0.5, 0.8], 5))
 const branch = cohort({ ...at, branch: "lr=5e-4@2" }, runOf([0.7, 0.6, 0.4, 0.3], 9))
 
+/** What a page has whatever is drawn. */
+const always = [
+  "index.html",
+  "provenance.html",
+  "provenance.json",
+  "results.csv",
+  "summary.md",
+  "updates.csv",
+]
+
 describe("a run and its branch", () => {
   test("are named by what differs, with results and how far they are the same", async () => {
     const { lines, file } = await pageOf([original, branch])
@@ -71,10 +83,10 @@ describe("a run and its branch", () => {
 
   test("have a line each in three figures, and the step is marked", async () => {
     const { files, file, page } = await pageOf([original, branch], { at: 2 })
-    expect([...files.keys()].sort()).toEqual([
-      ...["gradient-norm.svg", "gradient-norm.vl.json", "index.html", "learning-rate.svg"],
-      ...["learning-rate.vl.json", "loss.svg", "loss.vl.json", "results.csv", "updates.csv"],
-    ])
+    const figures = ["gradient-norm", "learning-rate", "loss"]
+    const drawn = figures.flatMap((name) => [".csv", ".svg", ".vl.json"].map((ending) => `${name}${ending}`))
+    expect([...files.keys()].filter((name) => !always.includes(name)).sort()).toEqual(drawn)
+    expect(always.filter((name) => !files.has(name))).toEqual([])
     for (const name of ["loss", "gradient-norm", "learning-rate"]) {
       const svg = file(`${name}.svg`)
       expect(marks(svg, "runs_marks").flat()).toHaveLength(2)
@@ -106,7 +118,7 @@ describe("a run and its branch", () => {
   test("of which neither ended have no figure", async () => {
     const { files, page, lines } = await pageOf([cohort(at, { status: "failed", reason: "it was killed" })])
     expect(lines).toEqual(["original: failed (it was killed)."])
-    expect([...files.keys()].sort()).toEqual(["index.html", "results.csv", "updates.csv"])
+    expect([...files.keys()].filter((name) => /svg|vl\.json/.test(name))).toEqual([])
     expect(page).toContain("No run has ended, so there is nothing to draw.")
   })
 })
