@@ -2,7 +2,8 @@
 import { availableParallelism } from "node:os"
 import { Option } from "effect"
 import { Flag } from "effect/cli"
-import { type ComputeSettings, precisions } from "../tensor/backend.ts"
+import { precisions } from "../api/precision.ts"
+import type { ComputeSettings } from "../tensor/backend.ts"
 
 /** A flag whose value is an integer from 1 to 1024. */
 export const countFlag = (name: string, description: string) =>

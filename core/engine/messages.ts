@@ -1,7 +1,7 @@
 /** The messages between the supervising process and a worker process: one JSON value per line. */
 import { type } from "arktype"
+import { precisions } from "../api/precision.ts"
 import { Commit } from "../api/provenance.ts"
-import { precisions } from "../tensor/backend.ts"
 
 const Failure = type({
   "+": "reject",
@@ -24,6 +24,7 @@ export const Request = type({
   type: "'open'",
   file: "string",
   parameters: "object",
+  "branch?": { "+": "reject", run: "string", at: "number", set: "string[]" },
   backend: "string",
   precision: type.enumerated(...precisions),
   out: "string",

@@ -5,9 +5,10 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Data, Effect, Pool } from "effect"
+import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
 import { moduleExtension, packageFolder } from "../io/project.ts"
-import type { Precision } from "../tensor/backend.ts"
+import type { BranchRequest } from "./branch.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
 import { type Job, keysGivenBy } from "./plan.ts"
@@ -45,6 +46,8 @@ export interface WorkerSettings {
   readonly file: string
   /** Checked and completed with defaults; JSON. */
   readonly parameters: object
+  /** The branch of one of its runs that is made instead of the pipeline. */
+  readonly branch?: BranchRequest | undefined
   readonly backend: string
   readonly precision: Precision
   /** The threads of each job; undefined if the jobs that run share the cores. */
@@ -103,8 +106,10 @@ class Worker {
     // Its own process group: Ctrl-C reaches only the supervising process, which makes the workers save and stop.
     const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
     const worker = new Worker(child, settings.onLog)
-    const { file, parameters, backend, precision, out, command, commit } = settings
-    const request: Request = { type: "open", file, parameters, backend, precision, out, command, commit }
+    const { file, parameters, branch, backend, precision, out, command, commit } = settings
+    const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
+    const opened = { file, parameters, ...branched, backend, precision, out, command, commit }
+    const request: Request = { type: "open", ...opened }
     const reply = yield* worker.ask(request, () => Effect.void)
     if (reply.type === "refused") return yield* new WorkerLost({ reason: reply.reason })
     return worker

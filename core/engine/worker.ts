@@ -8,10 +8,12 @@
 import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Cause, Effect, Fiber, Layer, Result } from "effect"
+import type { Precision } from "../api/precision.ts"
 import { Progress } from "../api/progress.ts"
 import type { Commit, PipelineRun } from "../api/provenance.ts"
 import { canonicalJson } from "../io/digest.ts"
-import { type Backend, type Precision, startBackend } from "../tensor/backend.ts"
+import { type Backend, startBackend } from "../tensor/backend.ts"
+import { openBranch } from "./branch.ts"
 import { backendNamed } from "./discover.ts"
 import { type Missing, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
@@ -69,10 +71,12 @@ class Session {
 
   static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
     const definition = yield* loadPipeline(request.file)
-    const { file, parameters, precision, out } = request
+    const { file, parameters, branch, precision, out } = request
     const backend = yield* backendNamed(request.backend)
     const computing = computingOf(backend, precision)
-    const graph = yield* openPipeline(file, definition, parameters, computing)
+    const whole = yield* openPipeline(file, definition, parameters, computing)
+    const graph =
+      branch === undefined ? whole : (yield* openBranch(whole, definition, branch, computing)).graph
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
     const services = Layer.mergeAll(Store.layer(out), progress)
     const run: PipelineRun = {

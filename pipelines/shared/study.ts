@@ -35,10 +35,7 @@ export interface Arm {
 }
 
 /** The options of fine-tuning that all runs of a study share. */
-export type FineTuning = Omit<
-  Parameters<typeof classification>[0],
-  "data" | "checkpoint" | "lr" | "seed" | "keepModel"
->
+export type FineTuning = Omit<Parameters<typeof classification>[0], "data" | "checkpoint" | "lr" | "seed">
 
 /** What the study gives every run. */
 export interface FineTuneSettings extends FineTuning {
@@ -82,8 +79,10 @@ export interface StudySettings {
     /** Seeds of further training; by default the first of each arm. Arms without one are watched anyway. */
     readonly checkpoints?: readonly number[]
   }
-  /** What the study claims, judged by its runs, its ranks and trajectories, and what added probes observe. */
+  /** What the study claims, judged by its runs, its ranks and trajectories, and what is observed besides. */
   readonly claims?: readonly Claim[]
+  /** What the claims are judged by besides, such as scores of the arms' checkpoints. */
+  readonly observed?: readonly Cohort<Node<typeof Observed>>[]
   /** Its settings beside the paper's, as `settingsOf` of `parameters.ts` gives them. */
   readonly settings?: StudyPage["settings"]
 }
@@ -242,7 +241,11 @@ export const study = <All extends Probes, Watched extends Probes>({
       observations:
         settings.claims === undefined
           ? []
-          : [...Object.values(observations.all), ...Object.values(observations.watched)].flat(),
+          : [
+              ...Object.values(observations.all),
+              ...Object.values(observations.watched),
+              settings.observed ?? [],
+            ].flat(),
     }),
   }
 }

@@ -9,9 +9,9 @@ import {
   type ReadonlyParameters,
   valueAndGradients,
 } from "../../../core/tensor/parameters.ts"
-import type { Blocks } from "./block-grams.ts"
-import { type Columns, columnOf, countOf, sumOf } from "./columns.ts"
-import { gramOf } from "./gram.ts"
+import type { Blocks } from "../shared/gram/block-grams.ts"
+import { type Columns, columnOf, countOf, sumOf } from "../shared/gram/columns.ts"
+import { gramOf } from "../shared/gram/gram.ts"
 
 export interface Classifier {
   readonly parameters: ReadonlyParameters

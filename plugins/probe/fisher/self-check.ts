@@ -1,6 +1,6 @@
 import type { EncoderModel } from "../../model/encoder.ts"
-import { type Blocks, blockGrams, parameterGrams } from "./block-grams.ts"
-import type { Columns } from "./columns.ts"
+import { type Blocks, blockGrams, parameterGrams } from "../shared/gram/block-grams.ts"
+import type { Columns } from "../shared/gram/columns.ts"
 import { type Classifier, gramsByDefinition } from "./definition.ts"
 
 /**

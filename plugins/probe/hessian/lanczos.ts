@@ -1,6 +1,7 @@
 /** Lanczos's algorithm with full reorthogonalisation (Golub and Van Loan, Matrix Computations, §10.3). */
+
+import { eigenpairs } from "../shared/tridiagonal.ts"
 import type { Operator } from "./product.ts"
-import { eigenpairs } from "./tridiagonal.ts"
 
 export interface RitzPair {
   /** An approximate eigenvalue. */

@@ -45,7 +45,7 @@ export const agreement = component({
           valuesOfQuantity(evidence, second),
           dropped,
         )
-        const paired = differences.length === 0 ? `No run has both ${text}.` : alone(differences, "")
+        const paired = differences.length === 0 ? `No run has both ${text}.` : alone(differences)
         return typeof paired === "string" ? nothingFound(paired) : judged(paired, text, margin, level)
       },
       judgePaper: () => null,
@@ -75,7 +75,7 @@ const judged = (paired: Paired, text: string, margin: number, level: number): Fi
   const checkpoints = paired.arm.checkpoints.length
   const sample = {
     seeds: paired.seeds.length,
-    checkpoints: [{ arm: "all", count: checkpoints }],
+    checkpoints: [{ arm: "models", count: checkpoints }],
     notes:
       paired.incomplete === 0 ? [] : [`${plural(paired.incomplete, "seed")} without all values left out.`],
   }

@@ -122,6 +122,7 @@ const judged = (
       leastP: 2 / factorial(Math.min(count, 7)),
     },
     leans: correlation === 0 ? null : correlation * sign > 0 ? "for" : "against",
+    // More seeds are not more cohorts.
     seedsNeeded: units === "runs" ? correlationSeeds(tested, level) : null,
     missing: null,
     groups: [{ name: "pairs", text: number(strata.length * count) }],

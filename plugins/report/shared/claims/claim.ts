@@ -35,6 +35,9 @@ export interface RunEvidence {
   readonly baseline: number | null
   /** Whether it is no better than the baseline, or diverged; null if the unit gave no run. */
   readonly failed: boolean | null
+  /** Updates, and those of the warm-up; null unless done. */
+  readonly steps: number | null
+  readonly warmupSteps: number | null
 }
 
 /** One row that a probe observed, with the labels and the seed of its run. */
@@ -111,7 +114,7 @@ export interface Finding {
   readonly seeds: number
   /** How many checkpoints each side had. */
   readonly checkpoints: readonly { readonly arm: string; readonly count: number }[]
-  /** Seeds with which an effect of this size would be found with probability .8; null if no number would do. */
+  /** Seeds with which an effect of this size would be found with probability .8; null if more seeds alone would not do. */
   readonly seedsNeeded: number | null
   /** Why there is no test; null if there is one. */
   readonly missing: string | null
@@ -289,20 +292,21 @@ const reasonOf = (
   alpha: number,
 ): string => {
   const { name, p, leastP } = test!
+  const named = `${name.charAt(0).toUpperCase()}${name.slice(1)}`
   const found =
     tested === 1
-      ? `${name}: ${pText(p)}.`
-      : `${name}: ${pText(p)}, ${pText(adjustedP)} after Holm's adjustment for ${plural(tested, "claim")}.`
+      ? `${named}: ${pText(p)}.`
+      : `${named}: ${pText(p)}, ${pText(adjustedP)} after Holm's adjustment for ${plural(tested, "claim")}.`
   if (verdict !== "cannot be told") return found
   const least =
     leastP !== null && leastP * tested > alpha
-      ? ` ${plural(seeds, "seed")} cannot give less than p = ${number(leastP)}${tested === 1 ? "" : `, nor ${number(Math.min(1, leastP * tested))} if adjusted as the first of ${tested}`}.`
+      ? ` ${plural(seeds, "seed")} cannot give less than p = ${number(leastP)}${tested === 1 ? "" : `, and ${number(Math.min(1, leastP * tested))} after adjustment`}.`
       : ""
   const needed =
     leans === null
       ? ""
       : seedsNeeded === null
-        ? " No number of seeds would show an effect of this size with these checkpoints."
+        ? " More seeds alone would not show an effect of this size."
         : ` About ${plural(seedsNeeded, "seed")} would show an effect of this size with probability .8.`
   return `${found}${least}${needed}`
 }
@@ -314,19 +318,37 @@ export const claimProblems = (claims: readonly Claim[], design: Design): readonl
   ...new Set(claims.flatMap((claim) => claim.plan(design, COVERAGE).problems)),
 ]
 
+/**
+ * What the design can and cannot show of a claim, in whole sentences; none if no limit is known.
+ *
+ * @param claims those that it is adjusted with, where they are of its family; itself among them
+ */
+export const planSentences = (
+  claim: Claim,
+  claims: readonly Claim[],
+  design: Design,
+  level: number,
+): readonly string[] => {
+  const family = claims.filter((other) => other.family === claim.family).length
+  const { limits, leastP, power } = claim.plan(design, level)
+  const first = family === 1 ? null : claim.plan(design, 1 - (1 - level) / family).power
+  const adjusted =
+    first === null ? "" : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
+  return [
+    ...(power === null
+      ? []
+      : [`If the effect is the paper's, this is found with probability ${number(power)}${adjusted}.`]),
+    ...(leastP !== null && leastP > 1 - level
+      ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
+      : []),
+    ...limits,
+  ]
+}
+
 /** What the design can and cannot show of each claim: sentences that `--plan` prints. */
 export const planAll = (claims: readonly Claim[], design: Design, level = COVERAGE): readonly string[] =>
   claims.map((claim) => {
-    const { limits, leastP, power } = claim.plan(design, level)
-    const sentences = [
-      ...(power === null
-        ? []
-        : [`If the effect is the paper's, this is found with probability ${number(power)}.`]),
-      ...(leastP !== null && leastP > 1 - level
-        ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
-        : []),
-      ...limits,
-    ]
+    const sentences = planSentences(claim, claims, design, level)
     return [`"${claim.statement}"`, ...(sentences.length === 0 ? ["No limit is known."] : sentences)].join(
       " ",
     )

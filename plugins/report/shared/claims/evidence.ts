@@ -30,7 +30,8 @@ export const evidenceOf = (
     members.map(({ seed, outcome }): RunEvidence => {
       if (outcome.status !== "done") {
         const failed = outcome.status === "diverged" ? true : null
-        return { labels, seed, status: outcome.status, value: null, baseline: null, failed }
+        const unknown = { value: null, baseline: null, steps: null, warmupSteps: null }
+        return { labels, seed, status: outcome.status, ...unknown, failed }
       }
       const score = scoreOf(outcome.value)[0]!
       return {
@@ -40,6 +41,8 @@ export const evidenceOf = (
         value: 100 * quotient(score.value),
         baseline: 100 * quotient(score.baseline),
         failed: isNoBetter(score),
+        steps: outcome.value.steps,
+        warmupSteps: outcome.value.warmupSteps,
       }
     }),
   ),

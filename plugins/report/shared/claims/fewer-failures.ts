@@ -33,8 +33,8 @@ const leaning = (difference: number) => (difference < 0 ? "for" : difference > 0
 /**
  * Of the arm's runs, fewer fail: are no better than the baseline, or diverge. Runs are paired by seed. With one
  * checkpoint a side, McNemar's exact test decides. With several, checkpoints are random as seeds are, and two tests
- * must both find it: that of the crossed random effects, and the exact one of these checkpoints alone, in which a
- * seed's failures on the two sides are exchanged (with one checkpoint that is McNemar's).
+ * must both find it: that of the crossed random effects, and the one of these checkpoints alone in which a seed's
+ * difference is as likely to have the other sign (with one checkpoint a side that is McNemar's).
  */
 export const fewerFailures = component({
   role: "claim",
@@ -126,7 +126,7 @@ const judged = (paired: Paired, level: number): Finding => {
   if (crossed === null) return nothingFound("One seed has no variance.", sample)
   const random = crossedP(crossed)
   const conditional = {
-    name: "exact test that exchanges the two sides of seeds, for these checkpoints alone",
+    name: "sign-flip test by seeds, for these checkpoints alone",
     p: exact,
     leastP,
   }
@@ -136,7 +136,7 @@ const judged = (paired: Paired, level: number): Finding => {
     effect: effectOf(difference),
     interval: inPoints(crossedInterval(crossed, level)),
     test: {
-      name: "the larger p of crossed random effects (seeds × checkpoints) and an exact test by seeds",
+      name: "the larger p of crossed random effects (seeds × checkpoints) and a sign-flip test by seeds",
       p: Math.max(random, exact),
       leastP,
     },

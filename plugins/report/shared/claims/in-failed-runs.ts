@@ -5,10 +5,10 @@ import {
   correlationSeeds,
   differenceInterval,
   differenceWithin,
+  meansWithin,
   permutationP,
   ranks,
 } from "../statistics/association.ts"
-import { mean } from "../statistics/moments.ts"
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
 import { failuresOf } from "./fewer-failures.ts"
 import { plannedQuantity, Quantity, quantityText, valuesOfQuantity } from "./quantity.ts"
@@ -43,7 +43,7 @@ export const inFailedRuns = component({
         power: null,
       }),
       judge: (evidence, level) => {
-        const joined = join(failuresOf(evidence, {}), valuesOfQuantity(evidence, options), new Set(["step"]))
+        const joined = join(failuresOf(evidence, {}), valuesOfQuantity(evidence, options), new Set())
         return typeof joined === "string"
           ? nothingFound(`${joined.replace("both", `${quantityText(options)} and an outcome`)}`)
           : judged(joined, quantityText(options), sign, level)
@@ -68,8 +68,9 @@ const judged = (joined: Joined, what: string, sign: 1 | -1, level: number): Find
         : "In each cohort all runs failed or none did."
     return nothingFound(`${found} There is nothing to compare.`, { ...sample, notes: [] })
   }
-  const ofFailed = mixed.flatMap(({ x, y }) => y.filter((_, i) => x[i] === 1))
-  const ofOthers = mixed.flatMap(({ x, y }) => y.filter((_, i) => x[i] === 0))
+  const means = meansWithin(mixed)
+  const count = (failed: 0 | 1) =>
+    mixed.reduce((sum, { x }) => sum + x.filter((one) => one === failed).length, 0)
   const difference = differenceWithin(mixed)
   const byRanks = mixed.map(({ x, y }) => ({ x, y: ranks(y) }))
   const lean = differenceWithin(byRanks) * sign
@@ -79,8 +80,8 @@ const judged = (joined: Joined, what: string, sign: 1 | -1, level: number): Find
     ...nothingFound(""),
     ...sample,
     groups: [
-      { name: "failed", text: `mean ${number(mean(ofFailed))}, ${plural(ofFailed.length, "run")}` },
-      { name: "others", text: `mean ${number(mean(ofOthers))}, ${plural(ofOthers.length, "run")}` },
+      { name: "failed", text: `mean ${number(means.ones)}, ${plural(count(1), "run")}` },
+      { name: "others", text: `mean ${number(means.others)}, ${plural(count(0), "run")}` },
     ],
     effect: { name: `difference of ${what} within cohorts`, value: difference, unit: "" },
     interval: differenceInterval(mixed, level),

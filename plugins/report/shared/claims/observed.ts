@@ -33,7 +33,7 @@ export const observed = component({
     direction: "'higher' | 'lower'",
     /** The sum over the values of `by` instead of their mean. */
     sum: "boolean = false",
-    /** What the paper printed for each side: means, or sums if `sum` is set. */
+    /** The paper's means, or sums if `sum` is set. */
     "paper?": { "+": "reject", arm: "number", than: "number" },
     "+": "reject",
   }),
@@ -41,9 +41,9 @@ export const observed = component({
     const { arm, than, column, by, direction, sum, paper } = options
     const quantity: Quantity = { column, where: whereOf(options), ...(by === undefined ? {} : { by }) }
     const sign = direction === "higher" ? 1 : -1
-    const what = sum ? `the sum of ${column} over ${by ?? "rows"}` : column
+    const what = sum ? `sum of ${column} over ${by ?? "rows"}` : column
     return {
-      statement: `${nameOfSide(arm)} has a ${direction} ${what.replace(/^the /, "")} than ${nameOfSide(than)}${whereText(quantity.where)}.`,
+      statement: `${nameOfSide(arm)} has a ${direction} ${what} than ${nameOfSide(than)}${whereText(quantity.where)}.`,
       family: options.family ?? `${direction} ${column}`,
       plan: (design, level) => {
         const planned = [arm, than].map((side) => plannedQuantity(design, quantity, labelsOfSide(side)))

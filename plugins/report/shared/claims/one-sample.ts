@@ -6,14 +6,23 @@ import { type Paired, pair, type Value } from "./paired.ts"
 const side = { " side": "values" }
 const zero = { " side": "zero" }
 
-/** Values by themselves, as the differences from 0 that crossed random effects are of: [seeds][checkpoints]. */
-export const alone = (values: readonly Value[], where: string): Paired | string => {
-  const mine = values.map((value) => ({ ...value, labels: { ...value.labels, ...side } }))
-  const zeros = values.map((value) => {
-    const { checkpoint: _, ...labels } = value.labels
-    return { ...value, labels: { ...labels, ...zero }, value: 0 }
+/**
+ * Values by themselves, as differences from 0: [seeds][models]. A model is a checkpoint of an arm, and all are random:
+ * what is said of the mean is said of arms like these.
+ *
+ * @returns why there are none, in a sentence
+ */
+export const alone = (values: readonly Value[]): Paired | string => {
+  const both = values.flatMap((value) => {
+    const { arm, checkpoint, ...labels } = value.labels
+    const model = JSON.stringify([arm ?? null, checkpoint ?? null])
+    return [
+      { ...value, labels: { ...labels, ...side, checkpoint: model } },
+      { ...value, labels: { ...labels, ...zero }, value: 0 },
+    ]
   })
-  return pair([...mine, ...zeros], side, zero, where)
+  const paired = pair(both, side, zero, "")
+  return typeof paired === "string" ? "No seed has all values in every cohort." : paired
 }
 
 /**

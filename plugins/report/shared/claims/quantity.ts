@@ -1,7 +1,7 @@
 import { type } from "arktype"
 import type { Labels } from "../../../../core/api/plugin.ts"
-import type { Cell, Row } from "../../../../core/artifacts/observations.ts"
-import type { Design, Evidence, ObservationEvidence } from "./claim.ts"
+import type { Cell } from "../../../../core/artifacts/observations.ts"
+import type { Design, Evidence } from "./claim.ts"
 import { cellOf, matches, unknownNames, Where } from "./evidence.ts"
 import { type Value, whereText } from "./paired.ts"
 
@@ -10,8 +10,8 @@ export const Quantity = type({
   /** A column of numbers of any probe. */
   column: "string > 0",
   /**
-   * Labels and cells that must be equal: `{ step: 0 }`. `step: "last"` is the last step at which a run was observed,
-   * `"first"` the first.
+   * Labels and cells that must be equal: `{ step: 0 }`. `step: "last"` is the end of a run, `step: "warmup"` the end of
+   * its warm-up, and `step: "change"` what its end has more than its start.
    */
   where: Where.default(() => ({})),
   /** A column or a label, such as `layer`, whose values are compared each with its like. Rows in which it is null do not count. */
@@ -20,19 +20,31 @@ export const Quantity = type({
 export type Quantity = typeof Quantity.infer
 
 /** The numbers of every run, one for each value of `by`. Cells that are null or not finite have none. */
-export const valuesOfQuantity = (
-  { observations }: Evidence,
-  { column, where, by }: Quantity,
-): readonly Value[] => {
+export const valuesOfQuantity = (evidence: Evidence, quantity: Quantity): readonly Value[] => {
+  const { column, where, by } = quantity
   const { step, ...others } = where
-  const relative = step === "last" || step === "first"
+  if (step === "change") {
+    const at = (end: 0 | "last") =>
+      valuesOfQuantity(evidence, { ...quantity, where: { ...others, step: end } })
+    const start = new Map(at(0).map((value) => [placeOf(value), value.value]))
+    return at("last").flatMap((value) => {
+      const before = start.get(placeOf(value))
+      return before === undefined ? [] : [{ ...value, value: value.value - before }]
+    })
+  }
+  const { runs, observations } = evidence
+  const relative = step === "last" || step === "warmup"
+  const steps = new Map(
+    runs.map((run) => [runKey(run.labels, run.seed), step === "last" ? run.steps : run.warmupSteps]),
+  )
   const rows = observations.filter(
-    ({ labels, row }) =>
+    ({ labels, seed, row }) =>
       isNumber(row[column]) &&
       matches(relative ? others : where, labels, row) &&
+      (!relative || row["step"] === steps.get(runKey(labels, seed))) &&
       (by === undefined || (cellOf(by, labels, row) ?? null) !== null),
   )
-  return (relative ? atEnd(rows, step) : rows).map(({ labels, seed, row }) => ({
+  return rows.map(({ labels, seed, row }) => ({
     labels,
     seed,
     part: by === undefined ? "" : String(cellOf(by, labels, row)),
@@ -40,23 +52,9 @@ export const valuesOfQuantity = (
   }))
 }
 
-const isNumber = (cell: Cell | undefined): boolean => typeof cell === "number" && Number.isFinite(cell)
+const placeOf = ({ labels, seed, part }: Value): string => JSON.stringify([runKey(labels, seed), part])
 
-/** Of each run, the rows of its last or first step. */
-const atEnd = (
-  rows: readonly ObservationEvidence[],
-  end: "last" | "first",
-): readonly ObservationEvidence[] => {
-  const ends = new Map<string, number>()
-  const stepOf = (row: Row) => (typeof row["step"] === "number" ? row["step"] : Number.NaN)
-  for (const { labels, seed, row } of rows) {
-    const key = runKey(labels, seed)
-    const step = stepOf(row)
-    const known = ends.get(key)
-    if (known === undefined || (end === "last" ? step > known : step < known)) ends.set(key, step)
-  }
-  return rows.filter(({ labels, seed, row }) => stepOf(row) === ends.get(runKey(labels, seed)))
-}
+const isNumber = (cell: Cell | undefined): boolean => typeof cell === "number" && Number.isFinite(cell)
 
 /** The same for rows and runs of one training, whatever the order of labels. */
 export const runKey = (labels: Labels, seed: number | null): string =>

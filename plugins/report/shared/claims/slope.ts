@@ -59,7 +59,7 @@ export const slope = component({
         const points = quantity === null ? bestRates(evidence, where, x) : pointsOf(evidence, quantity, x)
         const slopes = slopesOf(points.values)
         const nothing = `No seed has positive values of ${what} at two values of ${x}.`
-        const paired = slopes.length === 0 ? nothing : alone(slopes, "")
+        const paired = slopes.length === 0 ? nothing : alone(slopes)
         if (typeof paired === "string") return nothingFound(paired)
         return judged(paired, what, is, points.notes, level)
       },
@@ -153,7 +153,7 @@ const judged = (
   const checkpoints = paired.arm.checkpoints.length
   const sample = {
     seeds: paired.seeds.length,
-    checkpoints: [{ arm: "all", count: checkpoints }],
+    checkpoints: [{ arm: "models", count: checkpoints }],
     notes: [
       ...notes,
       ...(paired.incomplete === 0 ? [] : [`${plural(paired.incomplete, "seed")} without a slope left out.`]),

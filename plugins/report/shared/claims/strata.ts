@@ -1,3 +1,4 @@
+import type { Labels } from "../../../../core/api/plugin.ts"
 import { plural } from "../../../../core/io/format.ts"
 import type { Stratum } from "../statistics/association.ts"
 import { mean } from "../statistics/moments.ts"
@@ -9,9 +10,7 @@ export interface Joined {
   /** Ascending: those that every cohort has both numbers of. */
   readonly seeds: readonly number[]
   /** One for each cohort, [seeds]. */
-  readonly strata: readonly Stratum[]
-  /** How many checkpoints the cohorts are of. */
-  readonly checkpoints: number
+  readonly strata: readonly (Stratum & { readonly labels: Labels })[]
   /** Seeds that a cohort lacks a number of. */
   readonly incomplete: number
 }
@@ -30,31 +29,29 @@ export const join = (
   const keyOf = ({ labels, seed }: Value) =>
     runKey(Object.fromEntries(Object.entries(labels).filter(([name]) => !dropped.has(name))), seed)
   const byKey = grouped(x, keyOf)
-  const cohorts = new Map<string, Map<number, { x: number; y: number }>>()
-  const checkpoints = new Set<string | number | null>()
+  const cohorts = new Map<string, { labels: Labels; runs: Map<number, { x: number; y: number }> }>()
   const seeds = new Set<number>()
   for (const [, ofRun] of grouped(y, ({ labels, seed }) => runKey(labels, seed))) {
     const { labels, seed } = ofRun[0]!
     const others = byKey.get(keyOf(ofRun[0]!))
     seeds.add(seed)
     const cohort = runKey(labels, null)
-    if (!cohorts.has(cohort)) cohorts.set(cohort, new Map())
+    if (!cohorts.has(cohort)) cohorts.set(cohort, { labels, runs: new Map() })
     if (others === undefined) continue
-    checkpoints.add(labels["checkpoint"] ?? null)
-    cohorts.get(cohort)!.set(seed, { x: average(others), y: average(ofRun) })
+    cohorts.get(cohort)!.runs.set(seed, { x: average(others), y: average(ofRun) })
   }
-  const known = [...cohorts].filter(([, runs]) => runs.size > 0).sort(([a], [b]) => (a < b ? -1 : 1))
+  const known = [...cohorts].filter(([, { runs }]) => runs.size > 0).sort(([a], [b]) => (a < b ? -1 : 1))
   if (known.length === 0) return "No run has both."
   const all = [...seeds].sort((a, b) => a - b)
-  const shared = all.filter((seed) => known.every(([, runs]) => runs.has(seed)))
+  const shared = all.filter((seed) => known.every(([, { runs }]) => runs.has(seed)))
   if (shared.length === 0) return "No seed has both in every cohort."
   return {
     seeds: shared,
-    strata: known.map(([, runs]) => ({
+    strata: known.map(([, { labels, runs }]) => ({
+      labels,
       x: shared.map((seed) => runs.get(seed)!.x),
       y: shared.map((seed) => runs.get(seed)!.y),
     })),
-    checkpoints: checkpoints.size,
     incomplete: all.length - shared.length,
   }
 }
@@ -74,8 +71,13 @@ const average = (values: readonly Value[]): number =>
   mean(values.map(({ value }) => value).sort((a, b) => a - b))
 
 /** What findings within cohorts say of their sample. */
-export const joinedNotes = ({ strata, checkpoints, incomplete }: Joined): readonly string[] => [
-  `Within ${plural(strata.length, "cohort")}; a permutation moves the seeds of all alike.`,
-  ...(checkpoints > 1 ? [`It is about these ${checkpoints} checkpoints, not about others.`] : []),
-  ...(incomplete === 0 ? [] : [`${plural(incomplete, "seed")} without all numbers left out.`]),
-]
+export const joinedNotes = ({ strata, incomplete }: Joined): readonly string[] => {
+  const checkpoints = new Set(
+    strata.map(({ labels }) => JSON.stringify([labels["arm"], labels["checkpoint"]])),
+  ).size
+  return [
+    `Within ${plural(strata.length, "cohort")}; a permutation moves the seeds of all alike.`,
+    `It is about ${checkpoints === 1 ? "this model" : `these ${checkpoints} models`} before fine-tuning, not about others.`,
+    ...(incomplete === 0 ? [] : [`${plural(incomplete, "seed")} without all numbers left out.`]),
+  ]
+}

@@ -1,4 +1,4 @@
-import { exp, log1p } from "../../../../core/tensor/elementary.ts"
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { permutation, stream } from "../../../../core/tensor/stream.ts"
 import { normalQuantile } from "./distribution.ts"
 import { jackknifeInterval } from "./jackknife.ts"
@@ -81,6 +81,9 @@ const permutations = (n: number): readonly (readonly number[])[] =>
 const without = (strata: readonly Stratum[], unit: number): readonly Stratum[] =>
   strata.map(({ x, y }) => ({ x: x.filter((_, i) => i !== unit), y: y.filter((_, i) => i !== unit) }))
 
+const artanh = (r: number): number => log((1 + r) / (1 - r)) / 2
+const tanh = (z: number): number => 1 - 2 / (exp(2 * z) + 1)
+
 /** Interval of the correlation: jackknife over units of Fisher's artanh r. Null at ±1 and below four units. */
 export const correlationInterval = (
   strata: readonly Stratum[],
@@ -91,28 +94,37 @@ export const correlationInterval = (
   if (n < 4) return null
   const z = jackknifeInterval(
     n,
-    fisherZ(correlation(strata)),
-    (unit) => fisherZ(correlation(without(strata, unit))),
+    artanh(correlation(strata)),
+    (unit) => artanh(correlation(without(strata, unit))),
     level,
   )
-  return z === null ? null : { low: correlationOf(z.low), high: correlationOf(z.high) }
+  return z === null ? null : { low: tanh(z.low), high: tanh(z.high) }
 }
 
 /**
- * The mean of y where x is 1 less that where it is 0, within strata: their differences weighted by n₁n₀/n, so that a
- * stratum in which all are alike does not count. NaN if there is none other.
+ * The means of y where x is 1 and where it is not, over strata weighted by n₁n₀/n: one in which all are alike does not
+ * count. NaN if there is none other.
  */
-export const differenceWithin = (strata: readonly Stratum[]): number => {
-  let [sum, weights] = [0, 0]
+export const meansWithin = (
+  strata: readonly Stratum[],
+): { readonly ones: number; readonly others: number } => {
+  let [sumOfOnes, sumOfOthers, weights] = [0, 0, 0]
   for (const { x, y } of strata) {
     const ones = y.filter((_, i) => x[i] === 1)
     const others = y.filter((_, i) => x[i] !== 1)
     if (ones.length === 0 || others.length === 0) continue
     const weight = (ones.length * others.length) / y.length
-    sum += weight * (mean(ones) - mean(others))
+    sumOfOnes += weight * mean(ones)
+    sumOfOthers += weight * mean(others)
     weights += weight
   }
-  return sum / weights
+  return { ones: sumOfOnes / weights, others: sumOfOthers / weights }
+}
+
+/** The difference of {@link meansWithin}, ones − others. */
+export const differenceWithin = (strata: readonly Stratum[]): number => {
+  const { ones, others } = meansWithin(strata)
+  return ones - others
 }
 
 /** Interval of {@link differenceWithin}: jackknife over units. */
@@ -129,14 +141,8 @@ export const differenceInterval = (strata: readonly Stratum[], level: number): E
  * by 1/√(pairs − 3), pairs being those of all strata. Null without one.
  */
 export const correlationSeeds = (strata: readonly Stratum[], level: number): number | null => {
-  const z = Math.abs(fisherZ(correlationWithin(strata)))
+  const z = Math.abs(artanh(correlationWithin(strata)))
   if (!(z > 0)) return null
   const pairs = ((normalQuantile((1 + level) / 2) + normalQuantile(0.8)) / z) ** 2 + 3
   return Math.max(3, Math.ceil(pairs / strata.length))
 }
-
-/** Fisher's z, artanh r. */
-const fisherZ = (r: number): number => (log1p(r) - log1p(-r)) / 2
-
-/** r from Fisher's z, tanh z. */
-const correlationOf = (z: number): number => 1 - 2 / (exp(2 * z) + 1)

@@ -3,12 +3,12 @@ import { integers, stream } from "../../../../core/tensor/stream.ts"
 const draws = stream(20250310, "sign-flip")
 /** Beyond this, signs are drawn instead of enumerated. */
 const mostEnumerated = 16
-const DRAWN = 20_000
+const DRAWN = 10_000
 
 /**
  * Two-sided p of the sum of differences, each of which would have either sign with the same probability if the sides of
  * its pair were exchangeable. Over all 2ⁿ signs up to 16 differences that are not 0, exact for any number of integers;
- * beyond, over 20,000 drawn signs and the observed one.
+ * beyond, over 10,000 drawn signs and the observed one.
  */
 export const signFlip = (differences: readonly number[]): number => {
   const nonZero = differences.filter((difference) => difference !== 0).map(Math.abs)
@@ -22,11 +22,12 @@ export const signFlip = (differences: readonly number[]): number => {
     for (const size of nonZero) sums = sums.flatMap((sum) => [sum - size, sum + size])
     return sums.filter((sum) => Math.abs(sum) >= reached).length / sums.length
   }
-  const signs = integers({ stream: draws, site: 0, iteration: 0 }, DRAWN * nonZero.length, 2)
+  const n = nonZero.length
+  const signs = integers({ stream: draws, site: 0, iteration: 0 }, DRAWN * n, 2)
   let hits = 1
   for (let b = 0; b < DRAWN; b++) {
     let sum = 0
-    for (const [i, size] of nonZero.entries()) sum += signs[b * nonZero.length + i] === 0 ? -size : size
+    for (let i = 0; i < n; i++) sum += signs[b * n + i] === 0 ? -nonZero[i]! : nonZero[i]!
     if (Math.abs(sum) >= reached) hits++
   }
   return hits / (DRAWN + 1)

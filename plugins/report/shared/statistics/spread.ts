@@ -1,4 +1,4 @@
-import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
+import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { chiSquareQuantile, studentTwoSided } from "./distribution.ts"
 import { mean, standardDeviation } from "./moments.ts"
@@ -40,8 +40,9 @@ export const spreadInterval = (
   if (n < 2) return null
   const other = elsewhere.others
   if (others.length === 0 && other === null) return null
-  const f = partOf(failed, elsewhere.failed, 0, level)
-  const g = partOf(others, other?.mean ?? Number.NaN, other?.deviation ?? 0, level)
+  const pooled = pooledOf(failed, others)
+  const f = partOf(failed, { mean: elsewhere.failed, deviation: 0 }, pooled, level)
+  const g = partOf(others, other, pooled, level)
   const gap = g.mean - f.mean
   const reach = welchReach([f, g], level)
   const larger = (Math.abs(gap) + reach) ** 2 - gap ** 2
@@ -54,13 +55,16 @@ export const spreadInterval = (
     const share = range.low + ((range.high - range.low) * i) / pieces
     const between = share * (1 - share)
     const square = share * f.variance + (1 - share) * g.variance + between * gap ** 2
-    const below = hypot(share * f.below, (1 - share) * g.below, between * smaller)
-    const above = hypot(share * f.above, (1 - share) * g.above, between * larger)
+    const below = norm(share * f.below, (1 - share) * g.below, between * smaller)
+    const above = norm(share * f.above, (1 - share) * g.above, between * larger)
     low = Math.min(low, square - below)
     high = Math.max(high, square + above)
   }
   return { low: Math.sqrt(Math.max(0, low)), high: Math.sqrt(high) }
 }
+
+const norm = (...sides: readonly number[]): number =>
+  Math.sqrt(sides.reduce((sum, side) => sum + side * side, 0))
 
 interface Part {
   readonly mean: number
@@ -73,35 +77,57 @@ interface Part {
   readonly df: number
 }
 
+interface Variance {
+  readonly variance: number
+  readonly df: number
+}
+
+/** Fewer values than this say too little of their variance: that of both parts is taken. */
+const fewest = 4
+
 const partOf = (
   values: readonly number[],
-  meanElsewhere: number,
-  deviationElsewhere: number,
+  elsewhere: Elsewhere["others"],
+  pooled: Variance | null,
   level: number,
 ): Part => {
   const n = values.length
-  const centre = n === 0 ? meanElsewhere : mean(values)
-  if (n < 2) {
-    const variance = deviationElsewhere ** 2
+  const centre = n === 0 ? (elsewhere?.mean ?? Number.NaN) : mean(values)
+  const own =
+    n >= fewest
+      ? { variance: standardDeviation(values, 1) ** 2, df: degreesOfFreedom(values) }
+      : n > 0
+        ? pooled
+        : null
+  if (own === null) {
+    const variance = (elsewhere?.deviation ?? 0) ** 2
     return { mean: centre, variance, below: 0, above: 0, squaredError: variance, df: 1 }
   }
-  const variance = standardDeviation(values, 1) ** 2
-  const df = degreesOfFreedom(values)
+  const { variance, df } = own
   return {
     mean: centre,
     variance,
     below: variance - (variance * df) / chiSquareQuantile((1 + level) / 2, df),
     above: (variance * df) / chiSquareQuantile((1 - level) / 2, df) - variance,
     squaredError: variance / n,
-    df: n - 1,
+    df: n >= fewest ? n - 1 : df,
   }
 }
 
-/** Of a variance: 2n / (kurtosis − (n − 3)/(n − 1)), at most n − 1, which normal values have. */
+/** Within both parts; null if no value is left to estimate it from. */
+const pooledOf = (first: readonly number[], second: readonly number[]): Variance | null => {
+  const parts = [first, second].filter(({ length }) => length > 1)
+  const df = parts.reduce((sum, { length }) => sum + length - 1, 0)
+  if (df === 0) return null
+  const squares = parts.reduce((sum, values) => sum + standardDeviation(values, 0) ** 2 * values.length, 0)
+  return { variance: squares / df, df }
+}
+
+/** Of the variance of at least four values: 2n / (kurtosis − (n − 3)/(n − 1)), at most n − 1, which normal values have. */
 const degreesOfFreedom = (values: readonly number[]): number => {
   const n = values.length
   const squares = standardDeviation(values, 0) ** 2 * n
-  if (n < 4 || squares === 0) return n - 1
+  if (squares === 0) return n - 1
   const sorted = [...values].sort((a, b) => a - b)
   const cut = Math.min(Math.floor((n - 1) / 2), Math.floor(n / (2 * Math.sqrt(Math.max(1, n - 4)))))
   const centre = mean(sorted.slice(cut, n - cut))
@@ -126,10 +152,9 @@ export const ratioInterval = (
   second: { readonly value: number } & Ends,
 ): Ends => {
   const ratio = first.value / second.value
-  const reach = (one: number, other: number) => exp(hypot(log(one), log(other)))
   return {
-    low: ratio / reach(first.value / first.low, second.high / second.value),
-    high: ratio * reach(first.high / first.value, second.value / second.low),
+    low: ratio * exp(-norm(log(first.value / first.low), log(second.high / second.value))),
+    high: ratio * exp(norm(log(first.high / first.value), log(second.value / second.low))),
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { noiseOf } from "../../../../plugins/probe/gradient-noise/noise.ts"
-import { equalCorrelation } from "../fisher/matrices.ts"
+import { equalCorrelation } from "../matrices.ts"
 import { centredVectors, dot, gaussian, gramOf, mean } from "../vectors.ts"
 
 describe("noise", () => {

@@ -9,8 +9,8 @@ import { hessianOf } from "../../../../plugins/probe/hessian/product.ts"
 import { logLikelihood } from "../../../../plugins/probe/shared/likelihood.ts"
 import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
 import { onEveryDefinition } from "../../../core/tensor/every-definition.ts"
-import { matrixOf } from "../fisher/matrices.ts"
 import { expectedCurvature, fixtureBatch, fixtureModel, layersOf } from "../fixture-curvature.ts"
+import { matrixOf } from "../matrices.ts"
 
 const { sequences, labels } = fixtureBatch
 

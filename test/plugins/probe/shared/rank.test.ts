@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { effectiveRank, entropyRank, spectralRank } from "../../../../plugins/probe/shared/rank.ts"
 import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
-import { equalCorrelation } from "../fisher/matrices.ts"
+import { equalCorrelation } from "../matrices.ts"
 
 const path = new URL("../../../fixtures/bert-2x32/expected.json", import.meta.url)
 interface Figures {

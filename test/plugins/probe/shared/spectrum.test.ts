@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { normal, stream } from "../../../../core/tensor/stream.ts"
 import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
-import { equalCorrelation, matrixOf } from "../fisher/matrices.ts"
+import { equalCorrelation, matrixOf } from "../matrices.ts"
 
 /** The largest deviation, as a fraction of the largest eigenvalue. */
 const deviation = (found: Float64Array, expected: ArrayLike<number>): number =>

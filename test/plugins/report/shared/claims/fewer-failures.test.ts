@@ -25,6 +25,8 @@ const runs = (
     value: failed.includes(i + 1) ? 50 : 70,
     baseline: 52.7,
     failed: failed.includes(i + 1),
+    steps: 468,
+    warmupSteps: 47,
   }))
 const evidence = (...given: (readonly RunEvidence[])[]): Evidence => ({
   runs: given.flat(),

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test"
 import {
+  betaCdf,
+  betaQuantile,
+  binomialProbabilities,
+  chiSquareCdf,
+  chiSquareQuantile,
+  logGamma,
   normalCdf,
   normalQuantile,
+  studentTails,
   studentTwoSided,
 } from "../../../../../plugins/report/shared/statistics/distribution.ts"
 
@@ -46,5 +53,37 @@ describe("normal", () => {
     expect(normalQuantile(0.5)).toBe(0)
     expect(normalQuantile(0)).toBe(-Infinity)
     expect(normalQuantile(1)).toBe(Infinity)
+  })
+})
+
+describe("beta, χ² and Γ agree with scipy", () => {
+  test("scipy.special.gammaln, betainc, scipy.stats.beta.ppf", () => {
+    close(logGamma(0.3), 1.0957979948180756)
+    close(logGamma(30.5), 72.9534711841694)
+    close(betaCdf(0.2, 2.5, 7), 0.36749651990402316)
+    close(betaQuantile(0.025, 3, 28), 0.02111713702972257)
+    expect([betaCdf(0, 2, 3), betaCdf(1, 2, 3)]).toEqual([0, 1])
+  })
+
+  test("scipy.stats.chi2", () => {
+    close(chiSquareCdf(3, 2.2), 0.7444103944456348)
+    close(chiSquareCdf(30, 9), 0.9995612782290205)
+    close(chiSquareQuantile(0.025, 29), 16.04707169536489)
+    close(chiSquareQuantile(0.975, 0.4), 3.022205951977156)
+    expect(chiSquareCdf(0, 3)).toBe(0)
+  })
+
+  test("scipy.stats.t with any degrees of freedom", () => {
+    close(studentTwoSided(0.95, 2.5), 3.5746548420036817)
+    close(studentTails(2.1, 3.7), 0.10926470508222474)
+    close(studentTails(50, 29), 1.0748623985572444e-29)
+  })
+
+  test("binomial probabilities: closed forms, and one certain outcome", () => {
+    expect([...binomialProbabilities(3, 0.5)]).toEqual(
+      [0.125, 0.375, 0.375, 0.125].map((p) => expect.closeTo(p, 12)),
+    )
+    expect([...binomialProbabilities(2, 0)]).toEqual([1, 0, 0])
+    expect([...binomialProbabilities(2, 1)]).toEqual([0, 0, 1])
   })
 })
