@@ -131,7 +131,9 @@ describe("the Fisher of a fine-tuning run", () => {
 
   test("of two classes differs with the source of labels by the columns' lengths only", async () => {
     const cosines = ({ gram }: FisherRow) =>
-      gram.map((entry, at) => Math.abs(entry) / Math.sqrt(gram[6 * Math.floor(at / 5)]! * gram[6 * (at % 5)]!))
+      gram.map(
+        (entry, at) => Math.abs(entry) / Math.sqrt(gram[6 * Math.floor(at / 5)]! * gram[6 * (at % 5)]!),
+      )
     const usual = await rowsOf()
     for (const labels of ["sampled", "expected"]) {
       const rows = await rowsOf({ labels })
