@@ -21,6 +21,7 @@ import {
   fineTuningOf,
   learningRates,
   runSeeds,
+  settingsOf,
   studyParameters,
   watchedBy,
 } from "./shared/parameters.ts"
@@ -43,6 +44,7 @@ export default pipeline({
     const { report } = study({
       title: `SimCSE after masked-language modelling: ${input.title}`,
       provenance: input.provenance,
+      settings: settingsOf(p, input),
       data: input.data,
       arms,
       lr: p.lr,
@@ -51,6 +53,7 @@ export default pipeline({
       fineTune: input.fineTune,
       samples: p.samples,
       threshold: p.threshold,
+      ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, {
         arms: arms.slice(0, 2).map(({ name }) => name),
         lr: p.lr,

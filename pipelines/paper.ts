@@ -16,11 +16,11 @@
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
-import { inputAround, modelIn, realParameters } from "./shared/input.ts"
-import { fineTuningOf, studyParameters, watchedBy } from "./shared/parameters.ts"
+import { inputAround, modelIn, modelParameters } from "./shared/input.ts"
+import { fineTuningOf, paperSettings, settingsOf, studyParameters, watchedBy } from "./shared/parameters.ts"
 import { study, watchedOf } from "./shared/study.ts"
 
-const { positions, vocabularySize } = realParameters
+const released = "hf://google-bert/bert-large-uncased"
 
 export default pipeline({
   name: "paper",
@@ -28,11 +28,10 @@ export default pipeline({
   parameters: type({
     "+": "reject",
     /** Model in the Hugging Face layout: a folder, or `hf://owner/name`. */
-    model: "string > 0 = 'hf://google-bert/bert-large-uncased'",
+    model: `string > 0 = '${released}'`,
     /** Size of that model. */
     size: "'tiny' | 'mini' | 'small' | 'medium' | 'base' | 'large' = 'large'",
-    positions,
-    vocabularySize,
+    ...modelParameters,
     /** GLUE's folder, or that of the task itself, or a data set on the hub. */
     glue: "string > 0 = 'hf://datasets/nyu-mll/glue'",
     /** Folder of STS-B, or a data set on the hub; its dev set selects among SimCSE's checkpoints. */
@@ -48,12 +47,13 @@ export default pipeline({
   build: (p) => {
     const input = inputAround({ ...p, vocabulary: `${p.model}/vocab.txt` }, () => ({
       vanilla: modelIn(p),
-      model: p.model,
+      model: p.model === released ? paperSettings.model : p.model,
     }))
     const arms = armsOf(p, input)
     const { report } = study({
       title: "Further training of BERT with a contrastive loss",
       provenance: input.provenance,
+      settings: settingsOf(p, input),
       data: input.data,
       arms,
       lr: p.lr,
@@ -62,6 +62,7 @@ export default pipeline({
       fineTune: input.fineTune,
       samples: p.samples,
       threshold: p.threshold,
+      ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, {
         arms: watchedOf(
           ["vanilla", "SimCSE(0.1)"],

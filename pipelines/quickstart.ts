@@ -19,6 +19,7 @@ import {
   fisherParameters,
   learningRates,
   runSeeds,
+  settingsOf,
   simcseParameters,
   watchedBy,
   watchedParameters,
@@ -47,6 +48,7 @@ export default pipeline({
     const { report } = study({
       title: `SimCSE after masked-language modelling: ${input.title}`,
       provenance: input.provenance,
+      settings: settingsOf(p, input),
       data: input.data,
       arms,
       lr: p.lr,
@@ -55,6 +57,7 @@ export default pipeline({
       fineTune: input.fineTune,
       samples: p.samples,
       threshold: p.threshold,
+      ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, { arms: ["vanilla"], lr: p.lr, seeds: p.seeds.slice(0, 1) }),
     })
     return { report }

@@ -1,6 +1,7 @@
 import type { Effect } from "effect"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
+import type { Precision } from "./precision.ts"
 import type { Quantity } from "./quantity.ts"
 
 /**
@@ -13,8 +14,14 @@ export interface Check {
   readonly name: string
   /** One line: what is compared. */
   readonly summary: string
-  /** @throws FileError, InvalidInput if the folder does not have the layout that this check compares */
-  readonly compare: (folder: string) => Effect.Effect<readonly Quantity[], FileError | InvalidInput>
+  /**
+   * @param precision in which the backend computes: it decides the tolerances
+   * @throws FileError, InvalidInput if the folder does not have the layout that this check compares
+   */
+  readonly compare: (
+    folder: string,
+    precision: Precision,
+  ) => Effect.Effect<readonly Quantity[], FileError | InvalidInput>
 }
 
 /** Declares a check. */

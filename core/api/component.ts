@@ -43,15 +43,18 @@ interface ComponentDefinition<Role extends string, O extends type.Any, Functions
  *
  * @returns a function from options to the component, which throws InvalidInput if they are wrong
  */
-export const component =
-  <const Role extends string, O extends type.Any, Functions extends object>({
-    role,
-    name,
-    module,
-    options: schema,
-    make,
-  }: ComponentDefinition<Role, O, Functions>) =>
-  (given: O["inferIn"]): Component<Role> & Functions => {
+export const component = <const Role extends string, O extends type.Any, Functions extends object>({
+  role,
+  name,
+  module,
+  options: schema,
+  make,
+}: ComponentDefinition<Role, O, Functions>): ComponentMaker<
+  O["inferIn"],
+  Component<Role> & Functions,
+  Role
+> => {
+  const made = (given: O["inferIn"]): Component<Role> & Functions => {
     const options: unknown = schema(given)
     if (options instanceof type.errors) {
       throw new InvalidInput({ what: `the ${role} ${name}`, problems: optionProblems(schema, options) })
@@ -60,6 +63,22 @@ export const component =
     const toJSON = () => ({ [name]: settings })
     return { ...make(settings), kind: "component", role, name, options: settings, module, toJSON }
   }
+  // A function's own name is read-only.
+  return Object.defineProperties(made, {
+    kind: { value: "component-maker" },
+    role: { value: role },
+    name: { value: name },
+  }) as typeof made & { readonly kind: "component-maker"; readonly role: Role }
+}
+
+/** What `component` returns: a function from options, which says what it makes. */
+export interface ComponentMaker<in Given = never, out C = Component, out Role extends string = string> {
+  (given: Given): C
+  readonly kind: "component-maker"
+  /** What it can be used as: `optimiser`. */
+  readonly role: Role
+  readonly name: string
+}
 
 /** Whether a value is a component of any role. */
 export const isComponent = (value: unknown): value is Component =>

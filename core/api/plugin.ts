@@ -216,7 +216,7 @@ export type Plugin<O extends type.Any, I extends Takes, K extends AnyArtifactKin
 
 interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArtifactKind, View>
   extends Identity {
-  readonly stage: Exclude<Stage, "probe">
+  readonly stage: Stage
   /** An arktype of an object that rejects unknown keys. Option names must differ from the names of inputs. */
   readonly options: O
   /** Its inputs by name, `{}` for none; a pipeline file gives them beside the options. */
@@ -325,7 +325,7 @@ export const callable = <F, K extends AnyArtifactKind>(
 }
 
 /**
- * Declares a plugin of the data, pretrain, finetune or report stage, in a file of its own in that stage's folder.
+ * Declares a plugin, in a file of its own in its stage's folder. One that watches a run is declared by `probe` instead.
  *
  * ```ts
  * export const lines = plugin({

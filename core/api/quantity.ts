@@ -1,11 +1,14 @@
-/** The result of comparing figures with their reference. */
+/** The result of comparing figures with their reference: that of the number that deviates most, for what is allowed. */
 export interface Quantity {
   readonly name: string
-  /** The largest deviation among its numbers, on the scale of `tolerance`. */
+  /** Its deviation. */
   readonly worst: number
+  /** What is allowed of it. */
   readonly tolerance: number
+  /** Whether more is allowed than the quantity's tolerance, because rounding alone moves this number as much. */
+  readonly spread: boolean
   readonly ok: boolean
-  /** Which number has the largest deviation. */
+  /** Which number it is. */
   readonly at: string
   readonly expected: number
   readonly found: number
@@ -18,10 +21,13 @@ export interface ComparedNumber {
   readonly found: number
   /** The deviation is divided by this: 1 by default, for an absolute deviation. */
   readonly scale?: number
+  /** How far rounding may move this number, before it is divided: allowed even if it is beyond the tolerance. */
+  readonly spread?: number
 }
 
 /**
- * The worst of several comparisons. A deviation that is not finite counts as infinite.
+ * The worst of several comparisons. Equal numbers do not deviate, whatever the scale; a deviation that is not finite
+ * counts as infinite.
  *
  * @throws RangeError if there is nothing to compare
  */
@@ -31,12 +37,33 @@ export const quantity = (
   comparisons: Iterable<ComparedNumber>,
 ): Quantity => {
   let worst: Quantity | undefined
-  for (const { at, expected, found, scale = 1 } of comparisons) {
-    const distance = Math.abs(found - expected) / scale
-    const deviation = Number.isFinite(distance) ? distance : Number.POSITIVE_INFINITY
-    if (worst !== undefined && deviation <= worst.worst) continue
-    worst = { name, worst: deviation, tolerance, ok: deviation <= tolerance, at, expected, found }
+  for (const { at, expected, found, scale = 1, spread = 0 } of comparisons) {
+    const deviation = ratio(Math.abs(found - expected), scale)
+    const rounding = ratio(spread, scale)
+    const allowed = Number.isFinite(rounding) ? Math.max(tolerance, rounding) : tolerance
+    if (worst !== undefined && !isWorse(deviation, allowed, worst)) continue
+    worst = {
+      name,
+      worst: deviation,
+      tolerance: allowed,
+      spread: allowed > tolerance,
+      ok: deviation <= allowed,
+      at,
+      expected,
+      found,
+    }
   }
   if (worst === undefined) throw new RangeError(`${name}: there is nothing to compare`)
   return worst
+}
+
+const ratio = (difference: number, scale: number): number => {
+  if (difference === 0) return 0
+  const quotient = difference / scale
+  return Number.isFinite(quotient) ? quotient : Number.POSITIVE_INFINITY
+}
+
+const isWorse = (deviation: number, allowed: number, than: Quantity): boolean => {
+  const [part, other] = [ratio(deviation, allowed), ratio(than.worst, than.tolerance)]
+  return part > other || (part === other && deviation > than.worst)
 }

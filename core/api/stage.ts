@@ -4,9 +4,9 @@
  * | stage    | takes                                          | gives                                        |
  * |----------|------------------------------------------------|----------------------------------------------|
  * | data     | files, local or on the hub                     | tokenised text with its splits and labels    |
- * | pretrain | data, and optionally a checkpoint              | a checkpoint                                 |
+ * | pretrain | data, and optionally a checkpoint              | a checkpoint, or scores of one               |
  * | finetune | data, a checkpoint, a seed                     | a run: metrics by update, predictions        |
- * | probe    | a run that it watches                          | observations: typed rows                     |
+ * | probe    | a run that it watches, or observations of one  | observations: typed rows                     |
  * | report   | anything above                                 | tables, figures, a page                      |
  */
 export const stages = ["data", "pretrain", "finetune", "probe", "report"] as const

@@ -2,7 +2,8 @@
 import { availableParallelism } from "node:os"
 import { Option } from "effect"
 import { Flag } from "effect/cli"
-import { type ComputeSettings, precisions } from "../tensor/backend.ts"
+import { precisions } from "../api/precision.ts"
+import type { ComputeSettings } from "../tensor/backend.ts"
 
 /** A flag whose value is an integer from 1 to 1024. */
 export const countFlag = (name: string, description: string) =>
@@ -34,7 +35,10 @@ export const computeFlags = {
     Flag.withDescription("Tensor backend: auto, or one that `bun run doctor` lists (default: auto)"),
     Flag.withDefault("auto"),
   ),
-  threads: countFlag("threads", "Threads per job (default: all cores, shared among the jobs)"),
+  threads: countFlag(
+    "threads",
+    "Threads per job (default: the cores, divided among the jobs that run at the time)",
+  ),
   precision: Flag.Literals("precision", precisions).pipe(
     Flag.withMetavar(precisions.join("|")),
     Flag.withDescription(
@@ -44,7 +48,7 @@ export const computeFlags = {
   ),
 }
 
-/** How each of several processes computes: with the requested threads or, by default, its part of the cores. */
+/** How each of several processes computes that run at the same time: with the requested threads or, by default, its part of the cores. */
 export const computeSettingsOf =
   ({
     threads,

@@ -3,10 +3,12 @@ import { readdir } from "node:fs/promises"
 import { resolve } from "node:path"
 import { Effect, Result } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { Precision } from "../api/precision.ts"
 import { backendNamed, backends, checks } from "../engine/discover.ts"
 import { attempt } from "../io/files.ts"
-import { type Backend, startBackend } from "../tensor/backend.ts"
-import { textFlag } from "./compute-flags.ts"
+import { shortNumber } from "../io/format.ts"
+import { arithmeticOf, type Backend, startBackend } from "../tensor/backend.ts"
+import { computeFlags, textFlag } from "./compute-flags.ts"
 import { exitWith } from "./exit.ts"
 
 export const doctorCommand = Command.make(
@@ -20,12 +22,13 @@ export const doctorCommand = Command.make(
       Flag.withDescription("Backend to check: all, auto or a name (default: all)"),
       Flag.withDefault("all"),
     ),
+    precision: computeFlags.precision,
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print the findings as JSON on standard output"),
       Flag.withDefault(false),
     ),
   },
-  Effect.fn("doctor")(function* ({ fixture, backend: wanted, json }) {
+  Effect.fn("doctor")(function* ({ fixture, backend: wanted, precision, json }) {
     const say = (line: string) => {
       if (!json) process.stdout.write(`${line}\n`)
     }
@@ -33,7 +36,7 @@ export const doctorCommand = Command.make(
     for (const folder of folders) yield* attempt("list", folder, () => readdir(folder))
     const chosen = wanted === "all" ? yield* backends() : [yield* backendNamed(wanted)]
     const states = yield* Effect.forEach(chosen, (backend) =>
-      Effect.map(Effect.result(tryOut(backend)), (result) => ({
+      Effect.map(Effect.result(tryOut(backend, precision)), (result) => ({
         backend,
         problem: Result.isFailure(result) ? result.failure.message : null,
       })),
@@ -48,15 +51,15 @@ export const doctorCommand = Command.make(
     const comparisons = []
     for (const folder of folders) {
       for (const backend of working) {
-        yield* startBackend(backend)
+        yield* startBackend(backend, { precision })
         for (const { name: check, compare } of yield* checks()) {
-          const quantities = yield* compare(folder)
-          comparisons.push({ folder, backend: backend.name, check, quantities })
-          say(`\ncheck ${check} on ${backend.name}: ${folder}`)
-          for (const { name, worst, tolerance, ok, at, expected, found } of quantities) {
+          const quantities = yield* compare(folder, precision)
+          comparisons.push({ folder, backend: backend.name, precision, check, quantities })
+          say(`\ncheck ${check} on ${arithmeticOf(backend.name, precision)}: ${folder}`)
+          for (const { name, worst, tolerance, spread, ok, at, expected, found } of quantities) {
             const detail = ok ? "" : `  at ${at}: expected ${expected}, found ${found}`
             say(
-              `  ${ok ? "ok  " : "OFF "}  ${name.padEnd(32)} ${worst.toExponential(1)} (≤ ${tolerance})${detail}`,
+              `  ${ok ? "ok  " : "OFF "}  ${name.padEnd(32)} ${worst.toExponential(1)} (≤ ${shortNumber(Number(tolerance.toPrecision(2)))}${spread ? ", as rounding moves it" : ""})${detail}`,
             )
           }
         }
@@ -87,9 +90,9 @@ export const doctorCommand = Command.make(
 )
 
 /** Starts a backend and multiplies two matrices: a library that loads may still fail to compute. */
-const tryOut = Effect.fnUntraced(function* (backend: Backend) {
+const tryOut = Effect.fnUntraced(function* (backend: Backend, precision: Precision) {
   yield* backend.check
-  yield* startBackend(backend)
+  yield* startBackend(backend, { precision })
   const tf = yield* Effect.promise(() => import("@tensorflow/tfjs-core"))
   const product = tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).dataSync())
   const wrong = product.find((value) => value !== 3)

@@ -15,6 +15,7 @@ import {
   sampleSeconds,
   storedOf,
 } from "../engine/accept.ts"
+import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
@@ -50,9 +51,15 @@ const flags = {
   set: Flag.String("set").pipe(
     Flag.withMetavar("name=value"),
     Flag.withDescription(
-      "Set a parameter to a number, text, a list (1e-5,2e-5) or a range (1..30); may be repeated",
+      "Set a parameter to a number, text, a list (1e-5,2e-5) or a range (1..30); with --branch, an option of the run; may be repeated",
     ),
     Flag.atLeast(0),
+  ),
+  branch: textFlag("branch", "RUN@STEP").pipe(
+    Flag.withDescription(
+      `Instead of the pipeline, make one of its runs again with other options from this step on (--set lr=5e-4), and a report that compares both. RUN: a part of its label in the plan ("seed=2 lr=1e-3"), the start of its key, or its artifact's folder. Parameters of the pipeline are then --set ${pipelinePrefix}name=value`,
+    ),
+    Flag.optional,
   ),
   accept: Flag.String("accept").pipe(
     Flag.withMetavar("FILE|PLUGIN|PACKAGE"),
@@ -80,6 +87,7 @@ export const pipelineCommand = Command.make(
     file,
     plan: planOnly,
     set,
+    branch: branchText,
     accept,
     backend: backendName,
     threads,
@@ -92,24 +100,40 @@ export const pipelineCommand = Command.make(
     const command = commandLine(process.argv.slice(2))
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
-    const { definition, parameters, backend, graph } = yield* showing(
+    const isOfPipeline = (assignment: string) =>
+      Option.isNone(branchText) || assignment.startsWith(pipelinePrefix)
+    const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
+    const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
+    const { definition, parameters, backend, graph, branched } = yield* showing(
       process.stderr,
       `planning ${file} …`,
       Effect.gen(function* () {
         const definition = yield* loadPipeline(path)
-        const parameters = yield* pipelineParameters(definition, set)
+        const parameters = yield* branch === undefined
+          ? pipelineParameters(definition, set)
+          : pipelineParameters(
+              definition,
+              set.filter(isOfPipeline).map((assignment) => assignment.slice(pipelinePrefix.length)),
+              pipelinePrefix,
+            )
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
-        const graph = yield* openPipeline(path, definition, parameters, computingOf(backend, precision)).pipe(
+        const computing = computingOf(backend, precision)
+        const whole = yield* openPipeline(path, definition, parameters, computing).pipe(
           Effect.mapError((error) => withAssignments(error, set)),
         )
-        return { definition, parameters, backend, graph }
+        const branched =
+          branch === undefined ? undefined : yield* openBranch(whole, definition, branch, computing)
+        const graph = branched?.graph ?? whole
+        return { definition, parameters, backend, graph, branched }
       }),
     )
     const processes = Option.getOrElse(jobs, () =>
       defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
     )
+    const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
     yield* Effect.gen(function* () {
+      if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
         yield* lockOut(out)
         yield* (yield* Store).removeHalfWritten
@@ -131,8 +155,10 @@ export const pipelineCommand = Command.make(
           const runner = yield* workerProcesses({
             file: path,
             parameters: parameters as object,
+            branch,
             backend: backend.name,
-            computing: computing(plan.estimate.processes),
+            precision,
+            threads: Option.getOrUndefined(threads),
             out: folder,
             command,
             commit,
@@ -165,9 +191,7 @@ export const pipelineCommand = Command.make(
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
         process.stdout.write(
-          json
-            ? `${planJson(plan, design)}\n`
-            : `${planLines(definition.name, plan, design, width).join("\n")}\n`,
+          json ? `${planJson(plan, design)}\n` : `${planLines(name, plan, design, width).join("\n")}\n`,
         )
         return
       }
@@ -175,12 +199,12 @@ export const pipelineCommand = Command.make(
       const todo = plan.jobs.length
       process.stderr.write(
         todo === 0
-          ? `${definition.name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${definition.name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
+          ? `${name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
+          : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
       )
       const began = performance.now()
       const summary = yield* carryOut(plan, out)
-      const pages = yield* publish(join(out, definition.name), plan, summary)
+      const pages = yield* publish(join(out, name), plan, summary)
       report(summary, pages, (performance.now() - began) / 1000, json)
       if (summary.failures.length > 0) return yield* exitWith(1)
     }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
@@ -192,6 +216,10 @@ export const pipelineCommand = Command.make(
     {
       command: "bun run pipeline quickstart.ts --accept adamw.ts",
       description: "The same after an edit of adamw.ts that changes no result",
+    },
+    {
+      command: "bun run pipeline quickstart.ts --branch 'arm=vanilla lr=1e-3 seed=2@50' --set lr=5e-4",
+      description: "What one of its runs would have been with half the learning rate from step 50 on",
     },
     {
       command: "bun run pipeline paper.ts --plan --set seeds=1..5 --set lr=1e-5,2e-5",

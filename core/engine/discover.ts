@@ -10,6 +10,7 @@ import { pathToFileURL } from "node:url"
 import { Data, Effect } from "effect"
 import type { Bench } from "../api/bench.ts"
 import type { Check } from "../api/check.ts"
+import type { ComponentMaker } from "../api/component.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { attempt, type FileError } from "../io/files.ts"
@@ -34,6 +35,7 @@ interface Kinds {
   readonly backend: Backend
   readonly check: Check
   readonly bench: Bench
+  readonly "component-maker": ComponentMaker
 }
 
 interface Declared<T> {
@@ -74,12 +76,7 @@ const declared = <K extends keyof Kinds>(
     )
     for (const { path, folder } of found.flat(2)) {
       const file = shownPath(path, roots)
-      const exported = yield* Effect.tryPromise({
-        // A value exported under two names counts once.
-        try: async () => new Set<unknown>(Object.values(await import(pathToFileURL(path).href))),
-        catch: (cause) => new PluginFileError({ file, problem: `it does not load: ${String(cause)}` }),
-      })
-      const declarations = [...exported].filter(isOfKind(kind))
+      const declarations = yield* exportedBy(kind, path, file)
       // Otherwise its author would wonder why it is not listed.
       if (declarations.length === 0)
         return yield* new PluginFileError({ file, problem: nothingDeclared(kind, folder) })
@@ -101,9 +98,22 @@ const declared = <K extends keyof Kinds>(
     return all
   })
 
+/** What a file exports of one kind. A value exported under two names counts once. */
+const exportedBy = <K extends keyof Kinds>(kind: K, path: string, file: string) =>
+  Effect.tryPromise({
+    try: async () =>
+      [...new Set<unknown>(Object.values(await import(pathToFileURL(path).href)))].filter(isOfKind(kind)),
+    catch: (cause) => new PluginFileError({ file, problem: `it does not load: ${String(cause)}` }),
+  })
+
 /** The modules in a folder of `plugins`; none if there is no such folder and `mayLack`. */
-const filesIn = (root: string, folder: string, mayLack: boolean) => {
-  const path = join(root, "plugins", folder)
+const filesIn = (root: string, folder: string, mayLack: boolean) =>
+  Effect.map(modulesIn(root, join("plugins", folder), mayLack), (paths) =>
+    paths.map((path) => ({ path, folder: `plugins/${folder}` })),
+  )
+
+const modulesIn = (root: string, folder: string, mayLack: boolean) => {
+  const path = join(root, folder)
   const extension = root === packageFolder ? moduleExtension : ".ts"
   return Effect.map(
     attempt("list", path, () => (mayLack && !existsSync(path) ? Promise.resolve([]) : readdir(path))),
@@ -111,7 +121,7 @@ const filesIn = (root: string, folder: string, mayLack: boolean) => {
       names
         .filter((name) => name.endsWith(extension) && !name.endsWith(".d.ts"))
         .sort()
-        .map((name) => ({ path: join(path, name), folder: `plugins/${folder}` })),
+        .map((name) => join(path, name)),
   )
 }
 
@@ -147,6 +157,28 @@ export const plugins = Effect.fn("plugins")(function* (roots = searched()) {
   return found
     .map(({ declaration }) => declaration)
     .sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage) || (a.name < b.name ? -1 : 1))
+})
+
+/** The report of this name, if there is one. */
+export const reportNamed = Effect.fn("reportNamed")(function* (name: string, roots = searched()) {
+  const found = yield* declared("plugin", roots, ["report"])
+  return found.map(({ declaration }) => declaration).find((report) => report.name === name)
+})
+
+/** The roles of components that a folder of `core/tensor` has, or one of the project's `plugins`, by their plural. */
+const roles = ["optimiser", "schedule", "regulariser", "parametrisation"] as const
+
+/** The components that a command line can name: those of this package, and those of the project at work. */
+export const components = Effect.fn("components")(function* (roots = searched()) {
+  const all: ComponentMaker[] = []
+  for (const [i, root] of roots.entries()) {
+    for (const role of roles) {
+      for (const path of yield* modulesIn(root, join(i > 0 ? "plugins" : "core/tensor", `${role}s`), i > 0)) {
+        all.push(...(yield* exportedBy("component-maker", path, shownPath(path, roots))))
+      }
+    }
+  }
+  return all
 })
 
 /** All declarations of a kind that has its own folder. */

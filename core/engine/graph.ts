@@ -20,6 +20,15 @@ import { inputProblem, targetProblem } from "./wiring.ts"
 export interface Graph {
   readonly units: readonly Unit[]
   readonly targets: Readonly<Record<string, readonly Unit[]>>
+  /** What each unit stands for; the first node of it, if there are several. */
+  readonly origins: ReadonlyMap<Unit, Origin>
+}
+
+/** A unit in the pipeline file. */
+export interface Origin {
+  readonly node: Node
+  /** Its places in cohorts. */
+  readonly memberships: readonly Membership[]
 }
 
 /**
@@ -172,7 +181,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
           cost,
           replay,
         }
-        units.set(key, { unit, given: node.given, memberships: [] })
+        units.set(key, { unit, node, given: node.given, memberships: [] })
       }
       const { unit } = units.get(key)!
       byNode.set(node, unit)
@@ -195,7 +204,11 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       for (const problem of circular(all.map(({ unit }) => unit))) problems.add(problem)
     return problems.size > 0
       ? Effect.fail(new InvalidInput({ what: "the pipeline cannot be built", problems: [...problems] }))
-      : Effect.succeed({ units: all.map(({ unit }) => unit), targets: resolved })
+      : Effect.succeed({
+          units: all.map(({ unit }) => unit),
+          targets: resolved,
+          origins: new Map(all.map(({ unit, node, memberships }) => [unit, { node, memberships }])),
+        })
   })
 
 /** Freezes options: a plugin that could change its own would have others in its manifest than in its key. */
@@ -210,7 +223,7 @@ const freeze = (options: unknown): void => {
 }
 
 /** A unit while its graph is built. */
-interface Labelled extends LabelledUnit {
+interface Labelled extends LabelledUnit, Origin {
   readonly unit: Unit & { label: string }
   readonly memberships: Membership[]
 }

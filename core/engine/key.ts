@@ -1,6 +1,7 @@
 /** A unit's key: the digest of all that its artifact depends on, part by part, so that a plan can name what changed. */
+import type { Precision } from "../api/precision.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
-import { arithmeticOf, type Backend, type Precision } from "../tensor/backend.ts"
+import { arithmeticOf, type Backend } from "../tensor/backend.ts"
 import { type Sources, sourcesOf } from "./source-digest.ts"
 
 /** What computes: the arithmetic, and the code that does it. */

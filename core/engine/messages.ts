@@ -1,7 +1,7 @@
 /** The messages between the supervising process and a worker process: one JSON value per line. */
 import { type } from "arktype"
+import { precisions } from "../api/precision.ts"
 import { Commit } from "../api/provenance.ts"
-import { precisions } from "../tensor/backend.ts"
 
 const Failure = type({
   "+": "reject",
@@ -13,14 +13,19 @@ const Failure = type({
 })
 const Outcome = type({ "+": "reject", key: "string", status: "'done'", seconds: "number" }).or(Failure)
 
-/** To the worker. `open` comes first, and once; `stop` makes it save its state and exit. */
+const Threads = type("number.integer >= 1")
+
+/**
+ * To the worker. `open` comes first, and once; `threads` may come at any time later and changes how many the job may
+ * use, or no job at all; `stop` makes it save its state and exit.
+ */
 export const Request = type({
   "+": "reject",
   type: "'open'",
   file: "string",
   parameters: "object",
+  "branch?": { "+": "reject", run: "string", at: "number", set: "string[]" },
   backend: "string",
-  threads: "number.integer >= 1",
   precision: type.enumerated(...precisions),
   out: "string",
   /** The command line that started the supervising process. */
@@ -35,7 +40,9 @@ export const Request = type({
     wanted: "boolean",
     observers: "string[]",
     missing: Failure.array(),
+    threads: Threads,
   })
+  .or({ "+": "reject", type: "'threads'", threads: Threads })
   .or({ "+": "reject", type: "'stop'" })
 export type Request = typeof Request.infer
 

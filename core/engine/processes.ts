@@ -1,15 +1,18 @@
 /** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash loses one job. */
 import { type ChildProcess, spawn } from "node:child_process"
+import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Data, Effect, Pool } from "effect"
+import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
 import { moduleExtension, packageFolder } from "../io/project.ts"
-import type { ComputeSettings } from "../tensor/backend.ts"
-import type { Missing, UnitOutcome } from "./job.ts"
+import type { BranchRequest } from "./branch.ts"
+import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
 import { Reply, type Request } from "./messages.ts"
 import { type Job, keysGivenBy } from "./plan.ts"
+import { Shares } from "./shares.ts"
 
 /** A worker process that ended on its own, or that could not open the pipeline. */
 export class WorkerLost extends Data.TaggedError("WorkerLost")<{ readonly reason: string }> {
@@ -43,9 +46,12 @@ export interface WorkerSettings {
   readonly file: string
   /** Checked and completed with defaults; JSON. */
   readonly parameters: object
+  /** The branch of one of its runs that is made instead of the pipeline. */
+  readonly branch?: BranchRequest | undefined
   readonly backend: string
-  /** How each process computes. */
-  readonly computing: ComputeSettings
+  readonly precision: Precision
+  /** The threads of each job; undefined if the jobs that run share the cores. */
+  readonly threads: number | undefined
   readonly out: string
   /** The command line, for provenance. */
   readonly command: string
@@ -100,8 +106,10 @@ class Worker {
     // Its own process group: Ctrl-C reaches only the supervising process, which makes the workers save and stop.
     const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
     const worker = new Worker(child, settings.onLog)
-    const { file, parameters, backend, computing, out, command, commit } = settings
-    const request: Request = { type: "open", file, parameters, backend, ...computing, out, command, commit }
+    const { file, parameters, branch, backend, precision, out, command, commit } = settings
+    const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
+    const opened = { file, parameters, ...branched, backend, precision, out, command, commit }
+    const request: Request = { type: "open", ...opened }
     const reply = yield* worker.ask(request, () => Effect.void)
     if (reply.type === "refused") return yield* new WorkerLost({ reason: reply.reason })
     return worker
@@ -122,8 +130,17 @@ class Worker {
         else if (reply.type === "progress") Effect.runFork(onProgress(reply))
         else resume(Effect.succeed(reply))
       }
-      this.child.stdin!.write(`${JSON.stringify(request)}\n`)
+      this.write(request)
     })
+  }
+
+  /** Changes how many threads its job may use. */
+  readonly setThreads = (threads: number): void => {
+    if (!this.ended) this.write({ type: "threads", threads })
+  }
+
+  private write(request: Request) {
+    this.child.stdin!.write(`${JSON.stringify(request)}\n`)
   }
 
   /** Lets it save its state and exit. */
@@ -161,17 +178,23 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     max: settings.processes,
     timeToLive: "10 minutes",
   })
+  const shares = new Shares(availableParallelism(), settings.threads)
   const runner: JobRunner = (job, missing, listener) =>
     Effect.scoped(
       Effect.gen(function* () {
         const worker = yield* Pool.get(pool)
         yield* listener.started
+        const { threads } = yield* Effect.acquireRelease(
+          Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
+          (share) => Effect.sync(share.end),
+        )
         const request: Request = {
           type: "run",
           unit: job.unit.key,
           wanted: job.wanted,
           observers: job.observers.map(({ key }) => key),
           missing: [...missing.values()],
+          threads,
         }
         const reply = yield* worker.ask(request, listener.progress).pipe(
           // A worker saves the state of its job before it exits.

@@ -7,13 +7,28 @@
  */
 import { type } from "arktype"
 import { Effect } from "effect"
+import type { ComponentMaker } from "../api/component.ts"
 import type { Pipeline } from "../api/pipeline.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { unknownName } from "../io/nearest-name.ts"
 import { describeOptions, optionProblem } from "../io/options.ts"
+import { componentProblem, componentsReadAs } from "./component-text.ts"
 
-/** The part of a pipeline that its parameters are checked against. */
-type Declared = Pick<Pipeline, "name" | "parameters">
+/** What assignments are checked against. */
+export interface Settable {
+  /** Whose they are, for messages. */
+  readonly what: string
+  /** What each of them is. */
+  readonly kind: "parameter" | "option"
+  /** An arktype of an object. */
+  readonly schema: type.Any
+  /** What comes before each name on the command line. */
+  readonly prefix?: string
+  /** Those that a text may name. */
+  readonly components?: readonly ComponentMaker[]
+  /** What to say of a name that is not one of them, if that is known better than what is near it. */
+  readonly unknown?: (name: string) => string | undefined
+}
 
 /** A longer range is considered a typing error. */
 const longestRange = 100_000
@@ -22,18 +37,26 @@ const longestRange = 100_000
  * Parameters for a pipeline, checked against its declaration and completed with its defaults.
  *
  * @param assignments each `name=value`
+ * @param prefix what came before each name on the command line
  * @throws InvalidInput listing the wrong assignments, with what was expected
  */
 export const pipelineParameters = (
-  definition: Declared,
+  { name: what, parameters: schema }: Pick<Pipeline, "name" | "parameters">,
+  assignments: readonly string[],
+  prefix = "",
+): Effect.Effect<unknown, InvalidInput> => settings({ what, kind: "parameter", schema, prefix }, assignments)
+
+/** The same for whatever can be set. */
+export const settings = (
+  settable: Settable,
   assignments: readonly string[],
 ): Effect.Effect<unknown, InvalidInput> =>
   Effect.suspend(() => {
-    const { name: pipeline, parameters: schema } = definition
+    const { what, kind, schema, prefix = "", components = [] } = settable
     const known = describeOptions(schema).map(({ name }) => name)
     const problems: string[] = []
     const refuse = (assignment: string, problem: string) =>
-      problems.push(`--set ${shortened(assignment)}: ${problem}`)
+      problems.push(`--set ${prefix}${shortened(assignment)}: ${problem}`)
     const given = new Map<string, Assignment>()
     const refused = new Set<string>()
     for (const assignment of assignments) {
@@ -41,20 +64,23 @@ export const pipelineParameters = (
       const name = assignment.slice(0, equals).trim()
       const text = assignment.slice(equals + 1).trim()
       if (equals < 1) refuse(assignment, "expected name=value")
-      else if (!known.includes(name)) refuse(assignment, unknownName("parameter", name, known))
-      else if (given.has(name)) refuse(assignment, `${name} is already set by --set ${given.get(name)!.text}`)
+      else if (!known.includes(name))
+        refuse(assignment, settable.unknown?.(name) ?? unknownName(kind, name, known))
+      else if (given.has(name))
+        refuse(assignment, `${name} is already set by --set ${prefix}${given.get(name)!.text}`)
       else {
-        const broken = brokenRanges(text)
+        const named = componentsReadAs(text, components, scalar)
+        const broken = [...brokenRanges(text), ...named.problems]
         for (const problem of broken) refuse(assignment, problem)
         if (broken.length > 0) refused.add(name)
-        else given.set(name, { text: assignment, candidates: readings(text) })
+        else given.set(name, { text: assignment, candidates: [...named.read, ...readings(text)] })
       }
     }
     // Each name takes the first reading of its text that the declaration accepts. If there is none, the closest
     // reading is reported: for `lr=0`, that lr[0] must be positive, not that a list was expected.
     const chosen: Record<string, unknown> = {}
     for (const [name, { candidates }] of given) {
-      const judged = candidates.map((candidate) => ({ candidate, fit: fitOf(definition, name, candidate) }))
+      const judged = candidates.map((candidate) => ({ candidate, fit: fitOf(schema, name, candidate) }))
       chosen[name] = judged.reduce((best, next) => (next.fit > best.fit ? next : best)).candidate
     }
     const parameters: unknown = schema(chosen)
@@ -62,12 +88,15 @@ export const pipelineParameters = (
       for (const error of parameters) {
         const name = String(error.path[0])
         const assignment = given.get(name)
-        if (assignment !== undefined) refuse(assignment.text, optionProblem(schema, error))
-        else if (!refused.has(name)) problems.push(`${optionProblem(schema, error)}, with --set ${name}=…`)
+        if (assignment !== undefined) {
+          const problem = componentProblem(schema, name, assignment.text.replace(/^[^=]*=/, ""), components)
+          refuse(assignment.text, problem ?? optionProblem(schema, error))
+        } else if (!refused.has(name))
+          problems.push(`${optionProblem(schema, error)}, with --set ${prefix}${name}=…`)
       }
     }
     return problems.length > 0
-      ? Effect.fail(new InvalidInput({ what: pipeline, problems }))
+      ? Effect.fail(new InvalidInput({ what, problems }))
       : Effect.succeed(parameters)
   })
 
@@ -88,8 +117,8 @@ const rightType = 1000
  * How well a value fits the declaration of `name`: infinitely if it is accepted. Otherwise a value of the right type
  * beats one of a wrong type, and an error deep inside it beats one of the whole.
  */
-const fitOf = (definition: Declared, name: string, value: unknown): number => {
-  const out: unknown = definition.parameters({ [name]: value })
+const fitOf = (schema: type.Any, name: string, value: unknown): number => {
+  const out: unknown = schema({ [name]: value })
   const errors = out instanceof type.errors ? out.filter((error) => error.path[0] === name) : []
   if (errors.length === 0) return Number.POSITIVE_INFINITY
   const wrongType = errors.some(({ code }) => code === "domain" || code === "proto")
@@ -105,6 +134,7 @@ const readings = (text: string): readonly unknown[] => {
     .flatMap((part): readonly unknown[] => range(part) ?? [scalar(part)])
   const words = text.split(",").map((part) => part.trim())
   const isList = text.includes(",") || range(text) !== undefined
+  if (text === "null") return [null, text, [text]]
   return isList ? [list, words, text] : [single, [single], text, [text], ...(text === "" ? [[]] : [])]
 }
 

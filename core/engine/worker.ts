@@ -8,10 +8,12 @@
 import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { Cause, Effect, Fiber, Layer, Result } from "effect"
+import type { Precision } from "../api/precision.ts"
 import { Progress } from "../api/progress.ts"
 import type { Commit, PipelineRun } from "../api/provenance.ts"
 import { canonicalJson } from "../io/digest.ts"
-import { type Backend, type ComputeSettings, startBackend } from "../tensor/backend.ts"
+import { type Backend, startBackend } from "../tensor/backend.ts"
+import { openBranch } from "./branch.ts"
 import { backendNamed } from "./discover.ts"
 import { type Missing, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
@@ -54,10 +56,13 @@ class Session {
   private edited = false
   /** Of the backend, once it has started. */
   private instructions: string | null = null
+  /** How many threads the job may use now, and all such numbers since it began. */
+  private threads = 1
+  private readonly threadsHad = new Set<number>()
   private constructor(
     private readonly units: ReadonlyMap<string, Unit>,
     private readonly backend: Backend,
-    private readonly settings: ComputeSettings,
+    private readonly precision: Precision,
     private readonly computing: Computing,
     private readonly pipelineRun: PipelineRun,
     private readonly commit: Commit | null,
@@ -66,10 +71,12 @@ class Session {
 
   static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
     const definition = yield* loadPipeline(request.file)
-    const { file, parameters, threads, precision, out } = request
+    const { file, parameters, branch, precision, out } = request
     const backend = yield* backendNamed(request.backend)
     const computing = computingOf(backend, precision)
-    const graph = yield* openPipeline(file, definition, parameters, computing)
+    const whole = yield* openPipeline(file, definition, parameters, computing)
+    const graph =
+      branch === undefined ? whole : (yield* openBranch(whole, definition, branch, computing)).graph
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
     const services = Layer.mergeAll(Store.layer(out), progress)
     const run: PipelineRun = {
@@ -80,21 +87,25 @@ class Session {
         parameters: parameters as PipelineRun["pipeline"]["parameters"],
       },
     }
-    const settings = { threads, precision }
-    return new Session(units, backend, settings, computing, run, request.commit, services)
+    return new Session(units, backend, precision, computing, run, request.commit, services)
   })
 
   readonly run = Effect.fnUntraced(
     { self: this },
     function* (this: Session, request: Extract<Request, { type: "run" }>) {
       const job = this.jobOf(request)
+      this.threadsHad.clear()
+      yield* this.setThreads(request.threads)
       if (job !== undefined && usesBackend(job) && !this.started) {
-        yield* startBackend(this.backend, this.settings)
+        const { threads, precision } = this
+        yield* startBackend(this.backend, { threads, precision })
         this.started = true
         this.instructions = yield* this.backend.instructions ?? Effect.succeed(null)
+        // The share may have changed while the backend started.
+        yield* this.setThreads(this.threads)
         // Only now is all its code loaded, and the keys were made before.
         forgetSources()
-        const computing = computingOf(this.backend, this.settings.precision)
+        const computing = computingOf(this.backend, this.precision)
         this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
       if (job === undefined || this.edited) {
@@ -113,12 +124,20 @@ class Session {
     },
   )
 
+  /** Changes how many threads the job may use: in a turn of the event loop, hence between two kernels. */
+  readonly setThreads = (threads: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      this.threads = threads
+      this.threadsHad.add(threads)
+      return this.started ? (this.backend.setThreads?.(threads) ?? Effect.void) : Effect.void
+    })
+
   private get origin(): Origin {
     return originHere(this.pipelineRun, this.commit, () => ({
       backend: this.backend.name,
-      precision: this.settings.precision,
+      precision: this.precision,
       instructions: this.instructions,
-      threads: this.backend.setThreads === undefined ? null : [this.settings.threads],
+      threads: this.backend.setThreads === undefined ? null : [...this.threadsHad].sort((a, b) => a - b),
     }))
   }
 
@@ -136,7 +155,7 @@ let working: Fiber.Fiber<void, never> | undefined
 let stopping = false
 
 const answer = (
-  request: Exclude<Request, { type: "stop" }>,
+  request: Extract<Request, { type: "open" | "run" }>,
 ): Effect.Effect<void, { readonly message: string }> =>
   request.type === "open"
     ? Effect.map(Session.open(request), (opened) => {
@@ -168,6 +187,10 @@ lines.on("line", (line) => {
   if (request instanceof type.errors) throw new Error(`invalid request: ${request.summary}`)
   if (request.type === "stop") {
     stop()
+    return
+  }
+  if (request.type === "threads") {
+    if (session !== undefined) Effect.runFork(session.setThreads(request.threads))
     return
   }
   working = Effect.runFork(

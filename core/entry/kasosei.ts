@@ -12,8 +12,9 @@ export * as tf from "@tensorflow/tfjs-core"
 export { type } from "arktype"
 export { Effect } from "effect"
 export { type Bench, type BenchJob, bench } from "../api/bench.ts"
+export { type Branch, type Branched, branch, optionsByStep } from "../api/branch.ts"
 export { type Check, check } from "../api/check.ts"
-export { type Component, component, componentOf } from "../api/component.ts"
+export { type Component, type ComponentMaker, component, componentOf } from "../api/component.ts"
 export { type Cost, cost, together } from "../api/cost.ts"
 export { UnitFailure } from "../api/failure.ts"
 export {
@@ -212,3 +213,4 @@ export {
   train,
   type UpdateMetrics,
 } from "../tensor/training.ts"
+export type { Parametrised, UpdateChange, UpdateRule } from "../tensor/training-phases.ts"

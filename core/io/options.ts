@@ -129,6 +129,8 @@ const siblingsOf = (node: TypeNode, path: readonly PropertyKey[]): readonly Prop
   // The branches of a union have different options; arktype's own message fits better.
   if ((node.branches ?? []).length > 1) return []
   if (path.length <= 1) return propertiesOf(node)
+  const element = node.inner.structure?.inner.sequence?.variadic
+  if (element !== undefined) return siblingsOf(element, path.slice(1))
   const property = propertiesOf(node).find(({ key }) => key === path[0])
   return property === undefined ? [] : siblingsOf(property.value, path.slice(1))
 }
@@ -154,6 +156,14 @@ export const describeOptions = (schema: type.Any): readonly OptionDescription[] 
 const textsOf = ({ branches = [] }: TypeNode): readonly string[] =>
   branches.flatMap(({ inner: { unit } }) => (typeof unit === "string" ? [unit] : []))
 
+/** As arktype writes a path: `branch[0].set.lr`. */
+const pathText = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>(
+    (text, key) =>
+      typeof key === "number" ? `${text}[${key}]` : `${text}${text === "" ? "" : "."}${String(key)}`,
+    "",
+  )
+
 /** The message for an error of one option: its name, what was expected and what was found. */
 export const optionProblem = (schema: type.Any, error: type.errors[number]): string => {
   const { code, data, message } = error
@@ -161,7 +171,7 @@ export const optionProblem = (schema: type.Any, error: type.errors[number]): str
   const siblings = siblingsOf(nodeOf(schema), path)
   const property = siblings.find(({ key }) => key === path.at(-1))
   if (property === undefined && siblings.length > 0 && code === "predicate") {
-    const dotted = (key: PropertyKey) => [...path.slice(0, -1), key].map(String).join(".")
+    const dotted = (key: PropertyKey) => pathText([...path.slice(0, -1), key])
     return unknownName(
       "option",
       dotted(path.at(-1)!),

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
 import { Data, Effect } from "effect"
+import type { Precision } from "../api/precision.ts"
 
 /** A backend cannot run here: why, and what would help. */
 export class BackendUnavailable extends Data.TaggedError("BackendUnavailable")<{
@@ -11,10 +12,6 @@ export class BackendUnavailable extends Data.TaggedError("BackendUnavailable")<{
     return `the backend ${this.backend} cannot run here: ${this.reason}; ${this.remedy}`
   }
 }
-
-/** Matrix products are computed from float32 numbers, or from numbers rounded to bfloat16 and summed in float32. */
-export const precisions = ["fp32", "bf16"] as const
-export type Precision = (typeof precisions)[number]
 
 /** How a process computes. */
 export interface ComputeSettings {

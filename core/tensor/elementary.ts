@@ -77,6 +77,10 @@ export const log1p = (x: number): number => {
 /** baseʸ for base > 0, with a relative error of up to 3e-16 · (1 + |y ln base|). */
 export const power = (base: number, y: number): number => exp(y * log(base))
 
+/** √Σ x², for numbers whose squares are finite. */
+export const hypot = (...values: readonly number[]): number =>
+  Math.sqrt(values.reduce((sum, x) => sum + x * x, 0))
+
 // --- circular functions ------------------------------------------------------------------------------------
 
 /** π / 2 in three parts: products of the first two with up to 2²⁰ are exact. */

@@ -37,21 +37,20 @@ export const armsOf = (p: ArmParameters, input: StudyInput): readonly Arm[] => {
   return [...arms, ...arms.map((arm) => withFreshPooler(arm, input))]
 }
 
-const continued = (seeds: readonly number[], { further, vocabulary }: StudyInput): Arm => ({
+const continued = (seeds: readonly number[], input: StudyInput): Arm => ({
   name: "MLM",
-  checkpoints: perSeed(seeds, (seed) => {
-    const { dev: _, evalEvery: __, ...training } = further(seed)
-    return mlm({
-      ...training,
-      vocabulary,
-      warmupRatio: 0,
-      optimiser: adamw({ epsilon: 1e-8 }),
-      nextSentence: true,
-    })
-  }),
+  checkpoints: perSeed(seeds, (seed) => continuedMlm(input, seed)),
 })
 
-const withFreshPooler = ({ name, checkpoints }: Arm, { fineTune }: StudyInput): Arm => ({
+/** Masked-language modelling that goes on from vanilla on the sentences, for the updates and by the optimiser of SimCSE. */
+export const continuedMlm = ({ further, vocabulary }: StudyInput, seed: number, dropout = 0.1) => {
+  const { dev: _, evalEvery: __, ...training } = further(seed)
+  const optimiser = adamw({ epsilon: 1e-8 })
+  return mlm({ ...training, vocabulary, dropout, warmupRatio: 0, optimiser, nextSentence: true })
+}
+
+/** The same checkpoints, fine-tuned with a pooler that is drawn anew. */
+export const withFreshPooler = ({ name, checkpoints }: Arm, { fineTune }: StudyInput): Arm => ({
   name: `${name}, fresh pooler`,
   checkpoints,
   fineTune: (settings) => fineTune({ ...settings, reinitialise: 0 }),

@@ -30,6 +30,10 @@ import { taskOf } from "./tasks.ts"
 export interface StudyInput {
   /** The model and its task in the words of a title: `BERT-tiny on RTE`. */
   readonly title: string
+  /** The model in words: how it was trained, or where it is from. */
+  readonly model: string
+  /** The name of the task. */
+  readonly task: string
   /** What was made from what, by name. */
   readonly provenance: Readonly<Record<string, string>>
   readonly data: Node<typeof Examples>
@@ -115,12 +119,12 @@ export const toyInput = (p: ToyParameters): StudyInput => {
     dropout: p.mlmDropout,
     nextSentence: true,
   })
+  const model = `BERT of ${p.layers} layers, hidden size ${p.hidden}, ${p.mlmSteps} steps of masked-language modelling and next-sentence prediction`
   return {
     title: "a small BERT on a toy language",
-    provenance: {
-      model: `BERT of ${p.layers} layers, hidden size ${p.hidden}, ${p.mlmSteps} steps of masked-language modelling and next-sentence prediction`,
-      data: "the embedded toy language",
-    },
+    model,
+    task: "toy entailment",
+    provenance: { model, data: "the embedded toy language" },
     data,
     vocabulary: words,
     corpus,
@@ -134,6 +138,14 @@ export const toyInput = (p: ToyParameters): StudyInput => {
 
 /** The size of an encoder, by the name of a published model. */
 export const modelSize = "'tiny' | 'mini' | 'small' | 'medium' | 'base' | 'large'"
+
+/** What a model that is not trained here has. */
+export const modelParameters = {
+  /** Longest sequence of `model`, in tokens. */
+  positions: "2 <= number.integer <= 65536 = 512",
+  /** Size of the vocabulary of `model`. */
+  vocabularySize: "1 <= number.integer <= 4194304 = 30522",
+} as const
 
 export const realParameters = {
   /** GLUE's folder, or that of the task itself, or `hf://datasets/owner/name`. */
@@ -149,10 +161,7 @@ export const realParameters = {
   size: `${modelSize} = 'tiny'`,
   /** Folder of a model of this size, or `hf://owner/name`, to use in place of one that is trained from scratch. */
   "model?": "string > 0",
-  /** Longest sequence of `model`, in tokens. */
-  positions: "2 <= number.integer <= 65536 = 512",
-  /** Size of the vocabulary of `model`. */
-  vocabularySize: "1 <= number.integer <= 4194304 = 30522",
+  ...modelParameters,
   /** How many sentences of the corpus to use, from its start. */
   sentences: "64 <= number.integer <= 100000000 = 20000",
   /** Updates of masked-language modelling. */
@@ -233,6 +242,8 @@ export const inputAround = (
   const { vanilla, model } = modelOf({ vocabulary: words, corpus })
   return {
     title: `BERT-${p.size} on ${title}`,
+    model,
+    task: p.task,
     provenance: {
       model,
       data: `${title}${p.trainExamples === undefined ? "" : ` cut to ${p.trainExamples} training examples`}, at most ${p.maxLength} tokens`,

@@ -100,6 +100,11 @@ export const fisherParameters = {
   samples: "1 <= number.integer <= 256 = 16",
   /** Fraction of the trace that the effective rank's eigenvalues exceed. */
   threshold: "0 < number < 1 = 0.99",
+  /**
+   * Seeds of the ranks before fine-tuning, which take no training; by default those of fine-tuning (unsaid by the
+   * paper).
+   */
+  "rankSeeds?": runSeeds,
 } as const
 
 /** Without one of them, a pipeline chooses. */
@@ -132,7 +137,13 @@ type Of<P extends Readonly<Record<string, unknown>>> = Pick<
 export type FineTuningParameters = Of<typeof fineTuningParameters>
 
 /** The paper's settings, by the names of the parameters. */
-export const paperSettings: StudyParameters = StudyParameters.assert({})
+export const paperSettings = {
+  model: "BERT-large, uncased",
+  ...StudyParameters.assert({}),
+  sentences: 1_000_000,
+  /** One epoch over the sentences. */
+  simcseSteps: 15_625,
+} as const
 
 /** The settings that the paper leaves unsaid, so that it says nothing of how its findings depend on them. */
 export const unsaid = [
@@ -149,7 +160,52 @@ export const unsaid = [
   "fineTuneDropout",
   "pooler",
   "samples",
-] as const satisfies readonly (keyof StudyParameters)[]
+  "rankSeeds",
+  "sentences",
+  "simcseSteps",
+] as const satisfies readonly (keyof typeof paperSettings)[]
+
+type SettingValue = string | number | boolean
+const isValue = (value: unknown): value is SettingValue | SettingValue[] =>
+  Array.isArray(value) ? value.every(isValue) : ["string", "number", "boolean"].includes(typeof value)
+
+/** Parameters that say where files are, or what there is besides the paper's arms and figures. */
+const notSettings = /^(glue|corpus|vocabulary|sts|positions|vocabularySize|controls|watched.*)$/
+
+/** What the study begins with comes first, then its settings in the order of this file, then all others. */
+const order = ["model", "size", ...Object.keys(studyParameters).map((name) => name.replace(/\?$/, ""))]
+const placeOf = (setting: string): number => {
+  const place = order.indexOf(setting)
+  return place < 0 ? order.length : place
+}
+
+/**
+ * The settings of a study for its report, with those of the paper beside them.
+ *
+ * @param p the pipeline's parameters
+ * @param input the model and the task in words, as the study's input has them
+ */
+export const settingsOf = (
+  p: Readonly<Record<string, unknown>> & Pick<Partial<StudyParameters>, "simcseBatch">,
+  { model, task }: { readonly model: string; readonly task: string },
+) => {
+  const { simcseSteps, sentences, simcseBatch = 1 } = p
+  const epoch = simcseSteps === 0 ? { simcseSteps: Math.ceil(Number(sentences) / simcseBatch) } : {}
+  const paper: Readonly<Record<string, unknown>> = paperSettings
+  const settings = Object.entries<unknown>({ ...p, ...epoch, model, task }).sort(
+    ([a], [b]) => placeOf(a) - placeOf(b),
+  )
+  return settings.flatMap(([setting, ours]) => {
+    if (notSettings.test(setting) || !isValue(ours)) return []
+    const theirs = paper[setting]
+    return {
+      setting,
+      ours,
+      ...(isValue(theirs) ? { paper: theirs } : {}),
+      unsaid: (unsaid as readonly string[]).includes(setting),
+    }
+  })
+}
 
 /** The runs that probes watch: those that the parameters choose or, where one does not, those of `otherwise`. */
 export const watchedBy = (

@@ -12,7 +12,10 @@ import { shortNumber } from "../../core/io/format.ts"
 import { classification } from "../../plugins/finetune/classification.ts"
 import { fisher } from "../../plugins/probe/fisher.ts"
 import { trajectory } from "../../plugins/probe/trajectory.ts"
+import type { Claim } from "../../plugins/report/shared/claims/claim.ts"
+import type { Observed } from "../../plugins/report/shared/observed.ts"
 import { studyPage } from "../../plugins/report/study-page.ts"
+import { paperFigures } from "./paper-figures.ts"
 
 /** One of an arm's models before fine-tuning. */
 export interface ArmCheckpoint {
@@ -32,10 +35,7 @@ export interface Arm {
 }
 
 /** The options of fine-tuning that all runs of a study share. */
-export type FineTuning = Omit<
-  Parameters<typeof classification>[0],
-  "data" | "checkpoint" | "lr" | "seed" | "keepModel"
->
+export type FineTuning = Omit<Parameters<typeof classification>[0], "data" | "checkpoint" | "lr" | "seed">
 
 /** What the study gives every run. */
 export interface FineTuneSettings extends FineTuning {
@@ -65,6 +65,8 @@ export interface StudySettings {
    * `(settings) => classification({ ...settings, optimiser: lion({}) })`.
    */
   readonly fineTune?: FineTune
+  /** Seeds of the ranks before fine-tuning, which take no training; by default those of fine-tuning. */
+  readonly rankSeeds?: readonly number[]
   /** How many examples the empirical Fisher is computed from: its largest possible rank. */
   readonly samples: number
   /** The fraction of the trace by which effective ranks are counted, by default 0.99. */
@@ -77,12 +79,20 @@ export interface StudySettings {
     /** Seeds of further training; by default the first of each arm. Arms without one are watched anyway. */
     readonly checkpoints?: readonly number[]
   }
+  /** What the study claims, judged by its runs, its ranks and trajectories, and what is observed besides. */
+  readonly claims?: readonly Claim[]
+  /** What the claims are judged by besides, such as scores of the arms' checkpoints. */
+  readonly observed?: readonly Cohort<Node<typeof Observed>>[]
+  /** Its settings beside the paper's, as `settingsOf` of `parameters.ts` gives them. */
+  readonly settings?: StudyPage["settings"]
 }
+
+type StudyPage = Parameters<typeof studyPage>[0]
 
 /** A run of a study, as a probe takes it. */
 export type StudyRun = ReturnType<typeof classification>
-/** Probes by name: `{ norms: (run) => weightNorm({ run, steps: { at: [0], last: true } }) }`. */
-export type Probes = Readonly<Record<string, (run: StudyRun) => Node>>
+/** Probes by name, of which each gives observations: `{ norms: (run) => weightNorm({ run, steps: { at: [0], last: true } }) }`. */
+export type Probes = Readonly<Record<string, (run: StudyRun) => Node<typeof Observed>>>
 /** What probes observe, by the probe's name, with the labels and seeds of the runs. */
 export type Observations<P extends Probes> = {
   readonly [N in keyof P]: readonly Cohort<ReturnType<P[N]>>[]
@@ -177,42 +187,79 @@ export const study = <All extends Probes, Watched extends Probes>({
   const { title, provenance, data, arms, samples, threshold, fineTuning } = settings
   const named = new Map(arms.map((arm) => [arm.name, arm]))
   checkArms(arms)
-  // A grid over names, so that two arms of the same name are refused: the report could not tell them apart.
-  const runs = grid({ arm: arms.map(({ name }) => name), lr: settings.lr }, ({ arm, lr }) => {
-    const { checkpoints, fineTune = settings.fineTune ?? classification } = named.get(arm)!
-    return checkpoints.map(({ seed: ofCheckpoint, checkpoint }) =>
-      cohort(
-        { arm, ...(ofCheckpoint === null ? {} : { checkpoint: ofCheckpoint }), lr },
-        settings.seeds,
-        (seed) => fineTune({ ...fineTuning, data, checkpoint, lr, seed }),
-      ),
-    )
-  }).flat()
+  const made = new Map<string, StudyRun>()
+  const once = (labels: Labels, seed: number, make: () => StudyRun): StudyRun => {
+    const key = JSON.stringify([labels, seed])
+    const run = made.get(key) ?? make()
+    made.set(key, run)
+    return run
+  }
+  const runsOf = (seeds: readonly number[], learningRates: readonly number[]) =>
+    // A grid over names, so that two arms of the same name are refused: the report could not tell them apart.
+    grid({ arm: arms.map(({ name }) => name), lr: learningRates }, ({ arm, lr }) => {
+      const { checkpoints, fineTune = settings.fineTune ?? classification } = named.get(arm)!
+      return checkpoints.map(({ seed: ofCheckpoint, checkpoint }) => {
+        const labels = { arm, ...(ofCheckpoint === null ? {} : { checkpoint: ofCheckpoint }), lr }
+        return cohort(labels, seeds, (seed) =>
+          once(labels, seed, () => fineTune({ ...fineTuning, data, checkpoint, lr, seed })),
+        )
+      })
+    }).flat()
+  const runs = runsOf(settings.seeds, settings.lr)
   checkWatched(settings)
   const watched = watchedRuns(settings, runs)
 
   const spectrum = { samples, ...(threshold === undefined ? {} : { threshold }) }
   // Before the first update the learning rate has no effect: the runs at the first one stand for all of a checkpoint.
-  const { before } = observe(
-    runs.filter(({ labels }) => labels["lr"] === settings.lr[0]),
-    { before: (run) => fisher({ run, ...spectrum, steps: { at: [0] } }) },
-  )
+  const { before } = observe(runsOf(settings.rankSeeds ?? settings.seeds, settings.lr.slice(0, 1)), {
+    before: (run) => fisher({ run, ...spectrum, steps: { at: [0] } }),
+  })
   const { during, trajectories } = observe(watched, {
     during: (run) => fisher({ run, ...spectrum, steps: { at: [1, 2, 3, 4], every: "warmup", last: true } }),
     trajectories: (run) => trajectory({ run, steps: { at: [1], every: "warmup", last: true } }),
   })
   const ranks = [...before, ...during]
+  const observations = { all: observe(runs, probes?.all), watched: observe(watched, probes?.watched) }
   return {
     runs,
     watched,
     ranks,
     trajectories,
-    observations: {
-      all: observe(runs, probes?.all),
-      watched: observe(watched, probes?.watched),
-    },
-    report: studyPage({ title, provenance, arms: arms.map(({ name }) => name), runs, ranks, trajectories }),
+    observations,
+    report: studyPage({
+      title,
+      provenance,
+      arms: arms.map(({ name }) => name),
+      claims: [...(settings.claims ?? [])],
+      ...(settings.settings === undefined ? {} : { settings: settings.settings }),
+      paper: { stability: [...paperFigures.stability], ranks: [...paperFigures.ranks] },
+      runs,
+      ranks,
+      trajectories,
+      furtherTraining: furtherTrainingOf(arms),
+      // For claims alone: without any, added probes leave the report as it is.
+      observations:
+        settings.claims === undefined
+          ? []
+          : [
+              ...Object.values(observations.all),
+              ...Object.values(observations.watched),
+              settings.observed ?? [],
+            ].flat(),
+    }),
   }
+}
+
+/** The checkpoints of further training by arm and seed; those that several arms share are the first one's. */
+const furtherTrainingOf = (arms: readonly Arm[]): readonly Cohort<Node<typeof Checkpoint>>[] => {
+  const seen = new Set<Node>()
+  return arms.flatMap(({ name, checkpoints }) => {
+    const members = checkpoints.flatMap(({ seed, checkpoint }) =>
+      seed === null || seen.has(checkpoint) ? [] : { seed, node: checkpoint },
+    )
+    for (const { node } of members) seen.add(node)
+    return members.length === 0 ? [] : { labels: { arm: name }, members }
+  })
 }
 
 const watchedRuns = ({ arms, watched }: StudySettings, runs: readonly Cohort<StudyRun>[]) => {

@@ -2,10 +2,10 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { bench } from "../../core/api/bench.ts"
 import { blocksOf, layerOf, parametersOf } from "../model/parameters.ts"
-import { blockGrams, parameterGrams } from "../probe/fisher/block-grams.ts"
-import { observationCost } from "../probe/fisher/cost.ts"
-import { effectiveRank } from "../probe/fisher/rank.ts"
-import { eigenvalues } from "../probe/fisher/spectrum.ts"
+import { blockGrams, parameterGrams } from "../probe/shared/gram/block-grams.ts"
+import { observationCost } from "../probe/shared/gram/cost.ts"
+import { effectiveRank } from "../probe/shared/rank.ts"
+import { eigenvalues } from "../probe/shared/spectrum.ts"
 import { freshModel } from "./shared/model.ts"
 import { fields, flagTexts } from "./shared/options.ts"
 import { pairs } from "./shared/sequences.ts"
@@ -58,7 +58,7 @@ export const fisher = bench({
         batchSize: samples,
         keepsModel: false,
       },
-      { samples, layers: true, selfCheck: false, blocks: config.layers },
+      { samples, layers: true, selfCheck: false, labels: "true", blocks: config.layers },
     )
     return {
       model: size,

@@ -10,13 +10,13 @@ export const reference = check({
   name: "reference",
   summary:
     "Logits, loss, gradients, InfoNCE, effective ranks, and a short fine-tuning run with its trajectory",
-  compare: (folder) =>
+  compare: (folder, precision) =>
     Effect.gen(function* () {
       const opened = yield* openReference(folder)
-      const passes = yield* comparePasses(opened)
-      const fisher = yield* compareFisher(opened)
+      const passes = yield* comparePasses(opened, precision)
+      const fisher = yield* compareFisher(opened, precision)
       // Fine-tuning changes the model, so it comes last.
-      const fineTuning = yield* compareFineTuning(opened)
+      const fineTuning = yield* compareFineTuning(opened, precision)
       return [...passes, ...fisher, ...fineTuning]
     }).pipe(
       Effect.scoped,

@@ -6,8 +6,8 @@ import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
 import { encodeAll } from "./shared/encode.ts"
 import { countOption, drawAll, seedOption } from "./shared/toy/draw.ts"
+import { drawScoredPair } from "./shared/toy/likeness.ts"
 import { costOf, diskOf, longest, sentenceLength } from "./shared/toy/size.ts"
-import { drawScoredPair } from "./toy-similarity/likeness.ts"
 
 const Options = type({
   "+": "reject",

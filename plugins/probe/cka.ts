@@ -16,7 +16,7 @@ import type { EncoderModel } from "../model/encoder.ts"
 import { loadModel } from "../model/hugging-face.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { ckaOf } from "./cka/hsic.ts"
-import { gramOf } from "./fisher/gram.ts"
+import { gramOf } from "./shared/gram/gram.ts"
 import {
   Poolings,
   representationColumns,

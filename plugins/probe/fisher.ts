@@ -4,19 +4,20 @@ import { cost } from "../../core/api/cost.ts"
 import { UnitFailure } from "../../core/api/failure.ts"
 import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import type { RunLength } from "../../core/api/watch.ts"
-import { selectExamples } from "../../core/artifacts/examples.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
-import { permutation } from "../../core/tensor/stream.ts"
+import type { EncoderConfig } from "../model/config.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
-import type { Labelled } from "./fisher/backward.ts"
-import { type Blocks, blockGrams, parameterGrams } from "./fisher/block-grams.ts"
-import { observationCost } from "./fisher/cost.ts"
-import { effectiveRank, entropyRank, spectralRank } from "./fisher/rank.ts"
 import { selfCheck } from "./fisher/self-check.ts"
-import { eigenvalues } from "./fisher/spectrum.ts"
+import { type Blocks, blockGrams, parameterGrams } from "./shared/gram/block-grams.ts"
+import { columnsFor, countOf, labelSources } from "./shared/gram/columns.ts"
+import { observationCost } from "./shared/gram/cost.ts"
+import { drawLabelled } from "./shared/likelihood.ts"
+import { effectiveRank, entropyRank, spectralRank } from "./shared/rank.ts"
+import { eigenvalues } from "./shared/spectrum.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
+import { tensorsOf } from "./shared/tensors.ts"
 
 const Options = type({
   "+": "reject",
@@ -31,6 +32,13 @@ const Options = type({
     .array()
     .atLeastLength(1)
     .default(() => ["layers"]),
+  /**
+   * `true`: the empirical Fisher. `sampled`: that of one label for each example, drawn from the model. `expected`: the
+   * true Fisher in expectation over labels, which is the Gauss–Newton matrix.
+   */
+  labels: type.enumerated(...labelSources).default("true"),
+  /** Whether the Gram matrices of a layer's 16 tensors are kept beside that of the layer. */
+  grams: "'layers' | 'tensors' = 'layers'",
   /** Also computes everything by tokens, directly and by definition, and compares. Takes several times as long. */
   selfCheck: "boolean = false",
 })
@@ -50,32 +58,32 @@ const FisherRow = type({
   srank: "number.integer >= 0",
   entropyRank: "number >= 0",
   selfCheck: "number | null",
+  tensors: "string | null",
+  tensorGrams: type.instanceOf(Float64Array).or("null"),
 })
 /**
- * The empirical Fisher of a block at a step, from the Gram matrix of its per-sample gradients.
+ * The Fisher of a block at a step, from the Gram matrix of its per-sample gradients.
  *
- * `layer` counts from 0; null if the block is not a layer. `gram` is [samples, samples], row-major: the nonzero
- * eigenvalues of F̂ are its eigenvalues divided by `samples`, so any other rank or threshold follows from it. `trace` is
- * the trace of `gram`. `erank` is the effective rank at the threshold, and `normalised` is that divided by `samples`;
- * `srank` is that of Kumar et al. 2021 at the threshold, `entropyRank` that of Roy and Vetterli 2007. If all gradients
- * are zero, so are the ranks. `selfCheck` is the worst deviation of an entry between the methods of computing the Gram
- * matrix, as a fraction of its largest entry; null unless the option is set.
+ * `layer` counts from 0; null if the block is not a layer. `gram` is [M, M], row-major, for M columns: the nonzero
+ * eigenvalues of the Fisher are its eigenvalues divided by `samples`, N, so any other rank or threshold follows from it.
+ * M is N, but N (C − 1) if labels are expected and there are C classes. `trace` is the trace of `gram`. `erank` is the
+ * effective rank at the threshold, and `normalised` is that divided by M; `srank` is that of Kumar et al. 2021 at the
+ * threshold, `entropyRank` that of Roy and Vetterli 2007. If all gradients are zero, so are the ranks. `selfCheck` is the worst
+ * deviation of an entry between the methods of computing the Gram matrix, as a fraction of its largest entry; null
+ * unless the option is set. `tensorGrams` is [16, M, M], the Gram matrices of a layer's tensors, whose sum is `gram`, and
+ * `tensors` their names, separated by spaces, such as `query.weight`: the same in every layout; null unless the option
+ * `grams` is `tensors`, and for blocks that are not layers.
  */
 export type FisherRow = typeof FisherRow.infer
 
-/** The eigenvalues of a row's Gram matrix, descending, [samples]: those of F̂ times `samples`. */
-export const eigenvaluesOf = ({ gram, samples }: FisherRow): Float64Array => eigenvalues(gram, samples)
+/** The eigenvalues of a row's Gram matrix, descending, [M]: those of the Fisher times `samples`. */
+export const eigenvaluesOf = ({ gram }: Pick<FisherRow, "gram">): Float64Array =>
+  eigenvalues(gram, Math.sqrt(gram.length))
+
+/** The effective rank at another threshold follows from the eigenvalues. */
+export { effectiveRank }
 
 const stepsOf = (options: Options, run: RunLength) => chooseSteps(options.steps, run)
-
-/** Training examples that the seed draws without replacement: the same at every step and in every arm. */
-const drawBatch = ({ config, train, stream }: ClassifierView, samples: number): Labelled => {
-  const indices = permutation(stream, train.labels.length, 0).subarray(0, samples)
-  const { sequences, labels } = selectExamples(train, indices)
-  // A model of classes has an output for each.
-  const isScore = config.labels.length === 1
-  return { sequences, labels: isScore ? Float32Array.from(labels) : Int32Array.from(labels) }
-}
 
 const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
   new Map(
@@ -84,76 +92,95 @@ const chosen = (blocks: Blocks, wanted: Options["blocks"]): Blocks =>
     ),
   )
 
+/** The Gram matrices of a layer's tensors, one after another. */
+const tensorGramsOf = (
+  { layout }: EncoderConfig,
+  layer: number | undefined,
+  grams: ReadonlyMap<string, Float64Array>,
+): Pick<FisherRow, "tensors" | "tensorGrams"> => {
+  if (layer === undefined) return { tensors: null, tensorGrams: null }
+  const tensors = tensorsOf(layout, layer)
+  const parts = [...tensors.values()].map((parameter) => grams.get(parameter)!)
+  const size = parts[0]!.length
+  const tensorGrams = new Float64Array(parts.length * size)
+  for (const [at, part] of parts.entries()) tensorGrams.set(part, at * size)
+  return { tensors: [...tensors.keys()].join(" "), tensorGrams }
+}
+
 const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }: ObserveContext<Options>) {
-  const { step, config, parameters, logits, train } = view
+  const { step, config, parameters, logits, stream } = view
   const { samples, threshold } = options
-  const fail = (outcome: UnitFailure["outcome"], reason: string) => new UnitFailure({ outcome, reason, step })
-  if (samples > train.labels.length) {
-    return yield* fail(
-      "failed",
-      `samples: expected at most ${train.labels.length}, the number of training examples, found ${samples}`,
-    )
-  }
-  const batch = drawBatch(view, samples)
+  const columns = columnsFor(options.labels, yield* drawLabelled(view, samples), logits, stream)
+  const size = countOf(columns)
   const blocks = chosen(view.blocks, options.blocks)
   const model = { config, parameters, logits }
-  const grams = blockGrams(blocks, parameterGrams(model, blocks, batch))
+  const ofParameters = parameterGrams(model, blocks, columns)
+  const grams = blockGrams(blocks, ofParameters)
   const unsound = [...grams].filter(([, gram]) => !gram.every(Number.isFinite)).map(([block]) => block)
   if (unsound.length > 0) {
-    return yield* fail("diverged", `the gradients of ${unsound.join(", ")} are not finite`)
+    const reason = `the gradients of ${unsound.join(", ")} are not finite`
+    return yield* new UnitFailure({ outcome: "diverged", reason, step })
   }
-  const checked = options.selfCheck ? selfCheck(model, blocks, batch) : undefined
+  const checked = options.selfCheck ? selfCheck(model, blocks, columns) : undefined
   return [...grams].map(([block, gram]): FisherRow => {
-    const spectrum = eigenvalues(gram, samples)
+    const spectrum = eigenvalues(gram, size)
     const erank = effectiveRank(spectrum, threshold)
+    const layer = layerOf(block)
     return {
       step,
       block,
-      layer: layerOf(block) ?? null,
+      layer: layer ?? null,
       samples,
       gram: gram.slice(),
-      trace: Array.from({ length: samples }, (_, i) => gram[i * samples + i]!).reduce((sum, x) => sum + x, 0),
+      trace: Array.from({ length: size }, (_, i) => gram[i * size + i]!).reduce((sum, x) => sum + x, 0),
       erank,
-      normalised: erank / samples,
+      normalised: erank / size,
       srank: spectralRank(spectrum, threshold),
       entropyRank: entropyRank(spectrum),
       selfCheck: checked?.get(block) ?? null,
+      ...tensorGramsOf(config, options.grams === "tensors" ? layer : undefined, ofParameters),
     }
   })
 })
 
-/** Bytes of a row on disk, without its matrix. */
-const rowBytes = 300
+/** Bytes of a row on disk, without its matrices. */
+const rowBytes = 400
+
+/** The tensors of a layer. */
+const layerTensors = 16
 
 /**
- * Effective ranks of the block-diagonal empirical Fisher F̂ = (1/N) Σ gᵢgᵢᵀ, gᵢ = ∇ log p(yᵢ | xᵢ; θ) with the true
- * labels and without dropout (Takenaka and Taki 2025, table 2, figures 3 and 4). A layer has all 16 of its tensors.
- * Of a run that learns scores, p is a normal distribution around the model's output with variance 1.
+ * Effective ranks of the block-diagonal Fisher F = (1/N) Σ gᵢgᵢᵀ, gᵢ = ∇ log p(yᵢ | xᵢ; θ) without dropout, by default
+ * the empirical one, with the true labels (Takenaka and Taki 2025, table 2, figures 3 and 4). A layer has all 16 of its
+ * tensors. Of a run that learns scores, p is a normal distribution around the model's output with variance 1.
  */
 export const fisher = probe<ClassifierView, RunEstimate>()({
   name: "fisher",
   version: 1,
   module: import.meta.url,
-  summary: "Effective ranks of the empirical Fisher by layer, and the Gram matrices of per-sample gradients",
+  summary: "Effective ranks of the Fisher by layer, and the Gram matrices of per-sample gradients",
   options: Options,
   gives: observationsOf<FisherRow>(FisherRow),
   steps: stepsOf,
   observe,
+  // The number of classes is not known before the run: two are assumed.
   estimate: (options, run) => {
     const observations = stepsOf(options, run).length
     const layers = options.blocks.includes("layers")
     const others = new Set(options.blocks).size - (layers ? 1 : 0)
     const blocks = others + (layers ? run.layers : 0)
     const rows = observations * (blocks + (layers ? 1 : 0))
+    const kept = options.grams === "tensors" && layers ? observations * run.layers * layerTensors : 0
     const { flops, memory } = observationCost(run, { ...options, layers, blocks })
+    const disk = rows * rowBytes + (rows + kept) * 8 * options.samples ** 2
     return {
       rows,
       cost: cost({
         flops: observations * flops,
         memory,
-        disk: rows * (rowBytes + 8 * options.samples ** 2),
+        disk,
         // Each observation's rows stay in the scratch folder until the run ends.
-        scratch: rows * (rowBytes + 8 * options.samples ** 2),
+        scratch: disk,
       }),
     }
   },

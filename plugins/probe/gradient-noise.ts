@@ -7,11 +7,11 @@ import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
-import { blockGrams, parameterGrams } from "./fisher/block-grams.ts"
-import { observationCost } from "./fisher/cost.ts"
-import { addTo } from "./fisher/gram.ts"
 import { noiseOf } from "./gradient-noise/noise.ts"
-import { drawSamples } from "./shared/samples.ts"
+import { blockGrams, parameterGrams } from "./shared/gram/block-grams.ts"
+import { observationCost } from "./shared/gram/cost.ts"
+import { addTo } from "./shared/gram/gram.ts"
+import { drawLabelled } from "./shared/likelihood.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 
 const Options = type({
@@ -51,12 +51,8 @@ const observe = Effect.fn("gradient-noise")(function* (
   view: ClassifierView,
   { options: { samples } }: ObserveContext<Options>,
 ) {
-  const { step, config, blocks } = view
-  const { sequences, labels } = yield* drawSamples(view, samples)
-  const batch = {
-    sequences,
-    labels: config.labels.length === 1 ? Float32Array.from(labels) : Int32Array.from(labels),
-  }
+  const { step, blocks } = view
+  const batch = yield* drawLabelled(view, samples)
   const grams = blockGrams(blocks, parameterGrams(view, blocks, batch))
   const whole = new Float64Array(samples ** 2)
   for (const block of blocks.keys()) addTo(whole, grams.get(block)!)
@@ -99,6 +95,7 @@ export const gradientNoise = probe<ClassifierView, RunEstimate>()({
     const { flops, memory } = observationCost(run, {
       samples,
       layers: true,
+      labels: "true",
       selfCheck: false,
       blocks: run.layers + 3,
     })

@@ -5,11 +5,10 @@ import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import type { ClassifierView } from "../model/view.ts"
-import { gramOf } from "./fisher/gram.ts"
-import { effectiveRank, entropyRank } from "./fisher/rank.ts"
-import { eigenvalues } from "./fisher/spectrum.ts"
 import { anisotropyOf, uniformityOf } from "./representation/geometry.ts"
 import { centred } from "./shared/centring.ts"
+import { gramOf } from "./shared/gram/gram.ts"
+import { effectiveRank, entropyRank } from "./shared/rank.ts"
 import {
   Poolings,
   representationColumns,
@@ -19,6 +18,7 @@ import {
   vectorsOf,
 } from "./shared/representations.ts"
 import { drawSamples } from "./shared/samples.ts"
+import { eigenvalues } from "./shared/spectrum.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 
 const Options = type({
@@ -53,7 +53,8 @@ const RepresentationRow = type({
  * potential of their directions (Wang and Isola 2020, t = 2); null if one of them is zero. `representationErank` is the
  * effective rank at 0.99 of their Gram matrix, by the definition of the Fisher's, `representationRank` that divided by
  * the largest possible, the lesser of `samples` and the hidden size, `representationEntropyRank` that of Roy and
- * Vetterli 2007. The `centred` ranks are those of the representations less their mean, which can hide all else.
+ * Vetterli 2007. The `centred` ranks are those of the representations less their mean, which can hide all else; 0 if all
+ * are the same.
  */
 export type RepresentationRow = typeof RepresentationRow.infer
 

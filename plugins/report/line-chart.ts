@@ -5,9 +5,9 @@ import { Page } from "../../core/artifacts/page.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { plural } from "../../core/io/format.ts"
 import { version } from "../../core/io/project.ts"
-import { choosePoints, type Missing, plannedProblems, refused } from "./line-chart/choose.ts"
-import { lineFigure } from "./line-chart/figure.ts"
-import { Options } from "./line-chart/options.ts"
+import { choosePoints, type Missing, plannedProblems, refused } from "./shared/line-chart/choose.ts"
+import { lineFigure } from "./shared/line-chart/figure.ts"
+import { Options } from "./shared/line-chart/options.ts"
 import { Observed, rowsEstimated } from "./shared/observed.ts"
 import { toHtml } from "./shared/page.ts"
 import { toCsv } from "./shared/records.ts"
@@ -60,7 +60,7 @@ export const lineChart = plugin({
         ...missingSentences(chosen.missing),
       ],
       sections: [{ title: `${options.y} against ${options.x}`, parts: [{ figure, svg }] }],
-      provenance: { backend, software: `kasosei ${version}` },
+      facts: { backend, software: `kasosei ${version}` },
       files: [...files.keys()].sort(),
     })
     return files.set("index.html", page)

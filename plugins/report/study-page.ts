@@ -1,21 +1,22 @@
 import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
-import { type CohortTaken, cohorts, plugin, type RunContext } from "../../core/api/plugin.ts"
+import { cohorts, plugin, type RunContext } from "../../core/api/plugin.ts"
+import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import { Page } from "../../core/artifacts/page.ts"
-import { Run, scoreOf } from "../../core/artifacts/run.ts"
+import { Run } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
-import { version } from "../../core/io/project.ts"
-import { eigenvaluesOf, fisher } from "../probe/fisher.ts"
+import { fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
+import { claimProblems, claimsOption, planAll } from "./shared/claims/claim.ts"
+import { designOf } from "./shared/claims/evidence.ts"
+import { claimsFound } from "./shared/claims/report.ts"
+import { Observed, rowsEstimated } from "./shared/observed.ts"
+import { settingsOption } from "./shared/settings.ts"
+import { recordsOf } from "./study-page/collect.ts"
+import { Paper } from "./study-page/paper.ts"
 import { renderStudy } from "./study-page/render.ts"
-import {
-  keyOfRun,
-  type RunRecord,
-  type StepRankRecord,
-  type Study,
-  type TrajectoryRecord,
-} from "./study-page/study.ts"
+import { trainingRecords } from "./study-page/training.ts"
 
 const Options = type({
   "+": "reject",
@@ -23,124 +24,64 @@ const Options = type({
   title: "string > 0",
   /** The arms in the order shown; the first is the baseline of the others. */
   arms: type("string > 0").array().atLeastLength(1),
+  /** What the study claims; the verdicts are at the top of the page. */
+  claims: claimsOption.default(() => []),
   /** Where the numbers come from, by name: the model, the data. */
   provenance: type("Record<string, string>").default(() => ({})),
+  /** Every setting of the study, beside the paper's. */
+  settings: settingsOption,
+  /** What the paper printed, shown where arm and learning rate are the paper's. */
+  paper: Paper.default(() => ({})),
 })
+type Options = typeof Options.infer
 
-/** The cohorts of all three are labelled `{ arm, lr }`. */
+/** The cohorts of runs, ranks and trajectories are labelled `{ arm, lr }` or `{ arm, checkpoint, lr }`. */
 const takes = {
   runs: cohorts(Run),
   ranks: cohorts(fisher.gives),
   trajectories: cohorts(trajectory.gives),
+  /** The checkpoints that were further trained, labelled `{ arm }`, by the seed of that training. */
+  furtherTraining: cohorts(Checkpoint),
+  /** What else the claims are judged by. */
+  observations: cohorts(Observed),
 }
 
-type Inputs = RunContext<typeof Options.infer, typeof takes, unknown>["inputs"]
-
-/** The study's figures and tables, for all arms, learning rates and seeds that were run. */
+/** The study's claims, figures and tables, for all arms, checkpoints, learning rates and seeds that were run. */
 export const studyPage = plugin({
   name: "study-page",
   stage: "report",
   version: 1,
   module: import.meta.url,
   summary:
-    "Stability, effective ranks and trajectories: figures 1 to 4, tables 1 and 2, as a page, SVG, CSV and Markdown",
+    "Claims with verdicts, stability, effective ranks and trajectories: figures 1 to 4, tables 1 and 2, as a page, SVG, CSV and Markdown",
   options: Options,
   takes,
   gives: Page,
   usesBackend: false,
-  estimate: () => ({ artifact: {}, cost: cost({ memory: 5e8, disk: 3e6 }) }),
+  design: ({ claims }, { runs, ranks, trajectories, observations }) =>
+    planAll(claims, designOf(runs, [...ranks, ...trajectories, ...observations])),
+  estimate: ({ claims }, { runs, ranks, trajectories, observations }) => {
+    const observed = [...ranks, ...trajectories, ...observations]
+    const problems = claimProblems(claims, designOf(runs, observed))
+    if (problems.length > 0) throw new InvalidInput({ what: "the claims of study-page", problems })
+    // A row of a rank has all its eigenvalues.
+    const rows = rowsEstimated(observed)
+    return { artifact: {}, cost: cost({ memory: 5e8 + 5000 * rows, disk: 4e6 + 500 * rows }) }
+  },
   run: Effect.fn("study-page")(function* ({
-    options,
+    options: { claims, provenance: facts, ...options },
     inputs,
     backend,
-  }: RunContext<typeof Options.infer, typeof takes, unknown>) {
-    const provenance = { ...options.provenance, backend, software: `kasosei ${version}` }
-    return yield* renderStudy(yield* studyOf({ ...options, provenance }, inputs)).pipe(
-      Effect.catchTag("FigureError", (error) =>
-        Effect.fail(new InvalidInput({ what: "study-page", problems: [error.message] })),
-      ),
-    )
+    provenance,
+  }: RunContext<Options, typeof takes, unknown>) {
+    const { runs, ranks, trajectories, furtherTraining, observations } = inputs
+    const study = {
+      ...options,
+      facts,
+      ...(yield* recordsOf(inputs)),
+      training: yield* trainingRecords(furtherTraining),
+      claims: claimsFound(claims, runs, [...ranks, ...trajectories, ...observations]),
+    }
+    return yield* renderStudy(study, yield* provenance, backend)
   }),
 })
-
-const studyOf = Effect.fnUntraced(function* (options: typeof Options.infer, inputs: Inputs) {
-  const runs = (yield* keyed("runs", inputs.runs)).map(({ key, outcome }): RunRecord => {
-    if (outcome.status !== "done") return { ...key, ...outcome }
-    const finalLoss = outcome.value.loss.at(-1) ?? Number.NaN
-    return { ...key, status: "done", ...scoreOf(outcome.value)[0]!, finalLoss }
-  })
-  const ranks = (yield* keyed("ranks", inputs.ranks)).flatMap(
-    ({ key, outcome }): readonly StepRankRecord[] =>
-      outcome.status !== "done"
-        ? []
-        : outcome.value.flatMap((row) =>
-            row.layer === null
-              ? []
-              : {
-                  ...key,
-                  step: row.step,
-                  layer: row.layer,
-                  n: row.samples,
-                  erank: row.erank,
-                  normalised: row.normalised,
-                  eigenvalues: [...eigenvaluesOf(row)],
-                },
-          ),
-  )
-  const paths = (yield* keyed("trajectories", inputs.trajectories)).flatMap(
-    ({ key, outcome }): readonly TrajectoryRecord[] =>
-      outcome.status !== "done"
-        ? []
-        : outcome.value.flatMap(({ scope, step, r, phi, loss }) =>
-            scope === "all" ? { ...key, step, r, phi, loss } : [],
-          ),
-  )
-  const metrics = [...new Set(runs.flatMap((run) => (run.status === "done" ? [run.metric] : [])))]
-  if (metrics.length > 1) {
-    const problems = [`expected runs of one task, found runs scored by ${metrics.join(" and ")}`]
-    return yield* new InvalidInput({ what: "study-page: runs", problems })
-  }
-  const study: Study = {
-    title: options.title,
-    provenance: options.provenance,
-    runs,
-    before: beforeFineTuning(ranks),
-    during: duringFineTuning(ranks),
-    trajectory: paths,
-    arms: options.arms,
-  }
-  return study
-})
-
-const Labels = type({ arm: "string", lr: "number" })
-
-/** The members of all cohorts, each with the key of its run. */
-const keyed = <T>(name: string, given: readonly CohortTaken<T>[]) =>
-  Effect.map(
-    Effect.forEach(given, ({ labels, members }) => {
-      const cell = Labels(labels)
-      return cell instanceof type.errors
-        ? Effect.fail(
-            new InvalidInput({ what: `study-page: the labels of ${name}`, problems: [cell.summary] }),
-          )
-        : Effect.succeed(members.map(({ seed, outcome }) => ({ key: { ...cell, seed }, outcome })))
-    }),
-    (nested) => nested.flat(),
-  )
-
-/** Before the first update the learning rate has no effect, so each arm and seed counts once. */
-const beforeFineTuning = (ranks: readonly StepRankRecord[]): Study["before"] => {
-  const seen = new Set<string>()
-  return ranks.filter(({ arm, seed, layer, step }) => {
-    const key = JSON.stringify([arm, seed, layer])
-    if (step !== 0 || seen.has(key)) return false
-    seen.add(key)
-    return true
-  })
-}
-
-/** The ranks of runs that were observed after the first update; other runs have nothing to show. */
-const duringFineTuning = (ranks: readonly StepRankRecord[]): Study["during"] => {
-  const watched = new Set(ranks.flatMap((rank) => (rank.step > 0 ? [keyOfRun(rank)] : [])))
-  return ranks.filter((rank) => watched.has(keyOfRun(rank)))
-}

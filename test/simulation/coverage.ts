@@ -149,16 +149,23 @@ export const crossedTests: Readonly<
   },
   "means: crossed t": (first, second) => pOfCrossed(first, column(second)),
   "means: paired t, one mean a seed": (first, second) =>
-    pOfCrossed(
-      column(first.map((row) => mean(row))),
-      column(second),
-    ),
+    pOfCrossed(column(first.map((row) => mean(row))), column(second)),
   "S: larger p of crossed and sign flip": (first, second) => {
     const distances = first[0]!.map((_, c) => fromMedian(first.map((row) => row[c]!)))
     const rows = first.map((_, s) => distances.map((of) => of[s]!))
     const others = fromMedian(second)
     const crossed = pOfCrossed(rows, column(others))
-    return first[0]!.length === 1 ? crossed : Math.max(crossed, signFlip(minus(rows.map((row) => mean(row)), others)))
+    return first[0]!.length === 1
+      ? crossed
+      : Math.max(
+          crossed,
+          signFlip(
+            minus(
+              rows.map((row) => mean(row)),
+              others,
+            ),
+          ),
+        )
   },
 }
 

@@ -23,8 +23,8 @@ import { gatherRowsKernel, scatterAddRowsKernel } from "../../../core/tensor/ops
 import { softmaxCrossEntropyKernel } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
 import type { Dropout } from "../../../core/tensor/stream.ts"
 // The probe's own kernels: a backend may speed up what a plugin defines, so core need not contain the Fisher.
-import { sumsGramKernel } from "../../probe/fisher/gram.ts"
-import { linearGramKernel } from "../../probe/fisher/linear.ts"
+import { sumsGramKernel } from "../../probe/shared/gram/gram.ts"
+import { linearGramKernel } from "../../probe/shared/gram/linear.ts"
 import type { DeviceBackend } from "./backend.ts"
 
 const noDropout = new Float64Array()

@@ -2,20 +2,32 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
+import type { Precision } from "../../../core/api/precision.ts"
 import { type ComparedNumber, type Quantity, quantity } from "../../../core/api/quantity.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { type FileError, readJson } from "../../../core/io/files.ts"
 import { blocksOf, layerOf, parametersOf } from "../../model/parameters.ts"
-import { type Blocks, blockGrams, encoder, parameterGrams } from "../../probe/fisher/block-grams.ts"
-import { effectiveRank, entropyRank, spectralRank } from "../../probe/fisher/rank.ts"
-import { eigenvalues } from "../../probe/fisher/spectrum.ts"
+import { type Blocks, blockGrams, encoder, parameterGrams } from "../../probe/shared/gram/block-grams.ts"
+import { effectiveRank, entropyRank, spectralRank } from "../../probe/shared/rank.ts"
+import { eigenvalues } from "../../probe/shared/spectrum.ts"
 import type { Reference } from "./passes.ts"
 
-/** For a Gram matrix and its eigenvalues, relative to the largest expected value; for the entropy rank, relative. */
-const tolerance = 2e-3
-/** Ranks are counts. In the reference figures none is so close to its threshold that float32 could change it. */
-const exact = 0
-/** For the normalised ranks and their sum, which are exact up to rounding. */
+interface Tolerances {
+  /** For a Gram matrix and its eigenvalues, relative to the largest expected value; for the entropy rank, relative. */
+  readonly gram: number
+  /** For ranks, which are counts. */
+  readonly rank: number
+}
+
+/**
+ * In the reference figures no rank is so close to its threshold that float32 could change it; bfloat16 moves about one in
+ * twenty, by one. Its other tolerance is twice the largest deviation on the figures in `test/fixtures`.
+ */
+const tolerances: Readonly<Record<Precision, Tolerances>> = {
+  fp32: { gram: 2e-3, rank: 0 },
+  bf16: { gram: 0.1, rank: 1 },
+}
+/** For the normalised ranks and their sum, which follow from the ranks, exactly up to rounding. */
 const rounding = 1e-12
 
 const maximumBytes = 2 ** 28
@@ -44,12 +56,11 @@ const fileName = (block: string): string => (block === encoder ? "encoder_full" 
  */
 export const compareFisher: (
   reference: Reference,
-) => Effect.Effect<readonly Quantity[], InvalidInput | FileError> = Effect.fn("compareFisher")(function* ({
-  folder,
-  model,
-  batch,
-  labels,
-}: Reference) {
+  precision: Precision,
+) => Effect.Effect<readonly Quantity[], InvalidInput | FileError> = Effect.fn("compareFisher")(function* (
+  { folder, model, batch, labels },
+  precision,
+) {
   const path = join(folder, "expected.json")
   const { fisher: expected } = yield* readJson(path, ExpectedJson, maximumBytes)
   const blocks: Blocks = blocksOf(parametersOf(model.config, ["pooler", "classifier"]))
@@ -94,14 +105,15 @@ export const compareFisher: (
     })
     if (layerOf(block) !== undefined) sum += normalisedRank
   }
+  const { gram: tolerance, rank } = tolerances[precision]
   const total = { at: "all layers", expected: expected.sum_normalised, found: sum }
   return [
     quantity("Gram matrices", tolerance, entries),
     quantity("eigenvalues", tolerance, spectra),
-    quantity("effective ranks", exact, eranks),
-    quantity("normalised effective ranks", rounding, normalised),
-    quantity("sum of the normalised ranks", rounding, [total]),
-    quantity("sranks", exact, sranks),
+    quantity("effective ranks", rank, eranks),
+    quantity("normalised effective ranks", rounding + rank / labels.length, normalised),
+    quantity("sum of the normalised ranks", rounding + (rank * model.config.layers) / labels.length, [total]),
+    quantity("sranks", rank, sranks),
     quantity("entropy ranks", tolerance, entropyRanks),
   ]
 })

@@ -10,7 +10,7 @@ const positive = type("number > 0").narrow(
   (value, context) => Number.isFinite(value) || context.mustBe("finite"),
 )
 
-/** The options that a branch can change during a run. From their step on they hold as if they always had. */
+/** The options that a branch can change during a run, and what each of them means from the branch's step on. */
 export const Changes = type({
   "+": "reject",
   /** The peak learning rate. The schedule goes on from where it is, with this peak. */

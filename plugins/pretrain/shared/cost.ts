@@ -7,7 +7,7 @@ import { activationBytes, forwardFlops, trainingFlops, type Workload } from "../
 import { countParameters, type OutputHead, parametersOf } from "../../model/parameters.ts"
 
 /** The number of scalars of a model with the given output heads. */
-const parameterCount = (sizes: CheckpointEstimate, outputHeads: readonly OutputHead[]): number =>
+export const parameterCount = (sizes: CheckpointEstimate, outputHeads: readonly OutputHead[]): number =>
   countParameters(parametersOf({ ...configOf("base", sizes.vocabularySize, 0), ...sizes }, outputHeads))
 
 export interface TrainingPlan {

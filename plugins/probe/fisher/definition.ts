@@ -3,15 +3,15 @@
  * products of these gradients in float64. Slow, and shares only the ops with the batched pass.
  */
 import type * as tf from "@tensorflow/tfjs-core"
-import { type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
+import type { Sequences } from "../../../core/artifacts/sequences.ts"
 import {
   disposeGradients,
   type ReadonlyParameters,
   valueAndGradients,
 } from "../../../core/tensor/parameters.ts"
-import { type Labelled, logLikelihood } from "./backward.ts"
-import type { Blocks } from "./block-grams.ts"
-import { gramOf } from "./gram.ts"
+import type { Blocks } from "../shared/gram/block-grams.ts"
+import { type Columns, columnOf, countOf, sumOf } from "../shared/gram/columns.ts"
+import { gramOf } from "../shared/gram/gram.ts"
 
 export interface Classifier {
   readonly parameters: ReadonlyParameters
@@ -27,16 +27,15 @@ export interface Classifier {
 export const gramsByDefinition = (
   { parameters, logits }: Classifier,
   blocks: Blocks,
-  { sequences, labels }: Labelled,
+  batch: Columns,
 ): ReadonlyMap<string, Float64Array> => {
   const grams = new Map<string, Float64Array>()
   for (const names of blocks.values()) {
     const gradientsOf = new Map(names.map((name) => [name, [] as Float32Array[]]))
-    for (let n = 0; n < labels.length; n++) {
-      const alone = selectSequences(sequences, [n])
-      const label = labels.subarray(n, n + 1)
+    for (let n = 0; n < countOf(batch); n++) {
+      const alone = columnOf(batch, n)
       const { value, gradients } = valueAndGradients(
-        () => logLikelihood(logits(alone), label),
+        () => sumOf(alone, logits(alone.sequences)),
         parameters,
         names,
       )

@@ -1,6 +1,6 @@
 import type { EncoderModel } from "../../model/encoder.ts"
-import type { Labelled } from "./backward.ts"
-import { type Blocks, blockGrams, parameterGrams } from "./block-grams.ts"
+import { type Blocks, blockGrams, parameterGrams } from "../shared/gram/block-grams.ts"
+import type { Columns } from "../shared/gram/columns.ts"
 import { type Classifier, gramsByDefinition } from "./definition.ts"
 
 /**
@@ -12,7 +12,7 @@ import { type Classifier, gramsByDefinition } from "./definition.ts"
 export const selfCheck = (
   model: EncoderModel & Classifier,
   blocks: Blocks,
-  batch: Labelled,
+  batch: Columns,
 ): ReadonlyMap<string, number> => {
   const defined = blockGrams(blocks, gramsByDefinition(model, blocks, batch))
   const batched = (["token", "direct"] as const).map((method) =>

@@ -11,6 +11,7 @@ import type { ClassifierView } from "../../model/view.ts"
 export interface Snapshot {
   /** The loss of the update that led to the step; null at step 0. */
   readonly loss: number | null
+  readonly has: (name: string) => boolean
   readonly read: (name: string) => Effect.Effect<Float32Array, InvalidInput | FileError>
 }
 
@@ -40,7 +41,7 @@ export const openSnapshot: (
   function* (scratch, step) {
     const folder = folderOf(scratch, step)
     const { loss } = yield* readJson(join(folder, "snapshot.json"), SnapshotFile)
-    const { read } = yield* openSafetensors(join(folder, "parameters.safetensors"))
-    return { loss, read }
+    const { entries, read } = yield* openSafetensors(join(folder, "parameters.safetensors"))
+    return { loss, has: (name) => entries.has(name), read }
   },
 )

@@ -1,4 +1,4 @@
-import { eigenvaluesByReduction } from "./tridiagonal.ts"
+import { eigenvaluesByReduction } from "./reduction.ts"
 
 /**
  * The squared singular values of a matrix, in float64, from the Gram matrix of its shorter side: so those below 10⁻¹⁶ of

@@ -2,9 +2,10 @@ import type { Figure } from "./figure.ts"
 import { escapeHtml } from "./html.ts"
 import type { Table } from "./table.ts"
 
-/** A section of the page: its tables and figures in reading order. */
+/** A section of the page: sentences, then tables and figures in reading order. */
 export interface Section {
   readonly title: string
+  readonly sentences?: readonly string[]
   readonly parts: readonly (Table | { readonly figure: Figure; readonly svg: string | null })[]
 }
 
@@ -13,40 +14,49 @@ export const toHtml = (report: {
   readonly title: string
   readonly headline: readonly string[]
   readonly sections: readonly Section[]
-  readonly provenance: Readonly<Record<string, string>>
+  /** where the numbers come from, by name */
+  readonly facts: Readonly<Record<string, string>>
   /** names of the files next to the page */
   readonly files: readonly string[]
-}): string => `<!doctype html>
+}): string =>
+  htmlPage(
+    report.title,
+    `${list(report.headline)}
+${report.sections.map(section).join("\n")}
+<section>
+<h2>Provenance</h2>
+${facts(report.facts)}
+<h3>Files of this report</h3>
+<p>${report.files.map((file) => `<a href="${escapeHtml(encodeURI(file))}">${escapeHtml(file)}</a>`).join(" · ")}</p>
+</section>`,
+  )
+
+/** A page of its own, with the report's styles. */
+export const htmlPage = (title: string, body: string): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeHtml(report.title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
-<h1>${escapeHtml(report.title)}</h1>
-${list(report.headline)}
-${report.sections.map(section).join("\n")}
-<section>
-<h2>Provenance</h2>
-${provenance(report.provenance)}
-<h3>Files of this report</h3>
-<p>${report.files.map((file) => `<a href="${escapeHtml(encodeURI(file))}">${escapeHtml(file)}</a>`).join(" · ")}</p>
-</section>
+<h1>${escapeHtml(title)}</h1>
+${body}
 </main>
 </body>
 </html>
 `
 
 const list = (lines: readonly string[]): string =>
-  `<ul>\n${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join("\n")}\n</ul>`
+  lines.length === 0 ? "" : `<ul>\n${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join("\n")}\n</ul>`
 
-const section = ({ title, parts }: Section): string => `<section>
+export const section = ({ title, sentences = [], parts }: Section): string => `<section>
 <h2>${escapeHtml(title)}</h2>
+${list(sentences)}
 ${parts.map((part) => ("figure" in part ? figureBlock(part.figure, part.svg) : tableBlock(part))).join("\n")}
 </section>`
 
@@ -57,8 +67,11 @@ ${svg === null ? "" : `<div class="wide">${svg}</div>`}
 
 const tableBlock = ({ name, title, columns, rows, notes }: Table): string => {
   const cell = (text: string, column: number): string => {
-    const side = columns[column]?.align === "right" ? ' class="right"' : ""
-    return column === 0 ? `<th scope="row">${escapeHtml(text)}</th>` : `<td${side}>${escapeHtml(text)}</td>`
+    const style = columns[column]?.align
+    const of = style === undefined || style === "left" ? "" : ` class="${style}"`
+    return column === 0
+      ? `<th scope="row"${of}>${escapeHtml(text)}</th>`
+      : `<td${of}>${escapeHtml(text)}</td>`
   }
   const row = (cells: readonly string[], i: number): string =>
     `<tr${i > 0 && cells[0] !== rows[i - 1]?.[0] ? ' class="next"' : ""}>${cells.map(cell).join("")}</tr>`
@@ -79,8 +92,8 @@ ${rows.length === 0 ? "" : table}
 </div>`
 }
 
-const provenance = (of: Readonly<Record<string, string>>): string =>
-  `<table class="provenance"><tbody>\n${Object.entries(of)
+export const facts = (of: Readonly<Record<string, string>>): string =>
+  `<table class="facts"><tbody>\n${Object.entries(of)
     .map(([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`)
     .join("\n")}\n</tbody></table>`
 
@@ -109,7 +122,8 @@ thead th { border-bottom: 1px solid var(--ink); font-weight: 600; vertical-align
 tbody tr:last-child > * { border-bottom: 1px solid var(--line) }
 tr.next > * { border-top: 1px solid var(--line) }
 .right { text-align: right }
-.provenance td, .notes td { white-space: normal; overflow-wrap: anywhere }
+td.text, tbody th.text { white-space: normal; min-width: 14em }
+.facts td { white-space: normal; overflow-wrap: anywhere }
 @media print {
   :root { --ground: #ffffff; --ink: #000000; --faint: #333333; --line: #999999; --link: #000000; color-scheme: light }
   main { max-width: none; padding: 0 }

@@ -15,8 +15,10 @@ export interface Table {
 
 export interface Column {
   readonly heading: string
-  readonly align: "left" | "right"
+  /** `text`: to the left, in several lines where it is long */
+  readonly align: "left" | "right" | "text"
 }
 
 export const left = (heading: string): Column => ({ heading, align: "left" })
 export const right = (heading: string): Column => ({ heading, align: "right" })
+export const text = (heading: string): Column => ({ heading, align: "text" })

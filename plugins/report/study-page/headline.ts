@@ -52,7 +52,9 @@ const armSentence = (arm: string, cohorts: readonly CohortStability[]): string =
 }
 
 const rankSentence = (models: readonly ModelRank[]): readonly string[] => {
-  const complete = models.flatMap(({ arm, mean }) => (mean === null ? [] : [`${arm} ${decimal(mean, 2)}`]))
+  const complete = models.flatMap(({ arm, rank: { mean } }) =>
+    mean === null ? [] : [`${arm} ${decimal(mean, 2)}`],
+  )
   return complete.length === 0
     ? []
     : [

@@ -1,7 +1,7 @@
-import { type Records, rounded } from "../shared/records.ts"
+import { type Field, type Records, rounded } from "../shared/records.ts"
 import { metricOf } from "./metric.ts"
 import { hundredths } from "./statistics/stability.ts"
-import { isFailed, type RunRecord, type Study } from "./study.ts"
+import { isFailed, type RankRecord, type RunRecord, type Study } from "./study.ts"
 
 /** All records, one file per kind, run by run: the source of the tables and figures. */
 export const observationRecords = (study: Study): ReadonlyMap<string, Records> =>
@@ -10,41 +10,31 @@ export const observationRecords = (study: Study): ReadonlyMap<string, Records> =
     [
       "ranks-before",
       {
-        columns: ["arm", "seed", "layer", "maximum_rank", "erank", "normalised_erank", "eigenvalues"],
-        rows: study.before.map(({ arm, seed, layer, n, erank, normalised, eigenvalues }) => [
-          arm,
-          seed,
-          layer,
-          n,
-          erank,
-          rounded(normalised),
-          eigenvalues.map(rounded).join(" "),
-        ]),
+        columns: ["arm", "checkpoint", "seed", ...rankColumns],
+        rows: study.before.map((rank) => [rank.arm, rank.checkpoint, rank.seed, ...rankFields(rank)]),
       },
     ],
     [
-      // Without eigenvalues: over all steps and seeds of a study they would take tens of megabytes.
       "ranks-during",
       {
-        columns: ["arm", "lr", "seed", "step", "layer", "maximum_rank", "erank", "normalised_erank"],
-        rows: study.during.map(({ arm, lr, seed, step, layer, n, erank, normalised }) => [
-          arm,
-          lr,
-          seed,
-          step,
-          layer,
-          n,
-          erank,
-          rounded(normalised),
+        columns: ["arm", "checkpoint", "lr", "seed", "step", ...rankColumns],
+        rows: study.during.map((rank) => [
+          rank.arm,
+          rank.checkpoint,
+          rank.lr,
+          rank.seed,
+          rank.step,
+          ...rankFields(rank),
         ]),
       },
     ],
     [
       "trajectory",
       {
-        columns: ["arm", "lr", "seed", "step", "r", "phi_radians", "training_loss"],
-        rows: study.trajectory.map(({ arm, lr, seed, step, r, phi, loss }) => [
+        columns: ["arm", "checkpoint", "lr", "seed", "step", "r", "phi_radians", "training_loss"],
+        rows: study.trajectory.map(({ arm, checkpoint, lr, seed, step, r, phi, loss }) => [
           arm,
+          checkpoint,
           lr,
           seed,
           step,
@@ -54,15 +44,37 @@ export const observationRecords = (study: Study): ReadonlyMap<string, Records> =
     ],
   ])
 
+const rankColumns = ["layer", "maximum_rank", "erank", "normalised_erank", "eigenvalues"]
+
+/** Any other threshold follows from the eigenvalues, which are those of F̂ times the maximum rank. */
+const rankFields = ({ layer, n, erank, normalised, eigenvalues }: RankRecord): readonly Field[] => [
+  layer,
+  n,
+  erank,
+  rounded(normalised),
+  eigenvalues.map(rounded).join(" "),
+]
+
 /** With accuracy as counts, and other metrics multiplied by 100. */
 const runRecords = (runs: readonly RunRecord[]): Records => {
   const metric = metricOf(runs)
   const counted = metric === "accuracy"
   const scores = counted ? ["correct", "total", "majority_correct"] : [metric, `baseline_${metric}`]
   return {
-    columns: ["arm", "lr", "seed", "status", ...scores, "final_loss", "failed", "step", "reason"],
+    columns: [
+      "arm",
+      "checkpoint",
+      "lr",
+      "seed",
+      "status",
+      ...scores,
+      "final_loss",
+      "failed",
+      "step",
+      "reason",
+    ],
     rows: runs.map((run) => {
-      const key = [run.arm, run.lr, run.seed, run.status]
+      const key = [run.arm, run.checkpoint, run.lr, run.seed, run.status]
       if (run.status !== "done")
         return [...key, ...scores.map(() => null), null, isFailed(run), run.step ?? null, run.reason]
       const { value, baseline } = run

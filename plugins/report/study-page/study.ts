@@ -1,15 +1,24 @@
 import { isNoBetter, type Score } from "../../../core/artifacts/metrics.ts"
+import type { ClaimsFound } from "../shared/claims/report.ts"
+import type { Setting } from "../shared/settings.ts"
+import type { Paper } from "./paper.ts"
 
 /**
  * The report's input: plain data of a study, complete or not. While a study is running, arms, learning rates, seeds
  * or probes are normally missing, so every function that reads this uses what is there.
  */
 
-/** One fine-tuning run of an arm (a model before fine-tuning) at a peak learning rate. */
+/** One fine-tuning run of an arm, from one of its checkpoints, at a peak learning rate. */
 export type RunRecord = RunKey & RunOutcome
 
-export interface RunKey {
+/** A model before fine-tuning. An arm has one, or one for each seed of its further training. */
+export interface ModelKey {
   readonly arm: string
+  /** the seed of the arm's further training; null for an arm without one */
+  readonly checkpoint: number | null
+}
+
+export interface RunKey extends ModelKey {
   /** peak learning rate */
   readonly lr: number
   readonly seed: number
@@ -25,8 +34,7 @@ export type RunOutcome =
     }
 
 /** The effective rank of the empirical Fisher of one layer. */
-export interface RankRecord {
-  readonly arm: string
+export interface RankRecord extends ModelKey {
   readonly seed: number
   /** from 0, the layer next to the embeddings */
   readonly layer: number
@@ -55,16 +63,33 @@ export interface TrajectoryRecord extends RunKey {
   readonly loss: number | null
 }
 
+/** How a checkpoint was made: what its `training.json` says. */
+export interface TrainingRecord extends ModelKey {
+  readonly method: string
+  /** updates done */
+  readonly steps: number
+  /** the checkpoint is the model after this many updates */
+  readonly exportedStep: number
+  /** scores on a dev set, ascending by step; none if there was no dev set. null where it is undefined */
+  readonly evaluations: readonly { readonly step: number; readonly score: number | null }[]
+}
+
 export interface Study {
   readonly title: string
-  /** where the numbers come from, by name: backend, model, versions, command */
-  readonly provenance: Readonly<Record<string, string>>
+  /** where the numbers come from, by name: model, data */
+  readonly facts: Readonly<Record<string, string>>
+  /** every setting, beside the paper's */
+  readonly settings: readonly Setting[]
+  readonly paper: Paper
   readonly runs: readonly RunRecord[]
   /** effective ranks before fine-tuning */
   readonly before: readonly RankRecord[]
   /** effective ranks during fine-tuning */
   readonly during: readonly StepRankRecord[]
   readonly trajectory: readonly TrajectoryRecord[]
+  /** how the checkpoints of further-trained arms were made */
+  readonly training: readonly TrainingRecord[]
+  readonly claims: ClaimsFound
   /** The arms in the order in which they are shown and coloured; the first is the baseline of the others. */
   readonly arms: readonly string[]
 }
@@ -72,6 +97,13 @@ export interface Study {
 /** The distinct values of `of`, ascending. */
 export const distinct = <T>(records: readonly T[], of: (record: T) => number): readonly number[] =>
   [...new Set(records.map(of))].sort((a, b) => a - b)
+
+/** The checkpoints of the given records: null first, then by seed. */
+export const checkpointsOf = (records: readonly Pick<ModelKey, "checkpoint">[]): readonly (number | null)[] =>
+  [...new Set(records.map(({ checkpoint }) => checkpoint))].sort(byCheckpoint)
+
+/** The order of checkpoints wherever they are listed. */
+export const byCheckpoint = (a: number | null, b: number | null): number => (a ?? -1) - (b ?? -1)
 
 /** All arms in the order shown: those of `study.arms`, then any that appear only in records. */
 export const armsOf = (study: Study): readonly string[] => [
@@ -93,7 +125,8 @@ export const outcomeLookup = (runs: readonly RunRecord[]): ((run: RunKey) => boo
   return (run) => outcomes.get(keyOfRun(run)) ?? null
 }
 
-export const keyOfRun = ({ arm, lr, seed }: RunKey): string => JSON.stringify([arm, lr, seed])
+export const keyOfRun = ({ arm, checkpoint, lr, seed }: RunKey): string =>
+  JSON.stringify([arm, checkpoint, lr, seed])
 
 /**
  * The study without numbers that are not finite, and a sentence for each kind of record left out. A run that diverges

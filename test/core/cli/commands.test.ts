@@ -266,6 +266,48 @@ describe("a run that is stopped", () => {
   })
 })
 
+describe("--branch", () => {
+  const branch = (out: string, run: string, settings: readonly string[], flags: readonly string[] = []) =>
+    sample(out, settings, ["--branch", run, "--json", ...flags])
+  /** The sums of all walks in a store, in the order of their texts. */
+  const walks = (out: string) =>
+    readdirSync(join(out, "artifacts"))
+      .filter((name) => name.startsWith("sample-walk"))
+      .map((name) => readFileSync(join(out, "artifacts", name, "data", "numbers.json"), "utf8"))
+      .map((text) => JSON.stringify(JSON.parse(text)))
+      .sort()
+
+  test("makes a run of the pipeline again with other options from a step on, and nothing else", async () => {
+    const out = freshOut()
+    expect((await command(sample(out, ["lr=2"]))).code).toBe(0)
+    expect(walks(out)).toEqual(["[2,4,7,11,16]", "[3,5,8,12,17]"])
+    const made = await command(branch(out, "lr=2 seed=1@3", ["gain=10", "pipeline.lr=2"]))
+    expect([made.code, json(made)]).toMatchObject([0, { made: 1, reused: 2, failures: [], pages: [] }])
+    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 job to do")
+    expect(walks(out)).toEqual(["[2,4,7,11,16]", "[2,4,7,47,97]", "[3,5,8,12,17]"])
+    const results = join(out, "sample")
+    expect(existsSync(join(results, "branch-lr=2-seed=1-gain=10@3", "summary.json"))).toBe(true)
+    // What the pipeline made stays as it was.
+    expect(existsSync(join(results, "report", "index.html"))).toBe(true)
+  })
+
+  test("needs nothing of the run in the store, and is stopped and resumed after its step", async () => {
+    const out = freshOut()
+    const hold = join(root, `hold-${folders}`)
+    writeFileSync(hold, "")
+    const settings = ["gain=10", "aloud=true", "pipeline.lr=1", "pipeline.seeds=1", `pipeline.hold=${hold}`]
+    const stopped = start(branch(out, "seed=1@2", settings, ["--jobs", "2"]))
+    await stopped.said("at step 3")
+    stopped.signal("SIGINT")
+    expect((await stopped.ended).code).toBe(130)
+    rmSync(hold)
+    const resumed = await command(branch(out, "seed=1@2", settings))
+    expect(resumed.code).toBe(0)
+    expect(/at step (\d+)/.exec(resumed.stderr)![1]).toBe("3")
+    expect(walks(out)).toEqual(["[2,4,34,74,124]", "[2,4,7,11,16]"])
+  })
+})
+
 test.skipIf(!existsSync("/dev/full"))("a full disk under standard output is reported", () => {
   const main = join(import.meta.dir, "..", "..", "..", "core", "cli", "main.ts")
   const { status, stderr } = spawnSync("sh", ["-c", '"$0" "$1" plugins > /dev/full', process.execPath, main])
@@ -357,6 +399,29 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
     )
     await fails(sample(out, ["sedes=1", "count=x"]), "there is no parameter sedes; did you mean seeds?")
     await fails(sample(out, ["count=0"]), "sample-source: count must be")
+    const branch = (run: string, ...settings: readonly string[]) => sample(out, settings, ["--branch", run])
+    await fails(branch("seed=1", "gain=2"), "--branch seed=1: expected RUN@STEP")
+    await fails(
+      branch("seed=1@2", "gain=2"),
+      "expected the name of one run, found 2: sample-walk lr=1 seed=1; ",
+    )
+    await fails(
+      branch("lr=1 seed=1@9", "gain=2"),
+      "expected a step from 0 to 5, the end of sample-walk lr=1 seed=1",
+    )
+    await fails(
+      branch("lr=1 seed=1@2"),
+      "expected what changes at this step, as --set name=value with aloud, gain",
+    )
+    await fails(
+      branch("lr=1 seed=1@2", "count=2"),
+      "for the parameter of sample, write --set pipeline.count=…",
+    )
+    await fails(
+      branch("lr=1 seed=1@2", "gain=2", "pipeline.sedes=1"),
+      "--set pipeline.sedes=1: there is no parameter sedes; did you mean seeds?",
+    )
+    await fails(sample(out, ["pipeline.seeds=1"]), "there is no parameter pipeline.seeds")
     await refused(sample(file), `cannot make ${file}: a file with that name already exists`)
     await fails(sample(join(file, "deep")), "expected a folder, but part of the path is a file")
     expect(existsSync(out)).toBe(false)

@@ -29,3 +29,52 @@ describe("what is set for a pipeline", () => {
     )
   })
 })
+
+describe("--branch of a fine-tuning run", () => {
+  const run = "arm=vanilla lr=1e-3 seed=2"
+  const refusal = async (at: string, ...set: readonly string[]) => {
+    const { stdout, stderr, failure } = await answer([
+      ...["pipeline", "quickstart.ts", "--plan", "--backend", "wasm", "--branch", at],
+      ...set.flatMap((assignment) => ["--set", assignment]),
+    ])
+    expect([stdout, stderr]).toEqual(["", ""])
+    return (failure as Error).message
+  }
+
+  test.each([
+    ["lr=0", "classification: --set lr=0: lr must be positive (was 0)"],
+    ["lr=1e-4,1e-3", "classification: --set lr=1e-4,1e-3: lr must be a number (was [0.0001,0.001])"],
+    ["rl=1", "classification: --set rl=1: there is no option rl; did you mean lr?"],
+    [
+      "optimiser=adam",
+      "classification: --set optimiser=adam: there is no optimiser adam; did you mean adamw?",
+    ],
+    [
+      "optimiser=lion({ beta: 0.5 })",
+      "classification: --set optimiser=lion({ beta: 0.5 }): the optimiser lion: there is no option beta; did you mean beta1?",
+    ],
+    [
+      "samples=4",
+      "classification: --set samples=4: classification has no option samples that can change during a run; for the parameter of quickstart, write --set pipeline.samples=…",
+    ],
+    [
+      "frozen=9",
+      "the pipeline cannot be built: classification: frozen must be at most 2, the number of the model's layers (was 9)",
+    ],
+  ])("refuses %s", async (set, message) => expect(await refusal(`${run}@50`, set)).toBe(message))
+
+  test("refuses a step or a length that does not fit, and names what can change", async () => {
+    expect(await refusal(`${run}@937`, "lr=1e-4")).toContain(
+      "expected a step from 0 to 936, the end of classification",
+    )
+    expect(await refusal(`${run}@500`, "epochs=1")).toContain(
+      "branch: with epochs=1 the run would end at step 312, before step 500",
+    )
+    expect(await refusal(`${run}@50`)).toBe(
+      `--branch ${run}@50: expected what changes at this step, as --set name=value with clip, dropout, epochs, frozen, layerwiseDecay, lr, optimiser, parametrisation, regulariser, schedule, seed, warmupRatio`,
+    )
+    expect(await refusal("arm=vanila lr=1e-3 seed=2@50", "lr=1e-4")).toContain(
+      "did you mean classification arm=vanilla",
+    )
+  })
+})

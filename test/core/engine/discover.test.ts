@@ -7,7 +7,16 @@ import { Effect } from "effect"
 import { bench } from "../../../core/api/bench.ts"
 import { check } from "../../../core/api/check.ts"
 import { stages } from "../../../core/api/stage.ts"
-import { backendNamed, backends, benches, checks, plugins } from "../../../core/engine/discover.ts"
+import {
+  backendNamed,
+  backends,
+  benches,
+  checks,
+  components,
+  plugins,
+  reportNamed,
+} from "../../../core/engine/discover.ts"
+import { packageFolder } from "../../../core/io/project.ts"
 import { backend } from "../../../core/tensor/backend.ts"
 import { source, watchSum } from "../sample/plugins.ts"
 
@@ -191,4 +200,32 @@ describe("backendNamed", () => {
   test("refuses an unknown name with the one that was probably meant", async () => {
     expect(await refusal(backendNamed("gpu"))).toBe("--backend: there is no backend gpu; did you mean cpu?")
   })
+})
+
+test("the components that a command line can name are this package's, and those of the project", async () => {
+  const found = await run(components([packageFolder]))
+  const of = (role: string) => found.flatMap((maker) => (maker.role === role ? [maker.name] : []))
+  expect(of("optimiser")).toEqual(["adafactor", "adamw", "lion", "sgd"])
+  expect(of("schedule")).toEqual(["constant", "cosine", "linear"])
+  expect(of("regulariser")).toEqual(["l2-sp"])
+  expect(of("parametrisation")).toEqual(["mixout"])
+
+  const own = `export const one = Object.assign(() => {}, { kind: "component-maker", role: "schedule" })
+    Object.defineProperty(one, "name", { value: "steps" })`
+  const folder = project({ "schedules/steps.ts": own, "optimisers/shared.ts": "export const two = 2" })
+  const all = await run(components([packageFolder, folder]))
+  expect(all.slice(found.length).map(({ role, name }) => [role, name])).toEqual([["schedule", "steps"]])
+  const broken = project({ "optimisers/broken.ts": "throw new Error('no')" })
+  expect(await refusal(components([packageFolder, broken]))).toBe(
+    "plugins/optimisers/broken.ts: it does not load: Error: no",
+  )
+})
+
+test("a report is found by its name", async () => {
+  const folder = project({
+    "report/one.ts": pluginText("one", "report"),
+    "probe/two.ts": pluginText("two", "probe"),
+  })
+  expect((await run(reportNamed("one", [folder])))?.name).toBe("one")
+  expect(await run(reportNamed("two", [folder]))).toBeUndefined()
 })

@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { component, componentOf } from "../../../core/api/component.ts"
 import { pipeline } from "../../../core/api/pipeline.ts"
-import { pipelineParameters } from "../../../core/engine/settings.ts"
+import { pipelineParameters, type Settable, settings } from "../../../core/engine/settings.ts"
+import { settingText } from "../../../core/io/options.ts"
 
 const definition = pipeline({
   name: "declared",
@@ -111,4 +113,78 @@ test("a missing parameter is reported, unless its text was refused", async () =>
   expect(await message("seeds=3..1", "data=x")).toBe(
     "demanding: --set seeds=3..1: expected a range of integers such as 1..30, found 3..1, which ends before it starts",
   )
+})
+
+describe("components", () => {
+  const scale = component({
+    role: "scaling",
+    name: "times",
+    module: import.meta.url,
+    options: type({ "+": "reject", factor: "0 < number < 10 = 2", exact: "boolean = false" }),
+    make: () => ({}),
+  })
+  const shift = component({
+    role: "shifting",
+    name: "plus-one",
+    module: import.meta.url,
+    options: type({ "+": "reject" }),
+    make: () => ({}),
+  })
+  const settable: Settable = {
+    what: "walk",
+    kind: "option",
+    schema: type({
+      "+": "reject",
+      "scaling?": componentOf("scaling"),
+      "shifting?": componentOf("shifting").or("null"),
+      "name?": "string",
+    }),
+    components: [scale, shift],
+  }
+  const chosen = async (...assignments: readonly string[]) =>
+    JSON.parse(JSON.stringify(await Effect.runPromise(settings(settable, assignments))))
+  const problem = async (...assignments: readonly string[]) =>
+    (await Effect.runPromise(Effect.flip(settings(settable, assignments)))).message
+
+  test("are named, with options as help writes them", async () => {
+    const plain = { scaling: { times: { factor: 2, exact: false } } }
+    for (const text of ["times", "times()", "times({})", " times ( { } ) "]) {
+      expect(await chosen(`scaling=${text}`)).toEqual(plain)
+    }
+    const given = { scaling: { times: { factor: 0.5, exact: true } } }
+    expect(await chosen("scaling=times({ factor: 5e-1, exact: true })")).toEqual(given)
+    const shown = settingText(scale({ factor: 0.5, exact: true }))
+    expect(await chosen(`scaling=${shown}`)).toEqual(given)
+    expect(await chosen("shifting=plus-one")).toEqual({ shifting: { "plus-one": {} } })
+    expect(await chosen("shifting=null")).toEqual({ shifting: null })
+    // Where text is declared, the name of a component is text.
+    expect(await chosen("name=times")).toEqual({ name: "times" })
+    expect(await chosen("name=null")).toEqual({ name: "null" })
+  })
+
+  test("are refused by name, by role, and by their own options", async () => {
+    expect(await problem("scaling=tims")).toBe(
+      "walk: --set scaling=tims: there is no scaling tims; did you mean times?",
+    )
+    expect(await problem("scaling=plus-one")).toBe(
+      "walk: --set scaling=plus-one: there is no scaling plus-one; known: times",
+    )
+    expect(await problem("shifting=3")).toBe(
+      "walk: --set shifting=3: there is no shifting 3; known: plus-one",
+    )
+    expect(await problem("scaling=times({ factr: 1 })")).toBe(
+      "walk: --set scaling=times({ factr: 1 }): the scaling times: there is no option factr; did you mean factor?",
+    )
+    expect(await problem("scaling=times({ factor: 10 })")).toContain("factor must be less than 10 (was 10)")
+    expect(await problem("scalin=times")).toBe(
+      "walk: --set scalin=times: there is no option scalin; did you mean scaling?",
+    )
+  })
+})
+
+test("what comes before the names is repeated in every message", async () => {
+  const message = async (...assignments: readonly string[]) =>
+    (await Effect.runPromise(Effect.flip(pipelineParameters(definition, assignments, "pipeline.")))).message
+  expect(await message("steps=0")).toBe("declared: --set pipeline.steps=0: steps must be at least 1 (was 0)")
+  expect(await message("steps=1", "steps=2")).toContain("steps is already set by --set pipeline.steps=1")
 })

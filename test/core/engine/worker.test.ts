@@ -39,7 +39,7 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
       worker.stdin.write(`${JSON.stringify(request)}\n`)
       return JSON.parse(String((await replies.next()).value))
     }
-    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out"), ...asked }
+    const settings = { backend: "cpu", precision: "fp32", out: join(copy, "out"), ...asked }
     expect(await ask({ type: "open", file, parameters, ...settings })).toEqual({ type: "ready" })
     fs.writeFileSync(source, edit(text))
     return await ask({
@@ -48,6 +48,7 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
       wanted: true,
       observers: [probe.key],
       missing: [],
+      threads: 1,
     })
   } finally {
     fs.writeFileSync(source, text)
@@ -88,9 +89,9 @@ export default pipeline({
       worker.stdin.write(`${JSON.stringify(request)}\n`)
       return JSON.parse(String((await replies.next()).value))
     }
-    const settings = { backend: "cpu", threads: 1, precision: "fp32", out: join(copy, "out"), ...asked }
+    const settings = { backend: "cpu", precision: "fp32", out: join(copy, "out"), ...asked }
     await ask({ type: "open", file, parameters: {}, ...settings })
-    const run = { type: "run", unit: units[0]!.key, wanted: true, observers: [], missing: [] }
+    const run = { type: "run", unit: units[0]!.key, wanted: true, observers: [], missing: [], threads: 1 }
     expect(await ask(run)).toMatchObject({ type: "refused" })
   } finally {
     worker.kill("SIGKILL")

@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { optionsByStep } from "../../../core/api/branch.ts"
 import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { describeLabels } from "../../../core/api/pipeline.ts"
@@ -50,6 +51,9 @@ export interface WalkView {
   readonly sums: readonly number[]
 }
 
+/** What can change during a walk. */
+const WalkChanges = type({ "+": "reject", "gain?": "number", "aloud?": "boolean" })
+
 const State = type({ "+": "reject", step: "number", sums: "number[]" })
 
 const WalkOptions = type({
@@ -62,6 +66,8 @@ const WalkOptions = type({
   divergeAt: "number = -1",
   failAt: "number = -1",
   crashAt: "number = -1",
+  gain: "number = 1",
+  "branch?": type({ "+": "reject", at: "number", set: WalkChanges }).array(),
 })
 
 const takes = { data: Source } as const
@@ -77,6 +83,7 @@ const run = Effect.fn("walk")(function* ({
   const kept = (yield* exists(path)) ? yield* readJson(path, State) : { step: 0, sums: [] }
   const sums = [...kept.sums]
   const total = inputs.data.length
+  const phases = optionsByStep(options)
   const guard: Guard = {
     digests: Effect.sync(() => new Map([["the sums", sha256(String(sums))]])),
     enclose: (observation) => Effect.map(Effect.exit(observation), (ended) => ({ ended, left: 0 })),
@@ -94,9 +101,10 @@ const run = Effect.fn("walk")(function* ({
       if (step === options.failAt)
         return yield* new UnitFailure({ outcome: "failed", reason: "asked to fail" })
       if (step === options.crashAt) process.kill(process.pid, "SIGKILL")
-      if (options.aloud) console.log(`seed ${options.seed} at step ${step}`)
+      const { gain, aloud } = phases.findLast(({ from }) => from <= step)!.options
+      if (aloud) console.log(`seed ${options.seed} at step ${step}`)
       while (step === 3 && options.hold !== "" && (yield* exists(options.hold))) yield* Effect.sleep(10)
-      sums.push((sums.at(-1) ?? options.seed) + inputs.data[step]!)
+      sums.push((sums.at(-1) ?? options.seed) + gain * inputs.data[step]!)
       yield* options.slow > 0 ? Effect.sleep(options.slow) : Effect.yieldNow
       yield* progress.report(sums.length, total, `sum ${sums.at(-1)}`)
       yield* watch.at(sums.length, view())
@@ -107,7 +115,7 @@ const run = Effect.fn("walk")(function* ({
 })
 
 /**
- * Sums the source step by step, `slow` milliseconds each; `aloud` prints each step. At step 3 it waits as long as there
+ * Sums the source times `gain` step by step, `slow` milliseconds each; `aloud` prints each step. At step 3 it waits as long as there
  * is a file `hold`, so that a test may stop it there however busy the machine is.
  */
 export const walk = plugin({
@@ -121,6 +129,7 @@ export const walk = plugin({
   gives: Walk,
   usesBackend: false,
   watchable: true,
+  changes: WalkChanges,
   estimate: (_options, { data }) => ({
     artifact: data,
     cost: cost({ flops: data.count * 1e6, memory: 1e6 }),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { acos, cos, exp, log, log1p, power, sin } from "../../../core/tensor/elementary.ts"
+import { acos, cos, exp, hypot, log, log1p, power, sin } from "../../../core/tensor/elementary.ts"
 import { stream, uniform } from "../../../core/tensor/stream.ts"
 
 /** Numbers in [from, to), evenly drawn. */
@@ -95,6 +95,10 @@ test("log1p agrees with Math.log1p, also for the least arguments", () => {
     Number.POSITIVE_INFINITY,
   ])
   expect(log1p(-2)).toBeNaN()
+})
+
+test("hypot is the length of a vector", () => {
+  expect([hypot(3, 4), hypot(2, -3, 6), hypot(), hypot(-7)]).toEqual([5, 7, 0, 7])
 })
 
 test("powers are those of repeated multiplication", () => {

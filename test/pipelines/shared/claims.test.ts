@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { claimProblems, judgeAll, planAll } from "../../../plugins/report/shared/claims/claim.ts"
 import { paperClaims } from "../../../pipelines/shared/claims.ts"
 import { paperFigures } from "../../../pipelines/shared/paper-figures.ts"
+import { claimProblems, judgeAll, planAll } from "../../../plugins/report/shared/claims/claim.ts"
 
 const arms = paperFigures.ranks.map(({ arm }) => arm)
 const claims = paperClaims({ arms, lr: [1e-5, 2e-5] })
@@ -45,18 +45,21 @@ describe("the paper's claims, judged on its own Tables 1 and 2", () => {
     const spread = found["S is smaller for SimCSE(0.1) than for vanilla at lr=1e-5."]!
     expect(spread).toMatchObject({ verdict: "cannot be told", test: null })
     expect(spread.effect!.value).toBeCloseTo(2.2 / 9.6, 12)
-    expect(found["S is smaller for vanilla than for SimCSE(0.1) at lr=2e-5."]!.effect!.value).toBeCloseTo(3.2 / 9.5, 12)
+    expect(found["S is smaller for vanilla than for SimCSE(0.1) at lr=2e-5."]!.effect!.value).toBeCloseTo(
+      3.2 / 9.5,
+      12,
+    )
     const rank = found["SimCSE(0.5) has a lower normalised than vanilla at step=0."]!
     expect(rank.reason).toBe("The paper prints no spread for this, so its difference cannot be tested.")
     expect(rank.effect!.value).toBeCloseTo((8.17 - 20.06) / 24, 12)
   })
 
   test("what is only drawn is not judged on the paper's numbers", () => {
-    expect(judgeAll(claims, nothing).filter(({ paper }) => paper === null).map(({ family }) => family)).toEqual([
-      "failed runs",
-      "failed runs",
-      "failed runs",
-    ])
+    expect(
+      judgeAll(claims, nothing)
+        .filter(({ paper }) => paper === null)
+        .map(({ family }) => family),
+    ).toEqual(["failed runs", "failed runs", "failed runs"])
   })
 })
 
@@ -75,7 +78,9 @@ describe("the plan of the paper's study", () => {
   test("says with what probability 30 seeds find the paper's effects", () => {
     expect(claimProblems(claims, design(30))).toEqual([])
     const plan = planAll(claims, design(30)).filter((line) => line.includes("with probability"))
-    expect(plan.map((line) => /probability ([\d.]+), or ([\d.]+) at/.exec(line)!.slice(1, 3).join(" "))).toEqual([
+    expect(
+      plan.map((line) => /probability ([\d.]+), or ([\d.]+) at/.exec(line)!.slice(1, 3).join(" ")),
+    ).toEqual([
       // McNemar's: P(Bin(30, 7/30) ≥ 6) and, at .025, ≥ 7
       "0.733 0.57",
       "0.906 0.841",
@@ -102,6 +107,10 @@ describe("the plan of the paper's study", () => {
       "in-failed-runs",
       "in-failed-runs",
     ])
-    expect(kinds({ arms: ["vanilla"], lr: [1e-5] })).toEqual(["in-failed-runs", "in-failed-runs", "in-failed-runs"])
+    expect(kinds({ arms: ["vanilla"], lr: [1e-5] })).toEqual([
+      "in-failed-runs",
+      "in-failed-runs",
+      "in-failed-runs",
+    ])
   })
 })

@@ -145,6 +145,21 @@ describe("a pipeline of one's own", () => {
     ])
   })
 
+  test("gives the report each checkpoint of further training once, whatever the arms that share it", () => {
+    const [vanilla, simcse] = seeded.arms
+    const { report } = study({ ...seeded, arms: [vanilla!, simcse!, { ...simcse!, name: "again" }] })
+    expect(described(report.inputs["furtherTraining"] as readonly Cohort[])).toEqual(["arm=SimCSE 42,43"])
+  })
+
+  test("observes ranks before fine-tuning for seeds of their own", () => {
+    const { ranks, runs } = study({ ...settings, rankSeeds: [3, 4, 5, 6] })
+    expect(described(ranks).slice(0, 2)).toEqual([
+      "arm=vanilla lr=1e-4 3,4,5,6",
+      "arm=SimCSE lr=1e-4 3,4,5,6",
+    ])
+    expect(described(runs)[0]).toBe("arm=vanilla lr=1e-4 1,2,3")
+  })
+
   test("fine-tunes an arm in its own way", () => {
     const fresh = {
       name: "fresh",

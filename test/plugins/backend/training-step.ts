@@ -16,7 +16,7 @@ const { linearGelu } = await import("../../../core/tensor/ops/linear.ts")
 const { softmaxCrossEntropy } = await import("../../../core/tensor/ops/softmax-cross-entropy.ts")
 const { disposeGradients, Parameters, valueAndGradients } = await import("../../../core/tensor/parameters.ts")
 const { cos, exp, log, sin } = await import("../../../core/tensor/elementary.ts")
-const { entropyRank } = await import("../../../plugins/probe/fisher/rank.ts")
+const { entropyRank } = await import("../../../plugins/probe/shared/rank.ts")
 const { polarOf } = await import("../../../plugins/probe/trajectory/polar.ts")
 const { normal, stream } = await import("../../../core/tensor/stream.ts")
 

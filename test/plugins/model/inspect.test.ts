@@ -2,8 +2,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { valueAndGradients } from "../../../core/tensor/parameters.ts"
+import { stream } from "../../../core/tensor/stream.ts"
 import { encode, type TrainableModel } from "../../../plugins/model/encoder.ts"
-import { attentionProbabilities, hiddenStates } from "../../../plugins/model/inspect.ts"
+import { attentionProbabilities, hiddenStates, readHiddenStates } from "../../../plugins/model/inspect.ts"
 import { onEveryDefinition } from "../../core/tensor/every-definition.ts"
 import { tinyConfig, tinyModel } from "./tiny-model.ts"
 
@@ -66,6 +67,20 @@ onEveryDefinition("inside a model,", () => {
     }
     const first = read(hiddenStates(model, batch, 0))
     expect(read(hiddenStates(model, batch, 1))).not.toEqual(first)
+  })
+
+  test("those at all depths in one pass are the same, and with dropout those of training", () => {
+    const found: number[][] = []
+    readHiddenStates(model, batch, (hidden_TH, depth) => {
+      expect(depth).toBe(found.length)
+      found.push([...hidden_TH.dataSync()])
+    })
+    expect(found).toEqual([0, 1, 2].map((depth) => [...read(hiddenStates(model, batch, depth))]))
+    const dropout = { rate: 0.3, stream: stream(5, "test"), iteration: 4 }
+    let last: number[] = []
+    readHiddenStates(model, batch, (hidden_TH) => (last = [...hidden_TH.dataSync()]), dropout)
+    expect(last).toEqual([...read(encode(model, batch, { dropout }))])
+    expect(last).not.toEqual(found[2]!)
   })
 
   test("they are differentiable", () => {

@@ -83,7 +83,7 @@ describe.each(names)("%s, beside transformers", (layout) => {
   const expected = expectedOf(layout)
 
   test("logits, every parameter's gradient, Gram matrices and ranks by block, a short fine-tuning", async () => {
-    const quantities = await Effect.runPromise(reference.compare(folderOf(layout)))
+    const quantities = await Effect.runPromise(reference.compare(folderOf(layout), "fp32"))
     expect(quantities.length).toBeGreaterThan(15)
     for (const { name, ok, at, worst } of quantities)
       expect({ name, ok, at, worst }).toMatchObject({ ok: true })

@@ -12,11 +12,11 @@ import { permutation, stream } from "../../../core/tensor/stream.ts"
 import { regression } from "../../../plugins/finetune/regression.ts"
 import { saveModel } from "../../../plugins/model/hugging-face.ts"
 import type { ClassifierView } from "../../../plugins/model/view.ts"
-import { blockGrams } from "../../../plugins/probe/fisher/block-grams.ts"
 import { gramsByDefinition } from "../../../plugins/probe/fisher/definition.ts"
 import { deviation } from "../../../plugins/probe/fisher/self-check.ts"
-import { eigenvalues } from "../../../plugins/probe/fisher/spectrum.ts"
 import { type FisherRow, fisher } from "../../../plugins/probe/fisher.ts"
+import { blockGrams } from "../../../plugins/probe/shared/gram/block-grams.ts"
+import { eigenvalues } from "../../../plugins/probe/shared/spectrum.ts"
 import {
   completed,
   examplesOf,

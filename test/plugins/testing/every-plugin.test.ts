@@ -102,6 +102,8 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
     inputs: { data: scores },
   },
   representation: { options: { steps: { at: [0], last: true }, samples: 20, poolings: ["cls", "mean"] } },
+  // Its estimate is that of runs of some length.
+  "run-comparison": { options: { title: "Runs", at: 3 }, inputs: { runs: [runs] }, costFactor: 10 },
   rte: { options: { source: fixture("rte-sample") }, costFactor: 1000 },
   sentences: { options: { source: sentences } },
   simcse: {
@@ -109,6 +111,7 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
     inputs: { dev: toyStudy.similarity },
   },
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
+  "sts-score": { options: { pooling: "first-last" }, inputs: { corpus: toyStudy.corpus } },
   // Its estimate is that of a study of 30 seeds.
   "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
   "supervised-simcse": {
@@ -118,8 +121,10 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   table: {
     options: { train: scored, sentences: ["one", "two"], label: "score", labels: "scores", range: [0, 5] },
   },
+  "toy-acceptability": { options: { train: 40, dev: 10 } },
   "toy-corpus": { options: { sentences: 200, restated: true } },
   "toy-entailment": { options: { train: 40, dev: 10 } },
+  "toy-stsb": { options: { train: 40, dev: 10 } },
   "toy-similarity": { options: { pairs: 20 } },
   trajectory: { options: { steps: { at: [0], every: 2, last: true } } },
   "weight-rank": { options: { steps: { at: [0], every: 3, last: true } } },

@@ -8,7 +8,8 @@
 
 namespace native {
 
-// The number of threads that compute, including the calling one.
+// The number of threads that compute, including the calling one. It changes only on the thread that calls kernels, so
+// between two of them.
 int thread_count();
 void set_thread_count(int count);
 

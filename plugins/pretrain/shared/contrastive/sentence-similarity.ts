@@ -6,7 +6,9 @@ import type { Similarity } from "../../../../core/artifacts/similarity.ts"
 /** Pairs per batch: the encoder gets their first sentences together, then their second ones. */
 const pairsAtOnce = 32
 
-const cosine = (a_H: Float32Array, b_H: Float32Array): number => {
+type Vector = Float32Array | Float64Array
+
+const cosine = (a_H: Vector, b_H: Vector): number => {
   let ab = 0
   let aa = 0
   let bb = 0
@@ -28,7 +30,7 @@ const cosine = (a_H: Float32Array, b_H: Float32Array): number => {
  */
 export const similarityScore = Effect.fnUntraced(function* (
   { sets }: Similarity,
-  embed: (sequences: Sequences) => Float32Array,
+  embed: (sequences: Sequences) => Vector,
 ) {
   const cosines: number[] = []
   const scores: number[] = []
@@ -40,7 +42,7 @@ export const similarityScore = Effect.fnUntraced(function* (
       const secondEmbeddings = embed(selectSequences(second, indices))
       const hidden = firstEmbeddings.length / count
       for (let i = 0; i < count; i++) {
-        const row = (embeddings: Float32Array) => embeddings.subarray(i * hidden, (i + 1) * hidden)
+        const row = (embeddings: Vector) => embeddings.subarray(i * hidden, (i + 1) * hidden)
         cosines.push(cosine(row(firstEmbeddings), row(secondEmbeddings)))
       }
       // Lets an interruption through during a long evaluation.

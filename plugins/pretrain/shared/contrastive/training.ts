@@ -21,7 +21,7 @@ import { shuffledBatches } from "../../../../core/tensor/epochs.ts"
 import { learningRates, stepsIn } from "../../../../core/tensor/schedule.ts"
 import { stream } from "../../../../core/tensor/stream.ts"
 import { train } from "../../../../core/tensor/training.ts"
-import { type Limits, limitsOfCheckpoint, sequenceProblems } from "../../../model/compatibility.ts"
+import { limitsOfCheckpoint, sequenceProblems } from "../../../model/compatibility.ts"
 import { EncoderConfig } from "../../../model/config.ts"
 import { workloadOf } from "../../../model/cost.ts"
 import type { EncoderModel, ModelDropout, TrainableModel } from "../../../model/encoder.ts"
@@ -33,6 +33,7 @@ import { saveExport, type TrainingRecord, writeRecord } from "../export.ts"
 import { drawInto, type OwnShapes, ownName } from "../own-parameters.ts"
 import { batchProblems, refuse } from "../requirements.ts"
 import type { ContrastiveOptions } from "./options.ts"
+import { similarityProblems } from "./pairs.ts"
 import { selection } from "./selection.ts"
 import { similarityScore } from "./sentence-similarity.ts"
 import { sentenceEmbeddings } from "./views.ts"
@@ -98,7 +99,7 @@ export const trainContrastively = Effect.fnUntraced(function* ({
   yield* refuse(method, [
     ...batchProblems(sequences, count, options.batchSize, `${unit} in the ${input}`),
     ...sequenceProblems(input, sequences, vocabularySize, limits),
-    ...(dev === undefined ? [] : similarityProblems(dev, limits)),
+    ...(dev === undefined ? [] : similarityProblems("dev", dev, limits)),
   ])
 
   const steps = stepsOf(options, count, options.batchSize)
@@ -197,15 +198,4 @@ export const contrastiveCost = ({
     corpusTokens: keptTokens,
     kept: dev === undefined ? 1 : 2,
   })
-}
-
-/** Why a similarity dev set does not fit the model, or cannot rank models. */
-const similarityProblems = ({ sets, vocabularySize }: Similarity, limits: Limits): readonly string[] => {
-  const problems = sets.flatMap(({ name, first, second }) =>
-    [first, second].flatMap((side) => sequenceProblems(`dev (${name})`, side, vocabularySize, limits)),
-  )
-  const distinct = new Set(sets.flatMap(({ scores }) => Array.from(scores)))
-  return distinct.size > 1
-    ? problems
-    : [...problems, "all scores in dev are equal; expected at least two different ones, to rank models by"]
 }

@@ -325,7 +325,9 @@ export const planAll = (claims: readonly Claim[], design: Design, level = COVERA
     const family = claims.filter((other) => other.family === claim.family).length
     const first = family === 1 ? null : claim.plan(design, 1 - (1 - level) / family).power
     const adjusted =
-      first === null ? "" : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
+      first === null
+        ? ""
+        : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
     const sentences = [
       ...(power === null
         ? []

@@ -1,4 +1,4 @@
-import { exp } from "../../../../core/tensor/elementary.ts"
+import { exp, hypot } from "../../../../core/tensor/elementary.ts"
 import { logGamma } from "./distribution.ts"
 import { type Ends, wilson } from "./proportion.ts"
 
@@ -37,9 +37,7 @@ export const newcombeUnpaired = (first: Count, second: Count, level: number): En
   const [p1, p2] = [first.count / first.of, second.count / second.of]
   const [w1, w2] = [wilson(first.count, first.of, level), wilson(second.count, second.of, level)]
   return {
-    low: p1 - p2 - distance(p1 - w1.low, w2.high - p2),
-    high: p1 - p2 + distance(w1.high - p1, p2 - w2.low),
+    low: p1 - p2 - hypot(p1 - w1.low, w2.high - p2),
+    high: p1 - p2 + hypot(w1.high - p1, p2 - w2.low),
   }
 }
-
-const distance = (x: number, y: number): number => Math.sqrt(x * x + y * y)

@@ -16,12 +16,16 @@ export const metricFigure = (arms: readonly string[], cohorts: readonly CohortSt
   const words = wordsOf(metric)
   const title = `Figure 1. ${capitalised(words.name)} after fine-tuning against peak learning rate`
   const data = {
-    columns: ["arm", "lr", metric === "accuracy" ? "accuracies" : "values", "mean", "t_low", "t_high"],
-    rows: shown.map((cohort) => [
-      cohort.arm,
-      cohort.lr,
-      cohort.values.length,
-      ...[cohort.mean, ...ends(cohort.meanStudent)].map(rounded),
+    columns: [
+      ...["arm", "lr", "checkpoint", metric === "accuracy" ? "accuracies" : "values"],
+      ...["mean", "t_low", "t_high"],
+    ],
+    rows: shown.flatMap(({ arm, lr, values, mean, meanInterval, checkpoints }) => [
+      [arm, lr, "all", values.length, ...[mean, ...ends(meanInterval)].map(rounded)],
+      ...checkpoints.map((each) => [
+        ...[arm, lr, each.checkpoint, each.values.length, rounded(each.mean)],
+        ...[null, null],
+      ]),
     ]),
   }
   if (shown.length === 0) return { name, title, caption: [`No run has ${words.one} yet.`], data, spec: null }
@@ -32,7 +36,7 @@ export const metricFigure = (arms: readonly string[], cohorts: readonly CohortSt
     arms.filter((arm) => drawn.includes(arm)),
   )
   const points = shown.map((cohort) => {
-    const [low, high] = ends(cohort.meanStudent)
+    const [low, high] = ends(cohort.meanInterval)
     return { arm: cohort.arm, lr: cohort.lr, x: positions.at(cohort), mean: cohort.mean, low, high }
   })
   const runs = shown.flatMap((cohort) =>
@@ -48,6 +52,11 @@ export const metricFigure = (arms: readonly string[], cohorts: readonly CohortSt
             },
           ]
         : [],
+    ),
+  )
+  const checkpoints = shown.flatMap((cohort) =>
+    cohort.checkpoints.flatMap(({ checkpoint, mean }) =>
+      mean === null ? [] : { arm: cohort.arm, checkpoint, x: positions.at(cohort), mean },
     ),
   )
   const scales = armScales(arms)
@@ -108,6 +117,22 @@ export const metricFigure = (arms: readonly string[], cohorts: readonly CohortSt
           mark: { type: "point", filled: true, size: 14, opacity: 0.4, xOffset: 4 },
           encoding: { x, y: y(metric), color: colour },
         },
+        ...(checkpoints.length === 0
+          ? []
+          : [
+              {
+                name: "checkpoints",
+                data: { values: checkpoints },
+                mark: {
+                  type: "tick" as const,
+                  orient: "horizontal" as const,
+                  thickness: 1.5,
+                  size: 14,
+                  opacity: 1,
+                },
+                encoding: { x, y: y("mean"), color: colour },
+              },
+            ]),
         {
           data: { values: points },
           layer: [
@@ -176,9 +201,11 @@ const caption = (
   const least = Math.min(...sizes)
   const most = Math.max(...sizes)
   const diverged = cohorts.reduce((sum, cohort) => sum + cohort.diverged, 0)
-  const bare = shown.filter(({ meanStudent }) => meanStudent.kind === "none").length
+  const several = shown.some(({ checkpoints }) => checkpoints.length > 0)
+  const bare = shown.filter(({ meanInterval }) => meanInterval.kind === "none").length
   return [
-    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean (Student's t); faint points next to them: single runs; dashed: ${name} of the ${baseline}. Arms are side by side at each learning rate.`,
+    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bars: 95 % interval of the mean${several ? ", over seeds and checkpoints" : " (Student's t)"}; faint points next to them: single runs; dashed: ${name} of the ${baseline}. Arms are side by side at each learning rate.`,
+    ...(several ? ["Ticks: the means of single checkpoints, where an arm has several."] : []),
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
     ...(diverged === 0
       ? []

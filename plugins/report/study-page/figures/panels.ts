@@ -1,14 +1,15 @@
 import { plural } from "../../../../core/io/format.ts"
 import { FAILED_GROUND, INK } from "../../shared/style.ts"
-import { learningRate } from "../format.ts"
 import type { MetricWords } from "../metric.ts"
-import { distinct, type RunKey } from "../study.ts"
+import { checkpointsOf, distinct, keyOfRun, type RunKey } from "../study.ts"
 
 /** A panel of a figure that shows one run for each arm and learning rate. */
 export interface Panel {
   readonly arm: string
   readonly lr: number
-  /** of the run shown: the lowest observed; null if none was */
+  /** of the run shown: the lowest observed, and among its runs the lowest seed */
+  readonly checkpoint: number | null
+  /** null if no run was observed */
   readonly seed: number | null
   readonly failed: boolean | null
   readonly note: string
@@ -24,23 +25,28 @@ export const panelsOf = (
   const rows = arms.filter((arm) => records.some((record) => record.arm === arm))
   return rows.flatMap((arm) =>
     learningRates.map((lr) => {
-      const seeds = distinct(
-        records.filter((record) => record.arm === arm && record.lr === lr),
-        ({ seed }) => seed,
+      const there = records.filter((record) => record.arm === arm && record.lr === lr)
+      const checkpoint = checkpointsOf(there)[0]
+      if (checkpoint === undefined)
+        return { arm, lr, checkpoint: null, seed: null, failed: null, note: "not observed" }
+      const [seed] = distinct(
+        there.filter((record) => record.checkpoint === checkpoint),
+        (record) => record.seed,
       )
-      const seed = seeds[0]
-      if (seed === undefined) return { arm, lr, seed: null, failed: null, note: "not observed" }
-      const failed = isFailed({ arm, lr, seed })
+      const failed = isFailed({ arm, checkpoint, lr, seed: seed! })
       const outcome = failed === null ? ", outcome unknown" : failed ? ", failed" : ""
-      return { arm, lr, seed, failed, note: `seed ${seed}${outcome}` }
+      const model = checkpoint === null ? "" : `checkpoint ${checkpoint}, `
+      return { arm, lr, checkpoint, seed: seed!, failed, note: `${model}seed ${seed}${outcome}` }
     }),
   )
 }
 
 /** Whether a record belongs to the run that its panel shows. */
 export const shownBy = (panels: readonly Panel[]): ((record: RunKey) => boolean) => {
-  const seeds = new Map(panels.map(({ arm, lr, seed }) => [JSON.stringify([arm, lr]), seed]))
-  return ({ arm, lr, seed }) => seeds.get(JSON.stringify([arm, lr])) === seed
+  const shown = new Set(
+    panels.flatMap(({ seed, ...run }) => (seed === null ? [] : [keyOfRun({ ...run, seed })])),
+  )
+  return (record) => shown.has(keyOfRun(record))
 }
 
 /**
@@ -107,13 +113,13 @@ export const panelCaption = (
   { baseline }: MetricWords,
 ): readonly string[] => {
   const observed = panels.filter(({ seed }) => seed !== null)
-  const runs = new Set(records.map(({ arm, lr, seed }) => JSON.stringify([arm, learningRate(lr), seed]))).size
+  const runs = new Set(records.map(keyOfRun)).size
   const absent = panels.length - observed.length
   const unknown = observed.filter(({ failed }) => failed === null).length
   return [
     runs === observed.length
-      ? `One run per panel, ${plural(runs, "run")} in all; the seed is above each panel.`
-      : `${runs} runs were observed, of which ${observed.length} are shown: in each panel the run with the lowest seed, given above it.`,
+      ? `One run per panel, ${plural(runs, "run")} in all; its seeds are above each panel.`
+      : `${runs} runs were observed, of which ${observed.length} are shown: in each panel the run with the lowest seed${observed.some(({ checkpoint }) => checkpoint !== null) ? ", from the checkpoint with the lowest," : ","} given above it.`,
     `Grey background: the run failed (no better than the ${baseline}, or diverged).`,
     ...(unknown === 0 ? [] : [`The outcome of ${plural(unknown, "shown run")} is unknown.`]),
     ...(absent === 0 ? [] : [`${plural(absent, "panel")} without an observed run.`]),

@@ -22,12 +22,13 @@ export const rankDuringFigure = (study: Study): Figure => {
   const panels = panelsOf(armsOf(study), study.during, outcomeLookup(study.runs))
   const shown = study.during.filter(shownBy(panels)).sort((a, b) => a.step - b.step || a.layer - b.layer)
   const data = {
-    columns: ["arm", "lr", "seed", "step", "layer", "normalised_erank", "run_failed"],
+    columns: ["arm", "checkpoint", "lr", "seed", "step", "layer", "normalised_erank", "run_failed"],
     rows: panels.flatMap((panel) =>
       shown
         .filter(({ arm, lr }) => arm === panel.arm && lr === panel.lr)
-        .map(({ arm, lr, seed, step, layer, normalised }) => [
+        .map(({ arm, checkpoint, lr, seed, step, layer, normalised }) => [
           arm,
+          checkpoint,
           lr,
           seed,
           step,

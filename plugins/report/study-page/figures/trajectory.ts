@@ -29,9 +29,13 @@ export const trajectoryFigure = (study: Study): Figure => {
       .map((record) => ({ ...record, ...cartesian(record), failed: panel.failed })),
   )
   const data = {
-    columns: ["arm", "lr", "seed", "step", "r", "phi_degrees", "x", "y", "training_loss", "run_failed"],
-    rows: points.map(({ arm, lr, seed, step, r, phi, x, y, loss, failed }) => [
+    columns: [
+      ...["arm", "checkpoint", "lr", "seed", "step"],
+      ...["r", "phi_degrees", "x", "y", "training_loss", "run_failed"],
+    ],
+    rows: points.map(({ arm, checkpoint, lr, seed, step, r, phi, x, y, loss, failed }) => [
       arm,
+      checkpoint,
       lr,
       seed,
       step,

@@ -1,21 +1,25 @@
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
-import { type Interval, meanInterval } from "../../shared/statistics/interval.ts"
-import { mean } from "../../shared/statistics/moments.ts"
+import { rounded } from "../../shared/records.ts"
+import { crossedP } from "../../shared/statistics/crossed.ts"
 import { signedRank } from "../../shared/statistics/signed-rank.ts"
-import type { CohortStability } from "./stability.ts"
+import { cellDifference, type PairedMean } from "./cells.ts"
+import { type CohortStability, cellsOf } from "./stability.ts"
 
-/** Two cohorts at one learning rate, run by run: equal seeds give equal head, order and dropout streams. */
+/** Two cohorts at one learning rate, seed by seed: equal seeds give equal head, order and dropout streams. */
 export interface Comparison {
   readonly lr: number
   readonly baseline: string
   readonly arm: string
   /** the study's */
   readonly metric: MetricName
-  /** metric(arm) − metric(baseline) in hundredths, for each seed that has both, ascending by seed */
-  readonly differences: readonly number[]
-  readonly mean: number | null
-  readonly meanStudent: Interval
+  /** metric(arm) − metric(baseline) in hundredths, at the seeds of which all runs have a value */
+  readonly difference: PairedMean
+  /** Of the t test, paired by seed, with checkpoints as a random effect; null below two seeds or without a spread. */
+  readonly studentP: number | null
+  /** Of the means over checkpoints; null if no seed differs. It takes the checkpoints as they are. */
   readonly signedRank: ReturnType<typeof signedRank>
+  /** The least p that the signed-rank test can give with so many seeds; null without a common seed. */
+  readonly leastP: number | null
 }
 
 /** Every later arm against the first arm that has cohorts, at every learning rate that both have. */
@@ -26,23 +30,17 @@ export const comparisonsOf = (cohorts: readonly CohortStability[]): readonly Com
   })
 
 const compare = (baseline: CohortStability, cohort: CohortStability): Comparison => {
-  const bySeed = new Map(baseline.runs.map((run) => [run.seed, run]))
-  const differences = cohort.runs.flatMap((run) => {
-    const other = bySeed.get(run.seed)
-    if (run.status !== "done" || other?.status !== "done") return []
-    // One division of integers: equal counts give exactly 0, and equal gaps give exactly equal differences.
-    const [a, b] = [run.value, other.value]
-    const gap = a.numerator * b.denominator - b.numerator * a.denominator
-    return [(100 * gap) / (a.denominator * b.denominator)]
-  })
+  const difference = cellDifference(cellsOf(cohort), cellsOf(baseline))
+  const { differences, crossed, interval, seeds } = difference
   return {
     lr: cohort.lr,
     baseline: baseline.arm,
     arm: cohort.arm,
     metric: cohort.metric,
-    differences,
-    mean: differences.length === 0 ? null : mean(differences),
-    meanStudent: meanInterval(differences),
-    signedRank: signedRank(differences),
+    difference,
+    studentP: crossed === null || interval.kind === "none" ? null : crossedP(crossed),
+    // Rounded, so that equal gaps between counts are ties although the last bits of their differences may differ.
+    signedRank: signedRank(differences.map((each) => rounded(each)!)),
+    leastP: seeds === 0 ? null : 2 ** (1 - seeds),
   }
 }

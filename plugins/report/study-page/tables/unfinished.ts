@@ -11,9 +11,17 @@ export const unfinishedTable = ({ runs }: Study): Table | null => {
     : {
         name: "unfinished",
         title: `Runs without ${wordsOf(metricOf(runs)).one}`,
-        columns: [left("arm"), right("peak lr"), right("seed"), left("outcome"), left("reason")],
+        columns: [
+          left("arm"),
+          right("checkpoint"),
+          right("peak lr"),
+          right("seed"),
+          left("outcome"),
+          left("reason"),
+        ],
         rows: unfinished.map((run) => [
           run.arm,
+          run.checkpoint === null ? "" : String(run.checkpoint),
           learningRate(run.lr),
           String(run.seed),
           happened(run),
@@ -23,9 +31,10 @@ export const unfinishedTable = ({ runs }: Study): Table | null => {
           "A run that diverged counts as failed. A unit that failed gave no run and is counted nowhere else.",
         ],
         data: {
-          columns: ["arm", "lr", "seed", "status", "step", "reason"],
+          columns: ["arm", "checkpoint", "lr", "seed", "status", "step", "reason"],
           rows: unfinished.map((run) => [
             run.arm,
+            run.checkpoint,
             run.lr,
             run.seed,
             run.status,

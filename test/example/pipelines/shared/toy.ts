@@ -52,7 +52,7 @@ export const reportsOf = (title: string, runs: readonly Cohort<FineTuned>[]) => 
   const trajectories = runs.map((of) => mapCohort(of, (run) => trajectory({ run })))
   const arms = runs.map(({ labels }) => String(labels["arm"]))
   return {
-    page: studyPage({ title, arms, runs, ranks: [], trajectories }),
+    page: studyPage({ title, arms, runs, ranks: [], trajectories, furtherTraining: [], observations: [] }),
     loss: lineChart({ title, observations: trajectories, x: "step", y: "loss", colour: "arm" }),
   }
 }

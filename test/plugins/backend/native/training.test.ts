@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Progress } from "../../../../core/api/progress.ts"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { type Backend, type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
@@ -19,9 +19,9 @@ import { lossOf } from "../../../../plugins/finetune/shared/classifier.ts"
 import { configOf } from "../../../../plugins/model/config.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
 import { blocksOf, layerOf, parametersOf } from "../../../../plugins/model/parameters.ts"
-import { blockGrams, parameterGrams } from "../../../../plugins/probe/fisher/block-grams.ts"
-import { effectiveRank } from "../../../../plugins/probe/fisher/rank.ts"
-import { eigenvalues } from "../../../../plugins/probe/fisher/spectrum.ts"
+import { blockGrams, parameterGrams } from "../../../../plugins/probe/shared/gram/block-grams.ts"
+import { effectiveRank } from "../../../../plugins/probe/shared/rank.ts"
+import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
 
 const config = {
@@ -46,8 +46,6 @@ const split = {
   labels: Float64Array.from(items, ({ ids }) => (ids[0]! < 30 ? 0 : 1)),
 }
 
-const silent = Layer.succeed(Progress, Progress.of({ report: () => Effect.void }))
-
 let scratch: string
 let runs = 0
 beforeAll(async () => {
@@ -55,8 +53,17 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-/** The losses of training, the final parameters, and the effective ranks of the layers at the end. */
-const trained = async (backend: Backend, computing: Partial<ComputeSettings>, seed: number) => {
+/**
+ * The losses of training, the final parameters, and the effective ranks of the layers at the end.
+ *
+ * @param after runs after each update, by its number
+ */
+const trained = async (
+  backend: Backend,
+  computing: Partial<ComputeSettings>,
+  seed: number,
+  after: (step: number) => Effect.Effect<void> = () => Effect.void,
+) => {
   await Effect.runPromise(startBackend(backend, computing))
   const specs = parametersOf(config, heads)
   const parameters = Parameters.fromHost(initialise(config, specs, stream(seed, "head")))
@@ -72,7 +79,7 @@ const trained = async (backend: Backend, computing: Partial<ComputeSettings>, se
         return lossOf(model, crossEntropy, split, indices, { rate: 0.1, seed, update })
       },
       scratch: join(scratch, `${runs++}`),
-    }).pipe(Effect.provide(silent)),
+    }).pipe(Effect.provideService(Progress, Progress.of({ report: after }))),
   )
   const blocks = new Map([...blocksOf(specs)].filter(([block]) => layerOf(block) !== undefined))
   const indices = Int32Array.from({ length: 16 }, (_, n) => n)
@@ -109,6 +116,19 @@ describe.skipIf(!nativeBuilds)("training on native", () => {
     ]
     expect(two).toEqual(one)
     expect(again).toEqual(one)
+  })
+
+  test("gives the same bits when the number of threads changes from 1 to 2 and back while it runs", async () => {
+    const had: number[] = []
+    const changing = (step: number) => {
+      if (step % 7 !== 0) return Effect.void
+      const threads = had.at(-1) === 2 ? 1 : 2
+      had.push(threads)
+      return native.setThreads!(threads)
+    }
+    const changed = await trained(native, { threads: 1 }, 3, changing)
+    expect(had).toEqual([2, 1, 2, 1, 2])
+    expect(changed).toEqual(await trained(native, { threads: 1 }, 3))
   })
 
   test("in bf16 stays closer to fp32 than another seed does", async () => {

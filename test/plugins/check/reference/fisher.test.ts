@@ -14,7 +14,8 @@ import { onCpu, withFolder } from "../../model/tiny-model.ts"
 const fixture = new URL("../../../fixtures/bert-2x32", import.meta.url).pathname
 const larger = new URL("../../../../../shared/fixtures/bert-3x48", import.meta.url).pathname
 
-const comparison = (folder: string) => Effect.scoped(Effect.flatMap(openReference(folder), compareFisher))
+const comparison = (folder: string) =>
+  Effect.scoped(Effect.flatMap(openReference(folder), (opened) => compareFisher(opened, "fp32")))
 
 afterAll(onCpu)
 

@@ -4,6 +4,7 @@ import { cp, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
+import type { Precision } from "../../../../core/api/precision.ts"
 import { quantity } from "../../../../core/api/quantity.ts"
 import { startBackend } from "../../../../core/tensor/backend.ts"
 import { cpu } from "../../../../plugins/backend/cpu.ts"
@@ -14,8 +15,9 @@ import { onCpu, withFolder } from "../../model/tiny-model.ts"
 const fixture = new URL("../../../fixtures/bert-2x32", import.meta.url).pathname
 const larger = new URL("../../../../../shared/fixtures/bert-3x48", import.meta.url).pathname
 
-const compare = (folder: string) =>
-  Effect.runPromise(Effect.scoped(Effect.flatMap(openReference(folder), comparePasses)))
+const comparison = (folder: string, precision: Precision = "fp32") =>
+  Effect.scoped(Effect.flatMap(openReference(folder), (opened) => comparePasses(opened, precision)))
+const compare = (folder: string, precision?: Precision) => Effect.runPromise(comparison(folder, precision))
 
 afterAll(onCpu)
 
@@ -67,9 +69,7 @@ describe("figures that do not agree", () => {
   const refusal = async (folder: string) => {
     await onCpu()
     const before = tf.memory().numTensors
-    const error = await Effect.runPromise(
-      Effect.flip(Effect.scoped(Effect.flatMap(openReference(folder), comparePasses))),
-    )
+    const error = await Effect.runPromise(Effect.flip(comparison(folder)))
     expect(tf.memory().numTensors).toBe(before)
     return error.message
   }
@@ -151,6 +151,23 @@ describe("figures that do not agree", () => {
   })
 })
 
+test("InfoNCE of a single pair, whose gradients vanish, agrees with zeros", () =>
+  withFolder(async (folder) => {
+    await onCpu()
+    await cp(fixture, folder, { recursive: true })
+    const path = join(folder, "expected.json")
+    const json = JSON.parse(await readFile(path, "utf8"))
+    const { z1, z2, tau } = json.infonce
+    const zeros = [z1[0].map(() => 0)]
+    json.infonce = { z1: [z1[0]], z2: [z2[0]], tau, loss: 0, grad_z1: zeros, grad_z2: zeros }
+    await writeFile(path, JSON.stringify(json))
+    const found = (await compare(folder)).filter(({ name }) => name.includes("InfoNCE"))
+    expect(found.map(({ worst, ok }) => [worst, ok])).toEqual([
+      [0, true],
+      [0, true],
+    ])
+  }))
+
 test("a quantity reports its worst number, and is not ok if any number is not finite", () => {
   const at = (index: string, expected: number, found: number, scale?: number) => ({
     at: index,
@@ -162,6 +179,7 @@ test("a quantity reports its worst number, and is not ok if any number is not fi
     name: "q",
     worst: 0.07,
     tolerance: 0.1,
+    spread: false,
     ok: true,
     at: "c",
     expected: 0,
@@ -172,4 +190,29 @@ test("a quantity reports its worst number, and is not ok if any number is not fi
     at: "b",
   })
   expect(() => quantity("q", 0.1, [])).toThrow("nothing to compare")
+})
+
+test("numbers that are equal do not deviate, also where the scale is 0, as 0/0 is for a single sample", () => {
+  const zero = { at: "a", expected: 0, found: 0, scale: 0 }
+  expect(quantity("q", 0.1, [zero])).toMatchObject({ worst: 0, ok: true })
+  expect(quantity("q", 0, [zero])).toMatchObject({ worst: 0, ok: true })
+  expect(quantity("q", 0.1, [zero, { ...zero, at: "b", found: 1e-9 }])).toMatchObject({ at: "b", ok: false })
+})
+
+test("a number may deviate as far as rounding moves it, and is then compared with that", () => {
+  const a = { at: "a", expected: 10, found: 10.4, scale: 10 }
+  const b = { at: "b", expected: 10, found: 12, scale: 10, spread: 3 }
+  expect(quantity("q", 0.1, [a, b])).toMatchObject({
+    at: "b",
+    worst: 0.2,
+    tolerance: 0.3,
+    spread: true,
+    ok: true,
+  })
+  // The one that uses most of what it is allowed is the worst, not the one that is furthest off.
+  expect(quantity("q", 0.1, [{ ...a, found: 10.9 }, b])).toMatchObject({ at: "a", spread: false, ok: true })
+  expect(quantity("q", 0.1, [a, { ...b, found: 14 }])).toMatchObject({ at: "b", spread: true, ok: false })
+  // A spread that is not a number allows nothing, and one below the tolerance does not make it smaller.
+  expect(quantity("q", 0.1, [{ ...b, spread: Number.NaN }])).toMatchObject({ tolerance: 0.1, ok: false })
+  expect(quantity("q", 0.1, [{ ...a, spread: 0.1 }])).toMatchObject({ tolerance: 0.1, ok: true })
 })

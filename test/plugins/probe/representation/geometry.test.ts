@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { anisotropyOf, uniformityOf } from "../../../../plugins/probe/representation/geometry.ts"
-import { equalCorrelation } from "../fisher/matrices.ts"
+import { equalCorrelation } from "../matrices.ts"
 import { distance, dot, gaussian, gramOf, mean, norm, pairs } from "../vectors.ts"
 
 describe("anisotropy and uniformity", () => {

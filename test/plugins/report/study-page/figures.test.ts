@@ -6,9 +6,11 @@ import { drawSvg } from "../../../../plugins/report/shared/svg.ts"
 import { metricFigure } from "../../../../plugins/report/study-page/figures/metric.ts"
 import { rankBeforeFigure } from "../../../../plugins/report/study-page/figures/rank-before.ts"
 import { rankDuringFigure } from "../../../../plugins/report/study-page/figures/rank-during.ts"
+import { thresholdFigure } from "../../../../plugins/report/study-page/figures/threshold.ts"
 import { trajectoryFigure } from "../../../../plugins/report/study-page/figures/trajectory.ts"
 import { layerRanksOf } from "../../../../plugins/report/study-page/statistics/rank.ts"
 import { stabilityOf } from "../../../../plugins/report/study-page/statistics/stability.ts"
+import { THRESHOLDS, thresholdRanksOf } from "../../../../plugins/report/study-page/statistics/threshold.ts"
 import { armsOf, isFailed, outcomeLookup, type Study } from "../../../../plugins/report/study-page/study.ts"
 import { axisScale, type Mark, marks, panelSize } from "../shared/drawing.ts"
 import { done, rank, studyOf } from "./fragments.ts"
@@ -119,11 +121,38 @@ describe("figure 1", () => {
   })
 
   test("without an accuracy there is no chart", () => {
-    const runs = [{ arm: "vanilla", lr: 1e-5, seed: 1, status: "diverged", reason: "NaN" } as const]
+    const runs = [
+      { arm: "vanilla", checkpoint: null, lr: 1e-5, seed: 1, status: "diverged", reason: "NaN" } as const,
+    ]
     const figure = metricFigure(["vanilla"], stabilityOf(studyOf({ runs })))
     expect(figure).toMatchObject({ spec: null, caption: ["No run has an accuracy yet."] })
     expect(figure.data.rows).toEqual([])
   })
+})
+
+test("figure 1 has a tick for the mean of each of several checkpoints", async () => {
+  const runs = [
+    ...[1, 2].map((seed) => done("vanilla", 1e-5, seed, 200)),
+    ...[42, 43].flatMap((checkpoint) =>
+      [1, 2].map((seed) => ({ ...done("SimCSE", 1e-5, seed, 150 + seed + checkpoint), checkpoint })),
+    ),
+  ]
+  const study = studyOf({ runs })
+  const figure = metricFigure(armsOf(study), stabilityOf(study))
+  const svg = await draw(figure)
+  const ofCheckpoints = rowsOf(figure).filter(({ checkpoint }) => checkpoint !== "all")
+  expect(ofCheckpoints.map(({ arm, checkpoint, mean }) => [arm, checkpoint, mean])).toEqual([
+    ["SimCSE", 42, expect.closeTo((100 * 193.5) / 277, 9)],
+    ["SimCSE", 43, expect.closeTo((100 * 194.5) / 277, 9)],
+  ])
+  const pixelY = axisScale(svg, 1)
+  // A tick is a rectangle, 1.5 pixels high, around its value.
+  expectPixels(
+    marks(svg, "checkpoints_marks")
+      .flat()
+      .map((tick) => outline(tick)[0]![1] + 0.75),
+    ofCheckpoints.map(({ mean }) => pixelY(number(mean))),
+  )
 })
 
 describe("figure 2", () => {
@@ -166,7 +195,7 @@ describe("figure 2", () => {
   })
 
   test("axes extend beyond r = 1 and 105° if points do", async () => {
-    const at = { arm: "vanilla", lr: 1e-5, seed: 1, loss: null }
+    const at = { arm: "vanilla", checkpoint: null, lr: 1e-5, seed: 1, loss: null }
     const study = studyOf({
       trajectory: [
         { ...at, step: 0, r: 1, phi: 0 },
@@ -217,10 +246,38 @@ describe("figure 3", () => {
     expectPixels(
       outline(marks(svg, "bands_marks")[0]![0]!).flat(),
       [
-        ...vanilla.map((row) => [row.layer, row.t_low]),
-        ...vanilla.map((row) => [row.layer, row.t_high]).reverse(),
+        ...vanilla.map((row) => [row.layer, row.low]),
+        ...vanilla.map((row) => [row.layer, row.high]).reverse(),
       ].flatMap(([layer, end]) => [pixelX(number(layer) + 1), pixelY(number(end))]),
     )
+  })
+
+  test("below are the paired differences from the baseline, on an axis of their own", async () => {
+    const seen = [1, 2, 3].flatMap((seed) =>
+      [0, 1, 2].flatMap((layer) => [
+        rank("vanilla", seed, layer, 2 * seed + layer),
+        rank("SimCSE", seed, layer, 2 * seed + layer + 3 + ((seed + layer) % 2)),
+      ]),
+    )
+    const study = studyOf({ before: seen })
+    const figure = rankBeforeFigure(armsOf(study), layerRanksOf(study))
+    const svg = await draw(figure)
+    const rows = rowsOf(figure).filter(({ arm }) => arm === "SimCSE")
+    const differences = marks(svg, "differences_means_marks").flat()
+    expect(differences).toHaveLength(3)
+    // Seeds 1 to 3: odd, even, odd in layer 0.
+    expect(rows.map(({ difference }) => difference)).toEqual(
+      [4 + 3 + 4, 3 + 4 + 3, 4 + 3 + 4].map((sum) => expect.closeTo(sum / 3 / 16, 9)),
+    )
+    // The y axis of the lower panel is the fourth of the drawing: x, y, x, y.
+    const ticks = marks(svg, "role-axis-tick")[3]!
+    const labels = marks(svg, "role-axis-label")[3]!.map(({ text }) => Number(text.replace("−", "-")))
+    const unit = (ticks.at(-1)!.y - ticks[0]!.y) / (labels.at(-1)! - labels[0]!)
+    expectPixels(
+      differences.map(({ y }) => y),
+      rows.map(({ difference }) => ticks[0]!.y + unit * (number(difference) - labels[0]!)),
+    )
+    expect(figure.caption.join(" ")).toContain("Below: the difference from vanilla, paired by seed")
   })
 
   test("no band for equal or single seeds; a bar for an interval without a neighbour", async () => {
@@ -234,7 +291,35 @@ describe("figure 3", () => {
       .flat()
       .map(({ attributes }) => attributes.d ?? "")
     expect(areas.join("")).not.toContain("NaN")
-    expect(marks(svg, "layer_1_marks").flat()).toHaveLength(1)
+    expect(marks(svg, "bars_marks").flat()).toHaveLength(1)
+  })
+})
+
+describe("the threshold curve", () => {
+  test("draws every sum at its value, against a logarithmic axis of what is left out", async () => {
+    const figure = thresholdFigure(armsOf(small), thresholdRanksOf(small))
+    const svg = await draw(figure)
+    const rows = rowsOf(figure)
+    expect(rows).toHaveLength(2 * THRESHOLDS.length)
+    const pixelY = axisScale(svg, 1)
+    const means = marks(svg, "means_marks").flat()
+    expectPixels(
+      means.map(({ y }) => y),
+      rows.map(({ sum }) => pixelY(number(sum))),
+    )
+    // From 0.1 at the left to 0.001 at the right.
+    const [width] = panelSize(svg)
+    expectPixels(
+      means.map(({ x }) => x),
+      rows.map(({ threshold }) => (width * (-1 - Math.log10(1 - number(threshold)))) / 2),
+    )
+  })
+
+  test("without ranks there is a sentence", () => {
+    expect(thresholdFigure(["vanilla"], [])).toMatchObject({
+      spec: null,
+      caption: ["No model was probed in every layer before fine-tuning."],
+    })
   })
 })
 
@@ -261,7 +346,9 @@ describe("figure 4", () => {
     const rows = rowsOf(rankDuringFigure(small))
     const failed = outcomeLookup(small.runs)
     for (const { arm, lr, seed, run_failed } of rows) {
-      expect(run_failed).toBe(failed({ arm: String(arm), lr: number(lr), seed: number(seed) }))
+      expect(run_failed).toBe(
+        failed({ arm: String(arm), checkpoint: null, lr: number(lr), seed: number(seed) }),
+      )
     }
     expect(new Set(rows.map((row) => row.run_failed))).toEqual(new Set([true, false]))
     const unrecorded = rowsOf(rankDuringFigure({ ...small, runs: [] }))

@@ -4,10 +4,10 @@ import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { renderStudy } from "../../../../plugins/report/study-page/render.ts"
 import type { RunRecord, Study } from "../../../../plugins/report/study-page/study.ts"
-import { done, rank, studyOf } from "./fragments.ts"
+import { done, madeBy, provenanceOf, rank, studyOf, unit } from "./fragments.ts"
 import { syntheticStudy } from "./synthetic-study.ts"
 
-const render = (study: Study) => Effect.runPromise(renderStudy(study))
+const render = (study: Study) => Effect.runPromise(renderStudy(study, provenanceOf(), "native"))
 
 const file = (files: ReadonlyMap<string, string>, name: string): string => {
   const content = files.get(name)
@@ -35,10 +35,12 @@ const small = syntheticStudy({
   layers: 2,
 })
 
-const tables = ["table-1.csv", "comparisons.csv", "table-2.csv"]
-const drawings = [1, 2, 3, 4].flatMap((n) => [`figure-${n}.svg`, `figure-${n}.vl.json`])
+const tables = ["table-1.csv", "comparisons.csv", "table-2.csv", "materials.csv", "methods.csv"]
+const figures = [...[1, 2, 3, 4].map((n) => `figure-${n}`), "threshold-curve"]
+const drawings = figures.flatMap((name) => [`${name}.svg`, `${name}.vl.json`])
+const texts = ["index.html", "summary.md", "claims.json", "provenance.html", "provenance.json"]
 const data = [
-  ...[1, 2, 3, 4].map((n) => `figure-${n}.csv`),
+  ...figures.map((name) => `${name}.csv`),
   ...["runs.csv", "ranks-before.csv", "ranks-during.csv", "trajectory.csv"],
 ]
 
@@ -53,9 +55,7 @@ const expectSound = (files: ReadonlyMap<string, string>) => {
 describe("a complete study", () => {
   test("gives every file, with the same bytes each time", async () => {
     const files = await render(small)
-    expect([...files.keys()].sort()).toEqual(
-      [...tables, ...drawings, ...data, "index.html", "summary.md"].sort(),
-    )
+    expect([...files.keys()].sort()).toEqual([...tables, ...drawings, ...data, ...texts].sort())
     expectSound(files)
     expect(await render(small)).toEqual(files)
   })
@@ -106,6 +106,145 @@ describe("a complete study", () => {
   })
 })
 
+describe("where it comes from", () => {
+  const units = [
+    unit({ label: "toy-corpus", options: { sentences: 8000 } }),
+    unit({ label: "simcse", stage: "pretrain", plugin: "simcse", options: { lr: 1e-4, seed: 42 } }),
+    ...[1, 2].map((seed) =>
+      unit({
+        label: `classification seed=${seed}`,
+        stage: "finetune",
+        plugin: "classification",
+        options: { seed, epochs: 3 },
+      }),
+    ),
+  ]
+  const renderFrom = (of: Partial<ReturnType<typeof provenanceOf>>) =>
+    Effect.runPromise(renderStudy(studyOf({}), { ...provenanceOf(units), ...of }, "native"))
+
+  test("what may differ between two equal studies is in the provenance alone", async () => {
+    const here = await renderFrom({})
+    const { machine, software, computed } = madeBy("fp32")
+    const elsewhere = {
+      machine: { ...machine, cpu: "another processor", cores: 64 },
+      software: { ...software, runtime: "deno 2.6", commit: { hash: "abc", changed: true } },
+      computed: { ...computed, instructions: "AVX-512", threads: [8] },
+    }
+    const there = await renderFrom({
+      command: "kasosei pipeline trial.ts --jobs 2",
+      pipeline: { name: "trial", file: "/elsewhere/trial.ts", parameters: { lr: 1e-5, seeds: [1, 2] } },
+      madeBy: elsewhere,
+      units: units.map((of) => ({
+        ...of,
+        made: "2027-01-01T00:00:00.000Z",
+        seconds: 99,
+        madeBy: elsewhere,
+      })),
+    })
+    const differing = [...here].filter(([name, content]) => there.get(name) !== content).map(([name]) => name)
+    expect(differing.sort()).toEqual(["provenance.html", "provenance.json"])
+    for (const word of [
+      "another processor",
+      "deno 2.6",
+      "abc, and files changed since",
+      "2027-01-01",
+      "AVX-512",
+    ])
+      expectContains(file(there, "provenance.html"), word)
+    expect(JSON.parse(file(there, "provenance.json"))).toMatchObject({
+      command: "kasosei pipeline trial.ts --jobs 2",
+    })
+  })
+
+  test("the page has parameters, backend, precision, version, data by digest, and the options of runs", async () => {
+    const files = await renderFrom({})
+    const summary = file(files, "summary.md")
+    for (const line of [
+      "parameters: lr=1e-5 seeds=1,2",
+      "backend: native",
+      "precision: fp32",
+      "software: kasosei 0.1.0",
+    ])
+      expectContains(summary, `- ${line}`)
+    expectContains(summary, "| simcse | simcse 1 | lr 1e-4, seed 42 | 2222222222222222 |")
+    expectContains(summary, "| classification 1 | 2 | seed 1 \\| 2, epochs 3 |")
+    expect(rowsOf(file(files, "methods.csv"))).toContainEqual({
+      plugin: "classification 1",
+      units: "2",
+      option: "seed",
+      value: "2",
+    })
+  })
+
+  test("where precision is bf16 the page says what that does to ranks", async () => {
+    const study = studyOf({ before: [rank("vanilla", 1, 0, 12)] })
+    const of = (precision: string) =>
+      Effect.runPromise(renderStudy(study, provenanceOf([unit({ madeBy: madeBy(precision) })]), "native"))
+    const note = "Matrix products were computed in bfloat16"
+    const summary = file(await of("bf16"), "summary.md")
+    expectContains(summary, note)
+    expectContains(summary, "4.7 % of those at N = 16")
+    expectContains(summary, "- precision: bf16")
+    expect(file(await of("fp32"), "summary.md").includes(note)).toBe(false)
+  })
+})
+
+describe("the paper's numbers", () => {
+  const paper = {
+    stability: [
+      { arm: "vanilla", lr: 1e-5, runs: 30, deviation: 9.6, mean: 64.6, max: 74, failures: 7 },
+      { arm: "vanilla", lr: 2e-5, runs: 30, deviation: 3.2, mean: 50.5, max: 56.7, failures: 25 },
+    ],
+    ranks: [{ arm: "vanilla", layers: 24, sum: 20.06 }],
+  }
+  const settings = [
+    { setting: "epochs", ours: 3, paper: 3, unsaid: false },
+    { setting: "samples", ours: 8, paper: 16, unsaid: true },
+    { setting: "layers", ours: 2, unsaid: false },
+  ]
+  const study = studyOf({
+    runs: [1, 2].map((seed) => done("vanilla", 1e-5, seed, 100 + 100 * seed)),
+    before: [rank("vanilla", 1, 0, 12)],
+    paper,
+    settings,
+  })
+
+  test("stand beside ours where arm and rate are the paper's, with the settings that differ", async () => {
+    const files = await render(study)
+    const summary = file(files, "summary.md")
+    expect(rowsOf(file(files, "paper-table-1.csv"))).toEqual([
+      {
+        arm: "vanilla",
+        lr: "0.00001",
+        s_ddof0: "18.0505415162",
+        paper_s_ddof0: "9.6",
+        mean: "90.2527075812",
+        paper_mean: "64.6",
+        max: "108.303249097",
+        paper_max: "74",
+        failures: "0",
+        runs: "2",
+        paper_failures: "7",
+        paper_runs: "30",
+      },
+    ])
+    expectContains(summary, "| vanilla | 0.75 of 1 | 20.06 of 24 |")
+    expectContains(summary, "Settings that differ from the paper's: samples 8 (unsaid; presumed 16).")
+    expectContains(summary, "| epochs | 3 | 3 |")
+    expectContains(summary, "| samples ≠ | 8 | unsaid; presumed 16 |")
+    expectContains(summary, "| layers | 2 |  |")
+  })
+
+  test("no table of them where no arm and rate are the paper's", async () => {
+    const files = await render({
+      ...study,
+      runs: [done("MLM", 1e-5, 1, 200)],
+      before: [rank("MLM", 1, 0, 12)],
+    })
+    expect([...files.keys()].filter((name) => name.startsWith("paper"))).toEqual([])
+  })
+})
+
 describe("numbers", () => {
   test("failures are exact counts, such as 7 of 30 in the paper's first cell; the mean is computed from counts", async () => {
     const runs = Array.from({ length: 30 }, (_, i) => done("vanilla", 1e-5, i + 1, i < 7 ? 146 : 147 + i))
@@ -132,7 +271,7 @@ describe("numbers", () => {
       sum: "1.375",
       maximum: "2",
       seeds: "2",
-      incomplete_seeds: "0",
+      incomplete: "0",
     })
   })
 
@@ -142,14 +281,16 @@ describe("numbers", () => {
     expect(rowsOf(file(files, "trajectory.csv")).map(({ r }) => Number(r))).toEqual(
       small.trajectory.map(({ r }) => expect.closeTo(r, 10)),
     )
-    expect(rowsOf(file(files, "ranks-during.csv")).map(({ erank }) => Number(erank))).toEqual(
-      small.during.map(({ erank }) => erank),
+    const during = rowsOf(file(files, "ranks-during.csv"))
+    expect(during.map(({ erank }) => Number(erank))).toEqual(small.during.map(({ erank }) => erank))
+    expect(during.map(({ eigenvalues }) => eigenvalues!.split(" ").map(Number))).toEqual(
+      small.during.map(({ eigenvalues }) => eigenvalues.map((each) => expect.closeTo(each, 10))),
     )
   })
 })
 
 describe("an incomplete study", () => {
-  const cell = { arm: "vanilla", lr: 1e-5 }
+  const cell = { arm: "vanilla", checkpoint: null, lr: 1e-5 }
   const divergedRun: RunRecord = {
     ...cell,
     seed: 2,
@@ -161,7 +302,7 @@ describe("an incomplete study", () => {
 
   test("without any record: sentences instead of charts", async () => {
     const files = await render(studyOf({}))
-    expect([...files.keys()].sort()).toEqual([...tables, ...data, "index.html", "summary.md"].sort())
+    expect([...files.keys()].sort()).toEqual([...tables, ...data, ...texts].sort())
     expectSound(files)
     expect(file(files, "index.html").includes("<svg")).toBe(false)
     for (const sentence of ["No fine-tuning run was recorded.", "No trajectory was recorded."]) {
@@ -175,13 +316,13 @@ describe("an incomplete study", () => {
     expectSound(files)
     expect(rowsOf(file(files, "table-1.csv"))[0]).toMatchObject({
       s_ddof0: "",
-      mean_t_low: "",
+      mean_low: "",
       mean: "72.202166065",
     })
     expectContains(file(files, "summary.md"), "| one run |")
     expectContains(
       file(files, "summary.md"),
-      "## Same-seed comparison\n\n- No other arm has fine-tuning runs",
+      "### Same-seed comparison\n\n- No other arm has fine-tuning runs",
     )
   })
 
@@ -197,6 +338,7 @@ describe("an incomplete study", () => {
     expect(rowsOf(file(files, "unfinished.csv"))).toEqual([
       {
         arm: "vanilla",
+        checkpoint: "",
         lr: "0.00001",
         seed: "2",
         status: "diverged",
@@ -205,6 +347,7 @@ describe("an incomplete study", () => {
       },
       {
         arm: "vanilla",
+        checkpoint: "",
         lr: "0.00001",
         seed: "3",
         status: "failed",
@@ -218,6 +361,20 @@ describe("an incomplete study", () => {
       "2 fine-tuning runs ended, of which 1 diverged; 1 unit gave no run; 2 of 2 runs failed (no better than the majority baseline, or diverged).",
     )
     expectContains(summary, "diverged at step 12")
+  })
+
+  test("in the worst case a diverged run has an accuracy of 0; failures have Wilson's interval", async () => {
+    const runs = [done("vanilla", 1e-5, 1, 277), done("vanilla", 1e-5, 4, 277), divergedRun]
+    const files = await render(studyOf({ runs }))
+    const [row] = rowsOf(file(files, "table-1.csv"))
+    expect(row).toMatchObject({ mean: "100", worst_case_mean: "66.6666666667", failures: "1", runs: "3" })
+    // (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = 1/3, n = 3.
+    const [z, n, p] = [1.959963984540054, 3, 1 / 3]
+    const half = z * Math.sqrt((p * (1 - p)) / n + z ** 2 / (4 * n ** 2))
+    const [low, high] = [-1, 1].map((side) => (100 * (p + z ** 2 / (2 * n) + side * half)) / (1 + z ** 2 / n))
+    expect(Number(row!.failures_low)).toBeCloseTo(low!, 8)
+    expect(Number(row!.failures_high)).toBeCloseTo(high!, 8)
+    expectContains(file(files, "summary.md"), "The worst-case mean takes it as the least accuracy there is.")
   })
 
   test("every run diverged: no accuracy is drawn, and the failures are reported", async () => {
@@ -252,18 +409,25 @@ test("text from outside is escaped in the page, its figures and Markdown", async
   const hostile = `<b onclick="x">&'|\`*\\[a](b)`
   const study = studyOf({
     title: hostile,
-    provenance: { [hostile]: hostile },
+    facts: { [hostile]: hostile },
     arms: [hostile],
     runs: [1, 2, 3].map((seed) => done(hostile, 1e-5, seed, 150 + seed)),
     before: [rank(hostile, 1, 1, 3)],
     during: [{ ...rank(hostile, 1, 1, 3), lr: 1e-5, step: 1 }],
-    trajectory: [{ arm: hostile, lr: 1e-5, seed: 1, step: 1, r: 1, phi: 0, loss: 0.7 }],
+    trajectory: [{ arm: hostile, checkpoint: null, lr: 1e-5, seed: 1, step: 1, r: 1, phi: 0, loss: 0.7 }],
   })
   const files = await render({
     ...study,
     runs: [
       ...study.runs,
-      { arm: hostile, lr: 1e-5, seed: 9, status: "failed", reason: `${hostile}\n# heading` },
+      {
+        arm: hostile,
+        checkpoint: null,
+        lr: 1e-5,
+        seed: 9,
+        status: "failed",
+        reason: `${hostile}\n# heading`,
+      },
     ],
   })
   const page = file(files, "index.html")
@@ -282,6 +446,7 @@ describe("a study of a task with another metric", () => {
         values.map(
           (value, i): RunRecord => ({
             arm,
+            checkpoint: null,
             lr: 1e-5,
             seed: i + 1,
             status: "done",

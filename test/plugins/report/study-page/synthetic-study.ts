@@ -30,6 +30,7 @@ export const syntheticStudy = ({
       const bad = better[seed - 1]! > 0 ? 146 : 131
       return {
         arm,
+        checkpoint: null,
         lr,
         seed,
         status: "done",
@@ -44,7 +45,7 @@ export const syntheticStudy = ({
   const rank = (arm: string, seed: number, layer: number, level: number) => {
     const erank = Math.max(1, Math.min(n, Math.round(n * level + 0.6 * noise(1)[0]!)))
     const eigenvalues = range(n).map((i) => 2 ** (-i * (1.2 - level)))
-    return { arm, seed, layer, n, erank, normalised: erank / n, eigenvalues }
+    return { arm, checkpoint: null, seed, layer, n, erank, normalised: erank / n, eigenvalues }
   }
   const level = (a: number, layer: number) =>
     a === 5
@@ -56,7 +57,11 @@ export const syntheticStudy = ({
   const watched = runs.filter(({ seed }) => seed <= probed)
   return {
     title: "Further training and fine-tuning of BERT-large on RTE (synthetic)",
-    provenance: { backend: "none", model: "none: synthetic numbers", command: "bun test <report>" },
+    facts: { model: "none: synthetic <numbers>" },
+    settings: [],
+    paper: { stability: [], ranks: [] },
+    claims: { judged: [], limits: [] },
+    training: [],
     runs,
     arms,
     before: arms.flatMap((arm, a) =>
@@ -84,7 +89,16 @@ export const syntheticStudy = ({
           step === 1 ? 0 : Math.max(0, (isFailed(run) ? 1.5 : 1.1) * part ** 0.6 + 0.05 * wobble[s]!)
         const r = step === 1 ? 1 : isFailed(run) ? (1 - part) ** 0.4 * (1 + 0.6 * part) : (1 - part) ** 0.6
         const loss = isFailed(run) ? 0.69 + 0.03 * wobble[s]! : 0.7 * Math.exp(-5 * part)
-        return { arm: run.arm, lr: run.lr, seed: run.seed, step, r, phi: part === 1 ? null : angle, loss }
+        return {
+          arm: run.arm,
+          checkpoint: null,
+          lr: run.lr,
+          seed: run.seed,
+          step,
+          r,
+          phi: part === 1 ? null : angle,
+          loss,
+        }
       })
     }),
   }

@@ -22,12 +22,14 @@ describe("higher mean", () => {
   test("with one checkpoint a side it is the paired t test, with the signed-rank test beside it", () => {
     const found = judged(higherMean(sides), evidence([runs(vanilla, before), runs(simcse, after)]))
     // scipy.stats.ttest_rel(after, before), its 95 % interval, and wilcoxon
-    expect(found.test).toEqual({ name: "paired t test", p: expect.closeTo(0.008105740777958491, 10), leastP: null })
+    expect(found.test).toEqual({
+      name: "paired t test",
+      p: expect.closeTo(0.008105740777958491, 10),
+      leastP: null,
+    })
     expect(found.interval!.low).toBeCloseTo(1.9086884385803118, 10)
     expect(found.interval!.high).toBeCloseTo(7.757978228086355, 10)
-    expect(found.also).toEqual([
-      { name: "exact signed-rank test by seeds", p: 0.03125, leastP: 0.03125 },
-    ])
+    expect(found.also).toEqual([{ name: "exact signed-rank test by seeds", p: 0.03125, leastP: 0.03125 }])
     expect(found).toMatchObject({ verdict: "holds", seeds: 6, effect: { value: expect.closeTo(29 / 6, 10) } })
   })
 
@@ -76,7 +78,10 @@ describe("checkpoints as a random effect", () => {
     expect(one.notes).toContain(
       "SimCSE has one checkpoint: the finding is about that checkpoint, not about the method that made it.",
     )
-    const three = judged(higherMean(sides), evidence([runs(vanilla, before), of(42, 6), of(43, 0), of(44, 2)]))
+    const three = judged(
+      higherMean(sides),
+      evidence([runs(vanilla, before), of(42, 6), of(43, 0), of(44, 2)]),
+    )
     expect(three).toMatchObject({
       verdict: "cannot be told",
       checkpoints: [
@@ -116,15 +121,18 @@ describe("smaller spread", () => {
     // Of |x − median|, scipy.stats.ttest_rel; S by numpy.std.
     expect(found.test!.name).toBe("Brown–Forsythe test on pairs")
     expect(found.test!.p).toBeCloseTo(3.5390598930405853e-9, 15)
-    expect(found).toMatchObject({ verdict: "holds", effect: { value: expect.closeTo(0.9 / 9.641576634555161, 12) } })
+    expect(found).toMatchObject({
+      verdict: "holds",
+      effect: { value: expect.closeTo(0.9 / 9.641576634555161, 12) },
+    })
     expect(found.also.map(({ name }) => name)).toEqual([
       "sign-flip test of the distances from the median",
       "paired bootstrap of the ratio",
     ])
     expect(found.also[0]!.p).toBe(2 / 1024)
-    expect(judged(smallerSpread(sides), evidence([runs(simcse, spread), runs(vanilla, narrow)])).verdict).toBe(
-      "does not hold",
-    )
+    expect(
+      judged(smallerSpread(sides), evidence([runs(simcse, spread), runs(vanilla, narrow)])).verdict,
+    ).toBe("does not hold")
   })
 
   test("says that S may be larger than the runs show where none failed", () => {
@@ -133,7 +141,10 @@ describe("smaller spread", () => {
     // None of 10 failed: up to 27.8 % could, at vanilla's 51.2.
     expect(low).toBeGreaterThan(0.6)
     expect(high).toBeGreaterThan(8)
-    const mild = judged(smallerSpread(sides), evidence([runs(vanilla, [71, 75, 66, 70, 74]), runs(simcse, narrow.slice(0, 5))]))
+    const mild = judged(
+      smallerSpread(sides),
+      evidence([runs(vanilla, [71, 75, 66, 70, 74]), runs(simcse, narrow.slice(0, 5))]),
+    )
     expect(mild.interval!.high).toBeGreaterThan(1)
     expect(mild.notes.at(-1)).toContain("allows for failures that so few runs need not show")
   })
@@ -156,7 +167,11 @@ describe("observed", () => {
         seed: seed + 1,
         row: { step: 0, layer, block: `layer.${layer}`, normalised },
       })),
-      { labels: labels as Record<string, string | number>, seed: seed + 1, row: { step: 0, layer: null, block: "encoder", normalised: 1 } },
+      {
+        labels: labels as Record<string, string | number>,
+        seed: seed + 1,
+        row: { step: 0, layer: null, block: "encoder", normalised: 1 },
+      },
     ])
   const given = evidence(
     [],
@@ -175,7 +190,13 @@ describe("observed", () => {
       ]),
     ],
   )
-  const claim = { ...sides, column: "normalised", by: "layer", where: { step: 0 }, direction: "higher" } as const
+  const claim = {
+    ...sides,
+    column: "normalised",
+    by: "layer",
+    where: { step: 0 },
+    direction: "higher",
+  } as const
 
   test("pairs seeds and layers, and leaves out rows without a layer", () => {
     const found = judged(observed(claim), given)
@@ -209,7 +230,12 @@ describe("in failed runs", () => {
   const given = (values: readonly number[]) =>
     evidence(
       [runs(vanilla, [50, 51, 50, 70, 71, 72, 70])],
-      [rows(vanilla, values.map((erank) => ({ step: 468, erank })))],
+      [
+        rows(
+          vanilla,
+          values.map((erank) => ({ step: 468, erank })),
+        ),
+      ],
     )
   const claim = inFailedRuns({ column: "erank", where: { step: "last" }, direction: "lower" })
 
@@ -222,12 +248,23 @@ describe("in failed runs", () => {
   })
 
   test("says what is lacking", () => {
-    expect(judged(claim, evidence([runs(vanilla, [50, 51])], [rows(vanilla, [{ step: 468, erank: 1 }, { step: 468, erank: 2 }])])).reason).toBe(
-      "Every run of these failed. There is nothing to compare.",
-    )
-    expect(judged(claim, evidence([runs(vanilla, [50, 51])], [rows(vanilla, [{ step: 0, erank: 1 }])])).reason).toBe(
-      "No run has erank at step=last and an outcome.",
-    )
+    expect(
+      judged(
+        claim,
+        evidence(
+          [runs(vanilla, [50, 51])],
+          [
+            rows(vanilla, [
+              { step: 468, erank: 1 },
+              { step: 468, erank: 2 },
+            ]),
+          ],
+        ),
+      ).reason,
+    ).toBe("Every run of these failed. There is nothing to compare.")
+    expect(
+      judged(claim, evidence([runs(vanilla, [50, 51])], [rows(vanilla, [{ step: 0, erank: 1 }])])).reason,
+    ).toBe("No run has erank at step=last and an outcome.")
   })
 })
 
@@ -235,7 +272,16 @@ describe("association", () => {
   const x = [1, 2, 3, 4, 5, 6]
   const given = evidence(
     [runs(vanilla, [60, 62, 61, 65, 66, 70]), runs(simcse, [80, 82, 81, 85, 86, 90])],
-    [rows(vanilla, x.map((rank) => ({ step: 0, rank }))), rows(simcse, x.map((rank) => ({ step: 0, rank: 10 - rank })))],
+    [
+      rows(
+        vanilla,
+        x.map((rank) => ({ step: 0, rank })),
+      ),
+      rows(
+        simcse,
+        x.map((rank) => ({ step: 0, rank: 10 - rank })),
+      ),
+    ],
   )
   const rank = { column: "rank", where: { step: 0 } }
 
@@ -254,16 +300,28 @@ describe("association", () => {
     const other = { ...vanilla, lr: 2e-5 }
     const both = evidence(
       [runs(vanilla, [60, 62, 61, 65]), runs(other, [50, 52, 51, 55])],
-      [rows(vanilla, [1, 2, 3, 4].map((rank) => ({ step: 0, rank })))],
+      [
+        rows(
+          vanilla,
+          [1, 2, 3, 4].map((rank) => ({ step: 0, rank })),
+        ),
+      ],
     )
-    const claim = { x: { column: "rank", where: { step: 0, lr: 1e-5 } }, y: "metric", direction: "positive" } as const
+    const claim = {
+      x: { column: "rank", where: { step: 0, lr: 1e-5 } },
+      y: "metric",
+      direction: "positive",
+    } as const
     expect(judged(association(claim), both).notes[0]).toBe(
       "Within 2 cohorts; a permutation moves the seeds of all alike.",
     )
   })
 
   test("over cohorts, a cohort is one observation", () => {
-    const found = judged(association({ x: rank, y: "metric", direction: "positive", units: "cohorts" }), given)
+    const found = judged(
+      association({ x: rank, y: "metric", direction: "positive", units: "cohorts" }),
+      given,
+    )
     expect(found.test).toMatchObject({ p: 1, leastP: 1 })
     expect(found.verdict).toBe("cannot be told")
   })
@@ -271,7 +329,15 @@ describe("association", () => {
 
 describe("agreement", () => {
   const given = (differences: readonly number[]) =>
-    evidence([], [rows(vanilla, differences.map((d, i) => ({ step: 0, full: 5 + i + d, block: 5 + i })))])
+    evidence(
+      [],
+      [
+        rows(
+          vanilla,
+          differences.map((d, i) => ({ step: 0, full: 5 + i + d, block: 5 + i })),
+        ),
+      ],
+    )
   const claim = agreement({
     first: { column: "full", where: { step: 0 } },
     second: { column: "block", where: { step: 0 } },
@@ -291,7 +357,8 @@ describe("agreement", () => {
 })
 
 describe("slope", () => {
-  const at = (batch: number, lr: number, values: readonly number[]) => runs({ arm: "vanilla", batch, lr }, values)
+  const at = (batch: number, lr: number, values: readonly number[]) =>
+    runs({ arm: "vanilla", batch, lr }, values)
   // The best learning rate doubles with the batch in every seed but one.
   const given = evidence([
     at(8, 1, [70, 70, 70, 70, 70]),
@@ -311,7 +378,9 @@ describe("slope", () => {
     expect(found.effect!.value).toBeCloseTo(0.9, 12)
     expect(found.test!.p).toBeCloseTo(0.0008438325176012779, 10)
     expect(found.verdict).toBe("holds")
-    expect(found.notes[0]).toContain("In 9 of 15 cases the best learning rate is the lowest or the highest tried")
+    expect(found.notes[0]).toContain(
+      "In 9 of 15 cases the best learning rate is the lowest or the highest tried",
+    )
     const root = slope({ x: "batch", y: "best lr", is: { equals: 0.5, within: 0.1 } })
     expect(root.statement).toBe("The best learning rate follows the power 0.5 of batch, within 0.1.")
     expect(judged(root, given).verdict).toBe("does not hold")
@@ -320,7 +389,12 @@ describe("slope", () => {
   test("of what a probe observed", () => {
     const noise = evidence(
       [],
-      [8, 16, 32].map((batch) => rows({ arm: "vanilla", batch }, [1, 2, 3].map((c) => ({ noise: c * Math.sqrt(batch) })))),
+      [8, 16, 32].map((batch) =>
+        rows(
+          { arm: "vanilla", batch },
+          [1, 2, 3].map((c) => ({ noise: c * Math.sqrt(batch) })),
+        ),
+      ),
     )
     const claim = slope({ x: "batch", y: { column: "noise" }, is: { equals: 0.5, within: 0.1 } })
     expect(judged(claim, noise).effect!.value).toBeCloseTo(0.5, 12)

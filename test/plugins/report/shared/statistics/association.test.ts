@@ -8,9 +8,9 @@ import {
   ranked,
   ranks,
 } from "../../../../../plugins/report/shared/statistics/association.ts"
+import { studentTwoSided } from "../../../../../plugins/report/shared/statistics/distribution.ts"
 import { jackknifeInterval } from "../../../../../plugins/report/shared/statistics/jackknife.ts"
 import { mean, standardDeviation } from "../../../../../plugins/report/shared/statistics/moments.ts"
-import { studentTwoSided } from "../../../../../plugins/report/shared/statistics/distribution.ts"
 
 describe("correlation within strata", () => {
   const x = [1, 4, 2, 8, 5]
@@ -30,7 +30,12 @@ describe("correlation within strata", () => {
   test("p: all 120 orders of 5 units, the same order in every stratum", () => {
     // scipy.stats.permutation_test(…, permutation_type="pairings") of the Pearson correlation
     expect(permutationP([{ x, y }])).toBeCloseTo(0.1, 12)
-    expect(permutationP([{ x, y }, { x, y }])).toBeCloseTo(0.1, 12)
+    expect(
+      permutationP([
+        { x, y },
+        { x, y },
+      ]),
+    ).toBeCloseTo(0.1, 12)
   })
 
   test("p: drawn for more units, and 1 where there is no correlation at all", () => {

@@ -59,7 +59,8 @@ describe("crossed random effects", () => {
     const crossed = crossedDifference(column([2, -1, 3, 0, 1, 2]), column([0, 0, 0, 0, 0, 0]))!
     const n = crossedSeedsNeeded(crossed, 0.95)!
     const error = Math.sqrt(crossed.parts[0]!.variance * 6)
-    const power = (seeds: number) => studentPower((crossed.difference * Math.sqrt(seeds)) / error, seeds - 1, 0.05)
+    const power = (seeds: number) =>
+      studentPower((crossed.difference * Math.sqrt(seeds)) / error, seeds - 1, 0.05)
     expect(power(n)).toBeGreaterThan(0.78)
     expect(power(n - 2)).toBeLessThan(0.8)
   })

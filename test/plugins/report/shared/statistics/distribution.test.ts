@@ -80,7 +80,9 @@ describe("beta, χ² and Γ agree with scipy", () => {
   })
 
   test("binomial probabilities: closed forms, and one certain outcome", () => {
-    expect([...binomialProbabilities(3, 0.5)]).toEqual([0.125, 0.375, 0.375, 0.125].map((p) => expect.closeTo(p, 12)))
+    expect([...binomialProbabilities(3, 0.5)]).toEqual(
+      [0.125, 0.375, 0.375, 0.125].map((p) => expect.closeTo(p, 12)),
+    )
     expect([...binomialProbabilities(2, 0)]).toEqual([1, 0, 0])
     expect([...binomialProbabilities(2, 1)]).toEqual([0, 0, 1])
   })

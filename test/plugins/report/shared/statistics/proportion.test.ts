@@ -97,7 +97,9 @@ describe("two proportions", () => {
   test("Newcombe's intervals: published examples", () => {
     // Newcombe 1998, independent proportions, method 10: 56/70 − 48/80, 9/10 − 3/10, 10/10 − 0/20
     const unpaired = (a: number, m: number, b: number, n: number) =>
-      Object.values(newcombeUnpaired({ count: a, of: m }, { count: b, of: n }, 0.95)).map((x) => Number(x.toFixed(4)))
+      Object.values(newcombeUnpaired({ count: a, of: m }, { count: b, of: n }, 0.95)).map((x) =>
+        Number(x.toFixed(4)),
+      )
     expect(unpaired(56, 70, 48, 80)).toEqual([0.0524, 0.3339])
     expect(unpaired(9, 10, 3, 10)).toEqual([0.1705, 0.809])
     expect(unpaired(10, 10, 0, 20)).toEqual([0.6791, 1])

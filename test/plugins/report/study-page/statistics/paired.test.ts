@@ -11,7 +11,7 @@ describe("comparison of cohorts", () => {
         done("vanilla", 1e-5, 1, 146),
         done("vanilla", 1e-5, 2, 200),
         done("vanilla", 1e-5, 4, 190),
-        { arm: "SimCSE", lr: 1e-5, seed: 4, status: "diverged", reason: "NaN" },
+        { arm: "SimCSE", checkpoint: null, lr: 1e-5, seed: 4, status: "diverged", reason: "NaN" },
         done("SimCSE", 1e-5, 1, 200),
         done("SimCSE", 1e-5, 2, 200),
         done("SimCSE", 1e-5, 3, 140),
@@ -22,18 +22,21 @@ describe("comparison of cohorts", () => {
     const [comparison, ...others] = comparisonsOf(stabilityOf(study))
     expect(others).toEqual([])
     expect(comparison).toMatchObject({ arm: "SimCSE", baseline: "vanilla", lr: 1e-5 })
-    expect(comparison!.differences).toEqual(
-      [(100 * 54) / 277, 0, (100 * -10) / 277].map((x) => expect.closeTo(x, 12)),
-    )
-    expect(comparison!.differences[1]).toBe(0)
-    expect(comparison!.mean).toBeCloseTo((100 * 44) / 277 / 3, 12)
+    const { differences, mean } = comparison!.difference
+    expect(differences).toEqual([(100 * 54) / 277, 0, (100 * -10) / 277].map((x) => expect.closeTo(x, 12)))
+    expect(differences[1]).toBe(0)
+    expect(mean).toBeCloseTo((100 * 44) / 277 / 3, 12)
     expect(comparison!.signedRank).toEqual({ n: 2, p: 1 })
   })
 
   test("without a common seed there is no mean", () => {
     const study = studyOf({ runs: [done("vanilla", 1e-5, 1, 150), done("SimCSE", 1e-5, 2, 150)] })
     const [comparison] = comparisonsOf(stabilityOf(study))
-    expect(comparison).toMatchObject({ differences: [], mean: null, signedRank: null })
-    expect(comparison!.meanStudent).toEqual({ kind: "none", why: "empty" })
+    expect(comparison).toMatchObject({
+      difference: { differences: [], mean: null, interval: { kind: "none", why: "empty" } },
+      studentP: null,
+      signedRank: null,
+      leastP: null,
+    })
   })
 })

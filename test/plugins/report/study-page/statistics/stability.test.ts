@@ -11,6 +11,7 @@ const cohortOf = (...runs: readonly RunRecord[]) => {
 
 const diverged = (seed: number): RunRecord => ({
   arm: "vanilla",
+  checkpoint: null,
   lr: 1e-5,
   seed,
   status: "diverged",
@@ -64,20 +65,20 @@ describe("cohort", () => {
       max: (100 * 200) / 277,
       deviation: null,
       sampleDeviation: null,
-      meanStudent: none,
+      meanInterval: none,
       meanBootstrap: none,
-      deviationBootstrap: none,
+      deviationInterval: null,
     })
   })
 
-  test("equal runs have S = 0 exactly, and no interval", () => {
+  test("equal runs have S = 0 exactly, and no interval of the mean", () => {
     const runs = [1, 2, 3, 4].map((seed) => done("vanilla", 1e-5, seed, 146))
     expect(cohortOf(...runs)).toMatchObject({
       deviation: 0,
       sampleDeviation: 0,
       failures: 4,
       mean: (100 * 146) / 277,
-      meanStudent: { kind: "none", why: "equal" },
+      meanInterval: { kind: "none", why: "equal" },
     })
   })
 
@@ -113,7 +114,50 @@ describe("cohort", () => {
     const others = [1, 2, 3].map((seed) => done("SimCSE", 1e-5, seed, 150 + seed))
     const alone = stabilityOf(studyOf({ runs }))[0]!
     const among = stabilityOf(studyOf({ runs: [...others, ...runs.toReversed()] }))[0]!
-    expect(among.deviationBootstrap).toEqual(alone.deviationBootstrap)
+    expect(among.deviationInterval).toEqual(alone.deviationInterval)
+    expect(among.meanInterval).toEqual(alone.meanInterval)
     expect(among.meanBootstrap).toEqual(alone.meanBootstrap)
+  })
+
+  test("of several checkpoints: S over all, and within them around the mean of each", () => {
+    const of = (checkpoint: number, seed: number, correct: number) => ({
+      ...done("vanilla", 1e-5, seed, correct),
+      checkpoint,
+    })
+    const cohort = cohortOf(of(43, 1, 210), of(42, 2, 202), of(42, 1, 200), of(43, 2, 214))
+    const inPercent = (examples: number) => (100 * examples) / 277
+    expect(cohort.runs.map(({ checkpoint, seed }) => [checkpoint, seed])).toEqual([
+      [42, 1],
+      [42, 2],
+      [43, 1],
+      [43, 2],
+    ])
+    expect(cohort.checkpoints).toMatchObject([
+      {
+        checkpoint: 42,
+        mean: expect.closeTo(inPercent(201), 10),
+        deviation: expect.closeTo(inPercent(1), 10),
+      },
+      {
+        checkpoint: 43,
+        mean: expect.closeTo(inPercent(212), 10),
+        deviation: expect.closeTo(inPercent(2), 10),
+      },
+    ])
+    // Within: √((1 + 1 + 4 + 4) / 4); over all: √(2.5 + 5.5²).
+    expect(cohort.withinDeviation).toBeCloseTo(inPercent(Math.sqrt(2.5)), 10)
+    expect(cohort.deviation).toBeCloseTo(inPercent(Math.sqrt(2.5 + 5.5 ** 2)), 10)
+    expect(cohort).toMatchObject({ deviationInterval: null, meanBootstrap: null })
+  })
+
+  test("the interval of S allows for failures that were not seen", () => {
+    const steady = [1, 2, 3, 4, 5, 6].map((seed) => done("vanilla", 1e-5, seed, 200 + (seed % 2)))
+    const alone = cohortOf(...steady).deviationInterval!
+    const failing = [1, 2].map((seed) => done("SimCSE", 1e-5, seed, 146))
+    const [among] = stabilityOf(studyOf({ runs: [...steady, ...failing] }))
+    expect(alone.low).toBeLessThan((100 * 0.5) / 277)
+    // Elsewhere runs fail at 146: up to 39 % of such runs may fail here too (Wilson), 54.5 examples below the others.
+    expect(among!.deviationInterval!.high).toBeGreaterThan((100 * Math.sqrt(0.39 * 0.61) * 54.5 * 0.99) / 277)
+    expect(among!.deviationInterval!.high).toBeGreaterThan(alone.high)
   })
 })

@@ -1,0 +1,127 @@
+/**
+ * bun run pipeline plasticity.ts
+ *
+ * Fine-tune on A, then on B, then ask A again: does the Fisher's effective rank before B predict B's result, and how
+ * much of A is forgotten? A is learned from vanilla and from SimCSE(0.1), at several learning rates and lengths, so that
+ * models begin B with different ranks. Gives the verdicts on claims and charts in out/plasticity/report.
+ *
+ * On the toy language A is entailment and B is acceptability; it takes 3 minutes on 2 cores with the backend native. On
+ * two tasks of GLUE: `--set glue=DIR --set corpus=FILE --set vocabulary=FILE --set size=mini --set task=sst2 --set
+ * second=cola --set trainExamples=2490 --set lr=5e-5,2e-4 --set secondLr=1e-4`.
+ */
+import { type } from "arktype"
+import { cohort, grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
+import { toyAcceptability } from "../plugins/data/toy-acceptability.ts"
+import { modelOf } from "../plugins/pretrain/model-of.ts"
+import { simcse } from "../plugins/pretrain/simcse.ts"
+import { evaluate } from "../plugins/probe/evaluate.ts"
+import { fisher } from "../plugins/probe/fisher.ts"
+import { claimsPage } from "../plugins/report/claims.ts"
+import { association } from "../plugins/report/shared/claims/association.ts"
+import { higherMean } from "../plugins/report/shared/claims/higher-mean.ts"
+import { observed } from "../plugins/report/shared/claims/observed.ts"
+import { inputOf, inputParameters } from "./shared/input.ts"
+import { learningRates, runSeeds, simcseParameters, taskName } from "./shared/parameters.ts"
+import { asItIs, perSeed } from "./shared/study.ts"
+import { taskOf } from "./shared/tasks.ts"
+
+export default pipeline({
+  name: "plasticity",
+  summary: "A, then B, then A again: does the rank before B predict B's result, and what is forgotten?",
+  parameters: type({
+    "+": "reject",
+    ...inputParameters,
+    simcseSeeds: simcseParameters.simcseSeeds,
+    /** The task of GLUE that is learned second. */
+    second: taskName.default("cola"),
+    /** Peak learning rates of the first task. */
+    lr: learningRates.default(() => [1e-4, 3e-4, 1e-3]),
+    /** Epochs of the first task. */
+    epochs: type("0 < number <= 10000")
+      .array()
+      .atLeastLength(1)
+      .default(() => [1, 3]),
+    /** Peak learning rate of the second task. */
+    secondLr: "0 < number < 1 = 0.0003",
+    /** Epochs of the second task. */
+    secondEpochs: "0 < number <= 10000 = 1",
+    seeds: runSeeds.default(() => [1, 2, 3, 4]),
+    /** Examples of the second task that the empirical Fisher is computed from. */
+    samples: "1 <= number.integer <= 256 = 16",
+  }),
+  build: ({ simcseSeeds, second, lr, epochs, secondLr, secondEpochs, seeds, samples, ...p }) => {
+    const { data: a, vanilla, vocabulary, further, fineTune, title, provenance } = inputOf(p)
+    const cut = p.trainExamples === undefined ? {} : { trainExamples: p.trainExamples }
+    const b =
+      p.glue === undefined
+        ? toyAcceptability({ train: p.train ?? 4980, dev: p.dev ?? 554, vocabulary })
+        : taskOf(second).data({ source: p.glue, maxLength: p.maxLength ?? 128, ...cut, vocabulary })
+    const fineTuneSecond = p.glue === undefined ? fineTune : taskOf(second).fineTune
+    const checkpoints = {
+      vanilla: asItIs(vanilla),
+      "SimCSE(0.1)": perSeed(simcseSeeds, (seed) => simcse({ ...further(seed), dropout: 0.1 })),
+    }
+    const arm = Object.keys(checkpoints) as (keyof typeof checkpoints)[]
+    const cohorts = grid({ arm, epochs, lr }, ({ arm, epochs, lr }) =>
+      checkpoints[arm].map(({ seed: trained, checkpoint }) => {
+        const learned = (seed: number) =>
+          modelOf(fineTune({ data: a, checkpoint, lr, seed, epochs, keepModel: true }))
+        const labels = { arm, ...(trained === null ? {} : { checkpoint: trained }), epochs, lr }
+        const runs = cohort(labels, seeds, (seed) =>
+          // With the seed of the first run, a new classifier would be drawn as the first one was.
+          fineTuneSecond({
+            data: b,
+            checkpoint: learned(seed),
+            lr: secondLr,
+            seed: 1000 + seed,
+            epochs: secondEpochs,
+          }),
+        )
+        return {
+          runs,
+          ranks: mapCohort(runs, (run) => fisher({ run, samples, steps: { at: [0], last: true } })),
+          asked: mapCohort(runs, (run, seed) =>
+            evaluate({ run, data: a, head: learned(seed), steps: { at: [0], last: true } }),
+          ),
+        }
+      }),
+    ).flat()
+    const rank = { column: "normalised", where: { block: "encoder", step: 0 } }
+    const forgotten = { column: "value", where: { step: "change" }, by: "metric" }
+    const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
+    const report = claimsPage({
+      title: `A, then B, then A again: ${title}`,
+      provenance,
+      claims: [
+        ...(["cohorts", "runs"] as const).flatMap((units) => [
+          association({ x: rank, y: "metric", direction: "positive", units, family: "the rank predicts" }),
+          association({ x: rank, y: forgotten, direction: "positive", units, family: "the rank predicts" }),
+        ]),
+        higherMean({ ...sides, family: "SimCSE" }),
+        observed({ ...sides, column: "normalised", by: "layer", direction: "higher", where: { step: 0 } }),
+        observed({ ...sides, column: "value", by: "metric", direction: "higher", where: { step: "last" } }),
+      ],
+      charts: [
+        {
+          title: "Normalised rank while B is learned",
+          x: "step",
+          y: "normalised",
+          colour: "arm",
+          facet: "lr",
+          where: { block: "encoder", epochs: epochs[0]! },
+        },
+        {
+          title: "Metric on A while B is learned",
+          x: "step",
+          y: "value",
+          colour: "arm",
+          facet: "lr",
+          where: { epochs: epochs[0]! },
+        },
+      ],
+      runs: cohorts.map(({ runs }) => runs),
+      observations: cohorts.flatMap(({ ranks, asked }) => [ranks, asked]),
+    })
+    return { report }
+  },
+})
