@@ -16,16 +16,9 @@ import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
 import { realInput, realParameters } from "./shared/input.ts"
-import {
-  dropoutRates,
-  fineTuningOf,
-  learningRates,
-  runSeeds,
-  settingsOf,
-  studyParameters,
-  watchedBy,
-} from "./shared/parameters.ts"
+import { dropoutRates, learningRates, runSeeds, studyParameters, watchedBy } from "./shared/parameters.ts"
 import { study } from "./shared/study.ts"
+import { studySettings } from "./shared/study-settings.ts"
 
 export default pipeline({
   name: "mini",
@@ -41,21 +34,12 @@ export default pipeline({
   build: (p) => {
     const input = realInput(p)
     const arms = armsOf(p, input)
+    const names = arms.map(({ name }) => name)
     const { report } = study({
+      ...studySettings(p, input, arms),
       title: `SimCSE after masked-language modelling: ${input.title}`,
-      provenance: input.provenance,
-      settings: settingsOf(p, input),
-      data: input.data,
-      arms,
-      lr: p.lr,
-      seeds: p.seeds,
-      fineTuning: fineTuningOf(p),
-      fineTune: input.fineTune,
-      samples: p.samples,
-      threshold: p.threshold,
-      ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, {
-        arms: arms.slice(0, 2).map(({ name }) => name),
+        arms: names.slice(0, 2),
         lr: p.lr,
         seeds: p.seeds.slice(0, 1),
       }),

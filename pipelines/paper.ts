@@ -17,8 +17,9 @@ import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"
 import { armsOf } from "./shared/arms.ts"
 import { inputAround, modelIn, modelParameters } from "./shared/input.ts"
-import { fineTuningOf, paperSettings, settingsOf, studyParameters, watchedBy } from "./shared/parameters.ts"
+import { paperSettings, studyParameters, watchedBy } from "./shared/parameters.ts"
 import { study, watchedOf } from "./shared/study.ts"
+import { studySettings } from "./shared/study-settings.ts"
 
 const released = "hf://google-bert/bert-large-uncased"
 
@@ -50,24 +51,12 @@ export default pipeline({
       model: p.model === released ? paperSettings.model : p.model,
     }))
     const arms = armsOf(p, input)
+    const names = arms.map(({ name }) => name)
     const { report } = study({
+      ...studySettings(p, input, arms),
       title: "Further training of BERT with a contrastive loss",
-      provenance: input.provenance,
-      settings: settingsOf(p, input),
-      data: input.data,
-      arms,
-      lr: p.lr,
-      seeds: p.seeds,
-      fineTuning: fineTuningOf(p),
-      fineTune: input.fineTune,
-      samples: p.samples,
-      threshold: p.threshold,
-      ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
       watched: watchedBy(p, {
-        arms: watchedOf(
-          ["vanilla", "SimCSE(0.1)"],
-          arms.map(({ name }) => name),
-        ),
+        arms: watchedOf(["vanilla", "SimCSE(0.1)"], names),
         lr: watchedOf([1e-5, 2e-5, 3e-5], p.lr),
         seeds: watchedOf([1], p.seeds),
       }),

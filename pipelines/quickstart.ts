@@ -14,17 +14,16 @@ import { toyInput, toyParameters } from "./shared/input.ts"
 import {
   controlArms,
   dropoutRates,
-  fineTuningOf,
   fineTuningParameters,
   fisherParameters,
   learningRates,
   runSeeds,
-  settingsOf,
   simcseParameters,
   watchedBy,
   watchedParameters,
 } from "./shared/parameters.ts"
 import { study } from "./shared/study.ts"
+import { studySettings } from "./shared/study-settings.ts"
 
 export default pipeline({
   name: "quickstart",
@@ -37,28 +36,22 @@ export default pipeline({
     ...fisherParameters,
     ...watchedParameters,
     dropout: dropoutRates.default(() => [0.1]),
+    simcseSeeds: runSeeds.default(() => [42, 43, 44]),
     controls: controlArms.default(() => ["mlm"]),
     lr: learningRates.default(() => [3e-4, 1e-3]),
-    seeds: runSeeds.default(() => [1, 2, 3, 4, 5]),
+    seeds: runSeeds.default(() => [1, 2, 3]),
+    /** Seeds of the ranks before fine-tuning, which take no training. */
+    rankSeeds: runSeeds.default(() => [1, 2, 3, 4, 5, 6, 7, 8]),
     samples: "1 <= number.integer <= 256 = 32",
   }),
   build: (p) => {
     const input = toyInput(p)
     const arms = armsOf(p, input)
+    const names = arms.map(({ name }) => name)
     const { report } = study({
+      ...studySettings(p, input, arms),
       title: `SimCSE after masked-language modelling: ${input.title}`,
-      provenance: input.provenance,
-      settings: settingsOf(p, input),
-      data: input.data,
-      arms,
-      lr: p.lr,
-      seeds: p.seeds,
-      fineTuning: fineTuningOf(p),
-      fineTune: input.fineTune,
-      samples: p.samples,
-      threshold: p.threshold,
-      ...(p.rankSeeds === undefined ? {} : { rankSeeds: p.rankSeeds }),
-      watched: watchedBy(p, { arms: ["vanilla"], lr: p.lr, seeds: p.seeds.slice(0, 1) }),
+      watched: watchedBy(p, { arms: names.slice(0, 2), lr: p.lr, seeds: p.seeds.slice(0, 1) }),
     })
     return { report }
   },

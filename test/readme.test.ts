@@ -76,7 +76,9 @@ test("the change to the quickstart adds a probe of every run and a chart to its 
       project,
     )
     expect(stderr).toBe("")
-    return JSON.parse(stdout).units.map(({ plugin }: { plugin: string }) => plugin) as string[]
+    const units: readonly { plugin: string; state: string }[] = JSON.parse(stdout).units
+    // Ranks before fine-tuning have more seeds than runs, whose starts are replayed.
+    return units.flatMap(({ plugin, state }) => (state === "replayed" ? [] : plugin))
   }
   const before = await planned()
   let text = readFileSync(path, "utf8")

@@ -100,10 +100,10 @@ export const fisherParameters = {
   samples: "1 <= number.integer <= 256 = 16",
   /** Fraction of the trace that the effective rank's eigenvalues exceed. */
   threshold: "0 < number < 1 = 0.99",
-  /**
-   * Seeds of the ranks before fine-tuning, which take no training; by default those of fine-tuning (unsaid by the
-   * paper).
-   */
+} as const
+
+export const rankParameters = {
+  /** Seeds of the ranks before fine-tuning, which take no training; by default those of fine-tuning (unsaid by the paper). */
   "rankSeeds?": runSeeds,
 } as const
 
@@ -125,6 +125,7 @@ export const studyParameters = {
   ...simcseParameters,
   ...fineTuningParameters,
   ...fisherParameters,
+  ...rankParameters,
   ...watchedParameters,
 } as const
 

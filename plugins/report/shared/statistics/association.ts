@@ -1,5 +1,4 @@
 import { exp, log1p } from "../../../../core/tensor/elementary.ts"
-
 import { permutation, stream } from "../../../../core/tensor/stream.ts"
 import { normalQuantile } from "./distribution.ts"
 import { jackknifeInterval } from "./jackknife.ts"

@@ -1,5 +1,4 @@
 import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
-
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { chiSquareQuantile, studentTwoSided } from "./distribution.ts"
 import { mean, standardDeviation } from "./moments.ts"

@@ -1,0 +1,42 @@
+/** What control arms are for: claims that SimCSE does what its controls do not. */
+import type { Claim } from "../../plugins/report/shared/claims/claim.ts"
+import { fewerFailures } from "../../plugins/report/shared/claims/fewer-failures.ts"
+import { higherMean } from "../../plugins/report/shared/claims/higher-mean.ts"
+import { observed } from "../../plugins/report/shared/claims/observed.ts"
+
+interface Given {
+  /** The names of the study's arms. */
+  readonly arms: readonly string[]
+  /** Its peak learning rates. */
+  readonly lr: readonly number[]
+}
+
+const arm = "SimCSE(0.1)"
+const controls = ["MLM", "SimCSE(0)"]
+const freshPooler = ", fresh pooler"
+
+/**
+ * Against each control that the study has, SimCSE(0.1) fails less, has the higher mean, and has the higher ranks before
+ * fine-tuning; with a fresh pooler on both sides, it still does better than vanilla. If these do not hold, what SimCSE
+ * shows may come of more training, or of its pooler.
+ */
+export const controlClaims = ({ arms, lr }: Given): readonly Claim[] => {
+  const sides = [
+    ...controls.map((than) => ({ arm, than })),
+    { arm: `${arm}${freshPooler}`, than: `vanilla${freshPooler}` },
+  ].filter((sides) => arms.includes(sides.arm) && arms.includes(sides.than))
+  return sides.flatMap((sides) => [
+    observed({
+      ...sides,
+      column: "normalised",
+      by: "layer",
+      where: { step: 0 },
+      direction: "higher",
+      family: "ranks before fine-tuning, against controls",
+    }),
+    ...lr.flatMap((lr) => [
+      fewerFailures({ ...sides, lr, family: "failures, against controls" }),
+      higherMean({ ...sides, lr, family: "means, against controls" }),
+    ]),
+  ])
+}
