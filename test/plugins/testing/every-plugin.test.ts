@@ -91,6 +91,13 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
       blocks: ["layers", "embeddings", "pooler", "classifier"],
     },
   },
+  "fisher-ranks": {
+    options: { thresholds: [0.9, 0.99], samples: [2, 4], subsets: 3, tensors: ["all", "biases"] },
+    inputs: { grams: fisher({ run: toyStudy.run, samples: 4, grams: "tensors" }) },
+  },
+  hessian: {
+    options: { steps: { at: [0], last: true }, samples: 4, blocks: ["encoder"], iterations: 2, vectors: 1 },
+  },
   // Of its own classifier; with that of another checkpoint in `test/plugins/probe/evaluate.test.ts`.
   evaluate: { options: { steps: { at: [0], every: 2, last: true }, split: "train" } },
   ...Object.fromEntries(
