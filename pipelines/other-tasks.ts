@@ -12,6 +12,7 @@
  */
 import { type } from "arktype"
 import { cohort, grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
+import { InvalidInput } from "../core/io/decode.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { fisher } from "../plugins/probe/fisher.ts"
 import { claimsPage } from "../plugins/report/claims.ts"
@@ -26,6 +27,15 @@ import { toyTaskNames, toyTaskOf } from "./shared/tasks.ts"
 
 const toyTask = type.enumerated(...toyTaskNames)
 const toySize = type(/^[1-9]\d*x[1-9]\d*$/).describe("layers x hidden size, such as 2x64")
+
+/** @throws InvalidInput for a value of the other input: a task of GLUE on the toy language, or one of this on real text */
+const chosen = <T>(parameter: "tasks" | "models", expected: type<T>, value: string): T => {
+  const found: unknown = expected(value)
+  if (found instanceof type.errors) {
+    throw new InvalidInput({ what: "other-tasks", problems: [`${parameter}: each ${found.summary}`] })
+  }
+  return found as T
+}
 
 export default pipeline({
   name: "other-tasks",
@@ -42,7 +52,7 @@ export default pipeline({
     /** Peak learning rates of fine-tuning, by default one at which some runs fail. */
     "lr?": learningRates,
     /** Seeds of fine-tuning, each of which gives a run for every checkpoint, task and learning rate. */
-    seeds: runSeeds.default(() => [1, 2, 3, 4, 5, 6]),
+    seeds: runSeeds.default(() => [1, 2, 3, 4, 5, 6, 7, 8]),
     /** Epochs of fine-tuning; fractions are allowed. */
     epochs: "0 < number <= 10000 = 2",
     /** How many training examples the empirical Fisher is computed from: its largest possible rank. */
@@ -51,11 +61,14 @@ export default pipeline({
   build: ({ tasks, models, simcseSeeds, lr, seeds, epochs, samples, ...p }) => {
     const toy = p.glue === undefined
     const inputFor = (task: string, model: string) => {
-      if (!toy) return inputOf({ ...p, task: taskName.assert(task), size: type(modelSize).assert(model) })
-      const [layers, hidden] = model.split("x").map(Number)
+      if (!toy) {
+        const size = chosen("models", type(modelSize), model)
+        return inputOf({ ...p, task: chosen("tasks", taskName, task), size })
+      }
+      const [layers, hidden] = chosen("models", toySize, model).split("x").map(Number) as [number, number]
       const input = inputOf({ ...p, layers, hidden })
-      const { data, fineTune } = toyTaskOf(toyTask.assert(task))
-      const sizes = { train: p.train ?? 2490, dev: p.dev ?? 554 }
+      const { data, fineTune } = toyTaskOf(chosen("tasks", toyTask, task))
+      const sizes = { train: p.train ?? 4980, dev: p.dev ?? 554 }
       return { ...input, data: data({ ...sizes, vocabulary: input.vocabulary }), fineTune }
     }
     const axes = {
@@ -94,13 +107,18 @@ export default pipeline({
           ...each.map((where) => higherMean({ ...sides, where })),
           ...each.map((where) => fewerFailures({ ...sides, where })),
         ],
-        charts: [{ title: "Normalised effective ranks by layer, before fine-tuning" }].map((chart) => ({
-          ...chart,
-          x: "layer",
-          y: "normalised",
-          colour: "arm",
-          facet: "task",
-        })),
+        charts: [
+          {
+            title: "Normalised effective ranks by layer, before fine-tuning",
+            ...{
+              x: "layer",
+              y: "normalised",
+              colour: "arm",
+              facet: "task",
+              where: { model: axes.model[0]! },
+            },
+          },
+        ],
       }),
     }
   },
