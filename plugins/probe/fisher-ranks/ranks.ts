@@ -1,9 +1,9 @@
 /** Effective ranks from stored Gram matrices. Shapes: N samples, M columns of M / N for each sample. */
 import { type } from "arktype"
 import { permutation, type Stream } from "../../../core/tensor/stream.ts"
-import { encoder } from "../fisher/block-grams.ts"
-import { addTo } from "../fisher/gram.ts"
 import type { FisherRow } from "../fisher.ts"
+import { encoder } from "../shared/gram/block-grams.ts"
+import { addTo } from "../shared/gram/gram.ts"
 import { effectiveRank } from "../shared/rank.ts"
 import { eigenvalues } from "../shared/spectrum.ts"
 import { isIn, type TensorGroup } from "../shared/tensors.ts"

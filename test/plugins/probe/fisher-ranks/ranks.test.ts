@@ -4,7 +4,7 @@ import type { FisherRow } from "../../../../plugins/probe/fisher.ts"
 import { problemsOf, ranksOf, type Wanted } from "../../../../plugins/probe/fisher-ranks/ranks.ts"
 import { effectiveRank } from "../../../../plugins/probe/shared/rank.ts"
 import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
-import { matrixOf } from "../fisher/matrices.ts"
+import { matrixOf } from "../matrices.ts"
 
 const samples = 6
 const names = ["query.weight", "query.bias", "attentionNorm.weight", "intermediate.weight", "outputNorm.bias"]
