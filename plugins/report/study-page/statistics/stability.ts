@@ -2,13 +2,13 @@ import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { elsewhereOf } from "../../shared/claims/smaller-spread.ts"
 import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
+import { type Cell, cellMean, checkpointsOf, inOrder } from "../../shared/statistics/cells.ts"
 import { COVERAGE, type Interval } from "../../shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
 import type { Ends } from "../../shared/statistics/proportion.ts"
 import { type Elsewhere, spreadInterval } from "../../shared/statistics/spread.ts"
 import { metricOf } from "../metric.ts"
-import { armsOf, checkpointsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
-import { type Cell, cellMean, inOrder } from "./cells.ts"
+import { armsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
 
 /** Runs of one arm at one peak learning rate, and their stability. Values of the metric are in hundredths. */
 export interface Stability {
