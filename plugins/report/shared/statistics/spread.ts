@@ -1,6 +1,6 @@
 import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
-import { chiSquareQuantile, studentTwoSided } from "./distribution.ts"
+import { chiSquareQuantile, normalQuantile, studentTwoSided } from "./distribution.ts"
 import { mean, standardDeviation } from "./moments.ts"
 import { type Ends, wilson } from "./proportion.ts"
 
@@ -97,8 +97,10 @@ const partOf = (
         ? pooled
         : null
   if (own === null) {
+    // Taken as known.
     const variance = (elsewhere?.deviation ?? 0) ** 2
-    return { mean: centre, variance, below: 0, above: 0, squaredError: variance, df: 1 }
+    const squaredError = n === 0 ? 0 : variance / n
+    return { mean: centre, variance, below: 0, above: 0, squaredError, df: Number.POSITIVE_INFINITY }
   }
   const { variance, df } = own
   return {
@@ -137,7 +139,8 @@ const welchReach = (parts: readonly Part[], level: number): number => {
   const square = parts.reduce((sum, part) => sum + part.squaredError, 0)
   if (square === 0) return 0
   const df = square ** 2 / parts.reduce((sum, part) => sum + part.squaredError ** 2 / part.df, 0)
-  return studentTwoSided(level, Math.max(1, df)) * Math.sqrt(square)
+  const reach = df === Number.POSITIVE_INFINITY ? normalQuantile((1 + level) / 2) : studentTwoSided(level, df)
+  return reach * Math.sqrt(square)
 }
 
 /**
