@@ -11,13 +11,14 @@ const real = [
   `glue=${join(fixtures, "glue")}`,
   `corpus=${join(fixtures, "vocab.txt")}`,
   `vocabulary=${join(fixtures, "vocab.txt")}`,
+  ...["batch=1", "epochs=20"],
 ]
 const everyControl = "controls=mlm,no-dropout,fresh-pooler"
 
 test.each([
   ["quickstart.ts", []],
   ["quickstart.ts", [everyControl, "simcseSeeds=1", "dropout=0.1,0.5"]],
-  ["mini.ts", [...real, "task=sst2", "trainExamples=5", "size=mini"]],
+  ["mini.ts", [...real, "task=sst2", "trainExamples=3", "size=mini"]],
   ["mini.ts", [...real, everyControl, "task=stsb"]],
   ["paper.ts", []],
   ["paper.ts", [everyControl, "simcseSeeds=1,2"]],

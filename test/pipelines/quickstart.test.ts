@@ -11,7 +11,8 @@ const project = join(import.meta.dir, "..", "..")
 const deno = join(project, "node_modules", "deno", "bin.cjs")
 const runtimes = { bun: [process.execPath], deno: ["node", deno, "run", "--allow-all"] } as const
 const size = { layers: 1, hidden: 8, sentences: 200, mlmSteps: 4, simcseSteps: 2, train: 64, dev: 16 }
-const settings = { ...size, lr: "1e-3,1e30", seeds: 1, epochs: 1, samples: 4 }
+const seeds = { simcseSeeds: 42, seeds: 1, rankSeeds: "1,2" }
+const settings = { ...size, ...seeds, lr: "1e-3,1e30", epochs: 1, samples: 4 }
 
 let root: string
 beforeAll(() => {
@@ -29,6 +30,12 @@ const contents = (out: string) =>
       return [name, JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")).digest]
     }),
   )
+
+/** The files of a folder, by name. */
+const textsIn = (folder: string) =>
+  readdirSync(folder)
+    .sort()
+    .map((name) => [name, readFileSync(join(folder, name), "utf8")] as const)
 
 const run = (runtime: keyof typeof runtimes) => {
   const [command, ...args] = runtimes[runtime]
@@ -56,16 +63,24 @@ const run = (runtime: keyof typeof runtimes) => {
 test("the quickstart runs to the end, offline, and gives the same bits under Bun and Deno", () => {
   const bun = run("bun")
   const deno = run("deno")
-  // The learning rate 1e30 diverges in both arms, so the two probes that watch it have nothing to observe.
+  // The learning rate 1e30 diverges in every arm, so the probes that watch it have nothing to observe.
   for (const { status, summary } of [bun, deno]) {
     expect(status).toBe(1)
     expect(summary.failures.map(({ status }: { status: string }) => status)).toContain("diverged")
   }
   expect(deno.summary.made).toBe(bun.summary.made)
-  expect(deno.contents).toEqual(bun.contents)
+  // Where results come from, runtime included, is in these two files alone.
+  const provenance = ["provenance.html", "provenance.json"]
+  const pages = [bun, deno].map(({ out }) => textsIn(join(out, "quickstart", "report")))
+  const [page, other] = pages.map((files) => files.filter(([name]) => !provenance.includes(name)))
+  expect(other).toEqual(page!)
+  for (const files of pages) expect(files.map(([name]) => name)).toEqual(expect.arrayContaining(provenance))
+  const others = (contents: typeof bun.contents) =>
+    Object.entries(contents).filter(([name]) => !name.startsWith("study-page"))
+  expect(others(deno.contents)).toEqual(others(bun.contents))
   const report = join(bun.out, "quickstart", "report")
   const summary = readFileSync(join(report, "summary.md"), "utf8")
-  expect(summary).toContain("- 4 fine-tuning runs ended, of which 2 diverged")
+  expect(summary).toContain("- 6 fine-tuning runs ended, of which 3 diverged")
   for (const name of ["index.html", "figure-1.svg", "figure-4.svg", "table-1.csv", "table-2.csv"]) {
     expect(readFileSync(join(report, name), "utf8").length).toBeGreaterThan(100)
   }
