@@ -9,8 +9,6 @@
 import { type } from "arktype"
 import { cohort, mapCohort, pipeline } from "../core/api/pipeline.ts"
 import type { Node } from "../core/api/plugin.ts"
-import { alignmentUniformity } from "../plugins/pretrain/alignment-uniformity.ts"
-import { simcse } from "../plugins/pretrain/simcse.ts"
 import { alignment } from "../plugins/probe/alignment.ts"
 import { cka } from "../plugins/probe/cka.ts"
 import { fisher } from "../plugins/probe/fisher.ts"
@@ -21,23 +19,24 @@ import { weightRank } from "../plugins/probe/weight-rank.ts"
 import { claimsPage } from "../plugins/report/claims.ts"
 import { association } from "../plugins/report/shared/claims/association.ts"
 import { observed } from "../plugins/report/shared/claims/observed.ts"
-import { continuedMlm, withFreshPooler } from "./shared/arms.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { runSeeds } from "./shared/parameters.ts"
-import { type Arm, asItIs, perSeed, type StudyRun } from "./shared/study.ts"
+import { partsOf } from "./shared/parts.ts"
+import type { StudyRun } from "./shared/study.ts"
 
 const step = 0
 const fresh = (arm: string) => `${arm}, fresh pooler`
 /** The Fisher's rank is higher in the arm, over layers, seeds and checkpoints. */
-const above = (than: string) => (arm: string) =>
-  observed({ arm, than, column: "normalised", by: "layer", direction: "higher", where: { step } })
+const above = (family: string, than: string) => (arm: string) =>
+  observed({ arm, than, column: "normalised", by: "layer", direction: "higher", where: { step }, family })
 /** Over arms and checkpoints, the rank of the whole encoder goes with what another probe observes. */
 const goesWith = (direction: "positive" | "negative", column: string, where = {}) => {
   const y = { column: "normalised", where: { step, block: "encoder" } }
   return association({ x: { column, where: { step, ...where } }, y, direction, units: "cohorts" })
 }
-const charts = (facet: string, ...columns: readonly string[]) =>
-  columns.map((y) => ({ title: `${y} by ${facet}`, x: "arm", y, facet, yAxis: "own" as const }))
+/** Every run by arm, since the checkpoints of an arm are no repetitions of one run. */
+const chart = (y: string, facet = "block", more = {}) =>
+  ({ title: `${y} by arm`, x: "arm", y, facet, yAxis: "own", lines: "runs", ...more }) as const
 
 export default pipeline({
   name: "mechanism",
@@ -46,36 +45,16 @@ export default pipeline({
     "+": "reject",
     ...inputParameters,
     /** Seeds of further training, each of which gives a checkpoint of every arm that has any. */
-    simcseSeeds: runSeeds.default(() => [42, 43, 44]),
+    simcseSeeds: runSeeds.default(() => [42, 43, 44, 45, 46]),
     /** Seeds that draw the classifier and the examples of the probes. */
-    seeds: runSeeds.default(() => [1, 2, 3, 4, 5, 6, 7, 8]),
+    seeds: runSeeds.default(() => Array.from({ length: 12 }, (_, i) => i + 1)),
     /** How many examples the Fisher and the gradient's noise are computed from. */
     samples: "2 <= number.integer <= 256 = 32",
   }),
   build: ({ simcseSeeds, seeds, samples, ...p }) => {
     const input = inputOf(p)
     const { data, vanilla } = input
-    // The last checkpoint, not the best, so that all arms have had as many updates.
-    const further = (seed: number) => ({ ...input.further(seed), dev: undefined })
-    const arm = (name: string, train: Parameters<typeof perSeed>[1]): Arm => {
-      return { name, checkpoints: perSeed(simcseSeeds, train) }
-    }
-    const main = [
-      { name: "vanilla", checkpoints: asItIs(vanilla) },
-      arm("SimCSE(0.1)", (seed) => simcse({ ...further(seed), dropout: 0.1 })),
-      arm("alignment", (seed) => alignmentUniformity({ ...further(seed), uniformity: 0 })),
-      arm("uniformity", (seed) => alignmentUniformity({ ...further(seed), alignment: 0 })),
-    ]
-    const arms = [
-      ...main,
-      arm("both", (seed) => alignmentUniformity(further(seed))),
-      arm("SimCSE(0)", (seed) => simcse({ ...further(seed), dropout: 0 })),
-      arm("MLM", (seed) => continuedMlm(input, seed)),
-      arm("MLM(0)", (seed) => continuedMlm(input, seed, 0)),
-      // Of vanilla and MLM the pooler was trained by next-sentence prediction, of the others by their own loss.
-      ...main.map((arm) => withFreshPooler(arm, input)),
-    ]
-    const runs = arms.flatMap(({ name, checkpoints, fineTune = input.fineTune }) =>
+    const runs = partsOf(simcseSeeds, input).flatMap(({ name, checkpoints, fineTune = input.fineTune }) =>
       checkpoints.map(({ seed: trained, checkpoint }) =>
         cohort({ arm: name, ...(trained === null ? {} : { checkpoint: trained }) }, seeds, (seed) =>
           fineTune({ data, checkpoint, lr: input.lr[0], seed }),
@@ -88,22 +67,25 @@ export default pipeline({
       title: `What restores the rank: ${input.title}`,
       provenance: input.provenance,
       claims: [
-        ...["SimCSE(0.1)", "SimCSE(0)", "both", "uniformity", "alignment", "MLM"].map(above("vanilla")),
-        ...["SimCSE(0.1)", "uniformity", "alignment"].map(fresh).map(above(fresh("vanilla"))),
-        above("MLM")("SimCSE(0.1)"),
-        above("MLM(0)")("MLM"),
-        above("SimCSE(0)")("SimCSE(0.1)"),
-        above(fresh("SimCSE(0.1)"))("SimCSE(0.1)"),
+        ...["SimCSE(0.1)", "SimCSE(0)", "both", "uniformity", "alignment", "MLM"].map(
+          above("parts", "vanilla"),
+        ),
+        ...["SimCSE(0.1)", "uniformity", "alignment"].map(fresh).map(above("pooler", fresh("vanilla"))),
+        above("pooler", fresh("SimCSE(0.1)"))("SimCSE(0.1)"),
+        above("pooler", "vanilla")(fresh("vanilla")),
+        above("dropout", "MLM(0)")("MLM"),
+        above("dropout", "SimCSE(0)")("SimCSE(0.1)"),
+        above("contrast", "MLM")("SimCSE(0.1)"),
         goesWith("negative", "anisotropy", { block: "pooler" }),
         goesWith("negative", "uniformity", { block: "pooler" }),
         goesWith("positive", "alignment", { block: "pooler" }),
         goesWith("positive", "slope"),
       ],
       charts: [
-        ...charts("block", "normalised", "anisotropy", "uniformity", "alignment", "centredRank", "cka"),
-        ...charts("weight", "weightRank", "distance"),
-        ...charts("step", "slope"),
-        ...charts("block", "noiseScale"),
+        ...["normalised", "anisotropy", "uniformity", "alignment", "centredRank", "cka"].map((y) => chart(y)),
+        ...["weightRank", "distance"].map((y) => chart(y, "weight", { colour: "block" })),
+        chart("slope", "step"),
+        chart("noiseScale"),
       ],
       runs: [],
       observations: [

@@ -93,8 +93,9 @@ export interface UnitProvenance {
   readonly digest: string | null
   /** When, in ISO 8601. */
   readonly made: string | null
+  /** With what it took before it was stopped, if it was. */
   readonly seconds: number | null
-  /** null where it is unknown: an artifact of an earlier version. */
+  /** What finished it. null where it is unknown: an artifact of an earlier version. */
   readonly madeBy: MadeBy | null
 }
 

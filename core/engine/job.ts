@@ -1,5 +1,6 @@
 /** Runs one job in this process: opens its inputs, runs the plugin, writes the output. */
 import { join } from "node:path"
+import { type } from "arktype"
 import { Cause, Clock, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin.ts"
@@ -7,7 +8,7 @@ import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
-import { FileError, remove } from "../io/files.ts"
+import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
 import type { Job } from "./plan.ts"
 import { madeByHere, type Origin, provenanceOf } from "./provenance.ts"
@@ -65,11 +66,14 @@ export const runJob = Effect.fn("runJob")(function* (
   const started = yield* Clock.currentTimeMillis
   // What a stopped job left can only be resumed by the same work with the same observers.
   const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
+  /** What it took until it was stopped, if it was, s. */
+  let before = 0
+  const seconds = Effect.map(Clock.currentTimeMillis, (now) => before + (now - started) / 1000)
   const making = (part: Unit, fraction: number) =>
-    Effect.map(Clock.currentTimeMillis, (now) => ({
+    Effect.map(seconds, (taken) => ({
       backend: part.plugin.usesBackend ? backend : null,
       missing: missingOf(part, missing),
-      seconds: ((now - started) / 1000) * fraction,
+      seconds: taken * fraction,
       madeBy: madeByHere(part, origin),
     }))
   // One process ran them all: each is charged its fraction of the time, in proportion to its FLOPs.
@@ -79,6 +83,7 @@ export const runJob = Effect.fn("runJob")(function* (
     interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
   ) {
     const scratch = yield* store.scratch(scratchKey)
+    before = yield* Effect.orElseSucceed(readJson(join(scratch, secondsFile), Seconds), () => 0)
     const watchers: Observer[] = []
     const outcomes: UnitOutcome[] = []
     for (const observer of observers) {
@@ -124,6 +129,12 @@ export const runJob = Effect.fn("runJob")(function* (
   // If a stop comes meanwhile, what was computed is still written and its scratch freed, or it would be lost.
   return yield* Effect.uninterruptibleMask((restore) =>
     body(restore).pipe(
+      Effect.onInterrupt(() =>
+        Effect.all([store.scratch(scratchKey), seconds]).pipe(
+          Effect.flatMap(([scratch, taken]) => writeJson(join(scratch, secondsFile), taken)),
+          Effect.ignore,
+        ),
+      ),
       Effect.catch((error) =>
         Effect.succeed([...(wanted ? [unit] : []), ...observers].map(({ key }) => failed(key, error))),
       ),
@@ -131,6 +142,10 @@ export const runJob = Effect.fn("runJob")(function* (
     ),
   )
 })
+
+/** In the scratch folder of a job that was stopped: what it has taken so far. */
+const secondsFile = "seconds.json"
+const Seconds = type("number >= 0")
 
 /** Success or failure as data; a bug becomes a failure with its stack trace. Interruption passes through. */
 const asResult = <A, R>(

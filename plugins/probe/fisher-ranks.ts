@@ -6,7 +6,7 @@ import { observationsOf } from "../../core/artifacts/observations.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { stream } from "../../core/tensor/stream.ts"
 import { fisher } from "./fisher.ts"
-import { problemsOf, ranksOf } from "./fisher-ranks/ranks.ts"
+import { problemsOf, RankRow, ranksOf } from "./fisher-ranks/ranks.ts"
 import { tensorGroups } from "./shared/tensors.ts"
 
 const Options = type({
@@ -30,27 +30,6 @@ const Options = type({
   seed: "0 <= number.integer < 4294967296 = 0",
 })
 type Options = typeof Options.infer
-
-const RankRow = type({
-  "+": "reject",
-  step: "number.integer >= 0",
-  block: "string",
-  layer: "number.integer >= 0 | null",
-  tensors: "string",
-  samples: "number.integer >= 1",
-  threshold: "0 < number < 1",
-  erank: "number >= 0",
-  normalised: "0 <= number <= 1",
-})
-/**
- * An effective rank of a Fisher at a threshold, from a number of samples and some of the tensors.
- *
- * `block` is a layer (`layer.0`, whose `layer` is 0); `encoder`, the full Fisher of all layers; `layers`, the mean over
- * the layers; or `block-diagonal`, the one matrix whose blocks are the layers', its eigenvalues all of theirs. `erank` is a
- * mean over subsets if there are fewer samples than were observed; `normalised` is that divided by the largest rank that
- * the number of samples allows: N, and N for each layer of the block-diagonal matrix.
- */
-export type RankRow = typeof RankRow.infer
 
 const takes = { grams: fisher.gives }
 const gives = observationsOf<RankRow>(RankRow)

@@ -7,13 +7,14 @@ import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import type { RunLength } from "../../core/api/watch.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
+import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { normal } from "../../core/tensor/stream.ts"
 import { activationBytes, forwardFlops, layerWeights, workloadOf } from "../model/cost.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { absoluteTraceOf, densityOf, effectiveRankOf, negativeShareOf, traceOf } from "./hessian/density.ts"
 import { hessianOf } from "./hessian/product.ts"
-import { drawLabelled, logLikelihood } from "./shared/likelihood.ts"
+import { drawLabelled, type Labelled, logLikelihood } from "./shared/likelihood.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 
 const Options = type({
@@ -87,10 +88,20 @@ const chosen = (
   ]
 }
 
+/** Attention multiplies neighbouring sequences of equal length together. */
+const byLength = ({ sequences, labels }: Labelled): Labelled => {
+  const lengthOf = (n: number) => sequences.offsets[n + 1]! - sequences.offsets[n]!
+  const order = Int32Array.from(labels, (_, n) => n).sort((a, b) => lengthOf(a) - lengthOf(b) || a - b)
+  return {
+    sequences: selectSequences(sequences, order),
+    labels: labels.map((_, at) => labels[order[at]!]!),
+  }
+}
+
 const observe = Effect.fn("hessian")(function* (view: ClassifierView, { options }: ObserveContext<Options>) {
   const { step, parameters, logits, stream } = view
   const { samples, iterations, vectors } = options
-  const { sequences, labels } = yield* drawLabelled(view, samples)
+  const { sequences, labels } = byLength(yield* drawLabelled(view, samples))
   const loss = (): tf.Scalar => tf.mul(logLikelihood(logits(sequences), labels), -1 / samples)
   const rows: HessianRow[] = []
   for (const [block, names] of chosen(view.blocks, options.blocks)) {

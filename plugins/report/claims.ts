@@ -58,7 +58,10 @@ export const claimsPage = plugin({
         const drawn = observations.filter(({ members }) =>
           members.some(({ estimate: { columns } }) => columns.length === 0 || columns.includes(chart.y)),
         )
-        return plannedProblems(chart, drawn).map((problem) => `chart "${chart.title}": ${problem}`)
+        // Where nothing has the column, what the others have helps to find the slip.
+        return plannedProblems(chart, drawn.length === 0 ? observations : drawn).map(
+          (problem) => `chart "${chart.title}": ${problem}`,
+        )
       }),
     ]
     if (problems.length > 0) throw new InvalidInput({ what: "the claims page", problems })

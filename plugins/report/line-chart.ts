@@ -2,16 +2,13 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { cohorts, plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Page } from "../../core/artifacts/page.ts"
-import { InvalidInput } from "../../core/io/decode.ts"
 import { plural } from "../../core/io/format.ts"
-import { version } from "../../core/io/project.ts"
 import { choosePoints, type Missing, plannedProblems, refused } from "./shared/line-chart/choose.ts"
 import { lineFigure } from "./shared/line-chart/figure.ts"
 import { Options } from "./shared/line-chart/options.ts"
 import { Observed, rowsEstimated } from "./shared/observed.ts"
-import { toHtml } from "./shared/page.ts"
-import { toCsv } from "./shared/records.ts"
-import { drawSvg, standalone } from "./shared/svg.ts"
+import { settledFacts } from "./shared/provenance.ts"
+import { reportFiles } from "./shared/report.ts"
 
 const takes = { observations: cohorts(Observed) }
 
@@ -36,34 +33,20 @@ export const lineChart = plugin({
     options,
     inputs,
     backend,
+    provenance,
   }: RunContext<Options, typeof takes, unknown>) {
     const chosen = yield* choosePoints(options, inputs.observations)
-    const figure = lineFigure(options, chosen)
-    const { name, title, caption, data, spec } = figure
-    const svg =
-      spec === null
-        ? null
-        : yield* drawSvg(name, title, caption.join(" "), spec).pipe(
-            Effect.catchTag("FigureError", (error) =>
-              Effect.fail(new InvalidInput({ what: "line-chart", problems: [error.message] })),
-            ),
-          )
-    const files = new Map([[`${name}.csv`, toCsv(data)]])
-    if (svg !== null) {
-      files.set(`${name}.svg`, standalone(svg))
-      files.set(`${name}.vl.json`, `${JSON.stringify(spec)}\n`)
-    }
-    const page = toHtml({
-      title,
+    const origin = yield* provenance
+    const report = {
+      title: options.title,
       headline: [
         `${plural(chosen.points.length, "observation")} of ${plural(chosen.runs, "run")}.`,
         ...missingSentences(chosen.missing),
       ],
-      sections: [{ title: `${options.y} against ${options.x}`, parts: [{ figure, svg }] }],
-      facts: { backend, software: `kasosei ${version}` },
-      files: [...files.keys()].sort(),
-    })
-    return files.set("index.html", page)
+      sections: [{ title: `${options.y} against ${options.x}`, parts: [lineFigure(options, chosen)] }],
+      facts: settledFacts(origin, backend),
+    }
+    return yield* reportFiles(report, origin)
   }),
 })
 

@@ -8,7 +8,7 @@ import { command } from "../core/cli/command-line.ts"
 setDefaultTimeout(240_000)
 
 const size = { layers: 1, hidden: 8, sentences: 200, mlmSteps: 2, simcseSteps: 2, train: 150, dev: 16 }
-const settings = { ...size, simcseBatch: 16, simcseSeeds: 1, seeds: "1,2", samples: 4 }
+const settings = { ...size, simcseBatch: 16, simcseSeeds: "1,2", seeds: "1,2", samples: 4 }
 const set = Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`])
 
 let out: string
@@ -22,11 +22,11 @@ const run = (...more: readonly string[]) =>
 test("the plan says what the design can show of every claim, trains each arm once, and fine-tunes nothing", async () => {
   const { code, stdout, stderr } = await run("--plan")
   expect([code, stderr]).toEqual([0, ""])
-  expect(stdout.match(/ normalised than /g)).toHaveLength(13)
+  expect(stdout.match(/ normalised than /g)).toHaveLength(14)
   expect(stdout.match(/ go together over cohorts/g)).toHaveLength(4)
-  // Vanilla and MLM twice; SimCSE twice; alignment, uniformity, both.
-  expect(stdout.match(/^pretrain /gm)).toHaveLength(8)
-  expect(stdout.match(/^finetune .* only probes need it$/gm)).toHaveLength(12)
+  // Vanilla, and two checkpoints of seven arms, three of which and vanilla are fine-tuned with a fresh pooler as well.
+  expect(stdout.match(/^pretrain /gm)).toHaveLength(15)
+  expect(stdout.match(/^finetune .* only probes need it$/gm)).toHaveLength(22)
 })
 
 test("at the smallest size it ends in verdicts and charts", async () => {
@@ -36,8 +36,8 @@ test("at the smallest size it ends in verdicts and charts", async () => {
   const report = join(out, "mechanism", "report")
   const page = readFileSync(join(report, "index.html"), "utf8")
   for (const title of ["normalised", "anisotropy", "uniformity", "alignment", "centredRank", "cka"]) {
-    expect(page).toContain(`${title} by block`)
+    expect(page).toContain(`${title} by arm`)
   }
   const claims = JSON.parse(readFileSync(join(report, "claims.json"), "utf8"))
-  expect(JSON.stringify(claims).match(/"verdict"/g)!.length).toBeGreaterThanOrEqual(17)
+  expect(JSON.stringify(claims).match(/"verdict"/g)!.length).toBeGreaterThanOrEqual(18)
 })

@@ -30,12 +30,71 @@ const elementwise =
   (name: "add" | "subtract" | "multiply"): DeviceKernel =>
   ({ inputs, backend }) => {
     const { a, b } = inputs
-    if (a === undefined || b === undefined || !isFloat(a, b) || !repeats(a, b) || sizeOf(a) === 0)
-      return undefined
+    if (a === undefined || b === undefined || !isFloat(a, b) || sizeOf(a) === 0) return undefined
+    if (!repeats(a, b)) {
+      if (name !== "subtract" && sizeOf(b) > 0 && repeats(b, a)) {
+        return elementwise(name)({ inputs: { a: b, b: a }, attrs: {}, backend })
+      }
+      return byRow(backend, a, b, operations[name])
+    }
     const out = backend.allocate(a.shape)
     backend.device[name](backend.floats(a), backend.floats(b), backend.floats(out))
     return out
   }
+
+const operations = {
+  add: (x: number, y: number) => x + y,
+  subtract: (x: number, y: number) => x - y,
+  multiply: (x: number, y: number) => x * y,
+  divide: (x: number, y: number) => x / y,
+}
+
+/**
+ * An operation of each row of `a` with one number of `b`, whose last dimension is 1: tfjs's own kernels find the place of
+ * every element anew. Of two float32 numbers, all four operations have the same bits in float64, rounded.
+ */
+const byRow = (
+  backend: DeviceBackend,
+  a: tf.TensorInfo,
+  b: tf.TensorInfo,
+  operation: (x: number, y: number) => number,
+): tf.TensorInfo | undefined => {
+  const width = a.shape.at(-1) ?? 1
+  const rows = b.shape.length === a.shape.length && b.shape.at(-1) === 1
+  if (!rows || !tf.util.arraysEqual(a.shape.slice(0, -1), b.shape.slice(0, -1))) return undefined
+  const out = backend.allocate(a.shape)
+  const [x, y, z] = [a, b, out].map((tensor) => backend.dataOf(tensor).values as Float32Array)
+  for (let at = 0, row = 0; at < x!.length; row++) {
+    const other = y![row]!
+    for (const end = at + width; at < end; at++) z![at] = operation(x![at]!, other)
+  }
+  return out
+}
+
+/** A transpose of up to four dimensions, whose innermost loop steps through both arrays by fixed strides. */
+const transposed = (backend: DeviceBackend, x: tf.TensorInfo, perm: readonly number[]): tf.TensorInfo => {
+  const strides = x.shape.map((_, axis) => tf.util.sizeFromShape(x.shape.slice(axis + 1)))
+  const padding = Array<number>(4 - perm.length).fill(1)
+  const out = backend.allocate(perm.map((axis) => x.shape[axis]!))
+  const [d0, d1, d2, d3] = [...padding, ...out.shape] as [number, number, number, number]
+  const [s0, s1, s2, s3] = [...padding, ...perm.map((axis) => strides[axis]!)] as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  const [from, to] = [x, out].map((tensor) => backend.dataOf(tensor).values as Float32Array)
+  let at = 0
+  for (let i = 0; i < d0; i++) {
+    for (let j = 0; j < d1; j++) {
+      for (let k = 0; k < d2; k++) {
+        const start = i * s0 + j * s1 + k * s2
+        for (let l = 0; l < d3; l++) to![at++] = from![start + l * s3]!
+      }
+    }
+  }
+  return out
+}
 
 /** The product of two tensors with leading batch dimensions: the same for both, or one matrix for the whole batch. */
 const product = (
@@ -94,7 +153,9 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
   },
   Transpose: ({ inputs: { x }, attrs, backend }) => {
     const { perm } = attrs as { perm: number[] }
-    if (x === undefined || !isFloat(x) || x.shape.length !== 2 || perm[0] !== 1) return undefined
+    if (x === undefined || !isFloat(x) || x.shape.length < 2 || x.shape.length > 4) return undefined
+    if (x.shape.length > 2) return transposed(backend, x, perm)
+    if (perm[0] !== 1) return undefined
     const [rows, columns] = x.shape as [number, number]
     const out = backend.allocate([columns, rows])
     backend.device.transpose(backend.floats(x), backend.floats(out), rows)
@@ -103,6 +164,10 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
   Add: elementwise("add"),
   Sub: elementwise("subtract"),
   Multiply: elementwise("multiply"),
+  RealDiv: ({ inputs: { a, b }, backend }) =>
+    a === undefined || b === undefined || !isFloat(a, b)
+      ? undefined
+      : byRow(backend, a, b, operations.divide),
   /** Converts the values; tfjs's own kernel would relabel the integers' data as float32. */
   Cast: ({ inputs: { x }, attrs, backend }) => {
     const dtype = (["float32", "int32"] as const).find((type) => type === attrs.dtype)

@@ -1,12 +1,33 @@
 /** Effective ranks from stored Gram matrices. Shapes: N samples, M columns of M / N for each sample. */
+import { type } from "arktype"
 import { permutation, type Stream } from "../../../core/tensor/stream.ts"
+import { encoder } from "../fisher/block-grams.ts"
+import { addTo } from "../fisher/gram.ts"
 import type { FisherRow } from "../fisher.ts"
-import type { RankRow } from "../fisher-ranks.ts"
-import { encoder } from "../shared/gram/block-grams.ts"
-import { addTo } from "../shared/gram/gram.ts"
 import { effectiveRank } from "../shared/rank.ts"
 import { eigenvalues } from "../shared/spectrum.ts"
 import { isIn, type TensorGroup } from "../shared/tensors.ts"
+
+export const RankRow = type({
+  "+": "reject",
+  step: "number.integer >= 0",
+  block: "string",
+  layer: "number.integer >= 0 | null",
+  tensors: "string",
+  samples: "number.integer >= 1",
+  threshold: "0 < number < 1",
+  erank: "number >= 0",
+  normalised: "0 <= number <= 1",
+})
+/**
+ * An effective rank of a Fisher at a threshold, from a number of samples and some of the tensors.
+ *
+ * `block` is a layer (`layer.0`, whose `layer` is 0); `encoder`, the full Fisher of all layers; `layers`, the mean over
+ * the layers; or `block-diagonal`, the one matrix whose blocks are the layers', its eigenvalues all of theirs. `erank` is a
+ * mean over subsets if there are fewer samples than were observed; `normalised` is that divided by the largest rank that
+ * the number of samples allows: N, and N for each layer of the block-diagonal matrix.
+ */
+export type RankRow = typeof RankRow.infer
 
 export interface Wanted {
   readonly thresholds: readonly number[]

@@ -1,5 +1,5 @@
 import type { MadeBy, Provenance, UnitProvenance } from "../../../core/api/provenance.ts"
-import { formatBytes, formatSeconds, shortNumber } from "../../../core/io/format.ts"
+import { formatBytes, formatSeconds, plural, shortNumber } from "../../../core/io/format.ts"
 import { facts, htmlPage, section } from "./page.ts"
 import { left, right, type Table, text } from "./table.ts"
 
@@ -180,6 +180,8 @@ const computedText = (madeBy: MadeBy | null): string => {
     backend,
     precision,
     ...(instructions === null ? [] : [instructions]),
-    ...(threads === null ? [] : [`${threads.join(" to ")} threads`]),
+    ...(threads === null
+      ? []
+      : [threads.length === 1 ? plural(threads[0]!, "thread") : `${threads.join(" to ")} threads`]),
   ].join(", ")
 }

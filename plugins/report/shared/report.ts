@@ -18,7 +18,7 @@ import { drawSvg, standalone } from "./svg.ts"
  * @throws InvalidInput if a figure cannot be drawn
  */
 export const reportFiles = Effect.fn("reportFiles")(
-  function* (report: Report, provenance: Provenance, more: ReadonlyMap<string, string>) {
+  function* (report: Report, provenance: Provenance, more: ReadonlyMap<string, string> = new Map()) {
     const files = new Map(more)
     const drawn = new Map<Figure, string | null>()
     for (const part of report.sections.flatMap(({ parts }) => parts)) {

@@ -23,9 +23,22 @@ export type Setting = typeof Setting.infer
 export const settingsOption = Setting.array().default(() => [])
 
 const textOf = (value: Value): string => {
-  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(textOf).join(", ")
+  if (Array.isArray(value)) return value.length === 0 ? "none" : rangesOf(value).join(", ")
   if (typeof value === "number") return shortNumber(value)
   return typeof value === "boolean" ? (value ? "yes" : "no") : (value ?? "none")
+}
+
+/** Three or more integers that follow one another as the command line has them, `1..30`. */
+const rangesOf = (values: readonly Value[]): readonly string[] => {
+  const texts: string[] = []
+  for (let i = 0; i < values.length; i++) {
+    const first = values[i]!
+    let last = i
+    while (Number.isInteger(first) && values[last + 1] === Number(values[last]) + 1) last++
+    texts.push(last < i + 2 ? textOf(first) : `${first}..${values[last]}`)
+    if (last >= i + 2) i = last
+  }
+  return texts
 }
 
 const differs = ({ ours, paper }: Setting): boolean =>

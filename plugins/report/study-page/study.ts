@@ -98,13 +98,6 @@ export interface Study {
 export const distinct = <T>(records: readonly T[], of: (record: T) => number): readonly number[] =>
   [...new Set(records.map(of))].sort((a, b) => a - b)
 
-/** The checkpoints of the given records: null first, then by seed. */
-export const checkpointsOf = (records: readonly Pick<ModelKey, "checkpoint">[]): readonly (number | null)[] =>
-  [...new Set(records.map(({ checkpoint }) => checkpoint))].sort(byCheckpoint)
-
-/** The order of checkpoints wherever they are listed. */
-export const byCheckpoint = (a: number | null, b: number | null): number => (a ?? -1) - (b ?? -1)
-
 /** All arms in the order shown: those of `study.arms`, then any that appear only in records. */
 export const armsOf = (study: Study): readonly string[] => [
   ...new Set([

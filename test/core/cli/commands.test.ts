@@ -463,3 +463,11 @@ test("the other commands work", async () => {
     expect(completions.stdout).toContain(name)
   }
 })
+
+test("doctor checks in the precision that is asked for, and names a backend that does not compute in it", async () => {
+  const { code, stdout, stderr } = await command(["doctor", "--precision", "bf16", "--backend", "cpu"])
+  expect([code, stderr]).toEqual([1, "no backend works here\n"])
+  expect(stdout).toContain(
+    "fails  cpu: the backend cpu cannot run here: it does not compute in bf16; choose --precision fp32",
+  )
+})

@@ -3,7 +3,8 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type } from "arktype"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { cost } from "../../../core/api/cost.ts"
 import { plugin } from "../../../core/api/plugin.ts"
 import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
@@ -73,4 +74,51 @@ test("a file that is written again with the same content is not an edit", async 
   const path = join(out, "b.txt")
   fs.writeFileSync(path, "one")
   expect(await attemptCopy(path, "one")).toEqual({ failures: [], status: "done" })
+})
+
+test("what a unit took before it was stopped counts, too", async () => {
+  let begun = Promise.withResolvers<void>()
+  const end = Promise.withResolvers<void>()
+  const waiting = plugin({
+    name: "sample-waiting",
+    stage: "data",
+    version: 1,
+    module: import.meta.url,
+    summary: "",
+    options: type({ "+": "reject" }),
+    takes: {},
+    gives: Copy,
+    usesBackend: false,
+    estimate: () => ({ artifact: null, cost: cost({}) }),
+    run: () =>
+      Effect.promise(async () => {
+        begun.resolve()
+        await end.promise
+        return "text"
+      }),
+  })
+  const took = await inStore(
+    out,
+    Effect.gen(function* () {
+      const graph = yield* graphOf({ waiting: waiting({}) }, { arithmetic: "cpu", sources: {}, packages: {} })
+      const start = Effect.gen(function* () {
+        begun = Promise.withResolvers()
+        const plan = yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 1 })
+        const fiber = yield* Effect.forkChild(carryOut(plan))
+        yield* Effect.promise(() => begun.promise)
+        return fiber
+      })
+      const stopped = yield* start
+      yield* TestClock.adjust("4 seconds")
+      yield* Fiber.interrupt(stopped)
+      const resumed = yield* start
+      yield* TestClock.adjust("3 seconds")
+      end.resolve()
+      yield* Fiber.join(resumed)
+      const stored = yield* (yield* Store).stored(graph.units[0]!)
+      return stored.status === "done" ? stored.manifest.seconds : undefined
+    }).pipe(Effect.provide(TestClock.layer())),
+  )
+  expect(took).toBe(7)
+  expect(fs.readdirSync(join(out, "scratch"))).toEqual([])
 })

@@ -111,6 +111,39 @@ describe("the Fisher of a fine-tuning run", () => {
     expect((await rowsOf({ blocks: ["classifier"] })).map(({ block }) => block)).toEqual(["classifier"])
   })
 
+  test("keeps the Gram matrices of a layer's 16 tensors on request, whose sum is the layer's", async () => {
+    const rows = await rowsOf({ grams: "tensors", blocks: ["layers", "pooler"] })
+    for (const { layer, gram, tensors, tensorGrams } of rows) {
+      if (layer === null) expect([tensors, tensorGrams]).toEqual([null, null])
+      else {
+        expect(tensors!.split(" ")).toHaveLength(16)
+        expect(tensors!.split(" ").slice(0, 2)).toEqual(["query.weight", "query.bias"])
+        const sum = gram.map((_, at) =>
+          Array.from({ length: 16 }, (_, part) => tensorGrams![25 * part + at]!).reduce((a, b) => a + b, 0),
+        )
+        expect(deviation(sum, gram)).toBeLessThan(1e-12)
+      }
+    }
+    const usual = await rowsOf({ blocks: ["layers", "pooler"] })
+    expect(rows.map(({ gram }) => gram)).toEqual(usual.map(({ gram }) => gram))
+    expect(usual[0]!.tensorGrams).toBeNull()
+  })
+
+  test("of two classes differs with the source of labels by the columns' lengths only", async () => {
+    const cosines = ({ gram }: FisherRow) =>
+      gram.map(
+        (entry, at) => Math.abs(entry) / Math.sqrt(gram[6 * Math.floor(at / 5)]! * gram[6 * (at % 5)]!),
+      )
+    const usual = await rowsOf()
+    for (const labels of ["sampled", "expected"]) {
+      const rows = await rowsOf({ labels })
+      for (const [at, row] of rows.slice(0, 2).entries()) {
+        expect(deviation(cosines(row), cosines(usual[at]!))).toBeLessThan(1e-4)
+        expect(row.gram).not.toEqual(usual[at]!.gram)
+      }
+    }
+  })
+
   test("uses the same examples at every learning rate and dropout, and others with another seed", async () => {
     const usual = await rowsOf()
     expect(await rowsOf()).toEqual(usual)

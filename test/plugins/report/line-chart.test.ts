@@ -10,6 +10,7 @@ import { lineChart } from "../../../plugins/report/line-chart.ts"
 import { toyStudy } from "../../../plugins/testing/toy-study.ts"
 import { completed } from "../finetune/running.ts"
 import { axisScale, marks } from "./shared/drawing.ts"
+import { provenanceOf } from "./shared/provenance.ts"
 
 type Cohorts = readonly CohortTaken<readonly Row[]>[]
 type Start = (context: object) => Effect.Effect<PageGiven, PluginError>
@@ -19,6 +20,7 @@ const effect = (given: Readonly<Record<string, unknown>>, observations: Cohorts)
     options: completed(lineChart, { title: "Norms", x: "step", y: "norm", ...given }),
     inputs: { observations },
     backend: "wasm",
+    provenance: Effect.succeed(provenanceOf()),
   })
 const draw = async (given: Readonly<Record<string, unknown>>, observations: Cohorts) => {
   const files = await Effect.runPromise(effect(given, observations))
@@ -30,6 +32,9 @@ const draw = async (given: Readonly<Record<string, unknown>>, observations: Coho
 }
 const refusal = (given: Readonly<Record<string, unknown>>, observations: Cohorts): Promise<string> =>
   Effect.runPromise(Effect.map(Effect.flip(effect(given, observations)), (error) => error.message))
+
+/** Files of every report. */
+const always = ["provenance.html", "provenance.json", "summary.md"]
 
 const done = (value: readonly Row[]) => ({ status: "done", value }) as const
 const diverged = { status: "diverged", reason: "the loss is NaN", step: 3 } as const
@@ -46,6 +51,27 @@ const three = cohort({ arm: "vanilla" }, runs([1, 4], [2, 4], [3, 7]))
 const half = (s: number) => (4.302652729749462 * s) / Math.sqrt(3)
 
 describe("means over seeds", () => {
+  test("checkpoints are random as seeds are: their spread is in the interval", async () => {
+    const of = (checkpoint: number, ...norms: readonly number[]) =>
+      cohort({ arm: "SimCSE", checkpoint }, runs(...norms.map((norm) => [norm])))
+    const { csv, caption } = await draw({ colour: "arm" }, [of(42, 1, 2, 4), of(43, 5, 7, 8)])
+    // Means of seeds 3, 4.5, 6; of checkpoints 7/3, 20/3. Variances of the mean: 1.5² / 3, and (13/3)² / 2 / 2.
+    const [ofSeeds, ofCheckpoints] = [1.5 ** 2 / 3, (13 / 3) ** 2 / 4]
+    const reach =
+      (ofSeeds * 4.302652729749462 + ofCheckpoints * 12.706204736174694) / Math.sqrt(ofSeeds + ofCheckpoints)
+    expect(csv[1]!.split(",").slice(1)).toEqual([
+      "SimCSE",
+      "0",
+      "4.5",
+      ...csv[1]!.split(",").slice(4, 6),
+      "6",
+    ])
+    const [lower, upper] = csv[1]!.split(",").slice(4, 6).map(Number)
+    expect(lower).toBeCloseTo(4.5 - reach, 9)
+    expect(upper).toBeCloseTo(4.5 + reach, 9)
+    expect(caption).toContain("mean over checkpoints and seeds, 6 runs per point")
+  })
+
   test("the CSV has each mean with its t interval and its number of runs", async () => {
     const { csv } = await draw({}, [three])
     expect(csv[0]).toBe("facet,colour,x,y,lower,upper,n")
@@ -266,7 +292,7 @@ describe("what is not drawn is said", () => {
     const given = [three, cohort({ arm: "SimCSE" }, [diverged])]
     const { caption, files } = await draw({ where: { arm: "SimCSE" } }, given)
     expect(caption).toContain("No run has finished, so there is nothing to draw.")
-    expect([...files.keys()].sort()).toEqual(["index.html", "line-chart.csv"])
+    expect([...files.keys()].sort()).toEqual(["index.html", "line-chart.csv", ...always])
   })
 })
 
@@ -278,6 +304,7 @@ test("gives a self-contained page, the figure as SVG and Vega-Lite, and the same
     "line-chart.csv",
     "line-chart.svg",
     "line-chart.vl.json",
+    ...always,
   ])
   expect((await draw({ title, colour: "arm" }, [three])).files).toEqual(files)
   expect(page).toContain("<h1>Norms &#60;&#38;&#62;</h1>")

@@ -7,7 +7,7 @@ import { sharedUpdates } from "../../../plugins/report/run-comparison/results.ts
 import { runComparison } from "../../../plugins/report/run-comparison.ts"
 import { completed } from "../finetune/running.ts"
 import { axisScale, marks } from "./shared/drawing.ts"
-import { provenanceOf } from "./study-page/fragments.ts"
+import { provenanceOf } from "./shared/provenance.ts"
 
 const start = runComparison.run as unknown as (context: object) => Effect.Effect<PageGiven, PluginError>
 const pageOf = async (runs: readonly CohortTaken<Run>[], options: object = {}) => {

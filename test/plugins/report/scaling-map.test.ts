@@ -7,7 +7,7 @@ import type { Run } from "../../../core/artifacts/run.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { scalingMap } from "../../../plugins/report/scaling-map.ts"
 import { completed } from "../finetune/running.ts"
-import { provenanceOf } from "./study-page/fragments.ts"
+import { provenanceOf } from "./shared/provenance.ts"
 
 const start = scalingMap.run as unknown as (context: object) => Effect.Effect<PageGiven, PluginError>
 type Given = {

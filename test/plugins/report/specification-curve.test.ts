@@ -8,7 +8,7 @@ import { observed } from "../../../plugins/report/shared/claims/observed.ts"
 import { specificationCurve } from "../../../plugins/report/specification-curve.ts"
 import { completed } from "../finetune/running.ts"
 import { marks } from "./shared/drawing.ts"
-import { provenanceOf } from "./study-page/fragments.ts"
+import { provenanceOf } from "./shared/provenance.ts"
 
 type Observed = readonly CohortTaken<readonly Row[]>[]
 const sides = { arm: "new", than: "old" }

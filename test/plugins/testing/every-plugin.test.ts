@@ -11,6 +11,7 @@ import { table } from "../../../plugins/data/table.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import { fisher } from "../../../plugins/probe/fisher.ts"
 import { trajectory } from "../../../plugins/probe/trajectory.ts"
+import { fewerFailures } from "../../../plugins/report/shared/claims/fewer-failures.ts"
 import { type PluginTest, testPlugin, toyStudy, withArtifacts } from "../../../plugins/testing/testing.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "every-plugin-"))
@@ -52,7 +53,10 @@ const page = {
   runs: [runs],
   ranks: [mapCohort(runs, (run) => fisher({ run, samples: 4 }))],
   trajectories: [mapCohort(runs, (run) => trajectory({ run }))],
+  furtherTraining: [cohort({ arm: "vanilla" }, [42], () => checkpoint)],
+  observations: [],
 }
+const noFailures = fewerFailures({ arm: "vanilla", than: "vanilla", lr: 1e-3 })
 
 const scores = table({
   vocabulary: toyStudy.vocabulary,
@@ -70,6 +74,15 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   alignment: { options: { steps: { at: [0], last: true }, samples: 20, poolings: ["cls", "mean"] } },
   "alignment-uniformity": { options: { batchSize: 16, steps: 4 } },
   cka: { options: { steps: { at: [3], last: true }, samples: 20, poolings: ["cls", "mean"], blocks: "all" } },
+  claims: {
+    options: {
+      title: "Claims",
+      claims: [noFailures],
+      charts: [{ title: "Radius", x: "step", y: "r", facet: "scope" }],
+    },
+    inputs: { runs: page.runs, observations: page.trajectories },
+    costFactor: 10,
+  },
   classification: { options: { lr: 1e-3, seed: 1, batchSize: 8, epochs: 2, keepModel: true } },
   fisher: {
     options: {
@@ -77,6 +90,13 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
       samples: 4,
       blocks: ["layers", "embeddings", "pooler", "classifier"],
     },
+  },
+  "fisher-ranks": {
+    options: { thresholds: [0.9, 0.99], samples: [2, 4], subsets: 3, tensors: ["all", "biases"] },
+    inputs: { grams: fisher({ run: toyStudy.run, samples: 4, grams: "tensors" }) },
+  },
+  hessian: {
+    options: { steps: { at: [0], last: true }, samples: 4, blocks: ["encoder"], iterations: 2, vectors: 1 },
   },
   // Of its own classifier; with that of another checkpoint in `test/plugins/probe/evaluate.test.ts`.
   evaluate: { options: { steps: { at: [0], every: 2, last: true }, split: "train" } },
@@ -113,7 +133,11 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
   "sts-score": { options: { pooling: "first-last" }, inputs: { corpus: toyStudy.corpus } },
   // Its estimate is that of a study of 30 seeds.
-  "study-page": { options: { title: "A study", arms: ["vanilla"] }, inputs: page, costFactor: 100 },
+  "study-page": {
+    options: { title: "A study", arms: ["vanilla"], claims: [noFailures] },
+    inputs: page,
+    costFactor: 100,
+  },
   "supervised-simcse": {
     options: { batchSize: 6, steps: 4, evalEvery: 2 },
     inputs: { dev: toyStudy.similarity },

@@ -318,25 +318,37 @@ export const claimProblems = (claims: readonly Claim[], design: Design): readonl
   ...new Set(claims.flatMap((claim) => claim.plan(design, COVERAGE).problems)),
 ]
 
+/**
+ * What the design can and cannot show of a claim, in whole sentences; none if no limit is known.
+ *
+ * @param claims those that it is adjusted with, where they are of its family; itself among them
+ */
+export const planSentences = (
+  claim: Claim,
+  claims: readonly Claim[],
+  design: Design,
+  level: number,
+): readonly string[] => {
+  const family = claims.filter((other) => other.family === claim.family).length
+  const { limits, leastP, power } = claim.plan(design, level)
+  const first = family === 1 ? null : claim.plan(design, 1 - (1 - level) / family).power
+  const adjusted =
+    first === null ? "" : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
+  return [
+    ...(power === null
+      ? []
+      : [`If the effect is the paper's, this is found with probability ${number(power)}${adjusted}.`]),
+    ...(leastP !== null && leastP > 1 - level
+      ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
+      : []),
+    ...limits,
+  ]
+}
+
 /** What the design can and cannot show of each claim: sentences that `--plan` prints. */
 export const planAll = (claims: readonly Claim[], design: Design, level = COVERAGE): readonly string[] =>
   claims.map((claim) => {
-    const { limits, leastP, power } = claim.plan(design, level)
-    const family = claims.filter((other) => other.family === claim.family).length
-    const first = family === 1 ? null : claim.plan(design, 1 - (1 - level) / family).power
-    const adjusted =
-      first === null
-        ? ""
-        : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
-    const sentences = [
-      ...(power === null
-        ? []
-        : [`If the effect is the paper's, this is found with probability ${number(power)}${adjusted}.`]),
-      ...(leastP !== null && leastP > 1 - level
-        ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
-        : []),
-      ...limits,
-    ]
+    const sentences = planSentences(claim, claims, design, level)
     return [`"${claim.statement}"`, ...(sentences.length === 0 ? ["No limit is known."] : sentences)].join(
       " ",
     )

@@ -5,14 +5,23 @@ import { plural } from "../../../../core/io/format.ts"
 import type { ReportSection } from "../contents.ts"
 import { type Records, rounded } from "../records.ts"
 import { right, type Table, text } from "../table.ts"
-import { type Claim, type Design, type Ends, type Judged, judgeAll, type Verdicted } from "./claim.ts"
+import {
+  type Claim,
+  type Design,
+  type Ends,
+  type Judged,
+  judgeAll,
+  planSentences,
+  type Verdicted,
+} from "./claim.ts"
 import { evidenceOf } from "./evidence.ts"
 import { number } from "./words.ts"
 
 /** A report's claims with their verdicts, and what its design cannot show of them. */
 export interface ClaimsFound {
   readonly judged: readonly Judged[]
-  readonly limits: readonly string[]
+  /** Sentences of the plan, each with the statements of the claims that it is about. */
+  readonly limits: readonly { readonly limit: string; readonly claims: readonly string[] }[]
 }
 
 /** Judges the claims of a report by what it took. */
@@ -24,9 +33,18 @@ export const claimsFound = (
   const judged = judgeAll(claims, evidenceOf(runs, observations))
   const design = designTaken(runs, observations)
   const limits = claims.flatMap((claim, i) =>
-    claim.plan(design, judged[i]!.level).limits.map((limit) => `${claim.statement} ${limit}`),
+    planSentences(claim, claims, design, judged[i]!.level).map((limit) => ({
+      limit,
+      claim: claim.statement,
+    })),
   )
-  return { judged, limits: [...new Set(limits)] }
+  return {
+    judged,
+    limits: [...Map.groupBy(limits, ({ limit }) => limit)].map(([limit, of]) => ({
+      limit,
+      claims: of.map(({ claim }) => claim),
+    })),
+  }
 }
 
 const designTaken = (
@@ -58,7 +76,11 @@ export const claimsSection = ({ judged, limits }: ClaimsFound): ReportSection =>
     ? { title: "Claims", sentences: ["No claim was given."], parts: [] }
     : {
         title: "Claims",
-        parts: [claimsTable(judged), ...(limits.length === 0 ? [] : [limitsTable(limits)])],
+        parts: [
+          claimsTable(judged),
+          ...(limits.length === 0 ? [] : [limitsTable(limits)]),
+          reasonsTable(judged),
+        ],
       }
 
 /** How many claims hold, and which arms differ. */
@@ -120,32 +142,45 @@ const claimsTable = (judged: readonly Judged[]): Table => {
     ]),
     notes: [
       `A claim is decided if its p is at most ${number(1 - judged[0]!.level)} after Holm's adjustment for the tested claims of its family; what is not decided cannot be told. Intervals are adjusted in the same way. Seeds needed: to find an effect of the size seen with probability .8.`,
-      ...judged.map(whyOf),
     ],
     data: records(judged),
   }
 }
 
-const limitsTable = (limits: readonly string[]): Table => ({
+const limitsTable = (limits: ClaimsFound["limits"]): Table => ({
   name: "claims-limits",
   title: "What this design cannot show",
-  columns: [],
-  rows: [],
-  notes: limits,
-  data: { columns: ["limit"], rows: limits.map((limit) => [limit]) },
+  columns: [text("limit"), text("of the claims")],
+  rows: limits.map(({ limit, claims }) => [limit, claims.join(" ")]),
+  notes: [],
+  data: {
+    columns: ["limit", "claim"],
+    rows: limits.flatMap(({ limit, claims }) => claims.map((claim) => [limit, claim])),
+  },
 })
 
-/** What a verdict rests on: each side by itself, the reason, and what the finding speaks of. */
-const whyOf = ({ statement, verdict, reason, groups, also, notes }: Judged): string =>
-  [
-    `${bare(statement)}: ${verdict}.`,
-    ...(groups.length === 0 ? [] : [`${groups.map(({ name, text }) => `${name}: ${text}`).join("; ")}.`]),
-    capitalised(reason),
-    ...(also.length === 0
-      ? []
-      : [`Also: ${also.map(({ name, p }) => `${name}, p ${pText(p)}`).join("; ")}.`]),
-    ...notes,
-  ].join(" ")
+/** What each verdict rests on: each side by itself, the test, other tests, and what the finding speaks of. */
+const reasonsTable = (judged: readonly Judged[]): Table => {
+  const rows = judged.map(({ statement, reason, groups, also, notes }) => [
+    bare(statement),
+    groups.map((group) => `${group.name}: ${group.text}`).join("; "),
+    [
+      capitalised(reason),
+      ...(also.length === 0
+        ? []
+        : [`Also: ${also.map(({ name, p }) => `${name}, p ${pText(p)}`).join("; ")}.`]),
+      ...notes,
+    ].join(" "),
+  ])
+  return {
+    name: "claims-reasons",
+    title: "What the verdicts rest on",
+    columns: [text("claim"), text("sides"), text("reason")],
+    rows,
+    notes: [],
+    data: { columns: ["claim", "sides", "reason"], rows },
+  }
+}
 
 const effectText = ({ effect }: Verdicted): string =>
   effect === null

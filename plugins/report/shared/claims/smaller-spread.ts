@@ -1,6 +1,8 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
+
 import { exp, log } from "../../../../core/tensor/elementary.ts"
+
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { mean, standardDeviation } from "../statistics/moments.ts"
@@ -14,7 +16,7 @@ import {
   type Split,
   spreadInterval,
 } from "../statistics/spread.ts"
-import { type ClaimFunctions, type Evidence, type Finding, nothingFound } from "./claim.ts"
+import { type ClaimFunctions, type Finding, nothingFound, type RunEvidence } from "./claim.ts"
 import { Comparison, whereOf } from "./comparison.ts"
 import { crossedFinding, crossedName, oneSeed } from "./crossed-finding.ts"
 import { labelsOfSide, nameOfSide, unknownNames } from "./evidence.ts"
@@ -86,7 +88,7 @@ export const smallerSpread = component({
         if (typeof failures === "string") return nothingFound(failures)
         return values.strata > 1
           ? nothingFound(`S is of one cohort, and there are ${values.strata}${whereText(where)}: name one.`)
-          : judged(values, failures, elsewhereOf(evidence), level)
+          : judged(values, failures, elsewhereOf(evidence.runs), level)
       },
       judgePaper: () =>
         paper === undefined
@@ -112,13 +114,15 @@ const cellText = ({ deviation, failures, of }: Cell) => `S ${number(deviation)},
 const percentUnseen = (n: number, level: number) => number(100 * (1 - ((1 - level) / 2) ** (1 / n)))
 
 /** Where failed runs and the others lie in all the evidence. */
-export const elsewhereOf = (evidence: Evidence): Elsewhere => {
+export const elsewhereOf = (
+  runs: readonly Pick<RunEvidence, "value" | "baseline" | "failed">[],
+): Elsewhere => {
   const of = (failed: boolean) =>
-    evidence.runs
+    runs
       .flatMap((run) => (run.failed === failed && run.value !== null ? [run.value] : []))
       .sort((a, b) => a - b)
   const [failed, others] = [of(true), of(false)]
-  const baselines = evidence.runs.flatMap(({ baseline }) => baseline ?? [])
+  const baselines = runs.flatMap(({ baseline }) => baseline ?? [])
   return {
     failed: failed.length > 0 ? mean(failed) : (baselines[0] ?? Number.NaN),
     others: others.length === 0 ? null : { mean: mean(others), deviation: standardDeviation(others, 0) },

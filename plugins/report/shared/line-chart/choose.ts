@@ -336,11 +336,14 @@ const repeatedRows = (
   ]
 }
 
-/** A mean over runs that differ in a label too would hide what the label distinguishes. */
+/**
+ * A mean over runs that differ in a label too would hide what the label distinguishes. Checkpoints of one arm differ by
+ * chance, as seeds do.
+ */
 const mixedCohorts = (points: readonly Point[]): readonly string[] => {
   for (const group of Map.groupBy(points, placeOf).values()) {
     const labels = [...new Set(group.flatMap(({ cohort }) => Object.keys(cohort)))].filter(
-      (name) => new Set(group.map(({ cohort }) => cohort[name])).size > 1,
+      (name) => name !== "checkpoint" && new Set(group.map(({ cohort }) => cohort[name])).size > 1,
     )
     if (labels.length === 0) continue
     const each = labels.map((name) => {

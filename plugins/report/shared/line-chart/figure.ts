@@ -4,7 +4,7 @@ import type { Figure } from "../figure.ts"
 import type { Records } from "../records.ts"
 import { armScales, COLOURS, CONFIG, DASHES, INK, SEQUENTIAL } from "../style.ts"
 import { type Chosen, type Point, textOf } from "./choose.ts"
-import { type Line, linesOf, ordered } from "./line.ts"
+import { isOfCheckpoints, type Line, linesOf, ordered } from "./line.ts"
 import type { Options } from "./options.ts"
 
 /** The chart of the chosen points; without any, its caption says why. */
@@ -52,7 +52,7 @@ const caption = (options: Options, { points, runs, missing, leftOut }: Chosen, l
   return [
     `${y} against ${x}${wanted.length === 0 ? "" : `, for ${wanted.join(", ")}`}.`,
     ...(options.lines === "mean"
-      ? meanSentences(options, lines)
+      ? meanSentences(options, lines, isOfCheckpoints(points))
       : [`Lines: single runs, ${runs} in all${joins(x, points[0]!)}.`]),
     ...(colour === undefined ? [] : [`Colour: ${colour}.`]),
     ...(facet === undefined
@@ -70,7 +70,11 @@ const caption = (options: Options, { points, runs, missing, leftOut }: Chosen, l
 const counted = (count: number, noun: string, what: string) =>
   count === 0 ? [] : [`${plural(count, noun)} that ${what}`]
 
-const meanSentences = ({ yScale }: Options, lines: readonly Line[]): readonly string[] => {
+const meanSentences = (
+  { yScale }: Options,
+  lines: readonly Line[],
+  ofCheckpoints: boolean,
+): readonly string[] => {
   const vertices = lines.flatMap((line) => line.vertices)
   const sizes = [...new Set(vertices.map(({ n }) => n))]
   const least = Math.min(...sizes)
@@ -79,7 +83,7 @@ const meanSentences = ({ yScale }: Options, lines: readonly Line[]): readonly st
   const bare = vertices.filter(({ lower }) => lower === null).length
   const cut = yScale === "log" ? vertices.filter(({ lower }) => lower !== null && lower <= 0).length : 0
   return [
-    `Lines: mean over seeds, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bands: 95 % interval of the mean (Student's t).`,
+    `Lines: mean over ${ofCheckpoints ? "checkpoints and seeds" : "seeds"}, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bands: 95 % interval of the mean (${ofCheckpoints ? "both random where an arm has several checkpoints" : "Student's t"}).`,
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
     ...(cut === 0
       ? []

@@ -1,5 +1,7 @@
 import { describeLabels } from "../../../../core/api/pipeline.ts"
+import type { Labels } from "../../../../core/api/plugin.ts"
 import { rounded } from "../records.ts"
+import { cellMean } from "../statistics/cells.ts"
 import { meanInterval } from "../statistics/interval.ts"
 import { mean } from "../statistics/moments.ts"
 import type { Point, Value } from "./choose.ts"
@@ -49,12 +51,7 @@ export const linesOf = (
     .map((group): Line => {
       const first = group[0]!
       const vertices = [...Map.groupBy(group, (point) => point.x)]
-        .map(([at, there]) =>
-          vertexOf(
-            at,
-            there.map((point) => point.y),
-          ),
-        )
+        .map(([at, there]) => vertexOf(at, there))
         .sort((a, b) => order(a.x) - order(b.x))
       return {
         facet: first.facet,
@@ -66,11 +63,23 @@ export const linesOf = (
     .sort((a, b) => byFacet(a.facet) - byFacet(b.facet) || byColour(a.colour) - byColour(b.colour))
 }
 
-const vertexOf = (x: Value, values: readonly number[]): Vertex => {
-  const interval = meanInterval(values)
+const vertexOf = (x: Value, points: readonly Point[]): Vertex => {
+  const values = points.map(({ y }) => y)
+  const interval = isOfCheckpoints(points)
+    ? cellMean(points.map(({ cohort, seed, y }) => ({ checkpoint: checkpointOf(cohort), seed, value: y })))
+        .interval
+    : meanInterval(values)
   const [lower, upper] = interval.kind === "interval" ? [interval.low, interval.high] : [null, null]
   return { x, y: rounded(mean(values))!, lower: rounded(lower), upper: rounded(upper), n: values.length }
 }
+
+/** The seed of the further training of the model that a run starts from, if cohorts are labelled with it. */
+const checkpointOf = ({ checkpoint }: Labels): number | null =>
+  typeof checkpoint === "number" ? checkpoint : null
+
+/** Whether runs start from several checkpoints, so that both these and the seeds of runs are random. */
+export const isOfCheckpoints = (points: readonly Point[]): boolean =>
+  new Set(points.flatMap(({ cohort }) => checkpointOf(cohort) ?? [])).size > 1
 
 /** The position of each value in the order of all of them. */
 const orderOf = (values: readonly (Value | null)[]) => {

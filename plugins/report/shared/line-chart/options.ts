@@ -18,7 +18,10 @@ export const Options = type({
   where: type({ "[string]": Wanted.or(Wanted.array().atLeastLength(1)) })
     .describe("an object of values, or of lists of them, by column or label")
     .default(() => ({})),
-  /** What a line shows: the mean over seeds with its 95 % interval (Student's t), or every run by itself. */
+  /**
+   * What a line shows: the mean over seeds (and over checkpoints, where cohorts differ in the label `checkpoint`) with
+   * its 95 % interval, or every run by itself.
+   */
   lines: "'mean' | 'runs' = 'mean'",
   /** A logarithmic axis leaves out what is not above 0, and the caption says how much. */
   xScale: "'linear' | 'log' = 'linear'",

@@ -1,4 +1,4 @@
-import { exp, log } from "../../../../core/tensor/elementary.ts"
+import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { chiSquareQuantile, studentTwoSided } from "./distribution.ts"
 import { mean, standardDeviation } from "./moments.ts"
@@ -55,16 +55,13 @@ export const spreadInterval = (
     const share = range.low + ((range.high - range.low) * i) / pieces
     const between = share * (1 - share)
     const square = share * f.variance + (1 - share) * g.variance + between * gap ** 2
-    const below = norm(share * f.below, (1 - share) * g.below, between * smaller)
-    const above = norm(share * f.above, (1 - share) * g.above, between * larger)
+    const below = hypot(share * f.below, (1 - share) * g.below, between * smaller)
+    const above = hypot(share * f.above, (1 - share) * g.above, between * larger)
     low = Math.min(low, square - below)
     high = Math.max(high, square + above)
   }
   return { low: Math.sqrt(Math.max(0, low)), high: Math.sqrt(high) }
 }
-
-const norm = (...sides: readonly number[]): number =>
-  Math.sqrt(sides.reduce((sum, side) => sum + side * side, 0))
 
 interface Part {
   readonly mean: number
@@ -152,9 +149,10 @@ export const ratioInterval = (
   second: { readonly value: number } & Ends,
 ): Ends => {
   const ratio = first.value / second.value
+  const reach = (one: number, other: number) => exp(hypot(log(one), log(other)))
   return {
-    low: ratio * exp(-norm(log(first.value / first.low), log(second.high / second.value))),
-    high: ratio * exp(norm(log(first.high / first.value), log(second.value / second.low))),
+    low: ratio / reach(first.value / first.low, second.high / second.value),
+    high: ratio * reach(first.high / first.value, second.value / second.low),
   }
 }
 

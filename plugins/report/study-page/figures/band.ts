@@ -1,8 +1,8 @@
 import type { TopLevelSpec } from "vega-lite"
 import { type Field, rounded } from "../../shared/records.ts"
+import type { CellMean } from "../../shared/statistics/cells.ts"
 import { armScales, CONFIG, INK } from "../../shared/style.ts"
 import { ends } from "../format.ts"
-import type { CellMean } from "../statistics/cells.ts"
 
 /** A vertex of an arm's line, with its interval. */
 export interface BandPoint {

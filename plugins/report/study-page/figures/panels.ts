@@ -1,7 +1,8 @@
 import { plural } from "../../../../core/io/format.ts"
+import { checkpointsOf } from "../../shared/statistics/cells.ts"
 import { FAILED_GROUND, INK } from "../../shared/style.ts"
 import type { MetricWords } from "../metric.ts"
-import { checkpointsOf, distinct, keyOfRun, type RunKey } from "../study.ts"
+import { distinct, keyOfRun, type RunKey } from "../study.ts"
 
 /** A panel of a figure that shows one run for each arm and learning rate. */
 export interface Panel {

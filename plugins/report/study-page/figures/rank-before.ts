@@ -1,9 +1,9 @@
 import { plural } from "../../../../core/io/format.ts"
 import type { Figure } from "../../shared/figure.ts"
 import { type Field, type Records, rounded } from "../../shared/records.ts"
+import { checkpointsOf } from "../../shared/statistics/cells.ts"
 import { mean } from "../../shared/statistics/moments.ts"
 import type { LayerRank } from "../statistics/rank.ts"
-import { checkpointsOf } from "../study.ts"
 import { bandPoints, bandSpec, meanFields } from "./band.ts"
 import { layerAxis, onLayerAxis, rankAxis } from "./layers.ts"
 

@@ -22,7 +22,11 @@ export const trainingFigure = (
     symbolSize: 80,
   }
   const colour = { field: "arm", type: "nominal" as const, scale: scales.colour, legend }
-  const x = { field: "step", type: "quantitative" as const, axis: { title: "step", grid: false } }
+  const x = {
+    field: "step",
+    type: "quantitative" as const,
+    axis: { title: "step", grid: false, format: "d", tickMinStep: 1 },
+  }
   const y = {
     field: "score",
     type: "quantitative" as const,

@@ -1,8 +1,8 @@
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { rounded } from "../../shared/records.ts"
+import { cellDifference, type PairedMean } from "../../shared/statistics/cells.ts"
 import { crossedP } from "../../shared/statistics/crossed.ts"
 import { signedRank } from "../../shared/statistics/signed-rank.ts"
-import { cellDifference, type PairedMean } from "./cells.ts"
 import { type CohortStability, cellsOf } from "./stability.ts"
 
 /** Two cohorts at one learning rate, seed by seed: equal seeds give equal head, order and dropout streams. */

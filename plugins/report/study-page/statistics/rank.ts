@@ -1,6 +1,12 @@
 import { effectiveRank } from "../../../probe/fisher.ts"
+import {
+  type Cell,
+  type CellMean,
+  cellDifference,
+  cellMean,
+  type PairedMean,
+} from "../../shared/statistics/cells.ts"
 import { armsOf, distinct, type RankRecord, type Study } from "../study.ts"
-import { type Cell, type CellMean, cellDifference, cellMean, type PairedMean } from "./cells.ts"
 
 /** The effective rank of a record; by default as the probe gave it. */
 type RankOf = (record: RankRecord) => number

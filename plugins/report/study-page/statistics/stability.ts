@@ -2,13 +2,13 @@ import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { elsewhereOf } from "../../shared/claims/smaller-spread.ts"
 import { bcaInterval } from "../../shared/statistics/bootstrap.ts"
+import { type Cell, cellMean, checkpointsOf, inOrder } from "../../shared/statistics/cells.ts"
 import { COVERAGE, type Interval } from "../../shared/statistics/interval.ts"
 import { mean, standardDeviation } from "../../shared/statistics/moments.ts"
 import type { Ends } from "../../shared/statistics/proportion.ts"
 import { type Elsewhere, spreadInterval } from "../../shared/statistics/spread.ts"
 import { metricOf } from "../metric.ts"
-import { armsOf, checkpointsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
-import { type Cell, cellMean, inOrder } from "./cells.ts"
+import { armsOf, distinct, isFailed, type RunRecord, type Study } from "../study.ts"
 
 /** Runs of one arm at one peak learning rate, and their stability. Values of the metric are in hundredths. */
 export interface Stability {
@@ -71,17 +71,13 @@ export const stabilityOf = (study: Study): readonly CohortStability[] => {
 
 /** Where failed runs and the others lie in the whole study: what an interval of S takes for what a cohort lacks. */
 const elsewhereIn = (runs: readonly RunRecord[]): Elsewhere =>
-  elsewhereOf({
-    runs: runs.map((run) => ({
-      labels: {},
-      seed: run.seed,
-      status: run.status,
+  elsewhereOf(
+    runs.map((run) => ({
       value: run.status === "done" ? hundredths(run.value) : null,
       baseline: run.status === "done" ? hundredths(run.baseline) : null,
       failed: isFailed(run),
     })),
-    observations: [],
-  })
+  )
 
 const cohort = (records: readonly RunRecord[], elsewhere: Elsewhere) => {
   const all = stability(records, elsewhere)

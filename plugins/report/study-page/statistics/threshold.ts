@@ -1,6 +1,6 @@
+import type { CellMean } from "../../shared/statistics/cells.ts"
 import { decimal, interval } from "../format.ts"
 import { armsOf, type Study } from "../study.ts"
-import type { CellMean } from "./cells.ts"
 import { atThreshold, modelRanksOf } from "./rank.ts"
 
 /** Even on a logarithmic axis of what is left out of the sum of eigenvalues. */

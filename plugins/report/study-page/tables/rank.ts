@@ -1,7 +1,7 @@
 import { rounded } from "../../shared/records.ts"
+import type { CellMean } from "../../shared/statistics/cells.ts"
 import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval } from "../format.ts"
-import type { CellMean } from "../statistics/cells.ts"
 import type { ModelRank } from "../statistics/rank.ts"
 
 /** Table 2: normalised effective rank of the whole model before fine-tuning. */

@@ -4,7 +4,8 @@ import type { Ratio } from "../../../../core/artifacts/metrics/ratio.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { renderStudy } from "../../../../plugins/report/study-page/render.ts"
 import type { RunRecord, Study } from "../../../../plugins/report/study-page/study.ts"
-import { done, madeBy, provenanceOf, rank, studyOf, unit } from "./fragments.ts"
+import { madeBy, provenanceOf, unit } from "../shared/provenance.ts"
+import { done, rank, studyOf } from "./fragments.ts"
 import { syntheticStudy } from "./synthetic-study.ts"
 
 const render = (study: Study) => Effect.runPromise(renderStudy(study, provenanceOf(), "native"))

@@ -158,6 +158,7 @@ describe("cohort", () => {
     expect(alone.low).toBeLessThan((100 * 0.5) / 277)
     // Elsewhere runs fail at 146: up to 39 % of such runs may fail here too (Wilson), 54.5 examples below the others.
     expect(among!.deviationInterval!.high).toBeGreaterThan((100 * Math.sqrt(0.39 * 0.61) * 54.5 * 0.99) / 277)
-    expect(among!.deviationInterval!.high).toBeGreaterThan(alone.high)
+    // Where none failed anywhere, they would lie at the baseline: 146 too.
+    expect(among!.deviationInterval!.high).toBeCloseTo(alone.high, 10)
   })
 })

@@ -1,11 +1,6 @@
-import {
-  type CrossedDifference,
-  crossedDifference,
-  crossedInterval,
-} from "../../shared/statistics/crossed.ts"
-import { COVERAGE, type Interval, tooLittle } from "../../shared/statistics/interval.ts"
-import { mean } from "../../shared/statistics/moments.ts"
-import { byCheckpoint, checkpointsOf } from "../study.ts"
+import { type CrossedDifference, crossedDifference, crossedInterval } from "./crossed.ts"
+import { COVERAGE, type Interval, tooLittle } from "./interval.ts"
+import { mean } from "./moments.ts"
 
 /** A value of an arm, from one of its checkpoints and with one seed. */
 export interface Cell {
@@ -22,6 +17,13 @@ export interface CellMean {
   readonly mean: number | null
   readonly interval: Interval
 }
+
+/** The checkpoints of the given records: null first, then by seed. */
+export const checkpointsOf = (records: readonly Pick<Cell, "checkpoint">[]): readonly (number | null)[] =>
+  [...new Set(records.map(({ checkpoint }) => checkpoint))].sort(byCheckpoint)
+
+/** The order of checkpoints wherever they are listed. */
+const byCheckpoint = (a: number | null, b: number | null): number => (a ?? -1) - (b ?? -1)
 
 /** In one order, so that a sum has the same bits however records came. */
 export const inOrder = <T extends { readonly checkpoint: number | null; readonly seed: number }>(
