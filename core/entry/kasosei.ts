@@ -128,11 +128,14 @@ export {
   writeFolder,
   writeJson,
 } from "../io/files.ts"
-export { plural, shortNumber } from "../io/format.ts"
+export { formatBytes, formatSeconds, plural, shortNumber } from "../io/format.ts"
 export { copy, link, linkFolder, transferExisting } from "../io/link.ts"
+export { unknownName } from "../io/nearest-name.ts"
+export { optionProblems } from "../io/options.ts"
 export { type Backend, BackendUnavailable, backend, startBackend } from "../tensor/backend.ts"
 export { borrowKernel, sourceOf } from "../tensor/borrow.ts"
 export { differentiable, type InputOf, twiceDifferentiable } from "../tensor/differentiable.ts"
+export { acos, cos, exp, hypot, log, log1p, power, sin } from "../tensor/elementary.ts"
 export { batchesPerEpoch, shuffledBatches } from "../tensor/epochs.ts"
 export { guardOf } from "../tensor/guard.ts"
 export { defineKernel, type Implementation, implement, type Kernel } from "../tensor/kernel.ts"
