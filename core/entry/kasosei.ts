@@ -154,6 +154,7 @@ export { linear, linearGelu } from "../tensor/ops/linear.ts"
 export { gatherRows, rows, scatterAddRows, scatterAddRowsKernel } from "../tensor/ops/rows.ts"
 export { softmaxCrossEntropy } from "../tensor/ops/softmax-cross-entropy.ts"
 export { sumRowsKernel } from "../tensor/ops/sum-rows.ts"
+export { tanh } from "../tensor/ops/tanh.ts"
 export { transposeKernel } from "../tensor/ops/transpose.ts"
 export {
   type Optimiser,
