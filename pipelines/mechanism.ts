@@ -47,7 +47,7 @@ export default pipeline({
     /** Seeds of further training, each of which gives a checkpoint of every arm that has any. */
     simcseSeeds: runSeeds.default(() => [42, 43, 44, 45, 46]),
     /** Seeds that draw the classifier and the examples of the probes. */
-    seeds: runSeeds.default(() => [1, 2, 3, 4, 5, 6]),
+    seeds: runSeeds.default(() => Array.from({ length: 12 }, (_, i) => i + 1)),
     /** How many examples the Fisher and the gradient's noise are computed from. */
     samples: "2 <= number.integer <= 256 = 32",
   }),

@@ -128,11 +128,14 @@ export {
   writeFolder,
   writeJson,
 } from "../io/files.ts"
-export { plural, shortNumber } from "../io/format.ts"
+export { formatBytes, formatSeconds, plural, shortNumber } from "../io/format.ts"
 export { copy, link, linkFolder, transferExisting } from "../io/link.ts"
+export { unknownName } from "../io/nearest-name.ts"
+export { optionProblems } from "../io/options.ts"
 export { type Backend, BackendUnavailable, backend, startBackend } from "../tensor/backend.ts"
 export { borrowKernel, sourceOf } from "../tensor/borrow.ts"
-export { differentiable, type GivenInput, twiceDifferentiable } from "../tensor/differentiable.ts"
+export { differentiable, type InputOf, twiceDifferentiable } from "../tensor/differentiable.ts"
+export { acos, cos, exp, hypot, log, log1p, power, sin } from "../tensor/elementary.ts"
 export { batchesPerEpoch, shuffledBatches } from "../tensor/epochs.ts"
 export { guardOf } from "../tensor/guard.ts"
 export { defineKernel, type Implementation, implement, type Kernel } from "../tensor/kernel.ts"
@@ -151,6 +154,7 @@ export { linear, linearGelu } from "../tensor/ops/linear.ts"
 export { gatherRows, rows, scatterAddRows, scatterAddRowsKernel } from "../tensor/ops/rows.ts"
 export { softmaxCrossEntropy } from "../tensor/ops/softmax-cross-entropy.ts"
 export { sumRowsKernel } from "../tensor/ops/sum-rows.ts"
+export { tanh } from "../tensor/ops/tanh.ts"
 export { transposeKernel } from "../tensor/ops/transpose.ts"
 export {
   type Optimiser,

@@ -20,7 +20,7 @@ export const twiceDifferentiable = <A>(body: () => A): A => {
 }
 
 /** Gives an input in the place of itself: in a second forward pass, a copy. */
-export type GivenInput = <T extends tf.Tensor>(input: T) => T
+export type InputOf = <T extends tf.Tensor>(input: T) => T
 
 /**
  * `tf.customGrad` with names and types: `backward` receives what `forward` saved and gives one gradient for each input,
@@ -34,7 +34,7 @@ export const differentiable = <
   S extends Readonly<Record<string, tf.Tensor | undefined>>,
 >(
   inputs: readonly tf.Tensor[],
-  forward: (given: GivenInput) => { readonly y: Y; readonly saved: S },
+  forward: (given: InputOf) => { readonly y: Y; readonly saved: S },
   backward: (dy: Y, saved: S) => tf.Tensor[],
 ): Y =>
   tf.customGrad<Y>((...arguments_) => {
@@ -62,7 +62,7 @@ export const differentiable = <
   })(...inputs)
 
 const copiesOf =
-  (inputs: readonly tf.Tensor[], copies: readonly tf.Tensor[]): GivenInput =>
+  (inputs: readonly tf.Tensor[], copies: readonly tf.Tensor[]): InputOf =>
   <T extends tf.Tensor>(input: T) => {
     const index = inputs.indexOf(input)
     return index === -1 ? input : (copies[index] as T)

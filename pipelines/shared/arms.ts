@@ -42,7 +42,7 @@ const continued = (seeds: readonly number[], input: StudyInput): Arm => ({
   checkpoints: perSeed(seeds, (seed) => continuedMlm(input, seed)),
 })
 
-/** Masked-language modelling that goes on from vanilla on the sentences, for the updates and by the optimiser of SimCSE. */
+/** Masked-language modelling that goes on from vanilla, on the sentences and for the updates of SimCSE, by its optimiser. */
 export const continuedMlm = ({ further, vocabulary }: StudyInput, seed: number, dropout = 0.1) => {
   const { dev: _, evalEvery: __, ...training } = further(seed)
   const optimiser = adamw({ epsilon: 1e-8 })

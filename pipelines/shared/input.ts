@@ -101,7 +101,7 @@ export const toyParameters = {
 const ToyParameters = type({ "+": "reject", ...toyParameters })
 export type ToyParameters = typeof ToyParameters.infer
 
-/** The embedded toy language, and a small BERT that learned it by masked words and by which sentences belong together. */
+/** The embedded toy language, and a small BERT that learned its words and which of its sentences belong together. */
 export const toyInput = (p: ToyParameters): StudyInput => {
   const words = toyVocabulary({})
   const data = toyEntailment({ train: p.train, dev: p.dev, vocabulary: words })
@@ -182,7 +182,7 @@ export const realParameters = {
 const RealParameters = type({ "+": "reject", ...realParameters })
 export type RealParameters = typeof RealParameters.infer
 
-/** A task of GLUE and text, and a BERT that learned from the text by masked words and by halves of sentences, or `model`. */
+/** A task of GLUE and text, and `model` or a BERT that learned words and halves of sentences from the text. */
 export const realInput = (p: RealParameters): StudyInput =>
   inputAround(p, ({ vocabulary, corpus }) =>
     p.model === undefined

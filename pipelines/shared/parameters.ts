@@ -103,7 +103,10 @@ export const fisherParameters = {
 } as const
 
 export const rankParameters = {
-  /** Seeds of the ranks before fine-tuning, which take no training; by default those of fine-tuning (unsaid by the paper). */
+  /**
+   * Seeds of the ranks before fine-tuning, which take no training; by default those of fine-tuning (unsaid by the
+   * paper).
+   */
   "rankSeeds?": runSeeds,
 } as const
 

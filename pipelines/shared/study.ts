@@ -91,7 +91,7 @@ type StudyPage = Parameters<typeof studyPage>[0]
 
 /** A run of a study, as a probe takes it. */
 export type StudyRun = ReturnType<typeof classification>
-/** Probes by name, of which each gives observations: `{ norms: (run) => weightNorm({ run, steps: { at: [0], last: true } }) }`. */
+/** Probes by name: `{ norms: (run) => weightNorm({ run, steps: { at: [0], last: true } }) }`. */
 export type Probes = Readonly<Record<string, (run: StudyRun) => Node<typeof Observed>>>
 /** What probes observe, by the probe's name, with the labels and seeds of the runs. */
 export type Observations<P extends Probes> = {

@@ -20,7 +20,18 @@ const run = (...more: readonly string[]) =>
     ...["--set", `glue=${join(fixtures, "rte-sample")}`, "--set", `corpus=${join(folder, "corpus.txt")}`],
     ...["--set", `vocabulary=${join(fixtures, "vocab.txt")}`, "--set", "maxLength=48"],
     ...["--set", "mlmSteps=2", "--set", "mlmBatch=8", "--set", "simcseSteps=1"],
-    ...["--set", "lr=1e-4", "--set", "seeds=1,2", "--set", "epochs=10", "--set", "samples=4"],
+    ...[
+      "--set",
+      "lr=1e-4",
+      "--set",
+      "seeds=1,2",
+      "--set",
+      "epochs=10",
+      "--set",
+      "samples=4",
+      "--set",
+      "controls=",
+    ],
     ...more,
   ])
 

@@ -81,6 +81,28 @@ export const two = plugin({ name: "two", options: type({ /** Two's. */ other: "n
   expect(await comments(path, "two", "options")).toEqual({ other: "Two's." })
 })
 
+test("what is spread and declared again keeps its comment, unless it has another", async () => {
+  const path = await file(
+    "again.ts",
+    `const shared = {
+  /** How fast. */
+  lr: "number",
+  /** How long. */
+  steps: "number",
+}
+export default pipeline({
+  name: "again",
+  parameters: type({
+    ...shared,
+    lr: "number = 1",
+    /** How short. */
+    steps: "number = 2",
+  }),
+})`,
+  )
+  expect(await comments(path, "again", "parameters")).toEqual({ lr: "How fast.", steps: "How short." })
+})
+
 test("a source that is written in another way, or cannot be read, gives no comments", async () => {
   const path = await file("other.ts", `export default make("other", type(await load()))`)
   expect(await comments(path, "other", "parameters")).toEqual({})

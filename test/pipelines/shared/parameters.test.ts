@@ -127,7 +127,9 @@ describe("a parameter reaches every unit that it is for, and no other", () => {
   })
 
   test("mini takes a model in place of one from scratch", () => {
-    const names = built("mini", { model: "M", size: "mini", positions: 128 }).map(({ plugin }) => plugin.name)
+    const names = built("mini", { controls: [], model: "M", size: "mini", positions: 128 }).map(
+      ({ plugin }) => plugin.name,
+    )
     expect(names).toContain("pretrained")
     expect(names).not.toContain("mlm")
   })

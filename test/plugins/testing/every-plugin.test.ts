@@ -125,10 +125,22 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   // Its estimate is that of runs of some length.
   "run-comparison": { options: { title: "Runs", at: 3 }, inputs: { runs: [runs] }, costFactor: 10 },
   rte: { options: { source: fixture("rte-sample") }, costFactor: 1000 },
+  // Its estimate is that of a map with many panels.
+  "scaling-map": {
+    options: { title: "A map", x: "epochs" },
+    inputs: { runs: [{ labels: { epochs: 2, lr: 1e-3 }, members: runs.members }], observations: [] },
+    costFactor: 10,
+  },
   sentences: { options: { source: sentences } },
   simcse: {
     options: { batchSize: 16, steps: 4, evalEvery: 2 },
     inputs: { dev: toyStudy.similarity },
+  },
+  // Its estimate is that of many curves.
+  "specification-curve": {
+    options: { title: "Specifications", presumed: { epochs: 2 }, ofRuns: [noFailures] },
+    inputs: { runs: [{ labels: { ...runs.labels, epochs: 2 }, members: runs.members }], observations: [] },
+    costFactor: 100,
   },
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
   "sts-score": { options: { pooling: "first-last" }, inputs: { corpus: toyStudy.corpus } },

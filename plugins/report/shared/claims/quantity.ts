@@ -1,7 +1,7 @@
 import { type } from "arktype"
 import type { Labels } from "../../../../core/api/plugin.ts"
 import type { Cell } from "../../../../core/artifacts/observations.ts"
-import type { Design, Evidence } from "./claim.ts"
+import type { Design, Evidence, ObservationEvidence } from "./claim.ts"
 import { cellOf, matches, unknownNames, Where } from "./evidence.ts"
 import { type Value, whereText } from "./paired.ts"
 
@@ -10,8 +10,9 @@ export const Quantity = type({
   /** A column of numbers of any probe. */
   column: "string > 0",
   /**
-   * Labels and cells that must be equal: `{ step: 0 }`. `step: "last"` is the end of a run, `step: "warmup"` the end of
-   * its warm-up, and `step: "change"` what its end has more than its start.
+   * Labels and cells that must be equal: `{ step: 0 }`. `step: "last"` is the end of a run or, where the run itself is not
+   * given, the last step at which it was observed; `"first"` is the first step at which it was observed, `"warmup"` the
+   * end of its warm-up, and `"change"` is the difference, the last minus the first.
    */
   where: Where.default(() => ({})),
   /** A column or a label, such as `layer`, whose values are compared each with its like. Rows in which it is null do not count. */
@@ -24,27 +25,24 @@ export const valuesOfQuantity = (evidence: Evidence, quantity: Quantity): readon
   const { column, where, by } = quantity
   const { step, ...others } = where
   if (step === "change") {
-    const at = (end: 0 | "last") =>
+    const at = (end: "first" | "last") =>
       valuesOfQuantity(evidence, { ...quantity, where: { ...others, step: end } })
-    const start = new Map(at(0).map((value) => [placeOf(value), value.value]))
+    const first = new Map(at("first").map((value) => [placeOf(value), value.value]))
     return at("last").flatMap((value) => {
-      const before = start.get(placeOf(value))
+      const before = first.get(placeOf(value))
       return before === undefined ? [] : [{ ...value, value: value.value - before }]
     })
   }
-  const { runs, observations } = evidence
-  const relative = step === "last" || step === "warmup"
-  const steps = new Map(
-    runs.map((run) => [runKey(run.labels, run.seed), step === "last" ? run.steps : run.warmupSteps]),
-  )
+  const { observations } = evidence
+  const relative = isRelative(step)
   const rows = observations.filter(
-    ({ labels, seed, row }) =>
+    ({ labels, row }) =>
       isNumber(row[column]) &&
       matches(relative ? others : where, labels, row) &&
-      (!relative || row["step"] === steps.get(runKey(labels, seed))) &&
       (by === undefined || (cellOf(by, labels, row) ?? null) !== null),
   )
-  return rows.map(({ labels, seed, row }) => ({
+  const chosen = relative ? atStep(evidence, rows, step) : rows
+  return chosen.map(({ labels, seed, row }) => ({
     labels,
     seed,
     part: by === undefined ? "" : String(cellOf(by, labels, row)),
@@ -53,6 +51,31 @@ export const valuesOfQuantity = (evidence: Evidence, quantity: Quantity): readon
 }
 
 const placeOf = ({ labels, seed, part }: Value): string => JSON.stringify([runKey(labels, seed), part])
+
+type RelativeStep = "first" | "warmup" | "last"
+const isRelative = (step: Where[string] | undefined): step is RelativeStep =>
+  step === "first" || step === "warmup" || step === "last"
+
+/** Of each run, the rows of one step. */
+const atStep = (
+  { runs }: Evidence,
+  rows: readonly ObservationEvidence[],
+  which: RelativeStep,
+): readonly ObservationEvidence[] => {
+  const keyOf = ({ labels, seed }: ObservationEvidence) => runKey(labels, seed)
+  const steps = new Map<string, number>()
+  for (const observation of rows) {
+    const step = observation.row["step"]
+    if (typeof step !== "number" || which === "warmup") continue
+    const known = steps.get(keyOf(observation)) ?? step
+    steps.set(keyOf(observation), which === "last" ? Math.max(known, step) : Math.min(known, step))
+  }
+  for (const run of which === "first" ? [] : runs) {
+    const step = which === "last" ? run.steps : run.warmupSteps
+    if (step !== null) steps.set(runKey(run.labels, run.seed), step)
+  }
+  return rows.filter((observation) => observation.row["step"] === steps.get(keyOf(observation)))
+}
 
 const isNumber = (cell: Cell | undefined): boolean => typeof cell === "number" && Number.isFinite(cell)
 

@@ -1,6 +1,8 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
+
 import { exp, log } from "../../../../core/tensor/elementary.ts"
+
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { mean, standardDeviation } from "../statistics/moments.ts"

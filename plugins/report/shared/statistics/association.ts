@@ -1,4 +1,4 @@
-import { exp, log } from "../../../../core/tensor/elementary.ts"
+import { exp, log1p } from "../../../../core/tensor/elementary.ts"
 import { permutation, stream } from "../../../../core/tensor/stream.ts"
 import { normalQuantile } from "./distribution.ts"
 import { jackknifeInterval } from "./jackknife.ts"
@@ -81,9 +81,6 @@ const permutations = (n: number): readonly (readonly number[])[] =>
 const without = (strata: readonly Stratum[], unit: number): readonly Stratum[] =>
   strata.map(({ x, y }) => ({ x: x.filter((_, i) => i !== unit), y: y.filter((_, i) => i !== unit) }))
 
-const artanh = (r: number): number => log((1 + r) / (1 - r)) / 2
-const tanh = (z: number): number => 1 - 2 / (exp(2 * z) + 1)
-
 /** Interval of the correlation: jackknife over units of Fisher's artanh r. Null at ±1 and below four units. */
 export const correlationInterval = (
   strata: readonly Stratum[],
@@ -94,11 +91,11 @@ export const correlationInterval = (
   if (n < 4) return null
   const z = jackknifeInterval(
     n,
-    artanh(correlation(strata)),
-    (unit) => artanh(correlation(without(strata, unit))),
+    fisherZ(correlation(strata)),
+    (unit) => fisherZ(correlation(without(strata, unit))),
     level,
   )
-  return z === null ? null : { low: tanh(z.low), high: tanh(z.high) }
+  return z === null ? null : { low: correlationOf(z.low), high: correlationOf(z.high) }
 }
 
 /**
@@ -141,8 +138,14 @@ export const differenceInterval = (strata: readonly Stratum[], level: number): E
  * by 1/√(pairs − 3), pairs being those of all strata. Null without one.
  */
 export const correlationSeeds = (strata: readonly Stratum[], level: number): number | null => {
-  const z = Math.abs(artanh(correlationWithin(strata)))
+  const z = Math.abs(fisherZ(correlationWithin(strata)))
   if (!(z > 0)) return null
   const pairs = ((normalQuantile((1 + level) / 2) + normalQuantile(0.8)) / z) ** 2 + 3
   return Math.max(3, Math.ceil(pairs / strata.length))
 }
+
+/** Fisher's z, artanh r. */
+const fisherZ = (r: number): number => (log1p(r) - log1p(-r)) / 2
+
+/** r from Fisher's z, tanh z. */
+const correlationOf = (z: number): number => 1 - 2 / (exp(2 * z) + 1)

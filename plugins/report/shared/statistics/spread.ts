@@ -1,6 +1,6 @@
-import { exp, log } from "../../../../core/tensor/elementary.ts"
+import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
-import { chiSquareQuantile, studentTwoSided } from "./distribution.ts"
+import { chiSquareQuantile, normalQuantile, studentTwoSided } from "./distribution.ts"
 import { mean, standardDeviation } from "./moments.ts"
 import { type Ends, wilson } from "./proportion.ts"
 
@@ -55,16 +55,13 @@ export const spreadInterval = (
     const share = range.low + ((range.high - range.low) * i) / pieces
     const between = share * (1 - share)
     const square = share * f.variance + (1 - share) * g.variance + between * gap ** 2
-    const below = norm(share * f.below, (1 - share) * g.below, between * smaller)
-    const above = norm(share * f.above, (1 - share) * g.above, between * larger)
+    const below = hypot(share * f.below, (1 - share) * g.below, between * smaller)
+    const above = hypot(share * f.above, (1 - share) * g.above, between * larger)
     low = Math.min(low, square - below)
     high = Math.max(high, square + above)
   }
   return { low: Math.sqrt(Math.max(0, low)), high: Math.sqrt(high) }
 }
-
-const norm = (...sides: readonly number[]): number =>
-  Math.sqrt(sides.reduce((sum, side) => sum + side * side, 0))
 
 interface Part {
   readonly mean: number
@@ -100,8 +97,10 @@ const partOf = (
         ? pooled
         : null
   if (own === null) {
+    // Taken as known.
     const variance = (elsewhere?.deviation ?? 0) ** 2
-    return { mean: centre, variance, below: 0, above: 0, squaredError: variance, df: 1 }
+    const squaredError = n === 0 ? 0 : variance / n
+    return { mean: centre, variance, below: 0, above: 0, squaredError, df: Number.POSITIVE_INFINITY }
   }
   const { variance, df } = own
   return {
@@ -140,7 +139,8 @@ const welchReach = (parts: readonly Part[], level: number): number => {
   const square = parts.reduce((sum, part) => sum + part.squaredError, 0)
   if (square === 0) return 0
   const df = square ** 2 / parts.reduce((sum, part) => sum + part.squaredError ** 2 / part.df, 0)
-  return studentTwoSided(level, Math.max(1, df)) * Math.sqrt(square)
+  const reach = df === Number.POSITIVE_INFINITY ? normalQuantile((1 + level) / 2) : studentTwoSided(level, df)
+  return reach * Math.sqrt(square)
 }
 
 /**
@@ -152,9 +152,10 @@ export const ratioInterval = (
   second: { readonly value: number } & Ends,
 ): Ends => {
   const ratio = first.value / second.value
+  const reach = (one: number, other: number) => exp(hypot(log(one), log(other)))
   return {
-    low: ratio * exp(-norm(log(first.value / first.low), log(second.high / second.value))),
-    high: ratio * exp(norm(log(first.high / first.value), log(second.value / second.low))),
+    low: ratio / reach(first.value / first.low, second.high / second.value),
+    high: ratio * reach(first.high / first.value, second.value / second.low),
   }
 }
 

@@ -153,14 +153,12 @@ describe("cohort", () => {
   test("the interval of S allows for failures that were not seen", () => {
     const steady = [1, 2, 3, 4, 5, 6].map((seed) => done("vanilla", 1e-5, seed, 200 + (seed % 2)))
     const alone = cohortOf(...steady).deviationInterval!
-    const failing = [1, 2].map((seed) => done("SimCSE", 1e-5, seed, 100))
+    const failing = [1, 2].map((seed) => done("SimCSE", 1e-5, seed, 146))
     const [among] = stabilityOf(studyOf({ runs: [...steady, ...failing] }))
     expect(alone.low).toBeLessThan((100 * 0.5) / 277)
-    // Up to 39 % of such runs may fail (Wilson): at the baseline, 54.5 examples below these or, as they do in the other
-    // arm, 100.5 below.
-    expect(alone.high).toBeGreaterThan((100 * Math.sqrt(0.39 * 0.61) * 54.5 * 0.99) / 277)
-    expect(among!.deviationInterval!.high).toBeGreaterThan(
-      (100 * Math.sqrt(0.39 * 0.61) * 100.5 * 0.99) / 277,
-    )
+    // Elsewhere runs fail at 146: up to 39 % of such runs may fail here too (Wilson), 54.5 examples below the others.
+    expect(among!.deviationInterval!.high).toBeGreaterThan((100 * Math.sqrt(0.39 * 0.61) * 54.5 * 0.99) / 277)
+    // Where none failed anywhere, they would lie at the baseline: 146 too.
+    expect(among!.deviationInterval!.high).toBeCloseTo(alone.high, 10)
   })
 })
