@@ -67,15 +67,18 @@ export default pipeline({
       ),
       slope({ x: "batch", y: "best lr", is: "positive", family: "best lr" }),
       fewerFailures(sides),
-      fewerFailures({ arm: { batch: large }, than: { batch: small }, family: "batch" }),
-      observed({
-        arm: { batch: small },
-        than: { batch: large },
-        column: "normalised",
-        by: "layer",
-        direction: "higher",
-        where: { step: "last" },
-      }),
+      ...arm.flatMap((arm) => [
+        fewerFailures({ arm: { batch: large }, than: { batch: small }, where: { arm }, family: "batch" }),
+        observed({
+          arm: { batch: small },
+          than: { batch: large },
+          column: "normalised",
+          by: "layer",
+          direction: "higher",
+          where: { arm, step: "last" },
+          family: "batch and rank",
+        }),
+      ]),
       observed({ ...sides, column: "normalised", by: "layer", direction: "higher", where: { step: "last" } }),
     ]
     return {
