@@ -1,8 +1,9 @@
 import { Effect } from "effect"
+import { plugin } from "../../core/api/plugin.ts"
 import { stream } from "../../core/tensor/stream.ts"
 import { dice } from "./shared/toy/dice.ts"
 import { pairLength } from "./shared/toy/size.ts"
-import { toyTask } from "./shared/toy/task.ts"
+import { ToyOptions, toyTask } from "./shared/toy/task.ts"
 import { drawKnot, type Pair } from "./toy-entailment/knots.ts"
 
 /** As in RTE: 1,249 of 2,490 training pairs and 146 of 277 dev pairs are entailed. */
@@ -23,21 +24,25 @@ const drawPairs = (seed: number, name: string, count: number, entailed: number):
   return pairs
 }
 
-export const toyEntailment = toyTask({
+export const toyEntailment = plugin({
   name: "toy-entailment",
+  version: 1,
   module: import.meta.url,
   summary: "Sentence pairs of the embedded toy language, labelled like those of RTE",
-  labelNames: ["entailment", "not_entailment"],
-  metrics: ["accuracy"],
-  tokensPerExample: pairLength,
-  draw: (seed, split, count) =>
-    Effect.sync(() =>
-      drawPairs(seed, `toy ${split}`, count, Math.round(count * entailedShares[split])).map(
-        ({ premise, hypothesis, entailed }) => ({
-          first: premise,
-          second: hypothesis,
-          label: entailed ? 0 : 1,
-        }),
+  options: ToyOptions,
+  ...toyTask({
+    labelNames: ["entailment", "not_entailment"],
+    metrics: ["accuracy"],
+    tokensPerExample: pairLength,
+    draw: (seed, split, count) =>
+      Effect.sync(() =>
+        drawPairs(seed, `toy ${split}`, count, Math.round(count * entailedShares[split])).map(
+          ({ premise, hypothesis, entailed }) => ({
+            first: premise,
+            second: hypothesis,
+            label: entailed ? 0 : 1,
+          }),
+        ),
       ),
-    ),
+  }),
 })

@@ -1,7 +1,6 @@
-/** Plugins of the toy language's tasks, from what each draws: everything else is the same for all. */
 import { type } from "arktype"
 import { Effect } from "effect"
-import { type Identity, plugin, type RunContext } from "../../../../core/api/plugin.ts"
+import type { InputsEstimate, RunContext } from "../../../../core/api/plugin.ts"
 import { Examples } from "../../../../core/artifacts/examples.ts"
 import type { MetricName } from "../../../../core/artifacts/metrics.ts"
 import { Vocabulary } from "../../../../core/artifacts/vocabulary.ts"
@@ -17,7 +16,7 @@ export interface Drawn {
   readonly label: number
 }
 
-interface ToyTask extends Omit<Identity, "version"> {
+interface ToyTask {
   /** The classes; null if labels are scores. */
   readonly labelNames: readonly string[] | null
   readonly metrics: readonly MetricName[]
@@ -26,7 +25,8 @@ interface ToyTask extends Omit<Identity, "version"> {
   readonly draw: (seed: number, split: "train" | "dev", count: number) => Effect.Effect<readonly Drawn[]>
 }
 
-const Options = type({
+/** The options of every task of the toy language. */
+export const ToyOptions = type({
   "+": "reject",
   /** How many examples the train split has. */
   train: `${countOption} = 2490`,
@@ -35,47 +35,45 @@ const Options = type({
   /** Determines all that is drawn. */
   seed: seedOption,
 })
+type ToyOptions = typeof ToyOptions.infer
 
 const takes = { vocabulary: Vocabulary }
 
-export const toyTask = ({ labelNames, metrics, tokensPerExample, draw, ...identity }: ToyTask) =>
-  plugin({
-    ...identity,
-    stage: "data",
-    version: 1,
-    options: Options,
-    takes,
-    gives: Examples,
-    usesBackend: false,
-    estimate: ({ train, dev }, inputs) => ({
-      artifact: {
-        train,
-        dev,
-        tokensPerExample,
-        labels: labelNames?.length ?? 1,
-        labelKind: labelNames === null ? ("scores" as const) : ("classes" as const),
-        metrics,
-        vocabularySize: inputs.vocabulary.size,
-      },
-      cost: costOf(diskOf(train + dev, tokensPerExample)),
-    }),
-    run: Effect.fn(identity.name)(function* ({
-      options,
-      inputs: { vocabulary },
-    }: RunContext<typeof Options.infer, typeof takes, never>) {
-      const tokenizer = tokenizerOf(vocabulary)
-      const split = Effect.fnUntraced(function* (name: "train" | "dev") {
-        const drawn = yield* draw(options.seed, name, options[name])
-        const sequences = yield* encodeAll(tokenizer, drawn, longest)
-        return { sequences, labels: Float64Array.from(drawn, ({ label }) => label) }
-      })
-      return {
-        labelNames,
-        metrics,
-        train: yield* split("train"),
-        dev: yield* split("dev"),
-        special: vocabulary.special,
-        vocabularySize: vocabulary.tokens.length,
-      }
-    }),
-  })
+/** What the plugins of the toy language's tasks have in common; each adds its identity and {@link ToyOptions}. */
+export const toyTask = ({ labelNames, metrics, tokensPerExample, draw }: ToyTask) => ({
+  stage: "data" as const,
+  takes,
+  gives: Examples,
+  usesBackend: false,
+  estimate: ({ train, dev }: ToyOptions, inputs: InputsEstimate<typeof takes>) => ({
+    artifact: {
+      train,
+      dev,
+      tokensPerExample,
+      labels: labelNames?.length ?? 1,
+      labelKind: labelNames === null ? ("scores" as const) : ("classes" as const),
+      metrics,
+      vocabularySize: inputs.vocabulary.size,
+    },
+    cost: costOf(diskOf(train + dev, tokensPerExample)),
+  }),
+  run: Effect.fn("toyTask")(function* ({
+    options,
+    inputs: { vocabulary },
+  }: RunContext<ToyOptions, typeof takes, never>) {
+    const tokenizer = tokenizerOf(vocabulary)
+    const split = Effect.fnUntraced(function* (name: "train" | "dev") {
+      const drawn = yield* draw(options.seed, name, options[name])
+      const sequences = yield* encodeAll(tokenizer, drawn, longest)
+      return { sequences, labels: Float64Array.from(drawn, ({ label }) => label) }
+    })
+    return {
+      labelNames,
+      metrics,
+      train: yield* split("train"),
+      dev: yield* split("dev"),
+      special: vocabulary.special,
+      vocabularySize: vocabulary.tokens.length,
+    }
+  }),
+})
