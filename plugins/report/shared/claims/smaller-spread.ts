@@ -1,8 +1,6 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
-
 import { exp, log } from "../../../../core/tensor/elementary.ts"
-
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { mean, standardDeviation } from "../statistics/moments.ts"
@@ -40,8 +38,7 @@ const effectOf = (ratio: number) => ({ name: "ratio of the spreads S", value: ra
  * S, the standard deviation of the arm's metric over seeds, is smaller. The Brown–Forsythe test on pairs decides: of
  * the distances from the median of one's own side, compared seed by seed as means are, with checkpoints random where a
  * side has several: then a sign-flip test of these checkpoints must find it too, since distances are skewed. A claim is
- * decided only if the ratio of S lies on the same side. A run that diverged counts as the
- * baseline.
+ * decided only if the ratio of S lies on the same side. A run that diverged counts as the baseline.
  */
 export const smallerSpread = component({
   role: "claim",
