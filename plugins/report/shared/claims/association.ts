@@ -56,9 +56,9 @@ export const association = component({
   }),
   make: ({ x, y, direction, method, units, family }): ClaimFunctions => {
     const sign = direction === "positive" ? 1 : -1
-    const over = units === "runs" ? "over the runs of a cohort" : "over cohorts"
+    const over = units === "runs" ? "Over the runs of a cohort" : "Over cohorts"
     return {
-      statement: `${textOf(x)} and ${textOf(y)} go together ${over}, with a ${direction} correlation.`,
+      statement: `${over}, ${textOf(x)} and ${textOf(y)} have a ${direction} correlation.`,
       family: family ?? "association",
       plan: (design) => {
         const planned = [x, ...(typeof y === "string" ? [] : [y])].map((one) =>

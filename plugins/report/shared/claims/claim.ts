@@ -8,7 +8,7 @@ import type { Row } from "../../../../core/artifacts/observations.ts"
 import { plural } from "../../../../core/io/format.ts"
 import { holm } from "../statistics/holm.ts"
 import { COVERAGE } from "../statistics/interval.ts"
-import { number, pText } from "./words.ts"
+import { capitalised, number, pText } from "./words.ts"
 
 // --- what claims are judged by -----------------------------------------------------------------------------
 
@@ -294,11 +294,10 @@ const reasonOf = (
   alpha: number,
 ): string => {
   const { name, p, leastP } = test!
-  const named = `${name.charAt(0).toUpperCase()}${name.slice(1)}`
   const found =
     tested === 1
-      ? `${named}: ${pText(p)}.`
-      : `${named}: ${pText(p)}, ${pText(adjustedP)} after Holm's adjustment for ${plural(tested, "claim")}.`
+      ? `${capitalised(name)}: ${pText(p)}.`
+      : `${capitalised(name)}: ${pText(p)}, ${pText(adjustedP)} after Holm's adjustment for ${plural(tested, "claim")}.`
   if (verdict !== "cannot be told") return found
   const least =
     leastP !== null && leastP * tested > alpha

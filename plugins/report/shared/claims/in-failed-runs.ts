@@ -14,7 +14,7 @@ import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
 import { failuresOf } from "./fewer-failures.ts"
 import { plannedQuantity, Quantity, quantityText, valuesOfQuantity } from "./quantity.ts"
 import { type Joined, join, joinedNotes, sharedSeeds } from "./strata.ts"
-import { number } from "./words.ts"
+import { capitalised, number } from "./words.ts"
 
 /**
  * What a probe observed is lower, or higher, in runs that failed than in the others of the same cohort. The ranks of
@@ -35,7 +35,7 @@ export const inFailedRuns = component({
     const { direction } = options
     const sign = direction === "higher" ? 1 : -1
     return {
-      statement: `${quantityText(options)} is ${direction} in runs that failed than in others of the same cohort.`,
+      statement: `${capitalised(quantityText(options))} is ${direction} in runs that failed than in others of the same cohort.`,
       family: options.family ?? "in-failed-runs",
       plan: (design) => {
         const { cohorts, problems } = plannedQuantity(design, options, {})

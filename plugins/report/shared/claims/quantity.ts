@@ -17,6 +17,8 @@ export const Quantity = type({
   where: Where.default(() => ({})),
   /** A column or a label, such as `layer`, whose values are compared each with its like. Rows in which it is null do not count. */
   "by?": "string > 0",
+  /** What sentences call it, in place of `column` and `where`: `normalised rank before fine-tuning`. */
+  "called?": "string > 0",
 })
 export type Quantity = typeof Quantity.infer
 
@@ -83,8 +85,18 @@ const isNumber = (cell: Cell | undefined): boolean => typeof cell === "number" &
 export const runKey = (labels: Labels, seed: number | null): string =>
   JSON.stringify([Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)), seed])
 
-/** normalised at step=0 */
-export const quantityText = ({ column, where }: Quantity): string => `${column}${whereText(where)}`
+/** What it is called or, without a name, `normalised at step=0`. */
+export const quantityText = ({ column, where, called }: Quantity): string =>
+  called ?? `${column}${whereText(where)}`
+
+/** What a comparison calls a column, and where it is compared: a name covers `where`, but not the learning rate. */
+export const comparedText = (
+  { column, called }: Pick<Quantity, "column" | "called">,
+  where: Where,
+): { readonly what: string; readonly at: string } => {
+  if (called === undefined) return { what: column, at: whereText(where) }
+  return { what: called, at: whereText(where["lr"] === undefined ? {} : { lr: where["lr"] }) }
+}
 
 /** Before the first update, a run is neither at its end nor at that of its warm-up. */
 const hasStep = (steps: readonly number[], step: Where[string] | undefined): boolean =>

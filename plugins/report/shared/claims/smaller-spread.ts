@@ -108,7 +108,7 @@ export const smallerSpread = component({
 const cellText = ({ deviation, failures, of }: Cell) => `S ${number(deviation)}, ${failures} of ${of} failed`
 
 /** The exact upper limit of the share of failures where none of n runs failed. */
-const percentUnseen = (n: number, level: number) => number(100 * (1 - ((1 - level) / 2) ** (1 / n)))
+const percentUnseen = (n: number, level: number) => number(100 * (1 - exp(log((1 - level) / 2) / n)))
 
 /** Where failed runs and the others lie in all the evidence. */
 export const elsewhereOf = (
