@@ -5,6 +5,7 @@ import {
   correlationInterval,
   correlationSeeds,
   correlationWithin,
+  leastPermutationP,
   permutationP,
   ranked,
   type Stratum,
@@ -15,7 +16,7 @@ import { failuresOf } from "./fewer-failures.ts"
 import { valuesOf } from "./higher-mean.ts"
 import type { Value } from "./paired.ts"
 import { plannedQuantity, Quantity, quantityText, valuesOfQuantity } from "./quantity.ts"
-import { type Joined, join, joinedNotes } from "./strata.ts"
+import { type Joined, join, joinedNotes, sharedSeeds } from "./strata.ts"
 import { number } from "./words.ts"
 
 const QuantityGiven = type({ "...": Quantity, "+": "reject" })
@@ -59,14 +60,22 @@ export const association = component({
     return {
       statement: `${over}, ${textOf(x)} and ${textOf(y)} have a ${direction} correlation.`,
       family: family ?? "association",
-      plan: (design) => ({
-        problems: [x, ...(typeof y === "string" ? [] : [y])].flatMap(
-          (one) => plannedQuantity(design, one, {}).problems,
-        ),
-        limits: ["A correlation does not tell what causes what."],
-        leastP: null,
-        power: null,
-      }),
+      plan: (design) => {
+        const planned = [x, ...(typeof y === "string" ? [] : [y])].map((one) =>
+          plannedQuantity(design, one, {}),
+        )
+        const cohorts = typeof y === "string" ? design.runs : planned[1]!.cohorts
+        const count = units === "cohorts" ? cohorts.length : sharedSeeds(cohorts)
+        return {
+          problems: planned.flatMap(({ problems }) => problems),
+          limits: ["A correlation does not tell what causes what."],
+          leastP:
+            count === 0
+              ? null
+              : leastPermutationP(count, alone(method, units === "cohorts" ? 1 : cohorts.length)),
+          power: null,
+        }
+      },
       judge: (evidence, level) => {
         const dropped = new Set([
           ...Object.keys(x.where),
@@ -81,6 +90,8 @@ export const association = component({
     }
   },
 })
+
+const alone = (method: "spearman" | "pearson", strata: number) => method === "spearman" && strata === 1
 
 const judged = (
   joined: Joined,
@@ -119,7 +130,7 @@ const judged = (
     test: {
       name: `permutation test of ${method === "spearman" ? "Spearman's" : "Pearson's"} correlation`,
       p: permutationP(tested),
-      leastP: 2 / factorial(Math.min(count, 7)),
+      leastP: leastPermutationP(count, alone(method, strata.length)),
     },
     leans: correlation === 0 ? null : correlation * sign > 0 ? "for" : "against",
     // More seeds are not more cohorts.
@@ -128,5 +139,3 @@ const judged = (
     groups: [{ name: "pairs", text: number(strata.length * count) }],
   }
 }
-
-const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1))

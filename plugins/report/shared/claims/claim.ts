@@ -20,6 +20,8 @@ export interface Design {
     readonly seeds: readonly number[]
     /** Of its rows; empty if their type does not name them. */
     readonly columns: readonly string[]
+    /** At which they are observed; left out if that is not known. */
+    readonly steps?: readonly number[]
   }[]
 }
 
@@ -328,20 +330,30 @@ export const planSentences = (
   design: Design,
   level: number,
 ): readonly string[] => {
-  const family = claims.filter((other) => other.family === claim.family).length
+  const family = claims.filter((other) => other.family === claim.family)
   const { limits, leastP, power } = claim.plan(design, level)
-  const first = family === 1 ? null : claim.plan(design, 1 - (1 - level) / family).power
+  const first = family.length === 1 ? null : claim.plan(design, 1 - (1 - level) / family.length).power
   const adjusted =
-    first === null ? "" : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
+    first === null
+      ? ""
+      : `, or ${number(first)} at the first step of Holm's adjustment for ${family.length} claims`
   return [
     ...(power === null
       ? []
       : [`If the effect is the paper's, this is found with probability ${number(power)}${adjusted}.`]),
-    ...(leastP !== null && leastP > 1 - level
-      ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
-      : []),
+    ...(leastP === null ? [] : leastSentences(leastP, leastAdjusted(claim, family, design, level), level)),
     ...limits,
   ]
+}
+
+/** Holm's adjusted p if every claim of the family has its least one, 0 where that has no bound: none can be lower. */
+const leastAdjusted = (claim: Claim, family: readonly Claim[], design: Design, level: number): number =>
+  holm(family.map((other) => other.plan(design, level).leastP ?? 0))[family.indexOf(claim)]!
+
+const leastSentences = (leastP: number, adjusted: number, level: number): readonly string[] => {
+  if (adjusted <= 1 - level) return []
+  const after = leastP > 1 - level ? "" : `, and ${number(adjusted)} after Holm's adjustment`
+  return [`The least p that this design can give is ${number(leastP)}${after}, so it cannot be told.`]
 }
 
 /** What the design can and cannot show of each claim: sentences that `--plan` prints. */

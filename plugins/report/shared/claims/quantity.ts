@@ -98,6 +98,12 @@ export const comparedText = (
   return { what: called, at: whereText(where["lr"] === undefined ? {} : { lr: where["lr"] }) }
 }
 
+/** Before the first update, a run is neither at its end nor at that of its warm-up. */
+const hasStep = (steps: readonly number[], step: Where[string] | undefined): boolean =>
+  typeof step === "number"
+    ? steps.includes(step)
+    : step === undefined || step === "first" || steps.some((at) => at > 0)
+
 /** The cohorts of observations that may have a quantity, and what is wrong with its names. */
 export const plannedQuantity = (
   design: Design,
@@ -107,7 +113,8 @@ export const plannedQuantity = (
   const names = [column, ...(by === undefined ? [] : [by])]
   const problems = unknownNames("observations", design, { ...where, ...side }, names)
   const cohorts = design.observations.filter(
-    ({ labels, columns }) =>
+    ({ labels, columns, steps }) =>
+      (steps === undefined || hasStep(steps, where["step"])) &&
       (columns.length === 0 || names.every((name) => columns.includes(name) || name in labels)) &&
       Object.entries(where).every(([name, value]) => !(name in labels) || cellOf(name, labels, {}) === value),
   )

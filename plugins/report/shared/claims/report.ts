@@ -66,8 +66,18 @@ const designTaken = (
           ),
         ),
       ],
+      ...stepsTaken(of),
     })),
   }
+}
+
+const stepsTaken = ({ members }: CohortTaken<readonly Row[]>): { readonly steps?: readonly number[] } => {
+  const steps = members.flatMap(({ outcome }) =>
+    outcome.status === "done" ? outcome.value.map(({ step }) => step) : [],
+  )
+  return steps.length > 0 && steps.every((step) => typeof step === "number")
+    ? { steps: [...new Set(steps)] }
+    : {}
 }
 
 /** The section at the top of a page. */

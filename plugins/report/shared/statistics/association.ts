@@ -71,6 +71,19 @@ export const permutationP = (strata: readonly Stratum[]): number => {
   return hits / (DRAWN + 1)
 }
 
+/**
+ * The least p that {@link permutationP} can give with n units.
+ *
+ * @param ofRanks of one stratum, whose order turned round is as far from no correlation: two permutations give what is
+ *   observed. Of several strata, or of numbers that are not ranks, one may be alone.
+ */
+export const leastPermutationP = (n: number, ofRanks: boolean): number => {
+  if (n > mostEnumerated) return 1 / (DRAWN + 1)
+  return Math.min(1, (ofRanks || n === 2 ? 2 : 1) / factorial(n))
+}
+
+const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1))
+
 const permutations = (n: number): readonly (readonly number[])[] =>
   n === 0
     ? [[]]

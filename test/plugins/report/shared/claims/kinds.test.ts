@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test"
 import { agreement } from "../../../../../plugins/report/shared/claims/agreement.ts"
 import { association } from "../../../../../plugins/report/shared/claims/association.ts"
-import { type Claim, claimProblems, judgeAll } from "../../../../../plugins/report/shared/claims/claim.ts"
+import {
+  type Claim,
+  claimProblems,
+  judgeAll,
+  planAll,
+} from "../../../../../plugins/report/shared/claims/claim.ts"
 import { fewerFailures } from "../../../../../plugins/report/shared/claims/fewer-failures.ts"
 import { higherMean } from "../../../../../plugins/report/shared/claims/higher-mean.ts"
 import { inFailedRuns } from "../../../../../plugins/report/shared/claims/in-failed-runs.ts"
@@ -245,6 +250,23 @@ describe("in failed runs", () => {
     expect(found.test!.leastP).toBeCloseTo(1 / 35, 12)
     expect(found).toMatchObject({ verdict: "cannot be told", leans: "for", effect: { value: -7 } })
     expect(found.groups[0]).toEqual({ name: "failed", text: "mean 2, 3 runs" })
+  })
+
+  test("plans with the seeds that are watched to the end, not those before the first update", () => {
+    const cohort = { labels: vanilla, columns: ["step", "erank"] }
+    const design = (...seeds: number[]) => ({
+      runs: [],
+      observations: [
+        { ...cohort, seeds: [1, 2, 3, 4, 5, 6, 7], steps: [0] },
+        { ...cohort, seeds, steps: [1, 468] },
+      ],
+    })
+    expect(claim.plan(design(1), 0.95).leastP).toBe(1)
+    expect(claim.plan(design(1, 2), 0.95).leastP).toBe(1)
+    expect(claim.plan(design(1, 2, 3), 0.95).leastP).toBe(2 / 6)
+    expect(planAll([claim], design(1))[0]).toInclude(
+      "The least p that this design can give is 1, so it cannot be told.",
+    )
   })
 
   test("says what is lacking", () => {
