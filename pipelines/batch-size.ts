@@ -62,8 +62,17 @@ export default pipeline({
       ),
       slope({ x: "batch", y: "best lr", is: "positive", family: "best lr" }),
       fewerFailures(sides),
-      fewerFailures({ arm: { batch: large }, than: { batch: small }, family: "batch" }),
-      observed({ ...rankAfter, arm: { batch: small }, than: { batch: large }, direction: "higher" }),
+      ...[sides.arm, sides.than].flatMap((arm) => [
+        fewerFailures({ arm: { batch: large }, than: { batch: small }, where: { arm }, family: "batch" }),
+        observed({
+          ...rankAfter,
+          arm: { batch: small },
+          than: { batch: large },
+          where: { ...rankAfter.where, arm },
+          direction: "higher",
+          family: "batch and rank",
+        }),
+      ]),
       observed({ ...rankAfter, ...sides, direction: "higher" }),
     ]
     return {

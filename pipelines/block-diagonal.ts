@@ -6,7 +6,7 @@
  * Gauss–Newton matrix), and against the Hessian; all before fine-tuning and after it. From the stored Gram matrices
  * follow the ranks at other thresholds, of fewer examples and of some of the tensors: nothing is trained for them.
  *
- * TIME. On a task of GLUE: `--set glue=DIR --set
+ * Takes about 4 minutes on 2 cores with the backend native, half of it for the Hessians. On a task of GLUE: `--set glue=DIR --set
  * corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490`.
  */
 import { type } from "arktype"
@@ -57,7 +57,7 @@ export default pipeline({
     const report = claimsPage({
       title: `Is the block-diagonal approximation sound? ${title}`,
       provenance,
-      claims: (["first", "last"] as const).flatMap((step) => curvatureClaims(step, samples)),
+      claims: ([0, "last"] as const).flatMap((step) => curvatureClaims(step, samples)),
       charts: [
         {
           ...{ ...ranks, title: "Block against full", x: "step", colour: "block", facet: "arm" },

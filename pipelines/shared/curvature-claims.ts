@@ -14,14 +14,14 @@ interface Rank {
 const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
 
 /**
- * Claims about one moment of fine-tuning, the first step that is observed or the last: that block and full ranks agree
+ * Claims about one moment of fine-tuning, before the first update or after the last: that block and full ranks agree
  * and go together, that SimCSE raises both, that the labels of the Fisher do not matter, that the Hessian's rank is the
  * true Fisher's, that ranks grow with the number of examples, and that thresholds order checkpoints alike.
  *
  * @param samples how many examples the matrices are computed from
  */
-export const curvatureClaims = (step: "first" | "last", samples: number): readonly Claim[] => {
-  const when = { first: "before fine-tuning", last: "after fine-tuning" }[step]
+export const curvatureClaims = (step: 0 | "last", samples: number): readonly Claim[] => {
+  const when = step === 0 ? "before fine-tuning" : "after fine-tuning"
   const ofFisher = { step, curvature: "empirical", threshold: 0.99, tensors: "all" }
   const rank = (called: string, block: string, where: Readonly<Record<string, string | number>> = {}) => {
     return {

@@ -1,4 +1,4 @@
-/** Matrices of curvature of the same runs, each before fine-tuning and at its end, as cohorts labelled `curvature`. */
+/** Matrices of curvature of the same runs, each before fine-tuning and at its end; their rows say which matrix it is. */
 import { mapCohort } from "../../core/api/pipeline.ts"
 import type { Cohort, Node } from "../../core/api/plugin.ts"
 import { fisher } from "../../plugins/probe/fisher.ts"
@@ -32,10 +32,8 @@ export const fishersOf = (
 ): readonly Cohort<Node<typeof Observed>>[] =>
   (Object.keys(fishers) as (keyof typeof fishers)[]).flatMap((curvature) =>
     runs.map((of) =>
-      mapCohort(
-        of,
-        (run) => fisherRanks({ grams: gramsOf(run, samples, curvature), thresholds: [0.9, 0.99] }),
-        { curvature },
+      mapCohort(of, (run) =>
+        fisherRanks({ grams: gramsOf(run, samples, curvature), thresholds: [0.9, 0.99] }),
       ),
     ),
   )
@@ -59,9 +57,7 @@ export const ranksFromGrams = (
     },
   ].flatMap((options) =>
     runs.map((of) =>
-      mapCohort(of, (run) => fisherRanks({ grams: gramsOf(run, samples, "empirical"), ...options }), {
-        curvature: "empirical",
-      }),
+      mapCohort(of, (run) => fisherRanks({ grams: gramsOf(run, samples, "empirical"), ...options })),
     ),
   )
 
@@ -78,14 +74,11 @@ export const hessiansOf = (
   iterations: number,
 ): readonly Cohort<Node<typeof Observed>>[] =>
   runs.map((of) =>
-    mapCohort(
-      of,
-      (run) =>
-        hessian({
-          ...{ run, steps, samples, iterations, vectors: 2 },
-          blocks: ["encoder"],
-          thresholds: [0.9, 0.99],
-        }),
-      { curvature: "Hessian" },
+    mapCohort(of, (run) =>
+      hessian({
+        ...{ run, steps, samples, iterations, vectors: 2 },
+        blocks: ["encoder"],
+        thresholds: [0.9, 0.99],
+      }),
     ),
   )

@@ -51,6 +51,7 @@ const FisherRow = type({
   block: "string",
   layer: "number.integer >= 0 | null",
   samples: "number.integer >= 1",
+  labels: type.enumerated(...labelSources),
   gram: type.instanceOf(Float64Array),
   trace: "number >= 0",
   erank: "number.integer >= 0",
@@ -64,7 +65,7 @@ const FisherRow = type({
 /**
  * The Fisher of a block at a step, from the Gram matrix of its per-sample gradients.
  *
- * `layer` counts from 0; null if the block is not a layer. `gram` is [M, M], row-major, for M columns: the nonzero
+ * `layer` counts from 0; null if the block is not a layer. `labels` is the option of that name. `gram` is [M, M], row-major, for M columns: the nonzero
  * eigenvalues of the Fisher are its eigenvalues divided by `samples`, N, so any other rank or threshold follows from it.
  * M is N, but N (C − 1) if labels are expected and there are C classes. `trace` is the trace of `gram`. `erank` is the
  * effective rank at the threshold, and `normalised` is that divided by M; `srank` is that of Kumar et al. 2021 at the
@@ -131,6 +132,7 @@ const observe = Effect.fn("fisher")(function* (view: ClassifierView, { options }
       block,
       layer: layer ?? null,
       samples,
+      labels: options.labels,
       gram: gram.slice(),
       trace: Array.from({ length: size }, (_, i) => gram[i * size + i]!).reduce((sum, x) => sum + x, 0),
       erank,

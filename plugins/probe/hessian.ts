@@ -46,6 +46,8 @@ const HessianRow = type({
   block: "string",
   layer: "number.integer >= 0 | null",
   samples: "number.integer >= 1",
+  /** Tells its rows from those of `fisher-ranks`. */
+  curvature: "'Hessian'",
   parameters: "number.integer >= 1",
   threshold: "0 < number < 1",
   erank: "number.integer >= 0",
@@ -129,6 +131,7 @@ const observe = Effect.fn("hessian")(function* (view: ClassifierView, { options 
         block,
         layer: layerOf(block) ?? null,
         samples,
+        curvature: "Hessian",
         parameters: size,
         threshold,
         erank: erank.value,

@@ -14,6 +14,8 @@ export const RankRow = type({
   block: "string",
   layer: "number.integer >= 0 | null",
   tensors: "string",
+  /** Whose ranks these are, by the labels of the Fisher that was observed: `true`, `sampled` or `expected`. */
+  curvature: "'empirical' | 'sampled' | 'true'",
   samples: "number.integer >= 1",
   threshold: "0 < number < 1",
   erank: "number >= 0",
@@ -28,6 +30,8 @@ export const RankRow = type({
  * the number of samples allows: N, and N for each layer of the block-diagonal matrix.
  */
 export type RankRow = typeof RankRow.infer
+
+const curvatures = { true: "empirical", sampled: "sampled", expected: "true" } as const
 
 export interface Wanted {
   readonly thresholds: readonly number[]
@@ -62,7 +66,13 @@ export const ranksOf = (layers: readonly FisherRow[], wanted: Wanted): readonly 
     wanted.tensors.flatMap((tensors) => {
       const grams = ofStep.map((row) => gramOfGroup(row, tensors))
       return (wanted.samples ?? [ofStep[0]!.samples]).flatMap((samples) =>
-        ranksOfStep(ofStep, grams, samples, wanted).map((row) => ({ step, tensors, samples, ...row })),
+        ranksOfStep(ofStep, grams, samples, wanted).map((row) => ({
+          step,
+          tensors,
+          curvature: curvatures[ofStep[0]!.labels],
+          samples,
+          ...row,
+        })),
       )
     }),
   )

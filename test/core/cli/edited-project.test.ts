@@ -43,8 +43,8 @@ const edit = (before: string, after: string) => {
   expect(text).toContain(before)
   writeFileSync(path, text.replace(before, after))
 }
-const sum = "(sums.at(-1) ?? options.seed) + inputs.data[step]!"
-const sameSum = "inputs.data[step]! + (sums.at(-1) ?? options.seed)"
+const sum = "(sums.at(-1) ?? options.seed) + gain * inputs.data[step]!"
+const sameSum = "gain * inputs.data[step]! + (sums.at(-1) ?? options.seed)"
 
 test("after an edit of a plugin the plan names it, and --accept keeps what it gives, but for the report", async () => {
   expect((await run()).code).toBe(0)

@@ -7,14 +7,18 @@ describe("--help", () => {
     expect(quickstart).toContain("quickstart: The embedded toy language, offline, in minutes\n")
     expect(quickstart).toContain("bun run pipeline quickstart.ts [--set name=value ...] [flags]\n")
     expect(quickstart).toContain(
-      "\nPARAMETERS\n  layers       integer from 1 to 1024 (default 2)\n               Layers of the encoder.\n",
+      "  layers              integer from 1 to 1024 (default 2)\n                      Layers of the encoder.\n",
+    )
+    // The first parameter, and one whose type goes over two lines.
+    expect(quickstart).toContain(
+      "\nPARAMETERS\n  dropout             list of numbers >= 0 and < 1 (default 0.1)\n",
     )
     expect(quickstart).toContain(
-      "  seeds        non-empty list of integers from 0 to 4294967295 (default 1..5)\n",
+      "  seeds               non-empty list of integers from 0 to 4294967295 (default\n                      1..3)\n",
     )
     expect(quickstart).toContain("--jobs N")
     expect(widest(quickstart)).toBeLessThanOrEqual(80)
-    expect(await help("pipeline mini.ts -h")).toContain("  rte          non-empty text (required)\n")
+    expect(await help("pipeline mini.ts -h")).toMatch(/^ {2}glue +non-empty text \(required\)$/m)
   })
 
   test("of a missing pipeline is refused as running it would be", async () => {

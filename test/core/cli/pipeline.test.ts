@@ -64,11 +64,11 @@ describe("--branch of a fine-tuning run", () => {
   ])("refuses %s", async (set, message) => expect(await refusal(`${run}@50`, set)).toBe(message))
 
   test("refuses a step or a length that does not fit, and names what can change", async () => {
-    expect(await refusal(`${run}@937`, "lr=1e-4")).toContain(
-      "expected a step from 0 to 936, the end of classification",
+    expect(await refusal(`${run}@235`, "lr=1e-4")).toContain(
+      "expected a step from 0 to 234, the end of classification",
     )
-    expect(await refusal(`${run}@500`, "epochs=1")).toContain(
-      "branch: with epochs=1 the run would end at step 312, before step 500",
+    expect(await refusal(`${run}@150`, "epochs=1")).toContain(
+      "branch: with epochs=1 the run would end at step 78, before step 150",
     )
     expect(await refusal(`${run}@50`)).toBe(
       `--branch ${run}@50: expected what changes at this step, as --set name=value with clip, dropout, epochs, frozen, layerwiseDecay, lr, optimiser, parametrisation, regulariser, schedule, seed, warmupRatio`,

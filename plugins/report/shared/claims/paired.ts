@@ -55,7 +55,14 @@ export const pair = (values: readonly Value[], arm: Side, than: Side, where: str
   if (strata.length === 0) return `${first.name} and ${second.name} have nothing in common but seeds${where}.`
   const all = [...new Set([...first.seeds, ...second.seeds])].sort((a, b) => a - b)
   const shared = all.filter((seed) => [first, second].every((side) => isComplete(side, seed, strata)))
-  if (shared.length === 0) return `${first.name} and ${second.name} share no seed with all values${where}.`
+  if (shared.length === 0) {
+    const mixed = [first, second].find(
+      ({ checkpoints }) => checkpoints.length > 1 && checkpoints.includes(null),
+    )
+    return mixed === undefined
+      ? `${first.name} and ${second.name} share no seed with all values${where}.`
+      : `${mixed.name} has runs with and without a checkpoint's seed${where}, so they do not pair; choose one arm by where.`
+  }
   return {
     seeds: shared,
     arm: sideValues(first, shared, strata),

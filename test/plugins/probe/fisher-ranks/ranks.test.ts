@@ -28,6 +28,7 @@ const rowOf = (layer: number, kept = true, step = 0): FisherRow => {
     block: `layer.${layer}`,
     layer,
     samples,
+    labels: "true",
     gram,
     trace: 1,
     erank: 1,

@@ -56,6 +56,28 @@ describe("fewer failures", () => {
     ).toBe("does not hold")
   })
 
+  test("two batch sizes do not pair over arms with and without checkpoint seeds, but within one arm they do", () => {
+    const at = (batch: number, given: readonly RunEvidence[]) =>
+      given.map((run) => ({ ...run, labels: { ...run.labels, batch } }))
+    const given = evidence(
+      ...[8, 32].flatMap((batch) => [
+        at(batch, runs("vanilla", 10, batch === 8 ? range(1, 8) : [])),
+        at(batch, runs("SimCSE(0.1)", 10, [], 42)),
+      ]),
+    )
+    const sides = { arm: { batch: 32 }, than: { batch: 8 } }
+    const [mixed, within] = judgeAll(
+      [fewerFailures(sides), fewerFailures({ ...sides, where: { arm: "vanilla" }, family: "vanilla" })],
+      given,
+    )
+    expect(mixed).toMatchObject({
+      verdict: "cannot be told",
+      missing:
+        "batch=32 has runs with and without a checkpoint's seed, so they do not pair; choose one arm by where.",
+    })
+    expect(within).toMatchObject({ verdict: "holds", test: { p: expect.closeTo(2 / 256, 12) } })
+  })
+
   test("five seeds cannot decide it, and it says so", () => {
     const [judged] = judgeAll([claim], evidence(runs("vanilla", 5, range(1, 5)), runs("SimCSE(0.1)", 5, [])))
     expect(judged!.test!.p).toBe(0.0625)
