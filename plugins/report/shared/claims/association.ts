@@ -5,6 +5,7 @@ import {
   correlationInterval,
   correlationSeeds,
   correlationWithin,
+  leastPermutationP,
   permutationP,
   ranked,
   type Stratum,
@@ -119,7 +120,7 @@ const judged = (
     test: {
       name: `permutation test of ${method === "spearman" ? "Spearman's" : "Pearson's"} correlation`,
       p: permutationP(tested),
-      leastP: 2 / factorial(Math.min(count, 7)),
+      leastP: leastPermutationP(count, method === "spearman" && strata.length === 1),
     },
     leans: correlation === 0 ? null : correlation * sign > 0 ? "for" : "against",
     // More seeds are not more cohorts.
@@ -128,5 +129,3 @@ const judged = (
     groups: [{ name: "pairs", text: number(strata.length * count) }],
   }
 }
-
-const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1))

@@ -71,6 +71,15 @@ export const permutationP = (strata: readonly Stratum[]): number => {
   return hits / (DRAWN + 1)
 }
 
+/**
+ * The least p that {@link permutationP} can give for n units, whatever their values. Two units exchanged only change the
+ * sign. So does the reversed order of ranks in a single stratum: it is as far from 0 as the observed one.
+ */
+export const leastPermutationP = (n: number, reversible: boolean): number =>
+  n <= 2 ? 1 : n > mostEnumerated ? 1 / (DRAWN + 1) : (reversible ? 2 : 1) / factorial(n)
+
+const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1))
+
 const permutations = (n: number): readonly (readonly number[])[] =>
   n === 0
     ? [[]]
