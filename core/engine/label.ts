@@ -1,6 +1,6 @@
 /** Names of units for people: what distinguishes a unit from the others of its plan, and never less. */
 import type { Labels } from "../api/plugin.ts"
-import { shortNumber } from "../io/format.ts"
+import { printable, shortNumber } from "../io/format.ts"
 import { type Unit, unitsOf } from "./unit.ts"
 
 /** A unit's place in a cohort. */
@@ -30,7 +30,8 @@ export const cohortLabel = (label: string): string => label.replace(/ seed=\S+$/
 /** Values by label; the seed is one of them. */
 type Values = ReadonlyMap<string, ReadonlySet<string>>
 
-const shown = (value: unknown): string => (typeof value === "number" ? shortNumber(value) : String(value))
+const shown = (value: unknown): string =>
+  typeof value === "number" ? shortNumber(value) : printable(String(value))
 
 const union = (all: readonly Values[]): Values => {
   const values = new Map<string, Set<string>>()

@@ -13,10 +13,10 @@ import { designOf } from "./shared/claims/evidence.ts"
 import { claimsFound } from "./shared/claims/report.ts"
 import { Observed, rowsEstimated } from "./shared/observed.ts"
 import { settingsOption } from "./shared/settings.ts"
-import { recordsOf } from "./study-page/collect.ts"
+import { checkCohorts, recordsOf } from "./study-page/collect.ts"
 import { Paper } from "./study-page/paper.ts"
 import { renderStudy } from "./study-page/render.ts"
-import { trainingRecords } from "./study-page/training.ts"
+import { checkTrainings, trainingRecords } from "./study-page/training.ts"
 
 const Options = type({
   "+": "reject",
@@ -60,7 +60,9 @@ export const studyPage = plugin({
   usesBackend: false,
   design: ({ claims }, { runs, ranks, trajectories, observations }) =>
     planAll(claims, designOf(runs, [...ranks, ...trajectories, ...observations])),
-  estimate: ({ claims }, { runs, ranks, trajectories, observations }) => {
+  estimate: ({ claims }, { runs, ranks, trajectories, furtherTraining, observations }) => {
+    checkCohorts({ runs, ranks, trajectories })
+    checkTrainings(furtherTraining)
     const observed = [...ranks, ...trajectories, ...observations]
     const problems = claimProblems(claims, designOf(runs, observed))
     if (problems.length > 0) throw new InvalidInput({ what: "the claims of study-page", problems })

@@ -12,6 +12,9 @@ export class FigureError extends Data.TaggedError("FigureError")<{
   }
 }
 
+/** Control characters that a file of XML may not have: no program would open it. */
+const notXml = /[^\P{Cc}\t\n\r]/gu
+
 /**
  * Draws a specification as SVG text to embed in a page: transparent, in the page's text colour.
  *
@@ -30,7 +33,7 @@ export const drawSvg = Effect.fn("drawSvg")(
         })
         const svg = await view.toSVG()
         view.finalize()
-        return named(name, title, description, svg)
+        return named(name, title, description, svg).replaceAll(notXml, "\ufffd")
       },
       catch: (cause) => new FigureError({ figure: name, cause }),
     }),

@@ -1,6 +1,6 @@
 import { type } from "arktype"
 import { Effect } from "effect"
-import type { CohortTaken } from "../../../core/api/plugin.ts"
+import type { CohortEstimated, CohortTaken } from "../../../core/api/plugin.ts"
 import { type RunTaken, scoreOf } from "../../../core/artifacts/run.ts"
 import { InvalidInput } from "../../../core/io/decode.ts"
 import { eigenvaluesOf, type FisherRow } from "../../probe/fisher.ts"
@@ -24,40 +24,39 @@ export interface Observed {
 /**
  * The records of a study, from what its runs and probes gave.
  *
- * @throws InvalidInput for labels of another kind, a run that is there twice, or runs of several tasks
+ * @param inputs as {@link checkCohorts} passes them
+ * @throws InvalidInput for runs of several tasks
  */
 export const recordsOf = Effect.fnUntraced(function* (inputs: Observed) {
-  const runs = (yield* keyed("runs", inputs.runs)).map(({ key, outcome }): RunRecord => {
+  const runs = keyed(inputs.runs).map(({ key, outcome }): RunRecord => {
     if (outcome.status !== "done") return { ...key, ...outcome }
     const finalLoss = outcome.value.loss.at(-1) ?? Number.NaN
     return { ...key, status: "done", ...scoreOf(outcome.value)[0]!, finalLoss }
   })
-  yield* checkRuns(runs)
-  const ranks = (yield* keyed("ranks", inputs.ranks)).flatMap(
-    ({ key, outcome }): readonly StepRankRecord[] =>
-      outcome.status !== "done"
-        ? []
-        : outcome.value.flatMap((row) =>
-            row.layer === null
-              ? []
-              : {
-                  ...key,
-                  step: row.step,
-                  layer: row.layer,
-                  n: row.samples,
-                  erank: row.erank,
-                  normalised: row.normalised,
-                  eigenvalues: [...eigenvaluesOf(row)],
-                },
-          ),
+  yield* checkMetrics(runs)
+  const ranks = keyed(inputs.ranks).flatMap(({ key, outcome }): readonly StepRankRecord[] =>
+    outcome.status !== "done"
+      ? []
+      : outcome.value.flatMap((row) =>
+          row.layer === null
+            ? []
+            : {
+                ...key,
+                step: row.step,
+                layer: row.layer,
+                n: row.samples,
+                erank: row.erank,
+                normalised: row.normalised,
+                eigenvalues: [...eigenvaluesOf(row)],
+              },
+        ),
   )
-  const trajectory = (yield* keyed("trajectories", inputs.trajectories)).flatMap(
-    ({ key, outcome }): readonly TrajectoryRecord[] =>
-      outcome.status !== "done"
-        ? []
-        : outcome.value.flatMap(({ scope, step, r, phi, loss }) =>
-            scope === "all" ? { ...key, step, r, phi, loss } : [],
-          ),
+  const trajectory = keyed(inputs.trajectories).flatMap(({ key, outcome }): readonly TrajectoryRecord[] =>
+    outcome.status !== "done"
+      ? []
+      : outcome.value.flatMap(({ scope, step, r, phi, loss }) =>
+          scope === "all" ? { ...key, step, r, phi, loss } : [],
+        ),
   )
   return { runs, before: beforeFineTuning(ranks), during: duringFineTuning(ranks), trajectory }
 })
@@ -65,18 +64,11 @@ export const recordsOf = Effect.fnUntraced(function* (inputs: Observed) {
 const refused = (what: string, problem: string) =>
   new InvalidInput({ what: `study-page: ${what}`, problems: [problem] })
 
-const checkRuns = Effect.fnUntraced(function* (runs: readonly RunRecord[]) {
+const checkMetrics = Effect.fnUntraced(function* (runs: readonly RunRecord[]) {
   const metrics = [...new Set(runs.flatMap((run) => (run.status === "done" ? [run.metric] : [])))]
-  if (metrics.length > 1) {
-    const problem = `expected runs of one task, found runs scored by ${metrics.join(" and ")}`
-    return yield* refused("runs", problem)
-  }
-  const seen = new Set<string>()
-  for (const run of runs) {
-    const key = keyOfRun(run)
-    if (seen.has(key)) return yield* refused("runs", `expected each run once, found ${key} twice`)
-    seen.add(key)
-  }
+  if (metrics.length <= 1) return
+  const problem = `expected runs of one task, found runs scored by ${metrics.join(" and ")}`
+  return yield* refused("runs", problem)
 })
 
 const Labels = type({
@@ -86,22 +78,40 @@ const Labels = type({
   lr: "number",
 })
 
-/** The members of all cohorts, each with the key of its run. */
-const keyed = <T>(name: string, given: readonly CohortTaken<T>[]) =>
-  Effect.map(
-    Effect.forEach(given, ({ labels, members }) => {
+/**
+ * What is wrong with cohorts before anything runs: labels of another kind, a run that is there twice.
+ *
+ * @throws InvalidInput with the first of them
+ */
+export const checkCohorts = (
+  given: Readonly<Record<"runs" | "ranks" | "trajectories", readonly CohortEstimated<unknown>[]>>,
+): void => {
+  for (const name of ["runs", "ranks", "trajectories"] as const) {
+    for (const { labels } of given[name]) {
       const cell = Labels(labels)
-      if (cell instanceof type.errors) return Effect.fail(refused(`the labels of ${name}`, cell.summary))
-      const { arm, checkpoint = null, lr } = cell
-      return Effect.succeed(
-        members.map(({ seed, outcome }) => ({
-          key: { arm, checkpoint, lr, seed } satisfies RunKey,
-          outcome,
-        })),
-      )
-    }),
-    (nested) => nested.flat(),
-  )
+      if (cell instanceof type.errors) throw refused(`the labels of ${name}`, cell.summary)
+    }
+  }
+  const seen = new Set<string>()
+  for (const { labels, members } of given.runs) {
+    const { arm, checkpoint = null, lr } = Labels.assert(labels)
+    for (const { seed } of members) {
+      const key = keyOfRun({ arm, checkpoint, lr, seed })
+      if (seen.has(key)) throw refused("runs", `expected each run once, found ${key} twice`)
+      seen.add(key)
+    }
+  }
+}
+
+/** The members of all cohorts, each with the key of its run. */
+const keyed = <T>(given: readonly CohortTaken<T>[]) =>
+  given.flatMap(({ labels, members }) => {
+    const { arm, checkpoint = null, lr } = Labels.assert(labels)
+    return members.map(({ seed, outcome }) => ({
+      key: { arm, checkpoint, lr, seed } satisfies RunKey,
+      outcome,
+    }))
+  })
 
 /** Before the first update the learning rate has no effect, so each model and seed counts once. */
 const beforeFineTuning = (ranks: readonly StepRankRecord[]): Study["before"] => {

@@ -31,6 +31,11 @@ test("a run that a probe reaches before its cohort does still has the cohort's l
   ])
 })
 
+test("what a terminal would obey is written out", async () => {
+  const runs = runsOf("A\u001b[31m\u202e", data, [1])
+  expect(await labels({ runs: [runs] })).toContain("sample-walk arm=A\\x1b[31m\\u202e lr=1 seed=1")
+})
+
 test("a probe wired without a cohort has the labels of the run that it watches", async () => {
   const runs = runsOf("A", data, [1])
   const probe = watchSum({ run: runs.members[0]!.node, steps: [0] })

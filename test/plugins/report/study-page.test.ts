@@ -66,17 +66,30 @@ test("runs of tasks with other metrics are refused", async () => {
   )
 })
 
-test("a cohort with another label is refused: its runs would be taken for others", async () => {
-  const labels = { arm: "arm 0", lr: 1e-5, batch: 16 }
-  const runs = [{ labels, members: [member(1, runOf(["accuracy"], [1, 2, 3]))] }]
-  expect(await refusal(page({ runs }))).toStartWith("study-page: the labels of runs: batch must be removed")
-})
+describe("before anything runs", () => {
+  const estimate = studyPage.estimate as unknown as (options: object, inputs: object) => unknown
+  const planned = (inputs: object) => () =>
+    estimate(completed(studyPage, { title: "A study", arms: ["arm 0"] }), { ...nothing, ...inputs })
+  const members = [{ seed: 1, estimate: {} }]
 
-test("a run that is there twice is refused", async () => {
-  const { runs } = runsOf(runOf(["accuracy"], [1, 2, 3]))
-  expect(await refusal(page({ runs: [...runs, ...runs] }))).toBe(
-    'study-page: runs: expected each run once, found ["arm 0",null,0.00001,1] twice',
-  )
+  test("a cohort with another label is refused: its runs would be taken for others", () => {
+    for (const name of ["runs", "ranks", "trajectories"]) {
+      const labels = { arm: "arm 0", lr: 1e-5, batch: 16 }
+      expect(planned({ [name]: [{ labels, members }] })).toThrow(
+        `study-page: the labels of ${name}: batch must be removed`,
+      )
+    }
+    expect(planned({ furtherTraining: [{ labels: { arm: "arm 0", lr: 1 }, members }] })).toThrow(
+      "study-page: the labels of furtherTraining: lr must be removed",
+    )
+  })
+
+  test("a run that is there twice is refused", () => {
+    const cohort = { labels: { arm: "arm 0", lr: 1e-5 }, members }
+    expect(planned({ runs: [cohort, cohort] })).toThrow(
+      'study-page: runs: expected each run once, found ["arm 0",null,0.00001,1] twice',
+    )
+  })
 })
 
 describe("checkpoints", () => {

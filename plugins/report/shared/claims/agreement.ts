@@ -2,6 +2,7 @@ import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
 import { plural } from "../../../../core/io/format.ts"
 import { crossedDifference } from "../statistics/crossed.ts"
+import { mean } from "../statistics/moments.ts"
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
 import { crossedName, meanOf, oneSeed } from "./crossed-finding.ts"
 import { alone, equivalence } from "./one-sample.ts"
@@ -53,20 +54,31 @@ export const agreement = component({
   },
 })
 
-/** first − second of each run and part. Labels by which one of them was selected are left out. */
+/**
+ * first − second of each run and part, each the mean where several rows are of one. Labels by which one of the two was
+ * selected are left out.
+ */
 const differencesOf = (
   first: readonly Value[],
   second: readonly Value[],
   dropped: ReadonlySet<string>,
 ): readonly Value[] => {
-  const common = (value: Value): Value => ({
-    ...value,
-    labels: Object.fromEntries(Object.entries(value.labels).filter(([name]) => !dropped.has(name))),
-  })
-  const keyOf = ({ labels, seed, part }: Value) => JSON.stringify([runKey(labels, seed), part])
-  const others = new Map(second.map(common).map((value) => [keyOf(value), value.value]))
-  return first.map(common).flatMap((value) => {
-    const other = others.get(keyOf(value))
+  const means = (values: readonly Value[]) => {
+    const groups = Map.groupBy(
+      values.map((value) => ({
+        ...value,
+        labels: Object.fromEntries(Object.entries(value.labels).filter(([name]) => !dropped.has(name))),
+      })),
+      ({ labels, seed, part }) => JSON.stringify([runKey(labels, seed), part]),
+    )
+    // Sorted, so that sums do not depend on the order of the evidence.
+    const meanOfGroup = (group: readonly Value[]) =>
+      mean(group.map(({ value }) => value).sort((a, b) => a - b))
+    return [...groups].map(([key, group]) => ({ key, value: { ...group[0]!, value: meanOfGroup(group) } }))
+  }
+  const others = new Map(means(second).map(({ key, value }) => [key, value.value]))
+  return means(first).flatMap(({ key, value }) => {
+    const other = others.get(key)
     return other === undefined ? [] : [{ ...value, value: value.value - other }]
   })
 }

@@ -102,7 +102,7 @@ export interface TestResult {
 /** What the evidence says about a claim by itself, not yet adjusted for the others of its family. */
 export interface Finding {
   readonly groups: readonly Group[]
-  /** Null if there is nothing to compare; then `missing` says why. */
+  /** Null if there is nothing to compare, and `missing` says why, or if it has no number, and a note says why. */
   readonly effect: EffectSize | null
   /** Of the effect, at the level asked for; null if none can be given. */
   readonly interval: Ends | null

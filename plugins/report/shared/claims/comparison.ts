@@ -1,5 +1,6 @@
 import { type } from "arktype"
-import { Side, Where } from "./evidence.ts"
+import type { Design } from "./claim.ts"
+import { labelsOfSide, nameOfSide, Side, unknownNames, Where } from "./evidence.ts"
 
 /** The options that all comparisons of two sides have. */
 export const Comparison = type({
@@ -18,3 +19,33 @@ type Comparison = typeof Comparison.infer
 
 export const whereOf = ({ lr, where }: Pick<Comparison, "where"> & { readonly lr?: number }): Where =>
   lr === undefined ? where : { lr, ...where }
+
+/** What is wrong with the sides of a comparison whatever is measured: each is the other, or its learning rate is given twice. */
+export const comparisonProblems = ({
+  arm,
+  than,
+  lr,
+  where,
+}: Pick<Comparison, "arm" | "than" | "where"> & { readonly lr?: number }): readonly string[] => {
+  const labelsOf = (side: Side) => JSON.stringify(Object.entries(labelsOfSide(side)).sort())
+  const other = where["lr"]
+  return [
+    ...(labelsOf(arm) === labelsOf(than)
+      ? [`${nameOfSide(arm)} is compared with itself; expected another arm, or other labels`]
+      : []),
+    ...(lr !== undefined && other !== undefined && other !== lr
+      ? [`lr is given as ${lr} and, in where, as ${other}; expected one of them`]
+      : []),
+  ]
+}
+
+/** The same for a comparison of runs, and names of labels and arms that no run has. */
+export const problemsOfRuns = (
+  options: Parameters<typeof comparisonProblems>[0],
+  design: Design,
+): readonly string[] => [
+  ...comparisonProblems(options),
+  ...[options.arm, options.than].flatMap((side) =>
+    unknownNames("runs", design, { ...whereOf(options), ...labelsOfSide(side) }),
+  ),
+]

@@ -64,7 +64,11 @@ export const Where = type("Record<string, string | number | boolean | null>")
 export type Where = typeof Where.infer
 
 /** The runs on one side of a comparison: an arm's name, or labels. */
-export const Side = type("string > 0").or("Record<string, string | number>")
+export const Side = type("string > 0").or(
+  type("Record<string, string | number>").narrow(
+    (labels, context) => Object.keys(labels).length > 0 || context.mustBe("one label or more"),
+  ),
+)
 export type Side = typeof Side.infer
 
 export const labelsOfSide = (side: Side): Labels => (typeof side === "string" ? { arm: side } : side)

@@ -11,8 +11,8 @@ import {
 import { signFlip } from "../statistics/sign-flip.ts"
 import { type Count, fisherExact, newcombeUnpaired } from "../statistics/two-by-two.ts"
 import { type ClaimFunctions, type Evidence, type Finding, type Group, nothingFound } from "./claim.ts"
-import { Comparison, whereOf } from "./comparison.ts"
-import { labelsOfSide, matches, nameOfSide, unknownNames, type Where } from "./evidence.ts"
+import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
+import { matches, nameOfSide, type Where } from "./evidence.ts"
 import { type Paired, pair, planPair, type SideValues, sampleOf, type Value, whereText } from "./paired.ts"
 import { percent } from "./words.ts"
 
@@ -57,9 +57,7 @@ export const fewerFailures = component({
         const { seeds, armCheckpoints, thanCheckpoints } = planned
         const several = armCheckpoints > 1 || thanCheckpoints > 1
         return {
-          problems: [arm, than].flatMap((side) =>
-            unknownNames("runs", design, { ...where, ...labelsOfSide(side) }),
-          ),
+          problems: problemsOfRuns(options, design),
           limits: planned.limits,
           leastP: seeds === 0 ? null : 2 ** (1 - seeds),
           // How much checkpoints differ in failures, the paper does not say.

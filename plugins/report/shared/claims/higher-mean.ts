@@ -4,7 +4,7 @@ import { plural } from "../../../../core/io/format.ts"
 import { crossedDifference, leastEnough } from "../statistics/crossed.ts"
 import { type Summary, studentPower, welch } from "../statistics/power.ts"
 import { type ClaimFunctions, type Evidence, type Finding, nothingFound } from "./claim.ts"
-import { Comparison, whereOf } from "./comparison.ts"
+import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
 import {
   crossedFinding,
   crossedName,
@@ -14,7 +14,7 @@ import {
   reachNote,
   seedDifferences,
 } from "./crossed-finding.ts"
-import { labelsOfSide, matches, nameOfSide, unknownNames, type Where } from "./evidence.ts"
+import { matches, nameOfSide, type Where } from "./evidence.ts"
 import { type Paired, pair, planPair, sampleOf, type Value, whereText } from "./paired.ts"
 import { number } from "./words.ts"
 
@@ -53,9 +53,7 @@ export const higherMean = component({
         const { seeds, armCheckpoints, thanCheckpoints, limits } = planPair(design.runs, arm, than, where)
         const several = armCheckpoints > 1 || thanCheckpoints > 1
         return {
-          problems: [arm, than].flatMap((side) =>
-            unknownNames("runs", design, { ...where, ...labelsOfSide(side) }),
-          ),
+          problems: problemsOfRuns(options, design),
           limits: [...limits, ...(seeds === 0 ? [] : reachNote(seeds, level))],
           leastP: null,
           power:

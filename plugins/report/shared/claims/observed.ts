@@ -2,7 +2,7 @@ import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
 import { crossedDifference } from "../statistics/crossed.ts"
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
-import { Comparison, whereOf } from "./comparison.ts"
+import { Comparison, comparisonProblems, whereOf } from "./comparison.ts"
 import {
   crossedFinding,
   crossedName,
@@ -53,7 +53,7 @@ export const observed = component({
         const planned = [arm, than].map((side) => plannedQuantity(design, quantity, labelsOfSide(side)))
         const { seeds, limits } = planPair(planned[0]!.cohorts, arm, than, {})
         return {
-          problems: planned.flatMap(({ problems }) => problems),
+          problems: [...comparisonProblems(options), ...planned.flatMap(({ problems }) => problems)],
           limits: [...limits, ...(seeds === 0 ? [] : reachNote(seeds, level))],
           leastP: null,
           power: null,

@@ -1,6 +1,7 @@
 import { type } from "arktype"
 import type { Labels } from "../../../../core/api/plugin.ts"
 import type { Cell } from "../../../../core/artifacts/observations.ts"
+import { unknownName } from "../../../../core/io/nearest-name.ts"
 import type { Design, Evidence, ObservationEvidence } from "./claim.ts"
 import { cellOf, matches, unknownNames, Where } from "./evidence.ts"
 import { type Value, whereText } from "./paired.ts"
@@ -55,6 +56,8 @@ export const valuesOfQuantity = (evidence: Evidence, quantity: Quantity): readon
 const placeOf = ({ labels, seed, part }: Value): string => JSON.stringify([runKey(labels, seed), part])
 
 type RelativeStep = "first" | "warmup" | "last"
+/** What `step` may be in words. */
+const steps: readonly string[] = ["first", "warmup", "last", "change"] satisfies (RelativeStep | "change")[]
 const isRelative = (step: Where[string] | undefined): step is RelativeStep =>
   step === "first" || step === "warmup" || step === "last"
 
@@ -111,7 +114,13 @@ export const plannedQuantity = (
   side: Labels,
 ): { readonly cohorts: Design["observations"]; readonly problems: readonly string[] } => {
   const names = [column, ...(by === undefined ? [] : [by])]
-  const problems = unknownNames("observations", design, { ...where, ...side }, names)
+  const { step } = where
+  const problems = [
+    ...unknownNames("observations", design, { ...where, ...side }, names),
+    ...(typeof step === "string" && !steps.includes(step)
+      ? [`${unknownName("step", step, steps)} (or, for a step of that number, the number itself)`]
+      : []),
+  ]
   const cohorts = design.observations.filter(
     ({ labels, columns, steps }) =>
       (steps === undefined || hasStep(steps, where["step"])) &&

@@ -2,9 +2,9 @@ import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
 import { type CrossedDifference, crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
-import { Comparison, whereOf } from "./comparison.ts"
+import { Comparison, comparisonProblems, whereOf } from "./comparison.ts"
 import { crossedFinding, crossedName, oneSeed } from "./crossed-finding.ts"
-import { labelsOfSide, nameOfSide } from "./evidence.ts"
+import { labelsOfSide, nameOfSide, unknownNames } from "./evidence.ts"
 import { type Paired, pair, planPair, sampleOf } from "./paired.ts"
 import { comparedText, plannedQuantity, Quantity, valuesOfQuantity } from "./quantity.ts"
 import { number } from "./words.ts"
@@ -42,7 +42,11 @@ export const sameSign = component({
         const { cohorts } = planned[0]!
         const values = new Set(cohorts.flatMap(({ labels }) => labels[across] ?? []))
         return {
-          problems: planned.flatMap(({ problems }) => problems),
+          problems: [
+            ...comparisonProblems(options),
+            ...planned.flatMap(({ problems }) => problems),
+            ...unknownNames("observations", design, {}, [across]),
+          ],
           limits: [
             ...planPair(cohorts, arm, than, {}).limits,
             ...(values.size > 1 ? [] : [fewValues(across)]),

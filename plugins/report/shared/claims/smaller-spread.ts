@@ -15,9 +15,9 @@ import {
   spreadInterval,
 } from "../statistics/spread.ts"
 import { type ClaimFunctions, type Finding, nothingFound, type RunEvidence } from "./claim.ts"
-import { Comparison, whereOf } from "./comparison.ts"
+import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
 import { crossedFinding, crossedName, oneSeed } from "./crossed-finding.ts"
-import { labelsOfSide, nameOfSide, unknownNames } from "./evidence.ts"
+import { nameOfSide } from "./evidence.ts"
 import { failuresOf } from "./fewer-failures.ts"
 import { valuesOf } from "./higher-mean.ts"
 import { type Paired, pair, planPair, sampleOf, whereText } from "./paired.ts"
@@ -60,9 +60,7 @@ export const smallerSpread = component({
         const { seeds, armCheckpoints, thanCheckpoints, limits } = planPair(design.runs, arm, than, where)
         const several = armCheckpoints > 1 || thanCheckpoints > 1
         return {
-          problems: [arm, than].flatMap((side) =>
-            unknownNames("runs", design, { ...where, ...labelsOfSide(side) }),
-          ),
+          problems: problemsOfRuns(options, design),
           limits: [
             ...limits,
             ...(seeds === 0
@@ -202,7 +200,7 @@ const judged = (values: Paired, failures: Paired, elsewhere: Elsewhere, level: n
   return {
     ...sample,
     groups,
-    effect: effectOf(ratio),
+    effect: Number.isFinite(ratio) ? effectOf(ratio) : null,
     interval,
     test: single
       ? random
@@ -230,6 +228,7 @@ const judged = (values: Paired, failures: Paired, elsewhere: Elsewhere, level: n
     notes: [
       ...sample.notes,
       ...(single || interval === null ? [] : ["The interval of the ratio is about these checkpoints."]),
+      ...(Number.isFinite(ratio) ? [] : [`S of ${values.than.name} is 0, so the ratio has no number.`]),
       ...(agrees ? [] : ["The distances from the median point the other way than S does."]),
       ...(interval !== null && interval.low < 1 && interval.high > 1
         ? [

@@ -155,6 +155,13 @@ describe("smaller spread", () => {
     expect(mild.notes.at(-1)).toContain("allows for failures that so few runs need not show")
   })
 
+  test("has no ratio where the runs of the other side are all equal", () => {
+    const collapsed = evidence([runs(vanilla, [52.7, 52.7, 52.7]), runs(simcse, [60, 65, 72])])
+    const found = judged(smallerSpread(sides), collapsed)
+    expect(found).toMatchObject({ effect: null, interval: null, leans: "against" })
+    expect(found.notes).toContain("S of vanilla is 0, so the ratio has no number.")
+  })
+
   test("has no test where no run differs from another", () => {
     const same = evidence([runs(vanilla, [70, 70, 70]), runs(simcse, [71, 71, 71])])
     expect(judged(smallerSpread(sides), same)).toMatchObject({
@@ -228,6 +235,52 @@ describe("observed", () => {
     expect(claimProblems([observed({ ...claim, column: "normalized", arm: "vanila" })], design)).toEqual([
       "there is no label or column of observations normalized; did you mean normalised?",
       "there is no arm vanila; did you mean vanilla?",
+    ])
+    expect(claimProblems([observed({ ...claim, than: "vanilla", where: { step: "lst" } })], design)).toEqual([
+      "there is no arm SimCSE; known: vanilla",
+      "there is no step lst; did you mean last? (or, for a step of that number, the number itself)",
+    ])
+  })
+})
+
+describe("sides that cannot be compared are problems of the plan", () => {
+  const design = {
+    runs: [vanilla, simcse].map((labels) => ({ labels, seeds: [1, 2] })),
+    observations: [vanilla, simcse].map((labels) => ({ labels, seeds: [1, 2], columns: ["step", "rank"] })),
+  }
+  type Given = Omit<Parameters<typeof sameSign>[0], "column" | "across" | "by">
+  const kinds = [
+    fewerFailures,
+    higherMean,
+    smallerSpread,
+    (given: Given) => observed({ ...given, column: "rank", direction: "higher" }),
+    (given: Given) => sameSign({ ...given, column: "rank", across: "lr" }),
+  ]
+
+  test("an arm and itself", () => {
+    for (const kind of kinds) {
+      expect(claimProblems([kind({ arm: "vanilla", than: { arm: "vanilla" } })], design)).toEqual([
+        "vanilla is compared with itself; expected another arm, or other labels",
+      ])
+    }
+  })
+
+  test("two learning rates", () => {
+    for (const kind of kinds) {
+      expect(claimProblems([kind({ ...sides, lr: 1e-5, where: { lr: 2e-5 } })], design)).toEqual([
+        "lr is given as 0.00001 and, in where, as 0.00002; expected one of them",
+      ])
+      expect(claimProblems([kind({ ...sides, lr: 1e-5 })], design)).toEqual([])
+    }
+  })
+
+  test("no label at all", () => {
+    for (const kind of kinds) expect(() => kind({ ...sides, arm: {} })).toThrow("one label or more")
+  })
+
+  test("a label that nothing has, to compare its values", () => {
+    expect(claimProblems([sameSign({ ...sides, column: "rank", across: "tsk" })], design)).toEqual([
+      "there is no label or column of observations tsk; known: arm, lr, step, rank",
     ])
   })
 })
@@ -319,6 +372,31 @@ describe("association", () => {
     expect(alone.verdict).toBe("holds")
   })
 
+  test("the least p is that of a correlation of 1", () => {
+    const pairs = (labels: object, xs: readonly number[], ys: readonly number[]) => ({
+      runs: runs({ arm: "vanilla", ...labels }, ys),
+      rows: rows(
+        { arm: "vanilla", ...labels },
+        xs.map((rank) => ({ step: 0, rank })),
+      ),
+    })
+    const test = (method: "spearman" | "pearson", ...of: readonly ReturnType<typeof pairs>[]) =>
+      judged(
+        association({ x: rank, y: "metric", direction: "positive", method }),
+        evidence(
+          of.map((one) => one.runs),
+          of.map((one) => one.rows),
+        ),
+      ).test!
+    const uneven = pairs({ lr: 1e-5 }, [1, 2, 4, 8], [1, 2, 4, 8])
+    // Of the 24 orders the reversed one is as far from 0 for ranks, though not for these numbers.
+    expect(test("spearman", uneven)).toMatchObject({ p: 2 / 24, leastP: 2 / 24 })
+    expect(test("pearson", uneven)).toMatchObject({ p: 1 / 24, leastP: 1 / 24 })
+    const other = pairs({ lr: 2e-5 }, [2, 1, 3, 4], [2, 1, 3, 4])
+    expect(test("spearman", uneven, other)).toMatchObject({ p: 1 / 24, leastP: 1 / 24 })
+    expect(test("pearson", pairs({ lr: 1e-5 }, [1, 2], [1, 2]))).toMatchObject({ p: 1, leastP: 1 })
+  })
+
   test("joins a number observed at one learning rate to the runs at all of them", () => {
     const other = { ...vanilla, lr: 2e-5 }
     const both = evidence(
@@ -385,6 +463,27 @@ describe("a name", () => {
     expect(with_!.effect!.name).toBe(`difference of ${called}`)
     expect(with_!.test).toEqual(without!.test)
     expect(with_!.interval).toEqual(without!.interval)
+  })
+})
+
+describe("agreement of numbers that several rows have", () => {
+  const both = [
+    { step: 0, full: 4, block: 1 },
+    { step: 0, full: 2, block: 3 },
+  ]
+  const given = (order: readonly number[]) =>
+    evidence(
+      [],
+      [1, 2, 3].map((seed) =>
+        order.map((i) => ({ labels: vanilla, seed, row: { ...both[i], full: both[i]!.full + seed } })),
+      ),
+    )
+  const claim = agreement({ first: { column: "full" }, second: { column: "block" }, margin: 5 })
+
+  test("is that of their means, whatever the order of the rows", () => {
+    const found = judged(claim, given([0, 1]))
+    expect(found.effect!.value).toBeCloseTo(3 + 2 - 2, 12)
+    expect(judged(claim, given([1, 0]))).toEqual(found)
   })
 })
 
