@@ -5,7 +5,7 @@
  * also in pairs, and the paper's claims are judged under every specification. Gives specification curves and, for each
  * claim, which settings flip its verdict, in out/assumptions/report.
  *
- * On the toy language it takes 4 minutes on 2 cores with the backend native. On a task of GLUE: `--set glue=DIR --set
+ * On the toy language it takes about 2 minutes on 2 cores with the backend native. On a task of GLUE: `--set glue=DIR --set
  * corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490 --set size=mini --set lr=2e-4`.
  */
 import { type } from "arktype"

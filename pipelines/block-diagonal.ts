@@ -6,8 +6,8 @@
  * Gauss–Newton matrix), and against the Hessian; all before fine-tuning and after it. From the stored Gram matrices
  * follow the ranks at other thresholds, of fewer examples and of some of the tensors: nothing is trained for them.
  *
- * Takes about 4 minutes on 2 cores with the backend native, half of it for the Hessians. On a task of GLUE: `--set glue=DIR --set
- * corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490`.
+ * Takes about 3 minutes on 2 cores with the backend native, most of them for the Hessians. On a task of GLUE:
+ * `--set glue=DIR --set corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490`.
  */
 import { type } from "arktype"
 import { pipeline } from "../core/api/pipeline.ts"

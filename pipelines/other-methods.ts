@@ -7,7 +7,7 @@
  * of the Fisher before it, a higher score on similarity? Gives verdicts, figures 1 to 4 and tables 1 and 2 in
  * out/other-methods/report/index.html.
  *
- * Takes about 4 minutes on the toy language on 2 cores with the backend native. On real text and a task of GLUE:
+ * Takes about 3 minutes on the toy language on 2 cores with the backend native. On real text and a task of GLUE:
  * `--set glue=DIR --set corpus=FILE --set vocabulary=FILE`, with `--set nli=DIR` for supervised SimCSE on MNLI, and
  * `--set sts=DIR`, whose dev set selects checkpoints and whose test set scores them.
  */

@@ -191,6 +191,15 @@ describe("what tells lines apart", () => {
     expect(each.caption).toContain("Lines: single runs, 6 in all; each line joins those of a seed.")
   })
 
+  test("means at texts stand apart, with bars as intervals", async () => {
+    const given = ["vanilla", "SimCSE"].map((arm, i) => cohort({ arm }, runs([i], [i + 1], [i + 3])))
+    const { svg, caption } = await draw({ x: "arm", where: { step: 0 } }, given)
+    expect(marks(svg, "points_marks").flat()).toHaveLength(2)
+    expect(marks(svg, "bars_marks").flat()).toHaveLength(2)
+    expect(marks(svg, "lines_marks").flat()).toHaveLength(0)
+    expect(caption).toContain("Points: mean over seeds, 3 runs per point; bars: 95 % interval of the mean")
+  })
+
   test("texts on the horizontal axis keep their order; false comes before true", async () => {
     const blocks = ["pooler", "embeddings"].map((block, i) => ({ block, tied: i === 0, norm: i }))
     const texts = await draw({ x: "block" }, [cohort({}, [done(blocks)])])
@@ -212,10 +221,10 @@ describe("what tells lines apart", () => {
       ["a", "b"].map((block) => ({ step, block, norm: step })),
     )
     const numbers = await draw({ x: "block", colour: "step" }, [cohort({}, [done(steps.flat())])])
-    const strokes = marks(numbers.svg, "lines_marks")
+    const fills = marks(numbers.svg, "points_marks")
       .flat()
-      .map(({ attributes }) => attributes["stroke"])
-    expect(new Set(strokes).size).toBe(20)
+      .map(({ attributes }) => attributes["fill"])
+    expect(new Set(fills).size).toBe(20)
   })
 
   test("names that mean something to Vega-Lite are only names", async () => {

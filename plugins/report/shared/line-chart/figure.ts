@@ -71,7 +71,7 @@ const counted = (count: number, noun: string, what: string) =>
   count === 0 ? [] : [`${plural(count, noun)} that ${what}`]
 
 const meanSentences = (
-  { yScale }: Options,
+  options: Options,
   lines: readonly Line[],
   ofCheckpoints: boolean,
 ): readonly string[] => {
@@ -79,11 +79,13 @@ const meanSentences = (
   const sizes = [...new Set(vertices.map(({ n }) => n))]
   const least = Math.min(...sizes)
   const most = Math.max(...sizes)
-  if (most === 1) return ["Lines: one run per point, so there is no interval."]
+  const [means, intervals] = areApart(options, lines) ? ["Points", "bars"] : ["Lines", "bands"]
+  if (most === 1) return [`${means}: one run per point, so there is no interval.`]
   const bare = vertices.filter(({ lower }) => lower === null).length
-  const cut = yScale === "log" ? vertices.filter(({ lower }) => lower !== null && lower <= 0).length : 0
+  const cut =
+    options.yScale === "log" ? vertices.filter(({ lower }) => lower !== null && lower <= 0).length : 0
   return [
-    `Lines: mean over ${ofCheckpoints ? "checkpoints and seeds" : "seeds"}, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; bands: 95 % interval of the mean (${ofCheckpoints ? "both random where an arm has several checkpoints" : "Student's t"}).`,
+    `${means}: mean over ${ofCheckpoints ? "checkpoints and seeds" : "seeds"}, ${least === most ? plural(least, "run") : `${least} to ${most} runs`} per point; ${intervals}: 95 % interval of the mean (${ofCheckpoints ? "both random where an arm has several checkpoints" : "Student's t"}).`,
     ...(bare === 0 ? [] : [`No interval at ${plural(bare, "point")}: one run, or all runs equal.`]),
     ...(cut === 0
       ? []
@@ -92,6 +94,10 @@ const meanSentences = (
         ]),
   ]
 }
+
+/** Whether means stand apart: between texts, such as arms, a line would show a course where there is none. */
+const areApart = (options: Options, lines: readonly Line[]): boolean =>
+  options.lines === "mean" && lines.some(({ vertices }) => vertices.some(({ x }) => typeof x === "string"))
 
 /** What a line goes through, if it is more than one run. */
 const joins = (x: string, { cohort }: Point): string => {
@@ -118,11 +124,11 @@ const specification = (options: Options, lines: readonly Line[]): TopLevelSpec =
       ([facet, sharing]) => [facet, lowestAbove0(sharing)] as const,
     ),
   )
+  const apart = areApart(options, lines)
   const points = lines.flatMap((line, index) => {
     return line.vertices.map(({ x, y, lower, upper }, i) => {
-      const banded = [line.vertices[i - 1], line.vertices[i + 1]].some(
-        (next) => (next?.lower ?? null) !== null,
-      )
+      const banded =
+        !apart && [line.vertices[i - 1], line.vertices[i + 1]].some((next) => (next?.lower ?? null) !== null)
       return {
         line: index,
         ...(line.facet === null ? {} : { facet: textOf(line.facet) }),
@@ -149,7 +155,7 @@ const specification = (options: Options, lines: readonly Line[]): TopLevelSpec =
   }
   const detail = { field: "line", type: "nominal" as const }
   const single = options.lines === "runs"
-  const dots = Math.max(...lines.map((line) => line.vertices.length)) <= MOST_DOTS
+  const dots = apart || Math.max(...lines.map((line) => line.vertices.length)) <= MOST_DOTS
   const bounds = { x, y: { ...y, field: "lower" }, y2: { field: "upper" }, detail, ...colour.fill }
   const layer = [
     ...(vertices.every(({ lower }) => lower === null)
@@ -169,11 +175,15 @@ const specification = (options: Options, lines: readonly Line[]): TopLevelSpec =
             encoding: bounds,
           },
         ]),
-    {
-      name: "lines",
-      mark: { type: "line" as const, strokeWidth: single ? 1.2 : 2, opacity: single ? 0.75 : 1 },
-      encoding: { x, y: { ...y, field: "y" }, detail, ...colour.fill, ...colour.dash },
-    },
+    ...(apart && !("strokeDash" in colour.dash)
+      ? []
+      : [
+          {
+            name: "lines",
+            mark: { type: "line" as const, strokeWidth: single ? 1.2 : 2, opacity: single ? 0.75 : 1 },
+            encoding: { x, y: { ...y, field: "y" }, detail, ...colour.fill, ...colour.dash },
+          },
+        ]),
     ...(dots
       ? [
           {
