@@ -404,7 +404,7 @@ describe("slope", () => {
       "In 9 of 15 cases the best learning rate is the lowest or the highest tried",
     )
     const root = slope({ x: "batch", y: "best lr", is: { equals: 0.5, within: 0.1 } })
-    expect(root.statement).toBe("The best learning rate follows the power 0.5 of batch, within 0.1.")
+    expect(root.statement).toBe("The best learning rate grows as batch to the power 0.5, within 0.1.")
     expect(judged(root, given).verdict).toBe("does not hold")
   })
 
