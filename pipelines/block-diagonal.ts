@@ -71,7 +71,7 @@ export default pipeline({
             colour: "curvature",
             facet: "arm",
           },
-          where: { block: "encoder", threshold: 0.99, samples },
+          where: { block: "encoder", threshold: 0.99, samples, tensors: "all" },
         },
         {
           ...{ title: "Hessian and true Fisher", x: "step", y: "erank", colour: "curvature", facet: "arm" },

@@ -26,7 +26,7 @@ import { rankBefore } from "./shared/quantities.ts"
 import { cohortsOf, type StudyRun } from "./shared/study.ts"
 
 const step = 0
-const fresh = (arm: string) => `${arm}, fresh pooler`
+const fresh = (arm: string) => `${arm} with a fresh pooler`
 /** The Fisher's rank is higher in the arm, over layers, seeds and checkpoints. */
 const above = (family: string, than: string) => (arm: string) =>
   observed({ ...rankBefore, arm, than, direction: "higher", family })
@@ -69,7 +69,7 @@ export default pipeline({
       title: `What restores the rank: ${input.title}`,
       provenance: input.provenance,
       claims: [
-        ...["SimCSE(0.1)", "SimCSE(0)", "both", "uniformity", "alignment", "MLM"].map(
+        ...["SimCSE(0.1)", "SimCSE(0)", "alignment and uniformity", "uniformity", "alignment", "MLM"].map(
           above("parts", "vanilla"),
         ),
         ...["SimCSE(0.1)", "uniformity", "alignment"].map(fresh).map(above("pooler", fresh("vanilla"))),

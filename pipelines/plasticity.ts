@@ -79,17 +79,15 @@ export default pipeline({
       })
     }).flat()
     const rank = {
-      column: "normalised",
-      where: { block: "encoder", step: 0 },
+      ...{ column: "normalised", where: { block: "encoder", step: 0 } },
       called: "the encoder's normalised rank before B",
     }
-    const kept = {
-      column: "value",
-      where: { step: "change" },
-      by: "metric",
-      called: "the change of A's metric while B is learned",
+    const onA = { column: "value", by: "metric" }
+    const kept = { ...onA, where: { step: "change" }, called: "the change of A's metric while B is learned" }
+    const sides = { arm: "SimCSE(0.1)", than: "vanilla", direction: "higher" } as const
+    const chart = (title: string, y: string, where = {}) => {
+      return { title, x: "step", y, colour: "arm", facet: "lr", where: { epochs: epochs[0]!, ...where } }
     }
-    const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
     const report = claimsPage({
       title: `A, then B, then A again: ${title}`,
       provenance,
@@ -98,38 +96,13 @@ export default pipeline({
           association({ x: rank, y: "metric", direction: "positive", units, family: `rank, ${units}` }),
           association({ x: rank, y: kept, direction: "positive", units, family: `rank, ${units}` }),
         ]),
-        higherMean({ ...sides, family: "SimCSE" }),
-        observed({
-          ...rankBefore,
-          ...sides,
-          called: "normalised effective rank before B",
-          direction: "higher",
-        }),
-        observed({
-          ...kept,
-          ...sides,
-          where: { step: "last" },
-          called: "metric on A after B",
-          direction: "higher",
-        }),
+        higherMean({ arm: sides.arm, than: sides.than, family: "SimCSE" }),
+        observed({ ...rankBefore, ...sides, called: "normalised effective rank before B" }),
+        observed({ ...onA, ...sides, where: { step: "last" }, called: "metric on A after B" }),
       ],
       charts: [
-        {
-          title: "Normalised rank while B is learned",
-          x: "step",
-          y: "normalised",
-          colour: "arm",
-          facet: "lr",
-          where: { block: "encoder", epochs: epochs[0]! },
-        },
-        {
-          title: "Metric on A while B is learned",
-          x: "step",
-          y: "value",
-          colour: "arm",
-          facet: "lr",
-          where: { epochs: epochs[0]! },
-        },
+        chart("Normalised rank while B is learned", "normalised", { block: "encoder" }),
+        chart("Metric on A while B is learned", "value"),
       ],
       runs: cohorts.map(({ runs }) => runs),
       observations: cohorts.flatMap(({ ranks, asked }) => [ranks, asked]),

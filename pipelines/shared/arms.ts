@@ -12,7 +12,7 @@ type ArmParameters = Pick<StudyParameters, "dropout" | "simcseSeeds" | "temperat
 /**
  * Vanilla, SimCSE with each dropout rate and seed, and control arms: `MLM`, masked-language modelling continued for as
  * many updates on the same sentences with SimCSE's optimiser and dropout 0.1; `SimCSE(0)`, whose two views of a sentence
- * are the same; and for each arm `…, fresh pooler`, which fine-tunes the same checkpoints with a pooler drawn anew.
+ * are the same; and for each arm `… with a fresh pooler`, which fine-tunes the same checkpoints with a pooler drawn anew.
  *
  * @throws InvalidInput if every arm has a fresh pooler anyway
  */
@@ -61,7 +61,7 @@ export const continuedMlm = ({ further, vocabulary }: StudyInput, seed: number, 
 
 /** The same checkpoints, fine-tuned with a pooler that is drawn anew. */
 export const withFreshPooler = ({ name, checkpoints }: Arm, { fineTune }: StudyInput): Arm => ({
-  name: `${name}, fresh pooler`,
+  name: `${name} with a fresh pooler`,
   checkpoints,
   fineTune: (settings) => fineTune({ ...settings, reinitialise: 0 }),
 })

@@ -14,7 +14,7 @@ interface Given {
 
 const arm = "SimCSE(0.1)"
 const controls = ["MLM", "SimCSE(0)"]
-const freshPooler = ", fresh pooler"
+const freshPooler = " with a fresh pooler"
 
 /**
  * Against each control that the study has, SimCSE(0.1) fails less, has the higher mean, and has the higher ranks before

@@ -5,8 +5,13 @@ import type { Claim } from "../../plugins/report/shared/claims/claim.ts"
 import { observed } from "../../plugins/report/shared/claims/observed.ts"
 import { slope } from "../../plugins/report/shared/claims/slope.ts"
 
+interface Rank {
+  readonly column: string
+  readonly where: Readonly<Record<string, string | number>>
+  readonly called: string
+}
+
 const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
-type Rank = Parameters<typeof agreement>[0]["first"]
 
 /**
  * Claims about one moment of fine-tuning, before the first update or after the last: that block and full ranks agree
@@ -32,18 +37,23 @@ export const curvatureClaims = (step: 0 | "last", samples: number): readonly Cla
       called: `${called} ${when}`,
     }
   }
-  const layers = rank("the layers' normalised rank", "layers")
-  const full = rank("the full empirical Fisher's normalised rank", "encoder")
-  const sampled = rank("that with labels drawn from the model", "encoder", { curvature: "sampled" })
-  const expected = rank("the full true Fisher's", "encoder", { curvature: "true" })
-  const [ofHessian, ofTrue] = [count("the Hessian's rank", "Hessian"), count("the true Fisher's", "true")]
-  const within = { first: full, margin: 0.05, family: "labels" }
+  const layers = rank("the normalised rank of the layers", "layers")
+  const full = rank("the normalised rank of the full empirical Fisher", "encoder")
+  const sampled = rank("the one with labels drawn from the model", "encoder", { curvature: "sampled" })
+  const expected = rank("that of the full true Fisher", "encoder", { curvature: "true" })
+  const [ofHessian, ofTrue] = [
+    count("the rank of the Hessian", "Hessian"),
+    count("that of the true Fisher", "true"),
+  ]
+  /** Beside another rank, whose name says when both are. */
+  const named = (of: Rank) => ({ ...of, called: of.called.replace(` ${when}`, "") })
+  const within = { first: named(full), margin: 0.05, family: "labels" }
   const goTogether = (family: string, x: Rank, y: Rank) =>
-    association({ x, y, direction: "positive", units: "cohorts", family })
+    association({ x: named(x), y, direction: "positive", units: "cohorts", family })
   const higher = (called: string, block: string) =>
     observed({ ...rank(called, block), ...sides, direction: "higher", family: "SimCSE against vanilla" })
   return [
-    agreement({ first: layers, second: full, margin: 0.05, family: "block and full" }),
+    agreement({ first: named(layers), second: full, margin: 0.05, family: "block and full" }),
     goTogether("block and full, over checkpoints", layers, full),
     higher("normalised rank of the layers", "layers"),
     higher("normalised rank of the full Fisher", "encoder"),
@@ -51,7 +61,7 @@ export const curvatureClaims = (step: 0 | "last", samples: number): readonly Cla
     agreement({ ...within, second: sampled }),
     agreement({ ...within, second: expected }),
     goTogether("labels, over checkpoints", full, expected),
-    agreement({ first: ofHessian, second: ofTrue, margin: 0.05 * samples, family: "Hessian" }),
+    agreement({ first: named(ofHessian), second: ofTrue, margin: 0.05 * samples, family: "Hessian" }),
     goTogether("Hessian, over checkpoints", ofHessian, ofTrue),
     slope({
       x: "samples",

@@ -7,7 +7,7 @@ import { type Arm, asItIs, perSeed } from "./study.ts"
 
 /**
  * Arms that go on from `vanilla` for as many updates: SimCSE with dropout 0.1 and without dropout; alignment and
- * uniformity of Wang and Isola 2020, each alone and `both`; masked-language modelling with dropout 0.1 (`MLM`) and
+ * uniformity of Wang and Isola 2020, each alone and together; masked-language modelling with dropout 0.1 (`MLM`) and
  * without (`MLM(0)`). Vanilla's pooler, which MLM trains on, learned from next sentences; the others draw one and train
  * it by their own loss. So some arms are there again with a pooler that is drawn anew.
  *
@@ -27,7 +27,7 @@ export const partsOf = (seeds: readonly number[], input: StudyInput): readonly A
   ]
   return [
     ...again,
-    arm("both", (seed) => alignmentUniformity(further(seed))),
+    arm("alignment and uniformity", (seed) => alignmentUniformity(further(seed))),
     arm("SimCSE(0)", (seed) => simcse({ ...further(seed), dropout: 0 })),
     arm("MLM", (seed) => continuedMlm(input, seed)),
     arm("MLM(0)", (seed) => continuedMlm(input, seed, 0)),

@@ -8,7 +8,15 @@ import { command } from "../core/cli/command-line.ts"
 setDefaultTimeout(240_000)
 
 const size = { layers: 1, hidden: 8, sentences: 200, mlmSteps: 2, simcseSteps: 2, train: 64, dev: 16 }
-const settings = { ...size, simcseBatch: 16, simcseSeeds: 1, seeds: "1,2", samples: 4, iterations: 2 }
+const settings = {
+  ...size,
+  simcseBatch: 16,
+  simcseSeeds: 1,
+  seeds: "1,2",
+  hessianSeeds: "1,2",
+  samples: 4,
+  iterations: 2,
+}
 const set = Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`])
 
 let out: string

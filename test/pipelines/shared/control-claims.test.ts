@@ -14,10 +14,10 @@ test("compare SimCSE with each control that there is, at every learning rate", (
 })
 
 test("compare fresh poolers with fresh poolers", () => {
-  const fresh = ["vanilla", "SimCSE(0.1)", "vanilla, fresh pooler", "SimCSE(0.1), fresh pooler"]
+  const fresh = ["vanilla", "SimCSE(0.1)", "vanilla with a fresh pooler", "SimCSE(0.1) with a fresh pooler"]
   for (const statement of statements(fresh)) {
-    expect(statement).toContain("SimCSE(0.1), fresh pooler")
-    expect(statement).toContain("vanilla, fresh pooler")
+    expect(statement).toContain("SimCSE(0.1) with a fresh pooler")
+    expect(statement).toContain("vanilla with a fresh pooler")
   }
   expect(statements(fresh)).toHaveLength(3)
 })

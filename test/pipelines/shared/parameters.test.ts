@@ -153,7 +153,10 @@ describe("control arms", () => {
     expect(arms("paper", {}).arms).toEqual(["vanilla", "SimCSE(0.1)"])
     const all = ["vanilla", "SimCSE(0.1)", "SimCSE(0)", "MLM"]
     const controls = ["mlm", "no-dropout", "fresh-pooler"]
-    expect(arms("paper", { controls }).arms).toEqual([...all, ...all.map((arm) => `${arm}, fresh pooler`)])
+    expect(arms("paper", { controls }).arms).toEqual([
+      ...all,
+      ...all.map((arm) => `${arm} with a fresh pooler`),
+    ])
     expect(arms("paper", { dropout: [0], controls: ["no-dropout"] }).arms).toEqual(["vanilla", "SimCSE(0)"])
     expect(() => built("paper", { pooler: "fresh", controls })).toThrow("fresh-pooler needs pooler=kept")
   })

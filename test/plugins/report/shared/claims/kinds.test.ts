@@ -11,6 +11,7 @@ import { fewerFailures } from "../../../../../plugins/report/shared/claims/fewer
 import { higherMean } from "../../../../../plugins/report/shared/claims/higher-mean.ts"
 import { inFailedRuns } from "../../../../../plugins/report/shared/claims/in-failed-runs.ts"
 import { observed } from "../../../../../plugins/report/shared/claims/observed.ts"
+import { sameSign } from "../../../../../plugins/report/shared/claims/same-sign.ts"
 import { slope } from "../../../../../plugins/report/shared/claims/slope.ts"
 import { smallerSpread } from "../../../../../plugins/report/shared/claims/smaller-spread.ts"
 import { evidence, rows, runs } from "./evidence.ts"
@@ -346,6 +347,44 @@ describe("association", () => {
     )
     expect(found.test).toMatchObject({ p: 1, leastP: 1 })
     expect(found.verdict).toBe("cannot be told")
+  })
+})
+
+describe("a name", () => {
+  const named = { column: "rank", where: { step: 0, lr: 1e-5 }, called: "effective rank at first" }
+
+  test("stands in statements for the column and where it is compared, but for the learning rate", () => {
+    const other = { column: "slope", where: { step: 0 } }
+    const claims = [
+      observed({ ...named, ...sides, direction: "higher" }),
+      observed({ ...named, ...sides, by: "layer", sum: true, direction: "lower" }),
+      sameSign({ ...named, ...sides, across: "task" }),
+      inFailedRuns({ ...named, direction: "lower" }),
+      association({ x: named, y: "metric", direction: "negative" }),
+      agreement({ first: named, second: other, margin: 0.5 }),
+      slope({ x: "batch", y: named, is: "negative" }),
+    ]
+    expect(claims.map(({ statement }) => statement)).toEqual([
+      "SimCSE has a higher effective rank at first than vanilla at lr=1e-5.",
+      "SimCSE has a lower effective rank at first than vanilla at lr=1e-5.",
+      "The difference of effective rank at first between SimCSE and vanilla at lr=1e-5 has the same sign at every task.",
+      "Effective rank at first is lower in runs that failed than in others of the same cohort.",
+      "Over the runs of a cohort, effective rank at first and the metric have a negative correlation.",
+      "Effective rank at first and slope at step=0 agree on average within 0.5.",
+      "Effective rank at first falls as a power of batch.",
+    ])
+  })
+
+  test("changes nothing that is found", () => {
+    const ranksOf = (ranks: readonly number[]) => ranks.map((rank) => ({ step: 0, rank }))
+    const given = evidence([], [rows(vanilla, ranksOf([1, 2, 3])), rows(simcse, ranksOf([2, 4, 4]))])
+    const { called, ...unnamed } = named
+    const [with_, without] = [named, unnamed].map((quantity) =>
+      judged(observed({ ...quantity, ...sides, direction: "higher" }), given),
+    )
+    expect(with_!.effect!.name).toBe(`difference of ${called}`)
+    expect(with_!.test).toEqual(without!.test)
+    expect(with_!.interval).toEqual(without!.interval)
   })
 })
 
