@@ -107,9 +107,9 @@ describe("a parameter reaches every unit that it is for, and no other", () => {
       built("paper", given).filter((node) => node.plugin.name === plugin).length
     expect(labels({ dropout: [0.1, 0.3], simcseSeeds: [1, 2, 3] }, "simcse")).toBe(6)
     expect(labels({ lr: [1e-5], seeds: [1, 2, 3] }, "classification")).toBe(6)
-    expect(labels({ lr: [1e-5], rankSeeds: [1, 2, 3], watchedLr: [1e-5] }, "fisher")).toBe(2 * 3 + 2)
+    expect(labels({ lr: [1e-5], rankSeeds: [1, 2, 3], watchedLr: [1e-5] }, "fisher")).toBe(2 * 3 + 2 * 2)
     expect(labels({ watchedArms: ["vanilla"], watchedLr: [1e-5], watchedSeeds: [2] }, "trajectory")).toBe(1)
-    expect(labels({ simcseSeeds: [7, 8], watchedCheckpoints: [7, 8] }, "trajectory")).toBe(2 + 4)
+    expect(labels({ simcseSeeds: [7, 8], watchedCheckpoints: [7, 8] }, "trajectory")).toBe((2 + 4) * 2)
   })
 
   test("the task has its own data and, if its labels are scores, its own fine-tuning", () => {
