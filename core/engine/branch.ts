@@ -177,6 +177,13 @@ const runNamed = Effect.fnUntraced(function* (graph: Graph, text: string) {
     return yield* refused(text, [`expected the name of one run, found ${found.length}: ${listed}`])
   }
   if (runs.length === 0) return yield* refused(text, ["the pipeline has no run whose options can change"])
+  const other = ways
+    .map((way) => graph.units.find((unit) => way(unit, text)))
+    .find((unit) => unit !== undefined)
+  if (other !== undefined) {
+    const problem = `expected a run whose options can change while it runs, found ${other.label}; there are ${listed}`
+    return yield* refused(text, [problem])
+  }
   const near = nearestRun(labels, text)
   return yield* refused(text, [
     `there is no such run; ${near === undefined ? `there are ${listed}` : `did you mean ${near}?`}`,

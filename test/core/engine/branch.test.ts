@@ -124,7 +124,9 @@ describe("a run is found", () => {
       `there is no such run; there are ${labels.join("; ")}\n`,
     )
     // A probe of a run has no options that change.
-    expect(await refusal({ run: "sample-watch lr=2 seed=1" })).toContain("there is no such run")
+    expect(await refusal({ run: "sample-watch lr=2 seed=1" })).toStartWith(
+      "--branch sample-watch lr=2 seed=1: expected a run whose options can change while it runs, found sample-watch lr=2 seed=1; there are ",
+    )
     const none = { ...graph, units: graph.units.filter(({ plugin }) => plugin.changes === undefined) }
     expect(await refusal({}, none)).toBe(
       "--branch lr=2 seed=1: the pipeline has no run whose options can change",
