@@ -9,7 +9,7 @@
  * corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490 --set size=mini --set lr=2e-4`.
  */
 import { type } from "arktype"
-import { cohort, mapCohort, pipeline } from "../core/api/pipeline.ts"
+import { mapCohort, pipeline } from "../core/api/pipeline.ts"
 import { simcse } from "../plugins/pretrain/simcse.ts"
 import { fisher } from "../plugins/probe/fisher.ts"
 import { fewerFailures } from "../plugins/report/shared/claims/fewer-failures.ts"
@@ -19,7 +19,8 @@ import { smallerSpread } from "../plugins/report/shared/claims/smaller-spread.ts
 import { specificationCurve } from "../plugins/report/specification-curve.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { fineTuningOf, paperSettings, runSeeds, simcseParameters } from "./shared/parameters.ts"
-import { asItIs, perSeed } from "./shared/study.ts"
+import { rankBefore } from "./shared/quantities.ts"
+import { asItIs, cohortsOf, perSeed, type StudyRun } from "./shared/study.ts"
 
 /** What each setting might have been instead; the first value is the one presumed. */
 const alternatives = {
@@ -72,31 +73,26 @@ export default pipeline({
     const lr = given ?? input.lr[1]
     const runs = specifications(together).flatMap((specification) => {
       const { temperature, simcseBatch, selection } = specification
-      const arms = {
-        vanilla: asItIs(input.vanilla),
-        "SimCSE(0.1)": perSeed(simcseSeeds, (seed) => {
-          const { dev, ...training } = input.further(seed)
-          const chosen = selection === "best" && dev !== undefined ? { dev } : {}
-          return simcse({ ...training, ...chosen, batchSize: simcseBatch, dropout: 0.1, temperature })
-        }),
-      }
-      return Object.entries(arms).flatMap(([arm, checkpoints]) =>
-        checkpoints.map(({ seed: trained, checkpoint }) => {
-          const labels = { arm, ...(trained === null ? {} : { checkpoint: trained }), lr, ...specification }
-          const options = { lr, ...fineTuningOf({ ...paperSettings, ...specification }) }
-          return cohort(labels, seeds, (seed) =>
-            input.fineTune({ data: input.data, checkpoint, seed, ...options }),
-          )
-        }),
+      const further = perSeed(simcseSeeds, (seed) => {
+        const { dev, ...training } = input.further(seed)
+        const chosen = selection === "best" && dev !== undefined ? { dev } : {}
+        return simcse({ ...training, ...chosen, batchSize: simcseBatch, dropout: 0.1, temperature })
+      })
+      const options = { data: input.data, lr, ...fineTuningOf({ ...paperSettings, ...specification }) }
+      return [
+        { name: "vanilla", checkpoints: asItIs(input.vanilla) },
+        { name: "SimCSE(0.1)", checkpoints: further },
+      ].flatMap((arm) =>
+        cohortsOf(arm, { lr, ...specification }, seeds, (checkpoint, seed) =>
+          input.fineTune({ ...options, checkpoint, seed }),
+        ),
       )
     })
     const observations = estimates.samples.flatMap((samples) =>
       estimates.threshold.flatMap((threshold) =>
         runs.map((of) => {
-          const { labels, members } = mapCohort(of, (run) =>
-            fisher({ run, samples, threshold, steps: { at: [0] } }),
-          )
-          return { labels: { ...labels, samples, threshold }, members }
+          const probe = (run: StudyRun) => fisher({ run, samples, threshold, steps: { at: [0] } })
+          return mapCohort(of, probe, { samples, threshold })
         }),
       ),
     )
@@ -105,9 +101,7 @@ export default pipeline({
       title: `What the paper leaves unsaid: ${input.title}`,
       presumed: { ...presumed, samples: paperSettings.samples, threshold: paperSettings.threshold },
       ofRuns: [fewerFailures(sides), smallerSpread(sides), higherMean(sides)],
-      ofObservations: [
-        observed({ ...sides, column: "normalised", by: "layer", direction: "higher", where: { step: 0 } }),
-      ],
+      ofObservations: [observed({ ...rankBefore, ...sides, direction: "higher" })],
       runs,
       observations,
     })

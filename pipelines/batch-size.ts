@@ -11,17 +11,18 @@
  * --set lr=5e-5,1e-4,2e-4,4e-4`.
  */
 import { type } from "arktype"
-import { cohort, grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
-import { simcse } from "../plugins/pretrain/simcse.ts"
+import { grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
 import { fisher } from "../plugins/probe/fisher.ts"
 import { claimsPage } from "../plugins/report/claims.ts"
 import { scalingMap } from "../plugins/report/scaling-map.ts"
 import { fewerFailures } from "../plugins/report/shared/claims/fewer-failures.ts"
 import { observed } from "../plugins/report/shared/claims/observed.ts"
 import { slope } from "../plugins/report/shared/claims/slope.ts"
+import { vanillaAndSimcse } from "./shared/arms.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { learningRates, runSeeds, simcseParameters } from "./shared/parameters.ts"
-import { asItIs, perSeed } from "./shared/study.ts"
+import { rankAfter } from "./shared/quantities.ts"
+import { cohortsOf } from "./shared/study.ts"
 
 export default pipeline({
   name: "batch-size",
@@ -43,17 +44,11 @@ export default pipeline({
     epochs: "0 < number <= 10000 = 2",
   }),
   build: ({ simcseSeeds, batch, lr, seeds, samples, epochs, ...p }) => {
-    const { data, vanilla, further, fineTune, title, provenance } = inputOf(p)
-    const checkpoints = {
-      vanilla: asItIs(vanilla),
-      "SimCSE(0.1)": perSeed(simcseSeeds, (seed) => simcse({ ...further(seed), dropout: 0.1 })),
-    }
-    const arm = Object.keys(checkpoints) as (keyof typeof checkpoints)[]
-    const runs = grid({ arm, batch, lr }, ({ arm, batch, lr }) =>
-      checkpoints[arm].map(({ seed: trained, checkpoint }) =>
-        cohort({ arm, ...(trained === null ? {} : { checkpoint: trained }), batch, lr }, seeds, (seed) =>
-          fineTune({ data, checkpoint, lr, seed, batchSize: batch, epochs }),
-        ),
+    const input = inputOf(p)
+    const { data, fineTune, title, provenance } = input
+    const runs = grid({ arm: vanillaAndSimcse(simcseSeeds, input), batch, lr }, ({ arm, batch, lr }) =>
+      cohortsOf(arm, { batch, lr }, seeds, (checkpoint, seed) =>
+        fineTune({ data, checkpoint, lr, seed, batchSize: batch, epochs }),
       ),
     ).flat()
     const ranks = runs.map((of) =>
@@ -67,19 +62,18 @@ export default pipeline({
       ),
       slope({ x: "batch", y: "best lr", is: "positive", family: "best lr" }),
       fewerFailures(sides),
-      ...arm.flatMap((arm) => [
+      ...[sides.arm, sides.than].flatMap((arm) => [
         fewerFailures({ arm: { batch: large }, than: { batch: small }, where: { arm }, family: "batch" }),
         observed({
+          ...rankAfter,
           arm: { batch: small },
           than: { batch: large },
-          column: "normalised",
-          by: "layer",
+          where: { ...rankAfter.where, arm },
           direction: "higher",
-          where: { arm, step: "last" },
           family: "batch and rank",
         }),
       ]),
-      observed({ ...sides, column: "normalised", by: "layer", direction: "higher", where: { step: "last" } }),
+      observed({ ...rankAfter, ...sides, direction: "higher" }),
     ]
     return {
       report: claimsPage({ title: `Batch size: ${title}`, provenance, claims, runs, observations: ranks }),

@@ -7,7 +7,7 @@
  * fine-tuning, of which nothing is run. Takes 3 minutes on 2 cores with the backend native, most of it to train the arms.
  */
 import { type } from "arktype"
-import { cohort, mapCohort, pipeline } from "../core/api/pipeline.ts"
+import { mapCohort, pipeline } from "../core/api/pipeline.ts"
 import type { Node } from "../core/api/plugin.ts"
 import { alignment } from "../plugins/probe/alignment.ts"
 import { cka } from "../plugins/probe/cka.ts"
@@ -22,17 +22,21 @@ import { observed } from "../plugins/report/shared/claims/observed.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { runSeeds } from "./shared/parameters.ts"
 import { partsOf } from "./shared/parts.ts"
-import type { StudyRun } from "./shared/study.ts"
+import { rankBefore } from "./shared/quantities.ts"
+import { cohortsOf, type StudyRun } from "./shared/study.ts"
 
 const step = 0
 const fresh = (arm: string) => `${arm}, fresh pooler`
 /** The Fisher's rank is higher in the arm, over layers, seeds and checkpoints. */
 const above = (family: string, than: string) => (arm: string) =>
-  observed({ arm, than, column: "normalised", by: "layer", direction: "higher", where: { step }, family })
+  observed({ ...rankBefore, arm, than, direction: "higher", family })
 /** Over arms and checkpoints, the rank of the whole encoder goes with what another probe observes. */
-const goesWith = (direction: "positive" | "negative", column: string, where = {}) => {
-  const y = { column: "normalised", where: { step, block: "encoder" } }
-  return association({ x: { column, where: { step, ...where } }, y, direction, units: "cohorts" })
+const goesWith = (direction: "positive" | "negative", column: string, called: string, where = {}) => {
+  const y = {
+    ...{ column: "normalised", where: { step, block: "encoder" } },
+    called: "the encoder's normalised effective rank before fine-tuning",
+  }
+  return association({ x: { column, where: { step, ...where }, called }, y, direction, units: "cohorts" })
 }
 /** Every run by arm, since the checkpoints of an arm are no repetitions of one run. */
 const chart = (y: string, facet = "block", more = {}) =>
@@ -54,11 +58,9 @@ export default pipeline({
   build: ({ simcseSeeds, seeds, samples, ...p }) => {
     const input = inputOf(p)
     const { data, vanilla } = input
-    const runs = partsOf(simcseSeeds, input).flatMap(({ name, checkpoints, fineTune = input.fineTune }) =>
-      checkpoints.map(({ seed: trained, checkpoint }) =>
-        cohort({ arm: name, ...(trained === null ? {} : { checkpoint: trained }) }, seeds, (seed) =>
-          fineTune({ data, checkpoint, lr: input.lr[0], seed }),
-        ),
+    const runs = partsOf(simcseSeeds, input).flatMap((arm) =>
+      cohortsOf(arm, {}, seeds, (checkpoint, seed) =>
+        (arm.fineTune ?? input.fineTune)({ data, checkpoint, lr: input.lr[0], seed }),
       ),
     )
     const observe = <N extends Node>(probe: (run: StudyRun) => N) => runs.map((of) => mapCohort(of, probe))
@@ -76,10 +78,10 @@ export default pipeline({
         above("dropout", "MLM(0)")("MLM"),
         above("dropout", "SimCSE(0)")("SimCSE(0.1)"),
         above("contrast", "MLM")("SimCSE(0.1)"),
-        goesWith("negative", "anisotropy", { block: "pooler" }),
-        goesWith("negative", "uniformity", { block: "pooler" }),
-        goesWith("positive", "alignment", { block: "pooler" }),
-        goesWith("positive", "slope"),
+        goesWith("negative", "anisotropy", "the anisotropy of the pooler's output", { block: "pooler" }),
+        goesWith("negative", "uniformity", "the uniformity loss of the pooler's output", { block: "pooler" }),
+        goesWith("positive", "alignment", "the alignment loss of the pooler's output", { block: "pooler" }),
+        goesWith("positive", "slope", "the mean slope of the pooler's tanh"),
       ],
       charts: [
         ...["normalised", "anisotropy", "uniformity", "alignment", "centredRank", "cka"].map((y) => chart(y)),

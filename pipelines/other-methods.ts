@@ -29,6 +29,7 @@ import { observed } from "../plugins/report/shared/claims/observed.ts"
 import { continuedMlm } from "./shared/arms.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { learningRates, runSeeds } from "./shared/parameters.ts"
+import { rankBefore } from "./shared/quantities.ts"
 import { asItIs, perSeed, study } from "./shared/study.ts"
 
 export default pipeline({
@@ -105,11 +106,14 @@ export default pipeline({
       claims: [
         ...names.map((arm) => fewerFailures({ arm, than: "vanilla" })),
         ...names.map((arm) => higherMean({ arm, than: "vanilla" })),
-        ...names.map((arm) =>
-          observed({ ...higher, arm, column: "normalised", by: "layer", sum: true, where: { step: 0 } }),
-        ),
+        ...names.map((arm) => observed({ ...rankBefore, ...higher, arm })),
         ...(similarity ? [...names, "whitening"] : []).map((arm) =>
-          observed({ ...higher, arm, column: "spearman" }),
+          observed({
+            ...higher,
+            arm,
+            column: "spearman",
+            called: "Spearman correlation on sentence similarity",
+          }),
         ),
       ],
     })

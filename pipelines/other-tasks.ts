@@ -11,18 +11,19 @@
  * others than the default ones. With `--set model=DIR --set models=base`, a released model of that size and any family.
  */
 import { type } from "arktype"
-import { cohort, grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
+import { grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
 import { InvalidInput } from "../core/io/decode.ts"
-import { simcse } from "../plugins/pretrain/simcse.ts"
 import { fisher } from "../plugins/probe/fisher.ts"
 import { claimsPage } from "../plugins/report/claims.ts"
 import { fewerFailures } from "../plugins/report/shared/claims/fewer-failures.ts"
 import { higherMean } from "../plugins/report/shared/claims/higher-mean.ts"
 import { observed } from "../plugins/report/shared/claims/observed.ts"
 import { sameSign } from "../plugins/report/shared/claims/same-sign.ts"
+import { vanillaAndSimcse } from "./shared/arms.ts"
 import { inputOf, inputParameters, modelSize } from "./shared/input.ts"
 import { learningRates, runSeeds, taskName } from "./shared/parameters.ts"
-import { asItIs, perSeed } from "./shared/study.ts"
+import { rankBefore } from "./shared/quantities.ts"
+import { cohortsOf } from "./shared/study.ts"
 import { toyTaskNames, toyTaskOf } from "./shared/tasks.ts"
 
 const toyTask = type.enumerated(...toyTaskNames)
@@ -77,33 +78,32 @@ export default pipeline({
     }
     const runs = grid(axes, ({ task, model }) => {
       const input = inputFor(task, model)
-      const arms = {
-        vanilla: asItIs(input.vanilla),
-        SimCSE: perSeed(simcseSeeds, (seed) => simcse(input.further(seed))),
-      }
-      return Object.entries(arms).flatMap(([arm, checkpoints]) =>
-        checkpoints.flatMap(({ seed: of, checkpoint }) =>
-          (lr ?? input.lr.slice(1)).map((lr) =>
-            cohort({ task, model, arm, ...(of === null ? {} : { checkpoint: of }), lr }, seeds, (seed) =>
-              input.fineTune({ data: input.data, checkpoint, lr, seed, epochs }),
-            ),
+      const { data, fineTune } = input
+      return vanillaAndSimcse(simcseSeeds, input).flatMap((arm) =>
+        (lr ?? input.lr.slice(1)).flatMap((lr) =>
+          cohortsOf(arm, { task, model, lr }, seeds, (checkpoint, seed) =>
+            fineTune({ data, checkpoint, lr, seed, epochs }),
           ),
         ),
       )
     }).flat()
     const ranks = runs.map((of) => mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0] } })))
 
-    const sides = { arm: "SimCSE", than: "vanilla" }
-    const rank = { ...sides, column: "normalised", by: "layer", direction: "higher" as const }
+    const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
     const each = axes.task.flatMap((task) => axes.model.map((model) => ({ task, model })))
     const title = "SimCSE over tasks and models"
     return {
       report: claimsPage({
         ...{ title, runs, observations: ranks },
         claims: [
-          sameSign({ ...sides, column: "normalised", by: "layer", across: "task" }),
-          sameSign({ ...sides, column: "normalised", by: "layer", across: "model" }),
-          ...each.map((where) => observed({ ...rank, where })),
+          sameSign({ ...rankBefore, ...sides, across: "task" }),
+          sameSign({ ...rankBefore, ...sides, across: "model" }),
+          ...each.map((where) =>
+            observed({
+              ...{ ...rankBefore, ...sides, direction: "higher", where },
+              called: `${rankBefore.called} on ${where.task} with ${where.model}`,
+            }),
+          ),
           ...each.map((where) => higherMean({ ...sides, where })),
           ...each.map((where) => fewerFailures({ ...sides, where })),
         ],

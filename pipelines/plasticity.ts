@@ -10,19 +10,20 @@
  * second=cola --set trainExamples=2490 --set lr=5e-5,2e-4 --set secondLr=1e-4`.
  */
 import { type } from "arktype"
-import { cohort, grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
+import { grid, mapCohort, pipeline } from "../core/api/pipeline.ts"
 import { toyAcceptability } from "../plugins/data/toy-acceptability.ts"
 import { modelOf } from "../plugins/pretrain/model-of.ts"
-import { simcse } from "../plugins/pretrain/simcse.ts"
 import { evaluate } from "../plugins/probe/evaluate.ts"
 import { fisher } from "../plugins/probe/fisher.ts"
 import { claimsPage } from "../plugins/report/claims.ts"
 import { association } from "../plugins/report/shared/claims/association.ts"
 import { higherMean } from "../plugins/report/shared/claims/higher-mean.ts"
 import { observed } from "../plugins/report/shared/claims/observed.ts"
+import { vanillaAndSimcse } from "./shared/arms.ts"
 import { inputOf, inputParameters } from "./shared/input.ts"
 import { learningRates, runSeeds, simcseParameters, taskName } from "./shared/parameters.ts"
-import { asItIs, perSeed } from "./shared/study.ts"
+import { rankBefore } from "./shared/quantities.ts"
+import { cohortsOf } from "./shared/study.ts"
 import { taskOf } from "./shared/tasks.ts"
 
 export default pipeline({
@@ -50,56 +51,67 @@ export default pipeline({
     samples: "1 <= number.integer <= 256 = 16",
   }),
   build: ({ simcseSeeds, second, lr, epochs, secondLr, secondEpochs, seeds, samples, ...p }) => {
-    const { data: a, vanilla, vocabulary, further, fineTune, title, provenance } = inputOf(p)
+    const input = inputOf(p)
+    const { data: a, vocabulary, fineTune, title, provenance } = input
     const cut = p.trainExamples === undefined ? {} : { trainExamples: p.trainExamples }
     const b =
       p.glue === undefined
         ? toyAcceptability({ train: p.train ?? 4980, dev: p.dev ?? 554, vocabulary })
         : taskOf(second).data({ source: p.glue, maxLength: p.maxLength ?? 128, ...cut, vocabulary })
     const fineTuneSecond = p.glue === undefined ? fineTune : taskOf(second).fineTune
-    const checkpoints = {
-      vanilla: asItIs(vanilla),
-      "SimCSE(0.1)": perSeed(simcseSeeds, (seed) => simcse({ ...further(seed), dropout: 0.1 })),
-    }
-    const arm = Object.keys(checkpoints) as (keyof typeof checkpoints)[]
-    const cohorts = grid({ arm, epochs, lr }, ({ arm, epochs, lr }) =>
-      checkpoints[arm].map(({ seed: trained, checkpoint }) => {
-        const learned = (seed: number) =>
-          modelOf(fineTune({ data: a, checkpoint, lr, seed, epochs, keepModel: true }))
-        const labels = { arm, ...(trained === null ? {} : { checkpoint: trained }), epochs, lr }
-        const runs = cohort(labels, seeds, (seed) =>
-          // With the seed of the first run, a new classifier would be drawn as the first one was.
-          fineTuneSecond({
-            data: b,
-            checkpoint: learned(seed),
-            lr: secondLr,
-            seed: 1000 + seed,
-            epochs: secondEpochs,
-          }),
+    const steps = { at: [0], last: true }
+    const cohorts = grid({ arm: vanillaAndSimcse(simcseSeeds, input), epochs, lr }, ({ arm, epochs, lr }) => {
+      const firsts = cohortsOf(arm, { epochs, lr }, seeds, (checkpoint, seed) =>
+        modelOf(fineTune({ data: a, checkpoint, lr, seed, epochs, keepModel: true })),
+      )
+      return firsts.map((of) => {
+        // With the seed of the first run, a new classifier would be drawn as the first one was.
+        const second = { data: b, lr: secondLr, epochs: secondEpochs }
+        const runs = mapCohort(of, (checkpoint, seed) =>
+          fineTuneSecond({ ...second, checkpoint, seed: 1000 + seed }),
         )
+        const learned = new Map(of.members.map(({ seed, node }) => [seed, node]))
         return {
           runs,
-          ranks: mapCohort(runs, (run) => fisher({ run, samples, steps: { at: [0], last: true } })),
-          asked: mapCohort(runs, (run, seed) =>
-            evaluate({ run, data: a, head: learned(seed), steps: { at: [0], last: true } }),
-          ),
+          ranks: mapCohort(runs, (run) => fisher({ run, samples, steps })),
+          asked: mapCohort(runs, (run, seed) => evaluate({ run, data: a, head: learned.get(seed)!, steps })),
         }
-      }),
-    ).flat()
-    const rank = { column: "normalised", where: { block: "encoder", step: 0 } }
-    const forgotten = { column: "value", where: { step: "change" }, by: "metric" }
+      })
+    }).flat()
+    const rank = {
+      column: "normalised",
+      where: { block: "encoder", step: 0 },
+      called: "the encoder's normalised rank before B",
+    }
+    const kept = {
+      column: "value",
+      where: { step: "change" },
+      by: "metric",
+      called: "the change of A's metric while B is learned",
+    }
     const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
     const report = claimsPage({
       title: `A, then B, then A again: ${title}`,
       provenance,
       claims: [
         ...(["cohorts", "runs"] as const).flatMap((units) => [
-          association({ x: rank, y: "metric", direction: "positive", units, family: "the rank predicts" }),
-          association({ x: rank, y: forgotten, direction: "positive", units, family: "the rank predicts" }),
+          association({ x: rank, y: "metric", direction: "positive", units, family: `rank, ${units}` }),
+          association({ x: rank, y: kept, direction: "positive", units, family: `rank, ${units}` }),
         ]),
         higherMean({ ...sides, family: "SimCSE" }),
-        observed({ ...sides, column: "normalised", by: "layer", direction: "higher", where: { step: 0 } }),
-        observed({ ...sides, column: "value", by: "metric", direction: "higher", where: { step: "last" } }),
+        observed({
+          ...rankBefore,
+          ...sides,
+          called: "normalised effective rank before B",
+          direction: "higher",
+        }),
+        observed({
+          ...kept,
+          ...sides,
+          where: { step: "last" },
+          called: "metric on A after B",
+          direction: "higher",
+        }),
       ],
       charts: [
         {

@@ -105,7 +105,8 @@ export const probe =
         { [watchedInput]: run, ...inputs }: { readonly [watchedInput]: WatchedEstimate },
       ) => {
         const { rows, cost } = estimate(options, run, inputs as unknown as InputsEstimate<I>)
-        return { artifact: { rows, columns: identity.gives.columns }, cost }
+        const at = hasLength(run) ? { steps: [...steps(options, run)] } : {}
+        return { artifact: { rows, columns: identity.gives.columns, ...at }, cost }
       },
     }
     type Settings = { readonly [watchedInput]: Node<AnyArtifactKind, V> } & InputNodes<I> & O["inferIn"]
@@ -113,3 +114,7 @@ export const probe =
       declaration as unknown as Omit<AnyPlugin, "kind">,
     )
   }
+
+/** An estimate of what trains for a number of updates that is known before. */
+const hasLength = (estimate: unknown): estimate is RunLength =>
+  typeof estimate === "object" && estimate !== null && "steps" in estimate && "warmupSteps" in estimate

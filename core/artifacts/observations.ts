@@ -21,6 +21,8 @@ export interface ObservationsEstimate {
   readonly rows: number
   /** Of the rows; empty if their type does not name them. */
   readonly columns: readonly string[]
+  /** The steps of training at which they are made; left out where they are not made during one. */
+  readonly steps?: readonly number[]
 }
 
 export interface ObservationsKind<R extends Row>

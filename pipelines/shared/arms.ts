@@ -4,7 +4,7 @@ import { adamw } from "../../core/tensor/optimisers/adamw.ts"
 import { mlm } from "../../plugins/pretrain/mlm.ts"
 import { simcse } from "../../plugins/pretrain/simcse.ts"
 import type { StudyInput } from "./input.ts"
-import type { StudyParameters } from "./parameters.ts"
+import { paperSettings, type StudyParameters } from "./parameters.ts"
 import { type Arm, asItIs, perSeed } from "./study.ts"
 
 type ArmParameters = Pick<StudyParameters, "dropout" | "simcseSeeds" | "temperature" | "controls" | "pooler">
@@ -35,6 +35,16 @@ export const armsOf = (p: ArmParameters, input: StudyInput): readonly Arm[] => {
     throw new InvalidInput({ what: "controls", problems })
   }
   return [...arms, ...arms.map((arm) => withFreshPooler(arm, input))]
+}
+
+/** Vanilla and SimCSE(0.1), for pipelines that compare the two, and the control arms asked for. */
+export const vanillaAndSimcse = (
+  simcseSeeds: readonly number[],
+  input: StudyInput,
+  controls: StudyParameters["controls"] = [],
+): readonly Arm[] => {
+  const { temperature, pooler } = paperSettings
+  return armsOf({ dropout: [0.1], simcseSeeds: [...simcseSeeds], temperature, pooler, controls }, input)
 }
 
 const continued = (seeds: readonly number[], input: StudyInput): Arm => ({

@@ -6,6 +6,7 @@ import { inFailedRuns } from "../../plugins/report/shared/claims/in-failed-runs.
 import { observed } from "../../plugins/report/shared/claims/observed.ts"
 import { smallerSpread } from "../../plugins/report/shared/claims/smaller-spread.ts"
 import { paperFigures } from "./paper-figures.ts"
+import { rankAfter, rankBefore } from "./quantities.ts"
 
 interface Given {
   /** The names of the study's arms. */
@@ -31,16 +32,16 @@ export const paperClaims = ({ arms, lr }: Given): readonly Claim[] => [
   ...(arms.includes("vanilla") && arms.includes("SimCSE(0.1)") ? lr.flatMap(stabilityClaims) : []),
   ...(arms.includes("vanilla") ? rankClaims(arms) : []),
   inFailedRuns({
-    column: "normalised",
-    by: "layer",
-    where: { step: "last" },
+    ...rankAfter,
+    called: `the ${rankAfter.called}`,
     direction: "lower",
     family: "failed runs",
   }),
-  ...["phi", "r"].map((column) =>
+  ...(["phi", "r"] as const).map((column) =>
     inFailedRuns({
       column,
       where: { scope: "all", step: "warmup" },
+      called: `the trajectory's ${{ phi: "angle φ", r: "radius r" }[column]} at the end of warm-up`,
       direction: "higher",
       family: "failed runs",
     }),
@@ -76,9 +77,7 @@ const rankClaims = (arms: readonly string[]): readonly Claim[] => {
       observed({
         arm: of.arm,
         than: vanilla.arm,
-        column: "normalised",
-        by: "layer",
-        where: { step: 0 },
+        ...rankBefore,
         direction: mean(of) > mean(vanilla) ? "higher" : "lower",
         family: "ranks before fine-tuning",
         paper: { arm: mean(of), than: mean(vanilla) },

@@ -3,6 +3,7 @@ import type { Claim } from "../../plugins/report/shared/claims/claim.ts"
 import { fewerFailures } from "../../plugins/report/shared/claims/fewer-failures.ts"
 import { higherMean } from "../../plugins/report/shared/claims/higher-mean.ts"
 import { observed } from "../../plugins/report/shared/claims/observed.ts"
+import { rankBefore } from "./quantities.ts"
 
 interface Given {
   /** The names of the study's arms. */
@@ -28,9 +29,7 @@ export const controlClaims = ({ arms, lr }: Given): readonly Claim[] => {
   return sides.flatMap((sides) => [
     observed({
       ...sides,
-      column: "normalised",
-      by: "layer",
-      where: { step: 0 },
+      ...rankBefore,
       direction: "higher",
       family: "ranks before fine-tuning, against controls",
     }),

@@ -9,6 +9,10 @@ type Parameters = FineTuningParameters &
   Pick<StudyParameters, "samples" | "threshold" | "rankSeeds"> &
   Readonly<Record<string, unknown>>
 
+/** What differs between arms besides what they are named after. */
+const poolers =
+  "SimCSE draws one anew and trains it by its own loss, as in the paper; vanilla and MLM have one that learned from next sentences. Arms with a fresh pooler (controls=fresh-pooler) tell what that does."
+
 /**
  * All but the title of a study and what it watches: its runs, its claims (the paper's, and those about control arms),
  * and its settings beside the paper's. A pipeline adds the rest, or puts its own in place of a part.
@@ -20,7 +24,7 @@ export const studySettings = (
 ): Omit<StudySettings, "title" | "watched"> => {
   const given = { arms: arms.map(({ name }) => name), lr: p.lr }
   return {
-    provenance: input.provenance,
+    provenance: { ...input.provenance, ...(p.pooler === "kept" ? { poolers } : {}) },
     settings: settingsOf(p, input),
     claims: [...paperClaims(given), ...controlClaims(given)],
     data: input.data,

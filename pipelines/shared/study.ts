@@ -109,6 +109,19 @@ export const perSeed = (
   train: (seed: number) => Node<typeof Checkpoint>,
 ): readonly ArmCheckpoint[] => seeds.map((seed) => ({ seed, checkpoint: train(seed) }))
 
+/** Cohorts of an arm, one for each of its checkpoints, labelled `{ arm }` or `{ arm, checkpoint }` and by what is given. */
+export const cohortsOf = <N extends Node>(
+  { name, checkpoints }: Arm,
+  labels: Labels,
+  seeds: readonly number[],
+  make: (checkpoint: Node<typeof Checkpoint>, seed: number) => N,
+): readonly Cohort<N>[] =>
+  checkpoints.map(({ seed: trained, checkpoint }) =>
+    cohort({ arm: name, ...(trained === null ? {} : { checkpoint: trained }), ...labels }, seeds, (seed) =>
+      make(checkpoint, seed),
+    ),
+  )
+
 /** What to watch by default: the values of `usual` that the study has or, if it has none, its first. */
 export const watchedOf = <T>(usual: readonly T[], ofStudy: readonly T[]): readonly T[] => {
   const both = usual.filter((value) => ofStudy.includes(value))

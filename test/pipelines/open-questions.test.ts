@@ -61,7 +61,7 @@ test("batch-size.ts maps the metric and the rank, and asks for scaling laws with
     for (const row of rows.slice(1)) expect(row.split(",")[4]).toBe("2")
   }
   const asked = statements(file("report", "claims.json"))
-  expect(asked).toContain("The best learning rate follows the power 0.5 of batch, within 0.25.")
+  expect(asked).toContain("The best learning rate grows as batch to the power 0.5, within 0.25.")
   expect(asked).toContain("batch=16 fails in fewer runs than batch=8 at arm=vanilla.")
   expect(asked).toContain("batch=16 fails in fewer runs than batch=8 at arm=SimCSE(0.1).")
 })

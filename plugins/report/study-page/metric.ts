@@ -38,9 +38,6 @@ export const metricOf = (runs: readonly RunRecord[]): MetricName =>
 
 export const wordsOf = (metric: MetricName): MetricWords => words[metric]
 
-/** Accuracy: with a capital, for titles. */
-export const capitalised = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`
-
 /** 72.1 %, or 54.3 ×100. */
 export const amount = (hundredths: number, { unit }: MetricWords): string =>
   `${decimal(hundredths, 1)} ${unit}`

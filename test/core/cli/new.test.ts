@@ -40,7 +40,7 @@ test("in every stage the new test passes, both files are formatted, and the plug
   const paths = made.flatMap(({ plugin, test }) => [plugin, test])
   for (const path of paths) expect(readFileSync(join(project, path), "utf8")).not.toMatch(/template/i)
 
-  const tests = tool("test", ...made.map(({ test }) => test))
+  const tests = tool("test", "--timeout", "60000", ...made.map(({ test }) => test))
   expect(tests.said).toContain(" 0 fail")
   expect(tests.said).toContain("across 10 files")
   expect(tests.status).toBe(0)

@@ -49,7 +49,7 @@ describe("the paper's claims, judged on its own Tables 1 and 2", () => {
       3.2 / 9.5,
       12,
     )
-    const rank = found["SimCSE(0.5) has a lower normalised than vanilla at step=0."]!
+    const rank = found["SimCSE(0.5) has a lower normalised effective rank before fine-tuning than vanilla."]!
     expect(rank.reason).toBe("The paper prints no spread for this, so its difference cannot be tested.")
     expect(rank.effect!.value).toBeCloseTo((8.17 - 20.06) / 24, 12)
   })

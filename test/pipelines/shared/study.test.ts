@@ -48,12 +48,12 @@ const watched = (given: Readonly<Record<string, unknown>>) => {
 
 test("in a part of the paper's study, probes watch the runs that the paper watches or, without one, the first", () => {
   expect(watched({ lr: [1e-5, 2e-5], dropout: [0.1, 0.3], seeds: [1, 2] })).toEqual([
-    "vanilla 0.00001 1",
-    "vanilla 0.00002 1",
-    "SimCSE(0.1) 0.00001 1",
-    "SimCSE(0.1) 0.00002 1",
+    "vanilla 0.00001 1,2",
+    "vanilla 0.00002 1,2",
+    "SimCSE(0.1) 0.00001 1,2",
+    "SimCSE(0.1) 0.00002 1,2",
   ])
-  expect(watched({ lr: [7e-6], dropout: [0.3], seeds: [11, 12] })).toEqual(["vanilla 0.000007 11"])
+  expect(watched({ lr: [7e-6], dropout: [0.3], seeds: [11, 12] })).toEqual(["vanilla 0.000007 11,12"])
   expect(watched({ watchedArms: ["SimCSE(0.5)"], watchedLr: [3e-5], watchedSeeds: [2, 3] })).toEqual([
     "SimCSE(0.5) 0.00003 2,3",
   ])

@@ -8,7 +8,7 @@ import { crossedName, meanOf, oneSeed } from "./crossed-finding.ts"
 import { alone, equivalence } from "./one-sample.ts"
 import type { Paired, Value } from "./paired.ts"
 import { plannedQuantity, Quantity, quantityText, runKey, valuesOfQuantity } from "./quantity.ts"
-import { number } from "./words.ts"
+import { capitalised, number } from "./words.ts"
 
 const QuantityGiven = type({ "...": Quantity, "+": "reject" })
 
@@ -31,7 +31,7 @@ export const agreement = component({
   make: ({ first, second, margin, family }): ClaimFunctions => {
     const text = `${quantityText(first)} and ${quantityText(second)}`
     return {
-      statement: `${text} agree on average within ${number(margin)}.`,
+      statement: `${capitalised(text)} agree on average within ${number(margin)}.`,
       family: family ?? "agreement",
       plan: (design) => ({
         problems: [first, second].flatMap((one) => plannedQuantity(design, one, {}).problems),

@@ -16,7 +16,7 @@ import { failuresOf } from "./fewer-failures.ts"
 import { valuesOf } from "./higher-mean.ts"
 import type { Value } from "./paired.ts"
 import { plannedQuantity, Quantity, quantityText, valuesOfQuantity } from "./quantity.ts"
-import { type Joined, join, joinedNotes } from "./strata.ts"
+import { type Joined, join, joinedNotes, sharedSeeds } from "./strata.ts"
 import { number } from "./words.ts"
 
 const QuantityGiven = type({ "...": Quantity, "+": "reject" })
@@ -56,18 +56,26 @@ export const association = component({
   }),
   make: ({ x, y, direction, method, units, family }): ClaimFunctions => {
     const sign = direction === "positive" ? 1 : -1
-    const over = units === "runs" ? "over the runs of a cohort" : "over cohorts"
+    const over = units === "runs" ? "Over the runs of a cohort" : "Over cohorts"
     return {
-      statement: `${textOf(x)} and ${textOf(y)} go together ${over}, with a ${direction} correlation.`,
+      statement: `${over}, ${textOf(x)} and ${textOf(y)} have a ${direction} correlation.`,
       family: family ?? "association",
-      plan: (design) => ({
-        problems: [x, ...(typeof y === "string" ? [] : [y])].flatMap(
-          (one) => plannedQuantity(design, one, {}).problems,
-        ),
-        limits: ["A correlation does not tell what causes what."],
-        leastP: null,
-        power: null,
-      }),
+      plan: (design) => {
+        const planned = [x, ...(typeof y === "string" ? [] : [y])].map((one) =>
+          plannedQuantity(design, one, {}),
+        )
+        const cohorts = typeof y === "string" ? design.runs : planned[1]!.cohorts
+        const count = units === "cohorts" ? cohorts.length : sharedSeeds(cohorts)
+        return {
+          problems: planned.flatMap(({ problems }) => problems),
+          limits: ["A correlation does not tell what causes what."],
+          leastP:
+            count === 0
+              ? null
+              : leastPermutationP(count, alone(method, units === "cohorts" ? 1 : cohorts.length)),
+          power: null,
+        }
+      },
       judge: (evidence, level) => {
         const dropped = new Set([
           ...Object.keys(x.where),
@@ -82,6 +90,8 @@ export const association = component({
     }
   },
 })
+
+const alone = (method: "spearman" | "pearson", strata: number) => method === "spearman" && strata === 1
 
 const judged = (
   joined: Joined,
@@ -120,7 +130,7 @@ const judged = (
     test: {
       name: `permutation test of ${method === "spearman" ? "Spearman's" : "Pearson's"} correlation`,
       p: permutationP(tested),
-      leastP: leastPermutationP(count, method === "spearman" && strata.length === 1),
+      leastP: leastPermutationP(count, alone(method, strata.length)),
     },
     leans: correlation === 0 ? null : correlation * sign > 0 ? "for" : "against",
     // More seeds are not more cohorts.

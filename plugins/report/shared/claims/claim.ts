@@ -8,7 +8,7 @@ import type { Row } from "../../../../core/artifacts/observations.ts"
 import { plural } from "../../../../core/io/format.ts"
 import { holm } from "../statistics/holm.ts"
 import { COVERAGE } from "../statistics/interval.ts"
-import { number, pText } from "./words.ts"
+import { capitalised, number, pText } from "./words.ts"
 
 // --- what claims are judged by -----------------------------------------------------------------------------
 
@@ -20,6 +20,8 @@ export interface Design {
     readonly seeds: readonly number[]
     /** Of its rows; empty if their type does not name them. */
     readonly columns: readonly string[]
+    /** At which they are observed; left out if that is not known. */
+    readonly steps?: readonly number[]
   }[]
 }
 
@@ -292,11 +294,10 @@ const reasonOf = (
   alpha: number,
 ): string => {
   const { name, p, leastP } = test!
-  const named = `${name.charAt(0).toUpperCase()}${name.slice(1)}`
   const found =
     tested === 1
-      ? `${named}: ${pText(p)}.`
-      : `${named}: ${pText(p)}, ${pText(adjustedP)} after Holm's adjustment for ${plural(tested, "claim")}.`
+      ? `${capitalised(name)}: ${pText(p)}.`
+      : `${capitalised(name)}: ${pText(p)}, ${pText(adjustedP)} after Holm's adjustment for ${plural(tested, "claim")}.`
   if (verdict !== "cannot be told") return found
   const least =
     leastP !== null && leastP * tested > alpha
@@ -329,20 +330,30 @@ export const planSentences = (
   design: Design,
   level: number,
 ): readonly string[] => {
-  const family = claims.filter((other) => other.family === claim.family).length
+  const family = claims.filter((other) => other.family === claim.family)
   const { limits, leastP, power } = claim.plan(design, level)
-  const first = family === 1 ? null : claim.plan(design, 1 - (1 - level) / family).power
+  const first = family.length === 1 ? null : claim.plan(design, 1 - (1 - level) / family.length).power
   const adjusted =
-    first === null ? "" : `, or ${number(first)} at the first step of Holm's adjustment for ${family} claims`
+    first === null
+      ? ""
+      : `, or ${number(first)} at the first step of Holm's adjustment for ${family.length} claims`
   return [
     ...(power === null
       ? []
       : [`If the effect is the paper's, this is found with probability ${number(power)}${adjusted}.`]),
-    ...(leastP !== null && leastP > 1 - level
-      ? [`The least p that this design can give is ${number(leastP)}, so it cannot be told.`]
-      : []),
+    ...(leastP === null ? [] : leastSentences(leastP, leastAdjusted(claim, family, design, level), level)),
     ...limits,
   ]
+}
+
+/** Holm's adjusted p if every claim of the family has its least one, 0 where that has no bound: none can be lower. */
+const leastAdjusted = (claim: Claim, family: readonly Claim[], design: Design, level: number): number =>
+  holm(family.map((other) => other.plan(design, level).leastP ?? 0))[family.indexOf(claim)]!
+
+const leastSentences = (leastP: number, adjusted: number, level: number): readonly string[] => {
+  if (adjusted <= 1 - level) return []
+  const after = leastP > 1 - level ? "" : `, and ${number(adjusted)} after Holm's adjustment`
+  return [`The least p that this design can give is ${number(leastP)}${after}, so it cannot be told.`]
 }
 
 /** What the design can and cannot show of each claim: sentences that `--plan` prints. */

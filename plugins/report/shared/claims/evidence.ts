@@ -14,11 +14,15 @@ export const designOf = (
   observations: readonly CohortEstimated<ObservationsEstimate>[],
 ): Design => ({
   runs: runs.map(({ labels, members }) => ({ labels, seeds: members.map(({ seed }) => seed) })),
-  observations: observations.map(({ labels, members }) => ({
-    labels,
-    seeds: members.map(({ seed }) => seed),
-    columns: [...new Set(members.flatMap(({ estimate }) => estimate.columns))],
-  })),
+  observations: observations.map(({ labels, members }) => {
+    const steps = members.map(({ estimate }) => estimate.steps)
+    return {
+      labels,
+      seeds: members.map(({ seed }) => seed),
+      columns: [...new Set(members.flatMap(({ estimate }) => estimate.columns))],
+      ...(steps.includes(undefined) ? {} : { steps: [...new Set(steps.flatMap((of) => of ?? []))] }),
+    }
+  }),
 })
 
 /** What a report plugin took, as claims are judged by it. */

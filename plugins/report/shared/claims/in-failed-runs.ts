@@ -5,6 +5,7 @@ import {
   correlationSeeds,
   differenceInterval,
   differenceWithin,
+  leastPermutationP,
   meansWithin,
   permutationP,
   ranks,
@@ -12,8 +13,8 @@ import {
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
 import { failuresOf } from "./fewer-failures.ts"
 import { plannedQuantity, Quantity, quantityText, valuesOfQuantity } from "./quantity.ts"
-import { type Joined, join, joinedNotes } from "./strata.ts"
-import { number } from "./words.ts"
+import { type Joined, join, joinedNotes, sharedSeeds } from "./strata.ts"
+import { capitalised, number } from "./words.ts"
 
 /**
  * What a probe observed is lower, or higher, in runs that failed than in the others of the same cohort. The ranks of
@@ -34,14 +35,18 @@ export const inFailedRuns = component({
     const { direction } = options
     const sign = direction === "higher" ? 1 : -1
     return {
-      statement: `${quantityText(options)} is ${direction} in runs that failed than in others of the same cohort.`,
+      statement: `${capitalised(quantityText(options))} is ${direction} in runs that failed than in others of the same cohort.`,
       family: options.family ?? "in-failed-runs",
-      plan: (design) => ({
-        problems: plannedQuantity(design, options, {}).problems,
-        limits: ["It can be told only of cohorts in which some runs fail and others do not."],
-        leastP: null,
-        power: null,
-      }),
+      plan: (design) => {
+        const { cohorts, problems } = plannedQuantity(design, options, {})
+        const seeds = cohorts.length === 0 ? null : sharedSeeds(cohorts)
+        return {
+          problems,
+          limits: ["It can be told only of cohorts in which some runs fail and others do not."],
+          leastP: seeds === null ? null : leastPermutationP(seeds, cohorts.length === 1),
+          power: null,
+        }
+      },
       judge: (evidence, level) => {
         const joined = join(failuresOf(evidence, {}), valuesOfQuantity(evidence, options), new Set())
         return typeof joined === "string"

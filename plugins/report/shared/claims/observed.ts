@@ -13,8 +13,8 @@ import {
   seedDifferences,
 } from "./crossed-finding.ts"
 import { labelsOfSide, nameOfSide } from "./evidence.ts"
-import { type Paired, pair, planPair, sampleOf, whereText } from "./paired.ts"
-import { plannedQuantity, Quantity, valuesOfQuantity } from "./quantity.ts"
+import { type Paired, pair, planPair, sampleOf } from "./paired.ts"
+import { comparedText, plannedQuantity, Quantity, valuesOfQuantity } from "./quantity.ts"
 import { number } from "./words.ts"
 
 /**
@@ -30,6 +30,8 @@ export const observed = component({
     "...": Comparison,
     column: Quantity.get("column"),
     "by?": "string > 0",
+    /** What sentences call it, in place of `column`, `by`, `sum` and `where`. */
+    "called?": "string > 0",
     direction: "'higher' | 'lower'",
     /** The sum over the values of `by` instead of their mean. */
     sum: "boolean = false",
@@ -41,9 +43,11 @@ export const observed = component({
     const { arm, than, column, by, direction, sum, paper } = options
     const quantity: Quantity = { column, where: whereOf(options), ...(by === undefined ? {} : { by }) }
     const sign = direction === "higher" ? 1 : -1
-    const what = sum ? `sum of ${column} over ${by ?? "rows"}` : column
+    const compared = comparedText(options, quantity.where)
+    const { at } = compared
+    const what = sum && options.called === undefined ? `sum of ${column} over ${by ?? "rows"}` : compared.what
     return {
-      statement: `${nameOfSide(arm)} has a ${direction} ${what} than ${nameOfSide(than)}${whereText(quantity.where)}.`,
+      statement: `${nameOfSide(arm)} has a ${direction} ${what} than ${nameOfSide(than)}${at}.`,
       family: options.family ?? `${direction} ${column}`,
       plan: (design, level) => {
         const planned = [arm, than].map((side) => plannedQuantity(design, quantity, labelsOfSide(side)))
@@ -56,9 +60,9 @@ export const observed = component({
         }
       },
       judge: (evidence, level) => {
-        const paired = pair(valuesOfQuantity(evidence, quantity), arm, than, whereText(quantity.where))
+        const paired = pair(valuesOfQuantity(evidence, quantity), arm, than, at)
         return typeof paired === "string"
-          ? nothingFound(`${paired.slice(0, -1)} for ${column}.`)
+          ? nothingFound(`${paired.slice(0, -1)} for ${what}.`)
           : judged(paired, sum ? paired.parts : 1, what, sign, level)
       },
       judgePaper: () =>

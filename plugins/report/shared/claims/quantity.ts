@@ -18,6 +18,8 @@ export const Quantity = type({
   where: Where.default(() => ({})),
   /** A column or a label, such as `layer`, whose values are compared each with its like. Rows in which it is null do not count. */
   "by?": "string > 0",
+  /** What sentences call it, in place of `column` and `where`: `normalised rank before fine-tuning`. */
+  "called?": "string > 0",
 })
 export type Quantity = typeof Quantity.infer
 
@@ -86,8 +88,24 @@ const isNumber = (cell: Cell | undefined): boolean => typeof cell === "number" &
 export const runKey = (labels: Labels, seed: number | null): string =>
   JSON.stringify([Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)), seed])
 
-/** normalised at step=0 */
-export const quantityText = ({ column, where }: Quantity): string => `${column}${whereText(where)}`
+/** What it is called or, without a name, `normalised at step=0`. */
+export const quantityText = ({ column, where, called }: Quantity): string =>
+  called ?? `${column}${whereText(where)}`
+
+/** What a comparison calls a column, and where it is compared: a name covers `where`, but not the learning rate. */
+export const comparedText = (
+  { column, called }: Pick<Quantity, "column" | "called">,
+  where: Where,
+): { readonly what: string; readonly at: string } => {
+  if (called === undefined) return { what: column, at: whereText(where) }
+  return { what: called, at: whereText(where["lr"] === undefined ? {} : { lr: where["lr"] }) }
+}
+
+/** Before the first update, a run is neither at its end nor at that of its warm-up. */
+const hasStep = (steps: readonly number[], step: Where[string] | undefined): boolean =>
+  typeof step === "number"
+    ? steps.includes(step)
+    : step === undefined || step === "first" || steps.some((at) => at > 0)
 
 /** The cohorts of observations that may have a quantity, and what is wrong with its names. */
 export const plannedQuantity = (
@@ -104,7 +122,8 @@ export const plannedQuantity = (
       : []),
   ]
   const cohorts = design.observations.filter(
-    ({ labels, columns }) =>
+    ({ labels, columns, steps }) =>
+      (steps === undefined || hasStep(steps, where["step"])) &&
       (columns.length === 0 || names.every((name) => columns.includes(name) || name in labels)) &&
       Object.entries(where).every(([name, value]) => !(name in labels) || cellOf(name, labels, {}) === value),
   )

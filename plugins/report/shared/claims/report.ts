@@ -15,7 +15,7 @@ import {
   type Verdicted,
 } from "./claim.ts"
 import { evidenceOf } from "./evidence.ts"
-import { number } from "./words.ts"
+import { capitalised, number } from "./words.ts"
 
 /** A report's claims with their verdicts, and what its design cannot show of them. */
 export interface ClaimsFound {
@@ -66,8 +66,18 @@ const designTaken = (
           ),
         ),
       ],
+      ...stepsTaken(of),
     })),
   }
+}
+
+const stepsTaken = ({ members }: CohortTaken<readonly Row[]>): { readonly steps?: readonly number[] } => {
+  const steps = members.flatMap(({ outcome }) =>
+    outcome.status === "done" ? outcome.value.map(({ step }) => step) : [],
+  )
+  return steps.length > 0 && steps.every((step) => typeof step === "number")
+    ? { steps: [...new Set(steps)] }
+    : {}
 }
 
 /** The section at the top of a page. */
@@ -108,8 +118,6 @@ const differencesSentence = (judged: readonly Judged[]): string => {
 
 /** A statement without its full stop, to go on after it. */
 const bare = (statement: string): string => statement.replace(/\.$/, "")
-
-const capitalised = (sentence: string): string => `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}`
 
 const claimsTable = (judged: readonly Judged[]): Table => {
   const papers = judged.some(({ paper }) => paper !== null)

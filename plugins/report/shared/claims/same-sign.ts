@@ -5,8 +5,8 @@ import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
 import { Comparison, comparisonProblems, whereOf } from "./comparison.ts"
 import { crossedFinding, crossedName, oneSeed } from "./crossed-finding.ts"
 import { labelsOfSide, nameOfSide, unknownNames } from "./evidence.ts"
-import { type Paired, pair, planPair, sampleOf, whereText } from "./paired.ts"
-import { plannedQuantity, Quantity, valuesOfQuantity } from "./quantity.ts"
+import { type Paired, pair, planPair, sampleOf } from "./paired.ts"
+import { comparedText, plannedQuantity, Quantity, valuesOfQuantity } from "./quantity.ts"
 import { number } from "./words.ts"
 
 /**
@@ -24,6 +24,8 @@ export const sameSign = component({
     "...": Comparison,
     column: Quantity.get("column"),
     "by?": "string > 0",
+    /** What sentences call it, in place of `column` and `where`. */
+    "called?": "string > 0",
     /** The label: `task`. */
     across: "string > 0",
     "+": "reject",
@@ -31,9 +33,9 @@ export const sameSign = component({
   make: (options): ClaimFunctions => {
     const { arm, than, column, by, across } = options
     const quantity: Quantity = { column, where: whereOf(options), ...(by === undefined ? {} : { by }) }
-    const what = `The difference of ${column} between ${nameOfSide(arm)} and ${nameOfSide(than)}`
+    const { what, at } = comparedText(options, quantity.where)
     return {
-      statement: `${what}${whereText(quantity.where)} has the same sign at every ${across}.`,
+      statement: `The difference of ${what} between ${nameOfSide(arm)} and ${nameOfSide(than)}${at} has the same sign at every ${across}.`,
       family: options.family ?? `same sign of ${column}`,
       plan: (design) => {
         const planned = [arm, than].map((side) => plannedQuantity(design, quantity, labelsOfSide(side)))
@@ -55,19 +57,19 @@ export const sameSign = component({
       },
       judge: (evidence, level) => {
         const values = valuesOfQuantity(evidence, quantity)
-        const at = [...new Set(values.flatMap(({ labels }) => labels[across] ?? []))].sort()
-        if (at.length < 2) return nothingFound(fewValues(across))
-        const found: Difference[] = []
-        for (const value of at) {
+        const found = [...new Set(values.flatMap(({ labels }) => labels[across] ?? []))].sort()
+        if (found.length < 2) return nothingFound(fewValues(across))
+        const differences: Difference[] = []
+        for (const value of found) {
           const name = `${across}=${value}`
           const here = values.filter(({ labels }) => labels[across] === value)
           const paired = pair(here, arm, than, ` at ${name}`)
           if (typeof paired === "string") return nothingFound(paired)
           const crossed = crossedDifference(paired.arm.values, paired.than.values)
           if (crossed === null) return oneSeed(sampleOf(paired))
-          found.push({ name, paired, crossed, p: crossedP(crossed) })
+          differences.push({ name, paired, crossed, p: crossedP(crossed) })
         }
-        return judged(found, column, level)
+        return judged(differences, what, level)
       },
       judgePaper: () => null,
     }
@@ -84,7 +86,7 @@ interface Difference {
   readonly p: number
 }
 
-const judged = (all: readonly Difference[], column: string, level: number): Finding => {
+const judged = (all: readonly Difference[], what: string, level: number): Finding => {
   const above = all.filter(({ crossed }) => crossed.difference > 0)
   const below = all.filter(({ crossed }) => crossed.difference < 0)
   const same = above.length === all.length || below.length === all.length
@@ -108,7 +110,7 @@ const judged = (all: readonly Difference[], column: string, level: number): Find
       text: `difference ${number(crossed.difference)}, p = ${number(p)}`,
     })),
     effect: {
-      name: `difference of ${column} at ${decisive.name}`,
+      name: `difference of ${what} at ${decisive.name}`,
       value: decisive.crossed.difference,
       unit: "",
     },

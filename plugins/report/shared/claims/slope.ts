@@ -12,7 +12,7 @@ import { valuesOf } from "./higher-mean.ts"
 import { alone, equivalence } from "./one-sample.ts"
 import { type Paired, type Value, whereText } from "./paired.ts"
 import { plannedQuantity, Quantity, quantityText, runKey, valuesOfQuantity } from "./quantity.ts"
-import { number } from "./words.ts"
+import { capitalised, number } from "./words.ts"
 
 const QuantityGiven = type({ "...": Quantity, "+": "reject" })
 
@@ -41,10 +41,10 @@ export const slope = component({
     const what = quantity === null ? `the best learning rate${whereText(where)}` : quantityText(quantity)
     const law =
       typeof is === "string"
-        ? `a ${is} power of ${x}`
-        : `the power ${number(is.equals)} of ${x}, within ${number(is.within)}`
+        ? `${is === "positive" ? "rises" : "falls"} as a power of ${x}`
+        : `grows as ${x} to the power ${number(is.equals)}, within ${number(is.within)}`
     return {
-      statement: `${what.charAt(0).toUpperCase()}${what.slice(1)} follows ${law}.`,
+      statement: `${capitalised(what)} ${law}.`,
       family: family ?? "slope",
       plan: (design) => ({
         problems:

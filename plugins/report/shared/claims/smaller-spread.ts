@@ -1,8 +1,6 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
-
 import { exp, log } from "../../../../core/tensor/elementary.ts"
-
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { mean, standardDeviation } from "../statistics/moments.ts"
@@ -40,8 +38,7 @@ const effectOf = (ratio: number) => ({ name: "ratio of the spreads S", value: ra
  * S, the standard deviation of the arm's metric over seeds, is smaller. The Brown–Forsythe test on pairs decides: of
  * the distances from the median of one's own side, compared seed by seed as means are, with checkpoints random where a
  * side has several: then a sign-flip test of these checkpoints must find it too, since distances are skewed. A claim is
- * decided only if the ratio of S lies on the same side. A run that diverged counts as the
- * baseline.
+ * decided only if the ratio of S lies on the same side. A run that diverged counts as the baseline.
  */
 export const smallerSpread = component({
   role: "claim",
@@ -109,7 +106,7 @@ export const smallerSpread = component({
 const cellText = ({ deviation, failures, of }: Cell) => `S ${number(deviation)}, ${failures} of ${of} failed`
 
 /** The exact upper limit of the share of failures where none of n runs failed. */
-const percentUnseen = (n: number, level: number) => number(100 * (1 - ((1 - level) / 2) ** (1 / n)))
+const percentUnseen = (n: number, level: number) => number(100 * (1 - exp(log((1 - level) / 2) / n)))
 
 /** Where failed runs and the others lie in all the evidence. */
 export const elsewhereOf = (

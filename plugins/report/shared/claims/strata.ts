@@ -2,6 +2,7 @@ import type { Labels } from "../../../../core/api/plugin.ts"
 import { plural } from "../../../../core/io/format.ts"
 import type { Stratum } from "../statistics/association.ts"
 import { mean } from "../statistics/moments.ts"
+import type { Design } from "./claim.ts"
 import type { Value } from "./paired.ts"
 import { runKey } from "./quantity.ts"
 
@@ -54,6 +55,12 @@ export const join = (
     })),
     incomplete: all.length - shared.length,
   }
+}
+
+/** How many seeds all cohorts of a design have: no more can be joined. */
+export const sharedSeeds = (cohorts: Design["observations"] | Design["runs"]): number => {
+  const [first, ...others] = cohorts.map(({ seeds }) => seeds)
+  return (first ?? []).filter((seed) => others.every((seeds) => seeds.includes(seed))).length
 }
 
 const grouped = (values: readonly Value[], keyOf: (value: Value) => string): Map<string, Value[]> => {

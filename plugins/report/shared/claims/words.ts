@@ -10,6 +10,9 @@ export const number = (value: number): string => {
 
 export const pText = (p: number): string => (p < 0.0001 ? "p < 0.0001" : `p = ${number(p)}`)
 
+/** A sentence, or its beginning, with a capital first letter. */
+export const capitalised = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+
 /** ` at lr=1e-5`; empty without labels. */
 export const atLabels = (labels: Labels): string =>
   Object.keys(labels).length === 0 ? "" : ` at ${describeLabels(labels)}`

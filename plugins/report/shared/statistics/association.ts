@@ -72,11 +72,15 @@ export const permutationP = (strata: readonly Stratum[]): number => {
 }
 
 /**
- * The least p that {@link permutationP} can give for n units, whatever their values. Two units exchanged only change the
- * sign. So does the reversed order of ranks in a single stratum: it is as far from 0 as the observed one.
+ * The least p that {@link permutationP} can give with n units.
+ *
+ * @param ofRanks of one stratum, whose order turned round is as far from no correlation: two permutations give what is
+ *   observed. Of several strata, or of numbers that are not ranks, one may be alone.
  */
-export const leastPermutationP = (n: number, reversible: boolean): number =>
-  n <= 2 ? 1 : n > mostEnumerated ? 1 / (DRAWN + 1) : (reversible ? 2 : 1) / factorial(n)
+export const leastPermutationP = (n: number, ofRanks: boolean): number => {
+  if (n > mostEnumerated) return 1 / (DRAWN + 1)
+  return Math.min(1, (ofRanks || n === 2 ? 2 : 1) / factorial(n))
+}
 
 const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1))
 

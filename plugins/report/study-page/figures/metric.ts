@@ -1,10 +1,11 @@
 import { plural } from "../../../../core/io/format.ts"
 import { exp, log } from "../../../../core/tensor/elementary.ts"
+import { capitalised } from "../../shared/claims/words.ts"
 import type { Figure } from "../../shared/figure.ts"
 import { rounded } from "../../shared/records.ts"
 import { armScales, CONFIG, INK } from "../../shared/style.ts"
 import { ends } from "../format.ts"
-import { amount, capitalised, wordsOf } from "../metric.ts"
+import { amount, wordsOf } from "../metric.ts"
 import { type CohortStability, hundredths } from "../statistics/stability.ts"
 import { distinct } from "../study.ts"
 

@@ -1,8 +1,9 @@
+import { capitalised } from "../../shared/claims/words.ts"
 import { rounded } from "../../shared/records.ts"
 import { holm } from "../../shared/statistics/holm.ts"
 import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval, learningRate, pValue } from "../format.ts"
-import { capitalised, wordsOf } from "../metric.ts"
+import { wordsOf } from "../metric.ts"
 import type { Comparison } from "../statistics/paired.ts"
 
 /** Each arm against the first, seed by seed, at the same learning rate. */

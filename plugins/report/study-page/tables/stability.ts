@@ -1,9 +1,10 @@
+import { capitalised } from "../../shared/claims/words.ts"
 import { rounded } from "../../shared/records.ts"
 import { COVERAGE } from "../../shared/statistics/interval.ts"
 import { type Ends, wilson } from "../../shared/statistics/proportion.ts"
 import { left, right, type Table } from "../../shared/table.ts"
 import { decimal, ends, interval, learningRate } from "../format.ts"
-import { amount, capitalised, type MetricWords, wordsOf } from "../metric.ts"
+import { amount, type MetricWords, wordsOf } from "../metric.ts"
 import { type CohortStability, hundredths, type Stability, worstCaseMean } from "../statistics/stability.ts"
 
 /** Table 1: stability of fine-tuning, by arm and peak learning rate. */

@@ -97,6 +97,19 @@ describe("fewer failures", () => {
     })
   })
 
+  test("plans say what Holm's adjustment leaves out of reach", () => {
+    const other = fewerFailures({ arm: "SimCSE(0.1)", than: "vanilla" })
+    const design = {
+      runs: ["vanilla", "SimCSE(0.1)"].map((arm) => ({ labels: { arm, lr: 1e-5 }, seeds: range(1, 6) })),
+      observations: [],
+    }
+    expect(planAll([other], design)[0]).not.toContain("cannot be told")
+    expect(planAll([other, { ...other, family: "other" }], design)[0]).not.toContain("cannot be told")
+    expect(planAll([other, other], design)[1]).toContain(
+      "The least p that this design can give is 0.0313, and 0.0625 after Holm's adjustment, so it cannot be told.",
+    )
+  })
+
   test("plans say the least p and the power", () => {
     const design = (seeds: number) => ({
       runs: ["vanilla", "SimCSE(0.1)"].map((arm) => ({ labels: { arm, lr: 1e-5 }, seeds: range(1, seeds) })),

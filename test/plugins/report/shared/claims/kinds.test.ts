@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test"
 import { agreement } from "../../../../../plugins/report/shared/claims/agreement.ts"
 import { association } from "../../../../../plugins/report/shared/claims/association.ts"
-import { type Claim, claimProblems, judgeAll } from "../../../../../plugins/report/shared/claims/claim.ts"
+import {
+  type Claim,
+  claimProblems,
+  judgeAll,
+  planAll,
+} from "../../../../../plugins/report/shared/claims/claim.ts"
 import { fewerFailures } from "../../../../../plugins/report/shared/claims/fewer-failures.ts"
 import { higherMean } from "../../../../../plugins/report/shared/claims/higher-mean.ts"
 import { inFailedRuns } from "../../../../../plugins/report/shared/claims/in-failed-runs.ts"
@@ -301,6 +306,23 @@ describe("in failed runs", () => {
     expect(found.groups[0]).toEqual({ name: "failed", text: "mean 2, 3 runs" })
   })
 
+  test("plans with the seeds that are watched to the end, not those before the first update", () => {
+    const cohort = { labels: vanilla, columns: ["step", "erank"] }
+    const design = (...seeds: number[]) => ({
+      runs: [],
+      observations: [
+        { ...cohort, seeds: [1, 2, 3, 4, 5, 6, 7], steps: [0] },
+        { ...cohort, seeds, steps: [1, 468] },
+      ],
+    })
+    expect(claim.plan(design(1), 0.95).leastP).toBe(1)
+    expect(claim.plan(design(1, 2), 0.95).leastP).toBe(1)
+    expect(claim.plan(design(1, 2, 3), 0.95).leastP).toBe(2 / 6)
+    expect(planAll([claim], design(1))[0]).toInclude(
+      "The least p that this design can give is 1, so it cannot be told.",
+    )
+  })
+
   test("says what is lacking", () => {
     expect(
       judged(
@@ -482,7 +504,7 @@ describe("slope", () => {
       "In 9 of 15 cases the best learning rate is the lowest or the highest tried",
     )
     const root = slope({ x: "batch", y: "best lr", is: { equals: 0.5, within: 0.1 } })
-    expect(root.statement).toBe("The best learning rate follows the power 0.5 of batch, within 0.1.")
+    expect(root.statement).toBe("The best learning rate grows as batch to the power 0.5, within 0.1.")
     expect(judged(root, given).verdict).toBe("does not hold")
   })
 
