@@ -30,14 +30,25 @@ const fresh = (arm: string) => `${arm} with a fresh pooler`
 /** The Fisher's rank is higher in the arm, over layers, seeds and checkpoints. */
 const above = (family: string, than: string) => (arm: string) =>
   observed({ ...rankBefore, arm, than, direction: "higher", family })
-/** Over arms and checkpoints, the rank of the whole encoder goes with what another probe observes. */
-const goesWith = (direction: "positive" | "negative", column: string, called: string, where = {}) => {
-  const y = {
-    ...{ column: "normalised", where: { step, block: "encoder" } },
-    called: "the encoder's normalised effective rank before fine-tuning",
+/**
+ * Over arms, the rank of the whole encoder goes with what another probe observes. Arms with a fresh pooler do not count:
+ * they have the encoders of others.
+ */
+const goesWith =
+  (arms: string[]) =>
+  (direction: "positive" | "negative", column: string, called: string, where = {}) => {
+    const y = {
+      ...{ column: "normalised", where: { step, block: "encoder" } },
+      called: "the encoder's normalised effective rank before fine-tuning",
+    }
+    return association({
+      x: { column, where: { step, ...where }, called },
+      y,
+      direction,
+      units: "cohorts",
+      arms,
+    })
   }
-  return association({ x: { column, where: { step, ...where }, called }, y, direction, units: "cohorts" })
-}
 const chart = (y: string, facet = "block", more = {}) =>
   ({ title: `${y} by arm`, x: "arm", y, facet, yAxis: "own", ...more }) as const
 
@@ -57,7 +68,9 @@ export default pipeline({
   build: ({ simcseSeeds, seeds, samples, ...p }) => {
     const input = inputOf(p)
     const { data, vanilla } = input
-    const runs = partsOf(simcseSeeds, input).flatMap((arm) =>
+    const parts = partsOf(simcseSeeds, input)
+    const together = goesWith(parts.flatMap(({ name, fineTune }) => (fineTune === undefined ? [name] : [])))
+    const runs = parts.flatMap((arm) =>
       cohortsOf(arm, {}, seeds, (checkpoint, seed) =>
         (arm.fineTune ?? input.fineTune)({ data, checkpoint, lr: input.lr[0], seed }),
       ),
@@ -77,10 +90,10 @@ export default pipeline({
         above("dropout", "MLM(0)")("MLM"),
         above("dropout", "SimCSE(0)")("SimCSE(0.1)"),
         above("contrast", "MLM")("SimCSE(0.1)"),
-        goesWith("negative", "anisotropy", "the anisotropy of the pooler's output", { block: "pooler" }),
-        goesWith("negative", "uniformity", "the uniformity loss of the pooler's output", { block: "pooler" }),
-        goesWith("positive", "alignment", "the alignment loss of the pooler's output", { block: "pooler" }),
-        goesWith("positive", "slope", "the mean slope of the pooler's tanh"),
+        together("negative", "anisotropy", "the anisotropy of the pooler's output", { block: "pooler" }),
+        together("negative", "uniformity", "the uniformity loss of the pooler's output", { block: "pooler" }),
+        together("positive", "alignment", "the alignment loss of the pooler's output", { block: "pooler" }),
+        together("positive", "slope", "the mean slope of the pooler's tanh"),
       ],
       charts: [
         ...["normalised", "anisotropy", "uniformity", "alignment", "centredRank", "cka"].map((y) => chart(y)),

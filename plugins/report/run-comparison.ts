@@ -4,10 +4,10 @@ import { cost } from "../../core/api/cost.ts"
 import { cohorts, plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Page } from "../../core/artifacts/page.ts"
 import { Run } from "../../core/artifacts/run.ts"
-import { version } from "../../core/io/project.ts"
 import { curveFigures, curveRecords } from "./run-comparison/curves.ts"
 import { headline, resultsTable } from "./run-comparison/results.ts"
 import { namedRuns } from "./run-comparison/runs.ts"
+import { settledFacts } from "./shared/provenance.ts"
 import { toCsv } from "./shared/records.ts"
 import { reportFiles } from "./shared/report.ts"
 
@@ -45,6 +45,7 @@ export const runComparison = plugin({
     provenance,
   }: RunContext<typeof Options.infer, typeof takes, unknown>) {
     const runs = namedRuns(inputs.runs)
+    const origin = yield* provenance
     const report = {
       title,
       headline: headline(runs),
@@ -52,7 +53,7 @@ export const runComparison = plugin({
         { title: "Results", parts: [resultsTable(runs)] },
         { title: "Update by update", parts: curveFigures(runs, at) },
       ],
-      facts: { backend, software: `kasosei ${version}` },
+      facts: settledFacts(origin, backend),
     }
     return yield* reportFiles(
       report,

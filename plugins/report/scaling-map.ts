@@ -5,11 +5,11 @@ import { Page } from "../../core/artifacts/page.ts"
 import { Run } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { plural } from "../../core/io/format.ts"
-import { version } from "../../core/io/project.ts"
 import { cellsOf } from "./scaling-map/cells.ts"
 import { scalingFigure } from "./scaling-map/figure.ts"
 import { Options } from "./scaling-map/options.ts"
 import { Observed } from "./shared/observed.ts"
+import { settledFacts } from "./shared/provenance.ts"
 import { reportFiles } from "./shared/report.ts"
 
 const takes = { runs: cohorts(Run), observations: cohorts(Observed) }
@@ -57,13 +57,14 @@ export const scalingMap = plugin({
   }: RunContext<Options, typeof takes, unknown>) {
     const { cells, metric } = cellsOf(options, inputs.runs, inputs.observations)
     const count = (of: "failures" | "ended") => cells.reduce((sum, cell) => sum + cell[of], 0)
+    const origin = yield* provenance
     const report = {
       title: options.title,
       headline: [`${plural(count("ended"), "run")} ended, of which ${count("failures")} failed.`],
       sections: [{ title: `${options.x} and ${options.y}`, parts: [scalingFigure(options, cells, metric)] }],
-      facts: { backend, software: `kasosei ${version}` },
+      facts: settledFacts(origin, backend),
     }
-    return yield* reportFiles(report, yield* provenance, new Map())
+    return yield* reportFiles(report, origin, new Map())
   }),
 })
 

@@ -5,10 +5,10 @@ import { Page } from "../../core/artifacts/page.ts"
 import { Run } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { plural } from "../../core/io/format.ts"
-import { version } from "../../core/io/project.ts"
 import { claimProblems } from "./shared/claims/claim.ts"
 import { designOf, evidenceOf } from "./shared/claims/evidence.ts"
 import { Observed } from "./shared/observed.ts"
+import { settledFacts } from "./shared/provenance.ts"
 import { reportFiles } from "./shared/report.ts"
 import { left, right, type Table } from "./shared/table.ts"
 import { curveFigure, specificationText } from "./specification-curve/figure.ts"
@@ -65,6 +65,7 @@ export const specificationCurve = plugin({
     const { title, presumed } = options
     const curves = curvesOf(options, evidenceOf(inputs.runs, inputs.observations))
     const robust = curves.map((curve) => ({ ...curve, robustness: robustnessOf(presumed, curve) }))
+    const origin = yield* provenance
     const report = {
       title,
       headline: curves.map((curve) => sentenceOf(presumed, curve)),
@@ -74,10 +75,10 @@ export const specificationCurve = plugin({
           parts: [robustnessTable(presumed, curves), ...curves.map(curveFigure)],
         },
       ],
-      facts: { presumed: specificationText(presumed), backend, software: `kasosei ${version}` },
+      facts: { presumed: specificationText(presumed), ...settledFacts(origin, backend) },
     }
     const json = `${JSON.stringify({ presumed, curves: robust }, null, 2)}\n`
-    return yield* reportFiles(report, yield* provenance, new Map([["specifications.json", json]]))
+    return yield* reportFiles(report, origin, new Map([["specifications.json", json]]))
   }),
 })
 

@@ -1,5 +1,6 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
+import type { Labels } from "../../../../core/api/plugin.ts"
 import { plural } from "../../../../core/io/format.ts"
 import {
   correlationInterval,
@@ -15,7 +16,7 @@ import { type ClaimFunctions, type Evidence, type Finding, nothingFound } from "
 import { failuresOf } from "./fewer-failures.ts"
 import { valuesOf } from "./higher-mean.ts"
 import type { Value } from "./paired.ts"
-import { plannedQuantity, Quantity, quantityText, valuesOfQuantity } from "./quantity.ts"
+import { plannedQuantity, Quantity, quantityText, runKey, valuesOfQuantity } from "./quantity.ts"
 import { type Joined, join, joinedNotes, sharedSeeds } from "./strata.ts"
 import { number } from "./words.ts"
 
@@ -38,8 +39,8 @@ const valuesOfVariable = (evidence: Evidence, variable: Variable): readonly Valu
 
 /**
  * Two numbers of a run go together: a permutation test of their correlation. By default within cohorts, over seeds: no
- * difference of arms or learning rates enters. With `units: "cohorts"` over cohorts, each the mean of its seeds: then a
- * checkpoint or an arm is one observation, however many seeds it has.
+ * difference of arms or learning rates enters. With `units: "cohorts"` over cohorts, each the mean of its seeds and
+ * checkpoints: then an arm is one observation, however many of them it has, since its checkpoints resemble one another.
  */
 export const association = component({
   role: "claim",
@@ -52,9 +53,11 @@ export const association = component({
     direction: "'positive' | 'negative'",
     method: "'spearman' | 'pearson' = 'spearman'",
     units: "'runs' | 'cohorts' = 'runs'",
+    /** Only runs of these arms; without it, of all. */
+    "arms?": "string[]",
     "family?": "string > 0",
   }),
-  make: ({ x, y, direction, method, units, family }): ClaimFunctions => {
+  make: ({ x, y, direction, method, units, arms, family }): ClaimFunctions => {
     const sign = direction === "positive" ? 1 : -1
     const over = units === "runs" ? "Over the runs of a cohort" : "Over cohorts"
     return {
@@ -64,8 +67,9 @@ export const association = component({
         const planned = [x, ...(typeof y === "string" ? [] : [y])].map((one) =>
           plannedQuantity(design, one, {}),
         )
-        const cohorts = typeof y === "string" ? design.runs : planned[1]!.cohorts
-        const count = units === "cohorts" ? cohorts.length : sharedSeeds(cohorts)
+        const cohorts = (typeof y === "string" ? design.runs : planned[1]!.cohorts).filter(isOf(arms))
+        const distinct = new Set(cohorts.map(({ labels }) => runKey(withoutCheckpoint(labels), null)))
+        const count = units === "cohorts" ? distinct.size : sharedSeeds(cohorts)
         return {
           problems: planned.flatMap(({ problems }) => problems),
           limits: ["A correlation does not tell what causes what."],
@@ -81,7 +85,11 @@ export const association = component({
           ...Object.keys(x.where),
           ...(typeof y === "string" ? [] : Object.keys(y.where)),
         ])
-        const joined = join(valuesOfVariable(evidence, x), valuesOfVariable(evidence, y), dropped)
+        const [first, second] = [x, y].map((variable) => {
+          const values = valuesOfVariable(evidence, variable).filter(isOf(arms))
+          return units === "cohorts" ? overCheckpoints(values) : values
+        })
+        const joined = join(first!, second!, dropped)
         return typeof joined === "string"
           ? nothingFound(joined.replace("both", `both ${textOf(x)} and ${textOf(y)}`))
           : judged(joined, method, units, sign, level)
@@ -90,6 +98,25 @@ export const association = component({
     }
   },
 })
+
+const isOf =
+  (arms: readonly string[] | undefined) =>
+  ({ labels }: { readonly labels: Labels }): boolean =>
+    arms === undefined || arms.includes(`${labels["arm"]}`)
+
+const withoutCheckpoint = ({ checkpoint: _, ...labels }: Labels): Labels => labels
+
+/** The means over checkpoints, of each seed and part. */
+const overCheckpoints = (values: readonly Value[]): readonly Value[] =>
+  [
+    ...Map.groupBy(values, ({ labels, seed, part }) =>
+      JSON.stringify([runKey(withoutCheckpoint(labels), seed), part]),
+    ).values(),
+  ].map((group) => ({
+    ...group[0]!,
+    labels: withoutCheckpoint(group[0]!.labels),
+    value: mean(group.map(({ value }) => value).sort((a, b) => a - b)),
+  }))
 
 const alone = (method: "spearman" | "pearson", strata: number) => method === "spearman" && strata === 1
 
@@ -111,7 +138,7 @@ const judged = (
     units === "runs"
       ? joinedNotes(joined)
       : [
-          `Over ${plural(count, "cohort")}, each the mean of ${plural(seeds.length, "seed")}.`,
+          `Over ${plural(count, "cohort")}, each the mean of ${plural(seeds.length, "seed")} and of its checkpoints.`,
           ...(incomplete === 0 ? [] : [`${plural(incomplete, "seed")} without all numbers left out.`]),
         ]
   const sample = { seeds: seeds.length, notes }

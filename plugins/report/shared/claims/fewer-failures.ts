@@ -24,9 +24,10 @@ const effectOf = (difference: number) => ({
   value: 100 * difference,
   unit: "percentage points",
 })
+/** Rates cannot differ by more than 1, whatever a t interval of few checkpoints says. */
 const inPoints = ({ low, high }: { readonly low: number; readonly high: number }) => ({
-  low: 100 * low,
-  high: 100 * high,
+  low: 100 * Math.max(-1, low),
+  high: 100 * Math.min(1, high),
 })
 const leaning = (difference: number) => (difference < 0 ? "for" : difference > 0 ? "against" : null)
 

@@ -428,6 +428,40 @@ describe("association", () => {
   })
 })
 
+describe("association over cohorts", () => {
+  const pairs = [
+    [1, 2],
+    [2, 3],
+    [3, 5],
+    [4, 4],
+    [5, 6],
+    [6, 9],
+  ] as const
+  const claim = (more: object = {}) =>
+    association({ x: { column: "x" }, y: { column: "y" }, direction: "positive", units: "cohorts", ...more })
+  /** One run of each arm, or of each of its checkpoints, which lie evenly about it. */
+  const arms = (checkpoints: readonly number[]) =>
+    pairs.flatMap(([x, y], i) =>
+      checkpoints.map((checkpoint) => {
+        const labels = { arm: `arm ${i}`, ...(checkpoints.length > 1 ? { checkpoint } : {}) }
+        return rows(labels, [{ step: 0, x: x + checkpoint, y: y - 2 * checkpoint }])
+      }),
+    )
+
+  test("an arm is one observation, however many checkpoints it has", () => {
+    const one = judged(claim(), evidence([], arms([0])))
+    const three = judged(claim(), evidence([], arms([-0.1, 0, 0.1])))
+    expect(one.effect!.value).toBeCloseTo(1 - (6 * 2) / (6 * 35), 12)
+    expect([three.effect, three.test]).toEqual([one.effect, one.test])
+  })
+
+  test("may be that of some arms", () => {
+    const chosen = judged(claim({ arms: ["arm 0", "arm 1", "arm 2"] }), evidence([], arms([0])))
+    expect(chosen.effect!.value).toBe(1)
+    expect(chosen.test!.leastP).toBeCloseTo(2 / 6, 12)
+  })
+})
+
 describe("a name", () => {
   const named = { column: "rank", where: { step: 0, lr: 1e-5 }, called: "effective rank at first" }
 
