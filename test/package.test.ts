@@ -134,14 +134,26 @@ console.log(JSON.stringify([Object.keys(kasosei), simcse.name, typeof study, tem
 describe("a project of one's own", () => {
   const settings = ["seeds=1", "mlmSteps=2", "train=32"].flatMap((setting) => ["--set", setting])
 
-  /** The digest of each artifact. */
+  const isReport = (name: string) => /^(line-chart|observations-table)-/.test(name)
+  /** The digest of each artifact but for reports, which say what made them: Bun or Deno, and when. */
   const digests = (out: string) =>
     Object.fromEntries(
-      readdirSync(join(out, "artifacts")).map((name) => [
-        name,
-        JSON.parse(readFileSync(join(out, "artifacts", name, "manifest.json"), "utf8")).digest,
-      ]),
+      readdirSync(join(out, "artifacts"))
+        .filter((name) => !isReport(name))
+        .map((name) => [
+          name,
+          JSON.parse(readFileSync(join(out, "artifacts", name, "manifest.json"), "utf8")).digest,
+        ]),
     )
+  /** The files of the reports, but for the two in which they say it. */
+  const pages = (out: string) =>
+    ["chart", "table"].flatMap((target) => {
+      const folder = join(out, "first-study", target)
+      return readdirSync(folder)
+        .filter((name) => !/^provenance\.(html|json)$/.test(name))
+        .sort()
+        .map((name) => [`${target}/${name}`, readFileSync(join(folder, name), "utf8")])
+    })
 
   test("runs its pipeline by its bare name, with a probe of its own, to the same bits under Bun and Deno", () => {
     const out = { bun: join(root, "out-bun"), deno: join(root, "out-deno") }
@@ -155,6 +167,8 @@ describe("a project of one's own", () => {
       expect([status, stderr]).toEqual([0, expect.stringContaining("7 units made, 0 reused, 0 failed")])
     }
     expect(digests(out.deno)).toEqual(digests(out.bun))
+    expect(Object.keys(digests(out.bun))).toHaveLength(5)
+    expect(pages(out.deno)).toEqual(pages(out.bun))
     const made = join(out.bun, "first-study")
     const csv = readFileSync(join(made, "table", "observations.csv"), "utf8")
     // 2 layers at step 0, and at the end.
