@@ -10,7 +10,7 @@ setDefaultTimeout(240_000)
 
 const fixtures = join(import.meta.dir, "..", "fixtures")
 const toy = { layers: 1, hidden: 8, sentences: 200, mlmSteps: 2, simcseSteps: 2, train: 64, dev: 16 }
-const small = { ...toy, simcseBatch: 16, seeds: "1,2" }
+const small = { ...toy, simcseBatch: 16, simcseSeeds: 42, seeds: "1,2" }
 const real = {
   glue: join(fixtures, "glue"),
   corpus: join(fixtures, "vocab.txt"),
