@@ -51,7 +51,7 @@ beforeAll(async () => {
 afterAll(() => fs.rm(folder, { recursive: true, force: true }))
 
 test("runs to the end and leaves no state to resume from", async () => {
-  expect(first.stderr).toContain("18 units made, 0 reused, 0 failed")
+  expect(first.stderr).toContain("22 units made, 0 reused, 0 failed")
   expect(first.code).toBe(0)
   expect(await fs.readdir(join(folder, "out", "scratch"))).toEqual([])
 })
@@ -74,7 +74,7 @@ test("the report has every figure and table, and the runs of the grid", async ()
 
 test("a second start reuses everything", async () => {
   const second = await run()
-  expect(second.stderr).toContain("0 units made, 18 reused, 0 failed")
+  expect(second.stderr).toContain("0 units made, 22 reused, 0 failed")
   expect(second.code).toBe(0)
 })
 
