@@ -445,7 +445,7 @@ test("a usage error is one line on standard error, without the help", async () =
 test("--help of a pipeline lists its parameters", async () => {
   const { code, stdout, stderr } = await command(["pipeline", "quickstart.ts", "--help"])
   expect([code, stderr]).toEqual([0, ""])
-  expect(stdout).toContain("\nPARAMETERS\n  layers  ")
+  expect(stdout).toContain("\nPARAMETERS\n  dropout  ")
 })
 
 test("the other commands work", async () => {

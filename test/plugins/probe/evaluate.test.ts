@@ -296,6 +296,7 @@ test("a plan knows its rows and arithmetic, and refuses a head of another width"
   expect(artifact).toEqual({
     rows: 2 * 12,
     columns: ["baseline", "examples", "metric", "split", "step", "value"],
+    steps: [0, 1, ...Array.from({ length: 9 }, (_, i) => 47 * (i + 1)), 468],
   })
   expect(cost.flops / 12).toBe(of({}).cost.flops)
   expect(of({ split: "train" }).cost.flops / of({}).cost.flops).toBeCloseTo(2490 / 277, 6)
