@@ -48,15 +48,17 @@ const size = { layers: 2, hidden: 8, heads: 2, intermediate: 16 }
 const runs = cohort({ arm: "vanilla", lr: 1e-3 }, [1, 2], (seed) =>
   classification({ data, checkpoint, lr: 1e-3, seed, batchSize: 8, epochs: 2 }),
 )
+/** An arm of the same runs, for claims to compare. */
+const other = { labels: { arm: "other", lr: 1e-3 }, members: runs.members }
 const kept = { data, checkpoint, batchSize: 8, epochs: 2 }
 const page = {
-  runs: [runs],
+  runs: [runs, other],
   ranks: [mapCohort(runs, (run) => fisher({ run, samples: 4 }))],
   trajectories: [mapCohort(runs, (run) => trajectory({ run }))],
   furtherTraining: [cohort({ arm: "vanilla" }, [42], () => checkpoint)],
   observations: [],
 }
-const noFailures = fewerFailures({ arm: "vanilla", than: "vanilla", lr: 1e-3 })
+const noFailures = fewerFailures({ arm: "other", than: "vanilla", lr: 1e-3 })
 
 const scores = table({
   vocabulary: toyStudy.vocabulary,
@@ -139,14 +141,17 @@ const settings: Readonly<Record<string, PluginTest<Record<string, unknown>>>> = 
   // Its estimate is that of many curves.
   "specification-curve": {
     options: { title: "Specifications", presumed: { epochs: 2 }, ofRuns: [noFailures] },
-    inputs: { runs: [{ labels: { ...runs.labels, epochs: 2 }, members: runs.members }], observations: [] },
+    inputs: {
+      runs: [runs, other].map(({ labels, members }) => ({ labels: { ...labels, epochs: 2 }, members })),
+      observations: [],
+    },
     costFactor: 100,
   },
   sts: { options: { benchmark: "STS-B/dev", source: sts }, costFactor: 1000 },
   "sts-score": { options: { pooling: "first-last" }, inputs: { corpus: toyStudy.corpus } },
   // Its estimate is that of a study of 30 seeds.
   "study-page": {
-    options: { title: "A study", arms: ["vanilla"], claims: [noFailures] },
+    options: { title: "A study", arms: ["vanilla", "other"], claims: [noFailures] },
     inputs: page,
     costFactor: 100,
   },
