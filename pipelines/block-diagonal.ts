@@ -26,7 +26,7 @@ export default pipeline({
   parameters: type({
     "+": "reject",
     ...inputParameters,
-    /** Seeds of further training, each of which gives a checkpoint of every arm that has any. */
+    /** Seeds of further training, each of which gives every further-trained arm a checkpoint. */
     simcseSeeds: runSeeds.default(() => [42, 43, 44]),
     /** Seeds of fine-tuning, which also draw the classifier and the examples of the probes. */
     seeds: runSeeds.default(() => [1, 2, 3]),

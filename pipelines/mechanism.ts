@@ -58,7 +58,7 @@ export default pipeline({
   parameters: type({
     "+": "reject",
     ...inputParameters,
-    /** Seeds of further training, each of which gives a checkpoint of every arm that has any. */
+    /** Seeds of further training, each of which gives every further-trained arm a checkpoint. */
     simcseSeeds: runSeeds.default(() => [42, 43, 44, 45, 46]),
     /** Seeds that draw the classifier and the examples of the probes. */
     seeds: runSeeds.default(() => Array.from({ length: 8 }, (_, i) => i + 1)),

@@ -26,6 +26,7 @@ export const componentsReadAs = (
     const options = parts.map((part) => part.split(/:(.*)/s).map((side) => side.trim()))
     try {
       const given = Object.fromEntries(options.map(([option, value = ""]) => [option, scalar(value)]))
+      // The component checks its own options, whatever their types.
       read.push(make(given as never))
     } catch (cause) {
       if (!(cause instanceof InvalidInput)) throw cause

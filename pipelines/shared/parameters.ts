@@ -43,7 +43,7 @@ export const taskParameters = {
 export const simcseParameters = {
   /** Dropout rates of SimCSE, each of which gives an arm; empty for none. */
   dropout: dropoutRates.default(() => [0.05, 0.1, 0.3, 0.4, 0.5]),
-  /** Seeds of further training, each of which gives a checkpoint of every arm that has any (unsaid by the paper). */
+  /** Seeds of further training, each of which gives every further-trained arm a checkpoint (unsaid by the paper). */
   simcseSeeds: runSeeds.default(() => [42]),
   /** Peak learning rate of SimCSE (unsaid by the paper). */
   simcseLr: "0 < number < 1 = 0.00001",

@@ -1,11 +1,8 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { Progress } from "../../../core/api/progress.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
 import { adafactor } from "../../../core/tensor/optimisers/adafactor.ts"
 import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { lion } from "../../../core/tensor/optimisers/lion.ts"
@@ -13,19 +10,11 @@ import { sgd } from "../../../core/tensor/optimisers/sgd.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { type Training, train } from "../../../core/tensor/training.ts"
-import { cpu } from "../../../plugins/backend/cpu.ts"
-
-beforeAll(() => Effect.runPromise(startBackend(cpu)))
+import { withTrainingFolder } from "./training-folder.ts"
 
 let root: string
-let before: number
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), "phases-"))
-  before = tf.memory().numTensors
-})
-afterEach(async () => {
-  expect(tf.memory().numTensors).toBe(before)
-  await rm(root, { recursive: true, force: true })
+withTrainingFolder((folder) => {
+  root = folder
 })
 
 const steps = 9

@@ -1,11 +1,9 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtemp, readdir, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { describe, expect, test } from "bun:test"
+import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { Progress } from "../../../core/api/progress.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
 import { adafactor } from "../../../core/tensor/optimisers/adafactor.ts"
 import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { lion } from "../../../core/tensor/optimisers/lion.ts"
@@ -16,19 +14,11 @@ import { l2SP } from "../../../core/tensor/regularisers/l2-sp.ts"
 import { openSafetensors } from "../../../core/tensor/safetensors.ts"
 import { fillDropoutMask, normal, stream } from "../../../core/tensor/stream.ts"
 import { type Training, train } from "../../../core/tensor/training.ts"
-import { cpu } from "../../../plugins/backend/cpu.ts"
-
-beforeAll(() => Effect.runPromise(startBackend(cpu)))
+import { withTrainingFolder } from "./training-folder.ts"
 
 let scratch: string
-let before: number
-beforeEach(async () => {
-  scratch = await mkdtemp(join(tmpdir(), "seams-"))
-  before = tf.memory().numTensors
-})
-afterEach(async () => {
-  expect(tf.memory().numTensors).toBe(before)
-  await rm(scratch, { recursive: true, force: true })
+withTrainingFolder((folder) => {
+  scratch = folder
 })
 
 const steps = 8

@@ -1,32 +1,22 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { describe, expect, test } from "bun:test"
+import { readdir, rm, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Data, Deferred, Effect, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { Progress } from "../../../core/api/progress.ts"
-import { startBackend } from "../../../core/tensor/backend.ts"
 import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
 import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 import { type Training, train } from "../../../core/tensor/training.ts"
-import { cpu } from "../../../plugins/backend/cpu.ts"
-
-beforeAll(() => Effect.runPromise(startBackend(cpu)))
+import { withTrainingFolder } from "./training-folder.ts"
 
 let scratch: string
-let before: number
-beforeEach(async () => {
-  scratch = await mkdtemp(join(tmpdir(), "training-"))
-  before = tf.memory().numTensors
-})
-afterEach(async () => {
-  expect(tf.memory().numTensors).toBe(before)
-  await rm(scratch, { recursive: true, force: true })
+withTrainingFolder((folder) => {
+  scratch = folder
 })
 
 const optimiser = adamw({ biasCorrection: false })

@@ -7,7 +7,6 @@ import { startBackend } from "../../../core/tensor/backend.ts"
 import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
 import { lion } from "../../../core/tensor/optimisers/lion.ts"
 import { sgd } from "../../../core/tensor/optimisers/sgd.ts"
-import type { HostTensor } from "../../../core/tensor/parameters.ts"
 import { mixout } from "../../../core/tensor/parametrisations/mixout.ts"
 import { l2SP } from "../../../core/tensor/regularisers/l2-sp.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
@@ -20,39 +19,18 @@ import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
 import { nativeBuilds } from "../../core/tensor/every-definition.ts"
 import { tinyConfig } from "../model/tiny-model.ts"
-import { completed, fineTuning, observer, type Setting, withCheckpoint } from "./running.ts"
+import { completed, fineTuning, type Setting, withCheckpoint } from "./running.ts"
 
-const { checkpoint, freshScratch, leftOver } = await withCheckpoint("branch")
+const { checkpoint, freshScratch, leftOver, trained: trainedAt } = await withCheckpoint("branch")
 
 /** 21 examples in batches of 4, 3 epochs: 18 updates, of which 2 are warm-up. */
 const steps = 18
 const warmup = 2
 const at = 7
 
-type Values = ReadonlyMap<string, HostTensor>
-
-/** A run, and its parameters at these steps. */
-const trained = async (
-  options: object,
-  watched: readonly number[] = [steps],
-  setting: Partial<Setting> = {},
-) => {
-  const values = new Map<number, Values>()
-  const parameters = observer("parameters", watched, (view) => {
-    values.set(view.step, view.parameters.toHost())
-    return { step: view.step }
-  })
-  const { run } = await Effect.runPromise(
-    fineTuning({
-      checkpoint,
-      scratch: freshScratch(),
-      observers: [parameters],
-      ...setting,
-      options: { ...options },
-    }),
-  )
-  return { run, values }
-}
+/** A run, and its parameters at these steps, by default the last. */
+const trained = (options: object, watched: readonly number[] = [steps], setting: Partial<Setting> = {}) =>
+  trainedAt(options, watched, setting)
 
 const branched = (set: object, from = at) => ({ branch: [{ at: from, set }] })
 

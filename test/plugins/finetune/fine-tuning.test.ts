@@ -20,29 +20,16 @@ import { initialise } from "../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../plugins/model/parameters.ts"
 import { nativeBuilds } from "../../core/tensor/every-definition.ts"
 import { tinyConfig } from "../model/tiny-model.ts"
-import { completed, fineTuning, observer, type Setting, withCheckpoint, writeCheckpoint } from "./running.ts"
+import { completed, fineTuning, type Setting, withCheckpoint, writeCheckpoint } from "./running.ts"
 
-const { root, checkpoint, freshScratch, leftOver } = await withCheckpoint("fine-tuning")
+const { root, checkpoint, freshScratch, leftOver, trained: trainedAt } = await withCheckpoint("fine-tuning")
 
 type Values = ReadonlyMap<string, HostTensor>
 
-/** A run, and the parameters at the given step. */
+/** A run, and the parameters at the given step, by default the last. */
 const trained = async (options: object, step = 18, setting: Partial<Setting> = {}) => {
-  let values: Values = new Map()
-  const parameters = observer("parameters", [step], (view) => {
-    values = view.parameters.toHost()
-    return { step: view.step }
-  })
-  const { run } = await Effect.runPromise(
-    fineTuning({
-      checkpoint,
-      scratch: freshScratch(),
-      observers: [parameters],
-      ...setting,
-      options: { ...options },
-    }),
-  )
-  return { run, values }
+  const { run, values } = await trainedAt(options, [step], setting)
+  return { run, values: values.get(step)! }
 }
 
 const refusal = async (options: object) => {

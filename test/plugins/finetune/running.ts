@@ -15,6 +15,7 @@ import { packSequences } from "../../../core/artifacts/sequences.ts"
 import { type Observer, watching } from "../../../core/engine/watch.ts"
 import { remove } from "../../../core/io/files.ts"
 import { startBackend } from "../../../core/tensor/backend.ts"
+import type { HostTensor } from "../../../core/tensor/parameters.ts"
 import { integers, stream } from "../../../core/tensor/stream.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
 import { classification } from "../../../plugins/finetune/classification.ts"
@@ -63,8 +64,8 @@ export const writeCheckpoint = async (
 }
 
 /**
- * What a file of tests of runs needs, on the backend wasm: a folder, in it a tiny checkpoint, and a new folder for each
- * run. After its last test the folder is removed; after each test, no tensor may be left over.
+ * What a file of tests of runs needs, on the backend wasm: a folder, in it a tiny checkpoint, a new folder for each run,
+ * and runs with their parameters. After its last test the folder is removed; after each test, no tensor may be left over.
  */
 export const withCheckpoint = async (name: string) => {
   const root = mkdtempSync(join(tmpdir(), `${name}-`))
@@ -79,7 +80,26 @@ export const withCheckpoint = async (name: string) => {
   })
   afterEach(() => expect(leftOver()).toBe(0))
   let scratches = 0
-  return { root, checkpoint, freshScratch: () => join(root, `scratch-${++scratches}`), leftOver }
+  const freshScratch = () => join(root, `scratch-${++scratches}`)
+  /** A run, and its parameters at these steps. */
+  const trained = async (options: object, steps: readonly number[], setting: Partial<Setting> = {}) => {
+    const values = new Map<number, ReadonlyMap<string, HostTensor>>()
+    const parameters = observer("parameters", steps, (view) => {
+      values.set(view.step, view.parameters.toHost())
+      return { step: view.step }
+    })
+    const { run } = await Effect.runPromise(
+      fineTuning({
+        checkpoint,
+        scratch: freshScratch(),
+        observers: [parameters],
+        ...setting,
+        options: { ...options },
+      }),
+    )
+    return { run, values }
+  }
+  return { root, checkpoint, freshScratch, leftOver, trained }
 }
 
 /** An observer without its folder, usually of a probe that takes nothing but the run. */

@@ -1,7 +1,7 @@
 /**
- * The backward pass of Σᵢ log p(yᵢ | xᵢ), or of another sum over samples, through the model, for a tap only, in pieces: a piece has a tape only while the
- * pass is in it, and nothing below the lowest block of interest has one. Levels of the model, from the bottom: −1 is the
- * embeddings, l is layer l (from 0), and above the last layer are the output heads.
+ * The backward pass of Σᵢ log p(yᵢ | xᵢ), or of another sum over samples, through the model, for a tap only, in pieces:
+ * a piece has a tape only while the pass is in it, and nothing below the lowest block of interest has one. Levels of the
+ * model, from the bottom: −1 is the embeddings, l is layer l (from 0), and above the last layer are the output heads.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { backwardThroughTap, type Receive } from "../../../../core/tensor/tap.ts"
