@@ -1,6 +1,5 @@
 import { type } from "arktype"
 import { Effect } from "effect"
-import { cost } from "../../core/api/cost.ts"
 import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
@@ -9,8 +8,7 @@ import type { ClassifierView } from "../model/view.ts"
 import {
   Poolings,
   representationColumns,
-  representationCost,
-  representationCount,
+  representationEstimate,
   representationsOf,
   vectorsOf,
 } from "./shared/representations.ts"
@@ -95,13 +93,11 @@ export const alignment = probe<ClassifierView, RunEstimate>()({
   gives: observationsOf<AlignmentRow>(AlignmentRow),
   steps: ({ steps }, run) => chooseSteps(steps, run),
   observe,
-  estimate: ({ steps, samples, poolings }, run) => {
-    const observations = chooseSteps(steps, run).length
-    const rows = observations * representationCount(run, poolings)
-    const { flops, memory } = representationCost(run, 2 * samples, poolings)
-    return {
-      rows,
-      cost: cost({ flops: observations * flops, memory, disk: rowBytes * rows, scratch: rowBytes * rows }),
-    }
-  },
+  estimate: ({ steps, samples, poolings }, run) =>
+    representationEstimate(run, {
+      steps: chooseSteps(steps, run).length,
+      sequences: 2 * samples,
+      poolings,
+      rowBytes,
+    }),
 })

@@ -1,6 +1,5 @@
 import { type } from "arktype"
 import { Effect } from "effect"
-import { cost } from "../../core/api/cost.ts"
 import { type ObserveContext, probe } from "../../core/api/probe.ts"
 import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
@@ -12,8 +11,7 @@ import { effectiveRank, entropyRank } from "./shared/rank.ts"
 import {
   Poolings,
   representationColumns,
-  representationCost,
-  representationCount,
+  representationEstimate,
   representationsOf,
   vectorsOf,
 } from "./shared/representations.ts"
@@ -111,13 +109,11 @@ export const representation = probe<ClassifierView, RunEstimate>()({
   gives: observationsOf<RepresentationRow>(RepresentationRow),
   steps: ({ steps }, run) => chooseSteps(steps, run),
   observe,
-  estimate: ({ steps, samples, poolings }, run) => {
-    const observations = chooseSteps(steps, run).length
-    const rows = observations * representationCount(run, poolings)
-    const { flops, memory } = representationCost(run, samples, poolings)
-    return {
-      rows,
-      cost: cost({ flops: observations * flops, memory, disk: rowBytes * rows, scratch: rowBytes * rows }),
-    }
-  },
+  estimate: ({ steps, samples, poolings }, run) =>
+    representationEstimate(run, {
+      steps: chooseSteps(steps, run).length,
+      sequences: samples,
+      poolings,
+      rowBytes,
+    }),
 })

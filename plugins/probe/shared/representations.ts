@@ -2,6 +2,7 @@
 import type * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Effect } from "effect"
+import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
@@ -145,5 +146,32 @@ export const representationCost = (run: RunEstimate, sequences: number, poolings
       (batch.tokens * (14 * hidden + 3 * intermediate) +
         2 * heads * batch.attended +
         representationCount(run, poolings) * sequences * hidden),
+  }
+}
+
+/**
+ * What a probe takes that has a row for each representation at each of its steps.
+ *
+ * @param sequences how many sequences it represents at a step
+ */
+export const representationEstimate = (
+  run: RunEstimate,
+  {
+    steps,
+    sequences,
+    poolings,
+    rowBytes,
+  }: {
+    readonly steps: number
+    readonly sequences: number
+    readonly poolings: readonly Pooling[]
+    readonly rowBytes: number
+  },
+) => {
+  const rows = steps * representationCount(run, poolings)
+  const { flops, memory } = representationCost(run, sequences, poolings)
+  return {
+    rows,
+    cost: cost({ flops: steps * flops, memory, disk: rowBytes * rows, scratch: rowBytes * rows }),
   }
 }
