@@ -74,9 +74,8 @@ export default pipeline({
     const runs = specifications(together).flatMap((specification) => {
       const { temperature, simcseBatch, selection } = specification
       const further = perSeed(simcseSeeds, (seed) => {
-        const { dev, ...training } = input.further(seed)
-        const chosen = selection === "best" && dev !== undefined ? { dev } : {}
-        return simcse({ ...training, ...chosen, batchSize: simcseBatch, dropout: 0.1, temperature })
+        const training = { ...input.further(seed), batchSize: simcseBatch, selection }
+        return simcse({ ...training, dropout: 0.1, temperature })
       })
       const options = { data: input.data, lr, ...fineTuningOf({ ...paperSettings, ...specification }) }
       return [

@@ -54,7 +54,7 @@ const continued = (seeds: readonly number[], input: StudyInput): Arm => ({
 
 /** Masked-language modelling that goes on from vanilla, on the sentences and for the updates of SimCSE, by its optimiser. */
 export const continuedMlm = ({ further, vocabulary }: StudyInput, seed: number, dropout = 0.1) => {
-  const { dev: _, evalEvery: __, ...training } = further(seed)
+  const { dev: _, evalEvery: __, selection: ___, ...training } = further(seed)
   const optimiser = adamw({ epsilon: 1e-8 })
   return mlm({ ...training, vocabulary, dropout, warmupRatio: 0, optimiser, nextSentence: true })
 }

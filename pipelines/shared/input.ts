@@ -59,6 +59,7 @@ export interface FurtherTraining {
   readonly lr: number
   readonly batchSize: number
   readonly evalEvery: number
+  readonly selection: "best" | "last"
   readonly steps?: number
   readonly seed: number
 }
@@ -92,6 +93,8 @@ export const toyParameters = {
   simcseLr: "0 < number < 1 = 0.0003",
   /** Updates of SimCSE between two evaluations on pairs of similar sentences. */
   evalEvery: "number.integer >= 1 = 50",
+  /** Which checkpoint of further training is fine-tuned; the last one has had as many updates as a control arm's. */
+  selection: "'best' | 'last' = 'last'",
   /** How many entailment pairs to fine-tune on. */
   train: "16 <= number.integer <= 10000000 = 1245",
   /** How many entailment pairs to measure accuracy on. */
@@ -106,7 +109,7 @@ export const toyInput = (p: ToyParameters): StudyInput => {
   const words = toyVocabulary({})
   const data = toyEntailment({ train: p.train, dev: p.dev, vocabulary: words })
   const corpus = toyCorpus({ sentences: p.sentences, vocabulary: words })
-  const dev = p.selection === "best" ? toySimilarity({ vocabulary: words }) : undefined
+  const dev = toySimilarity({ vocabulary: words })
   const vanilla = mlm({
     corpus: toyCorpus({ sentences: p.sentences, restated: true, vocabulary: words }),
     vocabulary: words,
@@ -236,9 +239,7 @@ export const inputAround = (
   })
   const cut = p.trainExamples === undefined ? {} : { trainExamples: p.trainExamples }
   const dev =
-    p.sts === undefined || p.selection === "last"
-      ? undefined
-      : sts({ benchmark: "STS-B/dev", source: p.sts, vocabulary: words })
+    p.sts === undefined ? undefined : sts({ benchmark: "STS-B/dev", source: p.sts, vocabulary: words })
   const { vanilla, model } = modelOf({ vocabulary: words, corpus })
   return {
     title: `BERT-${p.size} on ${title}`,
@@ -262,7 +263,7 @@ export const inputAround = (
 
 const furtherOf =
   (
-    p: Pick<RealParameters, "simcseLr" | "simcseBatch" | "evalEvery" | "simcseSteps">,
+    p: Pick<RealParameters, "simcseLr" | "simcseBatch" | "evalEvery" | "selection" | "simcseSteps">,
     inputs: Pick<FurtherTraining, "corpus" | "dev" | "checkpoint">,
   ): StudyInput["further"] =>
   (seed) => ({
@@ -270,6 +271,7 @@ const furtherOf =
     lr: p.simcseLr,
     batchSize: p.simcseBatch,
     evalEvery: p.evalEvery,
+    selection: p.selection,
     ...(p.simcseSteps === 0 ? {} : { steps: p.simcseSteps }),
     seed,
   })

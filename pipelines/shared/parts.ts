@@ -15,7 +15,7 @@ import { type Arm, asItIs, perSeed } from "./study.ts"
  */
 export const partsOf = (seeds: readonly number[], input: StudyInput): readonly Arm[] => {
   // The last checkpoint, not the best, so that all arms have had as many updates.
-  const further = (seed: number) => ({ ...input.further(seed), dev: undefined })
+  const further = (seed: number) => ({ ...input.further(seed), selection: "last" as const })
   const arm = (name: string, train: Parameters<typeof perSeed>[1]): Arm => {
     return { name, checkpoints: perSeed(seeds, train) }
   }

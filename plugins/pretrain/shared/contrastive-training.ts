@@ -67,7 +67,8 @@ export type ContrastiveTraining<O extends OptionsType> = Plugin<
  * The defaults are those of SimCSE's authors for BERT-large.
  *
  * With a dev set, the model is evaluated after every `evalEvery` updates and at the end, and the one with the best
- * score (Spearman's correlation) is exported: the first of them in a tie. Without a dev set, it is the last model.
+ * score (Spearman's correlation) is exported, the first of them in a tie; with `selection: "last"`, or without a dev
+ * set, it is the last model.
  *
  * The head, a new dense layer with tanh on [CLS], is exported as the pooler that fine-tuning starts from, as in SimCSE's
  * conversion script. It is drawn like the pooler of `mlm`: with equal seeds all arms start from the same one.

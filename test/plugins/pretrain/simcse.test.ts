@@ -167,6 +167,20 @@ describe("selection on the dev set", () => {
       expect(score).toBe(best.score!)
     }))
 
+  test("exports the last model if asked to, with the same scores", () =>
+    withFolder(async (folder) => {
+      const options = { steps: 16, evalEvery: 2, lr: 0.1 }
+      const best = await trainedIn(join(folder, "best"), options, { dev })
+      const last = await trainedIn(join(folder, "last"), { ...options, selection: "last" }, { dev })
+      const without = await trainedIn(join(folder, "without"), options)
+      expect(trainingOf(best).exportedStep).toBe(2)
+      expect(trainingOf(last).exportedStep).toBe(16)
+      expect(trainingOf(last).evaluations).toEqual(trainingOf(best).evaluations!)
+      const weights = (checkpoint: { readonly folder: string }) =>
+        readFileSync(join(checkpoint.folder, "model.safetensors"))
+      expect(weights(last).equals(weights(without))).toBe(true)
+    }))
+
   test("gives the same bits, scores and choice when it is stopped and resumed", () =>
     withFolder(async (folder) => {
       const options = { ...small, lr: 0.01, steps: 14, evalEvery: 4 }

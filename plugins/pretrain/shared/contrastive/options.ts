@@ -26,6 +26,8 @@ export const contrastiveOptions = {
   clip: "number > 0 = 1",
   /** Updates between two evaluations on the dev set. */
   evalEvery: "number.integer >= 1 = 125",
+  /** With a dev set, which model is kept: the first that has the `best` score, or the `last`; without one, the last. */
+  selection: "'best' | 'last' = 'best'",
   /** Drives the order of the sentences, dropout, the head, and the loss's own parameters. */
   seed: "0 <= number.integer <= 4294967295 = 42",
 } as const

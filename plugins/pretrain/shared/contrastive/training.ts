@@ -76,8 +76,9 @@ export interface ContrastiveSettings {
 }
 
 /**
- * With a dev set, the model is evaluated after every `evalEvery` updates and at the end, and the one with the best score
- * (Spearman's correlation) is exported: the first of them in a tie. Without a dev set, it is the last model.
+ * With a dev set, the model is evaluated after every `evalEvery` updates and at the end, and by `selection` the one with
+ * the best score (Spearman's correlation) is exported, the first of them in a tie, or the last. Without a dev set, it is
+ * the last model.
  *
  * @throws InvalidInput if the sentences or the dev set do not fit the model
  * @throws UnitFailure if training diverged, or no score on the dev set was a number
@@ -107,6 +108,7 @@ export const trainContrastively = Effect.fnUntraced(function* ({
   const dropout = { rate: options.dropout, stream: stream(seed, "dropout") }
   const chosen = yield* selection(join(scratch, "selection"))
   const last = join(scratch, "last")
+  const keepsLast = dev === undefined || options.selection === "last"
 
   const training = Effect.fnUntraced(function* (model: TrainableModel) {
     const save = (folder: string) => saveExport(folder, model, ["pooler"])
@@ -128,7 +130,7 @@ export const trainContrastively = Effect.fnUntraced(function* ({
         yield* chosen.record(step, score, save)
       }),
     })
-    if (dev === undefined) yield* writeFolder(last, save)
+    if (keepsLast) yield* writeFolder(last, save)
     return metrics
   })
   const metrics = yield* Effect.acquireUseRelease(
@@ -137,7 +139,7 @@ export const trainContrastively = Effect.fnUntraced(function* ({
     ({ parameters }) => Effect.sync(() => parameters.dispose()),
   )
 
-  const exported = dev === undefined ? { step: steps, model: last } : chosen.best()
+  const exported = keepsLast ? { step: steps, model: last } : chosen.best()
   if (exported === undefined) {
     return yield* new UnitFailure({
       outcome: "failed",
