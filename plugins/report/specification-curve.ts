@@ -106,7 +106,7 @@ const plannedProblems = (options: Options, { runs, observations }: Estimates): r
 }
 
 const sentenceOf = (presumed: Specification, curve: Curve): string => {
-  const { count, presumed: verdict, flips, otherSign } = robustnessOf(presumed, curve)
+  const { count, presumed: verdict, flips, otherSide } = robustnessOf(presumed, curve)
   const all = curve.specified.length
   const verdicts = Object.entries(count)
     .filter(([, found]) => found > 0)
@@ -115,7 +115,7 @@ const sentenceOf = (presumed: Specification, curve: Curve): string => {
   return [
     `"${curve.statement}" Of ${plural(all, "specification")}: ${verdicts.join(", ")}`,
     verdict === null ? "" : `; as presumed, ${verdict}`,
-    otherSign === 0 ? "" : `; in ${otherSign} the effect has the other sign`,
+    otherSide === 0 ? "" : `; in ${otherSide} the effect lies on the other side`,
     causes.length === 0
       ? "."
       : `. The verdict changes with ${causes.slice(0, 6).join("; ")}${causes.length > 6 ? " and others" : ""}.`,
@@ -134,16 +134,16 @@ const robustnessTable = (presumed: Specification, curves: readonly Curve[]): Tab
       right("holds"),
       right("does not hold"),
       right("cannot be told"),
-      right("other sign"),
+      right("other side"),
     ],
-    rows: found.map(({ curve, count, presumed: verdict, otherSign }) => [
+    rows: found.map(({ curve, count, presumed: verdict, otherSide }) => [
       curve.statement,
       verdict ?? "not run",
       String(curve.specified.length),
       String(count.holds),
       String(count["does not hold"]),
       String(count["cannot be told"]),
-      String(otherSign),
+      String(otherSide),
     ]),
     notes: [
       "Specifications share checkpoints, seeds and most of their settings, so their verdicts are not independent; the counts say how much a claim depends on what was presumed, not how probable it is.",
@@ -156,16 +156,16 @@ const robustnessTable = (presumed: Specification, curves: readonly Curve[]): Tab
         "holds",
         "does_not_hold",
         "cannot_be_told",
-        "other_sign",
+        "other_side",
       ],
-      rows: found.map(({ curve, count, presumed: verdict, otherSign }) => [
+      rows: found.map(({ curve, count, presumed: verdict, otherSide }) => [
         curve.statement,
         verdict,
         curve.specified.length,
         count.holds,
         count["does not hold"],
         count["cannot be told"],
-        otherSign,
+        otherSide,
       ]),
     },
   }

@@ -81,6 +81,7 @@ const specificationOf = ({ settings, specified }: Curve, effect: string): Figure
       verdict: judged.verdict,
     })),
   )
+  const neutral = drawn[0]!.judged.effect!.neutral ?? 0
   const scale = { domain: [0.5, drawn.length + 0.5], nice: false }
   const order = { field: "order", type: "quantitative" as const, scale, axis: null }
   const verdicts = Object.keys(VERDICTS)
@@ -96,7 +97,7 @@ const specificationOf = ({ settings, specified }: Curve, effect: string): Figure
     scale: { domain: verdicts, range: Object.values(VERDICTS).map(({ shape }) => shape) },
     legend: { title: null, orient: "top" as const },
   }
-  const y = { type: "quantitative" as const, scale: { zero: true }, axis: { title: effect } }
+  const y = { type: "quantitative" as const, scale: { zero: false }, axis: { title: effect } }
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     config: CONFIG,
@@ -109,7 +110,7 @@ const specificationOf = ({ settings, specified }: Curve, effect: string): Figure
         layer: [
           {
             mark: { type: "rule", color: INK, opacity: 0.5 },
-            encoding: { y: { datum: 0, type: "quantitative" } },
+            encoding: { y: { datum: neutral, type: "quantitative" } },
           },
           {
             mark: { type: "rule", strokeWidth: 1.5, opacity: 0.6 },

@@ -83,15 +83,15 @@ export interface Robustness {
   readonly presumed: Verdict | null
   /** Specifications with another verdict than the presumed one, by what in them differs from it. */
   readonly flips: readonly { readonly differs: Specification; readonly verdict: Verdict }[]
-  /** Specifications whose effect has the other sign. */
-  readonly otherSign: number
+  /** Specifications whose effect lies on the other side of the claim. */
+  readonly otherSide: number
 }
 
 export const robustnessOf = (presumed: Specification, { settings, specified }: Curve): Robustness => {
   const usual = specified.find(({ isPresumed }) => isPresumed)
   const count = { holds: 0, "does not hold": 0, "cannot be told": 0 }
   for (const { judged } of specified) count[judged.verdict]++
-  const sign = Math.sign(usual?.judged.effect?.value ?? 0)
+  const side = usual?.judged.leans ?? null
   return {
     count,
     presumed: usual?.judged.verdict ?? null,
@@ -109,8 +109,7 @@ export const robustnessOf = (presumed: Specification, { settings, specified }: C
             },
           ],
     ),
-    otherSign: specified.filter(
-      ({ judged: { effect } }) => effect !== null && Math.sign(effect.value) === -sign && sign !== 0,
-    ).length,
+    otherSide: specified.filter(({ judged: { leans } }) => side !== null && leans !== null && leans !== side)
+      .length,
   }
 }

@@ -5,6 +5,7 @@ import type { Row } from "../../../core/artifacts/observations.ts"
 import type { PageGiven } from "../../../core/artifacts/page.ts"
 import { fewerFailures } from "../../../plugins/report/shared/claims/fewer-failures.ts"
 import { observed } from "../../../plugins/report/shared/claims/observed.ts"
+import { robustnessOf, type Specified } from "../../../plugins/report/specification-curve/specifications.ts"
 import { specificationCurve } from "../../../plugins/report/specification-curve.ts"
 import { completed } from "../finetune/running.ts"
 import { marks } from "./shared/drawing.ts"
@@ -88,14 +89,14 @@ describe("a claim under every specification", () => {
         { differs: { pooler: "fresh" }, verdict: "does not hold" },
         { differs: { clip: 9 }, verdict: "cannot be told" },
       ],
-      otherSign: 2,
+      otherSide: 2,
     })
   })
 
   test("the page says which settings change the verdict", async () => {
     const { headline, rows } = await draw(multiverse)
     expect(headline).toBe(
-      `"new has a higher rank than old." Of 3 specifications: holds in 1, does not hold in 1, cannot be told in 1; as presumed, holds; in 2 the effect has the other sign. The verdict changes with pooler fresh; clip 9.`,
+      `"new has a higher rank than old." Of 3 specifications: holds in 1, does not hold in 1, cannot be told in 1; as presumed, holds; in 2 the effect lies on the other side. The verdict changes with pooler fresh; clip 9.`,
     )
     expect(rows("robustness.csv")[1]!.slice(1)).toEqual(["holds", "3", "1", "1", "1", "2"])
   })
@@ -142,6 +143,17 @@ describe("a claim under every specification", () => {
       `"new has a higher rank than old." Of 1 specification: holds in 1; as presumed, holds.`,
     )
   })
+})
+
+test("a ratio lies on the other side of a claim where it is above 1, though its sign is the same", () => {
+  const specified = ([1, 2] as const).map((clip): Specified => {
+    const [value, leans] = clip === 1 ? ([0.5, "for"] as const) : ([1.5, "against"] as const)
+    const effect = { name: "ratio of the spreads S", value, unit: "", neutral: 1 }
+    const judged = { verdict: "cannot be told", leans, effect } as unknown as Specified["judged"]
+    return { specification: { clip }, isPresumed: clip === 1, judged }
+  })
+  const curve = { statement: "new has a smaller S than old.", settings: ["clip"], specified }
+  expect(robustnessOf({ clip: 1 }, curve)).toMatchObject({ otherSide: 1, flips: [] })
 })
 
 describe("refused at planning", () => {

@@ -81,6 +81,8 @@ export interface EffectSize {
   readonly value: number
   /** `percentage points`; empty if it has none. */
   readonly unit: string
+  /** What it is where the sides do not differ: 1 of a ratio; 0 by default. */
+  readonly neutral?: number
 }
 
 /** What one side of a comparison looks like by itself. */

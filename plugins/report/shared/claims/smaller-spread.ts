@@ -32,7 +32,7 @@ const CellGiven = type({
 })
 type Cell = typeof CellGiven.infer
 
-const effectOf = (ratio: number) => ({ name: "ratio of the spreads S", value: ratio, unit: "" })
+const effectOf = (ratio: number) => ({ name: "ratio of the spreads S", value: ratio, unit: "", neutral: 1 })
 
 /**
  * S, the standard deviation of the arm's metric over seeds, is smaller. The Brown–Forsythe test on pairs decides: of
