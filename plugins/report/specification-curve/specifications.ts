@@ -3,7 +3,8 @@
  * 2020): the settings that a design leaves open are part of what a claim depends on.
  */
 import type { Labels } from "../../../core/api/plugin.ts"
-import { type Claim, type Evidence, type Judged, judgeAll, type Verdict } from "../shared/claims/claim.ts"
+import type { Claim, Evidence } from "../shared/claims/claim.ts"
+import { type Judged, judgeAll, type Verdict } from "../shared/claims/verdict.ts"
 import type { Options } from "./options.ts"
 
 /** A value for each setting. */

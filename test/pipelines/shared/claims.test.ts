@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { paperClaims } from "../../../pipelines/shared/claims.ts"
 import { paperFigures } from "../../../pipelines/shared/paper-figures.ts"
-import { claimProblems, judgeAll, planAll } from "../../../plugins/report/shared/claims/claim.ts"
+import { claimProblems, planAll } from "../../../plugins/report/shared/claims/plan.ts"
+import { judgeAll } from "../../../plugins/report/shared/claims/verdict.ts"
 
 const arms = paperFigures.ranks.map(({ arm }) => arm)
 const claims = paperClaims({ arms, lr: [1e-5, 2e-5] })
@@ -77,7 +78,7 @@ describe("the plan of the paper's study", () => {
 
   test("says with what probability 30 seeds find the paper's effects", () => {
     expect(claimProblems(claims, design(30))).toEqual([])
-    const plan = planAll(claims, design(30)).filter((line) => line.includes("with probability"))
+    const plan = planAll(claims, design(30)).filter((line) => line.includes("this is found with probability"))
     expect(
       plan.map((line) => /probability ([\d.]+), or ([\d.]+) at/.exec(line)!.slice(1, 3).join(" ")),
     ).toEqual([
@@ -89,6 +90,13 @@ describe("the plan of the paper's study", () => {
       "0.982 0.961",
       "0.998 0.998",
     ])
+  })
+
+  test("says what difference of ranks 30 seeds find, since the paper prints no spread", () => {
+    const plan = planAll(claims, design(30)).filter((line) => line.includes("The paper prints no spread"))
+    expect(plan).toHaveLength(claims.filter(({ name }) => name === "observed").length)
+    // scipy.stats.nct: 0.5292
+    for (const line of plan) expect(line).toContain("a difference of 0.529 standard deviations")
   })
 
   test("says what five seeds cannot show", () => {

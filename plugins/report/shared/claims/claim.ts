@@ -5,12 +5,7 @@
 import { type Component, componentOf } from "../../../../core/api/component.ts"
 import type { Labels } from "../../../../core/api/plugin.ts"
 import type { Row } from "../../../../core/artifacts/observations.ts"
-import { plural } from "../../../../core/io/format.ts"
-import { holm } from "../statistics/holm.ts"
-import { COVERAGE } from "../statistics/interval.ts"
-import { capitalised, number, pText } from "./words.ts"
-
-// --- what claims are judged by -----------------------------------------------------------------------------
+import type { Ends } from "../statistics/interval.ts"
 
 /** What will be there: the cohorts of runs and observations, before anything runs. */
 export interface Design {
@@ -54,8 +49,6 @@ export interface Evidence {
   readonly observations: readonly ObservationEvidence[]
 }
 
-// --- what claims say ---------------------------------------------------------------------------------------
-
 /** What a design can show of a claim. */
 export interface ClaimPlan {
   /** Names of arms, labels or columns that the design does not have at all: a slip in the claim. */
@@ -66,12 +59,6 @@ export interface ClaimPlan {
   readonly leastP: number | null
   /** The probability of the verdict "holds", by this design, if the effect is the paper's; null without one. */
   readonly power: number | null
-}
-
-/** The two ends of an interval. */
-export interface Ends {
-  readonly low: number
-  readonly high: number
 }
 
 /** A number with its unit, such as a difference of means. */
@@ -160,209 +147,3 @@ export type Claim = Component<"claim"> & ClaimFunctions
 
 /** The option of a report plugin that takes claims. */
 export const claimsOption = componentOf<Claim>("claim").array()
-
-// --- verdicts ----------------------------------------------------------------------------------------------
-
-export type Verdict = "holds" | "does not hold" | "cannot be told"
-
-/** A finding with its verdict. */
-export interface Verdicted extends Finding {
-  readonly verdict: Verdict
-  /** One or two sentences. */
-  readonly reason: string
-  /** By Holm's method, for the claims of the family that have a test. */
-  readonly adjusted: {
-    /** Null without a test. */
-    readonly p: number | null
-    /** How many claims of the family have a test. */
-    readonly of: number
-    /** Of the interval: 1 − α / (m − i + 1) at the claim's step i of m, the first that is not rejected at most. */
-    readonly level: number
-    readonly interval: Ends | null
-  }
-}
-
-/** A claim, its verdict and what led to it: plain data. `interval` and `test` are those of this claim alone. */
-export interface Judged extends Verdicted {
-  readonly kind: string
-  readonly family: string
-  readonly statement: string
-  readonly options: Readonly<Record<string, unknown>>
-  /** The level of `interval`. */
-  readonly level: number
-  /** The same claim judged on the paper's own figures, in the family of those; null if it has none. */
-  readonly paper: Verdicted | null
-}
-
-/**
- * Judges every claim, in the order given. In each family p values are adjusted by Holm's method, and a claim is decided
- * if its adjusted p is at most 1 − level: by the side on which the effect lies it holds or does not. What is not
- * decided cannot be told: no evidence is not evidence against.
- */
-export const judgeAll = (
-  claims: readonly Claim[],
-  evidence: Evidence,
-  level = COVERAGE,
-): readonly Judged[] => {
-  const ours = verdicts(claims, (claim, at) => claim.judge(evidence, at), level)
-  const paper = verdicts(
-    claims,
-    (claim, at) => claim.judgePaper(at) ?? nothingFound("the paper does not say"),
-    level,
-  )
-  return claims.map((claim, i) => ({
-    ...ours[i]!,
-    kind: claim.name,
-    family: claim.family,
-    statement: claim.statement,
-    options: claim.options,
-    level,
-    paper: claim.judgePaper(level) === null ? null : paper[i]!,
-  }))
-}
-
-const verdicts = (
-  claims: readonly Claim[],
-  judge: (claim: Claim, level: number) => Finding,
-  level: number,
-): readonly Verdicted[] => {
-  const findings = claims.map((claim) => judge(claim, level))
-  const decided = new Array<Verdicted>(claims.length)
-  for (const family of new Set(claims.map((claim) => claim.family))) {
-    const tested = claims.flatMap((claim, i) => (claim.family === family && findings[i]!.test ? [i] : []))
-    const steps = stepsOf(
-      tested.map((i) => findings[i]!.test!.p),
-      1 - level,
-    )
-    tested.forEach((i, j) => {
-      const finding = findings[i]!
-      const { adjustedP, alpha } = steps[j]!
-      const again = alpha === 1 - level ? finding : judge(claims[i]!, 1 - alpha)
-      const verdict =
-        adjustedP > 1 - level || finding.leans === null
-          ? "cannot be told"
-          : finding.leans === "for"
-            ? "holds"
-            : "does not hold"
-      const seedsNeeded = again.seedsNeeded
-      decided[i] = {
-        ...finding,
-        seedsNeeded,
-        verdict,
-        reason: reasonOf({ ...finding, seedsNeeded }, verdict, adjustedP, tested.length, 1 - level),
-        adjusted: { p: adjustedP, of: tested.length, level: 1 - alpha, interval: again.interval },
-      }
-    })
-  }
-  findings.forEach((finding, i) => {
-    if (finding.missing === null) return
-    decided[i] = {
-      ...finding,
-      verdict: "cannot be told",
-      reason: finding.missing,
-      adjusted: { p: null, of: 0, level, interval: null },
-    }
-  })
-  return decided
-}
-
-/**
- * Holm's adjusted p of each, and the α of its interval: α / (m − i + 1) at step i in ascending order of p, and from the
- * first that is not rejected on, that one's. An interval of a claim that is not rejected then covers jointly with the
- * other ones not rejected (K. Strassburger and F. Bretz, "Compatible simultaneous lower confidence bounds for the Holm
- * procedure", 2008); one of a rejected claim agrees with its test, as R. Serlin, "Confidence intervals and the
- * scientific method: a case for Holm on the range" (1993), gives it.
- */
-const stepsOf = (
-  pValues: readonly number[],
-  alpha: number,
-): readonly { readonly adjustedP: number; readonly alpha: number }[] => {
-  const adjusted = holm(pValues)
-  const rejected = adjusted.filter((p) => p <= alpha).length
-  const order = pValues.map((_, i) => i).sort((a, b) => pValues[a]! - pValues[b]!)
-  const steps = new Array<{ adjustedP: number; alpha: number }>(pValues.length)
-  order.forEach((index, step) => {
-    const left = pValues.length - Math.min(step, rejected)
-    steps[index] = { adjustedP: adjusted[index]!, alpha: alpha / left }
-  })
-  return steps
-}
-
-const reasonOf = (
-  { test, leans, seeds, seedsNeeded }: Finding,
-  verdict: Verdict,
-  adjustedP: number,
-  tested: number,
-  alpha: number,
-): string => {
-  const { name, p, leastP } = test!
-  const found =
-    tested === 1
-      ? `${capitalised(name)}: ${pText(p)}.`
-      : `${capitalised(name)}: ${pText(p)}, ${pText(adjustedP)} after Holm's adjustment for ${plural(tested, "claim")}.`
-  if (verdict !== "cannot be told") return found
-  const least =
-    leastP !== null && leastP * tested > alpha
-      ? ` ${plural(seeds, "seed")} cannot give less than p = ${number(leastP)}${tested === 1 ? "" : `, and ${number(Math.min(1, leastP * tested))} after adjustment`}.`
-      : ""
-  const needed =
-    leans === null
-      ? ""
-      : seedsNeeded === null
-        ? " More seeds alone would not show an effect of this size."
-        : ` About ${plural(seedsNeeded, "seed")} would show an effect of this size with probability .8.`
-  return `${found}${least}${needed}`
-}
-
-// --- plans -------------------------------------------------------------------------------------------------
-
-/** What is wrong with claims whatever is measured: names that the design does not have. */
-export const claimProblems = (claims: readonly Claim[], design: Design): readonly string[] => [
-  ...new Set(claims.flatMap((claim) => claim.plan(design, COVERAGE).problems)),
-]
-
-/**
- * What the design can and cannot show of a claim, in whole sentences; none if no limit is known.
- *
- * @param claims those that it is adjusted with, where they are of its family; itself among them
- */
-export const planSentences = (
-  claim: Claim,
-  claims: readonly Claim[],
-  design: Design,
-  level: number,
-): readonly string[] => {
-  const family = claims.filter((other) => other.family === claim.family)
-  const { limits, leastP, power } = claim.plan(design, level)
-  const first = family.length === 1 ? null : claim.plan(design, 1 - (1 - level) / family.length).power
-  const adjusted =
-    first === null
-      ? ""
-      : `, or ${number(first)} at the first step of Holm's adjustment for ${family.length} claims`
-  return [
-    ...(power === null
-      ? []
-      : [`If the effect is the paper's, this is found with probability ${number(power)}${adjusted}.`]),
-    ...(leastP === null ? [] : leastSentences(leastP, leastAdjusted(claim, family, design, level), level)),
-    ...limits,
-  ]
-}
-
-/** Holm's adjusted p if every claim of the family has its least one, 0 where that has no bound: none can be lower. */
-const leastAdjusted = (claim: Claim, family: readonly Claim[], design: Design, level: number): number =>
-  holm(family.map((other) => other.plan(design, level).leastP ?? 0))[family.indexOf(claim)]!
-
-const leastSentences = (leastP: number, adjusted: number, level: number): readonly string[] => {
-  if (adjusted <= 1 - level) return []
-  const after = leastP > 1 - level ? "" : `, and ${number(adjusted)} after Holm's adjustment`
-  return [`The least p that this design can give is ${number(leastP)}${after}, so it cannot be told.`]
-}
-
-/** What the design can and cannot show of each claim: sentences that `--plan` prints. */
-export const planAll = (claims: readonly Claim[], design: Design, level = COVERAGE): readonly string[] =>
-  claims.map((claim) => {
-    const sentences = planSentences(claim, claims, design, level)
-    return [`"${claim.statement}"`, ...(sentences.length === 0 ? ["No limit is known."] : sentences)].join(
-      " ",
-    )
-  })

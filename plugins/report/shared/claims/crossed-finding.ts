@@ -5,9 +5,10 @@ import {
   crossedP,
   crossedSeedsNeeded,
 } from "../statistics/crossed.ts"
+import type { Ends } from "../statistics/interval.ts"
 import { mean } from "../statistics/moments.ts"
 import { signedRank } from "../statistics/signed-rank.ts"
-import { type Ends, type Finding, nothingFound, type TestResult } from "./claim.ts"
+import { type Finding, nothingFound, type TestResult } from "./claim.ts"
 import type { Paired } from "./paired.ts"
 import { number } from "./words.ts"
 

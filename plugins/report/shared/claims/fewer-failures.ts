@@ -13,7 +13,16 @@ import { type Count, fisherExact, newcombeUnpaired } from "../statistics/two-by-
 import { type ClaimFunctions, type Evidence, type Finding, type Group, nothingFound } from "./claim.ts"
 import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
 import { matches, nameOfSide, type Where } from "./evidence.ts"
-import { type Paired, pair, planPair, type SideValues, sampleOf, type Value, whereText } from "./paired.ts"
+import {
+  type Paired,
+  pair,
+  planPair,
+  type SideValues,
+  sampleOf,
+  unknownPower,
+  type Value,
+  whereText,
+} from "./paired.ts"
 import { percent } from "./words.ts"
 
 const CountGiven = type({ "+": "reject", count: "number.integer >= 0", of: "number.integer >= 1" })
@@ -55,15 +64,14 @@ export const fewerFailures = component({
       family: options.family ?? "fewer-failures",
       plan: (design, level) => {
         const planned = planPair(design.runs, arm, than, where)
-        const { seeds, armCheckpoints, thanCheckpoints } = planned
-        const several = armCheckpoints > 1 || thanCheckpoints > 1
+        const { seeds, limits } = planned
+        const unknown = paper === undefined ? [] : unknownPower(planned)
         return {
           problems: problemsOfRuns(options, design),
-          limits: planned.limits,
+          limits: [...limits, ...unknown],
           leastP: seeds === 0 ? null : 2 ** (1 - seeds),
-          // How much checkpoints differ in failures, the paper does not say.
           power:
-            paper === undefined || several || seeds === 0
+            paper === undefined || unknown.length > 0 || seeds === 0
               ? null
               : mcNemarPower(
                   seeds,

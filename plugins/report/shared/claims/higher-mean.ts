@@ -2,7 +2,7 @@ import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
 import { plural } from "../../../../core/io/format.ts"
 import { crossedDifference, leastEnough } from "../statistics/crossed.ts"
-import { type Summary, studentPower, welch } from "../statistics/power.ts"
+import { SUFFICIENT_POWER, type Summary, studentPower, welch } from "../statistics/power.ts"
 import { type ClaimFunctions, type Evidence, type Finding, nothingFound } from "./claim.ts"
 import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
 import {
@@ -15,7 +15,7 @@ import {
   seedDifferences,
 } from "./crossed-finding.ts"
 import { matches, nameOfSide, type Where } from "./evidence.ts"
-import { type Paired, pair, planPair, sampleOf, type Value, whereText } from "./paired.ts"
+import { type Paired, pair, planPair, sampleOf, unknownPower, type Value, whereText } from "./paired.ts"
 import { number } from "./words.ts"
 
 const SummaryGiven = type({
@@ -50,14 +50,15 @@ export const higherMean = component({
       statement: `${nameOfSide(arm)} has a higher mean than ${nameOfSide(than)}${whereText(where)}.`,
       family: options.family ?? "higher-mean",
       plan: (design, level) => {
-        const { seeds, armCheckpoints, thanCheckpoints, limits } = planPair(design.runs, arm, than, where)
-        const several = armCheckpoints > 1 || thanCheckpoints > 1
+        const planned = planPair(design.runs, arm, than, where)
+        const { seeds, limits } = planned
+        const unknown = paper === undefined ? [] : unknownPower(planned)
         return {
           problems: problemsOfRuns(options, design),
-          limits: [...limits, ...(seeds === 0 ? [] : reachNote(seeds, level))],
+          limits: [...limits, ...unknown, ...(seeds === 0 ? [] : reachNote(seeds, level))],
           leastP: null,
           power:
-            paper === undefined || several || seeds < 2
+            paper === undefined || unknown.length > 0 || seeds < 2
               ? null
               : studentPower(
                   Math.abs(paper.arm.mean - paper.than.mean) / pairedError(paper, seeds),
@@ -158,7 +159,9 @@ const unpaired = (armName: string, arm: Summary, thanName: string, than: Summary
       difference === 0
         ? null
         : leastEnough(
-            (n) => studentPower((Math.abs(difference) * Math.sqrt(n)) / error, n - 1, 1 - level) >= 0.8,
+            (n) =>
+              studentPower((Math.abs(difference) * Math.sqrt(n)) / error, n - 1, 1 - level) >=
+              SUFFICIENT_POWER,
           ),
     missing: null,
     notes: ["Means and S without the runs: they are taken as unpaired. One checkpoint a model."],

@@ -1,6 +1,8 @@
 import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
+import { plural } from "../../../../core/io/format.ts"
 import { crossedDifference } from "../statistics/crossed.ts"
+import { detectableDifference, SUFFICIENT_POWER } from "../statistics/power.ts"
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
 import { Comparison, comparisonProblems, whereOf } from "./comparison.ts"
 import {
@@ -54,7 +56,11 @@ export const observed = component({
         const { seeds, limits } = planPair(planned[0]!.cohorts, arm, than, {})
         return {
           problems: [...comparisonProblems(options), ...planned.flatMap(({ problems }) => problems)],
-          limits: [...limits, ...(seeds === 0 ? [] : reachNote(seeds, level))],
+          limits: [
+            ...limits,
+            ...(paper === undefined || seeds < 2 ? [] : [detectableSentence(seeds, level)]),
+            ...(seeds === 0 ? [] : reachNote(seeds, level)),
+          ],
           leastP: null,
           power: null,
         }
@@ -78,6 +84,10 @@ export const observed = component({
     }
   },
 })
+
+/** The paper prints no spread, so what a design can find is told in units of a spread that is not known yet. */
+const detectableSentence = (seeds: number, level: number) =>
+  `The paper prints no spread for this, so the power for its effect is not known: ${plural(seeds, "seed")} of one checkpoint a side find, with probability ${SUFFICIENT_POWER}, a difference of ${number(detectableDifference(seeds, 1 - level))} standard deviations of the seeds' differences.`
 
 const judged = (paired: Paired, times: number, what: string, sign: 1 | -1, level: number): Finding => {
   const sample = sampleOf(paired)

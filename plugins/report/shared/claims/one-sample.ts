@@ -1,5 +1,6 @@
 import { type CrossedDifference, crossedInterval, crossedP, leastEnough } from "../statistics/crossed.ts"
 import { normalQuantile, studentTwoSided } from "../statistics/distribution.ts"
+import { SUFFICIENT_POWER } from "../statistics/power.ts"
 import type { Finding } from "./claim.ts"
 import { type Paired, pair, type Value } from "./paired.ts"
 
@@ -52,7 +53,7 @@ const seedsNeeded = ({ seeds, parts }: CrossedDifference, room: number, level: n
   const fixed = others.reduce((sum, { variance }) => sum + variance, 0)
   const perSeed = ofSeeds!.variance * seeds
   return leastEnough((n) => {
-    const reach = studentTwoSided(level, n - 1) + normalQuantile(0.8)
+    const reach = studentTwoSided(level, n - 1) + normalQuantile(SUFFICIENT_POWER)
     return room >= reach * Math.sqrt(perSeed / n + fixed)
   })
 }

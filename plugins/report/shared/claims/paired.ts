@@ -169,6 +169,14 @@ export interface PlannedPair {
   readonly limits: readonly string[]
 }
 
+/** That the power for the paper's effect is not known, where a side has several checkpoints; empty if none has. */
+export const unknownPower = ({ armCheckpoints, thanCheckpoints }: PlannedPair): readonly string[] =>
+  armCheckpoints > 1 || thanCheckpoints > 1
+    ? [
+        "The paper has one checkpoint a model and so does not say how much checkpoints differ: the power for its effect is not known.",
+      ]
+    : []
+
 /** What a design has of two sides; null, with the reason as its limit, if they share no seed. */
 export const planPair = (cohorts: Design["runs"], arm: Side, than: Side, where: Where): PlannedPair => {
   const wanted = cohorts.filter(({ labels }) => matches(where, labels))

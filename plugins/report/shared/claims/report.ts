@@ -4,17 +4,12 @@ import type { Run } from "../../../../core/artifacts/run.ts"
 import { plural } from "../../../../core/io/format.ts"
 import type { ReportSection } from "../contents.ts"
 import { type Records, rounded } from "../records.ts"
+import type { Ends } from "../statistics/interval.ts"
 import { right, type Table, text } from "../table.ts"
-import {
-  type Claim,
-  type Design,
-  type Ends,
-  type Judged,
-  judgeAll,
-  planSentences,
-  type Verdicted,
-} from "./claim.ts"
+import type { Claim, Design } from "./claim.ts"
 import { evidenceOf } from "./evidence.ts"
+import { planSentences } from "./plan.ts"
+import { type Judged, judgeAll, type Verdicted } from "./verdict.ts"
 import { capitalised, number } from "./words.ts"
 
 /** A report's claims with their verdicts, and what its design cannot show of them. */

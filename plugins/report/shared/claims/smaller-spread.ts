@@ -3,8 +3,8 @@ import { component } from "../../../../core/api/component.ts"
 import { exp, log } from "../../../../core/tensor/elementary.ts"
 import { normal, stream, uniform } from "../../../../core/tensor/stream.ts"
 import { crossedDifference, crossedP } from "../statistics/crossed.ts"
+import type { Ends } from "../statistics/interval.ts"
 import { mean, standardDeviation } from "../statistics/moments.ts"
-import type { Ends } from "../statistics/proportion.ts"
 import { signFlip } from "../statistics/sign-flip.ts"
 import {
   type Elsewhere,
@@ -20,7 +20,7 @@ import { crossedFinding, crossedName, oneSeed } from "./crossed-finding.ts"
 import { nameOfSide } from "./evidence.ts"
 import { failuresOf } from "./fewer-failures.ts"
 import { valuesOf } from "./higher-mean.ts"
-import { type Paired, pair, planPair, sampleOf, whereText } from "./paired.ts"
+import { type Paired, pair, planPair, sampleOf, unknownPower, whereText } from "./paired.ts"
 import { number } from "./words.ts"
 
 const CellGiven = type({
@@ -57,12 +57,14 @@ export const smallerSpread = component({
       statement: `S is smaller for ${nameOfSide(arm)} than for ${nameOfSide(than)}${whereText(where)}.`,
       family: options.family ?? "smaller-spread",
       plan: (design, level) => {
-        const { seeds, armCheckpoints, thanCheckpoints, limits } = planPair(design.runs, arm, than, where)
-        const several = armCheckpoints > 1 || thanCheckpoints > 1
+        const planned = planPair(design.runs, arm, than, where)
+        const { seeds, limits } = planned
+        const unknown = paper === undefined ? [] : unknownPower(planned)
         return {
           problems: problemsOfRuns(options, design),
           limits: [
             ...limits,
+            ...unknown,
             ...(seeds === 0
               ? []
               : [
@@ -71,7 +73,7 @@ export const smallerSpread = component({
           ],
           leastP: null,
           power:
-            paper === undefined || several || seeds < 2
+            paper === undefined || unknown.length > 0 || seeds < 2
               ? null
               : simulatedPower(paper.baseline, paper.arm, paper.than, seeds, 1 - level),
         }

@@ -1,9 +1,10 @@
 import { exp, log1p } from "../../../../core/tensor/elementary.ts"
 import { permutation, stream } from "../../../../core/tensor/stream.ts"
 import { normalQuantile } from "./distribution.ts"
+import type { Ends } from "./interval.ts"
 import { jackknifeInterval } from "./jackknife.ts"
 import { mean } from "./moments.ts"
-import type { Ends } from "./proportion.ts"
+import { SUFFICIENT_POWER } from "./power.ts"
 
 /** Two numbers of every unit, such as a seed, in one stratum, such as a cohort. */
 export interface Stratum {
@@ -153,7 +154,7 @@ export const differenceInterval = (strata: readonly Stratum[], level: number): E
 export const correlationSeeds = (strata: readonly Stratum[], level: number): number | null => {
   const z = Math.abs(fisherZ(correlationWithin(strata)))
   if (!(z > 0)) return null
-  const pairs = ((normalQuantile((1 + level) / 2) + normalQuantile(0.8)) / z) ** 2 + 3
+  const pairs = ((normalQuantile((1 + level) / 2) + normalQuantile(SUFFICIENT_POWER)) / z) ** 2 + 3
   return Math.max(3, Math.ceil(pairs / strata.length))
 }
 

@@ -1,6 +1,7 @@
 import { bisect, normalQuantile, studentTails, studentTwoSided } from "./distribution.ts"
+import type { Ends } from "./interval.ts"
 import { mean } from "./moments.ts"
-import type { Ends } from "./proportion.ts"
+import { SUFFICIENT_POWER } from "./power.ts"
 
 /**
  * The difference of two sides whose runs share their fine-tuning seeds, each side with one or several checkpoints of
@@ -114,7 +115,7 @@ export const crossedSeedsNeeded = (
   const [ofSeeds, ...ofCheckpoints] = parts
   const perSeed = ofSeeds!.variance * seeds
   const fixed = ofCheckpoints.reduce((sum, { variance }) => sum + variance, 0)
-  const power = normalQuantile(0.8)
+  const power = normalQuantile(SUFFICIENT_POWER)
   const enough = (n: number): boolean => {
     const all = [{ variance: perSeed / n, df: n - 1 }, ...ofCheckpoints]
     return Math.abs(difference) >= halfWidth(all, level) + power * Math.sqrt(perSeed / n + fixed)

@@ -4,6 +4,12 @@ import { mean, standardDeviation } from "./moments.ts"
 /** The coverage of every interval of the report. */
 export const COVERAGE = 0.95
 
+/** The ends of an interval. */
+export interface Ends {
+  readonly low: number
+  readonly high: number
+}
+
 /** An interval, or why the sample gives none. */
 export type Interval =
   | { readonly kind: "interval"; readonly low: number; readonly high: number }

@@ -1,6 +1,6 @@
 import { studentTwoSided } from "./distribution.ts"
+import type { Ends } from "./interval.ts"
 import { mean } from "./moments.ts"
-import type { Ends } from "./proportion.ts"
 
 /**
  * estimate ± t · s, s from the estimates with one of n units left out, s² = (n − 1)/n Σ (estimate₍ᵢ₎ − their mean)²

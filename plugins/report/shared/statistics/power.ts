@@ -1,6 +1,6 @@
 import { exp, log } from "../../../../core/tensor/elementary.ts"
-import { logGamma, normalCdf, studentTails, studentTwoSided } from "./distribution.ts"
-import type { Ends } from "./proportion.ts"
+import { bisect, logGamma, normalCdf, studentTails, studentTwoSided } from "./distribution.ts"
+import type { Ends } from "./interval.ts"
 
 /**
  * The probability that a two-sided t test at level 1 − α finds a difference on the side where it is.
@@ -23,6 +23,23 @@ export const studentPower = (distance: number, df: number, alpha: number): numbe
     sum += weight * density * normalCdf(distance - critical * r)
   }
   return Math.min(1, (sum * step) / 3)
+}
+
+/** The power that a design is asked for where nothing else is said, as J. Cohen (1988) proposes. */
+export const SUFFICIENT_POWER = 0.8
+
+/**
+ * The difference, in standard deviations of the differences, that a two-sided paired t test at level 1 − α finds with
+ * {@link SUFFICIENT_POWER}.
+ *
+ * @param pairs ≥ 2
+ */
+export const detectableDifference = (pairs: number, alpha: number): number => {
+  const tooSmall = (difference: number) =>
+    studentPower(difference * Math.sqrt(pairs), pairs - 1, alpha) < SUFFICIENT_POWER
+  let high = 1
+  while (tooSmall(high)) high *= 2
+  return bisect(0, high, tooSmall)
 }
 
 /** Mean, standard deviation (ddof 0) and number of the runs of a cohort. */

@@ -1,9 +1,6 @@
 import { betaQuantile, binomialProbabilities, normalQuantile } from "./distribution.ts"
-
-export interface Ends {
-  readonly low: number
-  readonly high: number
-}
+import type { Ends } from "./interval.ts"
+import { SUFFICIENT_POWER } from "./power.ts"
 
 /** Wilson's score interval of a proportion, k of n (E. B. Wilson 1927). */
 export const wilson = (k: number, n: number, level: number): Ends => {
@@ -84,11 +81,11 @@ export const mcNemarSeeds = (first: number, second: number, alpha: number): numb
   const [less, more] = [Math.min(first, second), Math.max(first, second)]
   const differing = first + second
   const z = normalQuantile(1 - alpha / 2) * Math.sqrt(differing)
-  const zPower = normalQuantile(0.8) * Math.sqrt(Math.max(0, differing - difference ** 2))
+  const zPower = normalQuantile(SUFFICIENT_POWER) * Math.sqrt(Math.max(0, differing - difference ** 2))
   const approximate = Math.ceil(((z + zPower) / difference) ** 2)
   // The exact power has steps of a few pairs, around the approximation.
   for (let n = Math.max(1, Math.floor(0.6 * approximate)); n <= 200; n++) {
-    if (mcNemarPower(n, less, more, alpha) >= 0.8) return n
+    if (mcNemarPower(n, less, more, alpha) >= SUFFICIENT_POWER) return n
   }
   return approximate
 }

@@ -1,8 +1,9 @@
 import { exp, hypot, log } from "../../../../core/tensor/elementary.ts"
 import { integers, stream } from "../../../../core/tensor/stream.ts"
 import { chiSquareQuantile, normalQuantile, studentTwoSided } from "./distribution.ts"
+import type { Ends } from "./interval.ts"
 import { mean, standardDeviation } from "./moments.ts"
-import { type Ends, wilson } from "./proportion.ts"
+import { wilson } from "./proportion.ts"
 
 /** Values of runs, those that failed apart from the others. */
 export interface Split {

@@ -1,6 +1,7 @@
 import { exp, hypot } from "../../../../core/tensor/elementary.ts"
 import { logGamma } from "./distribution.ts"
-import { type Ends, wilson } from "./proportion.ts"
+import type { Ends } from "./interval.ts"
+import { wilson } from "./proportion.ts"
 
 /** k of n. */
 export interface Count {

@@ -1,12 +1,8 @@
 import { describe, expect, test } from "bun:test"
-import {
-  claimProblems,
-  type Evidence,
-  judgeAll,
-  planAll,
-  type RunEvidence,
-} from "../../../../../plugins/report/shared/claims/claim.ts"
+import type { Evidence, RunEvidence } from "../../../../../plugins/report/shared/claims/claim.ts"
 import { fewerFailures } from "../../../../../plugins/report/shared/claims/fewer-failures.ts"
+import { claimProblems, planAll } from "../../../../../plugins/report/shared/claims/plan.ts"
+import { judgeAll } from "../../../../../plugins/report/shared/claims/verdict.ts"
 
 const paper = { arm: { count: 0, of: 30 }, than: { count: 7, of: 30 } }
 const claim = fewerFailures({ arm: "SimCSE(0.1)", than: "vanilla", lr: 1e-5, paper })

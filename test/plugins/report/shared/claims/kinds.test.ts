@@ -1,19 +1,16 @@
 import { describe, expect, test } from "bun:test"
 import { agreement } from "../../../../../plugins/report/shared/claims/agreement.ts"
 import { association } from "../../../../../plugins/report/shared/claims/association.ts"
-import {
-  type Claim,
-  claimProblems,
-  judgeAll,
-  planAll,
-} from "../../../../../plugins/report/shared/claims/claim.ts"
+import type { Claim } from "../../../../../plugins/report/shared/claims/claim.ts"
 import { fewerFailures } from "../../../../../plugins/report/shared/claims/fewer-failures.ts"
 import { higherMean } from "../../../../../plugins/report/shared/claims/higher-mean.ts"
 import { inFailedRuns } from "../../../../../plugins/report/shared/claims/in-failed-runs.ts"
 import { observed } from "../../../../../plugins/report/shared/claims/observed.ts"
+import { claimProblems, planAll } from "../../../../../plugins/report/shared/claims/plan.ts"
 import { sameSign } from "../../../../../plugins/report/shared/claims/same-sign.ts"
 import { slope } from "../../../../../plugins/report/shared/claims/slope.ts"
 import { smallerSpread } from "../../../../../plugins/report/shared/claims/smaller-spread.ts"
+import { judgeAll } from "../../../../../plugins/report/shared/claims/verdict.ts"
 import { evidence, rows, runs } from "./evidence.ts"
 
 const vanilla = { arm: "vanilla", lr: 1e-5 }
@@ -67,6 +64,42 @@ describe("higher mean", () => {
     expect(higherMean(sides).plan(design, 0.95).limits).toEqual([
       "With 5 seeds the signed-rank test cannot give less than p = 0.0625: that the t test may decide rests on the differences being normal.",
     ])
+  })
+})
+
+describe("the power for the paper's effects, before anything runs", () => {
+  const seeds = Array.from({ length: 30 }, (_, s) => s)
+  const design = (checkpoints: readonly number[]) => ({
+    runs: [
+      { labels: vanilla, seeds },
+      ...checkpoints.map((checkpoint) => ({ labels: { ...simcse, checkpoint }, seeds })),
+    ],
+    observations: [],
+  })
+  const given = { mean: 68, deviation: 5, of: 30, failures: 5 }
+  const kinds = [
+    fewerFailures({ ...sides, paper: { arm: { count: 0, of: 30 }, than: { count: 7, of: 30 } } }),
+    higherMean({
+      ...sides,
+      paper: { arm: { mean: 70, deviation: 2, of: 30 }, than: { mean: 65, deviation: 6, of: 30 } },
+    }),
+    smallerSpread({
+      ...sides,
+      paper: { baseline: 52.7, arm: { ...given, deviation: 2, failures: 0 }, than: given },
+    }),
+  ]
+
+  test("is not known where checkpoints differ by what the paper does not say", () => {
+    for (const kind of kinds) {
+      const one = kind.plan(design([42]), 0.95)
+      expect(one.power).toBeGreaterThan(0.3)
+      expect(one.limits.join()).not.toContain("power")
+      const several = kind.plan(design([42, 43]), 0.95)
+      expect(several.power).toBeNull()
+      expect(several.limits.join()).toContain(
+        "how much checkpoints differ: the power for its effect is not known.",
+      )
+    }
   })
 })
 
@@ -220,6 +253,22 @@ describe("observed", () => {
     expect(found).toMatchObject({ verdict: "holds", seeds: 4 })
     expect(judged(observed({ ...claim, sum: true }), given).effect!.value).toBeCloseTo(2 * mean, 12)
     expect(judged(observed({ ...claim, direction: "lower" }), given).verdict).toBe("does not hold")
+  })
+
+  test("says before anything runs what difference it can find, where the paper prints no spread", () => {
+    const design = {
+      runs: [],
+      observations: [vanilla, simcse].map((labels) => ({
+        ...{ labels, seeds: [1, 2, 3, 4, 5, 6] },
+        columns: ["step", "layer", "normalised"],
+      })),
+    }
+    const { limits } = observed({ ...claim, paper: { arm: 0.95, than: 0.8 } }).plan(design, 0.95)
+    // scipy.stats.nct: 1.43455
+    expect(limits).toEqual([
+      "The paper prints no spread for this, so the power for its effect is not known: 6 seeds of one checkpoint a side find, with probability 0.8, a difference of 1.43 standard deviations of the seeds' differences.",
+    ])
+    expect(observed(claim).plan(design, 0.95).limits).toEqual([])
   })
 
   test("does not depend on the order of the evidence", () => {

@@ -1,11 +1,8 @@
 import { describe, expect, test } from "bun:test"
-import {
-  claimProblems,
-  type Evidence,
-  judgeAll,
-  planAll,
-} from "../../../../../plugins/report/shared/claims/claim.ts"
+import type { Evidence } from "../../../../../plugins/report/shared/claims/claim.ts"
+import { claimProblems, planAll } from "../../../../../plugins/report/shared/claims/plan.ts"
 import { sameSign } from "../../../../../plugins/report/shared/claims/same-sign.ts"
+import { judgeAll } from "../../../../../plugins/report/shared/claims/verdict.ts"
 
 const claim = sameSign({ arm: "SimCSE", than: "vanilla", column: "normalised", by: "layer", across: "task" })
 

@@ -6,7 +6,11 @@ import {
   crossedSeedsNeeded,
 } from "../../../../../plugins/report/shared/statistics/crossed.ts"
 import { studentTwoSided } from "../../../../../plugins/report/shared/statistics/distribution.ts"
-import { studentPower, welch } from "../../../../../plugins/report/shared/statistics/power.ts"
+import {
+  detectableDifference,
+  studentPower,
+  welch,
+} from "../../../../../plugins/report/shared/statistics/power.ts"
 
 const column = (values: readonly number[]) => values.map((value) => [value])
 
@@ -70,6 +74,12 @@ test("power of the t test agrees with scipy.stats.nct", () => {
   expect(studentPower(2.5, 9, 0.05)).toBeCloseTo(0.6061267789823699, 10)
   expect(studentPower(3.45, 29, 0.05)).toBeCloseTo(0.915234740122521, 10)
   expect(studentPower(3, 1, 0.05)).toBeCloseTo(0.1861080742462853, 6)
+})
+
+test("the detectable difference has power .8 by scipy.stats.nct", () => {
+  expect(detectableDifference(3, 0.05)).toBeCloseTo(3.264043549819919, 6)
+  expect(detectableDifference(5, 0.05)).toBeCloseTo(1.681997282215744, 7)
+  expect(detectableDifference(30, 0.01)).toBeCloseTo(0.6622069704679707, 8)
 })
 
 test("Welch's test agrees with scipy.stats.ttest_ind_from_stats", () => {
