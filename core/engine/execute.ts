@@ -3,7 +3,7 @@ import { Deferred, Effect } from "effect"
 import type { Missing, UnitOutcome } from "./job.ts"
 import { type Job, jobFor, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
 import type { JobProgress, JobRunner } from "./processes.ts"
-import { Store } from "./store.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
 /** What happens while a plan runs. */

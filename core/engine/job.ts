@@ -12,7 +12,7 @@ import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
 import type { Job } from "./plan.ts"
 import { madeByHere, type Origin, provenanceOf } from "./provenance.ts"
-import { type ArtifactMaking, Store } from "./store.ts"
+import { type ArtifactMaking, Store } from "./store/store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
 

@@ -22,7 +22,7 @@ import { type Reply, Request } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
 import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
-import { Store } from "./store.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
 const say = (reply: Reply): void => {
