@@ -214,4 +214,4 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
 })
 
 const lostOutcomes = (job: Job, reason: string): readonly UnitOutcome[] =>
-  keysGivenBy(job).map((key) => ({ key, status: "failed", reason }))
+  keysGivenBy(job).map((key) => ({ key, status: "failed", kind: "lost", reason }))
