@@ -67,9 +67,18 @@ export const Request = type({
   .or({ "+": "reject", type: "'stop'" })
 export type Request = typeof Request.infer
 
-/** From the worker. */
-export const Reply = type({ "+": "reject", type: "'ready'" })
+/**
+ * From the worker: `ready` or `refused` for `open`; `begun` and in the end `finished`, or else `refused`, for `run`;
+ * `alive` at any time.
+ */
+export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive'" })
   .or({ "+": "reject", type: "'refused'", reason: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })
   .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array() })
 export type Reply = typeof Reply.infer
+
+/** How often a worker says that it is alive, if its event loop can run, ms. */
+export const aliveEvery = 2000
+
+/** The exit code of a worker that was stopped by SIGTERM, which somebody else has sent. */
+export const terminatedCode = 128 + 15
