@@ -68,11 +68,12 @@ export const Request = type({
 export type Request = typeof Request.infer
 
 /**
- * From the worker: `ready` or `refused` for `open`; `begun` and in the end `finished`, or else `refused`, for `run`;
- * `alive` at any time.
+ * From the worker: `ready` or `refused` for `open`; `begun` and in the end `finished` for `run`, or else `refused`, or
+ * `held` if another process makes one of the job's units; `alive` at any time.
  */
 export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive'" })
   .or({ "+": "reject", type: "'refused'", reason: "string" })
+  .or({ "+": "reject", type: "'held'", by: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })
   .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array() })
 export type Reply = typeof Reply.infer
