@@ -15,6 +15,7 @@ import { canonicalJson } from "../io/digest.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
 import { openBranch } from "./branch.ts"
 import { backendNamed } from "./discover.ts"
+import { digestOfUnits } from "./graph.ts"
 import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
@@ -80,13 +81,16 @@ class Session {
   ) {}
 
   static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
-    const definition = yield* loadPipeline(request.file)
+    const { copy } = request
+    const opened = copy?.file ?? request.file
+    const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
     const backend = yield* backendNamed(request.backend)
     const computing = computingOf(backend, precision)
-    const whole = yield* openPipeline(file, definition, parameters, computing)
+    const whole = yield* openPipeline(opened, definition, parameters, computing)
     const graph =
       branch === undefined ? whole : (yield* openBranch(whole, definition, branch, computing)).graph
+    if (copy !== undefined && copy.units !== digestOfUnits(graph)) return undefined
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
     const services = yield* Layer.buildWithScope(
       Layer.mergeAll(
@@ -194,7 +198,7 @@ const answer = (
   request.type === "open"
     ? Effect.map(Session.open(request), (opened) => {
         session = opened
-        say({ type: "ready" })
+        say({ type: opened === undefined ? "differs" : "ready" })
       })
     : (session?.run(request) ?? Effect.void)
 
