@@ -18,6 +18,8 @@ export interface Failure {
   readonly status: "diverged" | "failed"
   readonly reason: string
   readonly step?: number
+  /** What it takes from the store was damaged, and has been set aside: made anew, it can run. */
+  readonly kind?: "input"
   /** If it was not started: the failed unit whose output it needs. */
   readonly without?: Unit
 }
@@ -88,7 +90,7 @@ export const execute = Effect.fn("execute")(function* (
       }
     }
     for (const outcome of outcomes) {
-      if (outcome.status === "failed" && outcome.without === undefined) {
+      if (outcome.status === "failed" && outcome.without === undefined && outcome.kind !== "input") {
         // A plan that cannot say so later is no reason to lose the failure itself.
         yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
       }
@@ -115,6 +117,7 @@ export const execute = Effect.fn("execute")(function* (
               status: outcome.status,
               reason: outcome.reason,
               ...stepOf(outcome),
+              ...(outcome.kind === undefined ? {} : { kind: outcome.kind }),
               ...(outcome.without === undefined ? {} : { without: units.get(outcome.without)! }),
             },
           ],

@@ -9,6 +9,7 @@ const Failure = type({
   status: "'diverged' | 'failed'",
   reason: "string",
   "step?": "number",
+  "kind?": "'input'",
   "without?": "string",
 })
 const Outcome = type({ "+": "reject", key: "string", status: "'done'", seconds: "number" }).or(Failure)
