@@ -33,7 +33,7 @@ export class Codes {
   /** @param temporary where a file is written before it has its name */
   constructor(
     private readonly root: string,
-    private readonly temporary: () => string,
+    private readonly temporary: Effect.Effect<string, FileError>,
   ) {}
 
   /** Writes sources and packages once; gives their digest. */
@@ -44,7 +44,7 @@ export class Codes {
       const digest = digestOfCode(code)
       const path = join(this.root, codeFile(digest))
       if (this.known.get(digest) === undefined && !(yield* exists(path))) {
-        yield* writeFile(path, sealedText(code), this.temporary())
+        yield* writeFile(path, sealedText(code), yield* this.temporary)
       }
       this.known.set(digest, code)
       return digest
@@ -76,7 +76,7 @@ export class Codes {
         found instanceof Broken && !found.earlier && (yield* exists(path))
           ? { of: file, found: found.what, to: yield* moveAside(this.root, "sources", [file]) }
           : undefined
-      yield* writeFile(path, sealedText(code), this.temporary())
+      yield* writeFile(path, sealedText(code), yield* this.temporary)
       this.known.set(digest, code)
       return aside
     },

@@ -8,7 +8,7 @@
  * OUT/sources/<digest>.json                                   what these name as their code: sources and packages
  * OUT/scratch/<key>/                                          what an unfinished unit resumes from
  * OUT/damaged/<name>-<when>/                                  what was damaged, and has been set aside
- * OUT/tmp/<process>/                                          what a process is writing, before it has its name
+ * OUT/tmp/<owner>/                                            what a process is writing, before it has its name
  * ```
  *
  * Nothing needs `sources` but plans, which read there what has changed: an artifact can be moved without it.
@@ -40,6 +40,7 @@ import { neededBy, type Unit } from "../unit.ts"
 import { Codes } from "./codes.ts"
 import { DamagedArtifact, moveAside, type SetAside } from "./damage.ts"
 import { type Acceptance, Divergence, type Failed, Manifest, type Parts } from "./manifest.ts"
+import { Owners } from "./owners.ts"
 import { changedFile, type Found, folderName, inspect, partsOfName, readRecord } from "./record.ts"
 import { Broken, sealedText } from "./seal.ts"
 import { damageOf, type Entry, type Stored, storedFrom } from "./stored.ts"
@@ -99,7 +100,7 @@ export class Store extends Context.Service<
     /** The folder for what an unfinished unit resumes from; created if missing. */
     readonly scratch: (key: string) => Effect.Effect<string, FileError>
     readonly freeScratch: (key: string) => Effect.Effect<void>
-    /** Removes half-written artifacts of killed processes. Only safe while no other process writes any. */
+    /** Finishes or removes what killed processes have left half done. Safe while others write. */
     readonly removeHalfWritten: Effect.Effect<void, FileError>
   }
 >()("kasosei/core/Store") {
@@ -111,8 +112,12 @@ const storeAt = (root: string): Store["Service"] => {
   const artifacts = join(root, "artifacts")
   const nameOf = ({ plugin, key }: Unit) => folderName(plugin.name, key)
   const folderOf = (unit: Unit) => join(artifacts, nameOf(unit))
-  const own = `${process.pid}-${randomBytes(4).toString("hex")}`
-  const temporary = () => join(root, "tmp", own, randomBytes(8).toString("hex"))
+  /** Where something is written before it has its name: in the folder of this process, if it is at work here. */
+  const temporary = Effect.gen(function* () {
+    const owners = yield* Effect.serviceOption(Owners)
+    const folder = owners._tag === "Some" ? yield* owners.value.tmp : join(root, "tmp")
+    return join(folder, `${process.pid}-${randomBytes(8).toString("hex")}`)
+  })
   const codes = new Codes(root, temporary)
 
   const found = (unit: Unit) =>
@@ -136,10 +141,15 @@ const storeAt = (root: string): Store["Service"] => {
     return [{ of: unit.label, found: damaged, to: yield* moveAside(root, name, extra) }]
   })
 
-  /** Gives what `fill` writes the place of the unit's artifact. */
+  /**
+   * Gives what `fill` writes the place of the unit's artifact. One that was made with other members missing is replaced;
+   * a damaged one is kept aside.
+   */
   const publish = <E, R>(unit: Unit, fill: (folder: string) => Effect.Effect<void, E, R>) =>
-    // An artifact that was made with other members missing is replaced; a damaged one is kept aside.
-    Effect.andThen(setAside(unit), replaceFolder(folderOf(unit), fill, temporary()))
+    Effect.gen(function* () {
+      yield* setAside(unit)
+      yield* replaceFolder(folderOf(unit), fill, yield* temporary)
+    })
 
   /** What all records have in common. */
   const named = (unit: Unit) => ({
@@ -296,9 +306,29 @@ const storeAt = (root: string): Store["Service"] => {
       )
     },
     freeScratch: (key) => remove(scratchOf(key)),
-    removeHalfWritten: Effect.andThen(restoreReplaced(artifacts), remove(join(root, "tmp"))),
+    removeHalfWritten: Effect.gen(function* () {
+      yield* restoreReplaced(artifacts)
+      const folder = join(root, "tmp")
+      for (const name of yield* attempt("list", folder, () => namesIn(folder))) {
+        const path = join(folder, name)
+        // Of processes that are at work, their folders are removed with them.
+        if (/-/.test(name) && (yield* ageOf(path)) > longestWriting) yield* remove(path)
+      }
+    }),
   }
 }
+
+/** Nothing takes longer to be written, ms. */
+const longestWriting = 24 * 3600 * 1000
+
+/** How long ago a file or folder was changed, ms; 0 if it is gone. */
+const ageOf = (path: string): Effect.Effect<number> =>
+  Effect.promise(() =>
+    fs.stat(path).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    ),
+  )
 
 /** The record of an entry; undefined if it has none, or a damaged one. */
 const readEntry = async (folder: string): Promise<Manifest | Divergence | undefined> => {
