@@ -22,6 +22,7 @@ import { execute, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
+import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
@@ -29,6 +30,7 @@ import { workerProcesses } from "../engine/processes.ts"
 import { neverMade } from "../engine/reason.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store/store.ts"
+import type { Stored } from "../engine/store/stored.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
@@ -184,7 +186,18 @@ export const pipelineCommand = Command.make(
           ),
         )
       })
-      const before = accept.length === 0 ? undefined : yield* planOf(graph, settings)
+      const told = new Set<string>()
+      const tell = (line: string) => {
+        if (!told.has(line)) process.stderr.write(`${printable(line)}\n`)
+        told.add(line)
+      }
+      /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
+      const planning = Effect.fnUntraced(function* (adopted?: ReadonlyMap<string, Stored>) {
+        const plan = yield* planOf(graph, settings, adopted)
+        for (const line of planOnly ? damagedLines(plan) : yield* setAsideDamaged(plan)) tell(line)
+        return plan
+      })
+      const before = accept.length === 0 ? undefined : yield* planning()
       const adoptions = before === undefined ? [] : yield* adoptionsOf(before, accept)
       const sample = sampleOf(adoptions, settings)
       if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
@@ -196,7 +209,7 @@ export const pipelineCommand = Command.make(
         ).pipe(Effect.ensuring(remove(scratch)))
         yield* adopt(adoptions, sample.adoptions)
       }
-      const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
+      const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
@@ -213,8 +226,13 @@ export const pipelineCommand = Command.make(
           : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
       )
       const began = performance.now()
-      const summary = yield* carryOut(plan, out)
-      const pages = yield* publish(join(out, name), plan, summary)
+      const { summary, published: pages } = yield* carryOutHealing(
+        plan,
+        planning(),
+        (next) => carryOut(next, out),
+        (last, summary) => publish(join(out, name), last, summary),
+        tell,
+      )
       report(summary, pages, (performance.now() - began) / 1000, json)
       if (summary.failures.length > 0) return yield* exitWith(1)
     }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))

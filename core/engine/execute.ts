@@ -92,7 +92,7 @@ export const execute = Effect.fn("execute")(function* (
       }
     }
     for (const outcome of outcomes) {
-      if (outcome.status === "failed" && outcome.kind !== "blocked") {
+      if (outcome.status === "failed" && outcome.kind !== "blocked" && outcome.kind !== "input") {
         // A plan that cannot say so later is no reason to lose the failure itself.
         yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
       }
