@@ -1,6 +1,6 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
-import { availableParallelism, totalmem } from "node:os"
+import { availableParallelism } from "node:os"
 import { join, resolve } from "node:path"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -18,7 +18,7 @@ import {
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
-import { execute, type Summary } from "../engine/execute.ts"
+import { execute, type Failure, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
@@ -31,13 +31,14 @@ import { neverMade } from "../engine/reason.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
+import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
-import { computeFlags, computeSettingsOf, countFlag, textFlag } from "./compute-flags.ts"
+import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
@@ -74,6 +75,10 @@ const flags = {
   ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
+  timeLimit: durationFlag(
+    "time-limit",
+    "Stop a job that takes longer, as Ctrl-C does; the next run resumes it (default: none)",
+  ),
   out: textFlag("out", "DIR").pipe(
     Flag.withDescription("Folder for artifacts and reports (default: out)"),
     Flag.withDefault("out"),
@@ -97,6 +102,7 @@ export const pipelineCommand = Command.make(
     threads,
     precision,
     jobs,
+    timeLimit,
     out: outOption,
     json,
   }) {
@@ -175,6 +181,7 @@ export const pipelineCommand = Command.make(
             command,
             commit,
             processes,
+            timeLimit: Option.getOrUndefined(timeLimit),
             onLog: display.log,
           })
           return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
@@ -315,9 +322,9 @@ const onSignal = (notify: () => void) =>
       }),
   )
 
-/** One process per core, as long as they fit in four fifths of the memory; at least one. */
+/** One process per core, as long as they fit in four fifths of the memory that they may use; at least one. */
 const defaultProcesses = (memory: number): number =>
-  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * totalmem()) / Math.max(1, memory))))
+  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * memoryLimit().bytes) / Math.max(1, memory))))
 
 /** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
@@ -353,10 +360,11 @@ const publish = Effect.fnUntraced(function* (folder: string, plan: Plan, summary
 const summaryJson = ({ reused, made, failures }: Summary) => ({
   reused,
   made,
-  failures: failures.map(({ unit, status, reason, step }) => ({
+  failures: failures.map(({ unit, status, kind, reason, step }) => ({
     unit: unit.label,
     key: unit.key,
     status,
+    ...(kind === undefined ? {} : { kind }),
     reason,
     ...(step === undefined ? {} : { step }),
   })),
@@ -382,16 +390,28 @@ const planJson = (plan: Plan, design: Design): string => {
   )
 }
 
+/** What was not made because one unit was not: what needed it, and what only this needed in turn. */
+const othersText = (failures: readonly Failure[]): string => {
+  const blocked = failures.filter(({ kind }) => kind === "blocked").length
+  const unneeded = failures.length - blocked
+  const parts = [
+    ...(blocked === 0 ? [] : [`${plural(blocked, "dependent unit")} not started`]),
+    ...(unneeded === 0 ? [] : [`${plural(unneeded, "unit")} that nothing else needs not started or stopped`]),
+  ]
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`
+}
+
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
   const { reused, made, failures } = summary
   const begun = failures.filter(({ without }) => without === undefined).length
   const waited = failures.length - begun
+  const unneeded = failures.filter(({ kind }) => kind === "unneeded").length
+  const how = unneeded === 0 ? "not started" : "not started or stopped"
   process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} not started`} in ${formatSeconds(seconds)}\n`,
+    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} ${how}`} in ${formatSeconds(seconds)}\n`,
   )
   for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
-    const waiting = failures.filter(({ without }) => without === unit).length
-    const others = waiting === 0 ? "" : ` (${plural(waiting, "dependent unit")} not started)`
+    const others = othersText(failures.filter(({ without }) => without === unit))
     const at = step === undefined ? "" : ` at step ${step}`
     process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
   }
