@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Provenance } from "../../../core/api/provenance.ts"
@@ -41,6 +50,12 @@ const digests = (out: string): Readonly<Record<string, string>> =>
     }),
   )
 
+/** The folder of the report that was published last. */
+const latest = (out: string, ...branch: readonly string[]) => {
+  const folder = join(out, "sample", ...branch)
+  return join(folder, readlinkSync(join(folder, "latest")))
+}
+
 const untilEnded = async (pids: readonly number[]) => {
   while (alive(pids).length > 0) await Bun.sleep(50)
 }
@@ -50,7 +65,7 @@ describe("a whole run", () => {
     const out = freshOut()
     const first = await command(sample(out, [], ["--json", "--jobs", "2"]))
     expect(first.code).toBe(0)
-    const page = join(out, "sample", "report", "index.html")
+    const page = join(latest(out), "report", "index.html")
     expect(json(first)).toMatchObject({ made: 10, reused: 0, failures: [], pages: [page] })
     expect(readFileSync(page, "utf8")).toContain('[{"lr":2},2,17]')
     expect(readdirSync(join(out, "scratch"))).toEqual([])
@@ -71,7 +86,7 @@ describe("a whole run", () => {
     const out = freshOut()
     const args = sample(out, ["provenance=true", "seeds=1", "title=it's"], ["--precision", "fp32"])
     expect((await command(args)).code).toBe(0)
-    const path = join(out, "sample", "origins", "provenance.json")
+    const path = join(latest(out), "origins", "provenance.json")
     const told: Provenance = JSON.parse(readFileSync(path, "utf8"))
     expect(told.command).toMatch(/ pipeline .*--backend wasm .*--precision fp32 .*--set 'title=it'\\''s'$/)
     expect(told.pipeline).toMatchObject({ name: "sample", file: sampleFile })
@@ -285,10 +300,9 @@ describe("--branch", () => {
     expect([made.code, json(made)]).toMatchObject([0, { made: 1, reused: 2, failures: [], pages: [] }])
     expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 job to do")
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[2,4,7,47,97]", "[3,5,8,12,17]"])
-    const results = join(out, "sample")
-    expect(existsSync(join(results, "branch-lr=2-seed=1-gain=10@3", "summary.json"))).toBe(true)
+    expect(existsSync(join(latest(out, "branch-lr=2-seed=1-gain=10@3"), "summary.json"))).toBe(true)
     // What the pipeline made stays as it was.
-    expect(existsSync(join(results, "report", "index.html"))).toBe(true)
+    expect(existsSync(join(latest(out), "report", "index.html"))).toBe(true)
   })
 
   test("needs nothing of the run in the store, and is stopped and resumed after its step", async () => {
@@ -366,7 +380,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
     "taken.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
 export default { name: "artifacts", summary: "x", parameters: type({}), build: () => null }`,
-      "name must be another name than artifacts, sources, scratch, lock",
+      "name must be another than artifacts, sources, scratch, damaged, tmp, owners, leases, launches, lock, latest (was ",
     ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const
