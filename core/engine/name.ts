@@ -15,7 +15,7 @@ const taken: readonly string[] = [
 ]
 
 /** What the folder of a report holds beside those of its targets. */
-export const takenInReport: readonly string[] = ["report.json", "summary.json"]
+export const takenInReport: readonly string[] = ["report.json", "summary.json", "publishing.lock"]
 
 const longestName = 64
 const valid = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i

@@ -21,15 +21,16 @@ import { Data, Effect } from "effect"
 import { Page } from "../artifacts/page.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
-import { attempt, errorCode, FileError, listFiles, readJson } from "../io/files.ts"
+import { takeLock } from "../io/file-lock.ts"
+import { attempt, errorCode, FileError, fileError, listFiles, readJson, remove } from "../io/files.ts"
 import { isInside } from "../io/inside.ts"
 import { type BranchRequest, folderName } from "./branch.ts"
 import type { Summary } from "./execute.ts"
 import type { Graph } from "./graph.ts"
 import { expectedName } from "./name.ts"
-import { isFolder, makeFolder, moveAway, pointTo, standing, standingIn } from "./publish/place.ts"
+import { at, isFolder, makeFolder, moveAway, pointTo, standing, standingIn } from "./publish/place.ts"
 import { isStageName, replaceFiles, type Source } from "./publish/replace.ts"
-import { Store } from "./store.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
 const Digest = type(/^[0-9a-f]{64}$/)
@@ -58,6 +59,8 @@ export type Report = typeof Report.infer
 const recordName = "report.json"
 const summaryName = "summary.json"
 const latestName = "latest"
+/** Locked while a report is published, and then removed. */
+const lockName = "publishing.lock"
 
 /** The name of the folder for a report with these parameters. A branch of a run counts as one of them. */
 export const parametersDigest = (parameters: object, branch?: BranchRequest): string =>
@@ -200,12 +203,43 @@ export const publish = (
       for (const file of files) sources.push({ path: `${path}/${file}`, from: join(from, file) })
       pages.push(join(folder, path, ...(files.includes("index.html") ? ["index.html"] : [])))
     }
-    const notes = yield* attempt("publish", folder, () => write(publication, targets, sources, absent))
+    const lock = join(folder, lockName)
+    yield* attempt("make", folder, () => makeFolders(publication))
+    yield* lockReport(lock)
+    const notes = yield* attempt("publish", folder, () => write(publication, targets, sources, absent)).pipe(
+      Effect.ensuring(remove(lock)),
+      Effect.uninterruptible,
+    )
     return { pages, notes }
   }).pipe(
+    Effect.scoped,
     Effect.mapError((cause) => new NotPublished({ cause })),
-    Effect.uninterruptible,
   )
+
+/** So that of two processes which publish the same report one does so after the other. */
+const lockReport = (path: string) =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: (signal) => at("lock", path, () => takeLock(path, signal)),
+      catch: (cause) => fileError("lock", path, cause),
+    }),
+    (release) => Effect.sync(release),
+    { interruptible: true },
+  )
+
+/** The folder of a report and those above it; what is in the place of the lock is not followed. */
+const makeFolders = async (publication: Publication): Promise<void> => {
+  const folder = reportFolder(publication)
+  for (const each of [...foldersAbove(publication), folder]) await makeFolder(each)
+  await fileOrNothing(join(folder, lockName))
+}
+
+/** Whether there is a file; if something else is in its place, this is refused. */
+const fileOrNothing = async (path: string): Promise<boolean> => {
+  const found = await standing(path)
+  if (found === "file" || found === "nothing") return found === "file"
+  throw new FileError({ path, doing: "use", found: `expected a file, found a ${found}`, advice: moveAway })
+}
 
 /** @param absent pages that could not be made this time: an earlier one stays */
 const write = async (
@@ -215,7 +249,6 @@ const write = async (
   absent: readonly string[],
 ): Promise<readonly string[]> => {
   const folder = reportFolder(publication)
-  for (const each of [...foldersAbove(publication), folder]) await makeFolder(each)
   const { record: before, isDamaged, known, leftovers } = await readBefore(folder)
   checkSame(publication, before)
   const isOf = (page: string) => (path: string) => path.startsWith(`${page}/`)
@@ -281,16 +314,7 @@ const checkSame = (publication: Publication, record: Report | undefined): void =
 
 /** What earlier publications left in the folder of a report. */
 const readBefore = async (folder: string) => {
-  const path = join(folder, recordName)
-  const found = await standing(path)
-  if (found !== "nothing" && found !== "file") {
-    throw new FileError({
-      path,
-      doing: "use",
-      found: `expected a file, found a ${found}`,
-      advice: moveAway,
-    })
-  }
+  const isRecorded = await fileOrNothing(join(folder, recordName))
   const record = await recordIn(folder)
   const leftovers = (await foldersIn(folder)).filter(isStageName).map((name) => join(folder, name))
   const journals = await Promise.all(leftovers.map(recordIn))
@@ -298,7 +322,7 @@ const readBefore = async (folder: string) => {
   for (const each of [record, ...journals])
     for (const [file, digest] of Object.entries(each?.files ?? {}))
       known.set(file, (known.get(file) ?? new Set()).add(digest))
-  return { record, isDamaged: found === "file" && record === undefined, known, leftovers }
+  return { record, isDamaged: isRecorded && record === undefined, known, leftovers }
 }
 
 /** The record in a folder; undefined if there is none, or it is damaged. */
