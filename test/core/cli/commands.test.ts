@@ -8,10 +8,11 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs"
 import { constants, tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import type { Provenance } from "../../../core/api/provenance.ts"
 import { ExitCode } from "../../../core/cli/exit.ts"
 import { sampleFile } from "../sample/study.ts"
@@ -120,6 +121,15 @@ describe("--plan", () => {
     expect(existsSync(out)).toBe(false)
   })
 
+  test("says where the report will be: from the current folder, if it is in there", async () => {
+    const [plan, planJson] = await Promise.all([
+      command(sample("never-made", [], ["--plan"])),
+      command(sample("never-made", [], ["--plan", "--json"])),
+    ])
+    const [, folder] = /\n\nThe report will be in (never-made\/sample\/[0-9a-f]{12})\n$/.exec(plan.stdout)!
+    expect(json(planJson).report).toBe(resolve(folder!))
+  })
+
   test("--json gives the units as data", async () => {
     const out = freshOut()
     const ended = await command(sample(out, ["seeds=1"], ["--plan", "--json"]))
@@ -163,6 +173,25 @@ describe("exit codes", () => {
       { unit: "sample-watch lr=2 seed=1", status: "failed" },
     ])
     expect(ended.stderr).toContain("failed: sample-walk lr=2 seed=1: asked to fail")
+  })
+
+  test("1 if the report cannot be published, once its units are made; then it is, and nothing else is done", async () => {
+    const out = freshOut()
+    const { report } = json(await command(sample(out, ["seeds=1"], ["--plan", "--json"])))
+    const page = join(report, "report", "index.html")
+    mkdirSync(join(report, "report"), { recursive: true })
+    writeFileSync(page, "mine")
+    const ended = await command(sample(out, ["seeds=1"]))
+    expect([ended.code, ended.stdout]).toEqual([1, ""])
+    expect(ended.stderr).toContain("6 units made, 0 reused, 0 failed")
+    expect(ended.stderr).toEndWith(
+      `\nthe report was not published: cannot write ${page}: there is a file that was not published from here. Move it to another place. Finished work is kept: then the same command only publishes the report\n`,
+    )
+    expect(readFileSync(page, "utf8")).toBe("mine")
+    rmSync(page)
+    const again = await command(sample(out, ["seeds=1"]))
+    expect([again.code, again.stdout]).toEqual([0, `report: ${page}\n`])
+    expect(again.stderr).toContain("nothing to do: all 6 units are done")
   })
 
   test("1 if a worker was killed, which loses one job; the others continue", async () => {
@@ -388,6 +417,50 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
     await fails(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file")
     await refused(open("throws.ts"), pipelines["throws.ts"][1])
     expect(existsSync(out)).toBe(false)
+  })
+
+  test("names that leave the folder of results, or that it has for itself, before anything is written or removed", async () => {
+    const folder = join(root, "names")
+    mkdirSync(join(folder, "out"), { recursive: true })
+    writeFileSync(join(folder, "mine"), "")
+    const [arktype, page] = [
+      import.meta.resolve("arktype"),
+      join(import.meta.dir, "..", "sample", "plugins.ts"),
+    ]
+    let files = 0
+    const open = (name: string, target: string) => {
+      // Each once: a module is loaded from its file only the first time.
+      const file = join(folder, `${files++}.ts`)
+      writeFileSync(
+        file,
+        `import { type } from ${JSON.stringify(arktype)}
+import { listing } from ${JSON.stringify(page)}
+export default { name: ${JSON.stringify(name)}, summary: "x", parameters: type({}),
+  build: () => ({ ${JSON.stringify(target)}: listing({ runs: [], seen: [], title: "x" }) }) }`,
+      )
+      return ["pipeline", file, "--backend", "wasm", "--out", join(folder, "out")]
+    }
+    await refused(open("x", "../.."), 'the target "../..": its name must be of letters and digits')
+    for (const name of ["../..", "/tmp/x", "", "a\u0000b", "\u001b[31m"])
+      await fails(open(name, "report"), "name must be of letters and digits, with hyphens and dots inside")
+    for (const name of ["artifacts", "scratch", "lock", "Latest"])
+      await fails(open(name, "report"), "name must be another than artifacts, ")
+    const others = readdirSync(folder).filter((name) => !name.endsWith(".ts"))
+    expect(others.sort()).toEqual(["mine", "out"])
+    expect(readdirSync(join(folder, "out"))).toEqual([])
+  })
+
+  test("a folder of reports that is a symbolic link, before anything runs", async () => {
+    const out = freshOut()
+    mkdirSync(out)
+    mkdirSync(join(root, "elsewhere"))
+    symlinkSync(join(root, "elsewhere"), join(out, "sample"))
+    await fails(
+      sample(out),
+      `cannot use ${join(out, "sample")}: expected a folder, found a symbolic link. Move it to another place`,
+    )
+    expect(readdirSync(out)).toEqual(["sample"])
+    expect(readdirSync(join(root, "elsewhere"))).toEqual([])
   })
 
   test("flags and parameters", async () => {

@@ -453,6 +453,23 @@ describe("a publication that went wrong", () => {
     }
   })
 
+  test("is not mixed with another one at the same time: first one is published, then the other", async () => {
+    const publication = publicationIn(freshOut())
+    const three = { report: { "index.html": "three", "figures/3.svg": "<svg>" } }
+    const all = await Promise.all(
+      [first, second, three].map((pages) => publishes(publication, nodesOf(pages))),
+    )
+    expect(all.map(({ notes }) => notes)).toEqual([[], [], []])
+    const whole = [first, second, three].map((pages) =>
+      Object.fromEntries(
+        Object.entries(pages).flatMap(([target, files]) =>
+          Object.entries(files).map(([path, text]) => [`${target}/${path}`, text]),
+        ),
+      ),
+    )
+    expect(whole).toContainEqual(await contentOf(reportFolder(publication)))
+  })
+
   test("left a record that is damaged: it is kept under another name, and all is published again", async () => {
     for (const pages of [first, second]) {
       const publication = publicationIn(freshOut())
