@@ -7,11 +7,11 @@ import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin
 import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { InvalidInput } from "../io/decode.ts"
-import { sha256 } from "../io/digest.ts"
+import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
 import type { FailureKind } from "./messages.ts"
-import type { Job } from "./plan.ts"
+import { type Job, jobFor } from "./plan.ts"
 import { madeByHere, type Origin, provenanceOf } from "./provenance.ts"
 import { type ArtifactMaking, Store } from "./store/store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
@@ -151,6 +151,36 @@ export const runJob = Effect.fn("runJob")(function* (
   )
 })
 
+/**
+ * What a job has left to do: nothing of what another process has made since the plan was.
+ *
+ * @returns how the units ended that are there, and a job for the others, if there are any
+ */
+export const remaining = Effect.fn("remaining")(function* (job: Job, missing: Missing) {
+  const store = yield* Store
+  const outcomes: UnitOutcome[] = []
+  const isThere = Effect.fnUntraced(function* (unit: Unit) {
+    const stored = yield* Effect.orElseSucceed(store.stored(unit), () => ({ status: "absent" as const }))
+    if (stored.status === "absent") return false
+    if (stored.status === "diverged") {
+      outcomes.push(failed(unit.key, stored.failure))
+      return true
+    }
+    // A report that was made with other members missing is made again.
+    const lacks = missingOf(unit, missing)
+    if (canonicalJson([...stored.manifest.missing].sort()) !== canonicalJson([...lacks].sort())) return false
+    outcomes.push({ key: unit.key, status: "done", seconds: 0 })
+    return true
+  })
+  const wanted = job.wanted && !(yield* isThere(job.unit))
+  const observers = yield* Effect.filter(job.observers, (observer) =>
+    Effect.map(isThere(observer), (there) => !there),
+  )
+  if (outcomes.length === 0) return { job, outcomes }
+  const left = wanted || observers.length > 0 ? jobFor(job.unit, wanted, observers) : undefined
+  return { job: left, outcomes }
+})
+
 /** In the scratch folder of a job that was stopped: what it has taken so far. */
 const secondsFile = "seconds.json"
 const Seconds = type("number >= 0")
@@ -211,6 +241,7 @@ const checkUnedited = (unit: Unit): Effect.Effect<void, FileError> =>
         ),
   )
 
+/** The keys of the cohort members that a unit does without. */
 const missingOf = (unit: Unit, missing: Missing): readonly string[] =>
   Object.values(unit.inputs).flatMap((input) =>
     "one" in input ? [] : unitsOf(input).flatMap(({ key }) => (missing.has(key) ? [key] : [])),

@@ -86,7 +86,7 @@ interface OpenProbe {
 }
 
 /** The units that a job makes. */
-const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
+export const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
   wanted ? [unit, ...observers] : observers
 
 /** The keys of the units that a job makes. */
