@@ -1,10 +1,9 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism } from "node:os"
-import { join, resolve } from "node:path"
-import { Effect, Option } from "effect"
+import { join, relative, resolve } from "node:path"
+import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { Page } from "../artifacts/page.ts"
 import {
   type Adoption,
   adopt,
@@ -27,13 +26,15 @@ import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
+import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
 import { neverMade } from "../engine/reason.ts"
 import { pipelineParameters } from "../engine/settings.ts"
+import { DamagedArtifact } from "../engine/store/damage.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
 import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
+import { attempt, remove } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
@@ -142,6 +143,14 @@ export const pipelineCommand = Command.make(
       defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
     )
     const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
+    const publication: Publication = {
+      out,
+      pipeline: definition.name,
+      parameters: parameters as object,
+      branch: branch && branched && { request: branch, name: branched.name },
+      command,
+    }
+    yield* checkReportFolder(publication, graph)
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
@@ -213,15 +222,22 @@ export const pipelineCommand = Command.make(
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(Effect.ensuring(remove(scratch)))
-        yield* adopt(adoptions, sample.adoptions)
+        ).pipe(
+          Effect.ensuring(remove(scratch)),
+          Effect.andThen(adopt(adoptions, sample.adoptions)),
+          // The sample has been computed.
+          Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
+        )
       }
       const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
+        const folder = reportFolder(publication)
         process.stdout.write(
-          json ? `${planJson(plan, design)}\n` : `${planLines(name, plan, design, width).join("\n")}\n`,
+          json
+            ? `${planJson(plan, design, folder)}\n`
+            : `${[...planLines(name, plan, design, width), "", `The report will be in ${printable(readablePath(folder))}`].join("\n")}\n`,
         )
         return
       }
@@ -233,14 +249,22 @@ export const pipelineCommand = Command.make(
           : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
       )
       const began = performance.now()
-      const { summary, published: pages } = yield* carryOutHealing(
+      const { summary, published } = yield* carryOutHealing(
         plan,
         planning(),
         (next) => carryOut(next, out),
-        (last, summary) => publish(join(out, name), last, summary),
+        (_, summary) =>
+          Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
+            Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact
+              ? Effect.fail(result.failure.cause)
+              : Effect.succeed(result),
+          ),
         tell,
       )
+      const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
+      for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
+      if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
       if (summary.failures.length > 0) return yield* exitWith(1)
     }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
   }),
@@ -262,6 +286,12 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
+
+/** A path as a person reads it: from the current folder, if it is in there. */
+const readablePath = (path: string): string => {
+  const inside = relative("", path)
+  return inside === "" || inside.startsWith("..") ? path : inside
+}
 
 /** A command line that does the same, quoted as a shell takes it. */
 const commandLine = (args: readonly string[]): string =>
@@ -337,40 +367,7 @@ const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
   }
 })
 
-/** Copies the finished pages among the targets to the pipeline's own folder, and writes the summary there. */
-const publish = Effect.fnUntraced(function* (folder: string, plan: Plan, summary: Summary) {
-  const store = yield* Store
-  const missing = new Set(summary.failures.map(({ unit }) => unit.key))
-  const pages: string[] = []
-  for (const [name, units] of Object.entries(plan.graph.targets)) {
-    for (const unit of units) {
-      if (unit.plugin.gives.name !== Page.name || missing.has(unit.key)) continue
-      const from = yield* store.open(unit)
-      const to = join(folder, name)
-      yield* replaceFolder(to, (temporary) =>
-        attempt("write", to, () => fs.cp(from, temporary, { recursive: true })),
-      )
-      pages.push(join(to, "index.html"))
-    }
-  }
-  yield* writeJson(join(folder, "summary.json"), summaryJson(summary))
-  return pages
-})
-
-const summaryJson = ({ reused, made, failures }: Summary) => ({
-  reused,
-  made,
-  failures: failures.map(({ unit, status, kind, reason, step }) => ({
-    unit: unit.label,
-    key: unit.key,
-    status,
-    ...(kind === undefined ? {} : { kind }),
-    reason,
-    ...(step === undefined ? {} : { step }),
-  })),
-})
-
-const planJson = (plan: Plan, design: Design): string => {
+const planJson = (plan: Plan, design: Design, report: string): string => {
   const states = unitStates(plan)
   const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
   const units = plan.graph.units.map((unit) => ({
@@ -384,7 +381,7 @@ const planJson = (plan: Plan, design: Design): string => {
     cost: replays.get(unit) ?? unit.cost,
   }))
   return JSON.stringify(
-    { backend: plan.backend, estimate: plan.estimate, units, design: Object.fromEntries(design) },
+    { backend: plan.backend, estimate: plan.estimate, report, units, design: Object.fromEntries(design) },
     null,
     1,
   )
@@ -416,5 +413,5 @@ const report = (summary: Summary, pages: readonly string[], seconds: number, jso
     process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
   }
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${printable(page)}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${printable(readablePath(page))}\n`)
 }
