@@ -28,7 +28,7 @@ import {
   writeCommit,
 } from "./cache.ts"
 import { type HubEnvironment, hubEnvironment } from "./environment.ts"
-import { takeLock } from "./lock.ts"
+import { takeBlobLock } from "./lock.ts"
 import { abandonedAfter, claimPartial, othersProgress, releasePartial, sizeOfPartial } from "./partial.ts"
 import {
   contentFrom,
@@ -178,7 +178,7 @@ const fetchBlob = Effect.fnUntraced(function* (
   const file = basename(snapshot)
   yield* makeFolder(cache, dirname(blob))
   yield* makeFolder(cache, cache.locks)
-  const alone = yield* takeLock(lockPath(cache, name), waitingForOthers(cache, name, facts.size, file))
+  const alone = yield* takeBlobLock(lockPath(cache, name), waitingForOthers(cache, name, facts.size, file))
   if ((yield* cachedProblem(cache, snapshot, facts.size)) === null) return
   if (!(yield* isIntact(blob, name, facts, file))) {
     const resumable = digestIn(name) !== undefined

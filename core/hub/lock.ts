@@ -55,7 +55,7 @@ const locksWork = (folder: string): boolean => {
  * @param waiting told at each attempt, with how long it has waited, ms; false gives up
  * @returns whether the lock was taken: not where there are no such locks, or if it was given up
  */
-export const takeLock = Effect.fnUntraced(function* <R>(
+export const takeBlobLock = Effect.fnUntraced(function* <R>(
   path: string,
   waiting: (waited: number) => Effect.Effect<boolean, never, R>,
 ): Effect.fn.Return<boolean, FileError, R | Scope.Scope> {
