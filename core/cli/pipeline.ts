@@ -26,7 +26,7 @@ import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } fr
 import { workerProcesses } from "../engine/processes.ts"
 import { neverMade } from "../engine/reason.ts"
 import { pipelineParameters } from "../engine/settings.ts"
-import { Store } from "../engine/store.ts"
+import { Store } from "../engine/store/store.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"

@@ -10,9 +10,10 @@ import type { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
+import type { FailureKind } from "./messages.ts"
 import type { Job } from "./plan.ts"
 import { madeByHere, type Origin, provenanceOf } from "./provenance.ts"
-import { type ArtifactMaking, Store } from "./store.ts"
+import { type ArtifactMaking, Store } from "./store/store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
 
@@ -21,10 +22,17 @@ export type UnitOutcome =
   | { readonly key: string; readonly status: "done"; readonly seconds: number }
   | {
       readonly key: string
-      readonly status: "diverged" | "failed"
+      readonly status: "diverged"
       readonly reason: string
       readonly step?: number
-      /** If it was not started: the key of the failed unit whose output it needs. */
+    }
+  | {
+      readonly key: string
+      readonly status: "failed"
+      readonly kind: FailureKind
+      readonly reason: string
+      readonly step?: number
+      /** Of a unit that is "blocked" or "unneeded": the key of the unit whose failure is the reason. */
       readonly without?: string
     }
 
@@ -35,11 +43,11 @@ const failed = (key: string, error: PluginError): UnitOutcome =>
   error._tag === "UnitFailure"
     ? {
         key,
-        status: error.outcome,
+        ...(error.outcome === "failed" ? { status: "failed", kind: "plugin" } : { status: "diverged" }),
         reason: error.reason,
         ...(error.step === undefined ? {} : { step: error.step }),
       }
-    : { key, status: "failed", reason: error.message }
+    : { key, status: "failed", kind: "plugin", reason: error.message }
 
 /** A plugin and a kind of artifact without their types; the nodes of the graph were typed. */
 type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>

@@ -3,7 +3,7 @@
  * and runs them one after the other. Tensors exist only in processes like this one.
  *
  * It reads requests from standard input and writes replies to standard output; whatever plugins print goes to standard
- * error. It exits on request, or when the supervising process is gone.
+ * error. It saves the state of its job and exits on request, or when the supervising process is gone.
  */
 import { createInterface } from "node:readline"
 import { type } from "arktype"
@@ -18,21 +18,29 @@ import { backendNamed } from "./discover.ts"
 import { type Missing, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
-import { type Reply, Request } from "./messages.ts"
+import { aliveEvery, type Reply, Request, terminatedCode } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
 import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
-import { Store } from "./store.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
+const write = process.stdout.write.bind(process.stdout)
 const say = (reply: Reply): void => {
-  process.stdout.write(`${JSON.stringify(reply)}\n`)
+  write(`${JSON.stringify(reply)}\n`)
 }
 
 // Standard output is reserved for replies.
+process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write
 console.log = console.error
 console.info = console.error
 console.debug = console.error
+// When the supervising process is gone, nobody reads any more: that must not end a job that saves its state.
+process.stdout.on("error", () => {})
+process.stderr.on("error", () => {})
+
+// Says that it answers, also while its job computes: between two steps.
+setInterval(() => say({ type: "alive" }), aliveEvery)
 
 /** The least time between two reports of progress, in milliseconds. */
 const progressEvery = 100
@@ -115,6 +123,7 @@ class Session {
             "a source file, or a file that a plugin reads, has changed since the start; start again to use the new version",
         })
       }
+      say({ type: "begun" })
       const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
       const outcomes = yield* Effect.provide(
         runJob(job, this.computing.arithmetic, missing, this.origin),
@@ -171,22 +180,25 @@ const reasonOf = (cause: Cause.Cause<{ readonly message: string }>): string => {
 }
 
 /** Interrupts the work, which saves its state, and exits. */
-const stop = (): void => {
+const stop = (code: number): void => {
+  if (stopping) return
   stopping = true
   const saved = working === undefined ? Effect.void : Fiber.interrupt(working)
-  Effect.runPromise(saved).finally(() => process.exit(0))
+  Effect.runPromise(saved).finally(() => process.exit(code))
 }
 
-// The supervising process decides what stops when, even if a Ctrl-C reaches this one too.
+// The supervising process decides what stops when, even if a Ctrl-C or the end of a terminal reaches this
+// one too.
 process.on("SIGINT", () => {})
-process.on("SIGTERM", stop)
+process.on("SIGHUP", () => {})
+process.on("SIGTERM", () => stop(terminatedCode))
 
 const lines = createInterface({ input: process.stdin })
 lines.on("line", (line) => {
   const request = Request(JSON.parse(line))
   if (request instanceof type.errors) throw new Error(`invalid request: ${request.summary}`)
   if (request.type === "stop") {
-    stop()
+    stop(0)
     return
   }
   if (request.type === "threads") {
@@ -202,4 +214,4 @@ lines.on("line", (line) => {
     ),
   )
 })
-lines.on("close", stop)
+lines.on("close", () => stop(0))
