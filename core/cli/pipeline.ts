@@ -25,6 +25,7 @@ import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
 import { neverMade } from "../engine/reason.ts"
+import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store/store.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -119,9 +120,12 @@ export const pipelineCommand = Command.make(
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
         const computing = computingOf(backend, precision)
-        const whole = yield* openPipeline(path, definition, parameters, computing).pipe(
+        const open = openPipeline(path, definition, parameters, computing).pipe(
           Effect.mapError((error) => withAssignments(error, set)),
         )
+        const planned = yield* open
+        // What runs is of known commits; a plan asks nobody.
+        const whole = !planOnly && (yield* resolveRevisions(planned)) ? yield* open : planned
         const branched =
           branch === undefined ? undefined : yield* openBranch(whole, definition, branch, computing)
         const graph = branched?.graph ?? whole
@@ -162,6 +166,7 @@ export const pipelineCommand = Command.make(
             out: folder,
             command,
             commit,
+            revisions: revisionsOf(plan.graph),
             processes,
             onLog: display.log,
           })

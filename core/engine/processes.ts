@@ -8,6 +8,7 @@ import type { BranchRequest } from "./branch.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
 import type { Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
+import type { Revisions } from "./revisions.ts"
 import { Shares } from "./shares.ts"
 import { MemoryKills, memoryLimit } from "./workers/memory.ts"
 import { allFailed, retrying } from "./workers/retry.ts"
@@ -50,6 +51,7 @@ export interface WorkerSettings {
   readonly command: string
   /** Of the project at work. */
   readonly commit: Commit | null
+  readonly revisions: Revisions
   readonly processes: number
   /** A job that takes longer is stopped, and its state kept. */
   readonly timeLimit?: Duration.Duration | undefined
@@ -128,9 +130,20 @@ const poolOf = Effect.fnUntraced(function* (
   workers: Set<WorkerProcess>,
   diagnose: () => Pick<WorkerLost, "kind" | "reason">,
 ) {
-  const { processes, onLog, file, parameters, branch, backend, precision, out, command, commit } = settings
+  const { processes, onLog, file, parameters, branch, backend, precision, out, command, commit, revisions } =
+    settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
-  const opened = { file, parameters, ...branched, backend, precision, out, command, commit }
+  const opened = {
+    file,
+    parameters,
+    ...branched,
+    backend,
+    precision,
+    out,
+    command,
+    commit,
+    revisions: { ...revisions },
+  }
   const clock = yield* Clock.Clock
   const start = Effect.sync(() => {
     const worker = new WorkerProcess(clock, diagnose, onLog)

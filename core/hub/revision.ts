@@ -23,18 +23,21 @@ export const knownCommit = (cache: RepositoryCache, repository: Repository): str
   return commit
 }
 
-/**
- * The commit of an address's repository as far as it is known without asking the hub, which counts in keys.
- *
- * @returns undefined if it is not known; null if this is no address on the hub
- * @throws InvalidInput if an environment variable is invalid
- */
-export const commitOfSource = (source: string): string | undefined | null => {
-  const address = hubAddress(source)
-  if (address === null) return null
-  const { repository } = address
-  return knownCommit(cacheOf(Effect.runSync(hubEnvironment), repository), repository)
-}
+/** In a key, the commit of a repository that the hub has not been asked about. */
+export const notAsked = "not asked yet"
+
+/** The commit of a repository as keys have it, without asking the hub. Throws what {@link hubEnvironment} fails with. */
+export const commitInKey = (repository: Repository): string =>
+  knownCommit(cacheOf(Effect.runSync(hubEnvironment), repository), repository) ?? notAsked
+
+/** Makes this process keep to commits that another has found, by the addresses of their repositories. */
+export const pinCommits = Effect.fn("pinCommits")(function* (commits: Readonly<Record<string, string>>) {
+  const environment = yield* hubEnvironment
+  for (const [address, commit] of Object.entries(commits)) {
+    const { repository } = hubAddress(address)!
+    pinned.set(pinOf(cacheOf(environment, repository), repository), commit)
+  }
+})
 
 /** A file that every repository has; an answer that it has none names the commit too. */
 const anyFile = ".gitattributes"

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
-import { hubAddress, localSources, type Repository, Source } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, localSources, type Repository, Source } from "../../core/hub/address.ts"
 import { download, downloadFirst } from "../../core/hub/download.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { copy, link, transferExisting } from "../../core/io/link.ts"
@@ -140,7 +140,7 @@ const run = Effect.fn("pretrained")(function* ({
 /**
  * A pretrained BERT, RoBERTa, ELECTRA discriminator or DistilBERT. `config.json` and the weights are checked against
  * each other and against the options before anything is kept, and all weights must be finite numbers. A branch on the
- * hub is fetched once; to fix which commit a study uses, give it as `@revision`.
+ * hub stands for one commit, which counts in the key; to fix which, give the commit as `@revision`.
  */
 export const pretrained = plugin({
   name: "pretrained",
@@ -152,7 +152,7 @@ export const pretrained = plugin({
   takes: {},
   gives: Checkpoint,
   usesBackend: false,
-  reads: ({ source }) => localSources(source).flatMap(filesRead),
+  reads: ({ source }) => [...localSources(source).flatMap(filesRead), ...hubSources(source)],
   estimate: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }
