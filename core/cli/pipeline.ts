@@ -28,6 +28,7 @@ import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } fr
 import { workerProcesses } from "../engine/processes.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
 import { neverMade } from "../engine/reason.ts"
+import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
 import { Store } from "../engine/store/store.ts"
@@ -130,9 +131,12 @@ export const pipelineCommand = Command.make(
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
         const computing = computingOf(backend, precision)
-        const whole = yield* openPipeline(path, definition, parameters, computing).pipe(
+        const open = openPipeline(path, definition, parameters, computing).pipe(
           Effect.mapError((error) => withAssignments(error, set)),
         )
+        const planned = yield* open
+        // What runs is of known commits; a plan asks nobody.
+        const whole = !planOnly && (yield* resolveRevisions(planned)) ? yield* open : planned
         const branched =
           branch === undefined ? undefined : yield* openBranch(whole, definition, branch, computing)
         const graph = branched?.graph ?? whole
@@ -189,6 +193,7 @@ export const pipelineCommand = Command.make(
             out: folder,
             command,
             commit,
+            revisions: revisionsOf(plan.graph),
             processes,
             timeLimit: Option.getOrUndefined(timeLimit),
             onLog: display.log,
