@@ -23,9 +23,10 @@ import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
+import { launchOf, writeLaunch } from "../engine/launch.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
-import { workerProcesses } from "../engine/processes.ts"
+import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
 import { neverMade } from "../engine/reason.ts"
 import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
@@ -184,7 +185,7 @@ export const pipelineCommand = Command.make(
               return codeOf(path)
             }),
           )
-          const runner = yield* workerProcesses({
+          const settings: WorkerSettings = {
             file: path,
             code,
             units: digestOfUnits(graph),
@@ -200,7 +201,11 @@ export const pipelineCommand = Command.make(
             processes,
             timeLimit: Option.getOrUndefined(timeLimit),
             onLog: display.log,
-          })
+          }
+          if (plan.jobs.length > 0 && folder === out) {
+            yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
+          }
+          const runner = yield* workerProcesses(settings)
           return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
         }).pipe(
           Effect.scoped,

@@ -7,6 +7,7 @@ import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
 import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
+import { UnitLog } from "./logs.ts"
 import type { Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
 import type { Revisions } from "./revisions.ts"
@@ -112,17 +113,30 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
       threads,
     }
     const begun = yield* Deferred.make<void>()
+    const log = new UnitLog(settings.out, job.unit)
     const outcomes = worker
       .ask(request, {
-        begun: Effect.andThen(listener.started, Deferred.succeed(begun, undefined)),
-        progress: listener.progress,
+        begun: Effect.gen(function* () {
+          log.begun(worker.pid, threads)
+          yield* listener.started
+          yield* Deferred.succeed(begun, undefined)
+        }),
+        progress: (progress) => {
+          log.progress(progress)
+          return listener.progress(progress)
+        },
+        printed: log.write,
       })
       .pipe(
         // A worker saves the state of its job before it exits.
-        Effect.onInterrupt(() => worker.stop),
+        Effect.onInterrupt(() => Effect.ensuring(worker.stop, Effect.sync(log.stopped))),
+        Effect.tapError((lost) => Effect.sync(() => log.write(lost.reason))),
         Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
         Effect.map((reply): readonly UnitOutcome[] | Held => {
-          if (reply.type === "finished") return reply.outcomes
+          if (reply.type === "finished") {
+            log.ended(job, reply.outcomes)
+            return reply.outcomes
+          }
           if (reply.type === "held") return { held: reply.by }
           const found = `expected the worker process to reply "finished", found "${reply.type}"`
           return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
