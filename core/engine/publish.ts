@@ -144,15 +144,20 @@ export const reportFolder = (publication: Publication): string =>
  * Refuses, before anything runs, what publishing would refuse in the end: something else where a folder of the report
  * would be.
  *
+ * @param isWritten whether it will be published, rather than only planned: then its folder must be writable
  * @throws FileError
  */
 export const checkReportFolder = (
   publication: Publication,
   { targets }: Graph,
+  isWritten: boolean,
 ): Effect.Effect<void, FileError> => {
   const folder = reportFolder(publication)
   return attempt("use", folder, async () => {
-    for (const each of [...foldersAbove(publication), folder]) if (!(await isFolder(each))) return
+    for (const each of [...foldersAbove(publication), folder]) {
+      if (!(await isFolder(each))) return
+      if (isWritten) await at("write in", each, () => fs.access(each, fs.constants.W_OK))
+    }
     checkSame(publication, (await readBefore(folder)).record)
     for (const { path } of pagesOf(targets)) await standingIn(folder, `${path}/index.html`)
   })

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { basename, dirname, join, relative } from "node:path"
+import { setImmediate } from "node:timers/promises"
 import { type } from "arktype"
-import { Effect, Result } from "effect"
+import { Effect, Fiber, Result } from "effect"
 import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { cohort, type Targets } from "../../../core/api/pipeline.ts"
@@ -381,7 +382,7 @@ describe("something else in the place of a folder of ours is refused, before any
         `the report was not published: ${message}. ${kept}`,
       )
       const { graph } = await inStore(publication.out, planOfTargets(nodesOf(first)))
-      const error = await Effect.runPromise(Effect.flip(checkReportFolder(publication, graph)))
+      const error = await Effect.runPromise(Effect.flip(checkReportFolder(publication, graph, false)))
       expect(error.message).toBe(message)
       expect(await contentOf(elsewhere)).toEqual(before)
     })
@@ -450,6 +451,37 @@ describe("a publication that went wrong", () => {
       const whole = publicationIn(freshOut())
       await publishes(whole, nodesOf(next))
       expect(await contentOf(folder)).toEqual(await contentOf(reportFolder(whole)))
+    }
+  })
+
+  test("is not left half-way by a stop: either the old report is there, or the new one", async () => {
+    const publication = publicationIn(freshOut())
+    await publishes(publication, nodesOf(second))
+    const wholes = [await contentOf(reportFolder(publication))]
+    await publishes(publication, nodesOf(first))
+    wholes.push(await contentOf(reportFolder(publication)))
+    for (const [pages, turns] of [
+      [second, 0],
+      [second, 1],
+      [second, 20],
+      [first, 5],
+      [second, 100],
+      [first, 1000],
+    ] as const) {
+      await inStore(
+        publication.out,
+        Effect.gen(function* () {
+          const plan = yield* planOfTargets(nodesOf(pages))
+          const summary = yield* carryOut(plan)
+          const publishing = yield* Effect.forkChild(publish(publication, plan.graph, summary))
+          for (let i = 0; i < turns; i++) yield* Effect.promise(() => setImmediate())
+          yield* Fiber.interrupt(publishing)
+        }),
+      )
+      expect(wholes).toContainEqual(await contentOf(reportFolder(publication)))
+      expect(await fs.readdir(reportFolder(publication))).not.toContainEqual(
+        expect.stringContaining("publishing"),
+      )
     }
   })
 
@@ -544,8 +576,15 @@ describe.skipIf(disk === undefined)("on a disk that is", () => {
       publication().out,
       Effect.flatMap(planOfTargets(nodesOf(second)), (plan) => carryOut(plan)),
     )
+    const { graph } = await inStore(publication().out, planOfTargets(nodesOf(second)))
     disk!.makeReadOnly()
     try {
+      // A plan writes nothing; a run is refused before it begins.
+      await Effect.runPromise(checkReportFolder(publication(), graph, false))
+      const early = await Effect.runPromise(Effect.flip(checkReportFolder(publication(), graph, true)))
+      expect(early.message).toBe(
+        `cannot write in ${join(publication().out, "sample")}: the file system is read-only. Make it writable`,
+      )
       expect(await refuses(publication(), nodesOf(second))).toEndWith(
         `: the file system is read-only. Make it writable. ${kept}`,
       )
