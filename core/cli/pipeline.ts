@@ -1,6 +1,6 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
-import { availableParallelism, totalmem } from "node:os"
+import { availableParallelism } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -17,25 +17,30 @@ import {
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
-import { execute, type Summary } from "../engine/execute.ts"
+import { execute, type Failure, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
+import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
 import { neverMade } from "../engine/reason.ts"
+import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
+import { DamagedArtifact } from "../engine/store/damage.ts"
 import { Store } from "../engine/store/store.ts"
+import type { Stored } from "../engine/store/stored.ts"
+import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
-import { computeFlags, computeSettingsOf, countFlag, textFlag } from "./compute-flags.ts"
+import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
@@ -72,6 +77,10 @@ const flags = {
   ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
+  timeLimit: durationFlag(
+    "time-limit",
+    "Stop a job that takes longer, as Ctrl-C does; the next run resumes it (default: none)",
+  ),
   out: textFlag("out", "DIR").pipe(
     Flag.withDescription("Folder for artifacts and reports (default: out)"),
     Flag.withDefault("out"),
@@ -95,6 +104,7 @@ export const pipelineCommand = Command.make(
     threads,
     precision,
     jobs,
+    timeLimit,
     out: outOption,
     json,
   }) {
@@ -121,9 +131,12 @@ export const pipelineCommand = Command.make(
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
         const computing = computingOf(backend, precision)
-        const whole = yield* openPipeline(path, definition, parameters, computing).pipe(
+        const open = openPipeline(path, definition, parameters, computing).pipe(
           Effect.mapError((error) => withAssignments(error, set)),
         )
+        const planned = yield* open
+        // What runs is of known commits; a plan asks nobody.
+        const whole = !planOnly && (yield* resolveRevisions(planned)) ? yield* open : planned
         const branched =
           branch === undefined ? undefined : yield* openBranch(whole, definition, branch, computing)
         const graph = branched?.graph ?? whole
@@ -180,7 +193,9 @@ export const pipelineCommand = Command.make(
             out: folder,
             command,
             commit,
+            revisions: revisionsOf(plan.graph),
             processes,
+            timeLimit: Option.getOrUndefined(timeLimit),
             onLog: display.log,
           })
           return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
@@ -192,7 +207,18 @@ export const pipelineCommand = Command.make(
           ),
         )
       })
-      const before = accept.length === 0 ? undefined : yield* planOf(graph, settings)
+      const told = new Set<string>()
+      const tell = (line: string) => {
+        if (!told.has(line)) process.stderr.write(`${printable(line)}\n`)
+        told.add(line)
+      }
+      /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
+      const planning = Effect.fnUntraced(function* (adopted?: ReadonlyMap<string, Stored>) {
+        const plan = yield* planOf(graph, settings, adopted)
+        for (const line of planOnly ? damagedLines(plan) : yield* setAsideDamaged(plan)) tell(line)
+        return plan
+      })
+      const before = accept.length === 0 ? undefined : yield* planning()
       const adoptions = before === undefined ? [] : yield* adoptionsOf(before, accept)
       const sample = sampleOf(adoptions, settings)
       if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
@@ -208,7 +234,7 @@ export const pipelineCommand = Command.make(
           Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
         )
       }
-      const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
+      const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
@@ -228,8 +254,18 @@ export const pipelineCommand = Command.make(
           : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
       )
       const began = performance.now()
-      const summary = yield* carryOut(plan, out)
-      const published = yield* Effect.result(publish(publication, graph, summary))
+      const { summary, published } = yield* carryOutHealing(
+        plan,
+        planning(),
+        (next) => carryOut(next, out),
+        (_, summary) =>
+          Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
+            Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact
+              ? Effect.fail(result.failure.cause)
+              : Effect.succeed(result),
+          ),
+        tell,
+      )
       const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
       for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
@@ -321,9 +357,9 @@ const onSignal = (notify: () => void) =>
       }),
   )
 
-/** One process per core, as long as they fit in four fifths of the memory; at least one. */
+/** One process per core, as long as they fit in four fifths of the memory that they may use; at least one. */
 const defaultProcesses = (memory: number): number =>
-  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * totalmem()) / Math.max(1, memory))))
+  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * memoryLimit().bytes) / Math.max(1, memory))))
 
 /** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
@@ -356,16 +392,28 @@ const planJson = (plan: Plan, design: Design, report: string): string => {
   )
 }
 
+/** What was not made because one unit was not: what needed it, and what only this needed in turn. */
+const othersText = (failures: readonly Failure[]): string => {
+  const blocked = failures.filter(({ kind }) => kind === "blocked").length
+  const unneeded = failures.length - blocked
+  const parts = [
+    ...(blocked === 0 ? [] : [`${plural(blocked, "dependent unit")} not started`]),
+    ...(unneeded === 0 ? [] : [`${plural(unneeded, "unit")} that nothing else needs not started or stopped`]),
+  ]
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`
+}
+
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
   const { reused, made, failures } = summary
   const begun = failures.filter(({ without }) => without === undefined).length
   const waited = failures.length - begun
+  const unneeded = failures.filter(({ kind }) => kind === "unneeded").length
+  const how = unneeded === 0 ? "not started" : "not started or stopped"
   process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} not started`} in ${formatSeconds(seconds)}\n`,
+    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} ${how}`} in ${formatSeconds(seconds)}\n`,
   )
   for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
-    const waiting = failures.filter(({ without }) => without === unit).length
-    const others = waiting === 0 ? "" : ` (${plural(waiting, "dependent unit")} not started)`
+    const others = othersText(failures.filter(({ without }) => without === unit))
     const at = step === undefined ? "" : ` at step ${step}`
     process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
   }

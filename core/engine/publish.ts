@@ -30,6 +30,7 @@ import type { Graph } from "./graph.ts"
 import { expectedName } from "./name.ts"
 import { at, isFolder, makeFolder, moveAway, pointTo, standing, standingIn } from "./publish/place.ts"
 import { isStageName, replaceFiles, type Source } from "./publish/replace.ts"
+import type { DamagedArtifact } from "./store/damage.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
@@ -165,7 +166,7 @@ export const checkReportFolder = (
 
 /** That a report could not be published, once its units were made. */
 export class NotPublished extends Data.TaggedError("NotPublished")<{
-  readonly cause: FileError | InvalidInput
+  readonly cause: DamagedArtifact | FileError | InvalidInput
 }> {
   override get message() {
     const { message } = this.cause
@@ -343,10 +344,11 @@ const recordIn = async (folder: string): Promise<Report | undefined> => {
 export const summaryJson = ({ reused, made, failures }: Summary) => ({
   reused,
   made,
-  failures: failures.map(({ unit, status, reason, step }) => ({
+  failures: failures.map(({ unit, status, kind, reason, step }) => ({
     unit: unit.label,
     key: unit.key,
     status,
+    ...(kind === undefined ? {} : { kind }),
     reason,
     ...(step === undefined ? {} : { step }),
   })),
