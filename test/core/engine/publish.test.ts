@@ -21,6 +21,7 @@ import {
   reportFolder,
   reportFolders,
 } from "../../../core/engine/publish.ts"
+import { sealedText } from "../../../core/engine/store/seal.ts"
 import { smallDisk } from "../../small-disk.ts"
 import { carryOut, inStore, planOfTargets } from "../sample/study.ts"
 
@@ -51,7 +52,7 @@ test("the reports of a folder are found, of branches too, and nothing is followe
   const others = ["sample/latest", "artifacts/000000000000", "sample/report", "sample/branch/x/000000000000"]
   for (const path of [...reports, ...others]) {
     await fs.mkdir(join(out, path), { recursive: true })
-    await fs.writeFile(join(out, path, "report.json"), JSON.stringify(record))
+    await fs.writeFile(join(out, path, "report.json"), sealedText(record))
   }
   await fs.mkdir(join(out, "sample", "aaaaaaaaaaaa"))
   await fs.symlink(join(out, "sample", "0123456789ab"), join(out, "sample", "bbbbbbbbbbbb"))
@@ -64,6 +65,8 @@ test("the reports of a folder are found, of branches too, and nothing is followe
 
 test.each<[string, object | string]>([
   ["is not JSON", "{"],
+  ["is empty", ""],
+  ["was changed by one character", sealedText(record).replace("aaa", "aab")],
   ["has a key that is not known", { ...record, more: 1 }],
   ["lacks one", { ...record, targets: undefined }],
   ["names a file outside its folder", { ...record, files: { "report/../../x": "b".repeat(64) } }],
@@ -72,7 +75,7 @@ test.each<[string, object | string]>([
 ])("a report.json that %s is refused", async (_, content) => {
   const folder = await fs.mkdtemp(join(root, "damaged-"))
   const path = join(folder, "report.json")
-  await fs.writeFile(path, typeof content === "string" ? content : JSON.stringify(content))
+  await fs.writeFile(path, typeof content === "string" ? content : sealedText(content))
   const error = await Effect.runPromise(Effect.flip(readReport(folder)))
   expect(error.message).toContain(path)
 })
@@ -373,7 +376,7 @@ describe("something else in the place of a folder of ours is refused, before any
       const path = join(publication.out, place.replace("DIGEST", basename(reportFolder(publication))))
       const elsewhere = join(root, `elsewhere-${folders}`)
       await put(join(elsewhere, "report", "index.html"), "other people's")
-      await put(join(elsewhere, "file"), JSON.stringify(record))
+      await put(join(elsewhere, "file"), sealedText(record))
       await fs.mkdir(dirname(path), { recursive: true })
       await fs.symlink(place.endsWith(".json") ? join(elsewhere, "file") : elsewhere, path)
       const before = await contentOf(elsewhere)
