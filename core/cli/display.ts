@@ -120,6 +120,7 @@ export class Display {
     if (event.type === "started") {
       this.running.set(event.job, { started: performance.now(), progress: undefined, quarter: 0 })
     } else if (event.type === "progress") this.onProgress(event.job, event.progress)
+    else if (event.type === "waiting") this.log(`${event.job.unit.label}: ${event.by} makes it; waiting`)
     else this.onEnd(event.job, event.outcomes)
   }
 

@@ -31,13 +31,14 @@ import { neverMade } from "../engine/reason.ts"
 import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
+import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
 import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
+import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
-import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
@@ -158,7 +159,9 @@ export const pipelineCommand = Command.make(
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
-        yield* lockOut(out)
+        const owners = yield* Owners
+        yield* owners.self
+        yield* owners.sweep
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
@@ -224,6 +227,8 @@ export const pipelineCommand = Command.make(
       if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
       if (before !== undefined && !planOnly) {
         const scratch = join(out, "scratch", "accept")
+        // Of two processes that accept at once, one computes the sample after the other.
+        yield* lockFile(join(out, "owners", "accept.lock"))
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
@@ -271,7 +276,10 @@ export const pipelineCommand = Command.make(
       for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
       if (summary.failures.length > 0) return yield* exitWith(1)
-    }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
+    )
   }),
 ).pipe(
   Command.withDescription("Run a pipeline, reusing what is finished already"),
