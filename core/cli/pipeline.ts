@@ -156,7 +156,7 @@ export const pipelineCommand = Command.make(
       branch: branch && branched && { request: branch, name: branched.name },
       command,
     }
-    yield* checkReportFolder(publication, graph)
+    yield* checkReportFolder(publication, graph, !planOnly)
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
