@@ -7,8 +7,9 @@ import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
 import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
-import type { Reply, Request } from "./messages.ts"
+import type { Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
+import type { Revisions } from "./revisions.ts"
 import { Shares } from "./shares.ts"
 import { MemoryKills, memoryLimit } from "./workers/memory.ts"
 import { allFailed, retrying } from "./workers/retry.ts"
@@ -29,12 +30,21 @@ export interface JobListener {
   readonly progress: (progress: JobProgress) => Effect.Effect<void>
 }
 
-/** Runs one job. At the end, every wanted unit has an outcome. An interruption keeps the state of the job. */
+/** That a job did not begin, since another process makes one of its units. */
+export interface Held {
+  /** That process. */
+  readonly held: string
+}
+
+/**
+ * Runs one job, unless it is held. At the end, every wanted unit has an outcome. An interruption keeps the state of the
+ * job.
+ */
 export type JobRunner = (
   job: Job,
   missing: Missing,
   listener: JobListener,
-) => Effect.Effect<readonly UnitOutcome[]>
+) => Effect.Effect<readonly UnitOutcome[] | Held>
 
 export interface WorkerSettings {
   /** The pipeline file. */
@@ -56,6 +66,7 @@ export interface WorkerSettings {
   readonly command: string
   /** Of the project at work. */
   readonly commit: Commit | null
+  readonly revisions: Revisions
   readonly processes: number
   /** A job that takes longer is stopped, and its state kept. */
   readonly timeLimit?: Duration.Duration | undefined
@@ -112,7 +123,7 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
         Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
         Effect.map((reply): readonly UnitOutcome[] | Held => {
           if (reply.type === "finished") return reply.outcomes
-          if (reply.type === "held") return reply
+          if (reply.type === "held") return { held: reply.by }
           const found = `expected the worker process to reply "finished", found "${reply.type}"`
           return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
         }),
@@ -124,36 +135,10 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
   }, Effect.scoped)
 
-  /** Waits for as long as another process makes a unit of the job, without a worker of its own meanwhile. */
-  const inTurn = Effect.fnUntraced(function* (
-    job: Job,
-    missing: Missing,
-    listener: JobListener,
-    alone: boolean,
-  ) {
-    let waited = false
-    for (const pause of pauses()) {
-      const reply = yield* attempt(job, missing, listener, alone)
-      if (!("by" in reply)) return reply
-      if (!waited) onLog(`${job.unit.label}: waiting, since ${reply.by} makes it`)
-      waited = true
-      yield* Effect.sleep(pause)
-    }
-    throw new Error("pauses do not end")
-  })
-
   const runner: JobRunner = (job, missing, listener) =>
-    retrying(job, (alone) => inTurn(job, missing, listener, alone), { processes, limit, onLog })
+    retrying(job, (alone) => attempt(job, missing, listener, alone), { processes, limit, onLog })
   return runner
 })
-
-/** A worker's reply, if another process makes a unit of its job. */
-type Held = Extract<Reply, { type: "held" }>
-
-/** Between looks at what another process makes, ms: it may take moments or days. */
-function* pauses(): Iterable<number> {
-  for (let pause = 250; ; pause = Math.min(2 * pause, 10_000)) yield pause
-}
 
 /** The worker processes, which are looked at from their start to their end. */
 const poolOf = Effect.fnUntraced(function* (
@@ -164,7 +149,8 @@ const poolOf = Effect.fnUntraced(function* (
   const { processes, onLog, file, units, parameters, branch, backend, precision, out, command, commit } =
     settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
-  const asked = { file, parameters, ...branched, backend, precision, out, command, commit }
+  const revisions = { ...settings.revisions }
+  const asked = { file, parameters, ...branched, backend, precision, out, command, commit, revisions }
   const clock = yield* Clock.Clock
   const look = Effect.sync(() => {
     for (const worker of workers) worker.look()
