@@ -16,7 +16,8 @@ import type { KeyParts } from "./key.ts"
 import { type EstimateSettings, jobFor, jobSeconds, jobsThatMake, measuredSpeeds, type Plan } from "./plan.ts"
 import { differing } from "./reason.ts"
 import type { Acceptance } from "./store/manifest.ts"
-import { type Entry, keysIn, keysOfRecord, recordOf, Store, type Stored, storedAs } from "./store/store.ts"
+import { Store } from "./store/store.ts"
+import { type Entry, keysIn, keysOfRecord, recordOf, type Stored, storedAs } from "./store/stored.ts"
 import { inputsOf, type Unit, type UnitInput, unitsOf } from "./unit.ts"
 
 /** An entry that can be taken over for a unit that has none. */

@@ -15,11 +15,12 @@ import { Data, Effect } from "effect"
 import { sha256 } from "../io/digest.ts"
 import { attempt, exists, type FileError, fileError, writeFolder } from "../io/files.ts"
 import { formatBytes } from "../io/format.ts"
+import { findProject, packageFolder } from "../io/project.ts"
 
-/** A project whose sources cannot be told from its data, by their size. */
-export class TooMuchCode extends Data.TaggedError("TooMuchCode")<{ readonly found: string }> {
+/** Code that cannot be copied. */
+export class NotFrozen extends Data.TaggedError("NotFrozen")<{ readonly found: string }> {
   override get message() {
-    return `${this.found}: what was launched changes if its files are edited meanwhile`
+    return `${this.found}, so no copy of them is made: edit nothing that this run uses until it has ended`
   }
 }
 
@@ -60,7 +61,7 @@ const sourcesIn = async (project: string, out: string): Promise<readonly SourceF
         bytes += content.length
         if (found.length > mostFiles || bytes > mostBytes) {
           const limit = `${mostFiles} files and ${formatBytes(mostBytes)} of sources`
-          throw new TooMuchCode({ found: `${project}: expected at most ${limit}` })
+          throw new NotFrozen({ found: `${project} holds more than ${limit}` })
         }
       }
     }
@@ -80,15 +81,15 @@ const sizeOf = async (path: string): Promise<number> => {
  *
  * @param out the folder of the store
  * @returns the copy's folder, which has the same layout
- * @throws TooMuchCode if there is more than sources are
+ * @throws NotFrozen if there is more than a project has
  */
 export const freeze = Effect.fn("freeze")(function* (
   out: string,
   project: string,
-): Effect.fn.Return<string, FileError | TooMuchCode> {
+): Effect.fn.Return<string, FileError | NotFrozen> {
   const sources = yield* Effect.tryPromise({
     try: () => sourcesIn(project, resolve(out)),
-    catch: (cause) => (cause instanceof TooMuchCode ? cause : fileError("read", project, cause)),
+    catch: (cause) => (cause instanceof NotFrozen ? cause : fileError("read", project, cause)),
   })
   const digest = sha256(sources.map(({ path, content }) => `${sha256(content)} ${path}\n`).join(""))
   const folder = join(out, "launches", "code", digest.slice(0, 20))
@@ -104,4 +105,43 @@ export const freeze = Effect.fn("freeze")(function* (
     }),
   )
   return folder
+})
+
+/** Where worker processes find their code. */
+export interface LaunchedCode {
+  /** The pipeline file. */
+  readonly file: string
+  /** The folder of this package: it holds `core`. */
+  readonly package: string
+  /** Of the project and its copy, if this is one. */
+  readonly copied?: { readonly from: string; readonly to: string }
+}
+
+/** The code as it lies there, where it may be edited. */
+export const codeOf = (file: string): LaunchedCode => ({ file, package: packageFolder })
+
+/**
+ * The code of a launch, copied into the store: of the project at work, or of this package if one works in its checkout.
+ *
+ * @param out the folder of the store
+ * @param file the pipeline file
+ * @throws NotFrozen if the file is not in the project, or there is more than a project has
+ */
+export const frozenCode = Effect.fn("frozenCode")(function* (
+  out: string,
+  file: string,
+): Effect.fn.Return<LaunchedCode, FileError | NotFrozen> {
+  const own = findProject()
+  const from = yield* attempt("read", own ?? packageFolder, () => fs.realpath(own ?? packageFolder))
+  const path = relative(from, yield* attempt("read", file, () => fs.realpath(file)))
+  if (path.startsWith("..") || path.split(sep).includes("node_modules") || from.includes("node_modules")) {
+    return yield* new NotFrozen({ found: `${file} is not among the sources of a project` })
+  }
+  const copy = yield* freeze(out, from)
+  const to = yield* attempt("read", copy, () => fs.realpath(copy))
+  return {
+    file: join(to, path),
+    package: own === undefined ? to : packageFolder,
+    copied: { from, to },
+  }
 })

@@ -5,8 +5,9 @@ import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
 import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
+import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
-import type { Request } from "./messages.ts"
+import type { Reply, Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
 import type { Revisions } from "./revisions.ts"
 import { Shares } from "./shares.ts"
@@ -37,7 +38,12 @@ export type JobRunner = (
 ) => Effect.Effect<readonly UnitOutcome[]>
 
 export interface WorkerSettings {
+  /** The pipeline file. */
   readonly file: string
+  /** Where worker processes find it, and all other code. */
+  readonly code: LaunchedCode
+  /** `digestOfUnits` of the graph that the plan is of. */
+  readonly units: string
   /** Checked and completed with defaults; JSON. */
   readonly parameters: object
   /** The branch of one of its runs that is made instead of the pipeline. */
@@ -106,8 +112,9 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
         // A worker saves the state of its job before it exits.
         Effect.onInterrupt(() => worker.stop),
         Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
-        Effect.map((reply): readonly UnitOutcome[] => {
+        Effect.map((reply): readonly UnitOutcome[] | Held => {
           if (reply.type === "finished") return reply.outcomes
+          if (reply.type === "held") return reply
           const found = `expected the worker process to reply "finished", found "${reply.type}"`
           return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
         }),
@@ -119,10 +126,36 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
   }, Effect.scoped)
 
+  /** Waits for as long as another process makes a unit of the job, without a worker of its own meanwhile. */
+  const inTurn = Effect.fnUntraced(function* (
+    job: Job,
+    missing: Missing,
+    listener: JobListener,
+    alone: boolean,
+  ) {
+    let waited = false
+    for (const pause of pauses()) {
+      const reply = yield* attempt(job, missing, listener, alone)
+      if (!("by" in reply)) return reply
+      if (!waited) onLog(`${job.unit.label}: waiting, since ${reply.by} makes it`)
+      waited = true
+      yield* Effect.sleep(pause)
+    }
+    throw new Error("pauses do not end")
+  })
+
   const runner: JobRunner = (job, missing, listener) =>
-    retrying(job, (alone) => attempt(job, missing, listener, alone), { processes, limit, onLog })
+    retrying(job, (alone) => inTurn(job, missing, listener, alone), { processes, limit, onLog })
   return runner
 })
+
+/** A worker's reply, if another process makes a unit of its job. */
+type Held = Extract<Reply, { type: "held" }>
+
+/** Between looks at what another process makes, ms: it may take moments or days. */
+function* pauses(): Iterable<number> {
+  for (let pause = 250; ; pause = Math.min(2 * pause, 10_000)) yield pause
+}
 
 /** The worker processes, which are looked at from their start to their end. */
 const poolOf = Effect.fnUntraced(function* (
@@ -130,41 +163,45 @@ const poolOf = Effect.fnUntraced(function* (
   workers: Set<WorkerProcess>,
   diagnose: () => Pick<WorkerLost, "kind" | "reason">,
 ) {
-  const { processes, onLog, file, parameters, branch, backend, precision, out, command, commit, revisions } =
+  const { processes, onLog, file, units, parameters, branch, backend, precision, out, command, commit } =
     settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
-  const opened = {
-    file,
-    parameters,
-    ...branched,
-    backend,
-    precision,
-    out,
-    command,
-    commit,
-    revisions: { ...revisions },
-  }
+  const revisions = { ...settings.revisions }
+  const asked = { file, parameters, ...branched, backend, precision, out, command, commit, revisions }
   const clock = yield* Clock.Clock
-  const start = Effect.sync(() => {
-    const worker = new WorkerProcess(clock, diagnose, onLog)
-    workers.add(worker)
-    return worker
-  })
   const look = Effect.sync(() => {
     for (const worker of workers) worker.look()
   })
   yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(Duration.seconds(lookEvery))))
-  return yield* Pool.makeWithTTL({
-    acquire: Effect.acquireRelease(start, (worker) =>
-      Effect.ensuring(
-        worker.stop,
-        Effect.sync(() => workers.delete(worker)),
-      ),
-    ).pipe(Effect.tap((worker) => worker.open({ type: "open", ...opened }))),
-    min: 0,
-    max: processes,
-    timeToLive: "10 minutes",
+  let { code } = settings
+  const start = (from: LaunchedCode) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const worker = new WorkerProcess(clock, diagnose, onLog, from)
+        workers.add(worker)
+        return worker
+      }),
+      (worker) =>
+        Effect.ensuring(
+          worker.stop,
+          Effect.sync(() => workers.delete(worker)),
+        ),
+    )
+  const opened: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.gen(function* () {
+    const from = code
+    const worker = yield* start(from)
+    const copy = from.copied === undefined ? {} : { copy: { file: from.file, units } }
+    if (yield* worker.open({ type: "open", ...asked, ...copy })) return worker
+    yield* worker.stop
+    if (code === from) {
+      code = codeOf(file)
+      onLog(
+        "the copy of the code has other units, since they depend on where the code lies or it was edited just now, and is not used: edit nothing that this run uses until it has ended",
+      )
+    }
+    return yield* opened
   })
+  return yield* Pool.makeWithTTL({ acquire: opened, min: 0, max: processes, timeToLive: "10 minutes" })
 })
 
 /** Of the memory that there may be: processes that use more are likely to be killed for it. */

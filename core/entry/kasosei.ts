@@ -52,6 +52,7 @@ export type {
   Computed,
   Machine,
   MadeBy,
+  Maker,
   PipelineRun,
   Provenance,
   UnitProvenance,

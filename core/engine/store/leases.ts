@@ -3,7 +3,7 @@
  *
  * A process announces itself with a file of its own in the unit's folder and then looks for others there. If another one
  * that lives is in it, it takes its file back. So of two that come at once either one sees the other, or both do and
- * both step back for a moment; never do both go on. What a process that is gone has left there is passed over, and
+ * the one with the greater id steps back, or both do for a moment; never do both go on. What a process that is gone has left there is passed over, and
  * whoever removes it removes that file alone: nobody takes anything from a process that lives. (The announcing is
  * L. Lamport's, "A new solution of Dijkstra's concurrent programming problem", 1974; a file that is created and a
  * folder that is listed afterwards are ordered on local file systems, and on NFS, which lists a folder anew after it
@@ -56,6 +56,9 @@ export class Leases extends Context.Service<
   static readonly layer = (root: string) => Layer.effect(Leases, leasesOf(root))
 }
 
+/** How long the first of two that come at once waits for the other to step back, ms. */
+const stepBack = 20
+
 /** A lease's file is short. */
 const longestLease = 2 ** 16
 
@@ -104,7 +107,12 @@ const leasesOf = Effect.fnUntraced(function* (
         for (const unit of units) {
           yield* announce(unit, self)
           announced.push(unit.key)
-          const other = yield* otherIn(unit.key, self)
+          let other = yield* otherIn(unit.key, self)
+          if (other !== undefined && self.id < other) {
+            // If both have come at once, the other one steps back.
+            yield* Effect.sleep(stepBack)
+            other = yield* otherIn(unit.key, self)
+          }
           if (other === undefined) continue
           yield* withdrawAll
           return { key: unit.key, owner: other }

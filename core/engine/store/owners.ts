@@ -74,6 +74,8 @@ export class Owners extends Context.Service<
     readonly tmp: Effect.Effect<string, FileError>
     /** A process by its id. One that ended has no file any more, and is gone. */
     readonly lifeOf: (id: string) => Effect.Effect<Life, FileError>
+    /** What is known of a process by its id; undefined if it has no file of a known form. */
+    readonly find: (id: string) => Effect.Effect<Owner | undefined, FileError>
     /** All processes that have a file, whether or not they are still there. Files of another form are left out. */
     readonly all: Effect.Effect<readonly (Owner & { readonly life: Life; readonly seen: Date })[], FileError>
     /** Removes what processes that are gone have left: their temporary files, leases and files. */
@@ -206,6 +208,7 @@ const ownersOf = Effect.fnUntraced(function* (
       }),
     ),
     lifeOf,
+    find: (id) => attempt("read", fileOf(id), async () => look(fileOf(id), id)?.owner),
     all: Effect.flatMap(namesIn(folder), (names) =>
       attempt("read", folder, async () =>
         names.flatMap((name) => {
@@ -233,6 +236,10 @@ const ownersOf = Effect.fnUntraced(function* (
     }),
   }
 })
+
+/** A process in words: `process 4123 on node7`. */
+export const describeOwner = (owner: Owner | undefined): string =>
+  owner === undefined ? "another process" : `process ${owner.pid} on ${owner.host}`
 
 interface Seen {
   /** Undefined if its file is of another form: of another version of this program, or half written. */

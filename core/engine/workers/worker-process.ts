@@ -5,7 +5,8 @@ import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { type Clock, Data, Effect } from "effect"
 import { formatSeconds } from "../../io/format.ts"
-import { moduleExtension, packageFolder } from "../../io/project.ts"
+import { moduleExtension, projectVariable } from "../../io/project.ts"
+import type { LaunchedCode } from "../freeze.ts"
 import { Reply, type Request, terminatedCode } from "../messages.ts"
 import { type Vitals, vitalsOf } from "./vitals.ts"
 import { Watchdog } from "./watchdog.ts"
@@ -58,21 +59,27 @@ export class WorkerProcess {
     private readonly clock: Clock.Clock,
     diagnose: Diagnose,
     onLog: (line: string) => void,
+    private readonly code: LaunchedCode,
   ) {
-    const script = join(packageFolder, "core", "engine", `worker${moduleExtension}`)
+    const script = join(code.package, "core", "engine", `worker${moduleExtension}`)
     const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
     // Its own session: Ctrl-C and a closed terminal reach only the supervising process, which makes the workers save
     // and stop.
-    const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
+    const child = spawn(process.execPath, runtime, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      env: { ...process.env, ...(code.copied === undefined ? {} : { [projectVariable]: code.copied.to }) },
+    })
     this.child = child
     this.watchdog = new Watchdog(this.now)
     createInterface({ input: child.stdout }).on("line", (line) => {
       this.watchdog.heard(this.now)
-      const reply = readReply(line)
-      if (reply === undefined) onLog(line)
+      const reply = readReply(this.original(line))
+      if (reply === undefined) onLog(this.original(line))
       else this.listener(reply)
     })
-    createInterface({ input: child.stderr }).on("line", (line) => {
+    createInterface({ input: child.stderr }).on("line", (printed) => {
+      const line = this.original(printed)
       this.watchdog.heard(this.now)
       this.errors.push(line)
       if (this.errors.length > keptLines) this.errors.shift()
@@ -93,12 +100,18 @@ export class WorkerProcess {
     child.stdin.on("error", () => {})
   }
 
-  /** Makes a new process open the pipeline. */
+  /** A line that it printed: it names files of the project, not of the copy, where nobody edits them. */
+  private original(line: string): string {
+    const { copied } = this.code
+    return copied === undefined ? line : line.replaceAll(copied.to, copied.from)
+  }
+
+  /** Makes a new process open the pipeline; gives whether it has the units that were asked for. */
   readonly open = Effect.fn("WorkerProcess.open")(
     { self: this },
     function* (this: WorkerProcess, request: Extract<Request, { type: "open" }>) {
       const reply = yield* this.ask(request, { begun: Effect.void, progress: () => Effect.void })
-      if (reply.type !== "refused") return
+      if (reply.type !== "refused") return reply.type === "ready"
       yield* this.stop
       return yield* new WorkerLost({
         kind: "plugin",

@@ -72,7 +72,7 @@ test("more than sources are is refused, and nothing is left of the copy", async 
   for (let i = 0; i < 129; i++) writeFileSync(join(project, "data", `${i}.json`), "x".repeat(2 ** 21))
   const error = await Effect.runPromise(Effect.flip(freeze(join(project, "out"), project)))
   expect(error.message).toContain(
-    "expected at most 20000 files and 268 MB of sources: what was launched changes",
+    "holds more than 20000 files and 268 MB of sources, so no copy of them is made",
   )
   expect(readdirSync(project)).not.toContain("out")
 })
