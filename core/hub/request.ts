@@ -127,8 +127,8 @@ const discard = (response: Response) =>
  */
 export const waitAskedBy = (headers: Headers, now: number): number | undefined => {
   const given = headers.get("retry-after")?.trim() ?? ""
-  if (/^\d{1,9}$/.test(given)) return 1000 * Number(given)
-  const date = given === "" ? Number.NaN : Date.parse(given)
+  if (/^\d+$/.test(given)) return 1000 * Number(given)
+  const date = /^[A-Z][a-z]{2}, .+ GMT$/.test(given) ? Date.parse(given) : Number.NaN
   if (!Number.isNaN(date)) return Math.max(0, date - now)
   const limit = /;\s*r=0\s*;\s*t=(\d{1,9})/.exec(headers.get("ratelimit") ?? "")
   // A second more, since it is rounded.
