@@ -90,15 +90,8 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
   const turns = yield* Semaphore.make(processes)
   const shares = new Shares(availableParallelism(), settings.threads)
 
-  const attempt = Effect.fnUntraced(function* (
-    job: Job,
-    missing: Missing,
-    listener: JobListener,
-    alone: boolean,
-  ) {
-    yield* turns.takeScoped(alone ? processes : 1)
-    // The others have no job now, but what they have loaded takes memory.
-    if (alone) yield* Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker))
+  /** The outcomes of a job, from one worker. */
+  const askWorker = Effect.fnUntraced(function* (job: Job, missing: Missing, listener: JobListener) {
     const worker = yield* livingWorker
     const { threads } = yield* Effect.acquireRelease(
       Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
@@ -149,8 +142,19 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
   }, Effect.scoped)
 
-  const runner: JobRunner = (job, missing, listener) =>
-    retrying(job, (alone) => attempt(job, missing, listener, alone), { processes, limit, onLog })
+  const runner: JobRunner = (job, missing, listener) => {
+    const attempt = askWorker(job, missing, listener).pipe(
+      // At most so many have died while they had nothing to do.
+      Effect.retry({ times: processes, while: ({ kind, begun }) => kind !== "plugin" && !begun }),
+    )
+    // The others have no job then, but what they have loaded takes memory.
+    const unload = Effect.suspend(() =>
+      Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker), { discard: true }),
+    )
+    const inTurn = (alone: boolean) =>
+      alone ? turns.withPermits(processes)(Effect.andThen(unload, attempt)) : turns.withPermits(1)(attempt)
+    return retrying(job, inTurn, { processes, limit, onLog })
+  }
   return runner
 })
 

@@ -16,6 +16,8 @@ export class WorkerLost extends Data.TaggedError("WorkerLost")<{
   /** "plugin" if another process would end the same way. */
   readonly kind: "plugin" | "lost" | "memory"
   readonly reason: string
+  /** Whether it had begun the job: one that dies while it has nothing to do may be noticed too late. */
+  readonly begun: boolean
   /** The last lines that it wrote to standard error. */
   readonly output: readonly string[]
   /** The most memory that it was seen to use, bytes; undefined where that cannot be seen. */
@@ -50,6 +52,7 @@ export class WorkerProcess {
   private listener: (reply: Reply | WorkerLost) => void = () => {}
   private printed: (line: string) => void = () => {}
   private lost: WorkerLost | undefined
+  private begun = false
   /** Whether it has exited or was asked to stop: it takes no more jobs. */
   ended = false
   /** When it was last looked at. */
@@ -126,6 +129,7 @@ export class WorkerProcess {
       return yield* new WorkerLost({
         kind: "plugin",
         reason: reply.reason,
+        begun: false,
         output: [],
         peakMemory: undefined,
       })
@@ -142,8 +146,8 @@ export class WorkerProcess {
 
   private lose(kind: WorkerLost["kind"], reason: string) {
     this.ended = true
-    const { errors, vitals } = this
-    this.lost ??= new WorkerLost({ kind, reason, output: [...errors], peakMemory: vitals?.peakMemory })
+    const { begun, errors, vitals } = this
+    this.lost ??= new WorkerLost({ kind, reason, begun, output: [...errors], peakMemory: vitals?.peakMemory })
     this.listener(this.lost)
   }
 
@@ -152,11 +156,14 @@ export class WorkerProcess {
     return Effect.callback<Exclude<Reply, Said<"progress" | "begun" | "alive">>, WorkerLost>((resume) => {
       if (this.lost !== undefined) return resume(Effect.fail(this.lost))
       this.printed = printed
+      this.begun = false
       this.listener = (reply) => {
         if (reply instanceof WorkerLost) resume(Effect.fail(reply))
         else if (reply.type === "progress") Effect.runFork(progress(reply))
-        else if (reply.type === "begun") Effect.runFork(begun)
-        else if (reply.type !== "alive") resume(Effect.succeed(reply))
+        else if (reply.type === "begun") {
+          this.begun = true
+          Effect.runFork(begun)
+        } else if (reply.type !== "alive") resume(Effect.succeed(reply))
       }
       this.write(request)
     })
