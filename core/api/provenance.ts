@@ -57,6 +57,8 @@ export const MadeBy = type({
   software: Software,
   /** null if it took no tensors. */
   computed: Computed.or("null"),
+  /** The processor time that it took, of all threads, s. */
+  "cpuSeconds?": "number >= 0",
 })
 export type MadeBy = typeof MadeBy.infer
 

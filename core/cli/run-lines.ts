@@ -1,0 +1,88 @@
+/** What is said when a plan starts to run, and when it has ended. */
+import type { Precision } from "../api/precision.ts"
+import type { Failure, Summary } from "../engine/execute.ts"
+import { type Plan, reasonCounts, unitsGivenBy } from "../engine/plan.ts"
+import { neverMade } from "../engine/reason.ts"
+import { formatSeconds, plural, printable } from "../io/format.ts"
+import { type Endings, endedHow, endingOf, mishaps, unitCounts } from "./counts.ts"
+
+/** How and where a plan is carried out. */
+export interface Surroundings {
+  readonly backend: string
+  /** Its vector instructions, such as `AVX-512`; undefined if it does not tell. */
+  readonly instructions: string | undefined
+  readonly precision: Precision
+  /** Of each job; undefined if the backend has a fixed number. */
+  readonly threads: number | undefined
+  /** The folder, as it was given. */
+  readonly out: string
+}
+
+const precisionNames: Readonly<Record<Precision, string>> = { fp32: "float32", bf16: "bfloat16" }
+
+/** More reasons than this are counted together. */
+const mostReasons = 4
+/** More units than this that failed are counted, not listed. */
+const mostFailures = 50
+
+/** `quickstart: 41 runs and 66 probes to do, about 2 min on native (AVX-512), float32, 2 jobs × 1 thread, out/`. */
+export const startLines = (name: string, plan: Plan, around: Surroundings): readonly string[] => {
+  const all = plan.graph.units.length
+  if (plan.jobs.length === 0)
+    return [`${name}: nothing to do: ${all === 1 ? "its only unit is" : `all ${all} units are`} done`]
+  const { seconds, processes } = plan.estimate
+  const { backend, instructions, precision, threads, out } = around
+  const parts = [
+    `${workCounts(plan)}, about ${formatSeconds(seconds)} on ${backend}${instructions === undefined ? "" : ` (${instructions})`}`,
+    precisionNames[precision],
+    `${plural(processes, "job")}${threads === undefined ? "" : ` × ${plural(threads, "thread")}`}`,
+    `${printable(out).replace(/\/$/, "")}/`,
+  ]
+  return [`${name}: ${parts.join(", ")}`, ...reasonLines(plan)]
+}
+
+/** `41 runs and 66 probes to do, 35 runs replayed`. */
+export const workCounts = ({ jobs }: Plan): string => {
+  const replayed = jobs.filter(({ wanted }) => !wanted).map(({ unit }) => unit)
+  const again = replayed.length === 0 ? "" : `, ${unitCounts(replayed)} replayed`
+  return `${unitCounts(jobs.flatMap(unitsGivenBy))} to do${again}`
+}
+
+/** Why units are to be done; nothing for a plan that is all new. */
+const reasonLines = (plan: Plan): readonly string[] => {
+  const counts = reasonCounts(plan)
+  if (counts.length === 1 && counts[0]![0] === neverMade) return []
+  const others = counts.slice(mostReasons).reduce((sum, [, units]) => sum + units, 0)
+  const shown = [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
+  return [`  why: ${shown.map(([reason, units]) => `${reason} (${units})`).join(", ")}`]
+}
+
+/** What a plan came to, and what went wrong. */
+export const endLines = ({ reused, made, failures }: Summary, seconds: number): readonly string[] => {
+  const endings: Endings = { made, diverged: 0, failed: 0, notStarted: 0 }
+  for (const failure of failures) endings[endingOf(failure)]++
+  const { failed, ...others } = endings
+  const counts = [`${plural(made, "unit")} made`, `${reused} reused`, `${failed} failed`]
+  const waiting = Map.groupBy(failures, ({ without }) => without)
+  const told = waiting.get(undefined) ?? []
+  const lines = told.slice(0, mostFailures).map((failure) => {
+    const waited = waiting.get(failure.unit)?.length ?? 0
+    const dependent = waited === 0 ? "" : ` (${plural(waited, "dependent unit")} not started)`
+    return `  ${failure.unit.label} ${endedHow(failure)}${dependent}`
+  })
+  const untold = told.length - lines.length
+  return [
+    `${[...counts, ...mishaps({ ...others, failed: 0 })].join(", ")} in ${formatSeconds(seconds)}`,
+    ...lines,
+    ...(untold > 0 ? [`  and ${plural(untold, "unit")} more; summary.json has them all`] : []),
+  ]
+}
+
+/** Whether a plan did what was asked of it: a divergence is a result, but not of a target that needs what diverged. */
+export const hasFailed = ({ graph }: Plan, { failures }: Summary): boolean => {
+  const missing = new Set(failures.flatMap(({ unit, without }) => (without === undefined ? [] : [unit])))
+  return (
+    failures.some(({ status, without }: Failure) => status === "failed" && without === undefined) ||
+    Object.values(graph.targets).some((units) => units.some((unit) => missing.has(unit)))
+  )
+}
