@@ -64,7 +64,11 @@ export const endLines = ({ reused, made, failures }: Summary, seconds: number): 
   const { failed, ...others } = endings
   const counts = [`${plural(made, "unit")} made`, `${reused} reused`, `${failed} failed`]
   const waiting = Map.groupBy(failures, ({ without }) => without)
-  const told = waiting.get(undefined) ?? []
+  const alike = new Map(failures.map(({ unit, status, reason }) => [unit, `${status} ${reason}`]))
+  // Probes that ended as the run that they watch did are told with it; and what is to be repaired comes first.
+  const told = (waiting.get(undefined) ?? [])
+    .filter(({ unit }) => unit.watched === null || alike.get(unit.watched) !== alike.get(unit))
+    .sort((a, b) => Number(a.status === "diverged") - Number(b.status === "diverged"))
   const lines = told.slice(0, mostFailures).map((failure) => {
     const waited = waiting.get(failure.unit)?.length ?? 0
     const dependent = waited === 0 ? "" : ` (${plural(waited, "dependent unit")} not started)`
