@@ -147,7 +147,9 @@ export class RunLog {
   private endLines(job: Job, outcomes: readonly UnitOutcome[], took: string): readonly string[] {
     const made = outcomes.filter(({ status }) => status === "done")
     const lost = outcomes.flatMap((outcome) =>
-      outcome.status === "done" || outcome.without !== undefined ? [] : [outcome],
+      outcome.status === "done" || (outcome.status === "failed" && outcome.without !== undefined)
+        ? []
+        : [outcome],
     )
     const lines: string[] = []
     if (made.length > 0) {

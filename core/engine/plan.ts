@@ -10,11 +10,11 @@ import type { FileError } from "../io/files.ts"
 import { plural } from "../io/format.ts"
 import type { Graph } from "./graph.ts"
 import { makespan } from "./makespan.ts"
-import type { Manifest } from "./manifest.ts"
+import type { Manifest } from "./store/manifest.ts"
 import type { Work } from "./pace.ts"
 import { acceptedReason, reasonsOf } from "./reason.ts"
 import { assumedSpeeds, measuredSpeeds, type Speeds } from "./speeds.ts"
-import { type Entry, keysIn, recordOf, Store, type Stored } from "./store.ts"
+import { type Entry, keysIn, recordOf, Store, type Stored } from "./store/store.ts"
 import { inputsOf, type Unit } from "./unit.ts"
 
 /** A job of one process: a unit, or a run together with the probes that watch it. */

@@ -1,5 +1,5 @@
 /** How fast plugins are expected to compute: as finished units were or, before there are any, as the backend assumes. */
-import type { Manifest } from "./manifest.ts"
+import type { Manifest } from "./store/manifest.ts"
 
 export interface Speeds {
   /** Whether any of them were measured on finished units. */

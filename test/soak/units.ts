@@ -6,7 +6,7 @@
  */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { Effect, Layer, Semaphore } from "effect"
+import { Effect, Layer } from "effect"
 import { cohort, grid, mapCohort } from "../../core/api/pipeline.ts"
 import { Display } from "../../core/cli/display.ts"
 import { planLines } from "../../core/cli/plan-table.ts"
@@ -14,7 +14,7 @@ import { execute } from "../../core/engine/execute.ts"
 import { graphOf } from "../../core/engine/graph.ts"
 import { keysGivenBy, planOf } from "../../core/engine/plan.ts"
 import type { JobRunner } from "../../core/engine/processes.ts"
-import { Store } from "../../core/engine/store.ts"
+import { Store } from "../../core/engine/store/store.ts"
 import { listing, source, walk, watchSum } from "../core/sample/plugins.ts"
 
 const rates = 100
@@ -94,12 +94,7 @@ const simulate = (units: number) =>
         written += text.length
       },
     })
-    const permits = yield* Semaphore.make(16)
-    const summary = yield* execute(
-      plan,
-      (...args) => permits.withPermits(1)(runner(...args)),
-      (event) => Effect.sync(() => display.onEvent(event)),
-    )
+    const summary = yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
     display.close()
     lap("execute")
     const peak = process.resourceUsage().maxRSS * 1024

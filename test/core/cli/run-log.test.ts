@@ -69,14 +69,14 @@ describe("a job that ends", () => {
     started(log, job!, 0)
     const mixed: readonly UnitOutcome[] = [
       { key: run!, status: "done", seconds: 1 },
-      { key: probe!, status: "failed", reason: "no such step" },
+      { key: probe!, status: "failed", kind: "plugin", reason: "no such step" },
     ]
     expect(ended(log, job!, mixed, 1)).toEqual([
       "[2/202] sample-walk lr=1 seed=1 1.0 s",
       "[2/202] sample-watch lr=1 seed=1 failed: no such step 1.0 s",
     ])
     const blocked = keysGivenBy(other!).map(
-      (key) => ({ key, status: "failed", reason: "not started", without: run! }) as const,
+      (key) => ({ key, status: "failed", kind: "blocked", reason: "not started", without: run! }) as const,
     )
     expect(ended(log, other!, blocked, 1)).toEqual([])
     expect(log.endings).toEqual({ made: 1, diverged: 0, failed: 1, notStarted: 2 })
@@ -132,7 +132,7 @@ test("the run on one line says as much as fits: what is done, what went wrong, w
   const log = new RunLog(plan, 0)
   const [job] = runs()
   started(log, job!, 0)
-  const failed = keysGivenBy(job!).map((key) => ({ key, status: "failed", reason: "no" }) as const)
+  const failed = keysGivenBy(job!).map((key) => ({ key, status: "failed", kind: "plugin", reason: "no" }) as const)
   ended(log, job!, failed, 1)
   log.onEvent({ type: "started", job: runs()[1]! }, 1)
   const forms = summaryForms(log, 7500)

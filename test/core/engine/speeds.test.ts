@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import type { Manifest } from "../../../core/engine/manifest.ts"
+import type { Manifest } from "../../../core/engine/store/manifest.ts"
 import { measuredSpeeds } from "../../../core/engine/speeds.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 
