@@ -17,27 +17,27 @@ export const unitCounts = (units: readonly Unit[]): string => {
 const listed = (parts: readonly string[]): string =>
   parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`
 
-/** How units have ended. A divergence is a result, and a unit that was not started did not fail. */
+/** How units have ended. A divergence is a result, and what was not started or was stopped did not fail. */
 export interface Endings {
   made: number
   diverged: number
   failed: number
-  /** Because what they need diverged or failed. */
-  notStarted: number
+  /** Because what they need, or what alone needs them, diverged or failed. */
+  notMade: number
 }
 
 export const endingOf = (
   outcome: Pick<UnitOutcome, "status"> & { readonly without?: unknown },
 ): keyof Endings =>
-  outcome.status === "done" ? "made" : outcome.without !== undefined ? "notStarted" : outcome.status
+  outcome.status === "done" ? "made" : outcome.without !== undefined ? "notMade" : outcome.status
 
-/** `, 2 diverged, 1 failed, 3 not started`: what is not zero. */
-export const mishaps = ({ diverged, failed, notStarted }: Endings): readonly string[] =>
+/** `, 2 diverged, 1 failed, 3 not made`: what is not zero. */
+export const mishaps = ({ diverged, failed, notMade }: Endings): readonly string[] =>
   (
     [
       [diverged, "diverged"],
       [failed, "failed"],
-      [notStarted, "not started"],
+      [notMade, "not made"],
     ] as const
   ).flatMap(([count, word]) => (count > 0 ? [`${count} ${word}`] : []))
 

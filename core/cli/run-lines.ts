@@ -59,7 +59,7 @@ const reasonLines = (plan: Plan): readonly string[] => {
 
 /** What a plan came to, and what went wrong. */
 export const endLines = ({ reused, made, failures }: Summary, seconds: number): readonly string[] => {
-  const endings: Endings = { made, diverged: 0, failed: 0, notStarted: 0 }
+  const endings: Endings = { made, diverged: 0, failed: 0, notMade: 0 }
   for (const failure of failures) endings[endingOf(failure)]++
   const { failed, ...others } = endings
   const counts = [`${plural(made, "unit")} made`, `${reused} reused`, `${failed} failed`]
@@ -70,9 +70,7 @@ export const endLines = ({ reused, made, failures }: Summary, seconds: number): 
     .filter(({ unit }) => unit.watched === null || alike.get(unit.watched) !== alike.get(unit))
     .sort((a, b) => Number(a.status === "diverged") - Number(b.status === "diverged"))
   const lines = told.slice(0, mostFailures).map((failure) => {
-    const waited = waiting.get(failure.unit)?.length ?? 0
-    const dependent = waited === 0 ? "" : ` (${plural(waited, "dependent unit")} not started)`
-    return `  ${failure.unit.label} ${endedHow(failure)}${dependent}`
+    return `  ${failure.unit.label} ${endedHow(failure)}${othersText(waiting.get(failure.unit) ?? [])}`
   })
   const untold = told.length - lines.length
   return [
@@ -80,6 +78,17 @@ export const endLines = ({ reused, made, failures }: Summary, seconds: number): 
     ...lines,
     ...(untold > 0 ? [`  and ${plural(untold, "unit")} more; summary.json has them all`] : []),
   ]
+}
+
+/** What was not made because one unit was not: what needed it, and what only this needed in turn. */
+const othersText = (failures: readonly Failure[]): string => {
+  const blocked = failures.filter(({ kind }) => kind === "blocked").length
+  const unneeded = failures.length - blocked
+  const parts = [
+    ...(blocked === 0 ? [] : [`${plural(blocked, "dependent unit")} not started`]),
+    ...(unneeded === 0 ? [] : [`${plural(unneeded, "unit")} that nothing else needs not started or stopped`]),
+  ]
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`
 }
 
 /** Whether a plan did what was asked of it: a divergence is a result, but not of a target that needs what diverged. */

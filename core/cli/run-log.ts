@@ -25,7 +25,7 @@ export interface Running {
 
 export class RunLog {
   readonly running = new Map<Job, Running>()
-  readonly endings: Endings = { made: 0, diverged: 0, failed: 0, notStarted: 0 }
+  readonly endings: Endings = { made: 0, diverged: 0, failed: 0, notMade: 0 }
   /** The units that the plan makes. */
   readonly units: number
   private readonly labels: ReadonlyMap<string, string>
@@ -36,7 +36,7 @@ export class RunLog {
   /** When the present minute began, what it has had a line for, and what is only counted. */
   private began: number
   private lines = 0
-  private unsaid: Endings = { made: 0, diverged: 0, failed: 0, notStarted: 0 }
+  private unsaid: Endings = { made: 0, diverged: 0, failed: 0, notMade: 0 }
   private spoke: number
 
   constructor(
@@ -53,8 +53,8 @@ export class RunLog {
 
   /** Units that need nothing more. */
   get settled(): number {
-    const { made, diverged, failed, notStarted } = this.endings
-    return made + diverged + failed + notStarted
+    const { made, diverged, failed, notMade } = this.endings
+    return made + diverged + failed + notMade
   }
 
   elapsed(now: number): number {
@@ -126,7 +126,7 @@ export class RunLog {
   private newMinute(now: number) {
     this.began = now
     this.lines = 0
-    this.unsaid = { made: 0, diverged: 0, failed: 0, notStarted: 0 }
+    this.unsaid = { made: 0, diverged: 0, failed: 0, notMade: 0 }
   }
 
   private get count(): string {
@@ -143,7 +143,7 @@ export class RunLog {
     return `${summaryForms(this, now)[0]} · running: ${named.join(", ")}${rest}`
   }
 
-  /** Units that were not started are reported once, at the end, with the failed unit that they needed. */
+  /** Units that were not started, or stopped, for another's failure are told once, at the end, with that unit. */
   private endLines(job: Job, outcomes: readonly UnitOutcome[], took: string): readonly string[] {
     const made = outcomes.filter(({ status }) => status === "done")
     const lost = outcomes.flatMap((outcome) =>
@@ -175,8 +175,7 @@ export class RunLog {
 /** What a job is called while it runs. */
 export const runningLabel = ({ unit, wanted }: Job): string => `${wanted ? "" : "replay of "}${unit.label}`
 
-const sumOf = ({ made, diverged, failed, notStarted }: Endings): number =>
-  made + diverged + failed + notStarted
+const sumOf = ({ made, diverged, failed, notMade }: Endings): number => made + diverged + failed + notMade
 
 export const percent = ({ done, total }: Pick<JobProgress, "done" | "total">): number =>
   total === 0 ? 0 : Math.floor((done / total) * 100)

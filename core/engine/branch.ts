@@ -155,7 +155,8 @@ const seedOf = ({ options }: Unit): number => (typeof options["seed"] === "numbe
 /** The longest name of a folder, before the digest that tells longer ones apart. */
 const longestName = 120
 
-const folderName = (text: string): string => {
+/** A text as the name of a folder. */
+export const folderName = (text: string): string => {
   const name = text.replaceAll(/[^A-Za-z0-9.,=@]+/g, "-").replace(/-$/, "")
   return name.length <= longestName ? name : `${name.slice(0, longestName)}-${sha256(name).slice(0, 8)}`
 }

@@ -1,7 +1,7 @@
 /** Names of units for people: what distinguishes a unit from the others of its plan, and never less. */
 import type { Labels } from "../api/plugin.ts"
 import { printable, shortNumber } from "../io/format.ts"
-import { inputsOf, type Unit, unitsOf } from "./unit.ts"
+import { inputsOf, neededBy, type Unit } from "./unit.ts"
 
 /** A unit's place in a cohort. */
 export interface Membership {
@@ -60,12 +60,6 @@ const valuesOfMemberships = () => {
     return values.set(seedLabel, only(seed))
   }
 }
-
-/** What a unit needs, by input; the run that a probe watches is one of them. */
-const neededBy = ({ inputs, plugin, watched }: Unit): Readonly<Record<string, readonly Unit[]>> => ({
-  ...Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, unitsOf(input)])),
-  ...(watched === null ? {} : { [plugin.watches!]: [watched] }),
-})
 
 /** Single values of nested options, by path: `steps.at` is `1,2`. */
 const leavesOf = (options: unknown, path = ""): readonly (readonly [path: string, value: string])[] => {

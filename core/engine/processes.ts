@@ -9,6 +9,7 @@ import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
 import type { Reply, Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
+import type { Revisions } from "./revisions.ts"
 import { Shares } from "./shares.ts"
 import { MemoryKills, memoryLimit } from "./workers/memory.ts"
 import { allFailed, retrying } from "./workers/retry.ts"
@@ -56,6 +57,7 @@ export interface WorkerSettings {
   readonly command: string
   /** Of the project at work. */
   readonly commit: Commit | null
+  readonly revisions: Revisions
   readonly processes: number
   /** A job that takes longer is stopped, and its state kept. */
   readonly timeLimit?: Duration.Duration | undefined
@@ -164,7 +166,8 @@ const poolOf = Effect.fnUntraced(function* (
   const { processes, onLog, file, units, parameters, branch, backend, precision, out, command, commit } =
     settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
-  const asked = { file, parameters, ...branched, backend, precision, out, command, commit }
+  const revisions = { ...settings.revisions }
+  const asked = { file, parameters, ...branched, backend, precision, out, command, commit, revisions }
   const clock = yield* Clock.Clock
   const look = Effect.sync(() => {
     for (const worker of workers) worker.look()

@@ -46,6 +46,8 @@ const emptyStore = Layer.succeed(
     open: none,
     scratch: none,
     freeScratch: none,
+    setAside: none,
+    restoreCode: none,
     removeHalfWritten: Effect.void,
   }),
 )

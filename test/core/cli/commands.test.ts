@@ -1,8 +1,18 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { constants, tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import type { Provenance } from "../../../core/api/provenance.ts"
 import { ExitCode } from "../../../core/cli/exit.ts"
 import { sampleFile } from "../sample/study.ts"
@@ -32,12 +42,18 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 const freshOut = () => join(root, `out-${++folders}`)
 const json = ({ stdout }: Ended) => JSON.parse(stdout)
 
+/** The folder of the report that was published last. */
+const latest = (out: string, ...branch: readonly string[]) => {
+  const folder = join(out, "sample", ...branch)
+  return join(folder, readlinkSync(join(folder, "latest")))
+}
+
 describe("a whole run", () => {
   test("makes every unit in worker processes, and the second run reuses them all", async () => {
     const out = freshOut()
     const first = await command(sample(out, [], ["--json", "--jobs", "2"]))
     expect(first.code).toBe(0)
-    const page = join(out, "sample", "report", "index.html")
+    const page = join(latest(out), "report", "index.html")
     expect(json(first)).toMatchObject({ made: 10, reused: 0, failures: [], pages: [page] })
     expect(readFileSync(page, "utf8")).toContain('[{"lr":2},2,17]')
     expect(readdirSync(join(out, "scratch"))).toEqual([])
@@ -58,7 +74,7 @@ describe("a whole run", () => {
     const out = freshOut()
     const args = sample(out, ["provenance=true", "seeds=1", "title=it's"], ["--precision", "fp32"])
     expect((await command(args)).code).toBe(0)
-    const path = join(out, "sample", "origins", "provenance.json")
+    const path = join(latest(out), "origins", "provenance.json")
     const told: Provenance = JSON.parse(readFileSync(path, "utf8"))
     expect(told.command).toMatch(/ pipeline .*--backend wasm .*--precision fp32 .*--set 'title=it'\\''s'$/)
     expect(told.pipeline).toMatchObject({ name: "sample", file: sampleFile })
@@ -105,6 +121,15 @@ describe("--plan", () => {
     expect(stdout).toContain("sample: 4 runs, 4 probes and 2 other units to do\n")
     expect(stdout).toMatch(/finetune +sample-walk lr=2 +2 +2 to do +10\.0 MFLOP +never made\n/)
     expect(existsSync(out)).toBe(false)
+  })
+
+  test("says where the report will be: from the current folder, if it is in there", async () => {
+    const [plan, planJson] = await Promise.all([
+      command(sample("never-made", [], ["--plan"])),
+      command(sample("never-made", [], ["--plan", "--json"])),
+    ])
+    const [, folder] = /\n\nThe report will be in (never-made\/sample\/[0-9a-f]{12})\n$/.exec(plan.stdout)!
+    expect(json(planJson).report).toBe(resolve(folder!))
   })
 
   test("--json gives the units as data", async () => {
@@ -167,6 +192,25 @@ describe("exit codes", () => {
       "  sample-walk lr=2 seed=1 diverged at step 2: the sum is NaN",
       "",
     ])
+  })
+
+  test("1 if the report cannot be published, once its units are made; then it is, and nothing else is done", async () => {
+    const out = freshOut()
+    const { report } = json(await command(sample(out, ["seeds=1"], ["--plan", "--json"])))
+    const page = join(report, "report", "index.html")
+    mkdirSync(join(report, "report"), { recursive: true })
+    writeFileSync(page, "mine")
+    const ended = await command(sample(out, ["seeds=1"]))
+    expect([ended.code, ended.stdout]).toEqual([1, ""])
+    expect(ended.stderr).toContain("6 units made, 0 reused, 0 failed")
+    expect(ended.stderr).toEndWith(
+      `\nthe report was not published: cannot write ${page}: there is a file that was not published from here. Move it to another place. Finished work is kept: then the same command only publishes the report\n`,
+    )
+    expect(readFileSync(page, "utf8")).toBe("mine")
+    rmSync(page)
+    const again = await command(sample(out, ["seeds=1"]))
+    expect([again.code, again.stdout]).toEqual([0, `report: ${page}\n`])
+    expect(again.stderr).toContain("nothing to do: all 6 units are done")
   })
 
   test("1 if a worker was killed, which loses one job; the others continue", async () => {
@@ -291,10 +335,9 @@ describe("--branch", () => {
     expect([made.code, json(made)]).toMatchObject([0, { made: 1, reused: 2, failures: [], pages: [] }])
     expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 run to do, about")
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[2,4,7,47,97]", "[3,5,8,12,17]"])
-    const results = join(out, "sample")
-    expect(existsSync(join(results, "branch-lr=2-seed=1-gain=10@3", "summary.json"))).toBe(true)
+    expect(existsSync(join(latest(out, "branch-lr=2-seed=1-gain=10@3"), "summary.json"))).toBe(true)
     // What the pipeline made stays as it was.
-    expect(existsSync(join(results, "report", "index.html"))).toBe(true)
+    expect(existsSync(join(latest(out), "report", "index.html"))).toBe(true)
   })
 
   test("needs nothing of the run in the store, and is stopped and resumed after its step", async () => {
@@ -372,7 +415,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
     "taken.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
 export default { name: "artifacts", summary: "x", parameters: type({}), build: () => null }`,
-      "name must be another name than artifacts, sources, scratch, lock",
+      "name must be another than artifacts, sources, scratch, damaged, tmp, owners, leases, launches, lock, latest (was ",
     ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const
@@ -393,6 +436,50 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
     await fails(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file")
     await refused(open("throws.ts"), pipelines["throws.ts"][1])
     expect(existsSync(out)).toBe(false)
+  })
+
+  test("names that leave the folder of results, or that it has for itself, before anything is written or removed", async () => {
+    const folder = join(root, "names")
+    mkdirSync(join(folder, "out"), { recursive: true })
+    writeFileSync(join(folder, "mine"), "")
+    const [arktype, page] = [
+      import.meta.resolve("arktype"),
+      join(import.meta.dir, "..", "sample", "plugins.ts"),
+    ]
+    let files = 0
+    const open = (name: string, target: string) => {
+      // Each once: a module is loaded from its file only the first time.
+      const file = join(folder, `${files++}.ts`)
+      writeFileSync(
+        file,
+        `import { type } from ${JSON.stringify(arktype)}
+import { listing } from ${JSON.stringify(page)}
+export default { name: ${JSON.stringify(name)}, summary: "x", parameters: type({}),
+  build: () => ({ ${JSON.stringify(target)}: listing({ runs: [], seen: [], title: "x" }) }) }`,
+      )
+      return ["pipeline", file, "--backend", "wasm", "--out", join(folder, "out")]
+    }
+    await refused(open("x", "../.."), 'the target "../..": its name must be of letters and digits')
+    for (const name of ["../..", "/tmp/x", "", "a\u0000b", "\u001b[31m"])
+      await fails(open(name, "report"), "name must be of letters and digits, with hyphens and dots inside")
+    for (const name of ["artifacts", "scratch", "lock", "Latest"])
+      await fails(open(name, "report"), "name must be another than artifacts, ")
+    const others = readdirSync(folder).filter((name) => !name.endsWith(".ts"))
+    expect(others.sort()).toEqual(["mine", "out"])
+    expect(readdirSync(join(folder, "out"))).toEqual([])
+  })
+
+  test("a folder of reports that is a symbolic link, before anything runs", async () => {
+    const out = freshOut()
+    mkdirSync(out)
+    mkdirSync(join(root, "elsewhere"))
+    symlinkSync(join(root, "elsewhere"), join(out, "sample"))
+    await fails(
+      sample(out),
+      `cannot use ${join(out, "sample")}: expected a folder, found a symbolic link. Move it to another place`,
+    )
+    expect(readdirSync(out)).toEqual(["sample"])
+    expect(readdirSync(join(root, "elsewhere"))).toEqual([])
   })
 
   test("flags and parameters", async () => {

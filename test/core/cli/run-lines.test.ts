@@ -73,10 +73,10 @@ test("a run ends with divergences apart from failures, each told once with its p
   })
 })
 
-test("what needs a unit that failed is counted with it, as not started", async () => {
+test("what needs a unit that failed is counted with it, as not made", async () => {
   const { lines, failed } = await ended("lr=1", "seeds=5", "broken=true")
   expect(failed).toBe(true)
-  expect(lines[0]).toContain("1 failed, 2 not started in")
+  expect(lines[0]).toContain("1 failed, 2 not made in")
   expect(lines.slice(1)).toEqual([
     "  sample-source count=5 broken=true failed: the source is broken (2 dependent units not started)",
   ])

@@ -59,7 +59,7 @@ describe("a job that ends", () => {
     expect(ended(log, job!, diverged, 3)).toEqual([
       "[2/202] sample-walk lr=1 seed=1 with 1 probe diverged at step 12: the loss is NaN 3.0 s",
     ])
-    expect(log.endings).toEqual({ made: 0, diverged: 2, failed: 0, notStarted: 0 })
+    expect(log.endings).toEqual({ made: 0, diverged: 2, failed: 0, notMade: 0 })
   })
 
   test("tells what failed beside what was made, and nothing of what was not started", () => {
@@ -79,7 +79,7 @@ describe("a job that ends", () => {
       (key) => ({ key, status: "failed", kind: "blocked", reason: "not started", without: run! }) as const,
     )
     expect(ended(log, other!, blocked, 1)).toEqual([])
-    expect(log.endings).toEqual({ made: 1, diverged: 0, failed: 1, notStarted: 2 })
+    expect(log.endings).toEqual({ made: 1, diverged: 0, failed: 1, notMade: 2 })
   })
 })
 
@@ -132,7 +132,9 @@ test("the run on one line says as much as fits: what is done, what went wrong, w
   const log = new RunLog(plan, 0)
   const [job] = runs()
   started(log, job!, 0)
-  const failed = keysGivenBy(job!).map((key) => ({ key, status: "failed", kind: "plugin", reason: "no" }) as const)
+  const failed = keysGivenBy(job!).map(
+    (key) => ({ key, status: "failed", kind: "plugin", reason: "no" }) as const,
+  )
   ended(log, job!, failed, 1)
   log.onEvent({ type: "started", job: runs()[1]! }, 1)
   const forms = summaryForms(log, 7500)

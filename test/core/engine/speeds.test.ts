@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import type { Manifest } from "../../../core/engine/store/manifest.ts"
 import { measuredSpeeds } from "../../../core/engine/speeds.ts"
+import type { Manifest } from "../../../core/engine/store/manifest.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 
 interface Timed {

@@ -25,7 +25,8 @@ export const commit = "0123456789abcdef0123456789abcdef01234567"
 /** What goes wrong: it answers a request itself, or returns `false` to leave it to the server. */
 export type Fault = (request: Seen, response: ServerResponse, file: Served | undefined) => boolean
 
-const etagOf = (content: Uint8Array, large: boolean): string =>
+/** The digest that the hub announces. */
+export const etagOf = (content: Uint8Array, large: boolean): string =>
   large
     ? createHash("sha256").update(content).digest("hex")
     : createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex")
@@ -45,7 +46,8 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
     const file = files[path.replace(`/${commit}/`, "/main/")]
     if (fault(request, response, file)) return
     if (file === undefined) {
-      response.writeHead(404, { "x-error-code": "EntryNotFound", "x-error-message": "Entry not found" }).end()
+      const absent = { "x-error-code": "EntryNotFound", "x-error-message": "Entry not found" }
+      response.writeHead(404, { ...absent, "x-repo-commit": commit }).end()
       return
     }
     const announced = file.announced ?? file.content

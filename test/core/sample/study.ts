@@ -28,7 +28,14 @@ export const origin: Origin = {
 }
 
 /** What made something that took no tensors. */
-export const madeBy: MadeBy = { machine: origin.machine, software: origin.software, computed: null }
+export const madeBy: MadeBy = {
+  machine: origin.machine,
+  software: origin.software,
+  computed: null,
+  run: origin.run,
+  cpuSeconds: 1,
+  peakMemory: 2 ** 20,
+}
 
 const cpu: Computing = { arithmetic: "cpu", sources: {}, packages: {} }
 
