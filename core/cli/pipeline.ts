@@ -17,7 +17,7 @@ import {
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
-import { execute, type Failure, type Summary } from "../engine/execute.ts"
+import { execute, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
@@ -25,10 +25,9 @@ import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.t
 import { computingOf } from "../engine/key.ts"
 import { launchOf, writeLaunch } from "../engine/launch.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
+import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
 import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
-import { neverMade } from "../engine/reason.ts"
 import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
@@ -46,6 +45,7 @@ import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } fr
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
+import { endLines, hasFailed, startLines } from "./run-lines.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -146,7 +146,7 @@ export const pipelineCommand = Command.make(
       }),
     )
     const processes = Option.getOrElse(jobs, () =>
-      defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
+      defaultProcesses(graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0)),
     )
     const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
     const publication: Publication = {
@@ -170,6 +170,7 @@ export const pipelineCommand = Command.make(
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
+        threads: (side) => (backend.setThreads === undefined ? 1 : computing(side).threads),
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
           return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
@@ -257,12 +258,16 @@ export const pipelineCommand = Command.make(
         return
       }
       yield* checkDisk(out, plan)
-      const todo = plan.jobs.length
-      process.stderr.write(
-        todo === 0
-          ? `${name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
-      )
+      const instructions =
+        plan.jobs.length === 0 ? undefined : yield* backend.instructions ?? Effect.succeed(undefined)
+      const lines = startLines(name, plan, {
+        backend: backend.name,
+        instructions,
+        precision,
+        threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
+        out: outOption,
+      })
+      process.stderr.write(`${lines.join("\n")}\n`)
       const began = performance.now()
       const { summary, published } = yield* carryOutHealing(
         plan,
@@ -280,7 +285,7 @@ export const pipelineCommand = Command.make(
       report(summary, pages, (performance.now() - began) / 1000, json)
       for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
-      if (summary.failures.length > 0) return yield* exitWith(1)
+      if (hasFailed(plan, summary)) return yield* exitWith(1)
     }).pipe(
       Effect.scoped,
       Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
@@ -333,18 +338,6 @@ const acceptLine = (
       ? ""
       : `, once ${plural(again, "unit")} computed again (about ${formatSeconds(sample.seconds)}) ${again === 1 ? "has" : "have"} the same bits`
   return `${which}: ${plural(adoptions.length, "unit")} ${planOnly ? "would be" : "will be"} reused${before}`
-}
-
-/** More reasons than this are counted together, in the line that a run starts with. */
-const mostReasons = 4
-
-/** Why jobs are to be done; nothing for a run that is all new. */
-const reasonsText = (plan: Plan): string => {
-  const counts = reasonCounts(plan)
-  if (counts.length === 1 && counts[0]![0] === neverMade) return ""
-  const others = counts.slice(mostReasons).reduce((sum, [, jobs]) => sum + jobs, 0)
-  const shown = [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
-  return `: ${shown.map(([reason, jobs]) => `${reason} (${jobs})`).join(", ")}`
 }
 
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
@@ -405,31 +398,8 @@ const planJson = (plan: Plan, design: Design, report: string): string => {
   )
 }
 
-/** What was not made because one unit was not: what needed it, and what only this needed in turn. */
-const othersText = (failures: readonly Failure[]): string => {
-  const blocked = failures.filter(({ kind }) => kind === "blocked").length
-  const unneeded = failures.length - blocked
-  const parts = [
-    ...(blocked === 0 ? [] : [`${plural(blocked, "dependent unit")} not started`]),
-    ...(unneeded === 0 ? [] : [`${plural(unneeded, "unit")} that nothing else needs not started or stopped`]),
-  ]
-  return parts.length === 0 ? "" : ` (${parts.join(", ")})`
-}
-
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
-  const { reused, made, failures } = summary
-  const begun = failures.filter(({ without }) => without === undefined).length
-  const waited = failures.length - begun
-  const unneeded = failures.filter(({ kind }) => kind === "unneeded").length
-  const how = unneeded === 0 ? "not started" : "not started or stopped"
-  process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} ${how}`} in ${formatSeconds(seconds)}\n`,
-  )
-  for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
-    const others = othersText(failures.filter(({ without }) => without === unit))
-    const at = step === undefined ? "" : ` at step ${step}`
-    process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
-  }
+  process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
   else for (const page of pages) process.stdout.write(`report: ${printable(readablePath(page))}\n`)
 }

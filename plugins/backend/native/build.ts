@@ -8,7 +8,7 @@ import { existsSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { createRequire } from "node:module"
 import { availableParallelism, cpus } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
@@ -185,3 +185,15 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
   if (built.path === undefined) return yield* failed(built.failure, built.firstError)
   return built.path
 })
+
+/**
+ * The instruction set that an addon was built for. Another process loads it: a damaged file could end this one.
+ *
+ * @throws Error if it does not load
+ */
+export const instructionsOf = async (path: string): Promise<string> => {
+  const extension = extname(fileURLToPath(import.meta.url))
+  const script = fileURLToPath(new URL(`instructions${extension}`, import.meta.url))
+  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
+  return (await run(process.execPath, [...runtime, path])).stdout
+}
