@@ -115,7 +115,9 @@ const send = Effect.fnUntraced(function* (
 const reasonOf = (cause: unknown): string => {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   if (!(inner instanceof Error)) return String(inner)
-  return "code" in inner && typeof inner.code === "string" ? inner.code : inner.message
+  if ("code" in inner && typeof inner.code === "string") return inner.code
+  // Deno names the whole address, and with it the signature of one in the storage.
+  return inner.message.replace(/^error sending request .*?\): (?=client error)/, "")
 }
 
 const discard = (response: Response) =>

@@ -98,7 +98,7 @@ describe("a server that is busy", () => {
     expect(asked({ "retry-after": "Thu, 01 Jan 2026 00:01:00 GMT" })).toBe(60_000)
     expect(asked({ "retry-after": "Wed, 31 Dec 2025 00:00:00 GMT" })).toBe(0)
     expect(asked({ "retry-after": " 12 " })).toBe(12_000)
-    for (const value of ["", "soon", "-1", "1e9", "2030", "Sun, never GMT"]) {
+    for (const value of ["", "soon", "-1", "1e9", "Sun, never GMT"]) {
       expect(asked({ "retry-after": value })).toBeUndefined()
     }
     expect(asked({ ratelimit: '"api";r=12;t=55' })).toBeUndefined()
@@ -308,4 +308,4 @@ test(`${rounds} downloads from a hub that goes wrong at random are right, or say
   }
   expect(right).toBeGreaterThan(rounds / 4)
   expect(right).toBeLessThan(rounds)
-})
+}, 60_000 + 1000 * rounds)
