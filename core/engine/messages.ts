@@ -43,7 +43,10 @@ const Threads = type("number.integer >= 1")
 export const Request = type({
   "+": "reject",
   type: "'open'",
+  /** The pipeline file. */
   file: "string",
+  /** Its copy, which is opened in its place; all units must then have the keys that they have here. */
+  "copy?": { "+": "reject", file: "string", units: "string" },
   parameters: "object",
   "branch?": { "+": "reject", run: "string", at: "number", set: "string[]" },
   backend: "string",
@@ -53,6 +56,8 @@ export const Request = type({
   command: "string",
   /** Of the project at work. */
   commit: Commit.or("null"),
+  /** The commits of repositories on the hub, by their addresses. */
+  "revisions?": "Record<string, string>",
 })
   .or({
     "+": "reject",
@@ -68,11 +73,12 @@ export const Request = type({
 export type Request = typeof Request.infer
 
 /**
- * From the worker: `ready` or `refused` for `open`; `begun` and in the end `finished`, or else `refused`, for `run`;
- * `alive` at any time.
+ * From the worker: `ready` or `refused` for `open`, or `differs` if a copy gives other units; `begun` and in the end `finished` for `run`, or else `refused`, or
+ * `held` if another process makes one of the job's units; `alive` at any time.
  */
-export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive'" })
+export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive' | 'differs'" })
   .or({ "+": "reject", type: "'refused'", reason: "string" })
+  .or({ "+": "reject", type: "'held'", by: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })
   .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array() })
 export type Reply = typeof Reply.infer

@@ -5,9 +5,12 @@ import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
 import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
+import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
+import { UnitLog } from "./logs.ts"
 import type { Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
+import type { Revisions } from "./revisions.ts"
 import { Shares } from "./shares.ts"
 import { MemoryKills, memoryLimit } from "./workers/memory.ts"
 import { allFailed, retrying } from "./workers/retry.ts"
@@ -28,15 +31,29 @@ export interface JobListener {
   readonly progress: (progress: JobProgress) => Effect.Effect<void>
 }
 
-/** Runs one job. At the end, every wanted unit has an outcome. An interruption keeps the state of the job. */
+/** That a job did not begin, since another process makes one of its units. */
+export interface Held {
+  /** That process. */
+  readonly held: string
+}
+
+/**
+ * Runs one job, unless it is held. At the end, every wanted unit has an outcome. An interruption keeps the state of the
+ * job.
+ */
 export type JobRunner = (
   job: Job,
   missing: Missing,
   listener: JobListener,
-) => Effect.Effect<readonly UnitOutcome[]>
+) => Effect.Effect<readonly UnitOutcome[] | Held>
 
 export interface WorkerSettings {
+  /** The pipeline file. */
   readonly file: string
+  /** Where worker processes find it, and all other code. */
+  readonly code: LaunchedCode
+  /** `digestOfUnits` of the graph that the plan is of. */
+  readonly units: string
   /** Checked and completed with defaults; JSON. */
   readonly parameters: object
   /** The branch of one of its runs that is made instead of the pipeline. */
@@ -50,6 +67,7 @@ export interface WorkerSettings {
   readonly command: string
   /** Of the project at work. */
   readonly commit: Commit | null
+  readonly revisions: Revisions
   readonly processes: number
   /** A job that takes longer is stopped, and its state kept. */
   readonly timeLimit?: Duration.Duration | undefined
@@ -88,17 +106,31 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
       threads,
     }
     const begun = yield* Deferred.make<void>()
+    const log = new UnitLog(settings.out, job.unit)
     const outcomes = worker
       .ask(request, {
-        begun: Effect.andThen(listener.started, Deferred.succeed(begun, undefined)),
-        progress: listener.progress,
+        begun: Effect.gen(function* () {
+          log.begun(worker.pid, threads)
+          yield* listener.started
+          yield* Deferred.succeed(begun, undefined)
+        }),
+        progress: (progress) => {
+          log.progress(progress)
+          return listener.progress(progress)
+        },
+        printed: log.write,
       })
       .pipe(
         // A worker saves the state of its job before it exits.
-        Effect.onInterrupt(() => worker.stop),
+        Effect.onInterrupt(() => Effect.ensuring(worker.stop, Effect.sync(log.stopped))),
+        Effect.tapError((lost) => Effect.sync(() => log.write(lost.reason))),
         Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
-        Effect.map((reply): readonly UnitOutcome[] => {
-          if (reply.type === "finished") return reply.outcomes
+        Effect.map((reply): readonly UnitOutcome[] | Held => {
+          if (reply.type === "finished") {
+            log.ended(job, reply.outcomes)
+            return reply.outcomes
+          }
+          if (reply.type === "held") return { held: reply.by }
           const found = `expected the worker process to reply "finished", found "${reply.type}"`
           return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
         }),
@@ -132,30 +164,45 @@ const poolOf = Effect.fnUntraced(function* (
   workers: Set<WorkerProcess>,
   diagnose: () => Pick<WorkerLost, "kind" | "reason">,
 ) {
-  const { processes, onLog, file, parameters, branch, backend, precision, out, command, commit } = settings
+  const { processes, onLog, file, units, parameters, branch, backend, precision, out, command, commit } =
+    settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
-  const opened = { file, parameters, ...branched, backend, precision, out, command, commit }
+  const revisions = { ...settings.revisions }
+  const asked = { file, parameters, ...branched, backend, precision, out, command, commit, revisions }
   const clock = yield* Clock.Clock
-  const start = Effect.sync(() => {
-    const worker = new WorkerProcess(clock, diagnose, onLog)
-    workers.add(worker)
-    return worker
-  })
   const look = Effect.sync(() => {
     for (const worker of workers) worker.look()
   })
   yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(Duration.seconds(lookEvery))))
-  return yield* Pool.makeWithTTL({
-    acquire: Effect.acquireRelease(start, (worker) =>
-      Effect.ensuring(
-        worker.stop,
-        Effect.sync(() => workers.delete(worker)),
-      ),
-    ).pipe(Effect.tap((worker) => worker.open({ type: "open", ...opened }))),
-    min: 0,
-    max: processes,
-    timeToLive: "10 minutes",
+  let { code } = settings
+  const start = (from: LaunchedCode) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const worker = new WorkerProcess(clock, diagnose, onLog, from)
+        workers.add(worker)
+        return worker
+      }),
+      (worker) =>
+        Effect.ensuring(
+          worker.stop,
+          Effect.sync(() => workers.delete(worker)),
+        ),
+    )
+  const opened: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.gen(function* () {
+    const from = code
+    const worker = yield* start(from)
+    const copy = from.copied === undefined ? {} : { copy: { file: from.file, units } }
+    if (yield* worker.open({ type: "open", ...asked, ...copy })) return worker
+    yield* worker.stop
+    if (code === from) {
+      code = codeOf(file)
+      onLog(
+        "the copy of the code has other units, since they depend on where the code lies or it was edited just now, and is not used: edit nothing that this run uses until it has ended",
+      )
+    }
+    return yield* opened
   })
+  return yield* Pool.makeWithTTL({ acquire: opened, min: 0, max: processes, timeToLive: "10 minutes" })
 })
 
 /** Of the memory that there may be: processes that use more are likely to be killed for it. */

@@ -7,22 +7,26 @@
  */
 import { createInterface } from "node:readline"
 import { type } from "arktype"
-import { Cause, Effect, Fiber, Layer, Result } from "effect"
+import { Cause, type Context, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import type { Precision } from "../api/precision.ts"
 import { Progress } from "../api/progress.ts"
 import type { Commit, PipelineRun } from "../api/provenance.ts"
+import { pinCommits } from "../hub/revision.ts"
 import { canonicalJson } from "../io/digest.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
 import { openBranch } from "./branch.ts"
 import { backendNamed } from "./discover.ts"
-import { type Missing, runJob, usesBackend } from "./job.ts"
+import { digestOfUnits } from "./graph.ts"
+import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { aliveEvery, type Reply, Request, terminatedCode } from "./messages.ts"
-import { type Job, jobFor } from "./plan.ts"
+import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
-import { Store } from "./store.ts"
+import { Leases } from "./store/leases.ts"
+import { describeOwner, Owners } from "./store/owners.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
 const write = process.stdout.write.bind(process.stdout)
@@ -74,19 +78,33 @@ class Session {
     private readonly computing: Computing,
     private readonly pipelineRun: PipelineRun,
     private readonly commit: Commit | null,
-    private readonly services: Layer.Layer<Store | Progress>,
+    private readonly services: Context.Context<Store | Progress | Leases | Owners>,
   ) {}
 
   static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
-    const definition = yield* loadPipeline(request.file)
+    const { copy } = request
+    const opened = copy?.file ?? request.file
+    const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
     const backend = yield* backendNamed(request.backend)
     const computing = computingOf(backend, precision)
-    const whole = yield* openPipeline(file, definition, parameters, computing)
+    yield* pinCommits(request.revisions ?? {})
+    const whole = yield* openPipeline(opened, definition, parameters, computing)
     const graph =
       branch === undefined ? whole : (yield* openBranch(whole, definition, branch, computing)).graph
+    if (copy !== undefined && copy.units !== digestOfUnits(graph)) return undefined
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
-    const services = Layer.mergeAll(Store.layer(out), progress)
+    const services = yield* Layer.buildWithScope(
+      Layer.mergeAll(
+        Store.layer(out),
+        progress,
+        Layer.provideMerge(
+          Leases.layer(out),
+          Owners.layer(out, { role: "worker", command: request.command }),
+        ),
+      ),
+      processScope,
+    )
     const run: PipelineRun = {
       command: request.command,
       pipeline: {
@@ -123,13 +141,24 @@ class Session {
             "a source file, or a file that a plugin reads, has changed since the start; start again to use the new version",
         })
       }
-      say({ type: "begun" })
       const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
-      const outcomes = yield* Effect.provide(
-        runJob(job, this.computing.arithmetic, missing, this.origin),
-        this.services,
-      )
-      say({ type: "finished", outcomes: [...outcomes] })
+      yield* this.runLeased(job, missing).pipe(Effect.scoped, Effect.provide(this.services))
+    },
+  )
+
+  /** Runs a job while no other process makes its units: what one has made by now is not made again. */
+  private readonly runLeased = Effect.fnUntraced(
+    { self: this },
+    function* (this: Session, job: Job, missing: Missing) {
+      const held = yield* (yield* Leases).take(unitsGivenBy(job))
+      if (held !== undefined) {
+        return say({ type: "held", by: describeOwner(yield* (yield* Owners).find(held.owner)) })
+      }
+      say({ type: "begun" })
+      const { job: left, outcomes } = yield* remaining(job, missing)
+      const made =
+        left === undefined ? [] : yield* runJob(left, this.computing.arithmetic, missing, this.origin)
+      say({ type: "finished", outcomes: [...outcomes, ...made] })
     },
   )
 
@@ -159,6 +188,8 @@ class Session {
   }
 }
 
+/** What ends with this process: its leases among others. */
+const processScope = Scope.makeUnsafe()
 let session: Session | undefined
 let working: Fiber.Fiber<void, never> | undefined
 let stopping = false
@@ -169,7 +200,7 @@ const answer = (
   request.type === "open"
     ? Effect.map(Session.open(request), (opened) => {
         session = opened
-        say({ type: "ready" })
+        say({ type: opened === undefined ? "differs" : "ready" })
       })
     : (session?.run(request) ?? Effect.void)
 
@@ -184,7 +215,9 @@ const stop = (code: number): void => {
   if (stopping) return
   stopping = true
   const saved = working === undefined ? Effect.void : Fiber.interrupt(working)
-  Effect.runPromise(saved).finally(() => process.exit(code))
+  Effect.runPromise(Effect.andThen(saved, Scope.close(processScope, Exit.void))).finally(() =>
+    process.exit(code),
+  )
 }
 
 // The supervising process decides what stops when, even if a Ctrl-C or the end of a terminal reaches this

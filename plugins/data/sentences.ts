@@ -7,7 +7,7 @@ import { Progress } from "../../core/api/progress.ts"
 import { Corpus } from "../../core/artifacts/corpus.ts"
 import { SequencePacker } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { localSources } from "../../core/hub/address.ts"
+import { hubSources, localSources } from "../../core/hub/address.ts"
 import { attempt, FileError } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
 import { type Lengths, meanLength } from "./shared/lengths.ts"
@@ -48,7 +48,7 @@ export const sentences = plugin({
   takes,
   gives: Corpus,
   usesBackend: false,
-  reads: ({ source }) => localSources(source),
+  reads: ({ source }) => [...localSources(source), ...hubSources(source)],
   estimate: ({ source, maxLength, limit = Number.POSITIVE_INFINITY }, inputs) => {
     const bytes = statSync(source, { throwIfNoEntry: false })?.size
     const each = source.endsWith(".gz") ? bytesPerSentenceCompressed : bytesPerSentence

@@ -10,7 +10,7 @@ import { type Missing, runJob, type UnitOutcome } from "../../core/engine/job.ts
 import { computingOf } from "../../core/engine/key.ts"
 import { planOf } from "../../core/engine/plan.ts"
 import { type Origin, originHere } from "../../core/engine/provenance.ts"
-import { Store } from "../../core/engine/store.ts"
+import { Store } from "../../core/engine/store/store.ts"
 import type { Unit } from "../../core/engine/unit.ts"
 import { sha256 } from "../../core/io/digest.ts"
 import { attempt } from "../../core/io/files.ts"
@@ -63,7 +63,7 @@ export class Making {
     Effect.gen({ self: this }, function* () {
       const { graph } = this
       const backend = this.backend.name
-      const plan = yield* planOf(graph, { backend, processes: 1, flopsPerSecond: () => 1 })
+      const plan = yield* planOf(graph, { backend, processes: 1, flopsPerSecond: () => 1, threads: () => 1 })
       const none: Missing = new Map<string, Extract<UnitOutcome, { reason: string }>>()
       for (const job of plan.jobs) {
         for (const outcome of yield* runJob(job, backend, none, origin(this.backend))) {

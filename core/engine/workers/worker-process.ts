@@ -5,7 +5,8 @@ import { createInterface } from "node:readline"
 import { type } from "arktype"
 import { type Clock, Data, Effect } from "effect"
 import { formatSeconds } from "../../io/format.ts"
-import { moduleExtension, packageFolder } from "../../io/project.ts"
+import { moduleExtension, projectVariable } from "../../io/project.ts"
+import type { LaunchedCode } from "../freeze.ts"
 import { Reply, type Request, terminatedCode } from "../messages.ts"
 import { type Vitals, vitalsOf } from "./vitals.ts"
 import { Watchdog } from "./watchdog.ts"
@@ -36,6 +37,8 @@ type Said<T extends Reply["type"]> = Extract<Reply, { type: T }>
 export interface WorkListener {
   readonly begun: Effect.Effect<void>
   readonly progress: (progress: Said<"progress">) => Effect.Effect<void>
+  /** Receives what it prints. */
+  readonly printed: (line: string) => void
 }
 
 /** How many of the last lines of standard error the report of a crash includes. */
@@ -47,6 +50,7 @@ const longestStop = "2 minutes"
 export class WorkerProcess {
   private readonly errors: string[] = []
   private listener: (reply: Reply | WorkerLost) => void = () => {}
+  private printed: (line: string) => void = () => {}
   private lost: WorkerLost | undefined
   private begun = false
   /** Whether it has exited or was asked to stop: it takes no more jobs. */
@@ -61,25 +65,34 @@ export class WorkerProcess {
     private readonly clock: Clock.Clock,
     diagnose: Diagnose,
     onLog: (line: string) => void,
+    private readonly code: LaunchedCode,
   ) {
-    const script = join(packageFolder, "core", "engine", `worker${moduleExtension}`)
+    const script = join(code.package, "core", "engine", `worker${moduleExtension}`)
     const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
     // Its own session: Ctrl-C and a closed terminal reach only the supervising process, which makes the workers save
     // and stop.
-    const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
+    const child = spawn(process.execPath, runtime, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      env: { ...process.env, ...(code.copied === undefined ? {} : { [projectVariable]: code.copied.to }) },
+    })
     this.child = child
     this.watchdog = new Watchdog(this.now)
     createInterface({ input: child.stdout }).on("line", (line) => {
       this.watchdog.heard(this.now)
-      const reply = readReply(line)
-      if (reply === undefined) onLog(line)
-      else this.listener(reply)
+      const reply = readReply(this.original(line))
+      if (reply === undefined) {
+        onLog(this.original(line))
+        this.printed(this.original(line))
+      } else this.listener(reply)
     })
-    createInterface({ input: child.stderr }).on("line", (line) => {
+    createInterface({ input: child.stderr }).on("line", (printed) => {
+      const line = this.original(printed)
       this.watchdog.heard(this.now)
       this.errors.push(line)
       if (this.errors.length > keptLines) this.errors.shift()
       onLog(line)
+      this.printed(line)
     })
     child.on("error", (cause) => this.lose("lost", `cannot start a worker process: ${cause.message}`))
     child.on("close", (code, signal) => {
@@ -96,12 +109,22 @@ export class WorkerProcess {
     child.stdin.on("error", () => {})
   }
 
-  /** Makes a new process open the pipeline. */
+  /** A line that it printed: it names files of the project, not of the copy, where nobody edits them. */
+  private original(line: string): string {
+    const { copied } = this.code
+    return copied === undefined ? line : line.replaceAll(copied.to, copied.from)
+  }
+
+  /** Makes a new process open the pipeline; gives whether it has the units that were asked for. */
   readonly open = Effect.fn("WorkerProcess.open")(
     { self: this },
     function* (this: WorkerProcess, request: Extract<Request, { type: "open" }>) {
-      const reply = yield* this.ask(request, { begun: Effect.void, progress: () => Effect.void })
-      if (reply.type !== "refused") return
+      const reply = yield* this.ask(request, {
+        begun: Effect.void,
+        progress: () => Effect.void,
+        printed: () => {},
+      })
+      if (reply.type !== "refused") return reply.type === "ready"
       yield* this.stop
       return yield* new WorkerLost({
         kind: "plugin",
@@ -112,6 +135,10 @@ export class WorkerProcess {
       })
     },
   )
+
+  get pid(): number | undefined {
+    return this.child.pid
+  }
 
   private get now(): number {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e9
@@ -125,9 +152,10 @@ export class WorkerProcess {
   }
 
   /** Sends a request and waits for the reply that ends it. */
-  ask(request: Request, { begun, progress }: WorkListener) {
+  ask(request: Request, { begun, progress, printed }: WorkListener) {
     return Effect.callback<Exclude<Reply, Said<"progress" | "begun" | "alive">>, WorkerLost>((resume) => {
       if (this.lost !== undefined) return resume(Effect.fail(this.lost))
+      this.printed = printed
       this.begun = false
       this.listener = (reply) => {
         if (reply instanceof WorkerLost) resume(Effect.fail(reply))

@@ -8,13 +8,13 @@ import { existsSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { createRequire } from "node:module"
 import { availableParallelism, cpus } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { digestFile } from "../../../core/io/digest.ts"
-import { takeLock } from "../../../core/io/lock.ts"
+import { takeLock } from "../../../core/io/file-lock.ts"
 
 const run = promisify(execFile)
 const sourceFolder = fileURLToPath(new URL("source", import.meta.url))
@@ -141,24 +141,9 @@ const compile = async (
   }
 }
 
-/** Milliseconds between the attempts of a process that waits for another's build. */
-const retryDelay = 100
-
-/** Runs `body` in one process at a time. */
-const locked = async (lock: string, body: () => Promise<void>): Promise<void> => {
-  while ((await takeLock(lock)) !== undefined) {
-    await new Promise((resolve) => setTimeout(resolve, retryDelay))
-  }
-  try {
-    await body()
-  } finally {
-    await fs.rm(lock, { force: true })
-  }
-}
-
 /**
- * The path of the addon, which is built if it is not in the cache, or damaged there. A failed build is not tried again until the sources,
- * the compiler or the processor change.
+ * The path of the addon, which is built if it is not in the cache, or damaged there. A failed build is not tried again
+ * until the sources, the compiler or the processor change.
  *
  * @param target the processor to build for, this one by default
  * @throws AddonUnavailable if there is no compiler, or the build fails
@@ -185,18 +170,24 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
       const failure = `${path}.failed`
       if (await isWhole(path)) return { path }
       await fs.mkdir(folder, { recursive: true })
-      await locked(`${path}.lock`, async () => {
-        if ((await isWhole(path)) || existsSync(failure)) return
-        const damaged = existsSync(path) ? `${path} is damaged: ` : ""
-        await fs.rm(path, { force: true })
-        console.error(
-          `${damaged}building the native backend with ${compiler.program}, once for this machine …`,
-        )
-        await compile(path, names, compiler, flags).catch(async (cause) => {
-          if (signalOf(cause) !== undefined) throw cause
-          await fs.writeFile(failure, firstErrorOf(cause))
-        })
-      })
+      const lock = `${path}.lock`
+      const unlock = await takeLock(lock)
+      try {
+        if (!(await isWhole(path)) && !existsSync(failure)) {
+          const damaged = existsSync(path) ? `${path} is damaged: ` : ""
+          await fs.rm(path, { force: true })
+          console.error(
+            `${damaged}building the native backend with ${compiler.program}, once for this machine …`,
+          )
+          await compile(path, names, compiler, flags).catch(async (cause) => {
+            if (signalOf(cause) !== undefined) throw cause
+            await fs.writeFile(failure, firstErrorOf(cause))
+          })
+        }
+      } finally {
+        await fs.rm(lock, { force: true })
+        unlock()
+      }
       return existsSync(path) ? { path } : { failure, firstError: await fs.readFile(failure, "utf8") }
     },
     catch: (cause) => {
@@ -215,3 +206,15 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
   if (built.path === undefined) return yield* failed(built.failure, built.firstError)
   return built.path
 })
+
+/**
+ * The instruction set that an addon was built for. Another process loads it: a damaged file could end this one.
+ *
+ * @throws Error if it does not load
+ */
+export const instructionsOf = async (path: string): Promise<string> => {
+  const extension = extname(fileURLToPath(import.meta.url))
+  const script = fileURLToPath(new URL(`instructions${extension}`, import.meta.url))
+  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
+  return (await run(process.execPath, [...runtime, path])).stdout
+}

@@ -3,7 +3,7 @@ import { UnitFailure } from "../../../core/api/failure.ts"
 import { Agenda, type Ready } from "../../../core/engine/agenda.ts"
 import type { UnitOutcome } from "../../../core/engine/job.ts"
 import { type Job, jobsThatMake, type Plan } from "../../../core/engine/plan.ts"
-import type { Stored } from "../../../core/engine/store.ts"
+import type { Stored } from "../../../core/engine/store/stored.ts"
 import { inputsOf, type Unit } from "../../../core/engine/unit.ts"
 
 /** A unit that takes `one` as single inputs and `many` as the members of a cohort. */
@@ -51,7 +51,7 @@ const planOf = (
     graph,
     stored,
     jobs: jobsThatMake(graph, wanted),
-    ...({} as Pick<Plan, "backend" | "reasons" | "estimate">),
+    ...({} as Pick<Plan, "backend" | "reasons" | "speeds" | "estimate">),
   }
 }
 

@@ -10,7 +10,7 @@ import { plugin } from "../../../core/api/plugin.ts"
 import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { planOf } from "../../../core/engine/plan.ts"
-import { Store } from "../../../core/engine/store.ts"
+import { Store } from "../../../core/engine/store/store.ts"
 import { attempt } from "../../../core/io/files.ts"
 import { carryOut, inStore } from "../sample/study.ts"
 
@@ -54,7 +54,12 @@ const attemptCopy = (path: string, edit: string) =>
     Effect.gen(function* () {
       const computing = { arithmetic: "cpu", sources: {}, packages: {} }
       const graph = yield* graphOf({ copy: copying({ path, edit }) }, computing)
-      const plan = yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 1 })
+      const plan = yield* planOf(graph, {
+        backend: "cpu",
+        flopsPerSecond: () => 1e9,
+        threads: () => 1,
+        processes: 1,
+      })
       const summary = yield* carryOut(plan)
       const stored = yield* (yield* Store).stored(graph.units[0]!)
       return { failures: summary.failures.map(({ reason }) => reason), status: stored.status }
@@ -103,7 +108,12 @@ test("what a unit took before it was stopped counts, too", async () => {
       const graph = yield* graphOf({ waiting: waiting({}) }, { arithmetic: "cpu", sources: {}, packages: {} })
       const start = Effect.gen(function* () {
         begun = Promise.withResolvers()
-        const plan = yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 1 })
+        const plan = yield* planOf(graph, {
+          backend: "cpu",
+          flopsPerSecond: () => 1e9,
+          threads: () => 1,
+          processes: 1,
+        })
         const fiber = yield* Effect.forkChild(carryOut(plan))
         yield* Effect.promise(() => begun.promise)
         return fiber

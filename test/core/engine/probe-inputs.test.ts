@@ -13,7 +13,7 @@ import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { computingOf } from "../../../core/engine/key.ts"
 import type { Plan } from "../../../core/engine/plan.ts"
-import { Store } from "../../../core/engine/store.ts"
+import { Store } from "../../../core/engine/store/store.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import { source, type WalkView, walk, watchSum } from "../sample/plugins.ts"
 import { carryOut, inStore, planOfTargets } from "../sample/study.ts"
@@ -135,14 +135,15 @@ describe("a probe that takes inputs", () => {
     expect(again.failures.map(({ unit }) => unit.plugin.name)).toEqual(["sample-source", "sample-distance"])
   })
 
-  test("fails alone if one of them cannot be read", async () => {
+  test("fails alone if one of them is damaged", async () => {
     const from = source({ count: 2 })
     await carriedOut({ from })
     const files = (await fs.readdir(out, { recursive: true })).filter((name) => name.endsWith("numbers.json"))
-    await fs.writeFile(join(out, files[0]!), "[1, 3]")
+    const numbers = await fs.readFile(join(out, files[0]!), "utf8")
+    await fs.writeFile(join(out, files[0]!), numbers.replace("2", "3"))
     const { failures, made } = await carriedOut({ run, rows: distanceOf({ from }) })
     expect(failures.map(({ unit }) => unit.plugin.name)).toEqual(["sample-distance"])
-    expect(failures[0]!.reason).toContain("numbers.json")
+    expect(failures[0]).toMatchObject({ kind: "input", reason: expect.stringContaining("numbers.json") })
     expect(made).toBe(2)
   })
 

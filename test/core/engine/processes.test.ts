@@ -5,11 +5,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { codeOf } from "../../../core/engine/freeze.ts"
+import { digestOfUnits } from "../../../core/engine/graph.ts"
 import { loadPipeline } from "../../../core/engine/load.ts"
 import { jobFor } from "../../../core/engine/plan.ts"
 import { workerProcesses } from "../../../core/engine/processes.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
-import { Store } from "../../../core/engine/store.ts"
+import { Store } from "../../../core/engine/store/store.ts"
 import { alive, childrenOf, untilEnded } from "../cli/command-line.ts"
 import { planSample, sampleFile } from "../sample/study.ts"
 
@@ -44,6 +46,9 @@ const supervising = <A>(
     const others = new Set(childrenOf(process.pid))
     const runner = yield* workerProcesses({
       file: sampleFile,
+      code: codeOf(sampleFile),
+      units: digestOfUnits(plan.graph),
+      revisions: {},
       parameters: parameters as object,
       backend: "cpu",
       precision: "fp32",
@@ -57,10 +62,13 @@ const supervising = <A>(
     const unitOf = (plugin: string) => plan.graph.units.find((unit) => unit.plugin.name === plugin)!
     return yield* body({
       make: (plugin) =>
-        runner(jobFor(unitOf(plugin), true, []), new Map(), {
-          started: Effect.void,
-          progress: () => Effect.void,
-        }),
+        Effect.map(
+          runner(jobFor(unitOf(plugin), true, []), new Map(), {
+            started: Effect.void,
+            progress: () => Effect.void,
+          }),
+          (outcomes) => ("held" in outcomes ? [] : outcomes),
+        ),
       said,
       worker: () => childrenOf(process.pid).find((pid) => !others.has(pid))!,
       until: (text) =>

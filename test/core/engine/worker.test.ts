@@ -21,14 +21,14 @@ beforeAll(async () => {
 })
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
 
-/** Asks a worker, for the reply that ends each request. */
+/** Asks a worker, and gives the reply that ends the request. */
 const asking = (worker: ChildProcessWithoutNullStreams) => {
   const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
   return async (request: object) => {
     worker.stdin.write(`${JSON.stringify(request)}\n`)
-    for (;;) {
+    while (true) {
       const reply = JSON.parse(String((await replies.next()).value))
-      if (reply.type !== "begun" && reply.type !== "alive") return reply
+      if (!["begun", "alive", "progress"].includes(reply.type)) return reply
     }
   }
 }
