@@ -50,7 +50,14 @@ export class Remaining {
     const { jobs, speeds } = plan
     this.pace = new Pace(speeds.measured, speeds.knows)
     this.places = new Map(jobs.map((job, place) => [job, place]))
-    this.work = jobs.map((job) => atLeast(leastSeconds, workOf(job, speeds)))
+    const works = new Map<string, Work>()
+    this.work = jobs.map((job) => {
+      const known = works.get(alikeIn(job))
+      if (known !== undefined) return known
+      const work = atLeast(leastSeconds, workOf(job, speeds))
+      works.set(alikeIn(job), work)
+      return work
+    })
     this.after = dependencies(jobs)
     this.ended = new Uint8Array(jobs.length)
   }
@@ -130,6 +137,13 @@ export class Remaining {
 }
 
 const nothing: Work = new Map()
+
+/** The same for jobs that take the same time, which many do. */
+const alikeIn = ({ unit, own, observers }: Job): string =>
+  observers.reduce(
+    (text, { plugin, cost }) => `${text} ${plugin.name} ${cost.flops}`,
+    `${unit.plugin.name} ${own.flops}`,
+  )
 
 /** A job that takes no time would say nothing about the pace. */
 const atLeast = (least: number, work: Work): Work => {
