@@ -23,20 +23,22 @@ import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
+import { launchOf, writeLaunch } from "../engine/launch.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
-import { workerProcesses } from "../engine/processes.ts"
+import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
 import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
+import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
 import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
+import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
-import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
@@ -154,11 +156,13 @@ export const pipelineCommand = Command.make(
       branch: branch && branched && { request: branch, name: branched.name },
       command,
     }
-    yield* checkReportFolder(publication, graph)
+    yield* checkReportFolder(publication, graph, !planOnly)
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
-        yield* lockOut(out)
+        const owners = yield* Owners
+        yield* owners.self
+        yield* owners.sweep
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
@@ -182,7 +186,7 @@ export const pipelineCommand = Command.make(
               return codeOf(path)
             }),
           )
-          const runner = yield* workerProcesses({
+          const settings: WorkerSettings = {
             file: path,
             code,
             units: digestOfUnits(graph),
@@ -198,7 +202,11 @@ export const pipelineCommand = Command.make(
             processes,
             timeLimit: Option.getOrUndefined(timeLimit),
             onLog: display.log,
-          })
+          }
+          if (plan.jobs.length > 0 && folder === out) {
+            yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
+          }
+          const runner = yield* workerProcesses(settings)
           return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
         }).pipe(
           Effect.scoped,
@@ -225,6 +233,8 @@ export const pipelineCommand = Command.make(
       if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
       if (before !== undefined && !planOnly) {
         const scratch = join(out, "scratch", "accept")
+        // Of two processes that accept at once, one computes the sample after the other.
+        yield* lockFile(join(out, "owners", "accept.lock"))
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
@@ -276,7 +286,10 @@ export const pipelineCommand = Command.make(
       for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
       if (hasFailed(plan, summary)) return yield* exitWith(1)
-    }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
+    )
   }),
 ).pipe(
   Command.withDescription("Run a pipeline, reusing what is finished already"),

@@ -7,9 +7,11 @@
  * sample, never a change.
  */
 import { basename } from "node:path"
+import { hubAddress } from "../hub/address.ts"
 import { canonicalJson } from "../io/digest.ts"
 import type { KeyParts } from "./key.ts"
 import { optionValues } from "./label.ts"
+import { commitReason } from "./revisions.ts"
 import type { Entry } from "./store/stored.ts"
 import { inputsOf, type Unit, unitsOf } from "./unit.ts"
 
@@ -136,6 +138,9 @@ const packageReason = (name: string, before = "none", now = "none"): string => {
   return a === b ? `dependencies of ${name} changed` : `package ${name} ${a} → ${b}`
 }
 
+const readReason = (path: string, now: string | undefined): string =>
+  hubAddress(path) === null ? `file ${basename(path)} changed` : commitReason(path, now)
+
 const sourceReason = (before: Table, now: Table) => (path: string) => {
   const how = before[path] === undefined ? "added" : now[path] === undefined ? "removed" : "changed"
   return `source ${shortPath(path, Object.keys(now))} ${how}`
@@ -158,7 +163,7 @@ const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean
     const [a, b] = [optionsOf(before), optionsOf(now)]
     return andMore(options, (name) => `option ${name} ${change(a.get(name), b.get(name))}`)
   }
-  if (read.length > 0) return andMore(read, (path) => `file ${basename(path)} changed`)
+  if (read.length > 0) return andMore(read, (path) => readReason(path, now.read[path]))
   if (sources.length > 0) {
     const tables = [before, now].map(({ backend, sources }) => ({ ...backend?.sources, ...sources }))
     return andMore(sources, sourceReason(tables[0]!, tables[1]!))

@@ -73,6 +73,11 @@ export class Remaining {
     })
   }
 
+  /** A job has started only to find that another process makes its units. */
+  waits(job: Job): void {
+    this.running.delete(job)
+  }
+
   progress(job: Job, progress: JobProgress, now: number): void {
     const running = this.running.get(job)
     if (running === undefined || progress.total <= 0) return
@@ -91,7 +96,7 @@ export class Remaining {
     running.done = done
   }
 
-  /** @param made whether it ran to its end: one that failed has not done its work */
+  /** @param made whether it ran to its end here: one that failed, or found its units there, has not done its work */
   finished(job: Job, made: boolean, now: number): void {
     const place = this.places.get(job)!
     const work = this.work[place]!

@@ -179,7 +179,7 @@ const fetchBlob = Effect.fnUntraced(function* (
   yield* makeFolder(cache, dirname(blob))
   yield* makeFolder(cache, cache.locks)
   const alone = yield* takeBlobLock(lockPath(cache, name), waitingForOthers(cache, name, facts.size, file))
-  if ((yield* cachedProblem(cache, snapshot, facts.size)) === null) return
+  if (yield* isIntact(snapshot, name, facts, file)) return
   if (!(yield* isIntact(blob, name, facts, file))) {
     const resumable = digestIn(name) !== undefined
     yield* Effect.acquireUseRelease(
@@ -197,9 +197,9 @@ const fetchBlob = Effect.fnUntraced(function* (
   yield* remember(yield* attempt("read", snapshot, () => fs.realpath(snapshot)), name)
 })
 
-/** Whether a blob is there with its content: another commit, or another path, may have it too. */
-const isIntact = Effect.fnUntraced(function* (blob: string, name: string, { size }: FileFacts, file: string) {
-  const real = yield* Effect.promise(() => fs.realpath(blob).catch(() => undefined))
+/** Whether a file is there with the content of the blob `name`, which another commit or another path may have too. */
+const isIntact = Effect.fnUntraced(function* (path: string, name: string, { size }: FileFacts, file: string) {
+  const real = yield* Effect.promise(() => fs.realpath(path).catch(() => undefined))
   if (real === undefined || (yield* sizeOfPartial(real)) !== size) return false
   return (yield* contentProblem(real, name, file)) === null
 })

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { homedir } from "node:os"
 import { isAbsolute, join, resolve } from "node:path"
 import { type } from "arktype"
@@ -69,8 +69,8 @@ const largestToken = 4096
 const storedToken = (path: string): Effect.Effect<string | undefined, InvalidInput> =>
   Effect.try({
     try: () => {
-      const stat = statSync(path, { throwIfNoEntry: false })
-      if (stat === undefined) return undefined
+      if (!existsSync(path)) return undefined
+      const stat = statSync(path)
       if (!stat.isFile() || stat.size > largestToken) {
         throw new Error(`expected a file of at most ${largestToken} bytes with a token`)
       }

@@ -115,7 +115,9 @@ const send = Effect.fnUntraced(function* (
 const reasonOf = (cause: unknown): string => {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   if (!(inner instanceof Error)) return String(inner)
-  return "code" in inner && typeof inner.code === "string" ? inner.code : inner.message
+  if ("code" in inner && typeof inner.code === "string") return inner.code
+  // Deno names the whole address, and with it the signature of one in the storage.
+  return inner.message.replace(/^error sending request .*?\): (?=client error)/, "")
 }
 
 const discard = (response: Response) =>
@@ -127,8 +129,8 @@ const discard = (response: Response) =>
  */
 export const waitAskedBy = (headers: Headers, now: number): number | undefined => {
   const given = headers.get("retry-after")?.trim() ?? ""
-  if (/^\d{1,9}$/.test(given)) return 1000 * Number(given)
-  const date = given === "" ? Number.NaN : Date.parse(given)
+  if (/^\d+$/.test(given)) return 1000 * Number(given)
+  const date = /^[A-Z][a-z]{2}, .+ GMT$/.test(given) ? Date.parse(given) : Number.NaN
   if (!Number.isNaN(date)) return Math.max(0, date - now)
   const limit = /;\s*r=0\s*;\s*t=(\d{1,9})/.exec(headers.get("ratelimit") ?? "")
   // A second more, since it is rounded.
