@@ -1,7 +1,7 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism } from "node:os"
-import { join, relative, resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import {
@@ -45,6 +45,7 @@ import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } fr
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
+import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
 
 const flags = {
@@ -309,12 +310,6 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
-
-/** A path as a person reads it: from the current folder, if it is in there. */
-const readablePath = (path: string): string => {
-  const inside = relative("", path)
-  return inside === "" || inside.startsWith("..") ? path : inside
-}
 
 /** A command line that does the same, quoted as a shell takes it. */
 const commandLine = (args: readonly string[]): string =>

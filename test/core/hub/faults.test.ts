@@ -229,6 +229,20 @@ describe("a server that lies", () => {
     }
   })
 
+  test("about a size that no disk has is told so before anything is transferred", async () => {
+    server.break((request, response) => {
+      if (request.method !== "HEAD") return false
+      const facts = { "x-repo-commit": commit, "x-linked-etag": '"abc"', "x-linked-size": 2 ** 52 }
+      response.writeHead(302, { location: "/elsewhere", ...facts }).end()
+      return true
+    })
+    expect(await refusedDownload("model.safetensors", { limit: 2 ** 53 })).toMatch(
+      /expected 4\.5 PB of free disk space, found .+B\. Free some, or set HF_HUB_CACHE to a folder on another disk/,
+    )
+    expect(server.seen.length).toBe(1)
+    expect(blobs()).toEqual([])
+  })
+
   test("in words for a terminal shows them as text", async () => {
     server.break(status(403, { "x-error-message": "\u00e9\u009b31m evil" }))
     const message = await refusedDownload("config.json")
@@ -248,64 +262,72 @@ const randomFrom = (seed: number) => () => {
 /** How often a hub goes wrong at random; more in a long run. */
 const rounds = Number(process.env["HUB_FAULTS"] ?? 40)
 
-test(`${rounds} downloads from a hub that goes wrong at random are right, or say what to do`, async () => {
-  let right = 0
-  for (let seed = 1; seed <= rounds; seed++) {
-    const random = randomFrom(seed)
-    const below = (count: number) => Math.floor(random() * count)
-    const chance = random()
-    server.break((request, response, file) => {
-      if (random() > chance) return false
-      const { content } = file!
-      const faults: readonly (() => boolean)[] = [
-        () => reset(request, response, file),
-        () =>
-          status([429, 500, 502, 503, 504, 408][below(6)]!, { "retry-after": `${below(3)}` })(
-            request,
-            response,
-            file,
-          ),
-        () => status([403, 404, 410, 418][below(4)]!)(request, response, file),
-        ...(request.method === "HEAD"
-          ? []
-          : [
-              () => cut(request, response, file!, below(content.length)),
-              () => cut(request, response, file!, below(content.length)),
-              () => cut(request, response, file!, below(content.length)),
-              // One bit is wrong.
-              () => {
-                const at = below(content.length)
-                response.writeHead(200).end(content.with(at, content[at]! ^ (1 << below(8))))
-                return true
-              },
-              // Ends early as if it were whole.
-              () => {
-                response.writeHead(200).end(content.subarray(0, below(content.length)))
-                return true
-              },
-              () => {
-                response.writeHead(200).end(Buffer.concat([content, Buffer.alloc(1 + below(1000))]))
-                return true
-              },
-            ]),
-      ]
-      return faults[below(faults.length)]!()
-    })
-    const path = random() < 0.5 ? "model.safetensors" : "config.json"
-    const result = await Effect.runPromise(Effect.result(downloading(path)))
-    const expected = path === "config.json" ? config.content : weights.content
-    if (Result.isSuccess(result)) {
-      right++
-      expect(contentOf(result.success)).toEqual(expected)
-    } else {
-      // What was found, and what to do.
-      expect(result.failure.message).toMatch(/^cannot download hf:\/\/owner\/name@main\/[^ ]+: .+\. [A-Z].+/)
+test(
+  `${rounds} downloads from a hub that goes wrong at random are right, or say what to do`,
+  async () => {
+    let [right, wrong] = [0, 0]
+    for (let seed = 1; seed <= rounds; seed++) {
+      const random = randomFrom(seed)
+      const below = (count: number) => Math.floor(random() * count)
+      const chance = random()
+      server.break((request, response, file) => {
+        if (random() > chance) return false
+        const { content } = file!
+        const faults: readonly (() => boolean)[] = [
+          () => reset(request, response, file),
+          () =>
+            status([429, 500, 502, 503, 504, 408][below(6)]!, { "retry-after": `${below(3)}` })(
+              request,
+              response,
+              file,
+            ),
+          () => status([403, 404, 410, 418][below(4)]!)(request, response, file),
+          ...(request.method === "HEAD"
+            ? []
+            : [
+                () => cut(request, response, file!, below(content.length)),
+                () => cut(request, response, file!, below(content.length)),
+                () => cut(request, response, file!, below(content.length)),
+                // One bit is wrong.
+                () => {
+                  const at = below(content.length)
+                  response.writeHead(200).end(content.with(at, content[at]! ^ (1 << below(8))))
+                  return true
+                },
+                // Ends early as if it were whole.
+                () => {
+                  response.writeHead(200).end(content.subarray(0, below(content.length)))
+                  return true
+                },
+                () => {
+                  response.writeHead(200).end(Buffer.concat([content, Buffer.alloc(1 + below(1000))]))
+                  return true
+                },
+              ]),
+        ]
+        return faults[below(faults.length)]!()
+      })
+      const path = random() < 0.5 ? "model.safetensors" : "config.json"
+      const expected = path === "config.json" ? config.content : weights.content
+      const askers = Array.from({ length: 1 + below(3) }, () => Effect.result(downloading(path)))
+      for (const result of await Effect.runPromise(Effect.all(askers, { concurrency: "unbounded" }))) {
+        if (Result.isSuccess(result)) {
+          right++
+          expect(contentOf(result.success)).toEqual(expected)
+        } else {
+          wrong++
+          // What was found, and what to do.
+          const { message } = result.failure
+          expect(message).toMatch(/^cannot download hf:\/\/owner\/name@main\/[^ ]+: .+\. [A-Z].+/)
+        }
+      }
+      server.break(() => false)
+      expect(contentOf(await downloaded(path))).toEqual(expected)
+      expect(blobs().filter((name) => name.endsWith(".incomplete"))).toEqual([])
+      rmSync(cache.hub, { recursive: true })
     }
-    server.break(() => false)
-    expect(contentOf(await downloaded(path))).toEqual(expected)
-    expect(blobs().filter((name) => name.endsWith(".incomplete"))).toEqual([])
-    rmSync(cache.hub, { recursive: true })
-  }
-  expect(right).toBeGreaterThan(rounds / 4)
-  expect(right).toBeLessThan(rounds)
-}, 60_000 + 1000 * rounds)
+    expect(right).toBeGreaterThan(rounds / 4)
+    expect(wrong).toBeGreaterThan(0)
+  },
+  60_000 + 1000 * rounds,
+)
