@@ -519,6 +519,10 @@ test("a usage error is one line on standard error, without the help", async () =
     [["pipelin", "x"], "there is no command pipelin; did you mean pipeline?"],
     [["pipeline", "x", "--jobs", "many"], '--jobs must be an integer from 1 to 1024 (was "many")'],
     [
+      ["pipeline", "x", "--time-limit", "12"],
+      '--time-limit must be a duration of at least a second: 90s, 30m, 12h, 2d (was "12")',
+    ],
+    [
       ["pipeline", "quickstart.ts", "--plan", "--set", "hidden=50"],
       "quickstart: --set hidden=50: hidden must be a multiple of 4, the number of heads, from 4 to 65536 (was 50)",
     ],
