@@ -43,7 +43,7 @@ import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
-import { exitWith } from "./exit.ts"
+import { ExitCode, exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
 import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
@@ -158,6 +158,8 @@ export const pipelineCommand = Command.make(
       command,
     }
     yield* checkReportFolder(publication, graph, !planOnly)
+    /** Whether a job has started: but for `--accept`, what fails from then on is not input that is refused. */
+    let hasWorked = false
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
@@ -208,7 +210,12 @@ export const pipelineCommand = Command.make(
             yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
           }
           const runner = yield* workerProcesses(settings)
-          return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
+          return yield* execute(plan, runner, (event) =>
+            Effect.sync(() => {
+              hasWorked = true
+              display.onEvent(event)
+            }),
+          )
         }).pipe(
           Effect.scoped,
           Effect.ensuring(Effect.sync(display.close)),
@@ -239,12 +246,8 @@ export const pipelineCommand = Command.make(
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(
-          Effect.ensuring(remove(scratch)),
-          Effect.andThen(adopt(adoptions, sample.adoptions)),
-          // The sample has been computed.
-          Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
-        )
+        ).pipe(Effect.ensuring(remove(scratch)))
+        yield* adopt(adoptions, sample.adoptions)
       }
       const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
       if (planOnly) {
@@ -288,6 +291,11 @@ export const pipelineCommand = Command.make(
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
       if (hasFailed(plan, summary)) return yield* exitWith(1)
     }).pipe(
+      Effect.mapError((error) =>
+        hasWorked && !(error instanceof InvalidInput || error instanceof ExitCode)
+          ? new ExitCode({ code: 1, message: error.message })
+          : error,
+      ),
       Effect.scoped,
       Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
     )
