@@ -1,7 +1,7 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism } from "node:os"
-import { join, relative, resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import {
@@ -17,33 +17,36 @@ import {
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
-import { execute, type Failure, type Summary } from "../engine/execute.ts"
+import { execute, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
+import { launchOf, writeLaunch } from "../engine/launch.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
-import { workerProcesses } from "../engine/processes.ts"
+import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
+import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
-import { neverMade } from "../engine/reason.ts"
 import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
+import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
 import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
+import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
-import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
+import { readablePath } from "./readable-path.ts"
+import { endLines, hasFailed, startLines } from "./run-lines.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -144,7 +147,7 @@ export const pipelineCommand = Command.make(
       }),
     )
     const processes = Option.getOrElse(jobs, () =>
-      defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
+      defaultProcesses(graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0)),
     )
     const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
     const publication: Publication = {
@@ -154,11 +157,13 @@ export const pipelineCommand = Command.make(
       branch: branch && branched && { request: branch, name: branched.name },
       command,
     }
-    yield* checkReportFolder(publication, graph)
+    yield* checkReportFolder(publication, graph, !planOnly)
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
-        yield* lockOut(out)
+        const owners = yield* Owners
+        yield* owners.self
+        yield* owners.sweep
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
@@ -166,6 +171,7 @@ export const pipelineCommand = Command.make(
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
+        threads: (side) => (backend.setThreads === undefined ? 1 : computing(side).threads),
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
           return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
@@ -181,7 +187,7 @@ export const pipelineCommand = Command.make(
               return codeOf(path)
             }),
           )
-          const runner = yield* workerProcesses({
+          const settings: WorkerSettings = {
             file: path,
             code,
             units: digestOfUnits(graph),
@@ -197,7 +203,11 @@ export const pipelineCommand = Command.make(
             processes,
             timeLimit: Option.getOrUndefined(timeLimit),
             onLog: display.log,
-          })
+          }
+          if (plan.jobs.length > 0 && folder === out) {
+            yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
+          }
+          const runner = yield* workerProcesses(settings)
           return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
         }).pipe(
           Effect.scoped,
@@ -224,6 +234,8 @@ export const pipelineCommand = Command.make(
       if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
       if (before !== undefined && !planOnly) {
         const scratch = join(out, "scratch", "accept")
+        // Of two processes that accept at once, one computes the sample after the other.
+        yield* lockFile(join(out, "owners", "accept.lock"))
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
@@ -247,12 +259,16 @@ export const pipelineCommand = Command.make(
         return
       }
       yield* checkDisk(out, plan)
-      const todo = plan.jobs.length
-      process.stderr.write(
-        todo === 0
-          ? `${name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
-      )
+      const instructions =
+        plan.jobs.length === 0 ? undefined : yield* backend.instructions ?? Effect.succeed(undefined)
+      const lines = startLines(name, plan, {
+        backend: backend.name,
+        instructions,
+        precision,
+        threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
+        out: outOption,
+      })
+      process.stderr.write(`${lines.join("\n")}\n`)
       const began = performance.now()
       const { summary, published } = yield* carryOutHealing(
         plan,
@@ -270,8 +286,11 @@ export const pipelineCommand = Command.make(
       report(summary, pages, (performance.now() - began) / 1000, json)
       for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
-      if (summary.failures.length > 0) return yield* exitWith(1)
-    }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
+      if (hasFailed(plan, summary)) return yield* exitWith(1)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
+    )
   }),
 ).pipe(
   Command.withDescription("Run a pipeline, reusing what is finished already"),
@@ -291,12 +310,6 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
-
-/** A path as a person reads it: from the current folder, if it is in there. */
-const readablePath = (path: string): string => {
-  const inside = relative("", path)
-  return inside === "" || inside.startsWith("..") ? path : inside
-}
 
 /** A command line that does the same, quoted as a shell takes it. */
 const commandLine = (args: readonly string[]): string =>
@@ -320,18 +333,6 @@ const acceptLine = (
       ? ""
       : `, once ${plural(again, "unit")} computed again (about ${formatSeconds(sample.seconds)}) ${again === 1 ? "has" : "have"} the same bits`
   return `${which}: ${plural(adoptions.length, "unit")} ${planOnly ? "would be" : "will be"} reused${before}`
-}
-
-/** More reasons than this are counted together, in the line that a run starts with. */
-const mostReasons = 4
-
-/** Why jobs are to be done; nothing for a run that is all new. */
-const reasonsText = (plan: Plan): string => {
-  const counts = reasonCounts(plan)
-  if (counts.length === 1 && counts[0]![0] === neverMade) return ""
-  const others = counts.slice(mostReasons).reduce((sum, [, jobs]) => sum + jobs, 0)
-  const shown = [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
-  return `: ${shown.map(([reason, jobs]) => `${reason} (${jobs})`).join(", ")}`
 }
 
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
@@ -392,31 +393,8 @@ const planJson = (plan: Plan, design: Design, report: string): string => {
   )
 }
 
-/** What was not made because one unit was not: what needed it, and what only this needed in turn. */
-const othersText = (failures: readonly Failure[]): string => {
-  const blocked = failures.filter(({ kind }) => kind === "blocked").length
-  const unneeded = failures.length - blocked
-  const parts = [
-    ...(blocked === 0 ? [] : [`${plural(blocked, "dependent unit")} not started`]),
-    ...(unneeded === 0 ? [] : [`${plural(unneeded, "unit")} that nothing else needs not started or stopped`]),
-  ]
-  return parts.length === 0 ? "" : ` (${parts.join(", ")})`
-}
-
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
-  const { reused, made, failures } = summary
-  const begun = failures.filter(({ without }) => without === undefined).length
-  const waited = failures.length - begun
-  const unneeded = failures.filter(({ kind }) => kind === "unneeded").length
-  const how = unneeded === 0 ? "not started" : "not started or stopped"
-  process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} ${how}`} in ${formatSeconds(seconds)}\n`,
-  )
-  for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
-    const others = othersText(failures.filter(({ without }) => without === unit))
-    const at = step === undefined ? "" : ` at step ${step}`
-    process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
-  }
+  process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
   else for (const page of pages) process.stdout.write(`report: ${printable(readablePath(page))}\n`)
 }

@@ -94,6 +94,16 @@ export class Agenda {
     return undefined
   }
 
+  /** A job that began is to begin again later: what it needs is not free. It does not, until `resume`. */
+  putOff(planned: Job): void {
+    this.begun.delete(planned)
+  }
+
+  /** A job that was put off can begin. */
+  resume(planned: Job): void {
+    this.queue.push(planned)
+  }
+
   /** A job that began has ended like this. */
   settle(planned: Job, outcomes: readonly UnitOutcome[]): void {
     this.ended.add(planned)

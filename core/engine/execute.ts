@@ -2,12 +2,12 @@
  * Runs a plan: a job starts once its inputs are ready. A failure is data: what does not depend on it continues, and what
  * nobody needs without it is stopped or not begun (`agenda.ts`).
  */
-import { Deferred, Effect, type Exit, Fiber, Queue } from "effect"
+import { Deferred, Duration, Effect, type Exit, Fiber, Queue } from "effect"
 import { Agenda, type Ready } from "./agenda.ts"
 import type { UnitOutcome } from "./job.ts"
 import type { FailureKind } from "./messages.ts"
 import type { Job, Plan } from "./plan.ts"
-import type { JobProgress, JobRunner } from "./processes.ts"
+import type { Held, JobProgress, JobRunner } from "./processes.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
@@ -15,6 +15,8 @@ import type { Unit } from "./unit.ts"
 export type Event =
   | { readonly type: "started"; readonly job: Job }
   | { readonly type: "progress"; readonly job: Job; readonly progress: JobProgress }
+  /** It is tried again from time to time, since another process makes one of its units. */
+  | { readonly type: "waiting"; readonly job: Job; readonly by: string }
   | { readonly type: "ended"; readonly job: Job; readonly outcomes: readonly UnitOutcome[] }
 
 /** A unit without an artifact, and the reason. */
@@ -53,12 +55,18 @@ export const execute = Effect.fn("execute")(function* (
   const agenda = new Agenda(plan)
   const ends = yield* Queue.unbounded<{
     readonly job: Job
-    readonly exit: Exit.Exit<readonly UnitOutcome[]>
+    /** Undefined if it was put off and can begin now. */
+    readonly exit?: Exit.Exit<readonly UnitOutcome[] | Held>
   }>()
   const running = new Map<Job, Running>()
+  /** What is to become of jobs that were stopped. */
+  const unneeded = new Map<Job, readonly UnitOutcome[]>()
+  /** Jobs whose units another process makes, and how often they have been tried. */
+  const putOff = new Set<Job>()
+  const tries = new Map<Job, number>()
 
   const begin = Effect.fnUntraced(function* ({ planned, job, missing }: Ready) {
-    const stop = yield* Deferred.make<readonly UnitOutcome[]>()
+    const stop = yield* Deferred.make<readonly UnitOutcome[] | Held>()
     const ran = runner(job, missing, {
       started: onEvent({ type: "started", job: planned }),
       progress: (progress) => onEvent({ type: "progress", job: planned, progress }),
@@ -72,20 +80,37 @@ export const execute = Effect.fn("execute")(function* (
   const end = (job: Job, outcomes: readonly UnitOutcome[]) => onEvent({ type: "ended", job, outcomes })
 
   const work = Effect.gen(function* () {
-    for (;;) {
+    while (true) {
       for (const { planned, outcomes, runs } of agenda.takeDropped()) {
-        if (runs) yield* Deferred.succeed(running.get(planned)!.stop, outcomes)
-        else yield* end(planned, outcomes)
+        if (runs) {
+          unneeded.set(planned, outcomes)
+          yield* Deferred.succeed(running.get(planned)!.stop, outcomes)
+        } else yield* end(planned, outcomes)
       }
       while (running.size < plan.estimate.processes) {
         const ready = agenda.next()
         if (ready === undefined) break
         yield* begin(ready)
       }
-      if (running.size === 0) return
+      if (running.size === 0 && putOff.size === 0) return
       const { job, exit } = yield* Queue.take(ends)
+      if (exit === undefined) {
+        putOff.delete(job)
+        agenda.resume(job)
+        continue
+      }
       running.delete(job)
-      const outcomes = yield* exit
+      const reply = yield* exit
+      if ("held" in reply && !unneeded.has(job)) {
+        const tried = tries.get(job) ?? 0
+        if (tried === 0) yield* onEvent({ type: "waiting", job, by: reply.held })
+        tries.set(job, tried + 1)
+        putOff.add(job)
+        agenda.putOff(job)
+        yield* Effect.forkChild(Effect.delay(Queue.offer(ends, { job }), pauseAfter(tried)))
+        continue
+      }
+      const outcomes = "held" in reply ? unneeded.get(job)! : reply
       for (const outcome of outcomes) {
         if (outcome.status === "failed" && outcome.kind !== "input" && outcome.without === undefined) {
           // A plan that cannot say so later is no reason to lose the failure itself.
@@ -116,8 +141,11 @@ export const execute = Effect.fn("execute")(function* (
 /** A job that runs, and how to stop it with its state kept: its units then end like that. */
 interface Running {
   readonly fiber: Fiber.Fiber<unknown>
-  readonly stop: Deferred.Deferred<readonly UnitOutcome[]>
+  readonly stop: Deferred.Deferred<readonly UnitOutcome[] | Held>
 }
+
+/** How long a job is put off that has been tried so often before: another process may be done in moments or in days. */
+const pauseAfter = (tries: number): Duration.Duration => Duration.millis(Math.min(250 * 2 ** tries, 10_000))
 
 const failureOf = (
   unit: Unit,

@@ -10,10 +10,11 @@ import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
 import type { FailureKind } from "./messages.ts"
-import { type Job, jobFor } from "./plan.ts"
+import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { makerHere, type Origin, provenanceOf } from "./provenance.ts"
 import { measureSpent, Spent } from "./spent.ts"
 import type { DamagedArtifact } from "./store/damage.ts"
+import { describeScratch } from "./store/scratch.ts"
 import { type ArtifactMaking, Store } from "./store/store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
@@ -103,6 +104,7 @@ export const runJob = Effect.fn("runJob")(function* (
     interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
   ) {
     const scratch = yield* store.scratch(scratchKey)
+    yield* describeScratch(scratch, { label: unit.label, keys: unitsGivenBy(job).map(({ key }) => key) })
     before = yield* Effect.orElseSucceed(readJson(join(scratch, spentFile), Spent), () => before)
     const watchers: Observer[] = []
     const outcomes: UnitOutcome[] = []

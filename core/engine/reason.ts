@@ -251,20 +251,20 @@ export const reasonsOf = (
   const byPlugin = Map.groupBy(all, ({ entries: [entry] }) => entry!.record.plugin)
 
   /**
-   * The keys that units have, and had before as far as is known: those of what they replace. A run that only its probes
-   * needed is not in the store, but its key is in what the probes observed.
+   * The keys of what units replace: those that they had before, as far as is known. A run that only its probes needed is
+   * not in the store, but its key is in what the probes observed.
    */
-  const earlier = new Map<Unit, ReadonlySet<string>>(
-    units.map((unit) => [unit, new Set([unit.key, ...keysOf(unit)])]),
-  )
+  const replaced = new Map<Unit, ReadonlySet<string>>()
+  const hadKey = (unit: Unit, key: string): boolean =>
+    unit.key === key || keysOf(unit).includes(key) || replaced.get(unit)?.has(key) === true
   const earlierKeys = (generations: Generations) =>
     new Set(generations.entries.map(({ record: { key } }) => key))
   const succeeds = (unit: Unit, { parts: { inputs, watched } }: Entry): boolean =>
     Object.entries(unit.inputs).every(([name, input]) => {
       const key = inputs[name]
-      return "cohorts" in input || (typeof key === "string" && earlier.get(input.one)!.has(key))
+      return "cohorts" in input || (typeof key === "string" && hadKey(input.one, key))
     }) &&
-    (unit.watched === null || (watched !== null && earlier.get(unit.watched)!.has(watched)))
+    (unit.watched === null || (watched !== null && hadKey(unit.watched, watched)))
 
   const reasons = new Map<Unit, string>()
   // What a unit takes has to be explained first, so that it is known what it replaces.
@@ -274,7 +274,11 @@ export const reasonsOf = (
   )
   for (const [, layer] of [...layers].sort(([a], [b]) => a - b)) {
     for (const [plugin, wanted] of Map.groupBy(layer, (unit) => unit.plugin.name)) {
-      const known = byPlugin.get(plugin) ?? []
+      const known = byPlugin.get(plugin)
+      if (known === undefined) {
+        for (const unit of wanted) reasons.set(unit, neverMade)
+        continue
+      }
       const open = new Map(
         wanted.map((unit) => [
           unit,
@@ -302,7 +306,7 @@ export const reasonsOf = (
           if (nearest === undefined) continue
           nearest.generations.taken = true
           open.delete(unit)
-          earlier.set(unit, new Set([unit.key, ...earlierKeys(nearest.generations)]))
+          replaced.set(unit, earlierKeys(nearest.generations))
           reasons.set(
             unit,
             reasonFrom(unit, nearest.entry.parts, (input) => absent.has(input)),

@@ -190,13 +190,25 @@ export const exists = (path: string): Effect.Effect<boolean> =>
  * new one dropped.
  */
 export const writeFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect<void, E | FileError, R> =>
-  filled(path, fill, temporaryName(path), async (temporary) => {
-    try {
-      await fs.rename(temporary, path)
-    } catch (cause) {
-      if (!isTaken(cause)) throw cause
-    }
-  })
+  filled(path, fill, temporaryName(path), renamedUnlessTaken(path))
+
+/**
+ * As {@link writeFolder}, but left to the file system to flush: for a copy of many files that a power cut may damage,
+ * since whoever uses it compares it with its source.
+ */
+export const writeCopiedFolder = <E, R>(
+  path: string,
+  fill: Fill<E, R>,
+): Effect.Effect<void, E | FileError, R> =>
+  filled(path, fill, temporaryName(path), renamedUnlessTaken(path), false)
+
+const renamedUnlessTaken = (path: string) => async (temporary: string) => {
+  try {
+    await fs.rename(temporary, path)
+  } catch (cause) {
+    if (!isTaken(cause)) throw cause
+  }
+}
 
 /**
  * As {@link writeFolder}, but an existing folder is replaced once the new one is complete. It is removed only when the
@@ -294,6 +306,7 @@ const filled = <E, R>(
   fill: Fill<E, R>,
   temporary: string,
   publish: (temporary: string) => Promise<void>,
+  flushes = true,
 ): Effect.Effect<void, E | FileError, R> =>
   Effect.gen(function* () {
     yield* attempt("make", temporary, () => fs.mkdir(temporary, { recursive: true }))
@@ -301,7 +314,7 @@ const filled = <E, R>(
     const filling = yield* Filling
     yield* attempt("write", path, async () => {
       // A folder within one that is being filled is flushed with that.
-      const flushed = filling === undefined || relative(filling, path).startsWith("..")
+      const flushed = flushes && (filling === undefined || relative(filling, path).startsWith(".."))
       if (flushed) {
         await flushTree(temporary)
         await makeFolder(dirname(path))

@@ -51,7 +51,7 @@ const planOf = (
     graph,
     stored,
     jobs: jobsThatMake(graph, wanted),
-    ...({} as Pick<Plan, "backend" | "reasons" | "estimate">),
+    ...({} as Pick<Plan, "backend" | "reasons" | "speeds" | "estimate">),
   }
 }
 

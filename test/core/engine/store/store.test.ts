@@ -10,7 +10,6 @@ import { inspect } from "../../../../core/engine/store/record.ts"
 import { sealedText } from "../../../../core/engine/store/seal.ts"
 import { Store } from "../../../../core/engine/store/store.ts"
 import { FileError, readText, writeFile } from "../../../../core/io/files.ts"
-import { lockOut } from "../../../../core/io/lock.ts"
 import { source } from "../../sample/plugins.ts"
 import { inStore, madeBy } from "../../sample/study.ts"
 
@@ -284,14 +283,4 @@ test("a manifest cannot name a file outside its folder", async () => {
     status: "damaged",
     what: "../../../secret points outside its folder",
   })
-})
-
-test("one process at a time uses a folder; the lock of a process that is gone is taken over", async () => {
-  const lock = Effect.scoped(lockOut(out))
-  const second = Effect.scoped(Effect.andThen(lockOut(out), Effect.flip(Effect.scoped(lockOut(out)))))
-  expect((await Effect.runPromise(second)).message).toContain("is in use by process")
-  await Effect.runPromise(lock)
-  await fs.writeFile(join(out, "lock"), "999999999\n")
-  await Effect.runPromise(lock)
-  expect(await fs.readdir(out)).toEqual([])
 })
