@@ -24,6 +24,7 @@ import {
   makeFolder,
   type RepositoryCache,
   snapshotPath,
+  unwritable,
   writeAbsence,
   writeCommit,
 } from "./cache.ts"
@@ -132,7 +133,7 @@ const fileOf = Effect.fnUntraced(function* (
   const snapshot = snapshotPath(cache, facts.commit, path)
   // A commit's content cannot change between the facts and the transfer, nor before the transfer is resumed.
   const url = urlOf(environment, { ...repository, revision: facts.commit }, path)
-  yield* Effect.scoped(fetchBlob(environment, cache, snapshot, url, facts))
+  yield* Effect.mapError(Effect.scoped(fetchBlob(environment, cache, snapshot, url, facts)), unwritable)
   return snapshot
 })
 
