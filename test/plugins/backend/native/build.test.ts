@@ -4,6 +4,9 @@ import { existsSync } from "node:fs"
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Effect, Result } from "effect"
+import { addonPath, instructionsOf } from "../../../../plugins/backend/native/build.ts"
+import { openDevice } from "../../../../plugins/backend/native/device.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -165,5 +168,28 @@ describe("the addon's build", () => {
     expect(err).toContain(`cannot be saved in ${join(root, "file", "kasosei", "native")}`)
     expect(err).toContain("set XDG_CACHE_HOME")
     expect(err.split("\n").length).toBe(1)
+  })
+})
+
+describe("the instruction set of an addon", () => {
+  const built = async () => {
+    const ended = await Effect.runPromise(Effect.result(addonPath()))
+    return Result.isSuccess(ended) ? ended.success : undefined
+  }
+
+  test("is told by a process that loads it", async () => {
+    const path = await built()
+    if (path !== undefined) expect(await instructionsOf(path)).toBe(openDevice(path).instructions)
+  })
+
+  test("of a file that was cut off is an error, whatever that does to a process that loads it", async () => {
+    const path = await built()
+    if (path === undefined) return
+    const cut = join(root, "cut.node")
+    const whole = await readFile(path)
+    for (const bytes of [0, 5000, Math.floor(whole.length / 2)]) {
+      await writeFile(cut, whole.subarray(0, bytes))
+      expect(await instructionsOf(cut).catch(() => "an error")).toBe("an error")
+    }
   })
 })
