@@ -7,6 +7,7 @@ import type { FileError } from "../io/files.ts"
 import { optionProblems } from "../io/options.ts"
 import type { Cost } from "./cost.ts"
 import type { UnitFailure } from "./failure.ts"
+import { countNode } from "./plan-size.ts"
 import type { Progress } from "./progress.ts"
 import type { Provenance } from "./provenance.ts"
 import type { Stage } from "./stage.ts"
@@ -286,6 +287,7 @@ interface NotWatchable {
 
 /** A plugin applied to its inputs and options, given together by name. */
 export const nodeOf = (declaration: AnyPlugin, settings: Readonly<Record<string, unknown>>): Node => {
+  countNode()
   const names = new Set([
     ...Object.keys(declaration.takes),
     ...(declaration.watches === undefined ? [] : [declaration.watches]),
