@@ -16,6 +16,7 @@ import {
   storedOf,
 } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
+import { checkFiles } from "../engine/check-files.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
@@ -187,6 +188,7 @@ export const pipelineCommand = Command.make(
         yield* adopt(adoptions, sample.adoptions)
       }
       const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
+      yield* showing(process.stderr, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)

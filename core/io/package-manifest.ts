@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type } from "arktype"
+import { parseJson } from "./json.ts"
 
 /** The part of a `package.json` that is read here. */
 const PackageManifest = type({
@@ -22,7 +23,7 @@ export const jsonFile = <T>(
   plain = (text: string) => text,
 ): T | undefined => {
   try {
-    const read = guard(JSON.parse(plain(readFileSync(path, "utf8"))))
+    const read = guard(parseJson(plain(readFileSync(path, "utf8"))))
     return read instanceof type.errors ? undefined : (read as T)
   } catch {
     return undefined

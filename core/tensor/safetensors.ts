@@ -15,6 +15,7 @@ import { Effect, type Scope } from "effect"
 import { InvalidInput } from "../io/decode.ts"
 import { duplicateKey } from "../io/duplicate-key.ts"
 import { attempt, type FileError } from "../io/files.ts"
+import { parseJson } from "../io/json.ts"
 
 export interface SafetensorsEntry {
   readonly name: string
@@ -237,7 +238,7 @@ const readHeader = Effect.fnUntraced(function* (path: string, handle: FileHandle
   const parsed = yield* Effect.try({
     try: () => {
       const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(encoded)
-      const json: unknown = JSON.parse(text)
+      const json = parseJson(text)
       return { json, repeated: duplicateKey(text) }
     },
     catch: (cause) => fail(`a header that does not parse (${String(cause)})`, "UTF-8 JSON"),

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { SpecialTokens, Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode, InvalidInput } from "../../core/io/decode.ts"
 import { exists, type FileError, readText, writeFile, writeJson } from "../../core/io/files.ts"
+import { parseJson } from "../../core/io/json.ts"
 import { essentials, isBytePair, TokenizerJson, templateOf } from "./tokenizer-json.ts"
 
 const maximumBytes = 2 ** 26
@@ -85,7 +86,7 @@ const tokensOfLines = (text: string): readonly string[] => {
 
 const vocabularyOfJson = Effect.fnUntraced(function* (path: string, text: string) {
   const whole = yield* Effect.try({
-    try: (): unknown => JSON.parse(text),
+    try: () => parseJson(text),
     catch: (cause) => new InvalidInput({ what: path, problems: [`it is not JSON (${String(cause)})`] }),
   })
   const json = yield* decode(path, TokenizerJson)(whole)
