@@ -6,7 +6,7 @@
  * Gauss–Newton matrix), and against the Hessian; all before fine-tuning and after it. From the stored Gram matrices
  * follow the ranks at other thresholds, of fewer examples and of some of the tensors: nothing is trained for them.
  *
- * Takes about 3 minutes on 2 cores with the backend native, most of them for the Hessians. On a task of GLUE:
+ * Takes about 5 minutes on 2 cores with the backend native, most of them for the Hessians. On a task of GLUE:
  * `--set glue=DIR --set corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490`.
  */
 import { type } from "arktype"
@@ -29,7 +29,7 @@ export default pipeline({
     /** Seeds of further training, each of which gives every further-trained arm a checkpoint. */
     simcseSeeds: runSeeds.default(() => [42, 43, 44]),
     /** Seeds of fine-tuning, which also draw the classifier and the examples of the probes. */
-    seeds: runSeeds.default(() => [1, 2, 3]),
+    seeds: runSeeds.default(() => [1, 2, 3, 4, 5]),
     /** Seeds of the runs whose Hessians are observed, which cost the most. */
     hessianSeeds: runSeeds.default(() => [1, 2]),
     /** Epochs of fine-tuning; fractions are allowed. */

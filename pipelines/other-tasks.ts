@@ -6,7 +6,7 @@
  * raise the mean, lower the failures, and has its effect on the ranks the same sign on all? Gives verdicts and charts in
  * out/other-tasks/report/index.html.
  *
- * Takes about 4 minutes on the toy language on 2 cores with the backend native. On real text and tasks of GLUE:
+ * Takes about 5 minutes on the toy language on 2 cores with the backend native. On real text and tasks of GLUE:
  * `--set glue=DIR --set corpus=FILE --set vocabulary=FILE`, with `--set tasks=cola,sst2` and `--set models=tiny,mini` for
  * others than the default ones. With `--set model=DIR --set models=base`, a released model of that size and any family.
  */

@@ -152,7 +152,7 @@ export class Display {
     const others = keysGivenBy(job).length - 1
     const failures = outcomes.flatMap((outcome) => (outcome.status === "done" ? [] : [outcome]))
     // Units that were not started are reported once, at the end, with the failed unit that they needed.
-    if (failures.some(({ without }) => without !== undefined)) return
+    if (failures.some((failure) => failure.status === "failed" && failure.without !== undefined)) return
     const count = `[${this.ended}/${this.jobs}]`
     if (failures.length < outcomes.length) {
       const beside = others > 0 ? ` with ${plural(others, "probe")}` : ""

@@ -1,5 +1,6 @@
 #!/usr/bin/env bun
 /** The program: runs its command line and reports how that ended. */
+import { constants } from "node:os"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
@@ -11,7 +12,7 @@ import { ExitCode } from "./exit.ts"
 
 /** Reports why a command ended and returns its exit code: one message for an error, a stack trace only for a bug. */
 const report = (cause: Cause.Cause<unknown>): number => {
-  if (Cause.hasInterruptsOnly(cause)) return 130
+  if (Cause.hasInterruptsOnly(cause)) return 128 + constants.signals[stoppedBy ?? "SIGINT"]
   const error = Cause.findError(cause)
   if (Result.isFailure(error)) {
     process.stderr.write(`${printable(Cause.pretty(cause), "\n")}\n`)
@@ -34,13 +35,22 @@ process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
   process.stderr.write(`${fileError("write", "standard output", cause).message}\n`)
   process.exit(1)
 })
-// The terminal is gone: stop as on SIGTERM, so that running jobs save their state.
-const stop = () => process.kill(process.pid, "SIGTERM")
-process.once("SIGHUP", stop)
-process.stderr.once("error", () => {
-  process.stderr.on("error", () => {})
-  stop()
-})
+/** The first signal that has asked the command to stop. */
+let stoppedBy: "SIGINT" | "SIGTERM" | "SIGHUP" | undefined
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.prependListener(signal, () => {
+    stoppedBy ??= signal
+  })
+}
+// The terminal is gone: stop as on SIGTERM, so that running jobs save their state. A terminal that is closed sends
+// SIGHUP, its shell does so again, and writing to it fails from then on.
+const hangUp = () => {
+  if (stoppedBy !== undefined) return
+  stoppedBy = "SIGHUP"
+  process.kill(process.pid, "SIGTERM")
+}
+process.on("SIGHUP", hangUp)
+process.stderr.on("error", hangUp)
 
 runCommandLine(process.argv.slice(2), process).pipe(
   Effect.provide(NodeServices.layer),

@@ -20,14 +20,16 @@ import { checkFiles } from "../engine/check-files.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
+import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
+import { digestOfUnits } from "../engine/graph.ts"
 import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
 import { workerProcesses } from "../engine/processes.ts"
 import { neverMade } from "../engine/reason.ts"
 import { pipelineParameters } from "../engine/settings.ts"
-import { Store } from "../engine/store.ts"
+import { Store } from "../engine/store/store.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
@@ -153,8 +155,16 @@ export const pipelineCommand = Command.make(
         const display = new Display(plan, process.stderr)
         return yield* Effect.gen(function* () {
           yield* onSignal(() => display.log("stopping: running jobs save their state first"))
+          const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+            Effect.sync(() => {
+              display.log(error.message)
+              return codeOf(path)
+            }),
+          )
           const runner = yield* workerProcesses({
             file: path,
+            code,
+            units: digestOfUnits(graph),
             parameters: parameters as object,
             branch,
             backend: backend.name,

@@ -13,10 +13,10 @@ import type { FileError } from "../io/files.ts"
 import { nearestName } from "../io/nearest-name.ts"
 import type { Summary } from "./execute.ts"
 import type { KeyParts } from "./key.ts"
-import type { Acceptance } from "./manifest.ts"
 import { type EstimateSettings, jobFor, jobSeconds, jobsThatMake, measuredSpeeds, type Plan } from "./plan.ts"
 import { differing } from "./reason.ts"
-import { type Entry, keysIn, keysOfRecord, recordOf, Store, type Stored, storedAs } from "./store.ts"
+import type { Acceptance } from "./store/manifest.ts"
+import { type Entry, keysIn, keysOfRecord, recordOf, Store, type Stored, storedAs } from "./store/store.ts"
 import { inputsOf, type Unit, type UnitInput, unitsOf } from "./unit.ts"
 
 /** An entry that can be taken over for a unit that has none. */

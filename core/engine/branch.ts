@@ -13,7 +13,7 @@ import { components, reportNamed } from "./discover.ts"
 import { type Graph, graphOf } from "./graph.ts"
 import type { Computing } from "./key.ts"
 import { settings } from "./settings.ts"
-import { Store } from "./store.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
 /** What to branch, as the command line has it. JSON: worker processes open the same branch. */

@@ -1,9 +1,10 @@
 /** Runs a plan: each job starts as soon as its inputs are ready; a failure is data, and the other jobs continue. */
 import { Deferred, Effect } from "effect"
 import type { Missing, UnitOutcome } from "./job.ts"
+import type { FailureKind } from "./messages.ts"
 import { type Job, jobFor, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
 import type { JobProgress, JobRunner } from "./processes.ts"
-import { Store } from "./store.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
 /** What happens while a plan runs. */
@@ -16,6 +17,8 @@ export type Event =
 export interface Failure {
   readonly unit: Unit
   readonly status: "diverged" | "failed"
+  /** Of a unit that failed. */
+  readonly kind?: FailureKind
   readonly reason: string
   readonly step?: number
   /** If it was not started: the failed unit whose output it needs. */
@@ -67,9 +70,10 @@ export const execute = Effect.fn("execute")(function* (
     const without = blockedBy(job.unit, missing)
     const outcomes: UnitOutcome[] = []
     const block = (keys: readonly string[], why: Why) => {
-      const cause = why.without ?? why.key
+      const cause = (why.status === "failed" ? why.without : undefined) ?? why.key
       const reason = `not started: it needs the output of ${units.get(cause)!.label}`
-      for (const key of keys) outcomes.push({ key, status: "failed", reason, without: cause })
+      for (const key of keys)
+        outcomes.push({ key, status: "failed", kind: "blocked", reason, without: cause })
     }
     if (without !== undefined) block(keysGivenBy(job), without)
     else {
@@ -88,7 +92,7 @@ export const execute = Effect.fn("execute")(function* (
       }
     }
     for (const outcome of outcomes) {
-      if (outcome.status === "failed" && outcome.without === undefined) {
+      if (outcome.status === "failed" && outcome.kind !== "blocked") {
         // A plan that cannot say so later is no reason to lose the failure itself.
         yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
       }
@@ -115,7 +119,10 @@ export const execute = Effect.fn("execute")(function* (
               status: outcome.status,
               reason: outcome.reason,
               ...stepOf(outcome),
-              ...(outcome.without === undefined ? {} : { without: units.get(outcome.without)! }),
+              ...(outcome.status === "failed" ? { kind: outcome.kind } : {}),
+              ...(outcome.status === "failed" && outcome.without !== undefined
+                ? { without: units.get(outcome.without)! }
+                : {}),
             },
           ],
     ),

@@ -8,6 +8,7 @@ import { componentsIn, isComponent } from "../api/component.ts"
 import type { Targets } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
+import { sha256 } from "../io/digest.ts"
 import { FileError } from "../io/files.ts"
 import { contentDigest, LargeFileReading } from "./content-digest.ts"
 import { type Computing, type KeyParts, keyOf } from "./key.ts"
@@ -23,6 +24,15 @@ export interface Graph {
   /** What each unit stands for; the first node of it, if there are several. */
   readonly origins: ReadonlyMap<Unit, Origin>
 }
+
+/** One digest for all units: two graphs with the same one have the same units. */
+export const digestOfUnits = ({ units }: Graph): string =>
+  sha256(
+    units
+      .map(({ key }) => key)
+      .sort()
+      .join(),
+  )
 
 /** A unit in the pipeline file. */
 export interface Origin {

@@ -7,12 +7,13 @@ import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin
 import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { InvalidInput } from "../io/decode.ts"
-import { sha256 } from "../io/digest.ts"
+import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
-import type { Job } from "./plan.ts"
+import type { FailureKind } from "./messages.ts"
+import { type Job, jobFor } from "./plan.ts"
 import { madeByHere, type Origin, provenanceOf } from "./provenance.ts"
-import { type ArtifactMaking, Store } from "./store.ts"
+import { type ArtifactMaking, Store } from "./store/store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
 
@@ -21,10 +22,17 @@ export type UnitOutcome =
   | { readonly key: string; readonly status: "done"; readonly seconds: number }
   | {
       readonly key: string
-      readonly status: "diverged" | "failed"
+      readonly status: "diverged"
       readonly reason: string
       readonly step?: number
-      /** If it was not started: the key of the failed unit whose output it needs. */
+    }
+  | {
+      readonly key: string
+      readonly status: "failed"
+      readonly kind: FailureKind
+      readonly reason: string
+      readonly step?: number
+      /** Of a unit that is "blocked" or "unneeded": the key of the unit whose failure is the reason. */
       readonly without?: string
     }
 
@@ -35,11 +43,11 @@ const failed = (key: string, error: PluginError): UnitOutcome =>
   error._tag === "UnitFailure"
     ? {
         key,
-        status: error.outcome,
+        ...(error.outcome === "failed" ? { status: "failed", kind: "plugin" } : { status: "diverged" }),
         reason: error.reason,
         ...(error.step === undefined ? {} : { step: error.step }),
       }
-    : { key, status: "failed", reason: error.message }
+    : { key, status: "failed", kind: "plugin", reason: error.message }
 
 /** A plugin and a kind of artifact without their types; the nodes of the graph were typed. */
 type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>
@@ -143,6 +151,36 @@ export const runJob = Effect.fn("runJob")(function* (
   )
 })
 
+/**
+ * What a job has left to do: nothing of what another process has made since the plan was.
+ *
+ * @returns how the units ended that are there, and a job for the others, if there are any
+ */
+export const remaining = Effect.fn("remaining")(function* (job: Job, missing: Missing) {
+  const store = yield* Store
+  const outcomes: UnitOutcome[] = []
+  const isThere = Effect.fnUntraced(function* (unit: Unit) {
+    const stored = yield* Effect.orElseSucceed(store.stored(unit), () => ({ status: "absent" as const }))
+    if (stored.status === "absent") return false
+    if (stored.status === "diverged") {
+      outcomes.push(failed(unit.key, stored.failure))
+      return true
+    }
+    // A report that was made with other members missing is made again.
+    const lacks = missingOf(unit, missing)
+    if (canonicalJson([...stored.manifest.missing].sort()) !== canonicalJson([...lacks].sort())) return false
+    outcomes.push({ key: unit.key, status: "done", seconds: 0 })
+    return true
+  })
+  const wanted = job.wanted && !(yield* isThere(job.unit))
+  const observers = yield* Effect.filter(job.observers, (observer) =>
+    Effect.map(isThere(observer), (there) => !there),
+  )
+  if (outcomes.length === 0) return { job, outcomes }
+  const left = wanted || observers.length > 0 ? jobFor(job.unit, wanted, observers) : undefined
+  return { job: left, outcomes }
+})
+
 /** In the scratch folder of a job that was stopped: what it has taken so far. */
 const secondsFile = "seconds.json"
 const Seconds = type("number >= 0")
@@ -203,6 +241,7 @@ const checkUnedited = (unit: Unit): Effect.Effect<void, FileError> =>
         ),
   )
 
+/** The keys of the cohort members that a unit does without. */
 const missingOf = (unit: Unit, missing: Missing): readonly string[] =>
   Object.values(unit.inputs).flatMap((input) =>
     "one" in input ? [] : unitsOf(input).flatMap(({ key }) => (missing.has(key) ? [key] : [])),

@@ -3,10 +3,31 @@ import { type } from "arktype"
 import { precisions } from "../api/precision.ts"
 import { Commit } from "../api/provenance.ts"
 
+/**
+ * Why a unit failed, which decides what follows:
+ *
+ * - "plugin": it would fail again; it is not retried before the next run
+ * - "lost": its worker process was killed or crashed, each time that it was tried
+ * - "memory": its worker process was killed because memory ran out, even with no other job beside it
+ * - "time": it was stopped after its time limit; its state is kept
+ * - "input": what it takes from the store is damaged
+ * - "blocked": it was not begun, since it needs the output of a unit that failed or diverged
+ * - "unneeded": it was not begun, or stopped with its state kept, since all that needed it cannot be made
+ */
+export const failureKinds = ["plugin", "lost", "memory", "time", "input", "blocked", "unneeded"] as const
+export type FailureKind = (typeof failureKinds)[number]
+
 const Failure = type({
   "+": "reject",
   key: "string",
-  status: "'diverged' | 'failed'",
+  status: "'diverged'",
+  reason: "string",
+  "step?": "number",
+}).or({
+  "+": "reject",
+  key: "string",
+  status: "'failed'",
+  kind: type.enumerated(...failureKinds),
   reason: "string",
   "step?": "number",
   "without?": "string",
@@ -22,7 +43,10 @@ const Threads = type("number.integer >= 1")
 export const Request = type({
   "+": "reject",
   type: "'open'",
+  /** The pipeline file. */
   file: "string",
+  /** Its copy, which is opened in its place; all units must then have the keys that they have here. */
+  "copy?": { "+": "reject", file: "string", units: "string" },
   parameters: "object",
   "branch?": { "+": "reject", run: "string", at: "number", set: "string[]" },
   backend: "string",
@@ -46,9 +70,19 @@ export const Request = type({
   .or({ "+": "reject", type: "'stop'" })
 export type Request = typeof Request.infer
 
-/** From the worker. */
-export const Reply = type({ "+": "reject", type: "'ready'" })
+/**
+ * From the worker: `ready` or `refused` for `open`, or `differs` if a copy gives other units; `begun` and in the end `finished` for `run`, or else `refused`, or
+ * `held` if another process makes one of the job's units; `alive` at any time.
+ */
+export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive' | 'differs'" })
   .or({ "+": "reject", type: "'refused'", reason: "string" })
+  .or({ "+": "reject", type: "'held'", by: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })
   .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array() })
 export type Reply = typeof Reply.infer
+
+/** How often a worker says that it is alive, if its event loop can run, ms. */
+export const aliveEvery = 2000
+
+/** The exit code of a worker that was stopped by SIGTERM, which somebody else has sent. */
+export const terminatedCode = 128 + 15

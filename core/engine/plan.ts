@@ -10,9 +10,9 @@ import type { FileError } from "../io/files.ts"
 import { plural } from "../io/format.ts"
 import type { Graph } from "./graph.ts"
 import { makespan, type Task } from "./makespan.ts"
-import type { Manifest } from "./manifest.ts"
 import { acceptedReason, reasonsOf } from "./reason.ts"
-import { type Entry, keysIn, recordOf, Store, type Stored } from "./store.ts"
+import type { Manifest } from "./store/manifest.ts"
+import { type Entry, keysIn, recordOf, Store, type Stored } from "./store/store.ts"
 import { inputsOf, type Unit } from "./unit.ts"
 
 /** A job of one process: a unit, or a run together with the probes that watch it. */
@@ -86,7 +86,7 @@ interface OpenProbe {
 }
 
 /** The units that a job makes. */
-const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
+export const unitsGivenBy = ({ unit, wanted, observers }: Job): readonly Unit[] =>
   wanted ? [unit, ...observers] : observers
 
 /** The keys of the units that a job makes. */

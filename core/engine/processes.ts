@@ -1,25 +1,19 @@
-/** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash loses one job. */
-import { type ChildProcess, spawn } from "node:child_process"
+/** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash costs one attempt at one job. */
 import { availableParallelism } from "node:os"
-import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { type } from "arktype"
-import { Data, Effect, Pool } from "effect"
+import { Clock, Deferred, Duration, Effect, Pool, Schedule, type Scope, Semaphore } from "effect"
 import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
-import { moduleExtension, packageFolder } from "../io/project.ts"
+import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
+import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
-import { Reply, type Request } from "./messages.ts"
-import { type Job, keysGivenBy } from "./plan.ts"
+import type { Reply, Request } from "./messages.ts"
+import type { Job } from "./plan.ts"
 import { Shares } from "./shares.ts"
-
-/** A worker process that ended on its own, or that could not open the pipeline. */
-export class WorkerLost extends Data.TaggedError("WorkerLost")<{ readonly reason: string }> {
-  override get message() {
-    return this.reason
-  }
-}
+import { MemoryKills, memoryLimit } from "./workers/memory.ts"
+import { allFailed, retrying } from "./workers/retry.ts"
+import { lookEvery } from "./workers/watchdog.ts"
+import { type WorkerLost, WorkerProcess } from "./workers/worker-process.ts"
 
 /** How far a job has come. */
 export interface JobProgress {
@@ -30,12 +24,12 @@ export interface JobProgress {
 
 /** Receives the progress of a job. */
 export interface JobListener {
-  /** Runs when the job has a process and starts. */
+  /** Runs when the job has a process and starts; again if it is tried again. */
   readonly started: Effect.Effect<void>
   readonly progress: (progress: JobProgress) => Effect.Effect<void>
 }
 
-/** Runs one job. At the end, every wanted unit has an outcome. */
+/** Runs one job. At the end, every wanted unit has an outcome. An interruption keeps the state of the job. */
 export type JobRunner = (
   job: Job,
   missing: Missing,
@@ -43,7 +37,12 @@ export type JobRunner = (
 ) => Effect.Effect<readonly UnitOutcome[]>
 
 export interface WorkerSettings {
+  /** The pipeline file. */
   readonly file: string
+  /** Where worker processes find it, and all other code. */
+  readonly code: LaunchedCode
+  /** `digestOfUnits` of the graph that the plan is of. */
+  readonly units: string
   /** Checked and completed with defaults; JSON. */
   readonly parameters: object
   /** The branch of one of its runs that is made instead of the pipeline. */
@@ -58,160 +57,171 @@ export interface WorkerSettings {
   /** Of the project at work. */
   readonly commit: Commit | null
   readonly processes: number
-  /** Called with every line that a worker prints, replies excepted. */
+  /** A job that takes longer is stopped, and its state kept. */
+  readonly timeLimit?: Duration.Duration | undefined
+  /** Called with every line that a worker prints, replies excepted, and with what becomes of lost workers. */
   readonly onLog: (line: string) => void
-}
-
-/** How many of the last lines of standard error the report of a crash includes. */
-const keptLines = 20
-
-/** Saving the state of a large model takes a while; a worker that takes longer than this to stop is killed. */
-const longestStop = "2 minutes"
-
-class Worker {
-  private readonly errors: string[] = []
-  private listener: (reply: Reply | WorkerLost) => void = () => {}
-  private lost: WorkerLost | undefined
-  /** Whether it has exited or was asked to stop: it takes no more jobs. */
-  ended = false
-
-  private constructor(
-    private readonly child: ChildProcess,
-    onLog: (line: string) => void,
-  ) {
-    createInterface({ input: child.stdout! }).on("line", (line) => {
-      const reply = readReply(line)
-      if (reply === undefined) onLog(line)
-      else this.listener(reply)
-    })
-    createInterface({ input: child.stderr! }).on("line", (line) => {
-      this.errors.push(line)
-      if (this.errors.length > keptLines) this.errors.shift()
-      onLog(line)
-    })
-    child.on("error", (cause) => this.lose(`cannot start a worker process: ${cause.message}`))
-    child.on("close", (code, signal) => {
-      const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
-      const hint = signal === "SIGKILL" ? " (often because memory ran out; try a smaller --jobs)" : ""
-      const output = this.errors.length === 0 ? "" : `; its last output:\n${this.errors.join("\n")}`
-      this.lose(`the worker process ${how}${hint}${output}`)
-    })
-    // `close` reports a worker that is gone; writing to it must not throw as well.
-    child.stdin!.on("error", () => {})
-  }
-
-  static readonly start = Effect.fn("Worker.start")(function* (settings: WorkerSettings) {
-    const script = join(packageFolder, "core", "engine", `worker${moduleExtension}`)
-    const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
-    // Its own process group: Ctrl-C reaches only the supervising process, which makes the workers save and stop.
-    const child = spawn(process.execPath, runtime, { stdio: ["pipe", "pipe", "pipe"], detached: true })
-    const worker = new Worker(child, settings.onLog)
-    const { file, parameters, branch, backend, precision, out, command, commit } = settings
-    const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
-    const opened = { file, parameters, ...branched, backend, precision, out, command, commit }
-    const request: Request = { type: "open", ...opened }
-    const reply = yield* worker.ask(request, () => Effect.void)
-    if (reply.type === "refused") return yield* new WorkerLost({ reason: reply.reason })
-    return worker
-  })
-
-  private lose(reason: string) {
-    this.ended = true
-    this.lost ??= new WorkerLost({ reason })
-    this.listener(this.lost)
-  }
-
-  /** Sends a request and waits for the reply, passing progress on. */
-  ask(request: Request, onProgress: (progress: JobProgress) => Effect.Effect<void>) {
-    return Effect.callback<Exclude<Reply, { type: "progress" }>, WorkerLost>((resume) => {
-      if (this.lost !== undefined) return resume(Effect.fail(this.lost))
-      this.listener = (reply) => {
-        if (reply instanceof WorkerLost) resume(Effect.fail(reply))
-        else if (reply.type === "progress") Effect.runFork(onProgress(reply))
-        else resume(Effect.succeed(reply))
-      }
-      this.write(request)
-    })
-  }
-
-  /** Changes how many threads its job may use. */
-  readonly setThreads = (threads: number): void => {
-    if (!this.ended) this.write({ type: "threads", threads })
-  }
-
-  private write(request: Request) {
-    this.child.stdin!.write(`${JSON.stringify(request)}\n`)
-  }
-
-  /** Lets it save its state and exit. */
-  readonly stop = Effect.suspend(() => {
-    if (this.ended) return Effect.void
-    this.ended = true
-    const gone = Effect.callback<void>((resume) => {
-      if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
-      this.child.once("exit", () => resume(Effect.void))
-      this.child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
-    })
-    return gone.pipe(
-      Effect.timeoutOrElse({
-        duration: longestStop,
-        orElse: () => Effect.sync(() => void this.child.kill("SIGKILL")),
-      }),
-    )
-  })
-}
-
-const readReply = (line: string): Reply | undefined => {
-  try {
-    const reply = Reply(JSON.parse(line))
-    return reply instanceof type.errors ? undefined : reply
-  } catch {
-    return undefined
-  }
 }
 
 /** A runner of jobs in at most `processes` worker processes, which end with the scope. */
 export const workerProcesses = Effect.fn("workerProcesses")(function* (settings: WorkerSettings) {
-  const pool = yield* Pool.makeWithTTL({
-    acquire: Effect.acquireRelease(Worker.start(settings), (worker) => worker.stop),
-    min: 0,
-    max: settings.processes,
-    timeToLive: "10 minutes",
-  })
+  const { processes, timeLimit, onLog } = settings
+  const limit = memoryLimit()
+  const workers = new Set<WorkerProcess>()
+  const pool = yield* poolOf(settings, workers, diagnosing(workers, limit.bytes))
+  /** A worker that was not lost while it had nothing to do. */
+  const livingWorker: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.flatMap(
+    Pool.get(pool),
+    (worker) =>
+      worker.ended ? Effect.andThen(Pool.invalidate(pool, worker), livingWorker) : Effect.succeed(worker),
+  )
+  const turns = yield* Semaphore.make(processes)
   const shares = new Shares(availableParallelism(), settings.threads)
+
+  const attempt = Effect.fnUntraced(function* (
+    job: Job,
+    missing: Missing,
+    listener: JobListener,
+    alone: boolean,
+  ) {
+    yield* turns.takeScoped(alone ? processes : 1)
+    // The others have no job now, but what they have loaded takes memory.
+    if (alone) yield* Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker))
+    const worker = yield* livingWorker
+    const { threads } = yield* Effect.acquireRelease(
+      Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
+      (share) => Effect.sync(share.end),
+    )
+    const request: Request = {
+      type: "run",
+      unit: job.unit.key,
+      wanted: job.wanted,
+      observers: job.observers.map(({ key }) => key),
+      missing: [...missing.values()],
+      threads,
+    }
+    const begun = yield* Deferred.make<void>()
+    const outcomes = worker
+      .ask(request, {
+        begun: Effect.andThen(listener.started, Deferred.succeed(begun, undefined)),
+        progress: listener.progress,
+      })
+      .pipe(
+        // A worker saves the state of its job before it exits.
+        Effect.onInterrupt(() => worker.stop),
+        Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
+        Effect.map((reply): readonly UnitOutcome[] | Held => {
+          if (reply.type === "finished") return reply.outcomes
+          if (reply.type === "held") return reply
+          const found = `expected the worker process to reply "finished", found "${reply.type}"`
+          return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
+        }),
+      )
+    if (timeLimit === undefined) return yield* outcomes
+    const time = formatSeconds(Duration.toSeconds(timeLimit))
+    const reason = `it was stopped after ${time}, its time limit; its state is kept, and the next run goes on from there`
+    const late = Effect.andThen(Deferred.await(begun), Effect.sleep(timeLimit))
+    return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
+  }, Effect.scoped)
+
+  /** Waits for as long as another process makes a unit of the job, without a worker of its own meanwhile. */
+  const inTurn = Effect.fnUntraced(function* (
+    job: Job,
+    missing: Missing,
+    listener: JobListener,
+    alone: boolean,
+  ) {
+    let waited = false
+    for (const pause of pauses()) {
+      const reply = yield* attempt(job, missing, listener, alone)
+      if (!("by" in reply)) return reply
+      if (!waited) onLog(`${job.unit.label}: waiting, since ${reply.by} makes it`)
+      waited = true
+      yield* Effect.sleep(pause)
+    }
+    throw new Error("pauses do not end")
+  })
+
   const runner: JobRunner = (job, missing, listener) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const worker = yield* Pool.get(pool)
-        yield* listener.started
-        const { threads } = yield* Effect.acquireRelease(
-          Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
-          (share) => Effect.sync(share.end),
-        )
-        const request: Request = {
-          type: "run",
-          unit: job.unit.key,
-          wanted: job.wanted,
-          observers: job.observers.map(({ key }) => key),
-          missing: [...missing.values()],
-          threads,
-        }
-        const reply = yield* worker.ask(request, listener.progress).pipe(
-          // A worker saves the state of its job before it exits.
-          Effect.onInterrupt(() => worker.stop),
-          Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
-        )
-        if (reply.type === "finished") return reply.outcomes
-        return lostOutcomes(
-          job,
-          reply.type === "refused"
-            ? reply.reason
-            : `expected the worker process to reply "finished", found "${reply.type}"`,
-        )
-      }),
-    ).pipe(Effect.catch((lost) => Effect.succeed(lostOutcomes(job, lost.reason))))
+    retrying(job, (alone) => inTurn(job, missing, listener, alone), { processes, limit, onLog })
   return runner
 })
 
-const lostOutcomes = (job: Job, reason: string): readonly UnitOutcome[] =>
-  keysGivenBy(job).map((key) => ({ key, status: "failed", reason }))
+/** A worker's reply, if another process makes a unit of its job. */
+type Held = Extract<Reply, { type: "held" }>
+
+/** Between looks at what another process makes, ms: it may take moments or days. */
+function* pauses(): Iterable<number> {
+  for (let pause = 250; ; pause = Math.min(2 * pause, 10_000)) yield pause
+}
+
+/** The worker processes, which are looked at from their start to their end. */
+const poolOf = Effect.fnUntraced(function* (
+  settings: WorkerSettings,
+  workers: Set<WorkerProcess>,
+  diagnose: () => Pick<WorkerLost, "kind" | "reason">,
+) {
+  const { processes, onLog, file, units, parameters, branch, backend, precision, out, command, commit } =
+    settings
+  const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
+  const asked = { file, parameters, ...branched, backend, precision, out, command, commit }
+  const clock = yield* Clock.Clock
+  const look = Effect.sync(() => {
+    for (const worker of workers) worker.look()
+  })
+  yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(Duration.seconds(lookEvery))))
+  let { code } = settings
+  const start = (from: LaunchedCode) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const worker = new WorkerProcess(clock, diagnose, onLog, from)
+        workers.add(worker)
+        return worker
+      }),
+      (worker) =>
+        Effect.ensuring(
+          worker.stop,
+          Effect.sync(() => workers.delete(worker)),
+        ),
+    )
+  const opened: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.gen(function* () {
+    const from = code
+    const worker = yield* start(from)
+    const copy = from.copied === undefined ? {} : { copy: { file: from.file, units } }
+    if (yield* worker.open({ type: "open", ...asked, ...copy })) return worker
+    yield* worker.stop
+    if (code === from) {
+      code = codeOf(file)
+      onLog(
+        "the copy of the code has other units, since they depend on where the code lies or it was edited just now, and is not used: edit nothing that this run uses until it has ended",
+      )
+    }
+    return yield* opened
+  })
+  return yield* Pool.makeWithTTL({ acquire: opened, min: 0, max: processes, timeToLive: "10 minutes" })
+})
+
+/** Of the memory that there may be: processes that use more are likely to be killed for it. */
+const nearLimit = 0.9
+
+/** Tells whether a worker process that was killed by SIGKILL was killed because memory ran out. */
+const diagnosing = (workers: ReadonlySet<WorkerProcess>, limit: number) => {
+  const kills = new MemoryKills()
+  return (): Pick<WorkerLost, "kind" | "reason"> => {
+    const counter = kills.claim()
+    if (counter !== undefined) {
+      const sure = counter === "cgroup" ? "" : "very likely "
+      return {
+        kind: "memory",
+        reason: `memory ran out, and ${sure}the kernel killed the worker process for it`,
+      }
+    }
+    const used = [...workers].reduce((sum, { vitals }) => sum + (vitals?.memory ?? 0), 0)
+    if (used > nearLimit * limit) {
+      const reason = `the worker process was killed by SIGKILL, probably because memory ran out: all of them together used ${formatBytes(used)}`
+      return { kind: "memory", reason }
+    }
+    const hint = kills.counted ? "" : " (often because memory ran out; try a smaller --jobs)"
+    return { kind: "lost", reason: `the worker process was killed by SIGKILL${hint}` }
+  }
+}

@@ -16,7 +16,7 @@ import type { FileError } from "../io/files.ts"
 import { readManifest } from "../io/package-manifest.ts"
 import { findProject, packageFolder, packageName, version } from "../io/project.ts"
 import { packageVersion } from "./packages.ts"
-import { Store } from "./store.ts"
+import { Store } from "./store/store.ts"
 import { inputsOf, type Unit } from "./unit.ts"
 
 /** Why the artifacts of some units are missing, by key. */

@@ -10,7 +10,7 @@ import { basename } from "node:path"
 import { canonicalJson } from "../io/digest.ts"
 import type { KeyParts } from "./key.ts"
 import { optionValues } from "./label.ts"
-import type { Entry } from "./store.ts"
+import type { Entry } from "./store/store.ts"
 import { inputsOf, type Unit, unitsOf } from "./unit.ts"
 
 export const neverMade = "never made"

@@ -3,11 +3,11 @@
  * and runs them one after the other. Tensors exist only in processes like this one.
  *
  * It reads requests from standard input and writes replies to standard output; whatever plugins print goes to standard
- * error. It exits on request, or when the supervising process is gone.
+ * error. It saves the state of its job and exits on request, or when the supervising process is gone.
  */
 import { createInterface } from "node:readline"
 import { type } from "arktype"
-import { Cause, Effect, Fiber, Layer, Result } from "effect"
+import { Cause, type Context, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import type { Precision } from "../api/precision.ts"
 import { Progress } from "../api/progress.ts"
 import type { Commit, PipelineRun } from "../api/provenance.ts"
@@ -15,24 +15,35 @@ import { canonicalJson } from "../io/digest.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
 import { openBranch } from "./branch.ts"
 import { backendNamed } from "./discover.ts"
-import { type Missing, runJob, usesBackend } from "./job.ts"
+import { digestOfUnits } from "./graph.ts"
+import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
-import { type Reply, Request } from "./messages.ts"
-import { type Job, jobFor } from "./plan.ts"
+import { aliveEvery, type Reply, Request, terminatedCode } from "./messages.ts"
+import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
-import { Store } from "./store.ts"
+import { Leases } from "./store/leases.ts"
+import { describeOwner, Owners } from "./store/owners.ts"
+import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
+const write = process.stdout.write.bind(process.stdout)
 const say = (reply: Reply): void => {
-  process.stdout.write(`${JSON.stringify(reply)}\n`)
+  write(`${JSON.stringify(reply)}\n`)
 }
 
 // Standard output is reserved for replies.
+process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write
 console.log = console.error
 console.info = console.error
 console.debug = console.error
+// When the supervising process is gone, nobody reads any more: that must not end a job that saves its state.
+process.stdout.on("error", () => {})
+process.stderr.on("error", () => {})
+
+// Says that it answers, also while its job computes: between two steps.
+setInterval(() => say({ type: "alive" }), aliveEvery)
 
 /** The least time between two reports of progress, in milliseconds. */
 const progressEvery = 100
@@ -66,19 +77,32 @@ class Session {
     private readonly computing: Computing,
     private readonly pipelineRun: PipelineRun,
     private readonly commit: Commit | null,
-    private readonly services: Layer.Layer<Store | Progress>,
+    private readonly services: Context.Context<Store | Progress | Leases | Owners>,
   ) {}
 
   static readonly open = Effect.fn("Session.open")(function* (request: Extract<Request, { type: "open" }>) {
-    const definition = yield* loadPipeline(request.file)
+    const { copy } = request
+    const opened = copy?.file ?? request.file
+    const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
     const backend = yield* backendNamed(request.backend)
     const computing = computingOf(backend, precision)
-    const whole = yield* openPipeline(file, definition, parameters, computing)
+    const whole = yield* openPipeline(opened, definition, parameters, computing)
     const graph =
       branch === undefined ? whole : (yield* openBranch(whole, definition, branch, computing)).graph
+    if (copy !== undefined && copy.units !== digestOfUnits(graph)) return undefined
     const units = new Map(graph.units.map((unit) => [unit.key, unit]))
-    const services = Layer.mergeAll(Store.layer(out), progress)
+    const services = yield* Layer.buildWithScope(
+      Layer.mergeAll(
+        Store.layer(out),
+        progress,
+        Layer.provideMerge(
+          Leases.layer(out),
+          Owners.layer(out, { role: "worker", command: request.command }),
+        ),
+      ),
+      processScope,
+    )
     const run: PipelineRun = {
       command: request.command,
       pipeline: {
@@ -116,11 +140,23 @@ class Session {
         })
       }
       const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
-      const outcomes = yield* Effect.provide(
-        runJob(job, this.computing.arithmetic, missing, this.origin),
-        this.services,
-      )
-      say({ type: "finished", outcomes: [...outcomes] })
+      yield* this.runLeased(job, missing).pipe(Effect.scoped, Effect.provide(this.services))
+    },
+  )
+
+  /** Runs a job while no other process makes its units: what one has made by now is not made again. */
+  private readonly runLeased = Effect.fnUntraced(
+    { self: this },
+    function* (this: Session, job: Job, missing: Missing) {
+      const held = yield* (yield* Leases).take(unitsGivenBy(job))
+      if (held !== undefined) {
+        return say({ type: "held", by: describeOwner(yield* (yield* Owners).find(held.owner)) })
+      }
+      say({ type: "begun" })
+      const { job: left, outcomes } = yield* remaining(job, missing)
+      const made =
+        left === undefined ? [] : yield* runJob(left, this.computing.arithmetic, missing, this.origin)
+      say({ type: "finished", outcomes: [...outcomes, ...made] })
     },
   )
 
@@ -150,6 +186,8 @@ class Session {
   }
 }
 
+/** What ends with this process: its leases among others. */
+const processScope = Scope.makeUnsafe()
 let session: Session | undefined
 let working: Fiber.Fiber<void, never> | undefined
 let stopping = false
@@ -160,7 +198,7 @@ const answer = (
   request.type === "open"
     ? Effect.map(Session.open(request), (opened) => {
         session = opened
-        say({ type: "ready" })
+        say({ type: opened === undefined ? "differs" : "ready" })
       })
     : (session?.run(request) ?? Effect.void)
 
@@ -171,22 +209,27 @@ const reasonOf = (cause: Cause.Cause<{ readonly message: string }>): string => {
 }
 
 /** Interrupts the work, which saves its state, and exits. */
-const stop = (): void => {
+const stop = (code: number): void => {
+  if (stopping) return
   stopping = true
   const saved = working === undefined ? Effect.void : Fiber.interrupt(working)
-  Effect.runPromise(saved).finally(() => process.exit(0))
+  Effect.runPromise(Effect.andThen(saved, Scope.close(processScope, Exit.void))).finally(() =>
+    process.exit(code),
+  )
 }
 
-// The supervising process decides what stops when, even if a Ctrl-C reaches this one too.
+// The supervising process decides what stops when, even if a Ctrl-C or the end of a terminal reaches this
+// one too.
 process.on("SIGINT", () => {})
-process.on("SIGTERM", stop)
+process.on("SIGHUP", () => {})
+process.on("SIGTERM", () => stop(terminatedCode))
 
 const lines = createInterface({ input: process.stdin })
 lines.on("line", (line) => {
   const request = Request(JSON.parse(line))
   if (request instanceof type.errors) throw new Error(`invalid request: ${request.summary}`)
   if (request.type === "stop") {
-    stop()
+    stop(0)
     return
   }
   if (request.type === "threads") {
@@ -202,4 +245,4 @@ lines.on("line", (line) => {
     ),
   )
 })
-lines.on("close", stop)
+lines.on("close", () => stop(0))

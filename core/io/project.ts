@@ -27,11 +27,14 @@ export const dependencyOn = (folder: string): string | undefined => {
     .find((specifier) => typeof specifier === "string")
 }
 
+/** Set for a process whose project lies elsewhere than the folder that it works in: a copy of it, made for a launch. */
+export const projectVariable = "KASOSEI_PROJECT"
+
 /**
  * The project of one's own that a folder belongs to: the nearest folder, from this one upwards, whose `package.json`
  * names this package among its dependencies. Undefined outside of any, and in a checkout of this package.
  */
-export const findProject = (from = process.cwd()): string | undefined => {
+export const findProject = (from = process.env[projectVariable] ?? process.cwd()): string | undefined => {
   if (readManifest(from)?.name === packageName) return undefined
   if (dependencyOn(from) !== undefined) return from
   const above = dirname(from)

@@ -10,7 +10,7 @@ import { type Missing, runJob, type UnitOutcome } from "../../core/engine/job.ts
 import { computingOf } from "../../core/engine/key.ts"
 import { planOf } from "../../core/engine/plan.ts"
 import { type Origin, originHere } from "../../core/engine/provenance.ts"
-import { Store } from "../../core/engine/store.ts"
+import { Store } from "../../core/engine/store/store.ts"
 import type { Unit } from "../../core/engine/unit.ts"
 import { sha256 } from "../../core/io/digest.ts"
 import { attempt } from "../../core/io/files.ts"

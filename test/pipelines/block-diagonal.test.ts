@@ -49,7 +49,7 @@ test("at the smallest size it ends in verdicts and charts", async () => {
       readonly missing: string | null
     }[]
   }
-  expect(claims).toHaveLength(28)
+  expect(claims).toHaveLength(32)
   // Every claim found its numbers, the Hessian's too; so small a model's ranks need not vary.
   const without = claims.filter(
     ({ seeds, missing }) => seeds !== 2 && missing !== "One of the two does not vary.",

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
-import { takeLock } from "../../../core/io/lock.ts"
+import { takeLock } from "../../../core/io/file-lock.ts"
 
 const run = promisify(execFile)
 const sourceFolder = fileURLToPath(new URL("source", import.meta.url))
@@ -124,21 +124,6 @@ const compile = async (
   }
 }
 
-/** Milliseconds between the attempts of a process that waits for another's build. */
-const retryDelay = 100
-
-/** Runs `body` in one process at a time. */
-const locked = async (lock: string, body: () => Promise<void>): Promise<void> => {
-  while ((await takeLock(lock)) !== undefined) {
-    await new Promise((resolve) => setTimeout(resolve, retryDelay))
-  }
-  try {
-    await body()
-  } finally {
-    await fs.rm(lock, { force: true })
-  }
-}
-
 /**
  * The path of the addon, which is built if it is not in the cache. A failed build is not tried again until the sources,
  * the compiler or the processor change.
@@ -168,14 +153,20 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
       const failure = `${path}.failed`
       if (existsSync(path)) return { path }
       await fs.mkdir(folder, { recursive: true })
-      await locked(`${path}.lock`, async () => {
-        if (existsSync(path) || existsSync(failure)) return
-        console.error(`building the native backend with ${compiler.program}, once for this machine …`)
-        await compile(path, names, compiler, flags).catch(async (cause) => {
-          if (signalOf(cause) !== undefined) throw cause
-          await fs.writeFile(failure, firstErrorOf(cause))
-        })
-      })
+      const lock = `${path}.lock`
+      const unlock = await takeLock(lock)
+      try {
+        if (!existsSync(path) && !existsSync(failure)) {
+          console.error(`building the native backend with ${compiler.program}, once for this machine …`)
+          await compile(path, names, compiler, flags).catch(async (cause) => {
+            if (signalOf(cause) !== undefined) throw cause
+            await fs.writeFile(failure, firstErrorOf(cause))
+          })
+        }
+      } finally {
+        await fs.rm(lock, { force: true })
+        unlock()
+      }
       return existsSync(path) ? { path } : { failure, firstError: await fs.readFile(failure, "utf8") }
     },
     catch: (cause) => {

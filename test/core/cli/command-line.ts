@@ -1,6 +1,8 @@
 /** Runs the command line in its own process, as a person does. */
 import { spawn, spawnSync } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { sampleFile } from "../sample/study.ts"
 
 export interface Ended {
   readonly code: number | null
@@ -65,6 +67,29 @@ export const start = (args: readonly string[], folder = project): Running => {
 
 export const command = (args: readonly string[], folder?: string): Promise<Ended> => start(args, folder).ended
 
+/**
+ * The command line that runs the sample pipeline, on a backend that works everywhere: the warnings of `auto` about
+ * others are not what is tested.
+ */
+export const sample = (out: string, settings: readonly string[] = [], flags: readonly string[] = []) => [
+  "pipeline",
+  sampleFile,
+  "--out",
+  out,
+  ...(flags.includes("--backend") ? [] : ["--backend", "wasm"]),
+  ...flags,
+  ...settings.flatMap((setting) => ["--set", setting]),
+]
+
+/** The digests of all artifacts in a store, by the name of their folder. */
+export const digests = (out: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    readdirSync(join(out, "artifacts")).map((name) => {
+      const manifest = readFileSync(join(out, "artifacts", name, "manifest.json"), "utf8")
+      return [name, JSON.parse(manifest).digest]
+    }),
+  )
+
 /** The child processes of a process that have not ended. */
 export const childrenOf = (pid: number): readonly number[] =>
   processes().flatMap((process) => (process.parent === pid && process.runs ? [process.pid] : []))
@@ -72,6 +97,11 @@ export const childrenOf = (pid: number): readonly number[] =>
 /** Those of `pids` that have not ended. */
 export const alive = (pids: readonly number[]): readonly number[] =>
   processes().flatMap(({ pid, runs }) => (runs && pids.includes(pid) ? [pid] : []))
+
+/** Waits until none of them runs any more. */
+export const untilEnded = async (pids: readonly number[]): Promise<void> => {
+  while (alive(pids).length > 0) await Bun.sleep(50)
+}
 
 const processes = () =>
   spawnSync("ps", ["-A", "-o", "pid=,ppid=,stat="], { encoding: "utf8" })

@@ -1,13 +1,23 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { constants, tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Provenance } from "../../../core/api/provenance.ts"
 import { ExitCode } from "../../../core/cli/exit.ts"
 import { sampleFile } from "../sample/study.ts"
 import { answer } from "./answer.ts"
-import { alive, childrenOf, command, type Ended, type Running, start } from "./command-line.ts"
+import {
+  alive,
+  childrenOf,
+  command,
+  digests,
+  type Ended,
+  type Running,
+  sample,
+  start,
+  untilEnded,
+} from "./command-line.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -20,30 +30,7 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const freshOut = () => join(root, `out-${++folders}`)
-/** On a backend that works everywhere: the warnings of `auto` about others are not what is tested here. */
-const sample = (out: string, settings: readonly string[] = [], flags: readonly string[] = []) => [
-  "pipeline",
-  sampleFile,
-  "--out",
-  out,
-  ...(flags.includes("--backend") ? [] : ["--backend", "wasm"]),
-  ...flags,
-  ...settings.flatMap((setting) => ["--set", setting]),
-]
 const json = ({ stdout }: Ended) => JSON.parse(stdout)
-
-/** The digests of all artifacts in a store, by the name of their folder. */
-const digests = (out: string): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    readdirSync(join(out, "artifacts")).map((name) => {
-      const manifest = readFileSync(join(out, "artifacts", name, "manifest.json"), "utf8")
-      return [name, JSON.parse(manifest).digest]
-    }),
-  )
-
-const untilEnded = async (pids: readonly number[]) => {
-  while (alive(pids).length > 0) await Bun.sleep(50)
-}
 
 describe("a whole run", () => {
   test("makes every unit in worker processes, and the second run reuses them all", async () => {
@@ -222,7 +209,7 @@ describe("a run that is stopped", () => {
     await left.said("at step 3")
     const workers = childrenOf(left.pid)
     close(left)
-    expect((await left.ended).code).toBe(130)
+    expect((await left.ended).code).toBe(128 + constants.signals.SIGHUP)
     expect(alive(workers)).toEqual([])
     expect(existsSync(join(out, "lock"))).toBe(false)
     expect(readdirSync(join(out, "scratch"))).toHaveLength(1)
@@ -261,7 +248,7 @@ describe("a run that is stopped", () => {
     await resumed.said("at step")
     resumed.signal("SIGTERM")
     const { code, stderr } = await resumed.ended
-    expect(code).toBe(130)
+    expect(code).toBe(128 + constants.signals.SIGTERM)
     expect(/at step (\d+)/.exec(stderr)![1]).toBe("3")
   })
 })

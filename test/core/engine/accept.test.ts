@@ -19,7 +19,7 @@ import {
 import { graphOf } from "../../../core/engine/graph.ts"
 import type { Computing } from "../../../core/engine/key.ts"
 import { type Plan, planOf, unitStates } from "../../../core/engine/plan.ts"
-import { Store } from "../../../core/engine/store.ts"
+import { Store } from "../../../core/engine/store/store.ts"
 import { listing, source, walk, watchSum } from "../sample/plugins.ts"
 import { carryOut, estimating, inStore } from "../sample/study.ts"
 

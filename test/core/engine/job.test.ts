@@ -10,7 +10,7 @@ import { plugin } from "../../../core/api/plugin.ts"
 import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { planOf } from "../../../core/engine/plan.ts"
-import { Store } from "../../../core/engine/store.ts"
+import { Store } from "../../../core/engine/store/store.ts"
 import { attempt } from "../../../core/io/files.ts"
 import { carryOut, inStore } from "../sample/study.ts"
 

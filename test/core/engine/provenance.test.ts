@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import type { Provenance } from "../../../core/api/provenance.ts"
 import { commitOf } from "../../../core/engine/git.ts"
 import { originHere } from "../../../core/engine/provenance.ts"
-import { Store } from "../../../core/engine/store.ts"
+import { Store } from "../../../core/engine/store/store.ts"
 import manifest from "../../../package.json" with { type: "json" }
 import { carryOut, inStore, madeBy, origin, planSample } from "../sample/study.ts"
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { spawn } from "node:child_process"
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -21,6 +21,18 @@ beforeAll(async () => {
 })
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
 
+/** Asks a worker, and gives the reply that ends the request. */
+const asking = (worker: ChildProcessWithoutNullStreams) => {
+  const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
+  return async (request: object) => {
+    worker.stdin.write(`${JSON.stringify(request)}\n`)
+    while (true) {
+      const reply = JSON.parse(String((await replies.next()).value))
+      if (!["begun", "alive", "progress"].includes(reply.type)) return reply
+    }
+  }
+}
+
 /** What a worker replies that is asked for a unit and its probe after an edit of a source, made once it is ready. */
 const replyAfter = async (path: string, edit: (text: string) => string) => {
   forgetSources()
@@ -34,11 +46,7 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
   const source = join(copy, path)
   const text = fs.readFileSync(source, "utf8")
   try {
-    const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
-    const ask = async (request: object) => {
-      worker.stdin.write(`${JSON.stringify(request)}\n`)
-      return JSON.parse(String((await replies.next()).value))
-    }
+    const ask = asking(worker)
     const settings = { backend: "cpu", precision: "fp32", out: join(copy, "out"), ...asked }
     expect(await ask({ type: "open", file, parameters, ...settings })).toEqual({ type: "ready" })
     fs.writeFileSync(source, edit(text))
@@ -84,11 +92,7 @@ export default pipeline({
   )
   const worker = spawn(process.execPath, [join(copy, "core", "engine", "worker.ts")])
   try {
-    const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
-    const ask = async (request: object) => {
-      worker.stdin.write(`${JSON.stringify(request)}\n`)
-      return JSON.parse(String((await replies.next()).value))
-    }
+    const ask = asking(worker)
     const settings = { backend: "cpu", precision: "fp32", out: join(copy, "out"), ...asked }
     await ask({ type: "open", file, parameters: {}, ...settings })
     const run = { type: "run", unit: units[0]!.key, wanted: true, observers: [], missing: [], threads: 1 }

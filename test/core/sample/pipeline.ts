@@ -18,6 +18,7 @@ export default pipeline({
     slow: "number = 0",
     hold: "string = ''",
     aloud: "boolean = false",
+    savesAloud: "boolean = false",
     divergeAt: "number = -1",
     failAt: "number = -1",
     crashAt: "number = -1",
@@ -33,6 +34,7 @@ export default pipeline({
     slow,
     hold,
     aloud,
+    savesAloud,
     divergeAt,
     failAt,
     crashAt,
@@ -46,7 +48,7 @@ export default pipeline({
     const accident = (rate: number) => (rate === Math.max(...lr) ? { divergeAt, failAt, crashAt } : {})
     const runs = grid({ lr }, (point) =>
       cohort({ lr: point.lr }, seeds, (seed) =>
-        walk({ data, seed, slow, hold, aloud, lr: point.lr, ...accident(point.lr) }),
+        walk({ data, seed, slow, hold, aloud, savesAloud, lr: point.lr, ...accident(point.lr) }),
       ),
     )
     const seen = runs.map((runs) => mapCohort(runs, (run) => watchSum({ run, steps: observe })))

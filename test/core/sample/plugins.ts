@@ -63,6 +63,7 @@ const WalkOptions = type({
   slow: "number >= 0 = 0",
   hold: "string = ''",
   aloud: "boolean = false",
+  savesAloud: "boolean = false",
   divergeAt: "number = -1",
   failAt: "number = -1",
   crashAt: "number = -1",
@@ -90,7 +91,15 @@ const run = Effect.fn("walk")(function* ({
   }
   yield* watch.start({ steps: total, warmupSteps: 0 }, guard)
   const until = watch.wanted ? total : watch.last()
-  const save = Effect.suspend(() => Effect.orDie(writeJson(path, { step: sums.length, sums })))
+  const save = Effect.gen(function* () {
+    if (options.savesAloud) {
+      console.log(`seed ${options.seed} saves step ${sums.length}`)
+      process.stdout.write("in a while\n")
+      yield* progress.report(total, total, "saving")
+      yield* Effect.sleep(200)
+    }
+    yield* Effect.orDie(writeJson(path, { step: sums.length, sums }))
+  })
   const view = (): WalkView => ({ step: sums.length, sum: sums.at(-1) ?? options.seed, sums })
   yield* Effect.gen(function* () {
     yield* watch.at(sums.length, view())
@@ -116,7 +125,8 @@ const run = Effect.fn("walk")(function* ({
 
 /**
  * Sums the source times `gain` step by step, `slow` milliseconds each; `aloud` prints each step. At step 3 it waits as long as there
- * is a file `hold`, so that a test may stop it there however busy the machine is.
+ * is a file `hold`, so that a test may stop it there however busy the machine is. With `savesAloud` it prints, and reports its progress,
+ * a while before it has saved its state.
  */
 export const walk = plugin({
   name: "sample-walk",

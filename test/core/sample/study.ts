@@ -13,7 +13,7 @@ import { type EstimateSettings, type Plan, planOf } from "../../../core/engine/p
 import type { JobRunner } from "../../../core/engine/processes.ts"
 import type { Origin } from "../../../core/engine/provenance.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
-import { Store } from "../../../core/engine/store.ts"
+import { Store } from "../../../core/engine/store/store.ts"
 
 export const sampleFile = fileURLToPath(new URL("pipeline.ts", import.meta.url))
 

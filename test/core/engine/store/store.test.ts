@@ -3,12 +3,12 @@ import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { graphOf } from "../../../core/engine/graph.ts"
-import { Store } from "../../../core/engine/store.ts"
-import { FileError, readText, writeFile } from "../../../core/io/files.ts"
-import { lockOut } from "../../../core/io/lock.ts"
-import { source } from "../sample/plugins.ts"
-import { inStore, madeBy } from "../sample/study.ts"
+import { graphOf } from "../../../../core/engine/graph.ts"
+import { Store } from "../../../../core/engine/store/store.ts"
+import { FileError, readText, writeFile } from "../../../../core/io/files.ts"
+import { lockOut } from "../../../../core/io/lock.ts"
+import { source } from "../../sample/plugins.ts"
+import { inStore, madeBy } from "../../sample/study.ts"
 
 let out: string
 beforeEach(async () => {

@@ -18,10 +18,10 @@ import * as fs from "node:fs/promises"
 import { join, relative } from "node:path"
 import { type } from "arktype"
 import { Context, Effect, Layer } from "effect"
-import { UnitFailure } from "../api/failure.ts"
-import type { MadeBy } from "../api/provenance.ts"
-import type { InvalidInput } from "../io/decode.ts"
-import { canonicalJson, digestFile, sha256 } from "../io/digest.ts"
+import { UnitFailure } from "../../api/failure.ts"
+import type { MadeBy } from "../../api/provenance.ts"
+import type { InvalidInput } from "../../io/decode.ts"
+import { canonicalJson, digestFile, sha256 } from "../../io/digest.ts"
 import {
   attempt,
   exists,
@@ -32,11 +32,11 @@ import {
   remove,
   replaceFolder,
   writeJson,
-} from "../io/files.ts"
-import { link } from "../io/link.ts"
-import type { KeyParts } from "./key.ts"
+} from "../../io/files.ts"
+import { link } from "../../io/link.ts"
+import type { KeyParts } from "../key.ts"
+import type { Unit } from "../unit.ts"
 import { type Acceptance, Code, Divergence, Failed, Manifest, type Parts } from "./manifest.ts"
-import type { Unit } from "./unit.ts"
 
 /** What the store has for a unit. */
 export type Stored =

@@ -1,6 +1,6 @@
 /** What the store records beside an artifact: what it is, what its key covers, how it was made. */
 import { type } from "arktype"
-import { MadeBy } from "../api/provenance.ts"
+import { MadeBy } from "../../api/provenance.ts"
 
 const Digest = type("string == 64")
 

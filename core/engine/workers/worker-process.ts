@@ -1,0 +1,196 @@
+/** One worker process, seen from the process that supervises it. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { type } from "arktype"
+import { type Clock, Data, Effect } from "effect"
+import { formatSeconds } from "../../io/format.ts"
+import { moduleExtension, projectVariable } from "../../io/project.ts"
+import type { LaunchedCode } from "../freeze.ts"
+import { Reply, type Request, terminatedCode } from "../messages.ts"
+import { type Vitals, vitalsOf } from "./vitals.ts"
+import { Watchdog } from "./watchdog.ts"
+
+/** A worker process that ended on its own, or that could not open the pipeline. */
+export class WorkerLost extends Data.TaggedError("WorkerLost")<{
+  /** "plugin" if another process would end the same way. */
+  readonly kind: "plugin" | "lost" | "memory"
+  readonly reason: string
+  /** The last lines that it wrote to standard error. */
+  readonly output: readonly string[]
+  /** The most memory that it was seen to use, bytes; undefined where that cannot be seen. */
+  readonly peakMemory: number | undefined
+}> {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** What to make of a process that was killed by SIGKILL: memory may have run out. */
+export type Diagnose = () => Pick<WorkerLost, "kind" | "reason">
+
+type Said<T extends Reply["type"]> = Extract<Reply, { type: T }>
+
+/** Receives what a worker says of its job before it has ended. */
+export interface WorkListener {
+  readonly begun: Effect.Effect<void>
+  readonly progress: (progress: Said<"progress">) => Effect.Effect<void>
+}
+
+/** How many of the last lines of standard error the report of a crash includes. */
+const keptLines = 20
+
+/** Saving the state of a large model takes a while; a worker that takes longer than this to stop is killed. */
+const longestStop = "2 minutes"
+
+export class WorkerProcess {
+  private readonly errors: string[] = []
+  private listener: (reply: Reply | WorkerLost) => void = () => {}
+  private lost: WorkerLost | undefined
+  /** Whether it has exited or was asked to stop: it takes no more jobs. */
+  ended = false
+  /** When it was last looked at. */
+  vitals: Vitals | undefined
+  private readonly child: ChildProcess
+  private readonly watchdog: Watchdog
+
+  /** Starts a process, which has yet to open the pipeline. */
+  constructor(
+    private readonly clock: Clock.Clock,
+    diagnose: Diagnose,
+    onLog: (line: string) => void,
+    private readonly code: LaunchedCode,
+  ) {
+    const script = join(code.package, "core", "engine", `worker${moduleExtension}`)
+    const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
+    // Its own session: Ctrl-C and a closed terminal reach only the supervising process, which makes the workers save
+    // and stop.
+    const child = spawn(process.execPath, runtime, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      env: { ...process.env, ...(code.copied === undefined ? {} : { [projectVariable]: code.copied.to }) },
+    })
+    this.child = child
+    this.watchdog = new Watchdog(this.now)
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      this.watchdog.heard(this.now)
+      const reply = readReply(this.original(line))
+      if (reply === undefined) onLog(this.original(line))
+      else this.listener(reply)
+    })
+    createInterface({ input: child.stderr }).on("line", (printed) => {
+      const line = this.original(printed)
+      this.watchdog.heard(this.now)
+      this.errors.push(line)
+      if (this.errors.length > keptLines) this.errors.shift()
+      onLog(line)
+    })
+    child.on("error", (cause) => this.lose("lost", `cannot start a worker process: ${cause.message}`))
+    child.on("close", (code, signal) => {
+      if (this.lost !== undefined) return
+      if (signal === "SIGKILL") {
+        const { kind, reason } = diagnose()
+        this.lose(kind, reason)
+      } else if (signal !== null) this.lose("lost", `the worker process was killed by ${signal}`)
+      // Somebody else has asked it to stop, and it has saved its state.
+      else if (code === terminatedCode) this.lose("lost", "the worker process was ended by SIGTERM")
+      else this.lose("plugin", `the worker process ended with exit code ${code}`)
+    })
+    // `close` reports a worker that is gone; writing to it must not throw as well.
+    child.stdin.on("error", () => {})
+  }
+
+  /** A line that it printed: it names files of the project, not of the copy, where nobody edits them. */
+  private original(line: string): string {
+    const { copied } = this.code
+    return copied === undefined ? line : line.replaceAll(copied.to, copied.from)
+  }
+
+  /** Makes a new process open the pipeline; gives whether it has the units that were asked for. */
+  readonly open = Effect.fn("WorkerProcess.open")(
+    { self: this },
+    function* (this: WorkerProcess, request: Extract<Request, { type: "open" }>) {
+      const reply = yield* this.ask(request, { begun: Effect.void, progress: () => Effect.void })
+      if (reply.type !== "refused") return reply.type === "ready"
+      yield* this.stop
+      return yield* new WorkerLost({
+        kind: "plugin",
+        reason: reply.reason,
+        output: [],
+        peakMemory: undefined,
+      })
+    },
+  )
+
+  private get now(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e9
+  }
+
+  private lose(kind: WorkerLost["kind"], reason: string) {
+    this.ended = true
+    const { errors, vitals } = this
+    this.lost ??= new WorkerLost({ kind, reason, output: [...errors], peakMemory: vitals?.peakMemory })
+    this.listener(this.lost)
+  }
+
+  /** Sends a request and waits for the reply that ends it. */
+  ask(request: Request, { begun, progress }: WorkListener) {
+    return Effect.callback<Exclude<Reply, Said<"progress" | "begun" | "alive">>, WorkerLost>((resume) => {
+      if (this.lost !== undefined) return resume(Effect.fail(this.lost))
+      this.listener = (reply) => {
+        if (reply instanceof WorkerLost) resume(Effect.fail(reply))
+        else if (reply.type === "progress") Effect.runFork(progress(reply))
+        else if (reply.type === "begun") Effect.runFork(begun)
+        else if (reply.type !== "alive") resume(Effect.succeed(reply))
+      }
+      this.write(request)
+    })
+  }
+
+  /** Changes how many threads its job may use. */
+  readonly setThreads = (threads: number): void => {
+    if (!this.ended) this.write({ type: "threads", threads })
+  }
+
+  private write(request: Request) {
+    this.child.stdin!.write(`${JSON.stringify(request)}\n`)
+  }
+
+  /** Whether it still lives: a process that neither answers nor computes is killed. To be called every `lookEvery` s. */
+  look(): void {
+    if (this.ended || this.child.pid === undefined) return
+    this.vitals = vitalsOf(this.child.pid) ?? this.vitals
+    const silence = this.watchdog.look(this.now, this.vitals?.cpuSeconds)
+    if (silence === undefined) return
+    const how = this.vitals?.stopped === true ? "was stopped by a signal and" : "did not answer and"
+    const reason = `the worker process ${this.child.pid} ${how} did nothing for ${formatSeconds(silence)}: it was killed`
+    this.child.kill("SIGKILL")
+    this.lose("lost", reason)
+  }
+
+  /** Lets it save its state and exit. */
+  readonly stop = Effect.suspend(() => {
+    if (this.ended) return Effect.void
+    this.ended = true
+    const gone = Effect.callback<void>((resume) => {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
+      this.child.once("exit", () => resume(Effect.void))
+      this.child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
+    })
+    return gone.pipe(
+      Effect.timeoutOrElse({
+        duration: longestStop,
+        orElse: () => Effect.sync(() => void this.child.kill("SIGKILL")),
+      }),
+    )
+  })
+}
+
+const readReply = (line: string): Reply | undefined => {
+  try {
+    const reply = Reply(JSON.parse(line))
+    return reply instanceof type.errors ? undefined : reply
+  } catch {
+    return undefined
+  }
+}

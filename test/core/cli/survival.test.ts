@@ -1,0 +1,113 @@
+/** What a study loses when processes die: nothing that was finished, and of what runs no more than it must. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { constants, tmpdir } from "node:os"
+import { join } from "node:path"
+import {
+  alive,
+  childrenOf,
+  command,
+  digests,
+  main,
+  type Running,
+  sample,
+  start,
+  untilEnded,
+} from "./command-line.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(240_000)
+
+let root: string
+let whole: Readonly<Record<string, string>>
+const seeds = [1, 2, 3, 4, 5]
+let hold: string
+/** Five runs that wait at step 3 until the file `hold` is removed. */
+const settings = () => ["lr=1", `seeds=${seeds}`, "aloud=true", "savesAloud=true", `hold=${hold}`]
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), "kasosei-survival-"))
+  hold = join(root, "hold")
+  const undisturbed = await command(sample(join(root, "whole"), settings(), ["--jobs", "5"]))
+  expect(undisturbed.code).toBe(0)
+  whole = digests(join(root, "whole"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** Waits until all five runs are held. */
+const untilHeld = async (running: Running) => {
+  for (const seed of seeds) await running.said(`seed ${seed} at step 3`)
+}
+
+/** The saved sums of all runs. */
+const saved = (out: string) =>
+  readdirSync(join(out, "scratch"))
+    .map((name) => JSON.parse(readFileSync(join(out, "scratch", name, "unit", "state.json"), "utf8")))
+    .sort((a, b) => a.sums[0] - b.sums[0])
+
+const held = () => seeds.map((seed) => ({ step: 3, sums: [seed + 1, seed + 3, seed + 6] }))
+
+/** Expects that the next run goes on where five runs were held, and ends as if nothing had happened. */
+const expectResumed = async (out: string) => {
+  expect(saved(out)).toEqual(held())
+  rmSync(hold, { force: true })
+  const resumed = await command(sample(out, settings(), ["--jobs", "5"]))
+  expect(resumed.code).toBe(0)
+  for (const step of [0, 1, 2]) expect(resumed.stderr).not.toContain(`at step ${step}`)
+  expect(digests(out)).toEqual(whole)
+}
+
+test("a supervising process that is killed costs nothing: every worker saves its job, whatever it prints", async () => {
+  writeFileSync(hold, "")
+  const out = join(root, "killed")
+  const killed = start(sample(out, settings(), ["--jobs", "5"]))
+  await untilHeld(killed)
+  const workers = childrenOf(killed.pid)
+  expect(workers).toHaveLength(5)
+  killed.signal("SIGKILL")
+  await killed.ended
+  await untilEnded(workers)
+  await expectResumed(out)
+})
+
+test("signals of a terminal that is closed, as often as they come, stop it as Ctrl-C does", async () => {
+  writeFileSync(hold, "")
+  const out = join(root, "hung-up")
+  const left = start(sample(out, settings(), ["--jobs", "5"]))
+  await untilHeld(left)
+  const workers = childrenOf(left.pid)
+  left.signal("SIGHUP")
+  await left.said("stopping: running jobs save their state first")
+  left.signal("SIGHUP")
+  left.leave()
+  expect((await left.ended).code).toBe(128 + constants.signals.SIGHUP)
+  expect(alive(workers)).toEqual([])
+  await expectResumed(out)
+})
+
+test("a terminal that is closed stops it as Ctrl-C does", async () => {
+  writeFileSync(hold, "")
+  const out = join(root, "terminal")
+  let shown = ""
+  let onShown = () => {}
+  const child = Bun.spawn([process.execPath, main, ...sample(out, settings(), ["--jobs", "5"])], {
+    terminal: {
+      cols: 80,
+      rows: 24,
+      data: (_, data) => {
+        shown += new TextDecoder().decode(data)
+        onShown()
+      },
+    },
+  })
+  await new Promise<void>((resolve) => {
+    onShown = () => {
+      if (seeds.every((seed) => shown.includes(`seed ${seed} at step 3`))) resolve()
+    }
+    onShown()
+  })
+  const workers = childrenOf(child.pid)
+  child.terminal!.close()
+  expect(await child.exited).toBe(128 + constants.signals.SIGHUP)
+  expect(alive(workers)).toEqual([])
+  await expectResumed(out)
+})

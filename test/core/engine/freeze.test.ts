@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { Effect } from "effect"
+import { freeze } from "../../../core/engine/freeze.ts"
+
+let project: string
+beforeEach(async () => {
+  project = await fs.mkdtemp(join(tmpdir(), "kasosei-freeze-"))
+  write("package.json", "{}")
+  write("pipelines/study.ts", "export default 1")
+  write("node_modules/effect/index.js", "installed")
+})
+afterEach(() => fs.rm(project, { recursive: true, force: true }))
+
+const write = (path: string, content: string) => {
+  mkdirSync(dirname(join(project, path)), { recursive: true })
+  writeFileSync(join(project, path), content)
+}
+const frozen = (out = "out") => Effect.runPromise(freeze(join(project, out), project))
+const filesOf = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes("node_modules"))
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort()
+
+test("a copy has the sources as they were, and reaches the packages", async () => {
+  write("plugins/probe/mine.ts", "export const mine = 1")
+  const folder = await frozen()
+  write("plugins/probe/mine.ts", "export const mine = 2")
+  expect(readFileSync(join(folder, "plugins/probe/mine.ts"), "utf8")).toBe("export const mine = 1")
+  expect(readFileSync(join(folder, "node_modules/effect/index.js"), "utf8")).toBe("installed")
+})
+
+test("equal sources have one copy, others have another, and both stay", async () => {
+  const first = await frozen()
+  expect(await frozen()).toBe(first)
+  write("pipelines/study.ts", "export default 2")
+  const second = await frozen()
+  expect(second).not.toBe(first)
+  write("pipelines/study.ts", "export default 1")
+  expect(await frozen()).toBe(first)
+  expect(readdirSync(dirname(first)).length).toBe(2)
+})
+
+test("data, hidden folders, packages and stores are left out, and links are followed to files only", async () => {
+  write("data/train.tsv", "a\tb")
+  write("data/large.json", `"${"x".repeat(2 ** 21)}"`)
+  write("data/small.json", "[]")
+  write(".git/config", "x")
+  write("out/artifacts/a/manifest.json", "{}")
+  write("results/artifacts/a/manifest.json", "{}")
+  write("results/sources/a.json", "{}")
+  write("elsewhere/shared.ts", "export {}")
+  symlinkSync(join(project, "elsewhere/shared.ts"), join(project, "pipelines/linked.ts"))
+  symlinkSync(project, join(project, "pipelines/loop"))
+  symlinkSync("/dev/zero", join(project, "pipelines/endless.ts"))
+  symlinkSync("nowhere", join(project, "pipelines/dangling.ts"))
+  expect(filesOf(await frozen())).toEqual([
+    "data/small.json",
+    "elsewhere/shared.ts",
+    "package.json",
+    "pipelines/linked.ts",
+    "pipelines/study.ts",
+  ])
+})
+
+test("more than sources are is refused, and nothing is left of the copy", async () => {
+  mkdirSync(join(project, "data"))
+  for (let i = 0; i < 129; i++) writeFileSync(join(project, "data", `${i}.json`), "x".repeat(2 ** 21))
+  const error = await Effect.runPromise(Effect.flip(freeze(join(project, "out"), project)))
+  expect(error.message).toContain(
+    "holds more than 20000 files and 268 MB of sources, so no copy of them is made",
+  )
+  expect(readdirSync(project)).not.toContain("out")
+})
