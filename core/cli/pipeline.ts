@@ -32,7 +32,7 @@ import { pipelineParameters } from "../engine/settings.ts"
 import { Store } from "../engine/store/store.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, quoted } from "../io/format.ts"
 import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
@@ -40,6 +40,7 @@ import { computeFlags, computeSettingsOf, countFlag, textFlag } from "./compute-
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
+import { screen } from "./terminal.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -108,7 +109,7 @@ export const pipelineCommand = Command.make(
     const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
     const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
     const { definition, parameters, backend, graph, branched } = yield* showing(
-      process.stderr,
+      screen,
       `planning ${file} …`,
       Effect.gen(function* () {
         const definition = yield* loadPipeline(path)
@@ -152,7 +153,7 @@ export const pipelineCommand = Command.make(
         },
       }
       const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
-        const display = new Display(plan, process.stderr)
+        const display = new Display(plan, screen)
         return yield* Effect.gen(function* () {
           yield* onSignal(() => display.log("stopping: running jobs save their state first"))
           const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
@@ -198,7 +199,7 @@ export const pipelineCommand = Command.make(
         yield* adopt(adoptions, sample.adoptions)
       }
       const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
-      yield* showing(process.stderr, "checking the files that it reads …", checkFiles(plan))
+      yield* showing(screen, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
@@ -380,5 +381,5 @@ const report = (summary: Summary, pages: readonly string[], seconds: number, jso
     process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
   }
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${printable(page)}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${page}\n`)
 }
