@@ -29,7 +29,7 @@ export const readParquet = Effect.fnUntraced(function* (
           : new FileError({
               path,
               doing: "read",
-              found: `it is damaged, or not a parquet file (${cause instanceof Error ? cause.message : String(cause)})`,
+              found: `it is damaged, or not a parquet file (${reasonOf(cause)})`,
               advice: "Copy or download it again",
             }),
     })
@@ -55,3 +55,7 @@ export const readParquet = Effect.fnUntraced(function* (
     return rows
   })
 })
+
+/** Where it reads what is not there, hyparquet throws what only its authors can read. */
+const reasonOf = (cause: unknown): string =>
+  cause instanceof Error && cause.name === "Error" ? cause.message : "its parts contradict each other"
