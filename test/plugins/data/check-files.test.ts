@@ -10,6 +10,7 @@ import { cola } from "../../../plugins/data/cola.ts"
 import { mnli } from "../../../plugins/data/mnli.ts"
 import { rte } from "../../../plugins/data/rte.ts"
 import { sentences } from "../../../plugins/data/sentences.ts"
+import { readTsv } from "../../../plugins/data/shared/tsv.ts"
 import { sst2 } from "../../../plugins/data/sst2.ts"
 import { sts } from "../../../plugins/data/sts.ts"
 import { table } from "../../../plugins/data/table.ts"
@@ -143,6 +144,20 @@ test("a vocabulary without a special token is refused", async () => {
       "[CLS] is not in this vocabulary of 30522 tokens",
     )
     await passes(vocabulary({ source: fixture("vocab.txt") }))
+  })
+})
+
+test("more tokens than a vocabulary has, and more rows than a table has, are refused with the number", async () => {
+  const files = {
+    "vocab.txt": "a\n".repeat(1_000_001),
+    "a.tsv": `text\ttone\n${"a\tb\n".repeat(1_000_001)}`,
+  }
+  await withFiles(files, async (folder) => {
+    expect(await refusal(vocabulary({ source: join(folder, "vocab.txt") }))).toContain(
+      "expected at most 1000000 tokens, found more",
+    )
+    const whole = Effect.flip(readTsv(join(folder, "a.tsv"), { columns: ["text", "tone"], header: true }))
+    expect((await Effect.runPromise(whole)).message).toContain("expected at most 1000000 rows, found more")
   })
 })
 
