@@ -22,14 +22,14 @@ const longestLine = 2 ** 16
 /** How many times its size text unpacks to; of sentences it is about four times. */
 const mostTimes = 100
 /** Bytes that any file may unpack to. */
-const alwaysUnpacked = 2 ** 26
+const alwaysUnpacked = 2 ** 24
 
 /**
  * The lines of a UTF-8 text file, gzipped if its name ends in `.gz`, some hundred at a time: the whole file is never
  * in memory.
  *
  * @throws FileError, with the line, if the file is missing, is not UTF-8, has a line of more than 65,536 bytes, or
- *   ends in `.gz` and is damaged, incomplete, not a gzip file, or unpacks to more than 64 MiB and 100 times its size
+ *   ends in `.gz` and is damaged, incomplete, not a gzip file, or unpacks to more than 16 MiB and 100 times its size
  */
 export async function* streamLines(path: string): AsyncGenerator<LinesRead, void> {
   const source = createReadStream(path)
