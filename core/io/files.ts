@@ -264,7 +264,7 @@ export const restoreReplaced = (folder: string): Effect.Effect<void, FileError> 
         () => false,
       )
       if (isThere) await fs.rm(aside, { recursive: true, force: true })
-      else if (await renamed(aside, path)) await flushFolder(folder)
+      else if (await renamed(aside, path).catch(takenMeanwhile)) await flushFolder(folder)
     }
   })
 
@@ -280,6 +280,12 @@ export const move = (source: string, target: string): Effect.Effect<void, FileEr
     await flushFolder(dirname(target))
     await flushFolder(dirname(source))
   })
+
+/** The process that replaces it lives, and was faster. */
+const takenMeanwhile = (cause: unknown): boolean => {
+  if (isTaken(cause)) return false
+  throw cause
+}
 
 /** The names in a folder; none if it does not exist. Rejects with what `node:fs` throws. */
 export const namesIn = async (folder: string): Promise<readonly string[]> => {
