@@ -248,64 +248,70 @@ const randomFrom = (seed: number) => () => {
 /** How often a hub goes wrong at random; more in a long run. */
 const rounds = Number(process.env["HUB_FAULTS"] ?? 40)
 
-test(`${rounds} downloads from a hub that goes wrong at random are right, or say what to do`, async () => {
-  let right = 0
-  for (let seed = 1; seed <= rounds; seed++) {
-    const random = randomFrom(seed)
-    const below = (count: number) => Math.floor(random() * count)
-    const chance = random()
-    server.break((request, response, file) => {
-      if (random() > chance) return false
-      const { content } = file!
-      const faults: readonly (() => boolean)[] = [
-        () => reset(request, response, file),
-        () =>
-          status([429, 500, 502, 503, 504, 408][below(6)]!, { "retry-after": `${below(3)}` })(
-            request,
-            response,
-            file,
-          ),
-        () => status([403, 404, 410, 418][below(4)]!)(request, response, file),
-        ...(request.method === "HEAD"
-          ? []
-          : [
-              () => cut(request, response, file!, below(content.length)),
-              () => cut(request, response, file!, below(content.length)),
-              () => cut(request, response, file!, below(content.length)),
-              // One bit is wrong.
-              () => {
-                const at = below(content.length)
-                response.writeHead(200).end(content.with(at, content[at]! ^ (1 << below(8))))
-                return true
-              },
-              // Ends early as if it were whole.
-              () => {
-                response.writeHead(200).end(content.subarray(0, below(content.length)))
-                return true
-              },
-              () => {
-                response.writeHead(200).end(Buffer.concat([content, Buffer.alloc(1 + below(1000))]))
-                return true
-              },
-            ]),
-      ]
-      return faults[below(faults.length)]!()
-    })
-    const path = random() < 0.5 ? "model.safetensors" : "config.json"
-    const result = await Effect.runPromise(Effect.result(downloading(path)))
-    const expected = path === "config.json" ? config.content : weights.content
-    if (Result.isSuccess(result)) {
-      right++
-      expect(contentOf(result.success)).toEqual(expected)
-    } else {
-      // What was found, and what to do.
-      expect(result.failure.message).toMatch(/^cannot download hf:\/\/owner\/name@main\/[^ ]+: .+\. [A-Z].+/)
+test(
+  `${rounds} downloads from a hub that goes wrong at random are right, or say what to do`,
+  async () => {
+    let right = 0
+    for (let seed = 1; seed <= rounds; seed++) {
+      const random = randomFrom(seed)
+      const below = (count: number) => Math.floor(random() * count)
+      const chance = random()
+      server.break((request, response, file) => {
+        if (random() > chance) return false
+        const { content } = file!
+        const faults: readonly (() => boolean)[] = [
+          () => reset(request, response, file),
+          () =>
+            status([429, 500, 502, 503, 504, 408][below(6)]!, { "retry-after": `${below(3)}` })(
+              request,
+              response,
+              file,
+            ),
+          () => status([403, 404, 410, 418][below(4)]!)(request, response, file),
+          ...(request.method === "HEAD"
+            ? []
+            : [
+                () => cut(request, response, file!, below(content.length)),
+                () => cut(request, response, file!, below(content.length)),
+                () => cut(request, response, file!, below(content.length)),
+                // One bit is wrong.
+                () => {
+                  const at = below(content.length)
+                  response.writeHead(200).end(content.with(at, content[at]! ^ (1 << below(8))))
+                  return true
+                },
+                // Ends early as if it were whole.
+                () => {
+                  response.writeHead(200).end(content.subarray(0, below(content.length)))
+                  return true
+                },
+                () => {
+                  response.writeHead(200).end(Buffer.concat([content, Buffer.alloc(1 + below(1000))]))
+                  return true
+                },
+              ]),
+        ]
+        return faults[below(faults.length)]!()
+      })
+      const path = random() < 0.5 ? "model.safetensors" : "config.json"
+      const result = await Effect.runPromise(Effect.result(downloading(path)))
+      const expected = path === "config.json" ? config.content : weights.content
+      if (Result.isSuccess(result)) {
+        right++
+        expect(contentOf(result.success)).toEqual(expected)
+      } else {
+        // What was found, and what to do.
+        expect(result.failure.message).toMatch(
+          /^cannot download hf:\/\/owner\/name@main\/[^ ]+: .+\. [A-Z].+/,
+        )
+      }
+      server.break(() => false)
+      expect(contentOf(await downloaded(path))).toEqual(expected)
+      expect(blobs().filter((name) => name.endsWith(".incomplete"))).toEqual([])
+      rmSync(cache.hub, { recursive: true })
     }
-    server.break(() => false)
-    expect(contentOf(await downloaded(path))).toEqual(expected)
-    expect(blobs().filter((name) => name.endsWith(".incomplete"))).toEqual([])
-    rmSync(cache.hub, { recursive: true })
-  }
-  expect(right).toBeGreaterThan(rounds / 4)
-  expect(right).toBeLessThan(rounds)
-}, 60_000 + 1000 * rounds)
+    expect(right).toBeGreaterThan(rounds / 4)
+    expect(right).toBeLessThan(rounds)
+  },
+  60_000 + 1000 * rounds,
+)
