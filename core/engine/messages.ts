@@ -32,7 +32,14 @@ const Failure = type({
   "step?": "number",
   "without?": "string",
 })
-const Outcome = type({ "+": "reject", key: "string", status: "'done'", seconds: "number" }).or(Failure)
+const Done = type({
+  "+": "reject",
+  key: "string",
+  status: "'done'",
+  seconds: "number",
+  "reused?": "true",
+})
+const Outcome = Done.or(Failure)
 
 const Threads = type("number.integer >= 1")
 
