@@ -34,6 +34,7 @@ import {
   sampleStudy,
   temporaryFolder,
   undisturbed,
+  untilLine,
 } from "./study.ts"
 
 const [, , countText = "10", seedText = "1"] = process.argv
@@ -55,15 +56,6 @@ const expectEnd = async (what: string, out: string, before: ReadonlyMap<string, 
   const { code, stderr } = await command(study.args(out))
   const failed = code === 0 ? [] : [`exit code ${code}: ${stderr}`]
   findings.add(what, [...failed, ...madeAgain(before, madeIn(out)), ...faultsOf(out, study, whole.bytes)])
-}
-
-/** Waits until a command has written so many lines. */
-const untilLine = async (running: ReturnType<typeof start>, lines: number) => {
-  let over = false
-  running.ended.then(() => {
-    over = true
-  })
-  while (!over && running.shown().split("\n").length <= lines) await Bun.sleep(10)
 }
 
 /** Kilobytes: what the store takes, and more. */

@@ -1,10 +1,10 @@
 /** The studies that the scripts beside this one disturb, and how they tell whether one is as if nothing had happened. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sha256 } from "../../core/io/digest.ts"
 import { integers, type Stream, stream } from "../../core/tensor/stream.ts"
-import { command } from "../core/cli/command-line.ts"
+import { command, type Running } from "../core/cli/command-line.ts"
 
 /** The folder of this project. */
 export const project = join(import.meta.dir, "..", "..")
@@ -64,7 +64,8 @@ export const filesIn = (folder: string, prefix = ""): readonly string[] =>
 
 /** When and where something was made is no part of the results. */
 const isResult = (path: string) =>
-  !/(^|\/)provenance\.(html|json)$/.test(path) && !["report.json", "summary.json", "publishing.lock"].includes(path)
+  !/(^|\/)provenance\.(html|json)$/.test(path) &&
+  !["report.json", "summary.json", "publishing.lock"].includes(path)
 
 const digestsIn = (folder: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -157,7 +158,26 @@ export const undisturbed = async (study: Study, out: string) => {
   return { bytes: bytesOf(out, study), units: madeIn(out).size, seconds: (performance.now() - began) / 1000 }
 }
 
+/** Replaces a piece of a file in a copy of the project. */
+export const edit = (folder: string, path: string, before: string, after: string): void => {
+  const text = readFileSync(join(folder, path), "utf8")
+  if (!text.includes(before)) throw new Error(`expected ${path} to contain ${before}`)
+  writeFileSync(join(folder, path), text.replace(before, after))
+}
+
 export const temporaryFolder = (name: string) => mkdtempSync(join(tmpdir(), `kasosei-${name}-`))
+
+/** Waits until a command has written so many lines, or has ended. */
+export const untilLine = async (
+  { shown, ended }: Pick<Running, "shown"> & { readonly ended: Promise<unknown> },
+  lines: number,
+): Promise<void> => {
+  let over = false
+  ended.then(() => {
+    over = true
+  })
+  while (!over && shown().split("\n").length <= lines) await Bun.sleep(10)
+}
 
 /** Numbers from one of the named streams, one after the other. */
 export class Draws {
