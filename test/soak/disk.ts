@@ -31,6 +31,7 @@ import {
   filesIn,
   madeAgain,
   madeIn,
+  project,
   sampleStudy,
   temporaryFolder,
   undisturbed,
@@ -147,7 +148,7 @@ const flip = (path: string) => {
 }
 
 /** Needs all that the study has made, the report excepted. */
-const wider = (out: string) => [...study.args(out), "--set", "title=wider", "--set", "seeds=1..4"]
+const wider = (out: string) => study.args(out, project, { title: "wider", seeds: "1..4" })
 
 /** A copy of the finished store. */
 const copyOfStore = (name: string) => {

@@ -88,7 +88,7 @@ const whole = await undisturbed(study, join(root, "whole"))
 console.log(`undisturbed: ${Object.keys(whole.bytes).length} files in ${whole.seconds.toFixed(1)} s`)
 
 /** Settings of a study that takes longer than a host may be silent. */
-const longer = ["--set", "lr=3", "--set", "seeds=1", "--set", "slow=2000"]
+const longer = { lr: 3, seeds: 1, slow: 2000 }
 
 let stores = 0
 let made = 0
@@ -141,8 +141,7 @@ const together = async (
   const [, watcher] = members
   if (fate === "vanishes" && watcher?.folder !== undefined) {
     // Only a process that has watched another host for long enough removes what it has left.
-    const { code, stderr } = await start([...study.args(out, watcher.folder), ...longer], watcher.folder)
-      .ended
+    const { code, stderr } = await start(study.args(out, watcher.folder, longer), watcher.folder).ended
     if (code !== 0) faults.push(`exit code ${code}: ${stderr}`)
     const left = leftIn(out).map((path) => `${leftBehind} ${path}`)
     faults.push(...found.filter((fault) => !fault.startsWith(leftBehind)), ...left)

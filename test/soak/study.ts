@@ -9,19 +9,21 @@ import { command, type Running } from "../core/cli/command-line.ts"
 /** The folder of this project. */
 export const project = join(import.meta.dir, "..", "..")
 
+type Settings = Readonly<Record<string, string | number>>
+
 export interface Study {
   readonly name: string
   /** How many lines it writes to standard error, about. */
   readonly lines: number
-  /** The command line that runs it, in a copy of this project. */
-  readonly args: (out: string, folder?: string) => readonly string[]
+  /** The command line that runs it, in a copy of this project or with other settings. */
+  readonly args: (out: string, folder?: string, others?: Settings) => readonly string[]
 }
 
 const args =
-  (file: string, settings: Readonly<Record<string, string | number>>, jobs: number) =>
-  (out: string, folder = project): readonly string[] => [
+  (file: string, settings: Settings, jobs: number) =>
+  (out: string, folder = project, others: Settings = {}): readonly string[] => [
     ...["pipeline", join(folder, file), "--out", out, "--backend", "wasm", "--jobs", `${jobs}`],
-    ...Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
+    ...Object.entries({ ...settings, ...others }).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
   ]
 
 /** The pipeline of core's tests: 14 units in 8 jobs, of which six take 2 s. */
