@@ -200,8 +200,10 @@ for (let round = 0; round < count && mounts; round++) mounts = (await fillUp(rou
 if (!mounts) console.log("skipped full and read-only disks: this user may not mount file systems")
 
 const both = copyOfStore("both")
-await command(wider(both))
-await command(study.args(both))
+for (const args of [wider(both), study.args(both)]) {
+  const { code, stderr } = await command(args)
+  if (code !== 0) throw new Error(`a study that nobody disturbs failed:\n${stderr}`)
+}
 const expected = bytesOf(both, study)
 const paths = [...stored()]
 let flipped = 0
