@@ -64,9 +64,9 @@ export const filesIn = (folder: string, prefix = ""): readonly string[] =>
         })
         .sort()
 
-/** When and where something was made is no part of the results. */
+/** When and where something was made is no part of the results, nor is what was set aside beside a report. */
 const isResult = (path: string) =>
-  !/(^|\/)provenance\.(html|json)$/.test(path) &&
+  !/(^|\/)provenance\.(html|json)$|\.(damaged|changed)-\d{4}-/.test(path) &&
   !["report.json", "summary.json", "publishing.lock"].includes(path)
 
 const digestsIn = (folder: string): Readonly<Record<string, string>> =>
