@@ -17,7 +17,7 @@
  *
  * 10 of each take 4 minutes on 2 idle cores.
  */
-import { cpSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs"
+import { cpSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { sha256 } from "../../core/io/digest.ts"
 import { command, start } from "../core/cli/command-line.ts"
@@ -157,7 +157,10 @@ const copyOfStore = (name: string) => {
   return out
 }
 /** The files whose damage matters: artifacts, their code, and the report. */
-const stored = () => filesIn(join(root, "whole")).filter((path) => /^(artifacts|sources|sample)\//.test(path))
+const stored = () =>
+  filesIn(join(root, "whole")).filter(
+    (path) => /^(artifacts|sources|sample)\//.test(path) && statSync(join(root, "whole", path)).size > 0,
+  )
 
 const flipOne = async (path: string, expected: Readonly<Record<string, string>>) => {
   const out = copyOfStore("flipped")
