@@ -15,7 +15,7 @@ import {
   storedOf,
 } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
-import { type Design, designOf } from "../engine/design.ts"
+import { confoundersOf, confounderWarnings, type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Failure, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
@@ -258,6 +258,7 @@ export const pipelineCommand = Command.make(
           ? `${name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
           : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
       )
+      for (const line of confounderWarnings(yield* confoundersOf(graph))) tell(line)
       const began = performance.now()
       const { summary, published } = yield* carryOutHealing(
         plan,

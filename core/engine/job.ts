@@ -9,6 +9,7 @@ import type { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
+import { differencesOf } from "./differences.ts"
 import type { FailureKind } from "./messages.ts"
 import { type Job, jobFor } from "./plan.ts"
 import { makerHere, type Origin, provenanceOf } from "./provenance.ts"
@@ -132,6 +133,7 @@ export const runJob = Effect.fn("runJob")(function* (
           scratch: join(scratch, "unit"),
           backend,
           provenance: Effect.provideService(provenanceOf(unit, missing, origin), Store, store),
+          differences: differencesOf(unit),
           watch: watched.watch,
         }),
       ),
