@@ -20,3 +20,16 @@ export interface CohortPlace {
  * the same from equal files under other names is none.
  */
 export type Differences = (first: CohortPlace, second: CohortPlace) => readonly Difference[]
+
+/** Longer lists of values end in `…`. */
+const mostValues = 3
+
+/** One difference for each name, with the values that it has. */
+export const mergedDifferences = (all: readonly Difference[]): readonly Difference[] =>
+  [...Map.groupBy(all, ({ name }) => name)].map(([name, of]) => {
+    const valuesOf = (side: "first" | "second") => {
+      const values = [...new Set(of.map((each) => each[side]))]
+      return [...values.slice(0, mostValues), ...(values.length > mostValues ? ["…"] : [])].join(", ")
+    }
+    return { name, first: valuesOf("first"), second: valuesOf("second") }
+  })

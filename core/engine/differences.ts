@@ -3,7 +3,8 @@
  * once, where it comes in, and what only follows from it is not.
  */
 import { normalize, sep } from "node:path"
-import type { CohortPlace, Difference, Differences } from "../api/difference.ts"
+import { isComponent } from "../api/component.ts"
+import { type CohortPlace, type Difference, type Differences, mergedDifferences } from "../api/difference.ts"
 import { anyObservations } from "../artifacts/observations.ts"
 import type { Traits } from "../artifacts/traits.ts"
 import { describeOptions } from "../io/options.ts"
@@ -22,12 +23,14 @@ interface Compared {
 
 const same: Compared = { distance: 0, differences: [], traits: new Map() }
 
-/** Of a unit that only one side has. Two of them are further apart than two plugins, which may be in one place. */
-const gapDistance = 2
-/** The most by which two units in one place differ by themselves. */
+/** The most by which two units of one plugin differ by themselves. */
 const mostDistance = 3
-/** Longer lists of values end in `…`. */
-const mostValues = 3
+/** Of two plugins in one place of a chain. */
+const pluginDistance = 4
+/** Of a unit that only one side has. Two of them are further apart than two plugins with whatever they take. */
+const gapDistance = 10
+/** Of two units in one place if the chain of one of them is not compared with anything. */
+const lostDistance = 1000
 
 /** The nearest unit of the same kind that a unit is made from, and the plugins that lie between, the last one first. */
 interface Below {
@@ -59,21 +62,11 @@ export const differencesOf = ({ inputs }: Pick<Unit, "inputs">): Differences => 
       const { differences, traits } = compare(value, partner)
       return [...differences, ...traits.values()]
     })
-    const found = merged(all)
+    const found = mergedDifferences(all)
     known.set(pair, found)
     return found
   }
 }
-
-/** One difference for each name, with the values that it has. */
-const merged = (all: readonly Difference[]): readonly Difference[] =>
-  [...Map.groupBy(all, ({ name }) => name)].map(([name, of]) => {
-    const valuesOf = (side: "first" | "second") => {
-      const values = [...new Set(of.map((each) => each[side]))]
-      return [...values.slice(0, mostValues), ...(values.length > mostValues ? ["…"] : [])].join(", ")
-    }
-    return { name, first: valuesOf("first"), second: valuesOf("second") }
-  })
 
 const comparing = (): ((a: Unit, b: Unit) => Compared) => {
   const known = new Map<Unit, Map<Unit, Compared>>()
@@ -96,6 +89,10 @@ const comparing = (): ((a: Unit, b: Unit) => Compared) => {
     ofUnit.set(kind, distinct)
     return distinct
   }
+
+  /** Whether a unit is of the kind of another, or made from one of it. */
+  const leadsTo = (unit: Unit, { plugin: { gives } }: Unit): boolean =>
+    unit.plugin.gives.name === gives.name || belowOf(unit, gives.name).length > 0
 
   /** Where in a study a unit is. */
   const placeOf = (unit: Unit): string => {
@@ -133,28 +130,29 @@ const comparing = (): ((a: Unit, b: Unit) => Compared) => {
       ...(samePlugin ? [] : trainingDifferences(a, b, place)),
     ]
     const [inputs, others] = [neededBy(a), neededBy(b)]
-    const taken = samePlugin
-      ? [...new Set([...Object.keys(inputs), ...Object.keys(others)])]
-      : namesTakenBy(a).filter((name) => namesTakenBy(b).includes(name))
-    const below = taken.flatMap((name): readonly Compared[] => {
+    /** What only one of two plugins takes follows from their difference. */
+    const taken = (name: string) => samePlugin || [a, b].every((unit) => namesTakenBy(unit).includes(name))
+    const all = new Set([...Object.keys(inputs), ...Object.keys(others)])
+    const below = [...all].flatMap((name): readonly Compared[] => {
       const [first = [], second = []] = [inputs[name], others[name]]
+      const isTaken = taken(name)
       // Of cohorts, the members in their order.
-      const pairs = Array.from({ length: Math.min(first.length, second.length) }, (_, i) =>
+      const pairs = Array.from({ length: isTaken ? Math.min(first.length, second.length) : 0 }, (_, i) =>
         compare(first[i]!, second[i]!),
       )
-      const [one, other] = [first, second].map((units) => units.slice(pairs.length))
-      if (one!.length + other!.length === 0) return pairs
+      const [one, other] = [first.slice(pairs.length), second.slice(pairs.length)]
+      if (one.length + other.length === 0) return pairs
       const lacking = {
         name: `${name} of ${place}`,
-        first: one![0]?.plugin.name ?? "none",
-        second: other![0]?.plugin.name ?? "none",
+        first: one[0]?.plugin.name ?? "none",
+        second: other[0]?.plugin.name ?? "none",
       }
-      return [...pairs, { distance: gapDistance, differences: [lacking], traits: same.traits }]
+      const distance = [...one, ...other].some((input) => leadsTo(input, a)) ? lostDistance : mostDistance
+      return [...pairs, { ...same, distance, differences: isTaken ? [lacking] : [] }]
     })
     return {
       distance:
-        Math.min(mostDistance, own.length) +
-        (samePlugin ? 0 : mostDistance) +
+        (samePlugin ? Math.min(mostDistance, own.length) : pluginDistance) +
         below.reduce((sum, { distance }) => sum + distance, 0),
       differences: distinctOf([
         ...(a.plugin.stage === "data" && own.length > 0 ? [asOne(place, own)] : own),
@@ -205,7 +203,7 @@ const optionDifferences = (a: Unit, b: Unit): readonly Difference[] => {
       : optionsOf(a).intersection(optionsOf(b))
   return [...names].flatMap((name): readonly Difference[] => {
     const [first, second] = [a.options[name], b.options[name]]
-    if (first === second || JSON.stringify(first) === JSON.stringify(second)) return []
+    if (areSame(first, second)) return []
     // Where files are does not matter, but what is in them does.
     const files = [filesUnder(first, a), filesUnder(second, b)] as const
     if (files[0].length > 0 && JSON.stringify(files[0]) === JSON.stringify(files[1])) return []
@@ -222,6 +220,25 @@ const optionDifferences = (a: Unit, b: Unit): readonly Difference[] => {
         .join(", ") || "none"
     return [{ name, first: textOf(ofFirst), second: textOf(ofSecond) }]
   })
+}
+
+/** Whether two values of an option are the same. Many are compared, so they are not made into texts. */
+const areSame = (first: unknown, second: unknown): boolean => {
+  if (first === second) return true
+  if (typeof first !== "object" || typeof second !== "object" || first === null || second === null)
+    return false
+  if (isComponent(first) || isComponent(second)) {
+    if (!isComponent(first) || !isComponent(second)) return false
+    return first.name === second.name && first.role === second.role && areSame(first.options, second.options)
+  }
+  const [names, others] = [Object.keys(first), Object.keys(second)]
+  const memberOf = (from: object, name: string) => (from as Readonly<Record<string, unknown>>)[name]
+  return (
+    names.length === others.length &&
+    names.every(
+      (name) => Object.hasOwn(second, name) && areSame(memberOf(first, name), memberOf(second, name)),
+    )
+  )
 }
 
 const optionNames = new WeakMap<object, ReadonlySet<string>>()

@@ -9,8 +9,9 @@ import { InvalidInput } from "../../core/io/decode.ts"
 import { fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
 import { claimsOption } from "./shared/claims/claim.ts"
+import { confounderSentences } from "./shared/claims/confounders.ts"
 import { designOf } from "./shared/claims/evidence.ts"
-import { claimProblems, planAll, planConfounders } from "./shared/claims/plan.ts"
+import { claimProblems, planAll, planConfounded } from "./shared/claims/plan.ts"
 import { claimsFound } from "./shared/claims/report.ts"
 import { Observed, rowsEstimated } from "./shared/observed.ts"
 import { settingsOption } from "./shared/settings.ts"
@@ -62,7 +63,7 @@ export const studyPage = plugin({
   design: ({ claims }, { runs, ranks, trajectories, observations }) =>
     planAll(claims, designOf(runs, [...ranks, ...trajectories, ...observations])),
   confounders: ({ claims }, { runs, ranks, trajectories, observations }, differences) =>
-    planConfounders(claims, runs, { ranks, trajectories, observations }, differences),
+    confounderSentences(planConfounded(claims, runs, { ranks, trajectories, observations }, differences)),
   estimate: ({ claims }, { runs, ranks, trajectories, furtherTraining, observations }) => {
     checkCohorts({ runs, ranks, trajectories })
     checkTrainings(furtherTraining)

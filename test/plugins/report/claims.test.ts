@@ -19,7 +19,7 @@ const design = claimsPage.design as unknown as Planned
 const page = async (options: object, inputs: object) => {
   const provenance = Effect.succeed(provenanceOf())
   const completedOptions = completed(claimsPage, { title: "Ranks and batches", ...options })
-  const context = { options: completedOptions, backend: "cpu", provenance }
+  const context = { options: completedOptions, backend: "cpu", provenance, differences: () => [] }
   const files = await Effect.runPromise(
     start({ ...context, inputs: { runs: [], observations: [], ...inputs } }),
   )

@@ -2,7 +2,12 @@
  * Confounders of claims: what the two sides of a comparison differ in besides what the claim is declared to be about.
  * They do not make a claim wrong, but they may be its reason.
  */
-import type { CohortPlace, Difference, Differences } from "../../../../core/api/difference.ts"
+import {
+  type CohortPlace,
+  type Difference,
+  type Differences,
+  mergedDifferences,
+} from "../../../../core/api/difference.ts"
 import type { Labels } from "../../../../core/api/plugin.ts"
 import { plural } from "../../../../core/io/format.ts"
 import type { Claim, Compared, Design } from "./claim.ts"
@@ -65,11 +70,8 @@ const differencesBetween = (
   places: Places,
   differences: Differences,
 ): readonly Difference[] | undefined => {
-  const columns = (i: number) => (what === "runs" ? [] : design.observations[i]!.columns)
-  const all = design[what].flatMap(({ labels }, i): readonly Placed[] =>
-    column === undefined || columns(i).length === 0 || columns(i).includes(column)
-      ? [{ labels, place: places[what][i]! }]
-      : [],
+  const all = design[what].flatMap((of, i): readonly Placed[] =>
+    "columns" in of && !canHave(of, where, column) ? [] : [{ labels: of.labels, place: places[what][i]! }],
   )
   const compared = { ...arm.labels, ...than.labels }
   const sideOf = (side: Labels) =>
@@ -90,8 +92,17 @@ const differencesBetween = (
     )
     return candidates.length === 0 ? [] : [closest(one, candidates, differences)]
   })
-  return found.length === 0 ? undefined : merged(found.flat())
+  return found.length === 0 ? undefined : mergedDifferences(found.flat())
 }
+
+/** Whether observations may have rows of the column, at the step asked for. */
+const canHave = (
+  { columns, steps }: Design["observations"][number],
+  { step }: Compared["where"],
+  column: string | undefined,
+): boolean =>
+  (column === undefined || columns.length === 0 || columns.includes(column)) &&
+  (typeof step !== "number" || steps === undefined || steps.includes(step))
 
 /** Labels of both sides by which cohorts can be paired: some value of theirs is on both. */
 const pairingLabels = (first: readonly Placed[], second: readonly Placed[]): readonly string[] => {
@@ -119,35 +130,32 @@ const closest = (
     .map(({ place }) => differences(one.place, place))
     .reduce((best, next) => (next.length < best.length ? next : best))
 
-/** One difference for each name, with its values on the first cohorts that differ in it. */
-const merged = (all: readonly Difference[]): readonly Difference[] =>
-  [...new Map([...all].reverse().map((each) => [each.name, each])).values()].reverse()
-
 // --- in words ----------------------------------------------------------------------------------------------
 
 const listed = (words: readonly string[]): string =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`
 
-const describe = ({ name, first, second }: Difference): string => `${name} (${first}; ${second})`
+const described = ({ name, first, second }: Difference): string => `${name} (${first} against ${second})`
 
 /** What is told of sides that are confounded alike. */
 const sentencesOf = (
   arms: readonly string[],
   { than, declared, undeclared, absent }: Confounded,
 ): readonly string[] => {
-  const sides = `${listed(arms)} and ${than}`
+  const [differ, doNot] = arms.length === 1 ? ["differs", "does not"] : ["differ", "do not"]
   const besides = declared.filter((name) => !absent.includes(name))
+  const confounders = listed(undeclared.map(described))
   return [
     ...(undeclared.length === 0
       ? []
-      : [
-          besides.length === 0
-            ? `Confounders: ${sides} differ in ${listed(undeclared.map(describe))}, of which nothing is declared`
-            : `Confounders: besides ${listed(besides)}, ${sides} differ in ${listed(undeclared.map(describe))}, which may be the cause`,
-        ]),
+      : besides.length === 0
+        ? [`Confounders: ${listed(arms)} ${differ} from ${than} in ${confounders}, and nothing is declared`]
+        : [
+            `Confounders: besides ${listed(besides)}, ${listed(arms)} ${differ} from ${than} in ${confounders}, which may be the cause`,
+          ]),
     ...(absent.length === 0
       ? []
-      : [`It is declared that ${sides} differ in ${listed(absent)}, but they do not`]),
+      : [`${listed(arms)} ${doNot} differ from ${than} in ${listed(absent)}, though that is declared`]),
   ]
 }
 
@@ -159,14 +167,39 @@ export const confounderLimits = (
     sentencesOf([each.arm], each).map((sentence) => ({ limit: `${sentence}.`, claim: each.claim })),
   )
 
-/** What is told of all claims together: each sentence once, with how many claims it is about. */
-export const confounderSentences = (confounded: readonly Confounded[]): readonly string[] =>
-  [
-    ...Map.groupBy(confounded, ({ than, declared, undeclared, absent }) =>
-      JSON.stringify([than, declared, undeclared, absent]),
+/**
+ * What is told of all claims together: of those against the same side that are confounded by the same, whatever its
+ * values, one sentence, with how many claims it is about.
+ */
+export const confounderSentences = (confounded: readonly Confounded[]): readonly string[] => {
+  const seen = new Set<string>()
+  const directed = confounded.map((each) => {
+    const [sides, reversed] = [JSON.stringify([each.arm, each.than]), JSON.stringify([each.than, each.arm])]
+    if (seen.has(reversed)) return turned(each)
+    seen.add(sides)
+    return each
+  })
+  const namesOf = (differences: readonly Difference[]) => differences.map(({ name }) => name)
+  return [
+    ...Map.groupBy(directed, ({ than, declared, undeclared, absent }) =>
+      JSON.stringify([than, declared, namesOf(undeclared), absent]),
     ).values(),
-  ].flatMap((alike) =>
-    sentencesOf([...new Set(alike.map(({ arm }) => arm))], alike[0]!).map(
+  ].flatMap((alike) => {
+    const arms = [...new Set(alike.map(({ arm }) => arm))]
+    const undeclared = mergedDifferences(alike.flatMap((each) => each.undeclared))
+    return sentencesOf(arms, { ...alike[0]!, undeclared }).map(
       (sentence) => `${sentence} (${plural(alike.length, "claim")}).`,
-    ),
-  )
+    )
+  })
+}
+
+const turned = (confounded: Confounded): Confounded => ({
+  ...confounded,
+  arm: confounded.than,
+  than: confounded.arm,
+  undeclared: confounded.undeclared.map(({ name, first, second }) => ({
+    name,
+    first: second,
+    second: first,
+  })),
+})

@@ -5,7 +5,7 @@ import type { RunEstimate } from "../../../../core/artifacts/run.ts"
 import { holm } from "../statistics/holm.ts"
 import { COVERAGE } from "../statistics/interval.ts"
 import type { Claim, Design } from "./claim.ts"
-import { confoundedClaims, confounderSentences, placesOf } from "./confounders.ts"
+import { type Confounded, confoundedClaims, placesOf } from "./confounders.ts"
 import { designOf } from "./evidence.ts"
 import { number } from "./words.ts"
 
@@ -52,23 +52,21 @@ const leastSentences = (leastP: number, adjusted: number, level: number): readon
 }
 
 /**
- * What a plan says of confounders.
+ * The claims that are confounded, before anything runs.
  *
  * @param observations by the name of their input
  */
-export const planConfounders = (
+export const planConfounded = (
   claims: readonly Claim[],
   runs: readonly CohortEstimated<RunEstimate>[],
   observations: Readonly<Record<string, readonly CohortEstimated<ObservationsEstimate>[]>>,
   differences: Differences,
-): readonly string[] =>
-  confounderSentences(
-    confoundedClaims(
-      claims,
-      designOf(runs, Object.values(observations).flat()),
-      { runs: placesOf({ runs }), observations: placesOf(observations) },
-      differences,
-    ),
+): readonly Confounded[] =>
+  confoundedClaims(
+    claims,
+    designOf(runs, Object.values(observations).flat()),
+    { runs: placesOf({ runs }), observations: placesOf(observations) },
+    differences,
   )
 
 /** What the design can and cannot show of each claim: sentences that `--plan` prints. */

@@ -32,14 +32,14 @@ export interface ClaimInputs {
 /** Judges the claims of a report by what it took. */
 export const claimsFound = (
   claims: readonly Claim[],
-  { runs, observations: byInput }: ClaimInputs,
+  taken: ClaimInputs,
   differences: Differences,
 ): ClaimsFound => {
-  const observations = Object.values(byInput).flat()
+  const { runs } = taken
+  const observations = Object.values(taken.observations).flat()
   const judged = judgeAll(claims, evidenceOf(runs, observations))
   const design = designTaken(runs, observations)
-  const places = { runs: placesOf({ runs }), observations: placesOf(byInput) }
-  const confounded = confoundedClaims(claims, design, places, differences)
+  const confounded = confoundedOf(claims, taken, differences)
   const limits = [
     ...claims.flatMap((claim, i) =>
       planSentences(claim, claims, design, judged[i]!.level).map((limit) => ({
@@ -58,6 +58,19 @@ export const claimsFound = (
     confounded,
   }
 }
+
+/** The claims of a report that are confounded, by what it took. */
+export const confoundedOf = (
+  claims: readonly Claim[],
+  { runs, observations }: ClaimInputs,
+  differences: Differences,
+): readonly Confounded[] =>
+  confoundedClaims(
+    claims,
+    designTaken(runs, Object.values(observations).flat()),
+    { runs: placesOf({ runs }), observations: placesOf(observations) },
+    differences,
+  )
 
 const designTaken = (
   runs: readonly CohortTaken<Run>[],
