@@ -7,6 +7,7 @@ import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
 import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
+import { UnitLog } from "./logs.ts"
 import type { Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
 import type { Revisions } from "./revisions.ts"
@@ -89,15 +90,8 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
   const turns = yield* Semaphore.make(processes)
   const shares = new Shares(availableParallelism(), settings.threads)
 
-  const attempt = Effect.fnUntraced(function* (
-    job: Job,
-    missing: Missing,
-    listener: JobListener,
-    alone: boolean,
-  ) {
-    yield* turns.takeScoped(alone ? processes : 1)
-    // The others have no job now, but what they have loaded takes memory.
-    if (alone) yield* Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker))
+  /** The outcomes of a job, from one worker. */
+  const askWorker = Effect.fnUntraced(function* (job: Job, missing: Missing, listener: JobListener) {
     const worker = yield* livingWorker
     const { threads } = yield* Effect.acquireRelease(
       Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
@@ -112,17 +106,30 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
       threads,
     }
     const begun = yield* Deferred.make<void>()
+    const log = new UnitLog(settings.out, job.unit)
     const outcomes = worker
       .ask(request, {
-        begun: Effect.andThen(listener.started, Deferred.succeed(begun, undefined)),
-        progress: listener.progress,
+        begun: Effect.gen(function* () {
+          log.begun(worker.pid, threads)
+          yield* listener.started
+          yield* Deferred.succeed(begun, undefined)
+        }),
+        progress: (progress) => {
+          log.progress(progress)
+          return listener.progress(progress)
+        },
+        printed: log.write,
       })
       .pipe(
         // A worker saves the state of its job before it exits.
-        Effect.onInterrupt(() => worker.stop),
+        Effect.onInterrupt(() => Effect.ensuring(worker.stop, Effect.sync(log.stopped))),
+        Effect.tapError((lost) => Effect.sync(() => log.write(lost.reason))),
         Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
         Effect.map((reply): readonly UnitOutcome[] | Held => {
-          if (reply.type === "finished") return reply.outcomes
+          if (reply.type === "finished") {
+            log.ended(job, reply.outcomes)
+            return reply.outcomes
+          }
           if (reply.type === "held") return { held: reply.by }
           const found = `expected the worker process to reply "finished", found "${reply.type}"`
           return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
@@ -135,8 +142,19 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
   }, Effect.scoped)
 
-  const runner: JobRunner = (job, missing, listener) =>
-    retrying(job, (alone) => attempt(job, missing, listener, alone), { processes, limit, onLog })
+  const runner: JobRunner = (job, missing, listener) => {
+    const attempt = askWorker(job, missing, listener).pipe(
+      // At most so many have died while they had nothing to do.
+      Effect.retry({ times: processes, while: ({ kind, begun }) => kind !== "plugin" && !begun }),
+    )
+    // The others have no job then, but what they have loaded takes memory.
+    const unload = Effect.suspend(() =>
+      Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker), { discard: true }),
+    )
+    const inTurn = (alone: boolean) =>
+      alone ? turns.withPermits(processes)(Effect.andThen(unload, attempt)) : turns.withPermits(1)(attempt)
+    return retrying(job, inTurn, { processes, limit, onLog })
+  }
   return runner
 })
 
