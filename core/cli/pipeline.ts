@@ -15,6 +15,7 @@ import {
   storedOf,
 } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
+import { checkFiles } from "../engine/check-files.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
@@ -38,15 +39,16 @@ import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
-import { exitWith } from "./exit.ts"
+import { ExitCode, exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
 import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
+import { screen } from "./terminal.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -120,7 +122,7 @@ export const pipelineCommand = Command.make(
     const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
     const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
     const { definition, parameters, backend, graph, branched } = yield* showing(
-      process.stderr,
+      screen,
       `planning ${file} …`,
       Effect.gen(function* () {
         const definition = yield* loadPipeline(path)
@@ -158,6 +160,8 @@ export const pipelineCommand = Command.make(
       command,
     }
     yield* checkReportFolder(publication, graph, !planOnly)
+    /** Whether a job has started: but for `--accept`, what fails from then on is not input that is refused. */
+    let hasWorked = false
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
@@ -178,7 +182,7 @@ export const pipelineCommand = Command.make(
         },
       }
       const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
-        const display = new Display(plan, process.stderr)
+        const display = new Display(plan, screen)
         return yield* Effect.gen(function* () {
           yield* onSignal(() => display.log("stopping: running jobs save their state first"))
           const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
@@ -208,7 +212,12 @@ export const pipelineCommand = Command.make(
             yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
           }
           const runner = yield* workerProcesses(settings)
-          return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
+          return yield* execute(plan, runner, (event) =>
+            Effect.sync(() => {
+              hasWorked = true
+              display.onEvent(event)
+            }),
+          )
         }).pipe(
           Effect.scoped,
           Effect.ensuring(Effect.sync(display.close)),
@@ -219,7 +228,7 @@ export const pipelineCommand = Command.make(
       })
       const told = new Set<string>()
       const tell = (line: string) => {
-        if (!told.has(line)) process.stderr.write(`${printable(line)}\n`)
+        if (!told.has(line)) process.stderr.write(`${line}\n`)
         told.add(line)
       }
       /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
@@ -239,14 +248,11 @@ export const pipelineCommand = Command.make(
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(
-          Effect.ensuring(remove(scratch)),
-          Effect.andThen(adopt(adoptions, sample.adoptions)),
-          // The sample has been computed.
-          Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
-        )
+        ).pipe(Effect.ensuring(remove(scratch)))
+        yield* adopt(adoptions, sample.adoptions)
       }
       const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
+      yield* showing(screen, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
@@ -254,7 +260,7 @@ export const pipelineCommand = Command.make(
         process.stdout.write(
           json
             ? `${planJson(plan, design, folder)}\n`
-            : `${[...planLines(name, plan, design, width), "", `The report will be in ${printable(readablePath(folder))}`].join("\n")}\n`,
+            : `${[...planLines(name, plan, design, width), "", `The report will be in ${readablePath(folder)}`].join("\n")}\n`,
         )
         return
       }
@@ -284,10 +290,15 @@ export const pipelineCommand = Command.make(
       )
       const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
-      for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
+      for (const note of notes) process.stderr.write(`note: ${note}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
       if (hasFailed(plan, summary)) return yield* exitWith(1)
     }).pipe(
+      Effect.mapError((error) =>
+        hasWorked && !(error instanceof InvalidInput || error instanceof ExitCode)
+          ? new ExitCode({ code: 1, message: error.message })
+          : error,
+      ),
       Effect.scoped,
       Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
     )
@@ -396,5 +407,5 @@ const planJson = (plan: Plan, design: Design, report: string): string => {
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
   process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${printable(readablePath(page))}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${readablePath(page)}\n`)
 }

@@ -6,7 +6,7 @@ import { type Launch, launchesIn, readLaunch } from "../engine/launch.ts"
 import { type LaunchStatus, lastLine, logOf, statusOf, type UnitStatus } from "../engine/status.ts"
 import { Leases } from "../engine/store/leases.ts"
 import { describeOwner, type OwnerSeen, Owners } from "../engine/store/owners.ts"
-import { formatSeconds, plural, printable } from "../io/format.ts"
+import { formatSeconds, plural } from "../io/format.ts"
 import { textFlag } from "./compute-flags.ts"
 import { exitWith } from "./exit.ts"
 import { readablePath } from "./readable-path.ts"
@@ -47,7 +47,7 @@ export const statusCommand = Command.make(
     for (const id of chosen) {
       const launch = yield* Effect.catch(readLaunch(out, id), ({ message }) =>
         Effect.as(
-          Effect.sync(() => process.stderr.write(`${printable(message)}\n`)),
+          Effect.sync(() => process.stderr.write(`${message}\n`)),
           undefined,
         ),
       )
@@ -69,7 +69,7 @@ export const statusCommand = Command.make(
     }
     for (const [i, status] of statuses.entries()) {
       const lines = yield* statusLines(out, status, all ? Number.POSITIVE_INFINITY : mostShown)
-      process.stdout.write(`${i === 0 ? "" : "\n"}${lines.map((line) => printable(line)).join("\n")}\n`)
+      process.stdout.write(`${i === 0 ? "" : "\n"}${lines.join("\n")}\n`)
     }
   }),
 ).pipe(

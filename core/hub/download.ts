@@ -24,6 +24,7 @@ import {
   makeFolder,
   type RepositoryCache,
   snapshotPath,
+  unwritable,
   writeAbsence,
   writeCommit,
 } from "./cache.ts"
@@ -119,7 +120,7 @@ const fileOf = Effect.fnUntraced(function* (
   const asked = { ...repository, revision: known ?? repository.revision }
   const facts = yield* persistently(factsOf(environment, asked, path), waiting(path)).pipe(
     Effect.tapError((error) =>
-      error.commit === undefined
+      error.commit === undefined || (known !== undefined && error.commit !== known)
         ? Effect.void
         : Effect.andThen(
             writeCommit(cache, repository.revision, error.commit),
@@ -132,7 +133,7 @@ const fileOf = Effect.fnUntraced(function* (
   const snapshot = snapshotPath(cache, facts.commit, path)
   // A commit's content cannot change between the facts and the transfer, nor before the transfer is resumed.
   const url = urlOf(environment, { ...repository, revision: facts.commit }, path)
-  yield* Effect.scoped(fetchBlob(environment, cache, snapshot, url, facts))
+  yield* Effect.mapError(Effect.scoped(fetchBlob(environment, cache, snapshot, url, facts)), unwritable)
   return snapshot
 })
 
@@ -187,7 +188,14 @@ const fetchBlob = Effect.fnUntraced(function* (
       Effect.fnUntraced(function* (partial) {
         const received = Effect.map(sizeOfPartial(partial), (size) => [size, facts.size] as const)
         yield* checkSpace(blob, facts.size - (yield* received)[0])
-        const transfer = fetchAll(environment, url, partial, facts, file)
+        const transfer = fetchAll(environment, url, partial, facts, file).pipe(
+          Effect.mapError((error) =>
+            // The hub has just answered: its host is there, and will be again.
+            error instanceof RequestError && error.unreachable === true
+              ? new RequestError({ ...error, again: true })
+              : error,
+          ),
+        )
         yield* persistently(transfer, waiting(file), received)
         yield* attempt("write", blob, () => fs.rename(partial, blob))
       }),

@@ -508,7 +508,10 @@ export default { name: ${JSON.stringify(name)}, summary: "x", parameters: type({
       "--set pipeline.sedes=1: there is no parameter sedes; did you mean seeds?",
     )
     await fails(sample(out, ["pipeline.seeds=1"]), "there is no parameter pipeline.seeds")
-    await refused(sample(file), `cannot make ${file}: a file with that name already exists`)
+    await refused(
+      sample(file),
+      `cannot use ${file}: expected a folder, found a file. Choose another folder with --out`,
+    )
     await fails(sample(join(file, "deep")), "expected a folder, but part of the path is a file")
     expect(existsSync(out)).toBe(false)
   })

@@ -144,6 +144,22 @@ describe("a connection", () => {
     ])
   })
 
+  test("that is refused in the middle of a download is made again", async () => {
+    let lost = 0
+    server.break((request, response, file) => {
+      if (request.storage) return false
+      if (request.method === "HEAD" || lost === 2) return false
+      if (lost++ === 0) {
+        // Nobody listens at the discard port.
+        response.writeHead(302, { location: "http://127.0.0.1:9/" }).end()
+        return true
+      }
+      return cut(request, response, file!, 1000)
+    })
+    expect(contentOf(await downloaded("model.safetensors"))).toEqual(weights.content)
+    expect(lost).toBe(2)
+  })
+
   test("that ends early as often as it likes is resumed as long as bytes come", async () => {
     let cuts = 0
     server.break((request, response, file) => {
