@@ -154,3 +154,21 @@ test.skipIf(!existsSync("/proc/self/stat"))("a worker that is stopped is noticed
     ).pipe(Effect.provide(TestClock.layer())),
   ),
 )
+
+test("a worker that is stopped saves its job all the same when that is interrupted", () =>
+  Effect.runPromise(
+    supervising(({ make, worker, until }) =>
+      Effect.gen(function* () {
+        yield* make("sample-source")
+        yield* Effect.promise(() => fs.writeFile(hold, ""))
+        const run = yield* Effect.forkChild(make("sample-walk"))
+        yield* until("at step 3")
+        process.kill(worker(), "SIGSTOP")
+        yield* Fiber.interrupt(run)
+        const scratch = join(folder, "out", "scratch")
+        const [name] = yield* Effect.promise(() => fs.readdir(scratch))
+        const state = JSON.parse(readFileSync(join(scratch, name!, "unit", "state.json"), "utf8"))
+        expect(state).toEqual({ step: 3, sums: [2, 4, 7] })
+      }),
+    ),
+  ))
