@@ -3,7 +3,7 @@
  *
  * A multiverse over the settings that the paper leaves unsaid: each is changed by itself, or with `--set together=2`
  * also in pairs, and the paper's claims are judged under every specification. Gives specification curves and, for each
- * claim, which settings flip its verdict, in out/assumptions/report.
+ * claim, which settings flip its verdict, in out/assumptions/latest/report.
  *
  * On the toy language it takes about 2 minutes on 2 cores with the backend native. On a task of GLUE: `--set glue=DIR --set
  * corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490 --set size=mini --set lr=2e-4`.

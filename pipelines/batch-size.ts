@@ -4,7 +4,7 @@
  * Batch size beside the learning rate: fine-tuning from vanilla and from SimCSE(0.1) over batch sizes and learning
  * rates, with the Fisher's number of examples held fixed, so that ranks of different batch sizes compare. Gives maps of
  * the metric and of the rank after fine-tuning, with the linear and the square-root scaling of learning rates, and the
- * verdicts on claims, in out/batch-size.
+ * verdicts on claims, in out/batch-size/latest.
  *
  * On the toy language it takes about 3 minutes on 2 cores with the backend native. On a task of GLUE:
  * `--set glue=DIR --set corpus=FILE --set vocabulary=FILE --set task=sst2 --set trainExamples=2490 --set size=mini

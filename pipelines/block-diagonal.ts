@@ -75,6 +75,7 @@ export default pipeline({
         },
         {
           ...{ title: "Hessian and true Fisher", x: "step", y: "erank", colour: "curvature", facet: "arm" },
+          yScale: "log",
           where: { block: "encoder", threshold: 0.9, curvature: ["Hessian", "true"] },
         },
         {

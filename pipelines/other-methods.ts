@@ -5,7 +5,7 @@
  * ConSERT, alignment and uniformity, each for as many updates from the same model, and whitening, which trains nothing,
  * for sentence similarity alone. Which of them fails less than vanilla in fine-tuning, has a higher mean, higher ranks
  * of the Fisher before it, a higher score on similarity? Gives verdicts, figures 1 to 4 and tables 1 and 2 in
- * out/other-methods/report/index.html.
+ * out/other-methods/latest/report/index.html.
  *
  * Takes about 3 minutes on the toy language on 2 cores with the backend native. On real text and a task of GLUE:
  * `--set glue=DIR --set corpus=FILE --set vocabulary=FILE`, with `--set nli=DIR` for supervised SimCSE on MNLI, and

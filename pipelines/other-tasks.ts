@@ -4,7 +4,7 @@
  * The study over tasks and models: vanilla and SimCSE, fine-tuned on pairs of sentences, on single sentences and on
  * scores, from encoders of several sizes. On which of them does SimCSE raise the ranks of the Fisher before fine-tuning,
  * raise the mean, lower the failures, and has its effect on the ranks the same sign on all? Gives verdicts and charts in
- * out/other-tasks/report/index.html.
+ * out/other-tasks/latest/report/index.html.
  *
  * Takes about 5 minutes on the toy language on 2 cores with the backend native. On real text and tasks of GLUE:
  * `--set glue=DIR --set corpus=FILE --set vocabulary=FILE`, with `--set tasks=cola,sst2` and `--set models=tiny,mini` for

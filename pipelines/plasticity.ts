@@ -3,7 +3,7 @@
  *
  * Fine-tune on A, then on B, then ask A again: does the Fisher's effective rank before B predict B's result, and how
  * much of A is forgotten? A is learned from vanilla and from SimCSE(0.1), at several learning rates and lengths, so that
- * models begin B with different ranks. Gives the verdicts on claims and charts in out/plasticity/report.
+ * models begin B with different ranks. Gives the verdicts on claims and charts in out/plasticity/latest/report.
  *
  * On the toy language A is entailment and B is acceptability; it takes about 3 minutes on 2 cores with the backend native. On
  * two tasks of GLUE: `--set glue=DIR --set corpus=FILE --set vocabulary=FILE --set size=mini --set task=sst2 --set

@@ -4,7 +4,7 @@
  * The whole study at toy scale, offline: a small BERT learns the embedded toy language by masked-language modelling,
  * is trained further by SimCSE or, as a control, by more of the same, each with three seeds, and is fine-tuned on the
  * language's entailment pairs. Gives claims with verdicts, figures 1 to 4 and tables 1 and 2 in
- * out/quickstart/report/index.html. At the lower learning rate no run fails, at the higher one many do.
+ * out/quickstart/latest/report/index.html. At the lower learning rate no run fails, at the higher one many do.
  *
  * What it can tell: after SimCSE, the effective ranks before fine-tuning are higher than before it, and than after as
  * many steps of the control. Three seeds are too few to tell anything of failures and means; `--set seeds=1..12` has

@@ -267,9 +267,9 @@ export default pipeline({
     )
     const { status, stderr } = kasosei("bun", ["pipeline", "all-new", "--backend", "wasm"])
     expect([status, stderr]).toEqual([0, expect.stringContaining("11 units made, 0 reused, 0 failed")])
-    const metrics = readFileSync(join(project, "out", "all-new", "report", "metrics.csv"), "utf8")
+    const metrics = readFileSync(join(project, "out", "all-new", "latest", "report", "metrics.csv"), "utf8")
     expect(metrics.match(/^new,[12],done,accuracy,/gm)).toHaveLength(2)
-    expect(existsSync(join(project, "out", "all-new", "chart", "line-chart.svg"))).toBe(true)
+    expect(existsSync(join(project, "out", "all-new", "latest", "chart", "line-chart.svg"))).toBe(true)
   }, 120_000)
 
   test("a plugin's name that is taken is refused, also one that this package has", () => {

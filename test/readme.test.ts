@@ -35,7 +35,7 @@ test("the probe is under 40 lines, and its pipeline runs without touching anythi
     project,
   )
   expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining("8 units made, 0 reused, 0 failed")])
-  const made = join(project, "out", "weight-norm")
+  const made = join(project, "out", "weight-norm", "latest")
   const csv = readFileSync(join(made, "table", "observations.csv"), "utf8")
   const [header, ...rows] = csv
     .trim()

@@ -4,12 +4,12 @@ import { plural, shortNumber } from "../io/format.ts"
 import { repeating } from "./plan-size.ts"
 import type { Cohort, Labels, Node } from "./plugin.ts"
 
-/** What a pipeline makes: named artifacts, or cohorts of them. */
+/** What a pipeline makes: artifacts, or cohorts of them, by names that their folders in a report can have. */
 export type Targets = Readonly<Record<string, Node | readonly Cohort[]>>
 
 /** A pipeline file's default export: parameters, and the graph that is built from them. */
 export interface Pipeline<P extends type.Any = type.Any> {
-  /** Also the name of the folder of its results in `--out`. */
+  /** Also the name of the folder of its reports in `--out`: letters and digits, with hyphens and dots inside. */
   readonly name: string
   /** One line, for help and errors. */
   readonly summary: string

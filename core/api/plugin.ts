@@ -228,8 +228,9 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
   /** Whether it computes with tensors. If so, a backend is running, and backend and precision are part of its key. */
   readonly usesBackend: boolean
   /**
-   * Local files and folders that it reads. Their content is part of the key of its artifact, so of a folder it names
-   * only the files that it reads: it may look which are there.
+   * Local files and folders that it reads, and repositories on the hub (`hubSources`). The content of the ones and the
+   * commits of the others are part of the key of its artifact, so of a folder it names only the files that it reads: it
+   * may look which are there.
    *
    * @throws FileError if they are not there, which the plan then reports
    */

@@ -50,28 +50,44 @@ const Computed = type({
 })
 export type Computed = typeof Computed.infer
 
-/** What made an artifact. */
-export const MadeBy = type({
+/** The run of a pipeline that asked for something. */
+const PipelineRun = type({
+  "+": "reject",
+  /** The command line, quoted as a shell takes it. */
+  command: "string",
+  pipeline: {
+    "+": "reject",
+    name: "string",
+    /** The path of its file. */
+    file: "string",
+    /** All of them, defaults filled in. */
+    parameters: "Record<string, unknown>",
+  },
+})
+export type PipelineRun = typeof PipelineRun.infer
+
+const maker = {
   "+": "reject",
   machine: Machine,
   software: Software,
   /** null if it took no tensors. */
   computed: Computed.or("null"),
+} as const
+
+const Maker = type(maker)
+/** What makes something now. */
+export type Maker = typeof Maker.infer
+
+/** What made an artifact. */
+export const MadeBy = type({
+  ...maker,
+  run: PipelineRun,
+  /** Of all cores, in programs and in the system, with what was spent before a stop; of a job's parts each its share. */
+  cpuSeconds: "number >= 0",
+  /** The most memory that the process had while it ran the job, bytes. */
+  peakMemory: "number >= 0",
 })
 export type MadeBy = typeof MadeBy.infer
-
-/** The run of a pipeline that asked for a report. */
-export interface PipelineRun {
-  /** The command line, quoted as a shell takes it. */
-  readonly command: string
-  readonly pipeline: {
-    readonly name: string
-    /** The path of its file. */
-    readonly file: string
-    /** All of them, defaults filled in. */
-    readonly parameters: Readonly<Record<string, unknown>>
-  }
-}
 
 /** A unit that a report is made from. */
 export interface UnitProvenance {
@@ -95,7 +111,7 @@ export interface UnitProvenance {
   readonly made: string | null
   /** With what it took before it was stopped, if it was. */
   readonly seconds: number | null
-  /** What finished it. null where it is unknown: an artifact of an earlier version. */
+  /** What finished it; null if it is not there. */
   readonly madeBy: MadeBy | null
 }
 
@@ -108,7 +124,7 @@ export interface Provenance extends PipelineRun {
   /** The report itself. */
   readonly report: Pick<UnitProvenance, "label" | "plugin" | "version" | "options" | "key">
   /** What makes the report. */
-  readonly madeBy: MadeBy
+  readonly madeBy: Maker
   /** All units that it is made from, directly or not, each after those that it is made from itself. */
   readonly units: readonly UnitProvenance[]
 }

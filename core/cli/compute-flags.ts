@@ -1,6 +1,6 @@
 /** Flags that commands share: how tensors are computed. */
 import { availableParallelism } from "node:os"
-import { Option } from "effect"
+import { Duration, Option } from "effect"
 import { Flag } from "effect/cli"
 import { precisions } from "../api/precision.ts"
 import type { ComputeSettings } from "../tensor/backend.ts"
@@ -15,6 +15,25 @@ export const countFlag = (name: string, description: string) =>
         return count >= 1 && count <= 1024 ? Option.some(count) : Option.none()
       },
       () => "an integer from 1 to 1024",
+    ),
+    Flag.withDescription(description),
+    Flag.optional,
+  )
+
+const unitsOfTime = { s: "seconds", m: "minutes", h: "hours", d: "days" } as const
+
+/** A flag whose value is a duration of at least a second: `90s`, `30m`, `12h`, `2d`, `1.5h`. */
+export const durationFlag = (name: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("12h"),
+    Flag.filterMap(
+      (text) => {
+        const [, count, unit] = /^(\d{1,9}(?:\.\d{1,9})?)([smhd])$/.exec(text) ?? []
+        if (count === undefined) return Option.none()
+        const duration = Duration.fromInputUnsafe(`${Number(count)} ${unitsOfTime[unit as "s"]}`)
+        return Duration.toSeconds(duration) >= 1 ? Option.some(duration) : Option.none()
+      },
+      () => "a duration of at least a second: 90s, 30m, 12h, 2d",
     ),
     Flag.withDescription(description),
     Flag.optional,

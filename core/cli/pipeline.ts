@@ -1,10 +1,9 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
-import { availableParallelism, totalmem } from "node:os"
+import { availableParallelism } from "node:os"
 import { join, resolve } from "node:path"
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { Page } from "../artifacts/page.ts"
 import {
   type Adoption,
   adopt,
@@ -23,23 +22,32 @@ import { execute, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
+import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
+import { launchOf, writeLaunch } from "../engine/launch.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
-import { workerProcesses } from "../engine/processes.ts"
-import { neverMade } from "../engine/reason.ts"
+import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
+import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
+import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
+import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
+import { DamagedArtifact } from "../engine/store/damage.ts"
+import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
+import type { Stored } from "../engine/store/stored.ts"
+import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { attempt, remove, replaceFolder, writeJson } from "../io/files.ts"
+import { lockFile } from "../io/file-lock.ts"
+import { attempt, remove } from "../io/files.ts"
 import { formatBytes, formatSeconds, plural, quoted } from "../io/format.ts"
-import { lockOut } from "../io/lock.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
-import { computeFlags, computeSettingsOf, countFlag, textFlag } from "./compute-flags.ts"
+import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
+import { readablePath } from "./readable-path.ts"
+import { endLines, hasFailed, startLines } from "./run-lines.ts"
 import { screen } from "./terminal.ts"
 
 const flags = {
@@ -74,6 +82,10 @@ const flags = {
   ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
+  timeLimit: durationFlag(
+    "time-limit",
+    "Stop a job that takes longer, as Ctrl-C does; the next run resumes it (default: none)",
+  ),
   out: textFlag("out", "DIR").pipe(
     Flag.withDescription("Folder for artifacts and reports (default: out)"),
     Flag.withDefault("out"),
@@ -97,6 +109,7 @@ export const pipelineCommand = Command.make(
     threads,
     precision,
     jobs,
+    timeLimit,
     out: outOption,
     json,
   }) {
@@ -123,9 +136,12 @@ export const pipelineCommand = Command.make(
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
         const computing = computingOf(backend, precision)
-        const whole = yield* openPipeline(path, definition, parameters, computing).pipe(
+        const open = openPipeline(path, definition, parameters, computing).pipe(
           Effect.mapError((error) => withAssignments(error, set)),
         )
+        const planned = yield* open
+        // What runs is of known commits; a plan asks nobody.
+        const whole = !planOnly && (yield* resolveRevisions(planned)) ? yield* open : planned
         const branched =
           branch === undefined ? undefined : yield* openBranch(whole, definition, branch, computing)
         const graph = branched?.graph ?? whole
@@ -133,13 +149,23 @@ export const pipelineCommand = Command.make(
       }),
     )
     const processes = Option.getOrElse(jobs, () =>
-      defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
+      defaultProcesses(graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0)),
     )
     const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
+    const publication: Publication = {
+      out,
+      pipeline: definition.name,
+      parameters: parameters as object,
+      branch: branch && branched && { request: branch, name: branched.name },
+      command,
+    }
+    yield* checkReportFolder(publication, graph, !planOnly)
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
-        yield* lockOut(out)
+        const owners = yield* Owners
+        yield* owners.self
+        yield* owners.sweep
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
@@ -147,6 +173,7 @@ export const pipelineCommand = Command.make(
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
+        threads: (side) => (backend.setThreads === undefined ? 1 : computing(side).threads),
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
           return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
@@ -162,7 +189,7 @@ export const pipelineCommand = Command.make(
               return codeOf(path)
             }),
           )
-          const runner = yield* workerProcesses({
+          const settings: WorkerSettings = {
             file: path,
             code,
             units: digestOfUnits(graph),
@@ -174,9 +201,15 @@ export const pipelineCommand = Command.make(
             out: folder,
             command,
             commit,
+            revisions: revisionsOf(plan.graph),
             processes,
+            timeLimit: Option.getOrUndefined(timeLimit),
             onLog: display.log,
-          })
+          }
+          if (plan.jobs.length > 0 && folder === out) {
+            yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
+          }
+          const runner = yield* workerProcesses(settings)
           return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
         }).pipe(
           Effect.scoped,
@@ -186,41 +219,81 @@ export const pipelineCommand = Command.make(
           ),
         )
       })
-      const before = accept.length === 0 ? undefined : yield* planOf(graph, settings)
+      const told = new Set<string>()
+      const tell = (line: string) => {
+        if (!told.has(line)) process.stderr.write(`${line}\n`)
+        told.add(line)
+      }
+      /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
+      const planning = Effect.fnUntraced(function* (adopted?: ReadonlyMap<string, Stored>) {
+        const plan = yield* planOf(graph, settings, adopted)
+        for (const line of planOnly ? damagedLines(plan) : yield* setAsideDamaged(plan)) tell(line)
+        return plan
+      })
+      const before = accept.length === 0 ? undefined : yield* planning()
       const adoptions = before === undefined ? [] : yield* adoptionsOf(before, accept)
       const sample = sampleOf(adoptions, settings)
       if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
       if (before !== undefined && !planOnly) {
         const scratch = join(out, "scratch", "accept")
+        // Of two processes that accept at once, one computes the sample after the other.
+        yield* lockFile(join(out, "owners", "accept.lock"))
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(Effect.ensuring(remove(scratch)))
-        yield* adopt(adoptions, sample.adoptions)
+        ).pipe(
+          Effect.ensuring(remove(scratch)),
+          Effect.andThen(adopt(adoptions, sample.adoptions)),
+          // The sample has been computed.
+          Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
+        )
       }
-      const plan = yield* planOf(graph, settings, storedOf(planOnly ? adoptions : [], ""))
+      const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
       yield* showing(screen, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
+        const folder = reportFolder(publication)
         process.stdout.write(
-          json ? `${planJson(plan, design)}\n` : `${planLines(name, plan, design, width).join("\n")}\n`,
+          json
+            ? `${planJson(plan, design, folder)}\n`
+            : `${[...planLines(name, plan, design, width), "", `The report will be in ${readablePath(folder)}`].join("\n")}\n`,
         )
         return
       }
       yield* checkDisk(out, plan)
-      const todo = plan.jobs.length
-      process.stderr.write(
-        todo === 0
-          ? `${name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
-      )
+      const instructions =
+        plan.jobs.length === 0 ? undefined : yield* backend.instructions ?? Effect.succeed(undefined)
+      const lines = startLines(name, plan, {
+        backend: backend.name,
+        instructions,
+        precision,
+        threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
+        out: outOption,
+      })
+      process.stderr.write(`${lines.join("\n")}\n`)
       const began = performance.now()
-      const summary = yield* carryOut(plan, out)
-      const pages = yield* publish(join(out, name), plan, summary)
+      const { summary, published } = yield* carryOutHealing(
+        plan,
+        planning(),
+        (next) => carryOut(next, out),
+        (_, summary) =>
+          Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
+            Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact
+              ? Effect.fail(result.failure.cause)
+              : Effect.succeed(result),
+          ),
+        tell,
+      )
+      const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
-      if (summary.failures.length > 0) return yield* exitWith(1)
-    }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
+      for (const note of notes) process.stderr.write(`note: ${note}\n`)
+      if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
+      if (hasFailed(plan, summary)) return yield* exitWith(1)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
+    )
   }),
 ).pipe(
   Command.withDescription("Run a pipeline, reusing what is finished already"),
@@ -265,18 +338,6 @@ const acceptLine = (
   return `${which}: ${plural(adoptions.length, "unit")} ${planOnly ? "would be" : "will be"} reused${before}`
 }
 
-/** More reasons than this are counted together, in the line that a run starts with. */
-const mostReasons = 4
-
-/** Why jobs are to be done; nothing for a run that is all new. */
-const reasonsText = (plan: Plan): string => {
-  const counts = reasonCounts(plan)
-  if (counts.length === 1 && counts[0]![0] === neverMade) return ""
-  const others = counts.slice(mostReasons).reduce((sum, [, jobs]) => sum + jobs, 0)
-  const shown = [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
-  return `: ${shown.map(([reason, jobs]) => `${reason} (${jobs})`).join(", ")}`
-}
-
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
 const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
   error instanceof InvalidInput && assignments.length > 0
@@ -300,9 +361,9 @@ const onSignal = (notify: () => void) =>
       }),
   )
 
-/** One process per core, as long as they fit in four fifths of the memory; at least one. */
+/** One process per core, as long as they fit in four fifths of the memory that they may use; at least one. */
 const defaultProcesses = (memory: number): number =>
-  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * totalmem()) / Math.max(1, memory))))
+  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * memoryLimit().bytes) / Math.max(1, memory))))
 
 /** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
@@ -315,39 +376,7 @@ const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
   }
 })
 
-/** Copies the finished pages among the targets to the pipeline's own folder, and writes the summary there. */
-const publish = Effect.fnUntraced(function* (folder: string, plan: Plan, summary: Summary) {
-  const store = yield* Store
-  const missing = new Set(summary.failures.map(({ unit }) => unit.key))
-  const pages: string[] = []
-  for (const [name, units] of Object.entries(plan.graph.targets)) {
-    for (const unit of units) {
-      if (unit.plugin.gives.name !== Page.name || missing.has(unit.key)) continue
-      const from = yield* store.open(unit)
-      const to = join(folder, name)
-      yield* replaceFolder(to, (temporary) =>
-        attempt("write", to, () => fs.cp(from, temporary, { recursive: true })),
-      )
-      pages.push(join(to, "index.html"))
-    }
-  }
-  yield* writeJson(join(folder, "summary.json"), summaryJson(summary))
-  return pages
-})
-
-const summaryJson = ({ reused, made, failures }: Summary) => ({
-  reused,
-  made,
-  failures: failures.map(({ unit, status, reason, step }) => ({
-    unit: unit.label,
-    key: unit.key,
-    status,
-    reason,
-    ...(step === undefined ? {} : { step }),
-  })),
-})
-
-const planJson = (plan: Plan, design: Design): string => {
+const planJson = (plan: Plan, design: Design, report: string): string => {
   const states = unitStates(plan)
   const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
   const units = plan.graph.units.map((unit) => ({
@@ -361,25 +390,14 @@ const planJson = (plan: Plan, design: Design): string => {
     cost: replays.get(unit) ?? unit.cost,
   }))
   return JSON.stringify(
-    { backend: plan.backend, estimate: plan.estimate, units, design: Object.fromEntries(design) },
+    { backend: plan.backend, estimate: plan.estimate, report, units, design: Object.fromEntries(design) },
     null,
     1,
   )
 }
 
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
-  const { reused, made, failures } = summary
-  const begun = failures.filter(({ without }) => without === undefined).length
-  const waited = failures.length - begun
-  process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} not started`} in ${formatSeconds(seconds)}\n`,
-  )
-  for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
-    const waiting = failures.filter(({ without }) => without === unit).length
-    const others = waiting === 0 ? "" : ` (${plural(waiting, "dependent unit")} not started)`
-    const at = step === undefined ? "" : ` at step ${step}`
-    process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
-  }
+  process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${page}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${readablePath(page)}\n`)
 }

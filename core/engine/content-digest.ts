@@ -2,6 +2,9 @@ import { createHash } from "node:crypto"
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { Context, Effect } from "effect"
+import { describeRepository, hubAddress, type Repository } from "../hub/address.ts"
+import { commitInKey } from "../hub/revision.ts"
+import { InvalidInput } from "../io/decode.ts"
 import { FileError, fileError } from "../io/files.ts"
 import { cacheDigest, cachedDigest, stampOf } from "./digest-cache.ts"
 
@@ -22,16 +25,29 @@ const digests = new Map<string, string>()
 
 /**
  * A digest of the content of a file, or of a folder with everything in it. Each path is read once per process, and a
- * file of more than 64 MiB once until it changes.
+ * file of more than 64 MiB once until it changes. A repository on the hub is identified by its commit.
  *
  * @throws FileError naming the file that cannot be read, even inside a folder
  */
 export const contentDigest = (path: string, reading?: Reading): string => {
+  const address = hubAddress(path)
+  if (address !== null) return commitOf(address.repository)
   const known = digests.get(path)
   if (known !== undefined) return known
   const digest = freshDigest(path, reading)
   digests.set(path, digest)
   return digest
+}
+
+const commitOf = (repository: Repository): string => {
+  try {
+    return commitInKey(repository)
+  } catch (cause) {
+    const path = describeRepository(repository)
+    throw cause instanceof InvalidInput
+      ? new FileError({ path, doing: "find the cache for", found: cause.message })
+      : fileError("find the cache for", path, cause)
+  }
 }
 
 /**
@@ -43,7 +59,11 @@ export const editedPath = (
   found: Readonly<Record<string, string>>,
 ): Effect.Effect<string | undefined, FileError> =>
   Effect.try({
-    try: () => Object.entries(found).find(([path, digest]) => freshDigest(path) !== digest)?.[0],
+    try: () =>
+      Object.entries(found).find(
+        // A commit does not change.
+        ([path, digest]) => hubAddress(path) === null && freshDigest(path) !== digest,
+      )?.[0],
     catch: (cause) => cause as FileError,
   })
 

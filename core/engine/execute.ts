@@ -1,9 +1,13 @@
-/** Runs a plan: each job starts as soon as its inputs are ready; a failure is data, and the other jobs continue. */
-import { Deferred, Effect } from "effect"
-import type { Missing, UnitOutcome } from "./job.ts"
+/**
+ * Runs a plan: a job starts once its inputs are ready. A failure is data: what does not depend on it continues, and what
+ * nobody needs without it is stopped or not begun (`agenda.ts`).
+ */
+import { Deferred, Duration, Effect, type Exit, Fiber, Queue } from "effect"
+import { Agenda, type Ready } from "./agenda.ts"
+import type { UnitOutcome } from "./job.ts"
 import type { FailureKind } from "./messages.ts"
-import { type Job, jobFor, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
-import type { JobProgress, JobRunner } from "./processes.ts"
+import type { Job, Plan } from "./plan.ts"
+import type { Held, JobProgress, JobRunner } from "./processes.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
@@ -11,6 +15,8 @@ import type { Unit } from "./unit.ts"
 export type Event =
   | { readonly type: "started"; readonly job: Job }
   | { readonly type: "progress"; readonly job: Job; readonly progress: JobProgress }
+  /** It is tried again from time to time, since another process makes one of its units. */
+  | { readonly type: "waiting"; readonly job: Job; readonly by: string }
   | { readonly type: "ended"; readonly job: Job; readonly outcomes: readonly UnitOutcome[] }
 
 /** A unit without an artifact, and the reason. */
@@ -21,7 +27,7 @@ export interface Failure {
   readonly kind?: FailureKind
   readonly reason: string
   readonly step?: number
-  /** If it was not started: the failed unit whose output it needs. */
+  /** If it was not started, or stopped, because another unit failed or diverged: that unit. */
   readonly without?: Unit
 }
 
@@ -34,9 +40,9 @@ export interface Summary {
 }
 
 /**
- * Runs a plan.
+ * Runs a plan, with as many jobs at a time as it has processes.
  *
- * @param runner runs one job, usually in another process; it decides how many run in parallel
+ * @param runner runs one job, usually in another process
  * @param onEvent receives the events, in order
  */
 export const execute = Effect.fn("execute")(function* (
@@ -46,98 +52,116 @@ export const execute = Effect.fn("execute")(function* (
 ) {
   const store = yield* Store
   const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
-  const pending = new Map<string, Deferred.Deferred<UnitOutcome>>()
-  for (const job of plan.jobs)
-    for (const key of keysGivenBy(job)) pending.set(key, yield* Deferred.make<UnitOutcome>())
+  const agenda = new Agenda(plan)
+  const ends = yield* Queue.unbounded<{
+    readonly job: Job
+    /** Undefined if it was put off and can begin now. */
+    readonly exit?: Exit.Exit<readonly UnitOutcome[] | Held>
+  }>()
+  const running = new Map<Job, Running>()
+  /** What is to become of jobs that were stopped. */
+  const unneeded = new Map<Job, readonly UnitOutcome[]>()
+  /** Jobs whose units another process makes, and how often they have been tried. */
+  const putOff = new Set<Job>()
+  const tries = new Map<Job, number>()
 
-  /** How a unit ended, in an earlier execution or in this one; waits until it has. */
-  const outcomeOf = (key: string): Effect.Effect<UnitOutcome> => {
-    const deferred = pending.get(key)
-    if (deferred !== undefined) return Deferred.await(deferred)
-    const stored = plan.stored.get(key)
-    return Effect.succeed(
-      stored?.status === "diverged"
-        ? { key, status: "diverged", reason: stored.failure.reason, ...stepOf(stored.failure) }
-        : { key, status: "done", seconds: 0 },
+  const begin = Effect.fnUntraced(function* ({ planned, job, missing }: Ready) {
+    const stop = yield* Deferred.make<readonly UnitOutcome[] | Held>()
+    const ran = runner(job, missing, {
+      started: onEvent({ type: "started", job: planned }),
+      progress: (progress) => onEvent({ type: "progress", job: planned, progress }),
+    })
+    const fiber = yield* Effect.raceFirst(ran, Deferred.await(stop)).pipe(
+      Effect.onExit((exit) => Queue.offer(ends, { job: planned, exit })),
+      Effect.forkChild,
     )
-  }
-
-  const perform = Effect.fnUntraced(function* (job: Job) {
-    const inputs = yield* Effect.forEach(keysTakenBy(job), outcomeOf)
-    const missing: Missing = new Map(
-      inputs.flatMap((input) => (input.status === "done" ? [] : [[input.key, input] as const])),
-    )
-    const without = blockedBy(job.unit, missing)
-    const outcomes: UnitOutcome[] = []
-    const block = (keys: readonly string[], why: Why) => {
-      const cause = (why.status === "failed" ? why.without : undefined) ?? why.key
-      const reason = `not started: it needs the output of ${units.get(cause)!.label}`
-      for (const key of keys)
-        outcomes.push({ key, status: "failed", kind: "blocked", reason, without: cause })
-    }
-    if (without !== undefined) block(keysGivenBy(job), without)
-    else {
-      const ready: Unit[] = []
-      for (const observer of job.observers) {
-        const why = blockedBy(observer, missing)
-        if (why === undefined) ready.push(observer)
-        else block([observer.key], why)
-      }
-      if (job.wanted || ready.length > 0) {
-        const done = yield* runner(jobFor(job.unit, job.wanted, ready), missing, {
-          started: onEvent({ type: "started", job }),
-          progress: (progress) => onEvent({ type: "progress", job, progress }),
-        })
-        outcomes.push(...done)
-      }
-    }
-    for (const outcome of outcomes) {
-      if (outcome.status === "failed" && outcome.kind !== "blocked") {
-        // A plan that cannot say so later is no reason to lose the failure itself.
-        yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
-      }
-      yield* Deferred.succeed(pending.get(outcome.key)!, outcome)
-    }
-    yield* onEvent({ type: "ended", job, outcomes })
+    running.set(planned, { fiber, stop })
   })
-  yield* Effect.forEach(plan.jobs, perform, { concurrency: "unbounded", discard: true })
+  const end = (job: Job, outcomes: readonly UnitOutcome[]) => onEvent({ type: "ended", job, outcomes })
 
-  const outcomes = yield* Effect.forEach(
-    plan.graph.units.filter(({ key }) => pending.has(key) || plan.stored.get(key)?.status !== "absent"),
-    (unit) => Effect.map(outcomeOf(unit.key), (outcome) => ({ unit, outcome })),
+  const work = Effect.gen(function* () {
+    while (true) {
+      for (const { planned, outcomes, runs } of agenda.takeDropped()) {
+        if (runs) {
+          unneeded.set(planned, outcomes)
+          yield* Deferred.succeed(running.get(planned)!.stop, outcomes)
+        } else yield* end(planned, outcomes)
+      }
+      while (running.size < plan.estimate.processes) {
+        const ready = agenda.next()
+        if (ready === undefined) break
+        yield* begin(ready)
+      }
+      if (running.size === 0 && putOff.size === 0) return
+      const { job, exit } = yield* Queue.take(ends)
+      if (exit === undefined) {
+        putOff.delete(job)
+        agenda.resume(job)
+        continue
+      }
+      running.delete(job)
+      const reply = yield* exit
+      if ("held" in reply && !unneeded.has(job)) {
+        const tried = tries.get(job) ?? 0
+        if (tried === 0) yield* onEvent({ type: "waiting", job, by: reply.held })
+        tries.set(job, tried + 1)
+        putOff.add(job)
+        agenda.putOff(job)
+        yield* Effect.forkChild(Effect.delay(Queue.offer(ends, { job }), pauseAfter(tried)))
+        continue
+      }
+      const outcomes = "held" in reply ? unneeded.get(job)! : reply
+      for (const outcome of outcomes) {
+        if (outcome.status === "failed" && outcome.kind !== "input" && outcome.without === undefined) {
+          // A plan that cannot say so later is no reason to lose the failure itself.
+          yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
+        }
+      }
+      agenda.settle(job, outcomes)
+      yield* end(job, outcomes)
+    }
+  })
+  // All jobs save their state at the same time.
+  yield* Effect.ensuring(
+    work,
+    Effect.suspend(() => Fiber.interruptAll([...running.values()].map(({ fiber }) => fiber))),
   )
+
+  const isReused = ({ key }: Unit) => !agenda.outcomes.has(key) && plan.stored.get(key)?.status === "done"
   return {
-    reused: outcomes.filter(({ unit, outcome }) => outcome.status === "done" && !pending.has(unit.key))
-      .length,
-    made: outcomes.filter(({ unit, outcome }) => outcome.status === "done" && pending.has(unit.key)).length,
-    failures: outcomes.flatMap(({ unit, outcome }) =>
-      outcome.status === "done"
-        ? []
-        : [
-            {
-              unit,
-              status: outcome.status,
-              reason: outcome.reason,
-              ...stepOf(outcome),
-              ...(outcome.status === "failed" ? { kind: outcome.kind } : {}),
-              ...(outcome.status === "failed" && outcome.without !== undefined
-                ? { without: units.get(outcome.without)! }
-                : {}),
-            },
-          ],
-    ),
+    reused: plan.graph.units.filter(isReused).length,
+    made: [...agenda.outcomes.values()].filter(({ status }) => status === "done").length,
+    failures: plan.graph.units.flatMap((unit) => {
+      const outcome = agenda.outcomes.get(unit.key)
+      return outcome === undefined || outcome.status === "done" ? [] : [failureOf(unit, outcome, units)]
+    }),
   } satisfies Summary
 })
 
-const stepOf = ({ step }: { readonly step?: number }) => (step === undefined ? {} : { step })
+/** A job that runs, and how to stop it with its state kept: its units then end like that. */
+interface Running {
+  readonly fiber: Fiber.Fiber<unknown>
+  readonly stop: Deferred.Deferred<readonly UnitOutcome[] | Held>
+}
 
-type Why = Extract<UnitOutcome, { reason: string }>
+/** How long a job is put off that has been tried so often before: another process may be done in moments or in days. */
+const pauseAfter = (tries: number): Duration.Duration => Duration.millis(Math.min(250 * 2 ** tries, 10_000))
 
-/** Why a unit cannot start: a missing single input. Members of a cohort may be missing. */
-const blockedBy = (unit: Unit, missing: Missing): Why | undefined => {
-  for (const input of Object.values(unit.inputs)) {
-    const why = "one" in input ? missing.get(input.one.key) : undefined
-    if (why !== undefined) return why
+const failureOf = (
+  unit: Unit,
+  outcome: Exclude<UnitOutcome, { status: "done" }>,
+  units: ReadonlyMap<string, Unit>,
+): Failure => {
+  const { status, reason, step } = outcome
+  const at = step === undefined ? {} : { step }
+  if (outcome.status === "diverged") return { unit, status, reason, ...at }
+  const { kind, without } = outcome
+  return {
+    unit,
+    status,
+    kind,
+    reason,
+    ...at,
+    ...(without === undefined ? {} : { without: units.get(without)! }),
   }
-  return undefined
 }

@@ -13,6 +13,7 @@ import { FileError } from "../io/files.ts"
 import { contentDigest, LargeFileReading } from "./content-digest.ts"
 import { type Computing, type KeyParts, keyOf } from "./key.ts"
 import { type LabelledUnit, labelsOf, type Membership } from "./label.ts"
+import { expectedName, takenInReport } from "./name.ts"
 import { type Sources, sourcesOf } from "./source-digest.ts"
 import { estimatesOfInputs, inputsOf, type Unit, type UnitInput, unitsOf } from "./unit.ts"
 import { inputProblem, targetProblem } from "./wiring.ts"
@@ -139,6 +140,9 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
     const made = (node: Node): Unit => {
       const { plugin, options } = node
       freeze(options)
+      const expected = expectedName(plugin.name)
+      if (expected !== undefined)
+        problems.add(`the plugin ${shown(plugin.name)}: its name must be ${expected}`)
       const namesake = byName.get(plugin.name) ?? plugin
       byName.set(plugin.name, plugin)
       if (namesake !== plugin) {
@@ -198,6 +202,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       return unit
     }
 
+    for (const problem of targetNameProblems(Object.keys(targets))) problems.add(problem)
     const resolved = Object.fromEntries(
       Object.entries(targets).flatMap(([name, target]) => {
         const problem = targetProblem(target)
@@ -220,6 +225,20 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
           origins: new Map(all.map(({ unit, node, memberships }) => [unit, { node, memberships }])),
         })
   })
+
+/** A name as a message shows it, whatever it has in it. */
+const shown = (name: unknown): string => JSON.stringify(name) ?? String(name)
+
+/** Names of targets are names of folders, which a file system may not tell apart by capitals. */
+const targetNameProblems = (names: readonly string[]): readonly string[] => [
+  ...names.flatMap((name) => {
+    const expected = expectedName(name, takenInReport)
+    return expected === undefined ? [] : [`the target ${shown(name)}: its name must be ${expected}`]
+  }),
+  ...[...Map.groupBy(names, (name) => name.toLowerCase()).values()]
+    .filter(({ length }) => length > 1)
+    .map((alike) => `the targets ${alike.join(" and ")}: their names must differ in more than capitals`),
+]
 
 /** Freezes options: a plugin that could change its own would have others in its manifest than in its key. */
 const freeze = (options: unknown): void => {

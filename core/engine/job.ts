@@ -1,6 +1,5 @@
 /** Runs one job in this process: opens its inputs, runs the plugin, writes the output. */
 import { join } from "node:path"
-import { type } from "arktype"
 import { Cause, Clock, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin.ts"
@@ -11,8 +10,11 @@ import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
 import type { FailureKind } from "./messages.ts"
-import { type Job, jobFor } from "./plan.ts"
-import { madeByHere, type Origin, provenanceOf } from "./provenance.ts"
+import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
+import { makerHere, type Origin, provenanceOf } from "./provenance.ts"
+import { measureSpent, Spent } from "./spent.ts"
+import type { DamagedArtifact } from "./store/damage.ts"
+import { describeScratch } from "./store/scratch.ts"
 import { type ArtifactMaking, Store } from "./store/store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
@@ -39,7 +41,7 @@ export type UnitOutcome =
 /** Why the artifacts of some units are missing, by key. */
 export type Missing = ReadonlyMap<string, Extract<UnitOutcome, { reason: string }>>
 
-const failed = (key: string, error: PluginError): UnitOutcome =>
+const failed = (key: string, error: PluginError | DamagedArtifact): UnitOutcome =>
   error._tag === "UnitFailure"
     ? {
         key,
@@ -47,7 +49,12 @@ const failed = (key: string, error: PluginError): UnitOutcome =>
         reason: error.reason,
         ...(error.step === undefined ? {} : { step: error.step }),
       }
-    : { key, status: "failed", kind: "plugin", reason: error.message }
+    : {
+        key,
+        status: "failed",
+        kind: error._tag === "DamagedArtifact" ? "input" : "plugin",
+        reason: error.message,
+      }
 
 /** A plugin and a kind of artifact without their types; the nodes of the graph were typed. */
 type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>
@@ -74,15 +81,21 @@ export const runJob = Effect.fn("runJob")(function* (
   const started = yield* Clock.currentTimeMillis
   // What a stopped job left can only be resumed by the same work with the same observers.
   const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
-  /** What it took until it was stopped, if it was, s. */
-  let before = 0
-  const seconds = Effect.map(Clock.currentTimeMillis, (now) => before + (now - started) / 1000)
+  const measured = measureSpent()
+  /** What was spent on it until it was stopped, if it was. */
+  let before: Spent = { seconds: 0, cpuSeconds: 0, peakMemory: 0 }
+  const spent = Effect.map(Clock.currentTimeMillis, (now) => measured(before, (now - started) / 1000))
   const making = (part: Unit, fraction: number) =>
-    Effect.map(seconds, (taken) => ({
+    Effect.map(spent, ({ seconds, cpuSeconds, peakMemory }) => ({
       backend: part.plugin.usesBackend ? backend : null,
       missing: missingOf(part, missing),
-      seconds: taken * fraction,
-      madeBy: madeByHere(part, origin),
+      seconds: seconds * fraction,
+      madeBy: {
+        ...makerHere(part, origin),
+        run: origin.run,
+        cpuSeconds: cpuSeconds * fraction,
+        peakMemory,
+      },
     }))
   // One process ran them all: each is charged its fraction of the time, in proportion to its FLOPs.
   const fractionOf = (part: Unit) => (job.cost.flops > 0 ? part.cost.flops / job.cost.flops : 1)
@@ -91,7 +104,8 @@ export const runJob = Effect.fn("runJob")(function* (
     interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
   ) {
     const scratch = yield* store.scratch(scratchKey)
-    before = yield* Effect.orElseSucceed(readJson(join(scratch, secondsFile), Seconds), () => 0)
+    yield* describeScratch(scratch, { label: unit.label, keys: unitsGivenBy(job).map(({ key }) => key) })
+    before = yield* Effect.orElseSucceed(readJson(join(scratch, spentFile), Spent), () => before)
     const watchers: Observer[] = []
     const outcomes: UnitOutcome[] = []
     for (const observer of observers) {
@@ -111,6 +125,7 @@ export const runJob = Effect.fn("runJob")(function* (
     }
     const watched = watching(wanted, watchers)
     const run = unit.plugin.run as unknown as OpenRun
+    const damaged: DamagedArtifact[] = []
     const ran = yield* takeInputs(unit, missing).pipe(
       Effect.flatMap((inputs) =>
         run({
@@ -122,10 +137,19 @@ export const runJob = Effect.fn("runJob")(function* (
           watch: watched.watch,
         }),
       ),
+      Effect.catchTag("DamagedArtifact", (error) => {
+        damaged.push(error)
+        return Effect.fail(new UnitFailure({ outcome: "failed", reason: error.message }))
+      }),
       (body) => watched.make(body, remove(join(scratch, "unit"))),
       interruptible,
       asResult,
     )
+    const [damage] = damaged
+    if (damage !== undefined) {
+      const without = [...(wanted ? [unit] : []), ...watchers]
+      return [...outcomes, ...without.map(({ key }) => failed(key, damage))]
+    }
     if (wanted) outcomes.push(yield* storeOutcome(unit, ran, yield* making(unit, fractionOf(unit))))
     const ended = Result.isFailure(ran) ? ran.failure : undefined
     for (const [key, rows] of yield* watched.observations(ended)) {
@@ -138,15 +162,20 @@ export const runJob = Effect.fn("runJob")(function* (
   return yield* Effect.uninterruptibleMask((restore) =>
     body(restore).pipe(
       Effect.onInterrupt(() =>
-        Effect.all([store.scratch(scratchKey), seconds]).pipe(
-          Effect.flatMap(([scratch, taken]) => writeJson(join(scratch, secondsFile), taken)),
+        Effect.all([store.scratch(scratchKey), spent]).pipe(
+          Effect.flatMap(([scratch, soFar]) => writeJson(join(scratch, spentFile), soFar)),
           Effect.ignore,
         ),
       ),
       Effect.catch((error) =>
         Effect.succeed([...(wanted ? [unit] : []), ...observers].map(({ key }) => failed(key, error))),
       ),
-      Effect.tap(() => store.freeScratch(scratchKey)),
+      // Made anew, a damaged input has the same bits, so that what an earlier stop has left can still be resumed.
+      Effect.tap((outcomes) =>
+        outcomes.some((outcome) => outcome.status === "failed" && outcome.kind === "input")
+          ? Effect.void
+          : store.freeScratch(scratchKey),
+      ),
     ),
   )
 })
@@ -181,23 +210,22 @@ export const remaining = Effect.fn("remaining")(function* (job: Job, missing: Mi
   return { job: left, outcomes }
 })
 
-/** In the scratch folder of a job that was stopped: what it has taken so far. */
-const secondsFile = "seconds.json"
-const Seconds = type("number >= 0")
+/** In the scratch folder of a job that was stopped: what was spent on it so far. */
+const spentFile = "spent.json"
 
 /** Success or failure as data; a bug becomes a failure with its stack trace. Interruption passes through. */
-const asResult = <A, R>(
-  effect: Effect.Effect<A, PluginError, R>,
-): Effect.Effect<Result.Result<A, PluginError>, never, R> =>
+const asResult = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+): Effect.Effect<Result.Result<A, E | UnitFailure>, never, R> =>
   effect.pipe(
-    Effect.map((value): Result.Result<A, PluginError> => Result.succeed(value)),
+    Effect.map((value): Result.Result<A, E | UnitFailure> => Result.succeed(value)),
     Effect.catchCause((cause) => {
       if (Cause.hasInterrupts(cause)) return Effect.interrupt
       const error = Cause.findError(cause)
       const failure = Result.isSuccess(error)
         ? error.success
         : new UnitFailure({ outcome: "failed", reason: Cause.pretty(cause) })
-      return Effect.succeed(Result.fail<PluginError>(failure))
+      return Effect.succeed(Result.fail<E | UnitFailure>(failure))
     }),
   )
 
@@ -259,7 +287,10 @@ const takeInputs = Effect.fnUntraced(function* (unit: Unit, missing: Missing) {
 const read = Effect.fnUntraced(function* (unit: Unit) {
   const store = yield* Store
   const folder = yield* store.open(unit)
-  return yield* (unit.plugin.gives as AnyArtifactKind).read(folder)
+  return yield* (unit.plugin.gives as AnyArtifactKind)
+    .read(folder)
+    // What cannot be read may have been damaged since it was verified.
+    .pipe(Effect.tapError(() => store.open(unit, "again")))
 })
 
 const readCohorts = (given: CohortsOf<Unit>, missing: Missing) =>

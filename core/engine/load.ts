@@ -11,6 +11,7 @@ import { nearestName } from "../io/nearest-name.ts"
 import { findProject, moduleExtension, packageFolder } from "../io/project.ts"
 import { type Graph, graphOf } from "./graph.ts"
 import type { Computing } from "./key.ts"
+import { expectedName } from "./name.ts"
 
 /** A pipeline file that cannot be used. */
 export class PipelineFileError extends Data.TaggedError("PipelineFileError")<{
@@ -23,14 +24,12 @@ export class PipelineFileError extends Data.TaggedError("PipelineFileError")<{
   }
 }
 
-/** What `--out` holds beside the folder that a pipeline's reports go to, which has the pipeline's name. */
-const taken: readonly string[] = ["artifacts", "sources", "scratch", "lock"]
-
 const Definition = type({
   "+": "reject",
-  name: type(/^[a-z0-9][a-z0-9-]*$/).narrow(
-    (name, context) => !taken.includes(name) || context.mustBe(`another name than ${taken.join(", ")}`),
-  ),
+  name: type("string").narrow((name, context) => {
+    const expected = expectedName(name)
+    return expected === undefined || context.mustBe(expected)
+  }),
   summary: "string > 0",
   parameters: type.unknown.narrow(
     (value, context) =>

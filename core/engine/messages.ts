@@ -56,6 +56,8 @@ export const Request = type({
   command: "string",
   /** Of the project at work. */
   commit: Commit.or("null"),
+  /** The commits of repositories on the hub, by their addresses. */
+  "revisions?": "Record<string, string>",
 })
   .or({
     "+": "reject",

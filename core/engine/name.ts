@@ -14,21 +14,21 @@ const taken: readonly string[] = [
   "latest",
 ]
 
+/** What the folder of a report holds beside those of its targets. */
+export const takenInReport: readonly string[] = ["report.json", "summary.json", "publishing.lock"]
+
 const longestName = 64
 const valid = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i
 
 /**
- * Why something cannot be such a name; undefined if it can. A file system may not tell capitals from small letters, so
+ * What a name must be that is none; undefined if it is one. A file system may not tell capitals from small letters, so
  * they are the same here.
  *
  * @param alsoTaken by other files of the folder that the name will be in
  */
-export const nameProblem = (name: unknown, alsoTaken: readonly string[] = []): string | undefined => {
-  if (typeof name !== "string") return `expected a name, found ${name === null ? "null" : `a ${typeof name}`}`
-  if (name.length > longestName || !valid.test(name))
-    return `expected a name of letters and digits, with hyphens and dots inside, of at most ${longestName} characters, found ${JSON.stringify(name)}`
-  const all = [...taken, ...alsoTaken]
-  return all.includes(name.toLowerCase())
-    ? `expected another name than ${all.join(", ")}, which the folder of results has for itself, found ${JSON.stringify(name)}`
-    : undefined
+export const expectedName = (name: unknown, alsoTaken: readonly string[] = []): string | undefined => {
+  if (typeof name !== "string" || name.length > longestName || !valid.test(name))
+    return `of letters and digits, with hyphens and dots inside, at most ${longestName} characters`
+  const others = [...taken, ...alsoTaken]
+  return others.includes(name.toLowerCase()) ? `another than ${others.join(", ")}` : undefined
 }

@@ -7,8 +7,10 @@ import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
 import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
-import type { Reply, Request } from "./messages.ts"
+import { UnitLog } from "./logs.ts"
+import type { Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
+import type { Revisions } from "./revisions.ts"
 import { Shares } from "./shares.ts"
 import { MemoryKills, memoryLimit } from "./workers/memory.ts"
 import { allFailed, retrying } from "./workers/retry.ts"
@@ -29,12 +31,21 @@ export interface JobListener {
   readonly progress: (progress: JobProgress) => Effect.Effect<void>
 }
 
-/** Runs one job. At the end, every wanted unit has an outcome. An interruption keeps the state of the job. */
+/** That a job did not begin, since another process makes one of its units. */
+export interface Held {
+  /** That process. */
+  readonly held: string
+}
+
+/**
+ * Runs one job, unless it is held. At the end, every wanted unit has an outcome. An interruption keeps the state of the
+ * job.
+ */
 export type JobRunner = (
   job: Job,
   missing: Missing,
   listener: JobListener,
-) => Effect.Effect<readonly UnitOutcome[]>
+) => Effect.Effect<readonly UnitOutcome[] | Held>
 
 export interface WorkerSettings {
   /** The pipeline file. */
@@ -56,6 +67,7 @@ export interface WorkerSettings {
   readonly command: string
   /** Of the project at work. */
   readonly commit: Commit | null
+  readonly revisions: Revisions
   readonly processes: number
   /** A job that takes longer is stopped, and its state kept. */
   readonly timeLimit?: Duration.Duration | undefined
@@ -78,15 +90,8 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
   const turns = yield* Semaphore.make(processes)
   const shares = new Shares(availableParallelism(), settings.threads)
 
-  const attempt = Effect.fnUntraced(function* (
-    job: Job,
-    missing: Missing,
-    listener: JobListener,
-    alone: boolean,
-  ) {
-    yield* turns.takeScoped(alone ? processes : 1)
-    // The others have no job now, but what they have loaded takes memory.
-    if (alone) yield* Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker))
+  /** The outcomes of a job, from one worker. */
+  const askWorker = Effect.fnUntraced(function* (job: Job, missing: Missing, listener: JobListener) {
     const worker = yield* livingWorker
     const { threads } = yield* Effect.acquireRelease(
       Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
@@ -101,18 +106,31 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
       threads,
     }
     const begun = yield* Deferred.make<void>()
+    const log = new UnitLog(settings.out, job.unit)
     const outcomes = worker
       .ask(request, {
-        begun: Effect.andThen(listener.started, Deferred.succeed(begun, undefined)),
-        progress: listener.progress,
+        begun: Effect.gen(function* () {
+          log.begun(worker.pid, threads)
+          yield* listener.started
+          yield* Deferred.succeed(begun, undefined)
+        }),
+        progress: (progress) => {
+          log.progress(progress)
+          return listener.progress(progress)
+        },
+        printed: log.write,
       })
       .pipe(
         // A worker saves the state of its job before it exits.
-        Effect.onInterrupt(() => worker.stop),
+        Effect.onInterrupt(() => Effect.ensuring(worker.stop, Effect.sync(log.stopped))),
+        Effect.tapError((lost) => Effect.sync(() => log.write(lost.reason))),
         Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
         Effect.map((reply): readonly UnitOutcome[] | Held => {
-          if (reply.type === "finished") return reply.outcomes
-          if (reply.type === "held") return reply
+          if (reply.type === "finished") {
+            log.ended(job, reply.outcomes)
+            return reply.outcomes
+          }
+          if (reply.type === "held") return { held: reply.by }
           const found = `expected the worker process to reply "finished", found "${reply.type}"`
           return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
         }),
@@ -124,36 +142,21 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
   }, Effect.scoped)
 
-  /** Waits for as long as another process makes a unit of the job, without a worker of its own meanwhile. */
-  const inTurn = Effect.fnUntraced(function* (
-    job: Job,
-    missing: Missing,
-    listener: JobListener,
-    alone: boolean,
-  ) {
-    let waited = false
-    for (const pause of pauses()) {
-      const reply = yield* attempt(job, missing, listener, alone)
-      if (!("by" in reply)) return reply
-      if (!waited) onLog(`${job.unit.label}: waiting, since ${reply.by} makes it`)
-      waited = true
-      yield* Effect.sleep(pause)
-    }
-    throw new Error("pauses do not end")
-  })
-
-  const runner: JobRunner = (job, missing, listener) =>
-    retrying(job, (alone) => inTurn(job, missing, listener, alone), { processes, limit, onLog })
+  const runner: JobRunner = (job, missing, listener) => {
+    const attempt = askWorker(job, missing, listener).pipe(
+      // At most so many have died while they had nothing to do.
+      Effect.retry({ times: processes, while: ({ kind, begun }) => kind !== "plugin" && !begun }),
+    )
+    // The others have no job then, but what they have loaded takes memory.
+    const unload = Effect.suspend(() =>
+      Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker), { discard: true }),
+    )
+    const inTurn = (alone: boolean) =>
+      alone ? turns.withPermits(processes)(Effect.andThen(unload, attempt)) : turns.withPermits(1)(attempt)
+    return retrying(job, inTurn, { processes, limit, onLog })
+  }
   return runner
 })
-
-/** A worker's reply, if another process makes a unit of its job. */
-type Held = Extract<Reply, { type: "held" }>
-
-/** Between looks at what another process makes, ms: it may take moments or days. */
-function* pauses(): Iterable<number> {
-  for (let pause = 250; ; pause = Math.min(2 * pause, 10_000)) yield pause
-}
 
 /** The worker processes, which are looked at from their start to their end. */
 const poolOf = Effect.fnUntraced(function* (
@@ -164,7 +167,8 @@ const poolOf = Effect.fnUntraced(function* (
   const { processes, onLog, file, units, parameters, branch, backend, precision, out, command, commit } =
     settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
-  const asked = { file, parameters, ...branched, backend, precision, out, command, commit }
+  const revisions = { ...settings.revisions }
+  const asked = { file, parameters, ...branched, backend, precision, out, command, commit, revisions }
   const clock = yield* Clock.Clock
   const look = Effect.sync(() => {
     for (const worker of workers) worker.look()

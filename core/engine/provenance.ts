@@ -5,7 +5,7 @@ import type {
   Commit,
   Computed,
   Machine,
-  MadeBy,
+  Maker,
   PipelineRun,
   Provenance,
   Software,
@@ -60,7 +60,7 @@ const packagesHere = (): Readonly<Record<string, string>> => {
 }
 
 /** What makes a unit in this process. */
-export const madeByHere = ({ plugin }: Unit, { machine, software, computed }: Origin): MadeBy => ({
+export const makerHere = ({ plugin }: Unit, { machine, software, computed }: Origin): Maker => ({
   machine,
   software,
   computed: plugin.usesBackend ? computed() : null,
@@ -81,7 +81,7 @@ export const provenanceOf = Effect.fn("provenanceOf")(function* (
   return {
     ...origin.run,
     report: { label, plugin: plugin.name, version: plugin.version, options: asJson(options), key },
-    madeBy: madeByHere(unit, origin),
+    madeBy: makerHere(unit, origin),
     units: yield* Effect.forEach(madeFrom(unit), (from) => provenanceOfUnit(from, missing), {
       concurrency: 16,
     }),
@@ -121,11 +121,11 @@ const provenanceOfUnit = Effect.fnUntraced(function* (unit: Unit, missing: Reaso
     state: stored.status,
   }
   if (stored.status === "done") {
-    const { digest, made, seconds, madeBy = null } = stored.manifest
+    const { digest, made, seconds, madeBy } = stored.manifest
     return { ...described, reason: null, digest, made, seconds, madeBy } satisfies UnitProvenance
   }
   if (stored.status === "diverged") {
-    const { reason, made, seconds = null, madeBy = null } = stored.record
+    const { reason, made, seconds, madeBy } = stored.record
     return { ...described, reason, digest: null, made, seconds, madeBy } satisfies UnitProvenance
   }
   const reason = missing.get(key)?.reason ?? stored.failed ?? null

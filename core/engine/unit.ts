@@ -37,6 +37,12 @@ export const unitsOf = (input: UnitInput): readonly Unit[] =>
 /** All units whose artifacts a unit takes; not the run that a probe watches. */
 export const inputsOf = ({ inputs }: Unit): readonly Unit[] => Object.values(inputs).flatMap(unitsOf)
 
+/** What a unit needs, by input; the run that a probe watches is one of them. */
+export const neededBy = ({ inputs, plugin, watched }: Unit): Readonly<Record<string, readonly Unit[]>> => ({
+  ...Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, unitsOf(input)])),
+  ...(watched === null ? {} : { [plugin.watches!]: [watched] }),
+})
+
 /** What is known of the inputs of a unit before they are made, as its plugin's `estimate` takes it. */
 export const estimatesOfInputs = (
   plugin: AnyPlugin,

@@ -11,6 +11,7 @@ import { Cause, type Context, Effect, Exit, Fiber, Layer, Result, Scope } from "
 import type { Precision } from "../api/precision.ts"
 import { Progress } from "../api/progress.ts"
 import type { Commit, PipelineRun } from "../api/provenance.ts"
+import { pinCommits } from "../hub/revision.ts"
 import { canonicalJson } from "../io/digest.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
 import { openBranch } from "./branch.ts"
@@ -87,6 +88,7 @@ class Session {
     const { file, parameters, branch, precision, out } = request
     const backend = yield* backendNamed(request.backend)
     const computing = computingOf(backend, precision)
+    yield* pinCommits(request.revisions ?? {})
     const whole = yield* openPipeline(opened, definition, parameters, computing)
     const graph =
       branch === undefined ? whole : (yield* openBranch(whole, definition, branch, computing)).graph

@@ -52,6 +52,7 @@ export type {
   Computed,
   Machine,
   MadeBy,
+  Maker,
   PipelineRun,
   Provenance,
   UnitProvenance,
@@ -113,7 +114,7 @@ export {
 } from "../artifacts/sequences.ts"
 export { Similarity, type SimilarityEstimate, type SimilaritySet } from "../artifacts/similarity.ts"
 export { SpecialTokens, Vocabulary } from "../artifacts/vocabulary.ts"
-export { hubAddress, localSources, type Repository, Source } from "../hub/address.ts"
+export { hubAddress, hubSources, localSources, type Repository, Source } from "../hub/address.ts"
 export { download, downloadFirst } from "../hub/download.ts"
 export { decode, InvalidInput } from "../io/decode.ts"
 export {

@@ -7,8 +7,9 @@ import { constants } from "node:fs"
 import * as fs from "node:fs/promises"
 import { dirname, join, relative, sep } from "node:path"
 import type { type } from "arktype"
-import { Data, Effect } from "effect"
+import { Context, Data, Effect } from "effect"
 import { decode, type InvalidInput } from "./decode.ts"
+import { flushFolder, flushTree, makeFolder, writeFlushed } from "./flush.ts"
 import { parseJson } from "./json.ts"
 
 export class FileError extends Data.TaggedError("FileError")<{
@@ -138,26 +139,45 @@ export const readJson = <T extends type.Any>(
 /** A name next to `path` to write under until the content is complete. */
 const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.tmp`
 
-/** Whether a name was made by {@link temporaryName}. */
-export const isTemporary = (name: string): boolean => /\.[0-9a-f]{8}\.tmp$/.test(name)
+/** A name next to `path` for the folder that is there while another takes its place. */
+const replacedName = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.old`
+
+/** The path that a name made by {@link replacedName} is of; undefined for any other name. */
+const replacedPath = (name: string): string | undefined => /^(.+)\.[0-9a-f]{8}\.old$/.exec(name)?.[1]
+
+/** The folder that is being filled: what is written into it is flushed with the whole of it, not file by file. */
+const Filling = Context.Reference<string | undefined>("kasosei/core/Filling", {
+  defaultValue: () => undefined,
+})
 
 /**
- * Writes a file atomically: under a temporary name next to it, then renamed. Creates missing parent folders.
+ * Writes a file atomically and for good: under a temporary name, flushed to the disk, then renamed. Creates missing
+ * parent folders.
  *
+ * @param temporary where it is written first, on the same file system; by default next to it
  * @throws FileError
  */
-export const writeFile = (path: string, content: string | Uint8Array): Effect.Effect<void, FileError> =>
-  attempt("write", path, async () => {
-    await fs.mkdir(dirname(path), { recursive: true })
-    const temporary = temporaryName(path)
-    try {
-      await fs.writeFile(temporary, content)
-      await fs.rename(temporary, path)
-    } catch (cause) {
-      await fs.rm(temporary, { force: true })
-      throw cause
-    }
-  })
+export const writeFile = (
+  path: string,
+  content: string | Uint8Array,
+  temporary = temporaryName(path),
+): Effect.Effect<void, FileError> =>
+  Effect.flatMap(Filling, (filling) =>
+    attempt("write", path, async () => {
+      const flushed = filling === undefined || relative(filling, path).startsWith("..")
+      const make = flushed ? makeFolder : (folder: string) => fs.mkdir(folder, { recursive: true })
+      await make(dirname(path))
+      await make(dirname(temporary))
+      try {
+        await (flushed ? writeFlushed : fs.writeFile)(temporary, content)
+        await fs.rename(temporary, path)
+      } catch (cause) {
+        await fs.rm(temporary, { force: true })
+        throw cause
+      }
+      if (flushed) await flushFolder(dirname(path))
+    }),
+  )
 
 export const writeJson = (path: string, value: unknown): Effect.Effect<void, FileError> =>
   writeFile(path, `${JSON.stringify(value, null, 1)}\n`)
@@ -171,25 +191,118 @@ export const exists = (path: string): Effect.Effect<boolean> =>
   )
 
 /**
- * Creates a folder atomically: `fill` writes into a temporary folder next to it, which is then renamed. A folder that
- * already exists (another process may have created it meanwhile) is kept and the new one dropped.
+ * Creates a folder atomically and for good: `fill` writes into a temporary folder next to it, which is flushed to the
+ * disk and then renamed. A folder that already exists (another process may have created it meanwhile) is kept and the
+ * new one dropped.
  */
 export const writeFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect<void, E | FileError, R> =>
-  filled(path, fill, async (temporary) => {
-    try {
-      await fs.rename(temporary, path)
-    } catch (cause) {
-      const code = errorCode(cause)
-      if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause
+  filled(path, fill, temporaryName(path), renamedUnlessTaken(path))
+
+/**
+ * As {@link writeFolder}, but left to the file system to flush: for a copy of many files that a power cut may damage,
+ * since whoever uses it compares it with its source.
+ */
+export const writeCopiedFolder = <E, R>(
+  path: string,
+  fill: Fill<E, R>,
+): Effect.Effect<void, E | FileError, R> =>
+  filled(path, fill, temporaryName(path), renamedUnlessTaken(path), false)
+
+const renamedUnlessTaken = (path: string) => async (temporary: string) => {
+  try {
+    await fs.rename(temporary, path)
+  } catch (cause) {
+    if (!isTaken(cause)) throw cause
+  }
+}
+
+/**
+ * As {@link writeFolder}, but an existing folder is replaced once the new one is complete. It is removed only when the
+ * new one has its place; if this process is killed before, {@link restoreReplaced} puts it back.
+ *
+ * @param temporary where the new folder is filled, on the same file system; by default next to it
+ */
+export const replaceFolder = <E, R>(
+  path: string,
+  fill: Fill<E, R>,
+  temporary = temporaryName(path),
+): Effect.Effect<void, E | FileError, R> =>
+  filled(path, fill, temporary, async () => {
+    const replaced: string[] = []
+    const takePlace = async (): Promise<void> => {
+      const aside = replacedName(path)
+      if (await renamed(path, aside)) replaced.push(aside)
+      try {
+        await fs.rename(temporary, path)
+      } catch (cause) {
+        // Another process has put one there, perhaps the old one, which it took for a killed process's.
+        if (isTaken(cause) && replaced.length < mostReplaced) return takePlace()
+        if (replaced.length > 0) await renamed(replaced.at(-1)!, path)
+        throw cause
+      }
+    }
+    await takePlace()
+    await flushFolder(dirname(path))
+    for (const aside of replaced) await fs.rm(aside, { recursive: true, force: true })
+  })
+
+/** How often a folder may appear in a place that has just been cleared. */
+const mostReplaced = 10
+
+/**
+ * Finishes what killed processes left half done in a folder by {@link replaceFolder}: a folder that had nothing in its
+ * place yet is put back, others are removed. Safe while others write.
+ */
+export const restoreReplaced = (folder: string): Effect.Effect<void, FileError> =>
+  attempt("restore what is in", folder, async () => {
+    for (const name of await namesIn(folder)) {
+      const original = replacedPath(name)
+      if (original === undefined) continue
+      const [aside, path] = [join(folder, name), join(folder, original)]
+      const isThere = await fs.access(path).then(
+        () => true,
+        () => false,
+      )
+      if (isThere) await fs.rm(aside, { recursive: true, force: true })
+      else if (await renamed(aside, path)) await flushFolder(folder)
     }
   })
 
-/** As {@link writeFolder}, but an existing folder is replaced once the new one is complete. */
-export const replaceFolder = <E, R>(path: string, fill: Fill<E, R>): Effect.Effect<void, E | FileError, R> =>
-  filled(path, fill, async (temporary) => {
-    await fs.rm(path, { recursive: true, force: true })
-    await fs.rename(temporary, path)
+/**
+ * Moves a file or a folder, which the disk then keeps. What is at `target` must not be there yet.
+ *
+ * @throws FileError
+ */
+export const move = (source: string, target: string): Effect.Effect<void, FileError> =>
+  attempt("move", source, async () => {
+    await makeFolder(dirname(target))
+    await fs.rename(source, target)
+    await flushFolder(dirname(target))
+    await flushFolder(dirname(source))
   })
+
+/** The names in a folder; none if it does not exist. Rejects with what `node:fs` throws. */
+export const namesIn = async (folder: string): Promise<readonly string[]> => {
+  try {
+    return await fs.readdir(folder)
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return []
+    throw cause
+  }
+}
+
+/** Renames what is at `source`, if there is something. */
+const renamed = (source: string, target: string): Promise<boolean> =>
+  fs.rename(source, target).then(
+    () => true,
+    (cause) => {
+      if (errorCode(cause) === "ENOENT") return false
+      throw cause
+    },
+  )
+
+/** Whether a folder could not be renamed because there is one of that name. */
+const isTaken = (cause: unknown): boolean => ["ENOTEMPTY", "EEXIST"].includes(errorCode(cause))
 
 /** Writes the content of a folder. */
 type Fill<E, R> = (folder: string) => Effect.Effect<void, E, R>
@@ -197,15 +310,25 @@ type Fill<E, R> = (folder: string) => Effect.Effect<void, E, R>
 const filled = <E, R>(
   path: string,
   fill: Fill<E, R>,
+  temporary: string,
   publish: (temporary: string) => Promise<void>,
-): Effect.Effect<void, E | FileError, R> => {
-  const temporary = temporaryName(path)
-  return Effect.gen(function* () {
+  flushes = true,
+): Effect.Effect<void, E | FileError, R> =>
+  Effect.gen(function* () {
     yield* attempt("make", temporary, () => fs.mkdir(temporary, { recursive: true }))
-    yield* fill(temporary)
-    yield* attempt("write", path, () => publish(temporary))
+    yield* Effect.provideService(fill(temporary), Filling, temporary)
+    const filling = yield* Filling
+    yield* attempt("write", path, async () => {
+      // A folder within one that is being filled is flushed with that.
+      const flushed = flushes && (filling === undefined || relative(filling, path).startsWith(".."))
+      if (flushed) {
+        await flushTree(temporary)
+        await makeFolder(dirname(path))
+      }
+      await publish(temporary)
+      if (flushed) await flushFolder(dirname(path))
+    })
   }).pipe(Effect.ensuring(remove(temporary)))
-}
 
 /** Deletes a file, or a folder with its content. It is no error if that is missing or cannot be deleted. */
 export const remove = (path: string): Effect.Effect<void> =>

@@ -17,7 +17,8 @@ export const copy = (source: string, target: string): Effect.Effect<void, FileEr
 export const link = (source: string, target: string): Effect.Effect<void, FileError> =>
   attempt("link", source, async () => {
     await fs.mkdir(dirname(target), { recursive: true })
-    await fs.link(source, target)
+    // A file of the hub's cache is a symbolic link, of which the second name would be another.
+    await fs.link(await fs.realpath(source), target)
   }).pipe(Effect.catch(() => copy(source, target)))
 
 /** Links every file of a folder that has no subfolders. */

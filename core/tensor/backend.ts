@@ -53,8 +53,11 @@ export interface Backend {
    * Left out by a backend that has a fixed number of threads of its own.
    */
   readonly setThreads?: (threads: number) => Effect.Effect<void>
-  /** The vector instructions that it computes with, once it is registered: `AVX-512`. Left out if it cannot tell. */
-  readonly instructions?: Effect.Effect<string>
+  /**
+   * The vector instructions that it computes with here, registered or not: `AVX-512`. Left out if it cannot tell. Fails
+   * if it cannot run after all.
+   */
+  readonly instructions?: Effect.Effect<string, BackendUnavailable>
 }
 
 /** Declares a backend. */

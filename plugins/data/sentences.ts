@@ -7,7 +7,7 @@ import { Progress } from "../../core/api/progress.ts"
 import { Corpus } from "../../core/artifacts/corpus.ts"
 import { SequencePacker } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubAddress, localSources } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, localSources } from "../../core/hub/address.ts"
 import { attempt, FileError } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
 import { type Lengths, meanLength } from "./shared/lengths.ts"
@@ -51,7 +51,7 @@ export const sentences = plugin({
   takes,
   gives: Corpus,
   usesBackend: false,
-  reads: ({ source }) => localSources(source),
+  reads: ({ source }) => [...localSources(source), ...hubSources(source)],
   checkFiles: Effect.fn("sentences.checkFiles")(function* ({ source }) {
     if (hubAddress(source) !== null) return
     const found = yield* attempt("read", source, async () => {

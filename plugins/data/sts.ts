@@ -4,7 +4,7 @@ import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Similarity } from "../../core/artifacts/similarity.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubAddress, Source } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, Source } from "../../core/hub/address.ts"
 import { download } from "../../core/hub/download.ts"
 import { fileError } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
@@ -57,7 +57,7 @@ export const sts = plugin({
       ? localFiles(benchmark, source).flatMap(({ sentences, scores }) =>
           scores === undefined ? [sentences] : [sentences, scores],
         )
-      : [],
+      : hubSources(source),
   checkFiles: (options) =>
     hubAddress(options.source) === null ? Effect.asVoid(setsOf(options)) : Effect.void,
   estimate: ({ benchmark, maxLength }, inputs) => {

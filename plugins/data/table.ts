@@ -5,7 +5,7 @@ import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
 import { type MetricName, metricNames, metricProblems } from "../../core/artifacts/metrics.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubAddress, localSources } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, localSources } from "../../core/hub/address.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { permutation, stream } from "../../core/tensor/stream.ts"
 import { badLine, quoted } from "./shared/bad-line.ts"
@@ -107,7 +107,10 @@ export const table = plugin({
   takes,
   gives: Examples,
   usesBackend: false,
-  reads: ({ train, dev }) => localSources(train, ...(dev === undefined ? [] : [dev])),
+  reads: ({ train, dev }) => {
+    const sources = dev === undefined ? [train] : [train, dev]
+    return [...localSources(...sources), ...hubSources(...sources)]
+  },
   estimate: (options, inputs) => {
     const { train, dev, heldOut, sentences, labels, classes, maxLength } = options
     const problem = checkMetrics(options, labels === "scores" ? null : (classes ?? presumed))

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubAddress, localSources, Source } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, localSources, Source } from "../../core/hub/address.ts"
 import { downloadFirst } from "../../core/hub/download.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { FileError } from "../../core/io/files.ts"
@@ -69,7 +69,7 @@ export const vocabulary = plugin({
   takes,
   gives: Vocabulary,
   usesBackend: false,
-  reads: ({ source }) => localSources(source).map(chosenIn),
+  reads: ({ source }) => [...localSources(source).map(chosenIn), ...hubSources(source)],
   estimate: () => ({ artifact: { size: usualSize }, cost: cost({ memory: 2e8, disk: 2.4e5 }) }),
   checkFiles: ({ source }) => (hubAddress(source) === null ? Effect.asVoid(read(source)) : Effect.void),
   run: ({ options: { source } }: RunContext<Options, typeof takes, never>) => read(source),

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { cost } from "../../core/api/cost.ts"
 import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
-import { hubAddress, localSources, type Repository, Source } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, localSources, type Repository, Source } from "../../core/hub/address.ts"
 import { download, downloadFirst } from "../../core/hub/download.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { copy, link, transferExisting } from "../../core/io/link.ts"
@@ -44,10 +44,16 @@ const largestConfig = 2 ** 20
 const largestTokenizer = 2 ** 26
 const largestWeights = 2 ** 36
 
-/** Downloads the files that are not cached yet; returns their folder. */
+/** What is taken beside the configuration and the weights, if it is there. */
+const filesBeside = [indexFile, ...tokenizerFiles]
+
+/**
+ * Downloads the files that are not cached yet; returns their folder, and which of them are taken beside configuration
+ * and weights. Others may be cached there too, but what is taken must not depend on that.
+ */
 const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
   const config = yield* download(repository, "config.json", largestConfig)
-  yield* downloadFirst(
+  const tokenizer = yield* downloadFirst(
     repository,
     vocabularyFiles.map((name) => [name, largestTokenizer]),
   )
@@ -58,13 +64,14 @@ const fetchRepository = Effect.fnUntraced(function* (repository: Repository) {
   if (basename(weights) === indexFile) {
     for (const shard of (yield* readIndex(weights)).keys()) yield* download(repository, shard, largestWeights)
   }
-  return dirname(config)
+  const taken = [weights, tokenizer].map((path) => basename(path))
+  return { folder: dirname(config), beside: filesBeside.filter((name) => taken.includes(name)) }
 })
 
 /** What is read of a folder, not all that lies in it; without any of that, the folder, which a plan then reports. */
 const filesRead = (folder: string): readonly string[] => {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) return [folder]
-  const read = ["config.json", singleFile, indexFile, ...tokenizerFiles]
+  const read = ["config.json", singleFile, ...filesBeside]
   const all = readdirSync(folder)
   // Only without the single file are there shards; then any other may be one.
   const isWeights = (name: string) => !all.includes(singleFile) && name.endsWith(".safetensors")
@@ -121,7 +128,10 @@ const run = Effect.fn("pretrained")(function* ({
   options,
 }: RunContext<Options, Record<never, never>, unknown>) {
   const address = hubAddress(options.source)
-  const folder = address === null ? options.source : yield* fetchRepository(address.repository)
+  const { folder, beside } =
+    address === null
+      ? { folder: options.source, beside: filesBeside }
+      : yield* fetchRepository(address.repository)
   // Files in the hub's cache never change; those in a user's folder may.
   const transfer = address === null ? copy : link
   const { weights } = yield* checkFolder(folder, options, "values")
@@ -130,7 +140,7 @@ const run = Effect.fn("pretrained")(function* ({
       for (const path of [join(folder, "config.json"), ...weights]) {
         yield* transfer(path, join(target, basename(path)))
       }
-      yield* transferExisting(transfer, folder, [indexFile, ...tokenizerFiles], target)
+      yield* transferExisting(transfer, folder, beside, target)
     }),
   }
 })
@@ -138,7 +148,7 @@ const run = Effect.fn("pretrained")(function* ({
 /**
  * A pretrained BERT, RoBERTa, ELECTRA discriminator or DistilBERT. `config.json` and the weights are checked against
  * each other and against the options before anything is kept, and all weights must be finite numbers. A branch on the
- * hub is fetched once; to fix which commit a study uses, give it as `@revision`.
+ * hub stands for one commit, which counts in the key; to fix which, give the commit as `@revision`.
  */
 export const pretrained = plugin({
   name: "pretrained",
@@ -150,7 +160,7 @@ export const pretrained = plugin({
   takes: {},
   gives: Checkpoint,
   usesBackend: false,
-  reads: ({ source }) => localSources(source).flatMap(filesRead),
+  reads: ({ source }) => [...localSources(source).flatMap(filesRead), ...hubSources(source)],
   // The values of the weights are checked when they are copied: reading them all takes seconds.
   checkFiles: (options) =>
     hubAddress(options.source) === null

@@ -41,7 +41,7 @@ test("the plan trains each arm once, and takes ranks from stored Gram matrices",
 test("at the smallest size it ends in verdicts and charts", async () => {
   const { code, stderr } = await run()
   expect([code, stderr]).toEqual([0, expect.stringContaining(" 0 failed")])
-  const report = join(out, "block-diagonal", "report")
+  const report = join(out, "block-diagonal", "latest", "report")
   const { claims } = JSON.parse(readFileSync(join(report, "claims.json"), "utf8")) as {
     readonly claims: readonly {
       readonly kind: string

@@ -35,7 +35,7 @@ test("a pipeline file branches a cohort, lets a probe watch the branches, and co
   expect(failures).toMatchObject(
     [1, 2].map((seed) => ({ unit: `classification lr=1e+30 seed=${seed}`, step: 2 })),
   )
-  const updates = lines("comparison", "updates.csv").slice(1)
+  const updates = lines("latest", "comparison", "updates.csv").slice(1)
   const of = (name: string) =>
     updates.flatMap((line) => (line.startsWith(`${name},`) ? [line.slice(name.length + 1)] : []))
   for (const seed of [1, 2]) {
@@ -44,10 +44,10 @@ test("a pipeline file branches a cohort, lets a probe watch the branches, and co
     expect(calm.slice(0, 3)).toEqual(original.slice(0, 3))
     for (const update of [3, 4, 5]) expect(calm[update]).not.toBe(original[update]!)
   }
-  expect(readFileSync(join(out, "branching", "comparison", "index.html"), "utf8")).toContain(
+  expect(readFileSync(join(out, "branching", "latest", "comparison", "index.html"), "utf8")).toContain(
     "The first 3 updates of runs with the same seed are the same to the bit",
   )
-  const labels = lines("paths", "observations.csv")
+  const labels = lines("latest", "paths", "observations.csv")
     .slice(1)
     .map((line) => line.split(",").slice(0, 3).join())
   expect([...new Set(labels)]).toEqual(["0.001,calm,1", "0.001,calm,2"])
@@ -57,7 +57,9 @@ test("the same branch from the command line is the same unit: only its report is
   const { code, made } = await run("--branch", "lr=1e-3 seed=2@3", "--set", "dropout=0")
   expect([code, made]).toEqual([0, 1])
   expect(
-    lines("branch-lr=0.001-seed=2-dropout=0@3", "report", "results.csv").map((line) => line.split(",")[0]),
+    lines("branch-lr=0.001-seed=2-dropout=0@3", "latest", "report", "results.csv").map(
+      (line) => line.split(",")[0],
+    ),
   ).toEqual(["run", "original", "branch=dropout=0@3"])
 })
 
@@ -71,7 +73,7 @@ test("a run that diverged goes on with a branch that leaves it before that", asy
   expect(failures).toMatchObject([{ unit: "classification lr=1e+30 seed=1", status: "diverged" }])
   const folder = readdirSync(join(out, "branching")).find((name) => name.includes("lion"))!
   expect(folder).toBe("branch-lr=1e-30-seed=1-lr=1e-3,optimiser=lion-weightDecay-0.1-@1")
-  const results = lines(folder, "report", "results.csv")
+  const results = lines(folder, "latest", "report", "results.csv")
   expect(results[1]).toStartWith("original,1,diverged,2,")
   expect(results[2]).toMatch(
     /^"branch=lr=1e-3,optimiser=lion\(\{weightDecay:0\.1\}\)@1",1,(failed|learned),6,/,

@@ -33,7 +33,7 @@ test("at the smallest size it ends in verdicts and charts", async () => {
   const { code, stderr } = await run()
   expect(stderr).toContain("0 failed")
   expect(code).toBe(0)
-  const report = join(out, "mechanism", "report")
+  const report = join(out, "mechanism", "latest", "report")
   const page = readFileSync(join(report, "index.html"), "utf8")
   for (const title of ["normalised", "anisotropy", "uniformity", "alignment", "centredRank", "cka"]) {
     expect(page).toContain(`${title} by arm`)

@@ -57,7 +57,7 @@ test("runs to the end and leaves no state to resume from", async () => {
 })
 
 test("the report has every figure and table, and the runs of the grid", async () => {
-  const report = join(folder, "out", "mini", "report")
+  const report = join(folder, "out", "mini", "latest", "report")
   const files = await fs.readdir(report)
   for (const name of ["index.html", "summary.md", "table-1.csv", "table-2.csv"]) expect(files).toContain(name)
   for (const figure of [1, 2, 3, 4]) expect(files).toContain(`figure-${figure}.svg`)

@@ -37,7 +37,7 @@ const made = async (file: string, settings: object) => {
   const { code, stderr } = await run(file, settings)
   expect([code, stderr]).toEqual([0, expect.stringContaining(" 0 failed")])
   return (target: string, name: string) =>
-    readFileSync(join(out, file.replace(".ts", ""), target, name), "utf8")
+    readFileSync(join(out, file.replace(".ts", ""), "latest", target, name), "utf8")
 }
 const statements = (json: string): readonly string[] =>
   JSON.parse(json).claims.map(({ statement }: { readonly statement: string }) => statement)

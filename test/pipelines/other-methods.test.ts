@@ -29,7 +29,9 @@ test("on the toy language, every method and whitening get verdicts", async () =>
   const settings = { ...toy, simcseSeeds: "42", seeds: "1,2", epochs: 1, samples: 4, lr: 1e-3 }
   const { code, stderr } = await run(settings)
   expect([code, stderr]).toEqual([0, expect.stringContaining(" 0 failed")])
-  const claims = JSON.parse(readFileSync(join(root, "out", "other-methods", "report", "claims.json"), "utf8"))
+  const claims = JSON.parse(
+    readFileSync(join(root, "out", "other-methods", "latest", "report", "claims.json"), "utf8"),
+  )
   const found = claims.claims as readonly { statement: string; verdict: string; seeds: number }[]
   const statements = found.map(({ statement }) => statement)
   expect(statements).toEqual([

@@ -28,7 +28,9 @@ test("on the toy language, every task and model gets verdicts, and whether the s
   const settings = { ...toy, simcseSeeds: "42", seeds: "1,2", epochs: 1, samples: 4, lr: 1e-3 }
   const { code, stderr } = await run(settings)
   expect([code, stderr]).toEqual([0, expect.stringContaining(" 0 failed")])
-  const claims = JSON.parse(readFileSync(join(root, "out", "other-tasks", "report", "claims.json"), "utf8"))
+  const claims = JSON.parse(
+    readFileSync(join(root, "out", "other-tasks", "latest", "report", "claims.json"), "utf8"),
+  )
   const found = claims.claims as readonly { kind: string; groups: readonly { name: string }[] }[]
   const kinds = new Map(["same-sign", "observed", "higher-mean", "fewer-failures"].map((kind) => [kind, 0]))
   for (const { kind } of found) kinds.set(kind, kinds.get(kind)! + 1)

@@ -62,14 +62,14 @@ test("the quickstart runs to the end, offline, and gives the same bits under Bun
   expect(deno.summary.made).toBe(bun.summary.made)
   // Where results come from, runtime included, is in these two files alone.
   const provenance = ["provenance.html", "provenance.json"]
-  const pages = [bun, deno].map(({ out }) => textsIn(join(out, "quickstart", "report")))
+  const pages = [bun, deno].map(({ out }) => textsIn(join(out, "quickstart", "latest", "report")))
   const [page, other] = pages.map((files) => files.filter(([name]) => !provenance.includes(name)))
   expect(other).toEqual(page!)
   for (const files of pages) expect(files.map(([name]) => name)).toEqual(expect.arrayContaining(provenance))
   const others = (contents: typeof bun.contents) =>
     Object.entries(contents).filter(([name]) => !name.startsWith("study-page"))
   expect(others(deno.contents)).toEqual(others(bun.contents))
-  const report = join(bun.out, "quickstart", "report")
+  const report = join(bun.out, "quickstart", "latest", "report")
   const summary = readFileSync(join(report, "summary.md"), "utf8")
   expect(summary).toContain("- 6 fine-tuning runs ended, of which 3 diverged")
   for (const name of ["index.html", "figure-1.svg", "figure-4.svg", "table-1.csv", "table-2.csv"]) {

@@ -1,4 +1,4 @@
-/** What the store records beside an artifact: what it is, what its key covers, how it was made. */
+/** What the store records beside an artifact, sealed (`seal.ts`): what it is, what its key covers, how it was made. */
 import { type } from "arktype"
 import { MadeBy } from "../../api/provenance.ts"
 
@@ -47,9 +47,10 @@ const described = {
   label: "string",
   options: "Record<string, unknown>",
   parts: Parts,
+  /** The units that it takes, by the name of the input; the run that a probe watches is one of them. */
+  inputs: type({ "+": "reject", name: "string", key: Digest, label: "string" }).array(),
   made: "string",
-  /** Without this, the artifact is of an earlier version of this program. */
-  "madeBy?": MadeBy,
+  madeBy: MadeBy,
   "accepted?": Acceptance.array(),
 } as const
 
@@ -78,9 +79,18 @@ export const Divergence = type({
   ...described,
   reason: "string",
   "step?": "number.integer >= 0",
-  "seconds?": "number >= 0",
+  seconds: "number >= 0",
 })
 export type Divergence = typeof Divergence.infer
 
 /** `failure.json` of a unit that failed. It is made again, so this only says why it is not there yet. */
-export const Failed = type({ "+": "reject", key: Digest, reason: "string" })
+export const Failed = type({
+  "+": "reject",
+  key: Digest,
+  plugin: "string",
+  label: "string",
+  inputs: described.inputs,
+  made: "string",
+  reason: "string",
+})
+export type Failed = typeof Failed.infer

@@ -7,6 +7,8 @@
  * OUT/artifacts/<plugin>-<key>/   failure.json                a unit that failed and will be tried again
  * OUT/sources/<digest>.json                                   what these name as their code: sources and packages
  * OUT/scratch/<key>/                                          what an unfinished unit resumes from
+ * OUT/damaged/<name>-<when>/                                  what was damaged, and has been set aside
+ * OUT/tmp/<owner>/                                            what a process is writing, before it has its name
  * ```
  *
  * Nothing needs `sources` but plans, which read there what has changed: an artifact can be moved without it.
@@ -14,67 +16,34 @@
  * Scratch is kept until its unit is finished or a person deletes it, even if that unit is not requested now because its
  * options, files or plugin changed: another pipeline or other parameters may request it again.
  */
+import { randomBytes } from "node:crypto"
 import * as fs from "node:fs/promises"
-import { join, relative } from "node:path"
-import { type } from "arktype"
+import { join } from "node:path"
 import { Context, Effect, Layer } from "effect"
-import { UnitFailure } from "../../api/failure.ts"
+import type { UnitFailure } from "../../api/failure.ts"
 import type { MadeBy } from "../../api/provenance.ts"
 import type { InvalidInput } from "../../io/decode.ts"
-import { canonicalJson, digestFile, sha256 } from "../../io/digest.ts"
+import { digestFile, sha256 } from "../../io/digest.ts"
 import {
   attempt,
-  exists,
-  FileError,
-  isTemporary,
+  type FileError,
   listFiles,
-  readJson,
+  namesIn,
   remove,
   replaceFolder,
-  writeJson,
+  restoreReplaced,
+  writeFile,
 } from "../../io/files.ts"
 import { link } from "../../io/link.ts"
 import type { KeyParts } from "../key.ts"
-import type { Unit } from "../unit.ts"
-import { type Acceptance, Code, Divergence, Failed, Manifest, type Parts } from "./manifest.ts"
-
-/** What the store has for a unit. */
-export type Stored =
-  | { readonly status: "done"; readonly manifest: Manifest }
-  | { readonly status: "diverged"; readonly failure: UnitFailure; readonly record: Divergence }
-  /** `failed`: why it failed the last time, if it did. */
-  | { readonly status: "absent"; readonly failed?: string }
-
-/** An artifact or a divergence in the store, whatever pipeline it was made for. */
-export interface Entry {
-  readonly folder: string
-  readonly record: Manifest | Divergence
-  readonly parts: KeyParts
-}
-
-/** The record beside an artifact or a divergence. */
-export const recordOf = (stored: Stored): Manifest | Divergence | undefined =>
-  stored.status === "done" ? stored.manifest : stored.status === "diverged" ? stored.record : undefined
-
-/** The keys that a record has had: its own, and those that it was accepted from. */
-export const keysOfRecord = ({ key, accepted = [] }: Manifest | Divergence): readonly string[] => [
-  key,
-  ...accepted.map(({ from }) => from),
-]
-
-/** The same for what the store has for a unit; none if that is nothing. */
-export const keysIn = (stored: Stored): readonly string[] => {
-  const record = recordOf(stored)
-  return record === undefined ? [] : keysOfRecord(record)
-}
-
-/** What `stored` gives for a record. */
-export const storedAs = (record: Manifest | Divergence): Stored => {
-  if ("files" in record) return { status: "done", manifest: record }
-  const { reason, step } = record
-  const failure = new UnitFailure({ outcome: "diverged", reason, ...(step === undefined ? {} : { step }) })
-  return { status: "diverged", failure, record }
-}
+import { neededBy, type Unit } from "../unit.ts"
+import { Codes } from "./codes.ts"
+import { DamagedArtifact, moveAside, type SetAside } from "./damage.ts"
+import { type Acceptance, Divergence, type Failed, Manifest, type Parts } from "./manifest.ts"
+import { Owners } from "./owners.ts"
+import { changedFile, type Found, folderName, inspect, partsOfName, readRecord } from "./record.ts"
+import { Broken, sealedText } from "./seal.ts"
+import { damageOf, type Entry, type Stored, storedFrom } from "./stored.ts"
 
 /** How a unit was made, whether or not that gave an artifact. */
 export interface Making {
@@ -93,7 +62,8 @@ export class Store extends Context.Service<
   {
     /** The folder that contains everything. */
     readonly root: string
-    readonly stored: (unit: Unit) => Effect.Effect<Stored, FileError | InvalidInput>
+    /** Reads the record, and the names and sizes of the files. What is damaged is no error. */
+    readonly stored: (unit: Unit) => Effect.Effect<Stored, FileError>
     /** Writes an artifact atomically, replacing an earlier one. */
     readonly write: <R>(
       unit: Unit,
@@ -117,13 +87,20 @@ export class Store extends Context.Service<
       unit: Unit,
       entry: Entry,
       accepted: readonly Acceptance[],
-    ) => Effect.Effect<void, FileError | InvalidInput>
-    /** The folder of a finished artifact's data, its files verified once per process. */
-    readonly open: (unit: Unit) => Effect.Effect<string, FileError | InvalidInput>
+    ) => Effect.Effect<void, FileError>
+    /**
+     * The folder of a finished artifact's data, its files verified once per process; `again`: even if they were
+     * verified before. A damaged artifact is set aside.
+     */
+    readonly open: (unit: Unit, again?: "again") => Effect.Effect<string, FileError | DamagedArtifact>
+    /** Sets aside what is damaged of what the store has for a unit, if something is. */
+    readonly setAside: (unit: Unit) => Effect.Effect<readonly SetAside[], FileError>
+    /** Writes anew what `sources` has lost of a unit's code; sets aside what is damaged there. */
+    readonly restoreCode: (unit: Unit) => Effect.Effect<readonly SetAside[], FileError>
     /** The folder for what an unfinished unit resumes from; created if missing. */
     readonly scratch: (key: string) => Effect.Effect<string, FileError>
     readonly freeScratch: (key: string) => Effect.Effect<void>
-    /** Removes half-written artifacts of killed processes. Only safe while no other process writes any. */
+    /** Finishes or removes what killed processes have left half done. Safe while others write. */
     readonly removeHalfWritten: Effect.Effect<void, FileError>
   }
 >()("kasosei/core/Store") {
@@ -133,70 +110,79 @@ export class Store extends Context.Service<
 const storeAt = (root: string): Store["Service"] => {
   const verified = new Map<string, string>()
   const artifacts = join(root, "artifacts")
-  const folderOf = (unit: Unit) => join(artifacts, `${unit.plugin.name}-${unit.key.slice(0, 20)}`)
+  const nameOf = ({ plugin, key }: Unit) => folderName(plugin.name, key)
+  const folderOf = (unit: Unit) => join(artifacts, nameOf(unit))
+  /** Where something is written before it has its name: in the folder of this process, if it is at work here. */
+  const temporary = Effect.gen(function* () {
+    const owners = yield* Effect.serviceOption(Owners)
+    const folder = owners._tag === "Some" ? yield* owners.value.tmp : join(root, "tmp")
+    return join(folder, `${process.pid}-${randomBytes(8).toString("hex")}`)
+  })
+  const codes = new Codes(root, temporary)
 
-  const stored = Effect.fnUntraced(function* (
-    unit: Unit,
-  ): Effect.fn.Return<Stored, FileError | InvalidInput> {
-    const folder = folderOf(unit)
-    if (!(yield* exists(folder))) return { status: "absent" }
-    if (yield* exists(join(folder, "manifest.json"))) {
-      const manifest = yield* readIn(folder, "manifest.json", Manifest)
-      if (manifest.key === unit.key) return { status: "done", manifest }
-    }
-    if (yield* exists(join(folder, "divergence.json"))) {
-      return storedAs(yield* readIn(folder, "divergence.json", Divergence))
-    }
-    if (yield* exists(join(folder, "failure.json"))) {
-      const { reason } = yield* readIn(folder, "failure.json", Failed)
-      return { status: "absent", failed: reason }
-    }
-    return { status: "absent" }
+  const found = (unit: Unit) =>
+    attempt("read", folderOf(unit), async (): Promise<Found> => {
+      const inside = await inspect(folderOf(unit))
+      // The name has only the first digits of the key.
+      return "record" in inside && inside.record !== undefined && inside.record.key !== unit.key
+        ? { status: "damaged", what: "it is of another unit" }
+        : inside
+    })
+
+  const stored = (unit: Unit) => Effect.map(found(unit), storedFrom)
+
+  /** Sets aside an artifact that is damaged, or what is in its folder and not its own. */
+  const setAside = Effect.fnUntraced(function* (unit: Unit) {
+    const name = nameOf(unit)
+    const inside = yield* found(unit)
+    const damaged = damageOf(inside)
+    if (damaged === undefined) return []
+    const extra = inside.status === "done" ? inside.extra.map((path) => `artifacts/${name}/${path}`) : []
+    return [{ of: unit.label, found: damaged, to: yield* moveAside(root, name, extra) }]
   })
 
-  const codes = new Map<string, Code | undefined>()
-  const codeFile = (digest: string) => join(root, "sources", `${digest.slice(0, 20)}.json`)
+  /**
+   * Gives what `fill` writes the place of the unit's artifact. One that was made with other members missing is replaced;
+   * a damaged one is kept aside.
+   */
+  const publish = <E, R>(unit: Unit, fill: (folder: string) => Effect.Effect<void, E, R>) =>
+    Effect.gen(function* () {
+      yield* setAside(unit)
+      yield* replaceFolder(folderOf(unit), fill, yield* temporary)
+    })
 
-  /** Writes sources and packages once; gives their digest. */
-  const writeCode = Effect.fnUntraced(function* ({ sources, packages }: Code) {
-    const code: Code = { sources, packages }
-    const digest = sha256(canonicalJson(code))
-    if (!codes.has(digest) && !(yield* exists(codeFile(digest)))) yield* writeJson(codeFile(digest), code)
-    codes.set(digest, code)
-    return digest
-  })
-
-  const readCode = Effect.fnUntraced(function* (digest: string) {
-    if (!codes.has(digest)) {
-      const code = yield* Effect.option(readJson(codeFile(digest), Code))
-      codes.set(digest, code._tag === "Some" ? code.value : undefined)
-    }
-    return codes.get(digest)
+  /** What all records have in common. */
+  const named = (unit: Unit) => ({
+    key: unit.key,
+    plugin: unit.plugin.name,
+    label: unit.label,
+    inputs: Object.entries(neededBy(unit)).flatMap(([name, units]) =>
+      units.map(({ key, label }) => ({ name, key, label })),
+    ),
+    made: new Date().toISOString(),
   })
 
   /** What a manifest and a divergence have in common. */
   const describe = Effect.fnUntraced(function* (unit: Unit) {
     const { read, inputs, watched, backend, ...code } = unit.parts
     const parts: Parts = {
-      code: yield* writeCode(code),
+      code: yield* codes.write(code),
       read: { ...read },
       inputs: { ...inputs },
       watched,
-      backend: backend === null ? null : { arithmetic: backend.arithmetic, code: yield* writeCode(backend) },
+      backend:
+        backend === null ? null : { arithmetic: backend.arithmetic, code: yield* codes.write(backend) },
     }
-    const { name, version } = unit.plugin
-    return { key: unit.key, plugin: name, version, label: unit.label, options: unit.options, parts }
+    return { ...named(unit), version: unit.plugin.version, options: unit.options, parts }
   })
 
   const entryIn = Effect.fnUntraced(function* (name: string) {
     const folder = join(artifacts, name)
-    const record =
-      (yield* readRecord(join(folder, "manifest.json"), Manifest)) ??
-      (yield* readRecord(join(folder, "divergence.json"), Divergence))
+    const record = yield* Effect.promise(() => readEntry(folder))
     if (record === undefined) return []
     const { code: codeDigest, backend, ...others } = record.parts
-    const code = yield* readCode(codeDigest)
-    const backendCode = backend === null ? null : yield* readCode(backend.code)
+    const code = yield* codes.read(codeDigest)
+    const backendCode = backend === null ? null : yield* codes.read(backend.code)
     if (code === undefined || backendCode === undefined) return []
     const parts: KeyParts = {
       plugin: { name: record.plugin, version: record.version },
@@ -209,20 +195,19 @@ const storeAt = (root: string): Store["Service"] => {
   })
 
   const entries = Effect.fnUntraced(function* (plugins: ReadonlySet<string>) {
-    if (plugins.size === 0 || !(yield* exists(artifacts))) return []
-    const names = (yield* attempt("list", artifacts, () => fs.readdir(artifacts))).filter((name) =>
-      plugins.has(/^(.+)-[0-9a-f]{20}$/.exec(name)?.[1] ?? ""),
+    if (plugins.size === 0) return []
+    const names = (yield* attempt("list", artifacts, () => namesIn(artifacts))).filter((name) =>
+      plugins.has(partsOfName(name)?.plugin ?? ""),
     )
-    const found = yield* Effect.forEach(names, entryIn, { concurrency: 32 })
-    return found.flat().sort(newestFirst)
+    const all = yield* Effect.forEach(names, entryIn, { concurrency: 32 })
+    return all.flat().sort(newestFirst)
   })
 
   const write: Store["Service"]["write"] = Effect.fnUntraced(function* (unit, making, fill) {
-    const folder = folderOf(unit)
-    // An artifact that was made with other members missing, or whose files are damaged, is replaced.
-    yield* replaceFolder(folder, (temporary) =>
+    let written: Manifest | undefined
+    yield* publish(unit, (folder) =>
       Effect.gen(function* () {
-        const data = join(temporary, "data")
+        const data = join(folder, "data")
         yield* attempt("make", data, () => fs.mkdir(data))
         yield* fill(data)
         const files = yield* describeFiles(data)
@@ -233,52 +218,51 @@ const storeAt = (root: string): Store["Service"] => {
           seconds: making.seconds,
           madeBy: making.madeBy,
           flops: unit.cost.flops,
-          made: new Date().toISOString(),
           files,
           digest: sha256(files.map((file) => `${file.sha256} ${file.path}\n`).join("")),
         }
-        yield* writeJson(join(temporary, "manifest.json"), manifest)
+        yield* writeFile(join(folder, "manifest.json"), sealedText(manifest))
+        written = manifest
       }),
     )
-    return yield* readIn(folder, "manifest.json", Manifest)
+    return written!
   })
 
-  const open = Effect.fnUntraced(function* (unit: Unit) {
-    const folder = folderOf(unit)
-    const data = join(folder, "data")
-    const manifest = yield* readIn(folder, "manifest.json", Manifest)
-    if (verified.get(unit.key) === manifest.digest) return data
-    for (const file of manifest.files) {
-      const path = join(data, file.path)
-      if (relative(data, path).startsWith("..")) {
-        const found = `${JSON.stringify(file.path)} points outside the artifact's folder`
-        return yield* new FileError({ path: join(folder, "manifest.json"), doing: "read", found })
+  const open: Store["Service"]["open"] = Effect.fnUntraced(function* (unit, again) {
+    const inside = yield* found(unit)
+    const { label } = unit
+    if (inside.status === "done") {
+      const { record } = inside
+      const folder = folderOf(unit)
+      const data = join(folder, "data")
+      if (again === undefined && verified.get(unit.key) === record.digest) return data
+      const changed = yield* attempt("read", folder, () => changedFile(folder, record))
+      if (changed === undefined) {
+        verified.set(unit.key, record.digest)
+        return data
       }
-      const digest = yield* digestOf(path)
-      if (digest !== file.sha256) {
-        return yield* new FileError({
-          path,
-          doing: "read",
-          found: "its content has changed since it was written (its SHA-256 differs)",
-          advice: removeToRemake(folder),
-        })
-      }
+      return yield* new DamagedArtifact({
+        label,
+        found: changed,
+        to: yield* moveAside(root, nameOf(unit), []),
+      })
     }
-    verified.set(unit.key, manifest.digest)
-    return data
+    const [aside] = yield* setAside(unit)
+    return yield* new DamagedArtifact({ label, ...(aside ?? { found: "it is gone" }) })
   })
 
   const scratchOf = (key: string) => join(root, "scratch", key.slice(0, 20))
 
   const adopt: Store["Service"]["adopt"] = (unit, { folder, record }, accepted) =>
-    replaceFolder(folderOf(unit), (temporary) =>
+    publish(unit, (to) =>
       Effect.gen(function* () {
-        const adopted = { ...record, ...(yield* describe(unit)), accepted: [...accepted] }
-        if (!("files" in record)) return yield* writeJson(join(temporary, "divergence.json"), adopted)
-        const data = join(temporary, "data")
+        const { made } = record
+        const adopted = { ...record, ...(yield* describe(unit)), made, accepted: [...accepted] }
+        if (!("files" in record)) return yield* writeFile(join(to, "divergence.json"), sealedText(adopted))
+        const data = join(to, "data")
         yield* attempt("make", data, () => fs.mkdir(data))
         for (const { path } of record.files) yield* link(join(folder, "data", path), join(data, path))
-        yield* writeJson(join(temporary, "manifest.json"), adopted)
+        yield* writeFile(join(to, "manifest.json"), sealedText(adopted))
       }),
     )
 
@@ -289,22 +273,31 @@ const storeAt = (root: string): Store["Service"] => {
     writeDivergence: Effect.fnUntraced(function* (unit, { reason, step }, { seconds, madeBy }) {
       const divergence: Divergence = {
         ...(yield* describe(unit)),
-        made: new Date().toISOString(),
         reason,
         ...(step === undefined ? {} : { step }),
         seconds,
         madeBy,
       }
-      yield* writeJson(join(folderOf(unit), "divergence.json"), divergence)
+      yield* publish(unit, (folder) => writeFile(join(folder, "divergence.json"), sealedText(divergence)))
     }),
-    writeFailure: (unit, reason) =>
-      writeJson(join(folderOf(unit), "failure.json"), {
-        key: unit.key,
-        reason,
-      } satisfies typeof Failed.infer),
+    writeFailure: Effect.fnUntraced(function* (unit, reason) {
+      const { status } = yield* found(unit)
+      // An artifact that lacks some results says more than that it could not be made again with them.
+      if (status === "done" || status === "diverged") return
+      const failed: Failed = { ...named(unit), reason }
+      yield* publish(unit, (folder) => writeFile(join(folder, "failure.json"), sealedText(failed)))
+    }),
     entries,
     adopt,
     open,
+    setAside,
+    restoreCode: Effect.fnUntraced(function* ({ parts: { backend, ...code } }) {
+      const restored = [
+        yield* codes.restore(code),
+        backend === null ? undefined : yield* codes.restore(backend),
+      ]
+      return restored.filter((each) => each !== undefined)
+    }),
     scratch: (key) => {
       const folder = scratchOf(key)
       return Effect.as(
@@ -314,37 +307,40 @@ const storeAt = (root: string): Store["Service"] => {
     },
     freeScratch: (key) => remove(scratchOf(key)),
     removeHalfWritten: Effect.gen(function* () {
-      for (const folder of [artifacts, join(root, "sources")]) {
-        if (!(yield* exists(folder))) continue
-        const names = yield* attempt("list", folder, () => fs.readdir(folder))
-        yield* Effect.forEach(names.filter(isTemporary), (name) => remove(join(folder, name)))
+      yield* restoreReplaced(artifacts)
+      const folder = join(root, "tmp")
+      for (const name of yield* attempt("list", folder, () => namesIn(folder))) {
+        const path = join(folder, name)
+        // Of processes that are at work, their folders are removed with them.
+        if (/-/.test(name) && (yield* ageOf(path)) > longestWriting) yield* remove(path)
       }
     }),
   }
 }
 
-const removeToRemake = (folder: string): string => `Delete ${folder} to have it computed again`
+/** Nothing takes longer to be written, ms. */
+const longestWriting = 24 * 3600 * 1000
 
-/** A JSON file in an artifact's folder; a power cut may have left it empty. */
-const readIn = <T extends type.Any>(folder: string, name: string, schema: T) =>
-  Effect.mapError(readJson(join(folder, name), schema), (error) => {
-    const { path, doing, found } =
-      error._tag === "FileError"
-        ? error
-        : { path: error.what, doing: "read", found: error.problems.join("; ") }
-    return new FileError({ path, doing, found, advice: removeToRemake(folder) })
-  })
+/** How long ago a file or folder was changed, ms; 0 if it is gone. */
+const ageOf = (path: string): Effect.Effect<number> =>
+  Effect.promise(() =>
+    fs.stat(path).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    ),
+  )
 
-/** A JSON file; undefined if it is missing or is not what was expected. */
-const readRecord = <T extends type.Any>(path: string, schema: T): Effect.Effect<T["infer"] | undefined> =>
-  Effect.promise(async () => {
-    try {
-      const record = schema(JSON.parse(await fs.readFile(path, "utf8")))
-      return record instanceof type.errors ? undefined : record
-    } catch {
-      return undefined
-    }
-  })
+/** The record of an entry; undefined if it has none, or a damaged one. */
+const readEntry = async (folder: string): Promise<Manifest | Divergence | undefined> => {
+  for (const [name, schema] of [
+    ["manifest.json", Manifest],
+    ["divergence.json", Divergence],
+  ] as const) {
+    const record = await readRecord(join(folder, name), schema).catch(() => undefined)
+    if (record !== undefined && !(record instanceof Broken)) return record
+  }
+  return undefined
+}
 
 /** When an entry got its key. */
 const keyedAt = ({ made, accepted }: Entry["record"]): string => accepted?.at(-1)?.when ?? made
@@ -354,16 +350,13 @@ const newestFirst = ({ record: a }: Entry, { record: b }: Entry): number => {
   return first === second ? (a.key < b.key ? -1 : 1) : first > second ? -1 : 1
 }
 
-const digestOf = (path: string): Effect.Effect<string, FileError> =>
-  attempt("read", path, () => digestFile(path))
-
 /** The files of an artifact with their sizes and digests. */
 const describeFiles = Effect.fnUntraced(function* (folder: string) {
-  return yield* Effect.forEach(
-    yield* listFiles(folder),
-    Effect.fnUntraced(function* (path) {
-      const { size } = yield* attempt("read", join(folder, path), () => fs.stat(join(folder, path)))
-      return { path, bytes: size, sha256: yield* digestOf(join(folder, path)) }
-    }),
+  return yield* Effect.forEach(yield* listFiles(folder), (path) =>
+    attempt("read", join(folder, path), async () => ({
+      path,
+      bytes: (await fs.stat(join(folder, path))).size,
+      sha256: await digestFile(join(folder, path)),
+    })),
   )
 })

@@ -28,11 +28,11 @@ export const allFailed = (job: Job, kind: FailureKind, reason: string): readonly
  *
  * @param attempt at the job, beside others or alone
  */
-export const retrying = (
+export const retrying = <A>(
   job: Job,
-  attempt: (alone: boolean) => Effect.Effect<readonly UnitOutcome[], WorkerLost>,
+  attempt: (alone: boolean) => Effect.Effect<A, WorkerLost>,
   { processes, limit, onLog }: RetrySettings,
-): Effect.Effect<readonly UnitOutcome[]> => {
+): Effect.Effect<A | readonly UnitOutcome[]> => {
   const lost: WorkerLost[] = []
   const tell = (error: WorkerLost, next: string) =>
     Effect.sync(() =>

@@ -16,6 +16,8 @@ export class WorkerLost extends Data.TaggedError("WorkerLost")<{
   /** "plugin" if another process would end the same way. */
   readonly kind: "plugin" | "lost" | "memory"
   readonly reason: string
+  /** Whether it had begun the job: one that dies while it has nothing to do may be noticed too late. */
+  readonly begun: boolean
   /** The last lines that it wrote to standard error. */
   readonly output: readonly string[]
   /** The most memory that it was seen to use, bytes; undefined where that cannot be seen. */
@@ -35,6 +37,8 @@ type Said<T extends Reply["type"]> = Extract<Reply, { type: T }>
 export interface WorkListener {
   readonly begun: Effect.Effect<void>
   readonly progress: (progress: Said<"progress">) => Effect.Effect<void>
+  /** Receives what it prints. */
+  readonly printed: (line: string) => void
 }
 
 /** How many of the last lines of standard error the report of a crash includes. */
@@ -46,7 +50,9 @@ const longestStop = "2 minutes"
 export class WorkerProcess {
   private readonly errors: string[] = []
   private listener: (reply: Reply | WorkerLost) => void = () => {}
+  private printed: (line: string) => void = () => {}
   private lost: WorkerLost | undefined
+  private begun = false
   /** Whether it has exited or was asked to stop: it takes no more jobs. */
   ended = false
   /** When it was last looked at. */
@@ -75,8 +81,10 @@ export class WorkerProcess {
     createInterface({ input: child.stdout }).on("line", (line) => {
       this.watchdog.heard(this.now)
       const reply = readReply(this.original(line))
-      if (reply === undefined) onLog(this.original(line))
-      else this.listener(reply)
+      if (reply === undefined) {
+        onLog(this.original(line))
+        this.printed(this.original(line))
+      } else this.listener(reply)
     })
     createInterface({ input: child.stderr }).on("line", (printed) => {
       const line = this.original(printed)
@@ -84,6 +92,7 @@ export class WorkerProcess {
       this.errors.push(line)
       if (this.errors.length > keptLines) this.errors.shift()
       onLog(line)
+      this.printed(line)
     })
     child.on("error", (cause) => this.lose("lost", `cannot start a worker process: ${cause.message}`))
     child.on("close", (code, signal) => {
@@ -110,17 +119,26 @@ export class WorkerProcess {
   readonly open = Effect.fn("WorkerProcess.open")(
     { self: this },
     function* (this: WorkerProcess, request: Extract<Request, { type: "open" }>) {
-      const reply = yield* this.ask(request, { begun: Effect.void, progress: () => Effect.void })
+      const reply = yield* this.ask(request, {
+        begun: Effect.void,
+        progress: () => Effect.void,
+        printed: () => {},
+      })
       if (reply.type !== "refused") return reply.type === "ready"
       yield* this.stop
       return yield* new WorkerLost({
         kind: "plugin",
         reason: reply.reason,
+        begun: false,
         output: [],
         peakMemory: undefined,
       })
     },
   )
+
+  get pid(): number | undefined {
+    return this.child.pid
+  }
 
   private get now(): number {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e9
@@ -128,20 +146,24 @@ export class WorkerProcess {
 
   private lose(kind: WorkerLost["kind"], reason: string) {
     this.ended = true
-    const { errors, vitals } = this
-    this.lost ??= new WorkerLost({ kind, reason, output: [...errors], peakMemory: vitals?.peakMemory })
+    const { begun, errors, vitals } = this
+    this.lost ??= new WorkerLost({ kind, reason, begun, output: [...errors], peakMemory: vitals?.peakMemory })
     this.listener(this.lost)
   }
 
   /** Sends a request and waits for the reply that ends it. */
-  ask(request: Request, { begun, progress }: WorkListener) {
+  ask(request: Request, { begun, progress, printed }: WorkListener) {
     return Effect.callback<Exclude<Reply, Said<"progress" | "begun" | "alive">>, WorkerLost>((resume) => {
       if (this.lost !== undefined) return resume(Effect.fail(this.lost))
+      this.printed = printed
+      this.begun = false
       this.listener = (reply) => {
         if (reply instanceof WorkerLost) resume(Effect.fail(reply))
         else if (reply.type === "progress") Effect.runFork(progress(reply))
-        else if (reply.type === "begun") Effect.runFork(begun)
-        else if (reply.type !== "alive") resume(Effect.succeed(reply))
+        else if (reply.type === "begun") {
+          this.begun = true
+          Effect.runFork(begun)
+        } else if (reply.type !== "alive") resume(Effect.succeed(reply))
       }
       this.write(request)
     })

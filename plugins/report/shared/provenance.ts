@@ -1,4 +1,4 @@
-import type { MadeBy, Provenance, UnitProvenance } from "../../../core/api/provenance.ts"
+import type { MadeBy, Maker, Provenance, UnitProvenance } from "../../../core/api/provenance.ts"
 import { formatBytes, formatSeconds, plural, shortNumber } from "../../../core/io/format.ts"
 import { facts, htmlPage, section } from "./page.ts"
 import { left, right, type Table, text } from "./table.ts"
@@ -128,7 +128,7 @@ ${facts(madeByText(madeBy))}
 ${section({ title: "Made from", parts: [unitsTable(units)] })}`,
   )
 
-const madeByText = ({ machine, software }: MadeBy): Readonly<Record<string, string>> => ({
+const madeByText = ({ machine, software }: Maker): Readonly<Record<string, string>> => ({
   machine: `${machine.cpu ?? "unknown processor"}, ${machine.cores} cores, ${formatBytes(machine.memory)}, ${machine.os}`,
   software: `kasosei ${software.kasosei} on ${software.runtime}`,
   commit:
@@ -167,7 +167,7 @@ const unitsTable = (units: readonly UnitProvenance[]): Table => {
 }
 
 const makerText = (madeBy: MadeBy | null): string => {
-  if (madeBy === null) return "unknown: made by an earlier version"
+  if (madeBy === null) return "unknown: it is not there"
   const { machine, software, commit } = madeByText(madeBy)
   return `${machine}; ${software}; commit ${commit}`
 }

@@ -23,6 +23,20 @@ export const specificationText = (specification: Specification): string =>
     .map(([name, value]) => `${name} ${valueText(value)}`)
     .join(", ")
 
+/** How many characters fit beside the curve. */
+const longestTitleLine = 30
+
+/** A title in lines that fit beside the curve: the chart would grow with a longer one. */
+const titleLines = (title: string): string[] => {
+  const lines: string[] = []
+  for (const word of title.split(" ")) {
+    const line = lines.at(-1)
+    if (line === undefined || line.length + 1 + word.length > longestTitleLine) lines.push(word)
+    else lines[lines.length - 1] = `${line} ${word}`
+  }
+  return lines
+}
+
 /** The effects of a claim in ascending order with their intervals, and below them what each specification chose. */
 export const curveFigure = (curve: Curve, index: number): Figure => {
   const { statement, settings, specified } = curve
@@ -97,7 +111,7 @@ const specificationOf = ({ settings, specified }: Curve, effect: string): Figure
     scale: { domain: verdicts, range: Object.values(VERDICTS).map(({ shape }) => shape) },
     legend: { title: null, orient: "top" as const },
   }
-  const y = { type: "quantitative" as const, scale: { zero: false }, axis: { title: effect } }
+  const y = { type: "quantitative" as const, scale: { zero: false }, axis: { title: titleLines(effect) } }
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     config: CONFIG,

@@ -1,8 +1,18 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { constants, tmpdir } from "node:os"
-import { join } from "node:path"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
+import { constants, hostname, tmpdir } from "node:os"
+import { join, resolve } from "node:path"
 import type { Provenance } from "../../../core/api/provenance.ts"
 import { ExitCode } from "../../../core/cli/exit.ts"
 import { sampleFile } from "../sample/study.ts"
@@ -32,12 +42,18 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 const freshOut = () => join(root, `out-${++folders}`)
 const json = ({ stdout }: Ended) => JSON.parse(stdout)
 
+/** The folder of the report that was published last. */
+const latest = (out: string, ...branch: readonly string[]) => {
+  const folder = join(out, "sample", ...branch)
+  return join(folder, readlinkSync(join(folder, "latest")))
+}
+
 describe("a whole run", () => {
   test("makes every unit in worker processes, and the second run reuses them all", async () => {
     const out = freshOut()
     const first = await command(sample(out, [], ["--json", "--jobs", "2"]))
     expect(first.code).toBe(0)
-    const page = join(out, "sample", "report", "index.html")
+    const page = join(latest(out), "report", "index.html")
     expect(json(first)).toMatchObject({ made: 10, reused: 0, failures: [], pages: [page] })
     expect(readFileSync(page, "utf8")).toContain('[{"lr":2},2,17]')
     expect(readdirSync(join(out, "scratch"))).toEqual([])
@@ -58,7 +74,7 @@ describe("a whole run", () => {
     const out = freshOut()
     const args = sample(out, ["provenance=true", "seeds=1", "title=it's"], ["--precision", "fp32"])
     expect((await command(args)).code).toBe(0)
-    const path = join(out, "sample", "origins", "provenance.json")
+    const path = join(latest(out), "origins", "provenance.json")
     const told: Provenance = JSON.parse(readFileSync(path, "utf8"))
     expect(told.command).toMatch(/ pipeline .*--backend wasm .*--precision fp32 .*--set 'title=it'\\''s'$/)
     expect(told.pipeline).toMatchObject({ name: "sample", file: sampleFile })
@@ -83,12 +99,14 @@ describe("a whole run", () => {
     )
     const lines = stderr.replaceAll(/ [\d.]+ s\b/g, " …").split("\n")
     expect(lines).toEqual([
-      expect.stringMatching(/^sample: 3 jobs to do, about … on \d+ × \w+$/),
-      "[1/3] sample-source count=2 broken=false …",
+      expect.stringMatching(
+        /^sample: 1 run, 1 probe and 2 other units to do, about … on wasm \(WebAssembly SIMD\), float32, \d+ jobs?, \/.*\/$/,
+      ),
+      "[1/4] sample-source count=2 broken=false …",
       "seed 1 at step 0",
       "seed 1 at step 1",
-      "[2/3] sample-walk lr=1 seed=1 with 1 probe …",
-      "[3/3] sample-listing title=sums …",
+      "[3/4] sample-walk lr=1 seed=1 with 1 probe …",
+      "[4/4] sample-listing title=sums …",
       "4 units made, 0 reused, 0 failed in …",
       "",
     ])
@@ -100,9 +118,18 @@ describe("--plan", () => {
     const out = freshOut()
     const { code, stdout, stderr } = await command(sample(out, [], ["--plan"]))
     expect([code, stderr]).toEqual([0, ""])
-    expect(stdout).toContain("sample: 10 units, 10 to do in 6 jobs")
+    expect(stdout).toContain("sample: 4 runs, 4 probes and 2 other units to do\n")
     expect(stdout).toMatch(/finetune +sample-walk lr=2 +2 +2 to do +10\.0 MFLOP +never made\n/)
     expect(existsSync(out)).toBe(false)
+  })
+
+  test("says where the report will be: from the current folder, if it is in there", async () => {
+    const [plan, planJson] = await Promise.all([
+      command(sample("never-made", [], ["--plan"])),
+      command(sample("never-made", [], ["--plan", "--json"])),
+    ])
+    const [, folder] = /\n\nThe report will be in (never-made\/sample\/[0-9a-f]{12})\n$/.exec(plan.stdout)!
+    expect(json(planJson).report).toBe(resolve(folder!))
   })
 
   test("--json gives the units as data", async () => {
@@ -133,7 +160,7 @@ describe("--plan", () => {
       ["finetune", "sample-walk lr=1", "1", "replayed", "2.0 MFLOP", "new probes watch it"],
       ["finetune", "sample-walk lr=2", "1", "replayed", "2.0 MFLOP", "new probes watch it"],
     ])
-    expect(rows[0]).toEqual(["sample: 6 units, 3 to do in 3 jobs"])
+    expect(rows[0]).toEqual(["sample: 2 probes and 1 other unit to do, 2 runs replayed, 1 unit done"])
   })
 })
 
@@ -147,20 +174,54 @@ describe("exit codes", () => {
       { unit: "sample-walk lr=2 seed=1", status: "failed", reason: "asked to fail" },
       { unit: "sample-watch lr=2 seed=1", status: "failed" },
     ])
-    expect(ended.stderr).toContain("failed: sample-walk lr=2 seed=1: asked to fail")
+    expect(ended.stderr).toContain("  sample-walk lr=2 seed=1 failed: asked to fail\n")
   })
 
-  test("1 if a worker was killed, which loses one job; the others continue", async () => {
+  test("0 if a run diverged and the report could be made: that is a result, and told as one", async () => {
+    const ended = await command(sample(freshOut(), ["seeds=1", "divergeAt=2"], ["--json", "--jobs", "1"]))
+    expect(ended.code).toBe(0)
+    expect(json(ended).failures).toMatchObject([
+      { unit: "sample-walk lr=2 seed=1", status: "diverged", step: 2 },
+      { unit: "sample-watch lr=2 seed=1", status: "diverged", step: 2 },
+    ])
+    const lines = ended.stderr.replaceAll(/ [\d.]+ s\b/g, " …").split("\n")
+    expect(lines.slice(-5)).toEqual([
+      "[5/6] sample-walk lr=2 seed=1 with 1 probe diverged at step 2: the sum is NaN …",
+      "[6/6] sample-listing title=sums …",
+      "4 units made, 0 reused, 0 failed, 2 diverged in …",
+      "  sample-walk lr=2 seed=1 diverged at step 2: the sum is NaN",
+      "",
+    ])
+  })
+
+  test("1 if the report cannot be published, once its units are made; then it is, and nothing else is done", async () => {
+    const out = freshOut()
+    const { report } = json(await command(sample(out, ["seeds=1"], ["--plan", "--json"])))
+    const page = join(report, "report", "index.html")
+    mkdirSync(join(report, "report"), { recursive: true })
+    writeFileSync(page, "mine")
+    const ended = await command(sample(out, ["seeds=1"]))
+    expect([ended.code, ended.stdout]).toEqual([1, ""])
+    expect(ended.stderr).toContain("6 units made, 0 reused, 0 failed")
+    expect(ended.stderr).toEndWith(
+      `\nthe report was not published: cannot write ${page}: there is a file that was not published from here. Move it to another place. Finished work is kept: then the same command only publishes the report\n`,
+    )
+    expect(readFileSync(page, "utf8")).toBe("mine")
+    rmSync(page)
+    const again = await command(sample(out, ["seeds=1"]))
+    expect([again.code, again.stdout]).toEqual([0, `report: ${page}\n`])
+    expect(again.stderr).toContain("nothing to do: all 6 units are done")
+  })
+
+  test("1 if a worker is killed each time that a job is tried, which loses the job; the others continue", async () => {
     const ended = await command(sample(freshOut(), ["seeds=1", "crashAt=2"], ["--json", "--jobs", "1"]))
     expect(ended.code).toBe(1)
     const { made, failures } = json(ended)
     expect(made).toBe(4)
-    const reason = expect.stringContaining(
-      "the worker process was killed by SIGKILL (often because memory ran out",
-    )
+    const reason = expect.stringContaining("in each of 4 attempts, the worker process was killed by SIGKILL")
     expect(failures).toMatchObject([
-      { unit: "sample-walk lr=2 seed=1", status: "failed", reason },
-      { unit: "sample-watch lr=2 seed=1", status: "failed", reason },
+      { unit: "sample-walk lr=2 seed=1", status: "failed", kind: "lost", reason },
+      { unit: "sample-watch lr=2 seed=1", status: "failed", kind: "lost", reason },
     ])
   })
 })
@@ -227,7 +288,7 @@ describe("a run that is stopped", () => {
     )
   })
 
-  test("by the death of the supervising process saves its state too, and its workers exit", async () => {
+  test("by the death of the supervising process saves its state too, and another one goes on from there", async () => {
     const out = freshOut()
     const { settings } = held()
     const killed = start(sample(out, settings))
@@ -235,19 +296,14 @@ describe("a run that is stopped", () => {
     const workers = childrenOf(killed.pid)
     expect(workers.length).toBeGreaterThan(0)
 
-    const other = await command(sample(out, settings))
-    expect(other.code).toBe(2)
-    expect(other.stderr).toBe(
-      `--out ${out} is in use by process ${killed.pid}: wait for it to end or choose another folder; if it is not a kasosei process, delete ${out}/lock\n`,
-    )
-
+    const other = start(sample(out, settings))
+    await other.said(`process ${workers[0]} on ${hostname()} makes it; waiting`)
     killed.signal("SIGKILL")
     await killed.ended
     await untilEnded(workers)
-    const resumed = start(sample(out, settings))
-    await resumed.said("at step")
-    resumed.signal("SIGTERM")
-    const { code, stderr } = await resumed.ended
+    await other.said("at step")
+    other.signal("SIGTERM")
+    const { code, stderr } = await other.ended
     expect(code).toBe(128 + constants.signals.SIGTERM)
     expect(/at step (\d+)/.exec(stderr)![1]).toBe("3")
   })
@@ -270,12 +326,11 @@ describe("--branch", () => {
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[3,5,8,12,17]"])
     const made = await command(branch(out, "lr=2 seed=1@3", ["gain=10", "pipeline.lr=2"]))
     expect([made.code, json(made)]).toMatchObject([0, { made: 1, reused: 2, failures: [], pages: [] }])
-    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 job to do")
+    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 run to do, about")
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[2,4,7,47,97]", "[3,5,8,12,17]"])
-    const results = join(out, "sample")
-    expect(existsSync(join(results, "branch-lr=2-seed=1-gain=10@3", "summary.json"))).toBe(true)
+    expect(existsSync(join(latest(out, "branch-lr=2-seed=1-gain=10@3"), "summary.json"))).toBe(true)
     // What the pipeline made stays as it was.
-    expect(existsSync(join(results, "report", "index.html"))).toBe(true)
+    expect(existsSync(join(latest(out), "report", "index.html"))).toBe(true)
   })
 
   test("needs nothing of the run in the store, and is stopped and resumed after its step", async () => {
@@ -353,7 +408,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
     "taken.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
 export default { name: "artifacts", summary: "x", parameters: type({}), build: () => null }`,
-      "name must be another name than artifacts, sources, scratch, lock",
+      "name must be another than artifacts, sources, scratch, damaged, tmp, owners, leases, launches, lock, latest (was ",
     ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const
@@ -374,6 +429,50 @@ export default { name: "artifacts", summary: "x", parameters: type({}), build: (
     await fails(["pipeline", "absent.ts", "--help"], "absent.ts: there is no such file")
     await refused(open("throws.ts"), pipelines["throws.ts"][1])
     expect(existsSync(out)).toBe(false)
+  })
+
+  test("names that leave the folder of results, or that it has for itself, before anything is written or removed", async () => {
+    const folder = join(root, "names")
+    mkdirSync(join(folder, "out"), { recursive: true })
+    writeFileSync(join(folder, "mine"), "")
+    const [arktype, page] = [
+      import.meta.resolve("arktype"),
+      join(import.meta.dir, "..", "sample", "plugins.ts"),
+    ]
+    let files = 0
+    const open = (name: string, target: string) => {
+      // Each once: a module is loaded from its file only the first time.
+      const file = join(folder, `${files++}.ts`)
+      writeFileSync(
+        file,
+        `import { type } from ${JSON.stringify(arktype)}
+import { listing } from ${JSON.stringify(page)}
+export default { name: ${JSON.stringify(name)}, summary: "x", parameters: type({}),
+  build: () => ({ ${JSON.stringify(target)}: listing({ runs: [], seen: [], title: "x" }) }) }`,
+      )
+      return ["pipeline", file, "--backend", "wasm", "--out", join(folder, "out")]
+    }
+    await refused(open("x", "../.."), 'the target "../..": its name must be of letters and digits')
+    for (const name of ["../..", "/tmp/x", "", "a\u0000b", "\u001b[31m"])
+      await fails(open(name, "report"), "name must be of letters and digits, with hyphens and dots inside")
+    for (const name of ["artifacts", "scratch", "lock", "Latest"])
+      await fails(open(name, "report"), "name must be another than artifacts, ")
+    const others = readdirSync(folder).filter((name) => !name.endsWith(".ts"))
+    expect(others.sort()).toEqual(["mine", "out"])
+    expect(readdirSync(join(folder, "out"))).toEqual([])
+  })
+
+  test("a folder of reports that is a symbolic link, before anything runs", async () => {
+    const out = freshOut()
+    mkdirSync(out)
+    mkdirSync(join(root, "elsewhere"))
+    symlinkSync(join(root, "elsewhere"), join(out, "sample"))
+    await fails(
+      sample(out),
+      `cannot use ${join(out, "sample")}: expected a folder, found a symbolic link. Move it to another place`,
+    )
+    expect(readdirSync(out)).toEqual(["sample"])
+    expect(readdirSync(join(root, "elsewhere"))).toEqual([])
   })
 
   test("flags and parameters", async () => {

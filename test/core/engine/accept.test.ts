@@ -224,22 +224,15 @@ describe("an edit that gives the same", () => {
     const states = await inStore(
       out,
       Effect.gen(function* () {
-        const store = yield* Store
         const now = yield* plan(computing("after"))
         const adoptions = yield* adoptionsOf(now, ["adamw.ts"])
         yield* adopt(adoptions.slice(0, 4), [])
-        // Half of the fifth.
-        yield* Effect.promise(() =>
-          fs.mkdir(join(out, "artifacts", "sample-walk-0123.01234567.tmp", "data"), { recursive: true }),
-        )
-        yield* store.removeHalfWritten
         const { adoptions: rest } = yield* accepting(yield* plan(computing("after")), "adamw.ts")
         expect(rest).toHaveLength(adoptions.length - 4)
         return statesIn(yield* plan(computing("after")))
       }),
     )
     expect(states).toEqual(["sample-listing title=all: to do"])
-    expect((await fs.readdir(join(out, "artifacts"))).filter((name) => name.endsWith(".tmp"))).toEqual([])
   })
 
   test("is shown by a plan without being accepted", async () => {

@@ -228,6 +228,33 @@ test("two plugins with the same name are refused, with both files", async () => 
   ])
 })
 
+const nameForm = "of letters and digits, with hyphens and dots inside, at most 64 characters"
+
+test("a target or a plugin whose name is a path, or more than a name, is refused with it", async () => {
+  const fine = () => ({ artifact: { size: 0 }, cost: cost({}) })
+  const node = estimating("fine", fine)({})
+  const names = ["../..", "/tmp/x", "", "a\u0000b", "\u001b[31m", "a".repeat(65), "summary.json", "scratch"]
+  const problems = await problemsOf(Object.fromEntries(names.map((name) => [name, node])))
+  expect(problems).toEqual([
+    ...names.slice(0, 6).map((name) => `the target ${JSON.stringify(name)}: its name must be ${nameForm}`),
+    ...names
+      .slice(6)
+      .map((name) => expect.stringContaining(`the target "${name}": its name must be another than `)),
+  ])
+  for (const name of ["../x", "a/b", ""]) {
+    expect(await problemsOf({ one: estimating(name, fine)({}) })).toEqual([
+      `the plugin ${JSON.stringify(name)}: its name must be ${nameForm}`,
+    ])
+  }
+})
+
+test("two targets whose names differ only in capitals are refused, since their folders may be the same", async () => {
+  const node = estimating("fine", () => ({ artifact: { size: 0 }, cost: cost({}) }))({})
+  expect(await problemsOf({ Report: node, table: node, report: node })).toEqual([
+    "the targets Report and report: their names must differ in more than capitals",
+  ])
+})
+
 test("a probe that was given something else than a run is refused, with what it watches", async () => {
   const wrong = probe<unknown, { steps: number }>()({
     name: "wrong",

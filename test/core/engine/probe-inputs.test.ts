@@ -135,14 +135,15 @@ describe("a probe that takes inputs", () => {
     expect(again.failures.map(({ unit }) => unit.plugin.name)).toEqual(["sample-source", "sample-distance"])
   })
 
-  test("fails alone if one of them cannot be read", async () => {
+  test("fails alone if one of them is damaged", async () => {
     const from = source({ count: 2 })
     await carriedOut({ from })
     const files = (await fs.readdir(out, { recursive: true })).filter((name) => name.endsWith("numbers.json"))
-    await fs.writeFile(join(out, files[0]!), "[1, 3]")
+    const numbers = await fs.readFile(join(out, files[0]!), "utf8")
+    await fs.writeFile(join(out, files[0]!), numbers.replace("2", "3"))
     const { failures, made } = await carriedOut({ run, rows: distanceOf({ from }) })
     expect(failures.map(({ unit }) => unit.plugin.name)).toEqual(["sample-distance"])
-    expect(failures[0]!.reason).toContain("numbers.json")
+    expect(failures[0]).toMatchObject({ kind: "input", reason: expect.stringContaining("numbers.json") })
     expect(made).toBe(2)
   })
 

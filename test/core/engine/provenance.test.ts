@@ -9,7 +9,7 @@ import { commitOf } from "../../../core/engine/git.ts"
 import { originHere } from "../../../core/engine/provenance.ts"
 import { Store } from "../../../core/engine/store/store.ts"
 import manifest from "../../../package.json" with { type: "json" }
-import { carryOut, inStore, madeBy, origin, planSample } from "../sample/study.ts"
+import { carryOut, inStore, origin, planSample } from "../sample/study.ts"
 
 let out: string
 beforeEach(() => {
@@ -40,7 +40,8 @@ const manifestPath = (plugin: string) => {
 
 test("a report knows the command, and of all that it is made from how it was made", async () => {
   const { told, unit, plan } = await toldWith("lr=1")
-  expect(told).toMatchObject({ ...origin.run, madeBy })
+  const { machine, software } = origin
+  expect(told).toMatchObject({ ...origin.run, madeBy: { machine, software, computed: null } })
   expect(told.report).toEqual({
     label: unit.label,
     plugin: "sample-origins",
@@ -60,24 +61,16 @@ test("a report knows the command, and of all that it is made from how it was mad
     const { digest, made, seconds } = stored
     expect(from).toMatchObject({ key, options, version: plugin.version, digest, made, seconds, reason: null })
     const computed = plugin.usesBackend ? origin.computed() : null
-    expect(from.madeBy).toEqual({ ...madeBy, computed })
+    const spent = { cpuSeconds: expect.any(Number), peakMemory: expect.any(Number) }
+    expect(from.madeBy).toEqual({ machine, software, computed, run: origin.run, ...spent })
+    expect(from.madeBy!.peakMemory).toBeGreaterThan(2 ** 20)
     expect(stored.madeBy).toEqual(from.madeBy)
+    const needed = { "sample-walk": ["data"], "sample-watch": ["run"] }[plugin.name] ?? []
+    expect(stored.inputs.map(({ name }: { name: string }) => name)).toEqual(needed)
+    for (const { key, label } of stored.inputs) {
+      expect(told.units.find((each) => each.key === key)?.label).toBe(label)
+    }
   }
-})
-
-test("an artifact of before is still read; what made it is unknown", async () => {
-  await inStore(out, Effect.flatMap(planSample("seeds=1", "lr=1"), carryOut))
-  for (const plugin of ["sample-source", "sample-walk"]) {
-    const { madeBy: recorded, ...earlier } = JSON.parse(fs.readFileSync(manifestPath(plugin), "utf8"))
-    expect(recorded).toEqual(madeBy)
-    fs.writeFileSync(manifestPath(plugin), JSON.stringify(earlier))
-  }
-  const { told } = await toldWith("lr=1")
-  expect(told.units.map(({ state, madeBy }) => [state, madeBy === null])).toEqual([
-    ["done", true],
-    ["done", true],
-    ["done", false],
-  ])
 })
 
 test("runs that diverged or failed are listed with the reason", async () => {

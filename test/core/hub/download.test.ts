@@ -1,26 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import {
-  mkdtempSync,
+  existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
-  renameSync,
-  rmSync,
+  readlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs"
 import type { ServerResponse } from "node:http"
-import { tmpdir } from "node:os"
-import { basename, dirname, join } from "node:path"
-import { Effect, Fiber, Layer } from "effect"
-import { Progress } from "../../../core/api/progress.ts"
+import { basename, join } from "node:path"
+import { Effect, Fiber } from "effect"
 import type { Repository } from "../../../core/hub/address.ts"
-import { download, downloadFirst } from "../../../core/hub/download.ts"
-import { sha256 } from "../../../core/io/digest.ts"
-import { commit, type Fault, hubServer, type Seen, type Served } from "./hub-server.ts"
+import { downloadFirst } from "../../../core/hub/download.ts"
+import { bytes, downloading as hubDownload, type Report, reporting, repository } from "./downloading.ts"
+import { commit, etagOf, type Fault, hubServer, type Seen, type Served } from "./hub-server.ts"
+import { inNewCache } from "./in-cache.ts"
 
-const repository: Repository = { type: "model", id: "owner/name", revision: "main" }
-const bytes = (length: number, seed = 1) =>
-  Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 7 + (i >> 8)) % 256)
 const weights: Served = { content: bytes(3_000_000), large: true }
 const config: Served = { content: new TextEncoder().encode('{"hidden_size": 8}\n'), large: false }
 const standard = {
@@ -30,12 +26,9 @@ const standard = {
   "datasets/owner/name/resolve/main/rte/train.parquet": { content: bytes(5000), large: true },
 }
 
-let cache: string
+const cache = inNewCache()
 let server: Awaited<ReturnType<typeof hubServer>>
-let reports: (readonly [number, number])[]
-const variables = ["HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "XDG_CACHE_HOME"] as const
-const before = variables.map((name) => [name, process.env[name]] as const)
-
+let reports: Report[]
 const serve = async (files: Readonly<Record<string, Served>>) => {
   server?.close()
   server = await hubServer(files)
@@ -43,35 +36,24 @@ const serve = async (files: Readonly<Record<string, Served>>) => {
 }
 
 beforeEach(async () => {
-  cache = mkdtempSync(join(tmpdir(), "kasosei-hub-"))
   reports = []
-  process.env.XDG_CACHE_HOME = cache
-  delete process.env.HF_TOKEN
-  delete process.env.HF_HUB_OFFLINE
   await serve(standard)
 })
 
-afterEach(() => {
-  server.close()
-  rmSync(cache, { recursive: true, force: true })
-  for (const [name, value] of before) {
-    if (value === undefined) delete process.env[name]
-    else process.env[name] = value
-  }
-})
+afterEach(() => server.close())
 
-const progress = Layer.succeed(Progress, {
-  report: (done: number, total: number) => Effect.sync(() => void reports.push([done, total])),
-})
 const downloading = (path: string, limit = 1e9, from = repository) =>
-  download(from, path, limit).pipe(Effect.provide(progress))
+  hubDownload(path, { limit, from, reports })
 const fetched = (...wanted: Parameters<typeof downloading>) => Effect.runPromise(downloading(...wanted))
 const refused = async (...wanted: Parameters<typeof downloading>) =>
   (await Effect.runPromise(Effect.flip(downloading(...wanted)))).message
 const contentOf = (path: string): Uint8Array => new Uint8Array(readFileSync(path))
 const transfers = () => server.seen.filter(({ method, storage }) => method === "GET" && storage)
-const leftOvers = (path: string) => readdirSync(dirname(path)).filter((name) => /active|partial/.test(name))
-
+/** A repository's folder in the cache. */
+const folderOf = (name = "models--owner--name") => join(cache.hub, name)
+const blobs = () => join(folderOf(), "blobs")
+const blobOf = ({ content, large }: Served) => join(blobs(), etagOf(content, large))
+const leftOvers = () => readdirSync(blobs()).filter((name) => name.endsWith(".incomplete"))
 /** Sends `count` bytes of what was requested and hangs up. */
 const cut = ({ range }: Seen, response: ServerResponse, { content }: Served, count: number) => {
   const start = Number(/\d+/.exec(range ?? "")?.[0] ?? 0)
@@ -97,11 +79,12 @@ describe("a download", () => {
   test("fetches a large file from the storage and a small one from the hub, each once", async () => {
     const path = await fetched("model.safetensors")
     expect(contentOf(path)).toEqual(weights.content)
-    expect(path.startsWith(join(cache, "kasosei"))).toBe(true)
-    expect(basename(path)).toBe("model.safetensors")
+    expect(path).toBe(join(folderOf(), "snapshots", commit, "model.safetensors"))
+    expect(readlinkSync(path)).toBe(join("..", "..", "blobs", etagOf(weights.content, true)))
+    expect(readFileSync(join(folderOf(), "refs", "main"), "utf8")).toBe(commit)
     expect(contentOf(await fetched("config.json"))).toEqual(config.content)
     expect(contentOf(await fetched("empty.txt"))).toEqual(bytes(0))
-    expect(leftOvers(path)).toEqual([])
+    expect(leftOvers()).toEqual([])
 
     const requests = server.seen.length
     server.close() // a cached file needs no connection
@@ -120,8 +103,8 @@ describe("a download", () => {
 
   test("reports its progress, from nothing to all", async () => {
     await fetched("model.safetensors")
-    expect(reports[0]).toEqual([0, 3_000_000])
-    expect(reports.at(-1)).toEqual([3_000_000, 3_000_000])
+    expect(reports[0]).toEqual([0, 3_000_000, "model.safetensors 0.0 of 3.0 MB"])
+    expect(reports.at(-1)).toEqual([3_000_000, 3_000_000, "model.safetensors 3.0 of 3.0 MB"])
     expect(reports.length).toBeLessThan(6)
   })
 
@@ -129,7 +112,7 @@ describe("a download", () => {
     const dataset: Repository = { type: "dataset", id: "owner/name", revision: commit }
     const path = await fetched("rte/train.parquet", 5000, dataset)
     expect(contentOf(path)).toEqual(bytes(5000))
-    expect(path.endsWith(join("datasets--owner--name", commit, "rte", "train.parquet"))).toBe(true)
+    expect(path).toBe(join(folderOf("datasets--owner--name"), "snapshots", commit, "rte", "train.parquet"))
   })
 
   test("follows a repository that was renamed", async () => {
@@ -155,7 +138,7 @@ describe("a download", () => {
     const paths = await Promise.all([1, 2, 3].map(() => fetched("model.safetensors")))
     expect(new Set(paths).size).toBe(1)
     expect(contentOf(paths[0]!)).toEqual(weights.content)
-    expect(leftOvers(paths[0]!)).toEqual([])
+    expect(leftOvers()).toEqual([])
   })
 })
 
@@ -166,7 +149,7 @@ describe("a transfer that is interrupted", () => {
         downloadFirst(repository, [
           ["vocab.txt", 1e9],
           ["config.json", 1e9],
-        ]).pipe(Effect.provide(progress)),
+        ]).pipe(Effect.provide(reporting(reports))),
       )
     expect(contentOf(await first())).toEqual(config.content)
     const requests = server.seen.length
@@ -198,7 +181,7 @@ describe("a transfer that is interrupted", () => {
     const path = await fetched("model.safetensors")
     expect(contentOf(path)).toEqual(weights.content)
     expect(Number(/\d+/.exec(transfers().at(-1)!.range!)![0])).toBeGreaterThan(1e6)
-    expect(leftOvers(path)).toEqual([])
+    expect(leftOvers()).toEqual([])
   })
 
   test("starts over if the server ignores ranges", async () => {
@@ -216,37 +199,30 @@ describe("a transfer that is interrupted", () => {
   })
 
   test("starts over if the part that was left is damaged", async () => {
-    const path = await fetched("model.safetensors")
-    const left = `${dirname(path)}/.model.safetensors`
-    const { etag } = JSON.parse(readFileSync(`${left}.origin.json`, "utf8"))
-    const version = sha256(etag).slice(0, 16)
-    renameSync(path, `${left}.${version}.00000000.partial`)
-    writeFileSync(`${left}.${version}.00000000.partial`, bytes(1_000_000, 2))
-    writeFileSync(`${left}.0123456789abcdef.00000000.partial`, "of an earlier version")
-    server.seen.length = 0
+    mkdirSync(blobs(), { recursive: true })
+    writeFileSync(`${blobOf(weights)}.incomplete`, bytes(1_000_000, 2))
     expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
     expect(transfers().map(({ range }) => range)).toEqual(["bytes=1000000-", undefined])
-    expect(leftOvers(path)).toEqual([])
+    expect(leftOvers()).toEqual([])
   })
 
-  test("leaves alone the part that another download is writing, and takes over that of a killed one", async () => {
-    const path = await fetched("model.safetensors")
-    const left = `${dirname(path)}/.model.safetensors`
-    const { etag } = JSON.parse(readFileSync(`${left}.origin.json`, "utf8"))
-    const version = sha256(etag).slice(0, 16)
-    const other = `${left}.${version}.00000000.active`
-    rmSync(path)
-    writeFileSync(other, weights.content.subarray(0, 1000))
-    await fetched("model.safetensors")
-    expect(transfers().at(-1)!.range).toBeUndefined()
-    expect(contentOf(other).length).toBe(1000)
-
-    rmSync(path)
-    const anHourAgo = Date.now() / 1000 - 3600
-    utimesSync(other, anHourAgo, anHourAgo)
+  test("takes over what a killed process has left, and removes what is of no use", async () => {
+    mkdirSync(blobs(), { recursive: true })
+    const left = (blob: string, suffix: string, size: number, age = 0) => {
+      const path = `${blob}${suffix}.incomplete`
+      writeFileSync(path, weights.content.subarray(0, size))
+      const then = Date.now() / 1000 - age
+      utimesSync(path, then, then)
+      return path
+    }
+    left(blobOf(weights), ".0123abcd", 1000)
+    left(blobOf(weights), ".4567cdef", 2000)
+    const day = 24 * 3600
+    left(join(blobs(), "of-a-version-of-last-month"), "", 10, 30 * day)
+    const young = left(join(blobs(), "of-another-file"), "", 10, day)
     expect(contentOf(await fetched("model.safetensors"))).toEqual(weights.content)
-    expect(transfers().at(-1)!.range).toBe("bytes=1000-")
-    expect(leftOvers(path)).toEqual([])
+    expect(transfers().map(({ range }) => range)).toEqual(["bytes=2000-"])
+    expect(leftOvers()).toEqual([basename(young)])
   })
 })
 
@@ -260,8 +236,8 @@ describe("a download is refused", () => {
       /cannot download hf:\/\/owner\/name@main\/model\.safetensors: its content is not what was announced \(expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}\)/,
     )
     expect(await refused("config.json")).toMatch(/is not what was announced \(expected sha1 [0-9a-f]{40}/)
-    const folder = join(cache, "kasosei", "hub", "models--owner--name", "main")
-    expect(readdirSync(folder)).toEqual([])
+    expect(readdirSync(blobs())).toEqual([])
+    expect(existsSync(join(folderOf(), "snapshots"))).toBe(false)
   })
 
   test("if it is larger than the limit, before anything is transferred", async () => {
@@ -287,7 +263,12 @@ describe("a download is refused", () => {
       undefined,
       "answered 401. There is no such repository, or it is private: check its name, or set HF_TOKEN",
     ],
-    [401, {}, "hf_secret", "answered 401. HF_TOKEN is invalid, or may not read this repository"],
+    [
+      401,
+      {},
+      "hf_secret",
+      "answered 401. The token, of HF_TOKEN or hf auth login, is invalid or may not read this repository",
+    ],
     [
       403,
       { "x-error-code": "GatedRepo", "x-error-message": "Access to it is restricted" },
@@ -324,7 +305,7 @@ describe("a download is refused", () => {
       ["a.bin", 1],
       ["b.bin", 1],
     ])
-    const { message } = await Effect.runPromise(Effect.flip(wanted.pipe(Effect.provide(progress))))
+    const { message } = await Effect.runPromise(Effect.flip(wanted.pipe(Effect.provide(reporting(reports)))))
     expect(message).toContain("a.bin or b.bin: ")
     expect(message).toContain("no such file")
   })

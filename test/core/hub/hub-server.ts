@@ -13,7 +13,10 @@ export interface Served {
 
 export interface Seen {
   readonly method: string
+  /** Decoded, without a slash at the start. */
   readonly path: string
+  /** As it was sent. */
+  readonly url: string
   /** Whether the request went to the storage, not to the hub. */
   readonly storage: boolean
   readonly range: string | undefined
@@ -25,7 +28,8 @@ export const commit = "0123456789abcdef0123456789abcdef01234567"
 /** What goes wrong: it answers a request itself, or returns `false` to leave it to the server. */
 export type Fault = (request: Seen, response: ServerResponse, file: Served | undefined) => boolean
 
-const etagOf = (content: Uint8Array, large: boolean): string =>
+/** The digest that the hub announces. */
+export const etagOf = (content: Uint8Array, large: boolean): string =>
   large
     ? createHash("sha256").update(content).digest("hex")
     : createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex")
@@ -40,12 +44,14 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
   const answer = (message: IncomingMessage, response: ServerResponse, isStorage: boolean) => {
     const path = decodeURIComponent(message.url!.slice(1))
     const { range, authorization } = message.headers
-    const request: Seen = { method: message.method!, path, storage: isStorage, range, authorization }
+    const { method, url } = message
+    const request: Seen = { method: method!, path, url: url!, storage: isStorage, range, authorization }
     seen.push(request)
     const file = files[path.replace(`/${commit}/`, "/main/")]
     if (fault(request, response, file)) return
     if (file === undefined) {
-      response.writeHead(404, { "x-error-code": "EntryNotFound", "x-error-message": "Entry not found" }).end()
+      const absent = { "x-error-code": "EntryNotFound", "x-error-message": "Entry not found" }
+      response.writeHead(404, { ...absent, "x-repo-commit": commit }).end()
       return
     }
     const announced = file.announced ?? file.content
@@ -53,7 +59,7 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
     if (file.large && !isStorage) {
       const { port } = storage.address() as AddressInfo
       response.writeHead(302, {
-        location: `http://127.0.0.1:${port}/${path}`,
+        location: `http://localhost:${port}/${path}`,
         "x-repo-commit": commit,
         "x-linked-etag": etag,
         "x-linked-size": announced.length,
@@ -70,8 +76,13 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
     response.end(request.method === "HEAD" ? undefined : body)
   }
 
+  // As for the hub's own storage, the host is another one.
+  const listening = [
+    [storage, "localhost"],
+    [hub, "127.0.0.1"],
+  ] as const
   await Promise.all(
-    [storage, hub].map((server) => new Promise<void>((done) => server.listen(0, "127.0.0.1", done))),
+    listening.map(([server, host]) => new Promise<void>((done) => server.listen(0, host, done))),
   )
   return {
     endpoint: `http://127.0.0.1:${(hub.address() as AddressInfo).port}`,

@@ -28,7 +28,14 @@ export const origin: Origin = {
 }
 
 /** What made something that took no tensors. */
-export const madeBy: MadeBy = { machine: origin.machine, software: origin.software, computed: null }
+export const madeBy: MadeBy = {
+  machine: origin.machine,
+  software: origin.software,
+  computed: null,
+  run: origin.run,
+  cpuSeconds: 1,
+  peakMemory: 2 ** 20,
+}
 
 const cpu: Computing = { arithmetic: "cpu", sources: {}, packages: {} }
 
@@ -43,7 +50,12 @@ export const planSampleOn = Effect.fnUntraced(function* (
   return yield* planOf(graph, { ...estimating, backend: computing.arithmetic })
 })
 
-export const estimating: EstimateSettings = { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 }
+export const estimating: EstimateSettings = {
+  backend: "cpu",
+  flopsPerSecond: () => 1e9,
+  threads: () => 1,
+  processes: 2,
+}
 
 export const planSample = (...settings: readonly string[]) => planSampleOn(cpu, settings)
 

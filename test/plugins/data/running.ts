@@ -98,19 +98,21 @@ export const withHub = async <A>(
   files: Readonly<Record<string, Uint8Array>>,
   body: (disconnect: () => void) => Promise<A>,
 ): Promise<A> => {
-  const { HF_ENDPOINT, XDG_CACHE_HOME } = process.env
+  const { HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME } = process.env
   const server = await hubServer(
     Object.fromEntries(Object.entries(files).map(([path, content]) => [path, { content, large: true }])),
   )
   try {
     return await withFiles({}, (cache) => {
       process.env.HF_ENDPOINT = server.endpoint
+      process.env.HF_HOME = join(cache, "huggingface")
+      delete process.env.HF_HUB_CACHE
       process.env.XDG_CACHE_HOME = cache
       return body(server.close)
     })
   } finally {
     server.close()
-    for (const [name, value] of Object.entries({ HF_ENDPOINT, XDG_CACHE_HOME })) {
+    for (const [name, value] of Object.entries({ HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME })) {
       if (value === undefined) delete process.env[name]
       else process.env[name] = value
     }

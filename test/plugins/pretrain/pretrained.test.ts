@@ -194,7 +194,7 @@ describe("from a folder", () => {
 })
 
 describe("from the hub", () => {
-  const variables = ["HF_ENDPOINT", "HF_TOKEN", "XDG_CACHE_HOME"] as const
+  const variables = ["HF_ENDPOINT", "HF_TOKEN", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"] as const
   const kept = variables.map((name) => process.env[name])
   afterEach(() => {
     variables.forEach((name, i) => {
@@ -215,8 +215,10 @@ describe("from the hub", () => {
         requested.push(`${request.method} ${pathname}`)
         const file = /^\/someone\/tiny-bert\/resolve\/[^/]+\/([a-z0-9_.-]+)$/.exec(pathname)?.[1]
         const path = join(folder, file ?? "nothing")
-        if (file === undefined || !readdirSync(folder).includes(file))
-          return new Response("", { status: 404 })
+        if (file === undefined || !readdirSync(folder).includes(file)) {
+          const headers = file === undefined ? {} : { "x-repo-commit": commit }
+          return new Response("", { status: 404, headers })
+        }
         const content = readFileSync(path)
         const headers = {
           etag: `"${digest(path)}"`,
@@ -227,8 +229,8 @@ describe("from the hub", () => {
       },
     })
     try {
+      for (const variable of ["HF_TOKEN", "HF_HOME", "HF_HUB_CACHE"]) delete process.env[variable]
       process.env.HF_ENDPOINT = `http://127.0.0.1:${server.port}`
-      delete process.env.HF_TOKEN
       await body(requested)
     } finally {
       await server.stop(true)
@@ -243,15 +245,27 @@ describe("from the hub", () => {
         const files = ["config.json", "model.safetensors", "vocab.txt"]
         expect(readdirSync(out).sort()).toEqual(files)
         for (const file of files) expect(digest(join(out, file))).toBe(digest(join(source, file)))
-        const heads = ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]
+        const heads = [`${commit}/model.safetensors`, `${commit}/tokenizer.json`, `${commit}/vocab.txt`]
         expect(requested.filter((line) => line.startsWith("HEAD")).sort()).toEqual(
-          heads.map((file) => `HEAD /someone/tiny-bert/resolve/v1/${file}`),
+          [...heads, "v1/config.json"].map((path) => `HEAD /someone/tiny-bert/resolve/${path}`),
         )
         // A hard link to the cache's file, not a copy.
         expect(statSync(join(out, "model.safetensors")).nlink).toBe(2)
         const requests = requested.length
         await taken(join(folder, "again"), { source: "hf://someone/tiny-bert@v1" })
         expect(requested.length).toBe(requests)
+      })
+    }))
+
+  test("takes the same files if more of the repository are cached", () =>
+    withFolder(async (folder) => {
+      process.env.XDG_CACHE_HOME = join(folder, "cache")
+      await withHub(async () => {
+        const { folder: before } = await taken(join(folder, "first"), { source: "hf://someone/tiny-bert@v1" })
+        const cached = join(folder, "cache", "huggingface", "hub", "models--someone--tiny-bert")
+        writeFileSync(join(cached, "snapshots", commit, "tokenizer_config.json"), '{"do_lower_case": true}')
+        const { folder: after } = await taken(join(folder, "again"), { source: "hf://someone/tiny-bert@v1" })
+        expect(readdirSync(after)).toEqual(readdirSync(before))
       })
     }))
 

@@ -4,7 +4,7 @@ import { cost } from "../../../../core/api/cost.ts"
 import type { InputsEstimate, RunContext } from "../../../../core/api/plugin.ts"
 import { Examples, type ExamplesEstimate } from "../../../../core/artifacts/examples.ts"
 import { Vocabulary } from "../../../../core/artifacts/vocabulary.ts"
-import { hubAddress, Source } from "../../../../core/hub/address.ts"
+import { hubAddress, hubSources, Source } from "../../../../core/hub/address.ts"
 import { InvalidInput } from "../../../../core/io/decode.ts"
 import { permutation, stream } from "../../../../core/tensor/stream.ts"
 import { countRows } from "../count-rows.ts"
@@ -45,7 +45,7 @@ export const glueTask = (task: GlueTask) => {
     gives: Examples,
     usesBackend: false,
     reads: ({ source }: GlueOptions): readonly string[] => {
-      if (hubAddress(source) !== null) return []
+      if (hubAddress(source) !== null) return hubSources(source)
       const files = localFiles(task, source)
       return [files.train, files.dev]
     },

@@ -58,7 +58,7 @@ test("runs to the end; every run on B begins at the accuracy with which A's run 
 })
 
 test("the chart has a panel for each classifier and the seeds' band around each task's mean", () => {
-  const csv = readFileSync(join(out, "a-then-b", "chart", "line-chart.csv"), "utf8")
+  const csv = readFileSync(join(out, "a-then-b", "latest", "chart", "line-chart.csv"), "utf8")
   const lines = csv.trim().split("\r\n")
   expect(lines[0]).toBe("facet,colour,x,y,lower,upper,n")
   const values = artifacts("evaluate")

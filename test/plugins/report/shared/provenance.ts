@@ -14,6 +14,12 @@ export const madeBy = (precision: string) => ({
   machine: { cpu: "a processor", cores: 2, memory: 8e9, os: "Linux 6 x64" },
   software: { kasosei: "0.1.0", runtime: "bun 1.4.5", packages: { effect: "4.1.0" }, commit: null },
   computed: { backend: "native", precision, instructions: "AVX2", threads: [2] },
+  run: {
+    command: "bun run pipeline trial.ts",
+    pipeline: { name: "trial", file: "trial.ts", parameters: {} },
+  },
+  cpuSeconds: 3,
+  peakMemory: 1e9,
 })
 
 export const unit = (parts: Partial<UnitProvenance>): UnitProvenance => ({

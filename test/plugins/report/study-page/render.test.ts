@@ -125,8 +125,9 @@ describe("where it comes from", () => {
 
   test("what may differ between two equal studies is in the provenance alone", async () => {
     const here = await renderFrom({})
-    const { machine, software, computed } = madeBy("fp32")
+    const { machine, software, computed, ...spent } = madeBy("fp32")
     const elsewhere = {
+      ...spent,
       machine: { ...machine, cpu: "another processor", cores: 64 },
       software: { ...software, runtime: "deno 2.6", commit: { hash: "abc", changed: true } },
       computed: { ...computed, instructions: "AVX-512", threads: [8] },

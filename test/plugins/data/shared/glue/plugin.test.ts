@@ -383,8 +383,8 @@ describe("the files that count", () => {
     }),
   )
 
-  test("are none of the hub's, which are known by their revision", () => {
-    expect(reads(of("rte", "hf://datasets/nyu-mll/glue"))).toEqual([])
+  test("of the hub are known by their repository's commit", () => {
+    expect(reads(of("rte", "hf://datasets/nyu-mll/glue"))).toEqual(["hf://datasets/nyu-mll/glue@main"])
   })
 
   test("give the same key when another file appears beside them", () =>

@@ -1,0 +1,69 @@
+/** Several processes that work on one store: each unit is made once, whoever of them vanishes. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { childrenOf, command, digests, sample, start } from "./command-line.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(240_000)
+
+let root: string
+let whole: Readonly<Record<string, string>>
+const seeds = [1, 2, 3, 4, 5]
+let hold: string
+/** Five runs that wait at step 3 until the file `hold` is removed. */
+const settings = () => ["lr=1", `seeds=${seeds}`, "aloud=true", `hold=${hold}`]
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), "kasosei-sharing-"))
+  hold = join(root, "hold")
+  const undisturbed = await command(sample(join(root, "whole"), settings(), ["--jobs", "5"]))
+  expect(undisturbed.code).toBe(0)
+  whole = digests(join(root, "whole"))
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** How many units it says that it made. */
+const madeBy = ({ stderr }: { readonly stderr: string }) => Number(/(\d+) units? made/.exec(stderr)![1])
+/** How often each run printed this step. */
+const printed = (step: number, ...ended: readonly { readonly stderr: string }[]) =>
+  seeds.map((seed) => ended.map(({ stderr }) => stderr.split(`seed ${seed} at step ${step}`).length - 1))
+const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0)
+
+test("three that start at once share the work, make nothing twice, and end with the same", async () => {
+  const out = join(root, "three")
+  writeFileSync(hold, "")
+  const running = [1, 2, 3].map(() => start(sample(out, settings(), ["--jobs", "2"])))
+  // Nobody waits idly for another: between them they hold all five runs.
+  for (const seed of seeds) await Promise.race(running.map((each) => each.said(`seed ${seed} at step 3`)))
+  rmSync(hold)
+  const ended = await Promise.all(running.map((each) => each.ended))
+  expect(ended.map(({ code }) => code)).toEqual([0, 0, 0])
+  expect(digests(out)).toEqual(whole)
+  for (const step of [0, 3, 4]) {
+    expect(printed(step, ...ended).map(sum)).toEqual([1, 1, 1, 1, 1])
+  }
+  for (const name of ["leases", "owners", "tmp"])
+    expect([name, readdirSync(join(out, name))]).toEqual([name, []])
+})
+
+test("what one was making that vanishes with its workers is made by another, and nothing else again", async () => {
+  const out = join(root, "vanishing")
+  writeFileSync(hold, "")
+  const [vanishing, other] = [1, 2].map(() => start(sample(out, settings(), ["--jobs", "3"])))
+  for (const seed of seeds) {
+    await Promise.race([vanishing!.said(`seed ${seed} at step 3`), other!.said(`seed ${seed} at step 3`)])
+  }
+  const workers = childrenOf(vanishing!.pid)
+  for (const pid of workers) process.kill(pid, "SIGKILL")
+  vanishing!.signal("SIGKILL")
+  const gone = await vanishing!.ended
+  rmSync(hold)
+  const { code, stderr } = await other!.ended
+  expect(code).toBe(0)
+  expect(digests(out)).toEqual(whole)
+  // Each run was held by one of them; those of the one that vanished began again.
+  for (const [here, there] of printed(3, { stderr }, gone))
+    expect([here, there]).toEqual([1, there === 1 ? 1 : 0])
+  expect(madeBy({ stderr })).toBeGreaterThan(0)
+})
