@@ -12,6 +12,7 @@ import { pluginsCommand } from "./plugins.ts"
 import { type Output, presenter } from "./presenter.ts"
 import { statusCommand } from "./status.ts"
 import { storeCommand } from "./store.ts"
+import { workCommand } from "./work.ts"
 
 const commands = [
   pipelineCommand,
@@ -38,7 +39,8 @@ export const runCommandLine = Effect.fn("runCommandLine")(function* (
     Command.withDescription(
       "Pipelines of plugins for studying the stability and plasticity of language models",
     ),
-    Command.withSubcommands([...commands, bench]),
+    // Launchers start tasks; people do not.
+    Command.withSubcommands([...commands, bench, ...(args[0] === "work" ? [workCommand] : [])]),
   )
   const file = pipelineAskedAbout(args)
   const help = file === undefined ? undefined : yield* pipelineHelp(file)

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os"
 import { join, resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import type { Queue } from "../api/launcher.ts"
 import {
   type Adoption,
   adopt,
@@ -25,6 +26,8 @@ import { digestOfUnits } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
 import { launchOf, writeLaunch } from "../engine/launch.ts"
+import { Follower } from "../engine/launchers/follow.ts"
+import { submitPlan } from "../engine/launchers/submission.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
 import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
@@ -35,7 +38,6 @@ import { DamagedArtifact } from "../engine/store/damage.ts"
 import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
-import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
@@ -45,6 +47,7 @@ import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
 import { ExitCode, exitWith } from "./exit.ts"
+import { checkNotQueued, chooseLauncher, followSubmitted, launcherFlags, tellSubmitted } from "./launch.ts"
 import { planLines } from "./plan-table.ts"
 import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
@@ -82,6 +85,7 @@ const flags = {
   ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
+  ...launcherFlags,
   timeLimit: durationFlag(
     "time-limit",
     "Stop a job that takes longer, as Ctrl-C does; the next run resumes it (default: none)",
@@ -109,11 +113,13 @@ export const pipelineCommand = Command.make(
     threads,
     precision,
     jobs,
+    launcher: launcherName,
+    launcherSet,
+    wait,
     timeLimit,
     out: outOption,
     json,
   }) {
-    const computing = computeSettingsOf({ threads, precision })
     const command = commandLine(process.argv.slice(2))
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
@@ -148,9 +154,17 @@ export const pipelineCommand = Command.make(
         return { definition, parameters, backend, graph, branched }
       }),
     )
-    const processes = Option.getOrElse(jobs, () =>
-      defaultProcesses(graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0)),
+    const chosen = yield* chooseLauncher(
+      { launcher: launcherName, launcherSet, jobs, threads },
+      backend,
+      graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0),
+      !planOnly,
     )
+    const { slots } = chosen
+    const { queue } = chosen.launcher
+    const { processes } = slots
+    const ofSlot = slots.threads === undefined ? threads : Option.some(slots.threads)
+    const computing = computeSettingsOf({ threads: ofSlot, precision })
     const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
     const publication: Publication = {
       out,
@@ -178,39 +192,53 @@ export const pipelineCommand = Command.make(
         threads: (side) => (backend.setThreads === undefined ? 1 : computing(side).threads),
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
-          return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
+          const machines = queue === undefined ? 1 : side
+          return (
+            backend.flopsPerSecond(threads) *
+            Math.min(1, (machines * availableParallelism()) / (side * threads))
+          )
         },
       }
+      /** Copies the code, and records what is carried out. */
+      const prepare = Effect.fnUntraced(function* (
+        plan: Plan,
+        folder: string,
+        onLog: (line: string) => void,
+      ) {
+        const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+          Effect.sync(() => {
+            onLog(error.message)
+            return codeOf(path)
+          }),
+        )
+        const settings: WorkerSettings = {
+          file: path,
+          code,
+          units: digestOfUnits(graph),
+          parameters: parameters as object,
+          branch,
+          backend: backend.name,
+          precision,
+          threads: Option.getOrUndefined(threads),
+          out: folder,
+          command,
+          commit,
+          revisions: revisionsOf(plan.graph),
+          // With a queue, only samples of `--accept` are computed here.
+          processes: queue === undefined ? processes : 1,
+          environments: slots.environments,
+          timeLimit: Option.getOrUndefined(timeLimit),
+          onLog,
+        }
+        const launch = launchOf(plan, settings, { name, report: reportFolder(publication) })
+        if (plan.jobs.length > 0 && folder === out) yield* writeLaunch(out, launch)
+        return { settings, launch }
+      })
       const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
         const display = new Display(plan, screen)
         return yield* Effect.gen(function* () {
           yield* onSignal(() => display.log("stopping: running jobs save their state first"))
-          const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
-            Effect.sync(() => {
-              display.log(error.message)
-              return codeOf(path)
-            }),
-          )
-          const settings: WorkerSettings = {
-            file: path,
-            code,
-            units: digestOfUnits(graph),
-            parameters: parameters as object,
-            branch,
-            backend: backend.name,
-            precision,
-            threads: Option.getOrUndefined(threads),
-            out: folder,
-            command,
-            commit,
-            revisions: revisionsOf(plan.graph),
-            processes,
-            timeLimit: Option.getOrUndefined(timeLimit),
-            onLog: display.log,
-          }
-          if (plan.jobs.length > 0 && folder === out) {
-            yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
-          }
+          const { settings } = yield* prepare(plan, folder, display.log)
           const runner = yield* workerProcesses(settings)
           return yield* execute(plan, runner, (event) =>
             Effect.sync(() => {
@@ -225,6 +253,25 @@ export const pipelineCommand = Command.make(
             Effect.sync(() => process.stderr.write("stopped; the same command resumes from here\n")),
           ),
         )
+      })
+      const submit = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
+        yield* checkNotQueued(to, out, reportFolder(publication))
+        const { launch } = yield* prepare(plan, out, tell)
+        const limit = Option.getOrUndefined(timeLimit)
+        const { device } = backend
+        const submitted = yield* submitPlan(chosen, to, plan, launch, {
+          out,
+          device,
+          timeLimit: limit,
+          onLog: tell,
+        })
+        tellSubmitted(launch, submitted, json && !wait)
+        return submitted
+      })
+      const carryOutQueued = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
+        const follower = new Follower(plan)
+        yield* follower.remember
+        return yield* followSubmitted(to, plan, follower, yield* submit(plan, to), out)
       })
       const told = new Set<string>()
       const tell = (line: string) => {
@@ -275,11 +322,16 @@ export const pipelineCommand = Command.make(
         out: outOption,
       })
       process.stderr.write(`${lines.join("\n")}\n`)
+      if (queue !== undefined && plan.jobs.length > 0 && !wait) {
+        yield* submit(plan, queue)
+        return
+      }
       const began = performance.now()
       const { summary, published } = yield* carryOutHealing(
         plan,
         planning(),
-        (next) => carryOut(next, out),
+        (next) =>
+          queue === undefined || next.jobs.length === 0 ? carryOut(next, out) : carryOutQueued(next, queue),
         (_, summary) =>
           Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
             Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact
@@ -368,10 +420,6 @@ const onSignal = (notify: () => void) =>
         process.removeListener("SIGTERM", notify)
       }),
   )
-
-/** One process per core, as long as they fit in four fifths of the memory that they may use; at least one. */
-const defaultProcesses = (memory: number): number =>
-  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * memoryLimit().bytes) / Math.max(1, memory))))
 
 /** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {

@@ -244,5 +244,5 @@ const append = <K, V>(lists: Map<K, V[]>, key: K, value: V): void => {
 }
 
 /** Whether a unit takes another as a single input, rather than as a member of a cohort. */
-const takesAlone = ({ inputs }: Unit, taken: Unit): boolean =>
+export const takesAlone = ({ inputs }: Unit, taken: Unit): boolean =>
   Object.values(inputs).some((input) => "one" in input && input.one === taken)

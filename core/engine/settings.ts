@@ -24,6 +24,8 @@ export interface Settable {
   readonly schema: type.Any
   /** What comes before each name on the command line. */
   readonly prefix?: string
+  /** The flag that sets them; by default `--set`. */
+  readonly flag?: string
   /** Those that a text may name. */
   readonly components?: readonly ComponentMaker[]
   /** What to say of a name that is not one of them, if that is known better than what is near it. */
@@ -56,11 +58,12 @@ export const settings = (
   assignments: readonly string[],
 ): Effect.Effect<unknown, InvalidInput> =>
   Effect.suspend(() => {
-    const { what, kind, schema, prefix = "", components = [] } = settable
+    const { what, kind, schema, components = [] } = settable
+    const prefix = `${settable.flag ?? "--set"} ${settable.prefix ?? ""}`
     const known = describeOptions(schema).map(({ name }) => name)
     const problems: string[] = []
     const refuse = (assignment: string, problem: string) =>
-      problems.push(`--set ${prefix}${shortened(assignment)}: ${problem}`)
+      problems.push(`${prefix}${shortened(assignment)}: ${problem}`)
     const given = new Map<string, Assignment>()
     const refused = new Set<string>()
     for (const assignment of assignments) {
@@ -75,7 +78,7 @@ export const settings = (
       else if (!known.includes(name))
         refuse(assignment, settable.unknown?.(name) ?? unknownName(kind, name, known))
       else if (given.has(name))
-        refuse(assignment, `${name} is already set by --set ${prefix}${given.get(name)!.text}`)
+        refuse(assignment, `${name} is already set by ${prefix}${given.get(name)!.text}`)
       else {
         const named = componentsReadAs(text, components, scalar)
         const broken = [...listProblems(text), ...named.problems]
@@ -104,7 +107,7 @@ export const settings = (
           const problem = componentProblem(schema, name, assignment.text.replace(/^[^=]*=/, ""), components)
           refuse(assignment.text, problem ?? optionProblem(schema, error))
         } else if (!refused.has(name))
-          problems.push(`${optionProblem(schema, error)}, with --set ${prefix}${name}=…`)
+          problems.push(`${optionProblem(schema, error)}, with ${prefix}${name}=…`)
       }
     }
     return problems.length > 0

@@ -69,6 +69,7 @@ export class WorkerProcess {
     diagnose: Diagnose,
     onLog: (line: string) => void,
     private readonly code: LaunchedCode,
+    environment: Readonly<Record<string, string>>,
   ) {
     const script = join(code.package, "core", "engine", `worker${moduleExtension}`)
     const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
@@ -77,7 +78,11 @@ export class WorkerProcess {
     const child = spawn(process.execPath, runtime, {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
-      env: { ...process.env, ...(code.copied === undefined ? {} : { [projectVariable]: code.copied.to }) },
+      env: {
+        ...process.env,
+        ...environment,
+        ...(code.copied === undefined ? {} : { [projectVariable]: code.copied.to }),
+      },
     })
     this.child = child
     this.watchdog = new Watchdog(this.now)
