@@ -46,6 +46,7 @@ import { Display, showing } from "./display.ts"
 import { exitWith } from "./exit.ts"
 import { planLines } from "./plan-table.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
+import { wrapped } from "./text-width.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -267,7 +268,8 @@ export const pipelineCommand = Command.make(
         threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
         out: outOption,
       })
-      process.stderr.write(`${lines.join("\n")}\n`)
+      const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY
+      process.stderr.write(`${lines.flatMap((line) => wrapped(line, columns)).join("\n")}\n`)
       const began = performance.now()
       const { summary, published } = yield* carryOutHealing(
         plan,
