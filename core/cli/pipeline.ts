@@ -52,6 +52,7 @@ import { planLines } from "./plan-table.ts"
 import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
 import { screen } from "./terminal.ts"
+import { wrapped } from "./text-width.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -321,7 +322,8 @@ export const pipelineCommand = Command.make(
         threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
         out: outOption,
       })
-      process.stderr.write(`${lines.join("\n")}\n`)
+      const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY
+      process.stderr.write(`${lines.flatMap((line) => wrapped(line, columns)).join("\n")}\n`)
       if (queue !== undefined && plan.jobs.length > 0 && !wait) {
         yield* submit(plan, queue)
         return
