@@ -54,13 +54,13 @@ export const showing = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> => {
   if (!redraws(target)) return effect
-  const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${line}${wrapLines}`)
+  const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${printable(line)}${wrapLines}`)
   let shown = Number.NEGATIVE_INFINITY
   const reading: Reading = (path, done, total) => {
     const now = performance.now()
     if (now - shown < frame) return
     shown = now
-    show(`${text} reading ${printable(basename(path))}: ${Math.floor((done / total) * 100)} %`)
+    show(`${text} reading ${basename(path)}: ${Math.floor((done / total) * 100)} %`)
   }
   return Effect.acquireUseRelease(
     Effect.sync(() => show(text)),
@@ -106,8 +106,9 @@ export class Display {
 
   /** Prints a line above the live ones. */
   readonly log = (line: string): void => {
-    if (this.live) this.draw(`${line}\n`)
-    else this.target.write(`${line}\n`)
+    const text = printable(line, "\n\t")
+    if (this.live) this.draw(`${text}\n`)
+    else this.target.write(`${text}\n`)
   }
 
   readonly onEvent = (event: Event): void => {

@@ -1,9 +1,10 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism } from "node:os"
-import { join, relative, resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import type { Queue } from "../api/launcher.ts"
 import {
   type Adoption,
   adopt,
@@ -15,6 +16,7 @@ import {
   storedOf,
 } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
+import { checkFiles } from "../engine/check-files.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
@@ -24,6 +26,8 @@ import { digestOfUnits } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
 import { launchOf, writeLaunch } from "../engine/launch.ts"
+import { Follower } from "../engine/launchers/follow.ts"
+import { submitPlan } from "../engine/launchers/submission.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
 import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
@@ -34,18 +38,20 @@ import { DamagedArtifact } from "../engine/store/damage.ts"
 import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
-import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
-import { exitWith } from "./exit.ts"
+import { ExitCode, exitWith } from "./exit.ts"
+import { checkNotQueued, chooseLauncher, followSubmitted, launcherFlags, tellSubmitted } from "./launch.ts"
 import { planLines } from "./plan-table.ts"
+import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
+import { screen } from "./terminal.ts"
 import { wrapped } from "./text-width.ts"
 
 const flags = {
@@ -80,6 +86,7 @@ const flags = {
   ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
+  ...launcherFlags,
   timeLimit: durationFlag(
     "time-limit",
     "Stop a job that takes longer, as Ctrl-C does; the next run resumes it (default: none)",
@@ -107,11 +114,13 @@ export const pipelineCommand = Command.make(
     threads,
     precision,
     jobs,
+    launcher: launcherName,
+    launcherSet,
+    wait,
     timeLimit,
     out: outOption,
     json,
   }) {
-    const computing = computeSettingsOf({ threads, precision })
     const command = commandLine(process.argv.slice(2))
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
@@ -120,7 +129,7 @@ export const pipelineCommand = Command.make(
     const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
     const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
     const { definition, parameters, backend, graph, branched } = yield* showing(
-      process.stderr,
+      screen,
       `planning ${file} …`,
       Effect.gen(function* () {
         const definition = yield* loadPipeline(path)
@@ -146,9 +155,17 @@ export const pipelineCommand = Command.make(
         return { definition, parameters, backend, graph, branched }
       }),
     )
-    const processes = Option.getOrElse(jobs, () =>
-      defaultProcesses(graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0)),
+    const chosen = yield* chooseLauncher(
+      { launcher: launcherName, launcherSet, jobs, threads },
+      backend,
+      graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0),
+      !planOnly,
     )
+    const { slots } = chosen
+    const { queue } = chosen.launcher
+    const { processes } = slots
+    const ofSlot = slots.threads === undefined ? threads : Option.some(slots.threads)
+    const computing = computeSettingsOf({ threads: ofSlot, precision })
     const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
     const publication: Publication = {
       out,
@@ -158,6 +175,8 @@ export const pipelineCommand = Command.make(
       command,
     }
     yield* checkReportFolder(publication, graph, !planOnly)
+    /** Whether a job has started: but for `--accept`, what fails from then on is not input that is refused. */
+    let hasWorked = false
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
@@ -174,41 +193,60 @@ export const pipelineCommand = Command.make(
         threads: (side) => (backend.setThreads === undefined ? 1 : computing(side).threads),
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
-          return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
+          const machines = queue === undefined ? 1 : side
+          return (
+            backend.flopsPerSecond(threads) *
+            Math.min(1, (machines * availableParallelism()) / (side * threads))
+          )
         },
       }
+      /** Copies the code, and records what is carried out. */
+      const prepare = Effect.fnUntraced(function* (
+        plan: Plan,
+        folder: string,
+        onLog: (line: string) => void,
+      ) {
+        const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+          Effect.sync(() => {
+            onLog(error.message)
+            return codeOf(path)
+          }),
+        )
+        const settings: WorkerSettings = {
+          file: path,
+          code,
+          units: digestOfUnits(graph),
+          parameters: parameters as object,
+          branch,
+          backend: backend.name,
+          precision,
+          threads: Option.getOrUndefined(threads),
+          out: folder,
+          command,
+          commit,
+          revisions: revisionsOf(plan.graph),
+          // With a queue, only samples of `--accept` are computed here.
+          processes: queue === undefined ? processes : 1,
+          environments: slots.environments,
+          timeLimit: Option.getOrUndefined(timeLimit),
+          onLog,
+        }
+        const launch = launchOf(plan, settings, { name, report: reportFolder(publication) })
+        if (plan.jobs.length > 0 && folder === out) yield* writeLaunch(out, launch)
+        return { settings, launch }
+      })
       const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
-        const display = new Display(plan, process.stderr)
+        const display = new Display(plan, screen)
         return yield* Effect.gen(function* () {
           yield* onSignal(() => display.log("stopping: running jobs save their state first"))
-          const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+          const { settings } = yield* prepare(plan, folder, display.log)
+          const runner = yield* workerProcesses(settings)
+          return yield* execute(plan, runner, (event) =>
             Effect.sync(() => {
-              display.log(error.message)
-              return codeOf(path)
+              hasWorked = true
+              display.onEvent(event)
             }),
           )
-          const settings: WorkerSettings = {
-            file: path,
-            code,
-            units: digestOfUnits(graph),
-            parameters: parameters as object,
-            branch,
-            backend: backend.name,
-            precision,
-            threads: Option.getOrUndefined(threads),
-            out: folder,
-            command,
-            commit,
-            revisions: revisionsOf(plan.graph),
-            processes,
-            timeLimit: Option.getOrUndefined(timeLimit),
-            onLog: display.log,
-          }
-          if (plan.jobs.length > 0 && folder === out) {
-            yield* writeLaunch(out, launchOf(plan, settings, { name, report: reportFolder(publication) }))
-          }
-          const runner = yield* workerProcesses(settings)
-          return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
         }).pipe(
           Effect.scoped,
           Effect.ensuring(Effect.sync(display.close)),
@@ -217,9 +255,28 @@ export const pipelineCommand = Command.make(
           ),
         )
       })
+      const submit = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
+        yield* checkNotQueued(to, out, reportFolder(publication))
+        const { launch } = yield* prepare(plan, out, tell)
+        const limit = Option.getOrUndefined(timeLimit)
+        const { device } = backend
+        const submitted = yield* submitPlan(chosen, to, plan, launch, {
+          out,
+          device,
+          timeLimit: limit,
+          onLog: tell,
+        })
+        tellSubmitted(launch, submitted, json && !wait)
+        return submitted
+      })
+      const carryOutQueued = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
+        const follower = new Follower(plan)
+        yield* follower.remember
+        return yield* followSubmitted(to, plan, follower, yield* submit(plan, to), out)
+      })
       const told = new Set<string>()
       const tell = (line: string) => {
-        if (!told.has(line)) process.stderr.write(`${printable(line)}\n`)
+        if (!told.has(line)) process.stderr.write(`${line}\n`)
         told.add(line)
       }
       /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
@@ -239,14 +296,11 @@ export const pipelineCommand = Command.make(
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(
-          Effect.ensuring(remove(scratch)),
-          Effect.andThen(adopt(adoptions, sample.adoptions)),
-          // The sample has been computed.
-          Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
-        )
+        ).pipe(Effect.ensuring(remove(scratch)))
+        yield* adopt(adoptions, sample.adoptions)
       }
       const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
+      yield* showing(screen, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
@@ -254,7 +308,7 @@ export const pipelineCommand = Command.make(
         process.stdout.write(
           json
             ? `${planJson(plan, design, folder)}\n`
-            : `${[...planLines(name, plan, design, width), "", `The report will be in ${printable(readablePath(folder))}`].join("\n")}\n`,
+            : `${[...planLines(name, plan, design, width), "", `The report will be in ${readablePath(folder)}`].join("\n")}\n`,
         )
         return
       }
@@ -270,11 +324,16 @@ export const pipelineCommand = Command.make(
       })
       const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY
       process.stderr.write(`${lines.flatMap((line) => wrapped(line, columns)).join("\n")}\n`)
+      if (queue !== undefined && plan.jobs.length > 0 && !wait) {
+        yield* submit(plan, queue)
+        return
+      }
       const began = performance.now()
       const { summary, published } = yield* carryOutHealing(
         plan,
         planning(),
-        (next) => carryOut(next, out),
+        (next) =>
+          queue === undefined || next.jobs.length === 0 ? carryOut(next, out) : carryOutQueued(next, queue),
         (_, summary) =>
           Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
             Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact
@@ -285,10 +344,15 @@ export const pipelineCommand = Command.make(
       )
       const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
-      for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
+      for (const note of notes) process.stderr.write(`note: ${note}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
       if (hasFailed(plan, summary)) return yield* exitWith(1)
     }).pipe(
+      Effect.mapError((error) =>
+        hasWorked && !(error instanceof InvalidInput || error instanceof ExitCode)
+          ? new ExitCode({ code: 1, message: error.message })
+          : error,
+      ),
       Effect.scoped,
       Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
     )
@@ -311,12 +375,6 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
-
-/** A path as a person reads it: from the current folder, if it is in there. */
-const readablePath = (path: string): string => {
-  const inside = relative("", path)
-  return inside === "" || inside.startsWith("..") ? path : inside
-}
 
 /** A command line that does the same, quoted as a shell takes it. */
 const commandLine = (args: readonly string[]): string =>
@@ -365,10 +423,6 @@ const onSignal = (notify: () => void) =>
       }),
   )
 
-/** One process per core, as long as they fit in four fifths of the memory that they may use; at least one. */
-const defaultProcesses = (memory: number): number =>
-  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * memoryLimit().bytes) / Math.max(1, memory))))
-
 /** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
   const { bavail, bsize } = yield* attempt("find the free space of", out, () => fs.statfs(out))
@@ -403,5 +457,5 @@ const planJson = (plan: Plan, design: Design, report: string): string => {
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
   process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${printable(readablePath(page))}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${readablePath(page)}\n`)
 }

@@ -50,7 +50,6 @@ export const execute = Effect.fn("execute")(function* (
   runner: JobRunner,
   onEvent: (event: Event) => Effect.Effect<void>,
 ) {
-  const store = yield* Store
   const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
   const agenda = new Agenda(plan)
   const ends = yield* Queue.unbounded<{
@@ -111,12 +110,7 @@ export const execute = Effect.fn("execute")(function* (
         continue
       }
       const outcomes = "held" in reply ? unneeded.get(job)! : reply
-      for (const outcome of outcomes) {
-        if (outcome.status === "failed" && outcome.kind !== "input" && outcome.without === undefined) {
-          // A plan that cannot say so later is no reason to lose the failure itself.
-          yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
-        }
-      }
+      yield* recordFailures(outcomes, units)
       agenda.settle(job, outcomes)
       yield* end(job, outcomes)
     }
@@ -138,6 +132,19 @@ export const execute = Effect.fn("execute")(function* (
   } satisfies Summary
 })
 
+/** Keeps in the store why units failed. */
+export const recordFailures = Effect.fnUntraced(function* (
+  outcomes: readonly UnitOutcome[],
+  units: ReadonlyMap<string, Unit>,
+) {
+  const store = yield* Store
+  for (const outcome of outcomes) {
+    if (outcome.status !== "failed" || outcome.kind === "input" || outcome.without !== undefined) continue
+    // A plan that cannot say so later is no reason to lose the failure itself.
+    yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
+  }
+})
+
 /** A job that runs, and how to stop it with its state kept: its units then end like that. */
 interface Running {
   readonly fiber: Fiber.Fiber<unknown>
@@ -145,7 +152,8 @@ interface Running {
 }
 
 /** How long a job is put off that has been tried so often before: another process may be done in moments or in days. */
-const pauseAfter = (tries: number): Duration.Duration => Duration.millis(Math.min(250 * 2 ** tries, 10_000))
+export const pauseAfter = (tries: number): Duration.Duration =>
+  Duration.millis(Math.min(250 * 2 ** tries, 10_000))
 
 const failureOf = (
   unit: Unit,

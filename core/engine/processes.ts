@@ -1,6 +1,7 @@
 /** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash costs one attempt at one job. */
 import { availableParallelism } from "node:os"
-import { Clock, Deferred, Duration, Effect, Pool, Schedule, type Scope, Semaphore } from "effect"
+import { Clock, Deferred, Duration, Effect, Pool, Queue, Schedule, type Scope, Semaphore } from "effect"
+import type { Slots } from "../api/launcher.ts"
 import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
 import { formatBytes, formatSeconds } from "../io/format.ts"
@@ -69,6 +70,8 @@ export interface WorkerSettings {
   readonly commit: Commit | null
   readonly revisions: Revisions
   readonly processes: number
+  /** What the worker processes have in their environment besides, one value each; undefined if nothing. */
+  readonly environments?: Slots["environments"] | undefined
   /** A job that takes longer is stopped, and its state kept. */
   readonly timeLimit?: Duration.Duration | undefined
   /** Called with every line that a worker prints, replies excepted, and with what becomes of lost workers. */
@@ -175,25 +178,37 @@ const poolOf = Effect.fnUntraced(function* (
   })
   yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(Duration.seconds(lookEvery))))
   let { code } = settings
+  /** Those that no process has. */
+  const free = yield* Queue.unbounded<Readonly<Record<string, string>>>()
+  yield* Queue.offerAll(free, settings.environments ?? Array.from({ length: processes }, () => ({})))
+  const taken = new Map<WorkerProcess, Readonly<Record<string, string>>>()
   const start = (from: LaunchedCode) =>
     Effect.acquireRelease(
-      Effect.sync(() => {
-        const worker = new WorkerProcess(clock, diagnose, onLog, from)
+      Effect.map(Queue.take(free), (environment) => {
+        const worker = new WorkerProcess(clock, diagnose, onLog, from, environment)
         workers.add(worker)
+        taken.set(worker, environment)
         return worker
       }),
-      (worker) =>
-        Effect.ensuring(
-          worker.stop,
-          Effect.sync(() => workers.delete(worker)),
-        ),
+      end,
+      { interruptible: true },
+    )
+  const end = (worker: WorkerProcess) =>
+    Effect.ensuring(
+      worker.stop,
+      Effect.suspend(() => {
+        workers.delete(worker)
+        const environment = taken.get(worker)
+        taken.delete(worker)
+        return environment === undefined ? Effect.void : Queue.offer(free, environment)
+      }),
     )
   const opened: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.gen(function* () {
     const from = code
     const worker = yield* start(from)
     const copy = from.copied === undefined ? {} : { copy: { file: from.file, units } }
     if (yield* worker.open({ type: "open", ...asked, ...copy })) return worker
-    yield* worker.stop
+    yield* end(worker)
     if (code === from) {
       code = codeOf(file)
       onLog(

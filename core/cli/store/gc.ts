@@ -68,7 +68,7 @@ export const gcCommand = Command.make(
         ? "there is nothing to remove"
         : remove
           ? `removed ${what}`
-          : `${what} would go with --delete; studies that have not published a report yet need what is listed here`,
+          : `${what} would go with --delete; a study that has not published its report yet may need some of it`,
     ])
   }),
 ).pipe(
@@ -86,8 +86,14 @@ const rowOf = ({ label, why, bytes, made }: Garbage) => [
   printable(label),
 ]
 
+/** A process of another host shows much more often than this that it lives, ms. */
+const longestSilence = 3600 * 1000
+
 /** The processes that are, or may be, at work on the store. */
 const atWork = (root: string) =>
   Effect.gen(function* () {
-    return (yield* (yield* Owners).all).filter(({ life }) => life !== "gone")
+    return (yield* (yield* Owners).all).filter(
+      ({ life, seen }) =>
+        life === "alive" || (life === "unknown" && Date.now() - seen.getTime() < longestSilence),
+    )
   }).pipe(Effect.provide(Owners.layer(root, { role: "supervisor", command: "store gc" })), Effect.scoped)
