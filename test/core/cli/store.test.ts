@@ -131,10 +131,13 @@ test("gc lists what no report needs, and removes it only if told", async () => {
     .filter((name) => name !== "latest" && !fs.existsSync(join(made, "sample", name)))
   expect((await store("gc", out, "--older", "0m")).stdout).toBe("there is nothing to remove\n")
   fs.rmSync(join(out, "sample", other!), { recursive: true })
+  expect((await store("gc", out, "--older", "0m")).stdout).toBe("there is nothing to remove\n")
+  const launches = fs.readdirSync(join(out, "launches")).filter((name) => name !== "code")
+  fs.rmSync(join(out, "launches", launches.sort().at(-1)!), { recursive: true })
   expect((await store("gc", out)).stdout).toBe("there is nothing to remove\n")
   const listed = await store("gc", out, "--older", "0m")
   expect(listed.stdout).toMatch(
-    /^ *\d+ B +.* s +no report needs it +sample-listing title=other\n1 item, .* would go with --delete/,
+    /^ *\d+ B +.* s +nothing needs it +sample-listing title=other\n1 item, .* would go with --delete/,
   )
   expect(fs.readdirSync(join(out, "artifacts"))).toHaveLength(7)
   expect((await store("gc", out, "--older", "0m", "--delete")).stdout).toMatch(/\nremoved 1 item, /)
