@@ -183,6 +183,8 @@ export const pipelineCommand = Command.make(
         const owners = yield* Owners
         yield* owners.self
         yield* owners.sweep
+        // Workers that are killed leave something too; what cannot be removed now is left to the next command.
+        yield* Effect.addFinalizer(() => Effect.ignore(owners.sweep))
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)

@@ -5,20 +5,22 @@ import { join } from "node:path"
 import { sha256 } from "../../core/io/digest.ts"
 import { integers, type Stream, stream } from "../../core/tensor/stream.ts"
 import { command } from "../core/cli/command-line.ts"
-import { sampleFile } from "../core/sample/study.ts"
+
+/** The folder of this project. */
+export const project = join(import.meta.dir, "..", "..")
 
 export interface Study {
   readonly name: string
   /** How many lines it writes to standard error, about. */
   readonly lines: number
-  /** The command line that runs it. */
-  readonly args: (out: string) => readonly string[]
+  /** The command line that runs it, in a copy of this project. */
+  readonly args: (out: string, folder?: string) => readonly string[]
 }
 
 const args =
   (file: string, settings: Readonly<Record<string, string | number>>, jobs: number) =>
-  (out: string): readonly string[] => [
-    ...["pipeline", file, "--out", out, "--backend", "wasm", "--jobs", `${jobs}`],
+  (out: string, folder = project): readonly string[] => [
+    ...["pipeline", join(folder, file), "--out", out, "--backend", "wasm", "--jobs", `${jobs}`],
     ...Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
   ]
 
@@ -26,7 +28,7 @@ const args =
 export const sampleStudy = (jobs = 2): Study => ({
   name: "sample",
   lines: 100,
-  args: args(sampleFile, { seeds: "1..3", count: 20, slow: 100, aloud: "true" }, jobs),
+  args: args("test/core/sample/pipeline.ts", { seeds: "1..3", count: 20, slow: 100, aloud: "true" }, jobs),
 })
 
 const tiny = { layers: 1, hidden: 8, sentences: 200, mlmSteps: 20, simcseSteps: 10, train: 64, dev: 16 }
@@ -36,7 +38,7 @@ export const quickstartStudy = (jobs = 2): Study => ({
   name: "quickstart",
   lines: 20,
   args: args(
-    "quickstart.ts",
+    "pipelines/quickstart.ts",
     { ...tiny, simcseSeeds: 42, seeds: "1,2", rankSeeds: "1,2", lr: "1e-3", epochs: 4, samples: 4 },
     jobs,
   ),

@@ -69,6 +69,20 @@ test("a supervising process that is killed costs nothing: every worker saves its
   await expectResumed(out)
 })
 
+test("a worker that is killed is replaced, and nothing of it is left at the end", async () => {
+  writeFileSync(hold, "")
+  const out = join(root, "replaced")
+  const running = start(sample(out, settings(), ["--jobs", "5"]))
+  await untilHeld(running)
+  process.kill(childrenOf(running.pid)[0]!, "SIGKILL")
+  await running.said("it is tried again in 1.0 s")
+  rmSync(hold)
+  expect((await running.ended).code).toBe(0)
+  expect(digests(out)).toEqual(whole)
+  for (const name of ["leases", "owners", "scratch", "tmp"])
+    expect([name, readdirSync(join(out, name))]).toEqual([name, []])
+})
+
 test("signals of a terminal that is closed, as often as they come, stop it as Ctrl-C does", async () => {
   writeFileSync(hold, "")
   const out = join(root, "hung-up")
