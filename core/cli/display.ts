@@ -7,18 +7,11 @@ import { Effect } from "effect"
 import { CliOutput } from "effect/cli"
 import { LargeFileReading, type Reading } from "../engine/content-digest.ts"
 import type { Event } from "../engine/execute.ts"
-import type { UnitOutcome } from "../engine/job.ts"
-import { type Job, keysGivenBy, type Plan } from "../engine/plan.ts"
+import type { Plan } from "../engine/plan.ts"
 import type { JobProgress } from "../engine/processes.ts"
-import { formatSeconds, plural, printable } from "../io/format.ts"
+import { printable } from "../io/format.ts"
+import { percent, RunLog, runningLabel, summaryForms, waitingText } from "./run-log.ts"
 import { withoutMiddle } from "./text-width.ts"
-
-interface Running {
-  readonly started: number
-  progress: JobProgress | undefined
-  /** The last quarter of the job that plain output has reported. */
-  quarter: number
-}
 
 /** Moves up to the first of `lines` live lines and erases everything from there on, with the ^C that terminals echo. */
 const eraseLines = (lines: number): string => `\r${lines === 0 ? "" : `\x1b[${lines}A`}\x1b[0J`
@@ -30,11 +23,19 @@ const wrapLines = "\x1b[?7h"
 
 /** Milliseconds between redraws. */
 const frame = 100
-const widestBar = 20
+/** Milliseconds between looks at whether there is something to say without a terminal. */
+const look = 1000
+/** The width of the bar on terminals of at least so many columns. */
+const bars = [
+  { columns: 100, width: 20 },
+  { columns: 60, width: 10 },
+] as const
+/** A label is not shortened further than this for the sake of the note beside it. */
+const shortestLabel = 16
+/** A note that would be shorter than this says nothing. */
+const shortestNote = 8
 /** Columns of a terminal that does not report them. */
 const defaultColumns = 80
-/** Plain output includes the progress of jobs that run for longer than this, in milliseconds. */
-const plainAfter = 10_000
 
 export interface DisplayTarget {
   readonly isTTY?: boolean
@@ -53,13 +54,13 @@ export const showing = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> => {
   if (!redraws(target)) return effect
-  const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${line}${wrapLines}`)
+  const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${printable(line)}${wrapLines}`)
   let shown = Number.NEGATIVE_INFINITY
   const reading: Reading = (path, done, total) => {
     const now = performance.now()
     if (now - shown < frame) return
     shown = now
-    show(`${text} reading ${printable(basename(path))}: ${Math.floor((done / total) * 100)} %`)
+    show(`${text} reading ${basename(path)}: ${Math.floor((done / total) * 100)} %`)
   }
   return Effect.acquireUseRelease(
     Effect.sync(() => show(text)),
@@ -70,58 +71,48 @@ export const showing = <A, E, R>(
 
 /**
  * A job on one line of `columns` columns: its progress, label and note. If that does not fit, the middle of the label
- * is left out: the plugin is at its start, the seed at its end. On a narrow terminal, the note matters most.
+ * is left out: the plugin is at its start, the seed at its end; then that of the note. Only wide terminals have a bar.
  */
 export const progressLine = (label: string, progress: JobProgress | undefined, columns: number): string => {
   const { done, total, note } = progress ?? { done: 0, total: 0, note: "" }
-  const part = total === 0 ? 0 : done / total
-  const width = Math.min(widestBar, Math.floor(columns / 4))
-  const full = Math.round(part * width)
-  const bar = `  ${"█".repeat(full)}${"░".repeat(width - full)}`
-  const percent = ` ${String(Math.floor(part * 100)).padStart(3)} %`
-  const end = note === "" ? "" : ` ${printable(note)}`
-  const room = columns - CliOutput.displayWidth(`${bar}${percent}${end}`) - 1
-  if (room >= 1) return `${bar}${percent} ${withoutMiddle(printable(label), room)}${end}`
-  const begin = room === 0 ? `${bar}${percent}` : percent
-  return `${begin}${withoutMiddle(end, columns - CliOutput.displayWidth(begin))}`
+  const width = bars.find((each) => columns >= each.columns)?.width ?? 0
+  const full = Math.round(total === 0 ? 0 : (done / total) * width)
+  const bar = width === 0 ? "" : `  ${"█".repeat(full)}${"░".repeat(width - full)}`
+  const begin = `${bar}${String(percent({ done, total })).padStart(width === 0 ? 3 : 4)} % `
+  const room = columns - CliOutput.displayWidth(begin)
+  const name = printable(label)
+  const least = Math.min(shortestLabel, CliOutput.displayWidth(name))
+  const space = room - least - 1
+  const end = note === "" || space < shortestNote ? "" : ` ${withoutMiddle(printable(note), space)}`
+  return `${begin}${withoutMiddle(name, room - CliOutput.displayWidth(end))}${end}`
 }
 
 export class Display {
-  private readonly running = new Map<Job, Running>()
-  private readonly began = performance.now()
-  private readonly units: ReadonlyMap<string, string>
-  private readonly jobs: number
-  private ended = 0
+  private readonly run: RunLog
   private drawn = 0
   /** Whether the live lines are drawn: on a terminal, until the display is closed. */
   private live: boolean
-  private timer: ReturnType<typeof setInterval> | undefined
+  private readonly timer: ReturnType<typeof setInterval>
 
   constructor(
     plan: Plan,
     private readonly target: DisplayTarget,
   ) {
-    this.units = new Map(plan.graph.units.map(({ key, label }) => [key, label]))
-    this.jobs = plan.jobs.length
+    this.run = new RunLog(plan, seconds())
     this.live = redraws(target)
-    if (this.live) {
-      this.timer = setInterval(() => this.draw(), frame)
-      target.write(hideCursor)
-    }
+    this.timer = setInterval(this.tick, this.live ? frame : look)
+    if (this.live) target.write(hideCursor)
   }
 
   /** Prints a line above the live ones. */
   readonly log = (line: string): void => {
-    if (this.live) this.draw(`${line}\n`)
-    else this.target.write(`${line}\n`)
+    const text = printable(line, "\n\t")
+    if (this.live) this.draw(`${text}\n`)
+    else this.target.write(`${text}\n`)
   }
 
   readonly onEvent = (event: Event): void => {
-    if (event.type === "started") {
-      this.running.set(event.job, { started: performance.now(), progress: undefined, quarter: 0 })
-    } else if (event.type === "progress") this.onProgress(event.job, event.progress)
-    else if (event.type === "waiting") this.log(`${event.job.unit.label}: ${event.by} makes it; waiting`)
-    else this.onEnd(event.job, event.outcomes)
+    for (const line of this.run.onEvent(event, seconds())) this.log(line)
   }
 
   /** Erases the live lines and stops redrawing them. */
@@ -132,56 +123,34 @@ export class Display {
     this.drawn = 0
   }
 
-  private onProgress(job: Job, progress: JobProgress) {
-    const running = this.running.get(job)
-    if (running === undefined) return
-    running.progress = progress
-    const quarter = Math.floor((4 * progress.done) / Math.max(1, progress.total))
-    const slow = performance.now() - running.started > plainAfter
-    if (!this.live && slow && quarter > running.quarter && quarter < 4) {
-      running.quarter = quarter
-      this.log(`${job.unit.label}: ${progress.done} of ${progress.total} ${progress.note}`.trimEnd())
-    }
-  }
-
-  private onEnd(job: Job, outcomes: readonly UnitOutcome[]) {
-    const running = this.running.get(job)
-    this.running.delete(job)
-    this.ended++
-    const took =
-      running === undefined ? "" : ` ${formatSeconds((performance.now() - running.started) / 1000)}`
-    const others = keysGivenBy(job).length - 1
-    const failures = outcomes.flatMap((outcome) => (outcome.status === "done" ? [] : [outcome]))
-    // Units that were not started are reported once, at the end, with the failed unit that they needed.
-    if (running === undefined && failures.some((failure) => "without" in failure)) return
-    const count = `[${this.ended}/${this.jobs}]`
-    if (failures.length < outcomes.length) {
-      const beside = others > 0 ? ` with ${plural(others, "probe")}` : ""
-      this.log(`${count} ${job.unit.label}${beside}${took}`)
-    }
-    for (const { key, status, reason, step } of failures) {
-      const at = step === undefined ? "" : ` at step ${step}`
-      this.log(`${count} ${status}: ${this.units.get(key)}${at}: ${reason}`)
-    }
+  private readonly tick = () => {
+    const lines = this.run.tick(seconds(), this.live)
+    if (this.live) this.draw(lines.map((line) => `${line}\n`).join(""))
+    else for (const line of lines) this.log(line)
   }
 
   /** Redraws the live lines, in one write so that they do not flicker, with `above` printed above them. */
   private draw(above = "") {
-    const elapsed = formatSeconds((performance.now() - this.began) / 1000)
     const columns = this.target.columns || defaultColumns
-    const running = [...this.running].map(([{ unit }, { progress }]) =>
-      progressLine(unit.label, progress, columns),
-    )
     // Lines beyond the screen could not be erased again.
-    const room = Math.max(1, (this.target.rows || 24) - 3)
-    const hidden = running.length - room
+    const room = Math.max(1, (this.target.rows || 24) - 4)
+    const { running, waiting } = this.run
+    const shown = [...running].slice(0, room)
+    const hidden = running.size - shown.length
     const lines = [
-      `${this.ended} of ${plural(this.jobs, "job")} · ${elapsed}`,
-      ...running.slice(0, room),
+      widestThatFits(summaryForms(this.run, seconds()), columns),
+      ...shown.map(([job, { progress }]) => progressLine(runningLabel(job), progress, columns)),
       ...(hidden > 0 ? [`  and ${hidden} more`] : []),
+      ...(waiting.size > 0 ? [`  ${waitingText(waiting.size)}`] : []),
     ]
     const live = `${cutLines}${lines.join("\n")}\n${wrapLines}`
     this.target.write(`${eraseLines(this.drawn)}${above}${live}`)
     this.drawn = lines.length
   }
 }
+
+const seconds = (): number => performance.now() / 1000
+
+/** The first of several forms, from the longest to the shortest, that has room. */
+const widestThatFits = (forms: readonly string[], columns: number): string =>
+  forms.find((form) => CliOutput.displayWidth(form) <= columns) ?? withoutMiddle(forms.at(-1)!, columns)

@@ -5,7 +5,7 @@ import { findPipeline, loadPipeline } from "../engine/load.ts"
 import type { PipelineHelp } from "./help.ts"
 
 /** Flags without a value; what follows any other flag is its value. */
-const switches = ["--plan", "--json", "--help", "-h"]
+const switches = ["--plan", "--json", "--wait", "--help", "-h"]
 
 /** The pipeline file whose help a command line requests. */
 export const pipelineAskedAbout = (args: readonly string[]): string | undefined => {

@@ -1,9 +1,10 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism } from "node:os"
-import { join, relative, resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import type { Queue } from "../api/launcher.ts"
 import {
   type Adoption,
   adopt,
@@ -15,36 +16,43 @@ import {
   storedOf,
 } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
+import { checkFiles } from "../engine/check-files.ts"
 import { confoundersOf, confounderWarnings, type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
-import { execute, type Failure, type Summary } from "../engine/execute.ts"
+import { execute, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
 import { commitOf } from "../engine/git.ts"
 import { digestOfUnits } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
+import { launchOf, writeLaunch } from "../engine/launch.ts"
+import { Follower } from "../engine/launchers/follow.ts"
+import { submitPlan } from "../engine/launchers/submission.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type EstimateSettings, type Plan, planOf, reasonCounts, unitStates } from "../engine/plan.ts"
-import { workerProcesses } from "../engine/processes.ts"
+import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
+import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
-import { neverMade } from "../engine/reason.ts"
 import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
 import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
-import { memoryLimit } from "../engine/workers/memory.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
-import { exitWith } from "./exit.ts"
+import { ExitCode, exitWith } from "./exit.ts"
+import { checkNotQueued, chooseLauncher, followSubmitted, launcherFlags, tellSubmitted } from "./launch.ts"
 import { planLines } from "./plan-table.ts"
+import { readablePath } from "./readable-path.ts"
+import { endLines, hasFailed, startLines } from "./run-lines.ts"
+import { screen } from "./terminal.ts"
+import { wrapped } from "./text-width.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -78,6 +86,7 @@ const flags = {
   ),
   ...computeFlags,
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
+  ...launcherFlags,
   timeLimit: durationFlag(
     "time-limit",
     "Stop a job that takes longer, as Ctrl-C does; the next run resumes it (default: none)",
@@ -105,11 +114,13 @@ export const pipelineCommand = Command.make(
     threads,
     precision,
     jobs,
+    launcher: launcherName,
+    launcherSet,
+    wait,
     timeLimit,
     out: outOption,
     json,
   }) {
-    const computing = computeSettingsOf({ threads, precision })
     const command = commandLine(process.argv.slice(2))
     const out = resolve(outOption)
     const path = yield* findPipeline(file)
@@ -118,7 +129,7 @@ export const pipelineCommand = Command.make(
     const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
     const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
     const { definition, parameters, backend, graph, branched } = yield* showing(
-      process.stderr,
+      screen,
       `planning ${file} …`,
       Effect.gen(function* () {
         const definition = yield* loadPipeline(path)
@@ -144,9 +155,17 @@ export const pipelineCommand = Command.make(
         return { definition, parameters, backend, graph, branched }
       }),
     )
-    const processes = Option.getOrElse(jobs, () =>
-      defaultProcesses(Math.max(...graph.units.map(({ cost }) => cost.memory))),
+    const chosen = yield* chooseLauncher(
+      { launcher: launcherName, launcherSet, jobs, threads },
+      backend,
+      graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0),
+      !planOnly,
     )
+    const { slots } = chosen
+    const { queue } = chosen.launcher
+    const { processes } = slots
+    const ofSlot = slots.threads === undefined ? threads : Option.some(slots.threads)
+    const computing = computeSettingsOf({ threads: ofSlot, precision })
     const name = branched === undefined ? definition.name : `${definition.name}/${branched.name}`
     const publication: Publication = {
       out,
@@ -155,13 +174,17 @@ export const pipelineCommand = Command.make(
       branch: branch && branched && { request: branch, name: branched.name },
       command,
     }
-    yield* checkReportFolder(publication, graph)
+    yield* checkReportFolder(publication, graph, !planOnly)
+    /** Whether a job has started: but for `--accept`, what fails from then on is not input that is refused. */
+    let hasWorked = false
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
         const owners = yield* Owners
         yield* owners.self
         yield* owners.sweep
+        // Workers that are killed leave something too; what cannot be removed now is left to the next command.
+        yield* Effect.addFinalizer(() => Effect.ignore(owners.sweep))
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
@@ -169,39 +192,63 @@ export const pipelineCommand = Command.make(
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
+        threads: (side) => (backend.setThreads === undefined ? 1 : computing(side).threads),
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
-          return backend.flopsPerSecond(threads) * Math.min(1, availableParallelism() / (side * threads))
+          const machines = queue === undefined ? 1 : side
+          return (
+            backend.flopsPerSecond(threads) *
+            Math.min(1, (machines * availableParallelism()) / (side * threads))
+          )
         },
       }
+      /** Copies the code, and records what is carried out. */
+      const prepare = Effect.fnUntraced(function* (
+        plan: Plan,
+        folder: string,
+        onLog: (line: string) => void,
+      ) {
+        const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+          Effect.sync(() => {
+            onLog(error.message)
+            return codeOf(path)
+          }),
+        )
+        const settings: WorkerSettings = {
+          file: path,
+          code,
+          units: digestOfUnits(graph),
+          parameters: parameters as object,
+          branch,
+          backend: backend.name,
+          precision,
+          threads: Option.getOrUndefined(threads),
+          out: folder,
+          command,
+          commit,
+          revisions: revisionsOf(plan.graph),
+          // With a queue, only samples of `--accept` are computed here.
+          processes: queue === undefined ? processes : 1,
+          environments: slots.environments,
+          timeLimit: Option.getOrUndefined(timeLimit),
+          onLog,
+        }
+        const launch = launchOf(plan, settings, { name, report: reportFolder(publication) })
+        if (plan.jobs.length > 0 && folder === out) yield* writeLaunch(out, launch)
+        return { settings, launch }
+      })
       const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
-        const display = new Display(plan, process.stderr)
+        const display = new Display(plan, screen)
         return yield* Effect.gen(function* () {
           yield* onSignal(() => display.log("stopping: running jobs save their state first"))
-          const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+          const { settings } = yield* prepare(plan, folder, display.log)
+          const runner = yield* workerProcesses(settings)
+          return yield* execute(plan, runner, (event) =>
             Effect.sync(() => {
-              display.log(error.message)
-              return codeOf(path)
+              hasWorked = true
+              display.onEvent(event)
             }),
           )
-          const runner = yield* workerProcesses({
-            file: path,
-            code,
-            units: digestOfUnits(graph),
-            parameters: parameters as object,
-            branch,
-            backend: backend.name,
-            precision,
-            threads: Option.getOrUndefined(threads),
-            out: folder,
-            command,
-            commit,
-            revisions: revisionsOf(plan.graph),
-            processes,
-            timeLimit: Option.getOrUndefined(timeLimit),
-            onLog: display.log,
-          })
-          return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
         }).pipe(
           Effect.scoped,
           Effect.ensuring(Effect.sync(display.close)),
@@ -210,9 +257,28 @@ export const pipelineCommand = Command.make(
           ),
         )
       })
+      const submit = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
+        yield* checkNotQueued(to, out, reportFolder(publication))
+        const { launch } = yield* prepare(plan, out, tell)
+        const limit = Option.getOrUndefined(timeLimit)
+        const { device } = backend
+        const submitted = yield* submitPlan(chosen, to, plan, launch, {
+          out,
+          device,
+          timeLimit: limit,
+          onLog: tell,
+        })
+        tellSubmitted(launch, submitted, json && !wait)
+        return submitted
+      })
+      const carryOutQueued = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
+        const follower = new Follower(plan)
+        yield* follower.remember
+        return yield* followSubmitted(to, plan, follower, yield* submit(plan, to), out)
+      })
       const told = new Set<string>()
       const tell = (line: string) => {
-        if (!told.has(line)) process.stderr.write(`${printable(line)}\n`)
+        if (!told.has(line)) process.stderr.write(`${line}\n`)
         told.add(line)
       }
       /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
@@ -232,14 +298,11 @@ export const pipelineCommand = Command.make(
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(
-          Effect.ensuring(remove(scratch)),
-          Effect.andThen(adopt(adoptions, sample.adoptions)),
-          // The sample has been computed.
-          Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
-        )
+        ).pipe(Effect.ensuring(remove(scratch)))
+        yield* adopt(adoptions, sample.adoptions)
       }
       const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
+      yield* showing(screen, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
@@ -247,23 +310,35 @@ export const pipelineCommand = Command.make(
         process.stdout.write(
           json
             ? `${planJson(plan, design, folder)}\n`
-            : `${[...planLines(name, plan, design, width), "", `The report will be in ${printable(readablePath(folder))}`].join("\n")}\n`,
+            : `${[...planLines(name, plan, design, width), "", `The report will be in ${readablePath(folder)}`].join("\n")}\n`,
         )
         return
       }
       yield* checkDisk(out, plan)
-      const todo = plan.jobs.length
+      const instructions =
+        plan.jobs.length === 0 ? undefined : yield* backend.instructions ?? Effect.succeed(undefined)
+      const lines = startLines(name, plan, {
+        backend: backend.name,
+        instructions,
+        precision,
+        threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
+        out: outOption,
+      })
+      const warnings = plan.jobs.length === 0 ? [] : confounderWarnings(yield* confoundersOf(graph))
+      const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY
       process.stderr.write(
-        todo === 0
-          ? `${name}: nothing to do: ${graph.units.length === 1 ? "its only unit is" : `all ${graph.units.length} units are`} done\n`
-          : `${name}: ${plural(todo, "job")} to do, about ${formatSeconds(plan.estimate.seconds)} on ${plan.estimate.processes} × ${arithmetic}${reasonsText(plan)}\n`,
+        `${[...lines, ...warnings].flatMap((line) => wrapped(line, columns)).join("\n")}\n`,
       )
-      for (const line of confounderWarnings(yield* confoundersOf(graph))) tell(line)
+      if (queue !== undefined && plan.jobs.length > 0 && !wait) {
+        yield* submit(plan, queue)
+        return
+      }
       const began = performance.now()
       const { summary, published } = yield* carryOutHealing(
         plan,
         planning(),
-        (next) => carryOut(next, out),
+        (next) =>
+          queue === undefined || next.jobs.length === 0 ? carryOut(next, out) : carryOutQueued(next, queue),
         (_, summary) =>
           Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
             Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact
@@ -274,10 +349,15 @@ export const pipelineCommand = Command.make(
       )
       const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
-      for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
+      for (const note of notes) process.stderr.write(`note: ${note}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
-      if (summary.failures.length > 0) return yield* exitWith(1)
+      if (hasFailed(plan, summary)) return yield* exitWith(1)
     }).pipe(
+      Effect.mapError((error) =>
+        hasWorked && !(error instanceof InvalidInput || error instanceof ExitCode)
+          ? new ExitCode({ code: 1, message: error.message })
+          : error,
+      ),
       Effect.scoped,
       Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
     )
@@ -300,12 +380,6 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
-
-/** A path as a person reads it: from the current folder, if it is in there. */
-const readablePath = (path: string): string => {
-  const inside = relative("", path)
-  return inside === "" || inside.startsWith("..") ? path : inside
-}
 
 /** A command line that does the same, quoted as a shell takes it. */
 const commandLine = (args: readonly string[]): string =>
@@ -331,18 +405,6 @@ const acceptLine = (
   return `${which}: ${plural(adoptions.length, "unit")} ${planOnly ? "would be" : "will be"} reused${before}`
 }
 
-/** More reasons than this are counted together, in the line that a run starts with. */
-const mostReasons = 4
-
-/** Why jobs are to be done; nothing for a run that is all new. */
-const reasonsText = (plan: Plan): string => {
-  const counts = reasonCounts(plan)
-  if (counts.length === 1 && counts[0]![0] === neverMade) return ""
-  const others = counts.slice(mostReasons).reduce((sum, [, jobs]) => sum + jobs, 0)
-  const shown = [...counts.slice(0, mostReasons), ...(others > 0 ? [["other reasons", others] as const] : [])]
-  return `: ${shown.map(([reason, jobs]) => `${reason} (${jobs})`).join(", ")}`
-}
-
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
 const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
   error instanceof InvalidInput && assignments.length > 0
@@ -365,10 +427,6 @@ const onSignal = (notify: () => void) =>
         process.removeListener("SIGTERM", notify)
       }),
   )
-
-/** One process per core, as long as they fit in four fifths of the memory that they may use; at least one. */
-const defaultProcesses = (memory: number): number =>
-  Math.max(1, Math.min(availableParallelism(), Math.floor((0.8 * memoryLimit().bytes) / Math.max(1, memory))))
 
 /** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
@@ -401,31 +459,8 @@ const planJson = (plan: Plan, design: Design, report: string): string => {
   )
 }
 
-/** What was not made because one unit was not: what needed it, and what only this needed in turn. */
-const othersText = (failures: readonly Failure[]): string => {
-  const blocked = failures.filter(({ kind }) => kind === "blocked").length
-  const unneeded = failures.length - blocked
-  const parts = [
-    ...(blocked === 0 ? [] : [`${plural(blocked, "dependent unit")} not started`]),
-    ...(unneeded === 0 ? [] : [`${plural(unneeded, "unit")} that nothing else needs not started or stopped`]),
-  ]
-  return parts.length === 0 ? "" : ` (${parts.join(", ")})`
-}
-
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
-  const { reused, made, failures } = summary
-  const begun = failures.filter(({ without }) => without === undefined).length
-  const waited = failures.length - begun
-  const unneeded = failures.filter(({ kind }) => kind === "unneeded").length
-  const how = unneeded === 0 ? "not started" : "not started or stopped"
-  process.stderr.write(
-    `${plural(made, "unit")} made, ${reused} reused, ${begun} failed${waited === 0 ? "" : `, ${waited} ${how}`} in ${formatSeconds(seconds)}\n`,
-  )
-  for (const { unit, status, reason, step } of failures.filter(({ without }) => without === undefined)) {
-    const others = othersText(failures.filter(({ without }) => without === unit))
-    const at = step === undefined ? "" : ` at step ${step}`
-    process.stderr.write(`  ${status}: ${unit.label}${at}: ${reason}${others}\n`)
-  }
+  process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${printable(readablePath(page))}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${readablePath(page)}\n`)
 }

@@ -6,6 +6,7 @@ import { cohortLabel } from "../engine/label.ts"
 import { type Plan, type UnitState, unitStates } from "../engine/plan.ts"
 import type { Unit } from "../engine/unit.ts"
 import { formatBytes, formatFlops, formatSeconds, plural, printable } from "../io/format.ts"
+import { workCounts } from "./run-lines.ts"
 import { withoutMiddle, wrapped } from "./text-width.ts"
 
 interface Group {
@@ -48,32 +49,46 @@ export const planLines = (name: string, plan: Plan, design: Design, width: numbe
       whyOf(units, plan.reasons),
     ]
   })
-  const table = columns([["stage", "units", "", "state", "arithmetic", "why"], ...rows], 1, width)
+  const header = ["stage", "units", "", "state", "arithmetic", "why"]
+  const table = columns([header, ...rows], 1, width) ?? stacked(rows, width)
   const { estimate } = plan
   const basis = estimate.measured ? "measured on finished units" : "assumed"
+  const costs = [
+    ["arithmetic", formatFlops(estimate.flops)],
+    [
+      "time",
+      `about ${formatSeconds(estimate.seconds)} on ${plural(estimate.processes, "process")} with backend ${plan.backend} (${formatFlops(estimate.flopsPerSecond)}/s in each, ${basis})`,
+    ],
+    ["memory", `about ${formatBytes(estimate.memory)}`],
+    ["disk", `${formatBytes(estimate.disk)} kept, up to ${formatBytes(estimate.scratch)} more while it runs`],
+  ] as const
   return [
-    `${name}: ${plural(plan.graph.units.length, "unit")}, ${are(plan.graph.units, "to do").length} to do in ${plural(plan.jobs.length, "job")}`,
+    ...wrapped(headOf(name, plan, states), width),
     "",
     ...table,
     "",
-    `arithmetic  ${formatFlops(estimate.flops)}`,
-    `time        about ${formatSeconds(estimate.seconds)} on ${plural(estimate.processes, "process")} with backend ${plan.backend} (${formatFlops(estimate.flopsPerSecond)}/s in each, ${basis})`,
-    `memory      about ${formatBytes(estimate.memory)}`,
-    `disk        ${formatBytes(estimate.disk)} kept, up to ${formatBytes(estimate.scratch)} more while it runs`,
+    ...costs.flatMap(([what, text]) => hanging(what.padEnd(costsIndent), text, width)),
     ...[...design].flatMap(([target, sentences]) => [
       "",
-      `${target}: what this design can show`,
-      ...sentences.flatMap((sentence) => bulleted(printable(sentence), width)),
+      ...wrapped(`${target}: what this design can show`, width),
+      ...sentences.flatMap((sentence) => hanging("  - ", printable(sentence), width)),
     ]),
   ]
 }
 
-const bullet = "  - "
+/** `sample: 4 runs, 4 probes and 2 other units to do`, `sample: 3 runs to do, 7 units done`. */
+const headOf = (name: string, plan: Plan, states: ReadonlyMap<Unit, UnitState>): string => {
+  const done = plan.graph.units.filter((unit) => ["done", "diverged"].includes(states.get(unit)!)).length
+  if (plan.jobs.length === 0) return `${name}: nothing to do, ${plural(done, "unit")} done`
+  return `${name}: ${workCounts(plan)}${done === 0 ? "" : `, ${plural(done, "unit")} done`}`
+}
 
-const bulleted = (text: string, width: number): readonly string[] =>
-  wrapped(text, width - bullet.length).map(
-    (line, i) => `${i === 0 ? bullet : " ".repeat(bullet.length)}${line}`,
-  )
+/** The column at which costs start. */
+const costsIndent = 12
+
+/** `text` after `begin`, its further lines below its start. */
+const hanging = (begin: string, text: string, width: number): readonly string[] =>
+  wrapped(text, width - begin.length).map((line, i) => `${i === 0 ? begin : " ".repeat(begin.length)}${line}`)
 
 const words: Readonly<Record<UnitState, string>> = {
   done: "done",
@@ -105,12 +120,22 @@ const { displayWidth } = CliOutput
 const narrowestColumn = 16
 const gap = "  "
 
-/** Rows as columns; if they are wider than `width`, the cells of the column `elastic` lose their middle. */
-const columns = (rows: readonly (readonly string[])[], elastic: number, width: number): readonly string[] => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => displayWidth(row[column]!))))
+/**
+ * Rows as columns; if they are wider than `width`, the cells of the column `elastic` lose their middle. undefined if
+ * that is not enough.
+ */
+const columns = (
+  rows: readonly (readonly string[])[],
+  elastic: number,
+  width: number,
+): readonly string[] | undefined => {
+  const widths = rows[0]!.map((_, column) =>
+    rows.reduce((most, row) => Math.max(most, displayWidth(row[column]!)), 0),
+  )
   const excess = widths.reduce((sum, each) => sum + each, gap.length * (widths.length - 1)) - width
-  const room = Math.max(narrowestColumn, widths[elastic]! - Math.max(0, excess))
-  widths[elastic] = Math.min(widths[elastic]!, room)
+  const room = widths[elastic]! - Math.max(0, excess)
+  if (room < Math.min(narrowestColumn, widths[elastic]!)) return undefined
+  widths[elastic] = room
   return rows.map((row) =>
     row
       .map((cell, column) => {
@@ -121,3 +146,11 @@ const columns = (rows: readonly (readonly string[])[], elastic: number, width: n
       .trimEnd(),
   )
 }
+
+/** The same for a narrow terminal: each row on lines of its own, its label first. */
+const stacked = (rows: readonly (readonly string[])[], width: number): readonly string[] =>
+  rows.flatMap(([stage, label, _, state, arithmetic, why], index) => [
+    ...(rows[index - 1]?.[0] === stage ? [] : [stage!]),
+    ...hanging("  ", label!, width),
+    ...hanging("    ", [state!, arithmetic!, why!].filter((cell) => cell !== "").join("; "), width),
+  ])

@@ -13,8 +13,9 @@ import type { FileError } from "../io/files.ts"
 import { nearestName } from "../io/nearest-name.ts"
 import type { Summary } from "./execute.ts"
 import type { KeyParts } from "./key.ts"
-import { type EstimateSettings, jobFor, jobSeconds, jobsThatMake, measuredSpeeds, type Plan } from "./plan.ts"
+import { type EstimateSettings, jobFor, jobSeconds, jobsThatMake, type Plan } from "./plan.ts"
 import { differing } from "./reason.ts"
+import { assumedSpeeds, measuredSpeeds, type Speeds } from "./speeds.ts"
 import type { Acceptance } from "./store/manifest.ts"
 import { Store } from "./store/store.ts"
 import { type Entry, keysIn, keysOfRecord, recordOf, type Stored, storedAs } from "./store/stored.ts"
@@ -185,12 +186,9 @@ const contentOf = ({ record }: Entry): string =>
   "files" in record ? record.digest : `${record.step} ${record.reason}`
 
 /** What a unit takes alone if it is computed again, s. */
-const secondsToMake = (
-  { unit, entry: { record } }: Adoption,
-  speedOf: (plugin: string) => number,
-): number => {
+const secondsToMake = ({ unit, entry: { record } }: Adoption, speeds: Speeds): number => {
   const job = unit.watched === null ? jobFor(unit, true, []) : jobFor(unit.watched, false, [unit])
-  return jobSeconds(job, speedOf) || ("files" in record ? record.seconds : 0)
+  return jobSeconds(job, speeds) || ("files" in record ? record.seconds : 0)
 }
 
 /** A sample of what is taken over, and how long computing it again takes, s. */
@@ -205,15 +203,15 @@ export interface Sample {
  */
 export const sampleOf = (
   adoptions: readonly Adoption[],
-  { backend, flopsPerSecond: known }: EstimateSettings,
+  { backend, flopsPerSecond, threads }: EstimateSettings,
 ): Sample => {
   const manifests = adoptions.flatMap(({ entry: { record } }) => ("files" in record ? [record] : []))
-  const speedOf = measuredSpeeds(manifests, backend) ?? (() => known(1))
+  const speeds = measuredSpeeds(manifests, backend, threads(1)) ?? assumedSpeeds(flopsPerSecond(1))
   const edited = adoptions
     .filter(({ changed }) => changed.length > 0)
     .map((adoption) => ({
       adoption,
-      seconds: secondsToMake(adoption, speedOf),
+      seconds: secondsToMake(adoption, speeds),
       diverged: !("files" in adoption.entry.record),
     }))
     .sort((a, b) => Number(a.diverged) - Number(b.diverged) || a.seconds - b.seconds)

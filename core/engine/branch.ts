@@ -1,12 +1,10 @@
 /** `--branch RUN@STEP`: finds a run of a pipeline by its name, and plans a branch of it beside the run. */
-import { basename } from "node:path"
 import { Effect } from "effect"
 import { branch } from "../api/branch.ts"
 import type { Pipeline, Targets } from "../api/pipeline.ts"
 import { type Cohort, type Node, nodeOf } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { sha256 } from "../io/digest.ts"
-import { shortNumber } from "../io/format.ts"
 import { nearestName } from "../io/nearest-name.ts"
 import { describeOptions } from "../io/options.ts"
 import { components, reportNamed } from "./discover.ts"
@@ -15,6 +13,7 @@ import type { Computing } from "./key.ts"
 import { settings } from "./settings.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
+import { unitsNamed, wordsOf } from "./unit-name.ts"
 
 /** What to branch, as the command line has it. JSON: worker processes open the same branch. */
 export interface BranchRequest {
@@ -166,10 +165,12 @@ export const folderName = (text: string): string => {
 /** Labels that a message lists. */
 const mostListed = 8
 
+const named = (unit: Unit) => ({ label: unit.label, key: unit.key, plugin: unit.plugin.name, unit })
+
 /** The one run of the graph that a text stands for. */
 const runNamed = Effect.fnUntraced(function* (graph: Graph, text: string) {
   const runs = graph.units.filter(({ plugin }) => plugin.changes !== undefined)
-  const found = ways.map((way) => runs.filter((run) => way(run, text))).find(({ length }) => length > 0) ?? []
+  const found = unitsNamed(runs.map(named), text).map(({ unit }) => unit)
   const [run, ...others] = found
   if (run !== undefined && others.length === 0) return run
   const labels = (found.length === 0 ? runs : found).map(({ label }) => label)
@@ -178,9 +179,7 @@ const runNamed = Effect.fnUntraced(function* (graph: Graph, text: string) {
     return yield* refused(text, [`expected the name of one run, found ${found.length}: ${listed}`])
   }
   if (runs.length === 0) return yield* refused(text, ["the pipeline has no run whose options can change"])
-  const other = ways
-    .map((way) => graph.units.find((unit) => way(unit, text)))
-    .find((unit) => unit !== undefined)
+  const [other] = unitsNamed(graph.units.map(named), text)
   if (other !== undefined) {
     const problem = `expected a run whose options can change while it runs, found ${other.label}; there are ${listed}`
     return yield* refused(text, [problem])
@@ -191,31 +190,6 @@ const runNamed = Effect.fnUntraced(function* (graph: Graph, text: string) {
     `runs that were made with other parameters of the pipeline need them here too, as --set ${pipelinePrefix}NAME=value`,
   ])
 })
-
-/** Numbers as labels have them, so that lr=0.001 is lr=1e-3. */
-const wordsOf = (text: string): readonly string[] =>
-  text.split(/\s+/).map((word) => {
-    const [, name, value] = /^([^=]+=)(.+)$/.exec(word) ?? []
-    return value !== undefined && Number.isFinite(Number(value))
-      ? `${name}${shortNumber(Number(value))}`
-      : word
-  })
-
-/** How a text can stand for a run; the first that finds one counts. */
-const ways: readonly ((run: Unit, text: string) => boolean)[] = [
-  ({ label }, text) => label === text,
-  ({ key, plugin }, text) => {
-    const [, name, start] = /^(.+)-([0-9a-f]{8,})$/.exec(basename(text)) ?? []
-    return name === plugin.name && key.startsWith(start!)
-  },
-  ({ key }, text) => /^[0-9a-f]{6,}$/.test(text) && key.startsWith(text),
-  ({ label, plugin }, text) => {
-    const [given, words] = [new Set([plugin.name, ...wordsOf(text)]), new Set(label.split(" "))]
-    return given.size === words.size && given.isSubsetOf(words)
-  },
-  ({ label }, text) => new Set(wordsOf(text)).isSubsetOf(new Set(label.split(" "))),
-  ({ label }, text) => label.includes(text),
-]
 
 /** The label that was probably meant: of those with all the given words, or names near them, the one with most of them. */
 const nearestRun = (labels: readonly string[], text: string): string | undefined => {

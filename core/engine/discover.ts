@@ -11,6 +11,7 @@ import { Data, Effect } from "effect"
 import type { Bench } from "../api/bench.ts"
 import type { Check } from "../api/check.ts"
 import type { ComponentMaker } from "../api/component.ts"
+import type { Launcher } from "../api/launcher.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
 import { attempt, type FileError } from "../io/files.ts"
@@ -29,12 +30,13 @@ export class PluginFileError extends Data.TaggedError("PluginFileError")<{
   }
 }
 
-/** What files declare, by the `kind` that `plugin`, `probe`, `backend`, `check` and `bench` set. */
+/** What files declare, by the `kind` that `plugin`, `probe`, `backend`, `check`, `bench` and `launcher` set. */
 interface Kinds {
   readonly plugin: AnyPlugin
   readonly backend: Backend
   readonly check: Check
   readonly bench: Bench
+  readonly launcher: Launcher
   readonly "component-maker": ComponentMaker
 }
 
@@ -195,6 +197,30 @@ export const checks = (roots = searched()) => declaredIn("check", roots)
 
 /** The speed measurements. */
 export const benches = (roots = searched()) => declaredIn("bench", roots)
+
+/** Where the jobs of a plan can run. */
+export const launchers = (roots = searched()) => declaredIn("launcher", roots)
+
+/** A launcher that was asked for and is not there. */
+export class UnknownLauncher extends Data.TaggedError("UnknownLauncher")<{
+  readonly name: string
+  readonly known: readonly string[]
+}> {
+  override get message() {
+    return `--launcher: ${unknownName("launcher", this.name, this.known)}`
+  }
+}
+
+/**
+ * The launcher of this name.
+ *
+ * @throws UnknownLauncher
+ */
+export const launcherNamed = Effect.fn("launcherNamed")(function* (name: string) {
+  const all = yield* launchers()
+  const named = all.find((launcher) => launcher.name === name)
+  return named ?? (yield* new UnknownLauncher({ name, known: all.map(({ name }) => name) }))
+})
 
 /** A backend that was asked for and is not there. */
 export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{

@@ -33,7 +33,7 @@ export interface Failure {
 
 /** How a plan ended. */
 export interface Summary {
-  /** Units that were already in the store. */
+  /** Units that were already in the store, or that another process made meanwhile. */
   readonly reused: number
   readonly made: number
   readonly failures: readonly Failure[]
@@ -50,7 +50,6 @@ export const execute = Effect.fn("execute")(function* (
   runner: JobRunner,
   onEvent: (event: Event) => Effect.Effect<void>,
 ) {
-  const store = yield* Store
   const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
   const agenda = new Agenda(plan)
   const ends = yield* Queue.unbounded<{
@@ -111,12 +110,7 @@ export const execute = Effect.fn("execute")(function* (
         continue
       }
       const outcomes = "held" in reply ? unneeded.get(job)! : reply
-      for (const outcome of outcomes) {
-        if (outcome.status === "failed" && outcome.kind !== "input" && outcome.without === undefined) {
-          // A plan that cannot say so later is no reason to lose the failure itself.
-          yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
-        }
-      }
+      yield* recordFailures(outcomes, units)
       agenda.settle(job, outcomes)
       yield* end(job, outcomes)
     }
@@ -127,15 +121,30 @@ export const execute = Effect.fn("execute")(function* (
     Effect.suspend(() => Fiber.interruptAll([...running.values()].map(({ fiber }) => fiber))),
   )
 
-  const isReused = ({ key }: Unit) => !agenda.outcomes.has(key) && plan.stored.get(key)?.status === "done"
+  const isStored = ({ key }: Unit) => !agenda.outcomes.has(key) && plan.stored.get(key)?.status === "done"
+  const done = [...agenda.outcomes.values()].filter((outcome) => outcome.status === "done")
+  const elsewhere = done.filter((outcome) => outcome.elsewhere).length
   return {
-    reused: plan.graph.units.filter(isReused).length,
-    made: [...agenda.outcomes.values()].filter(({ status }) => status === "done").length,
+    reused: plan.graph.units.filter(isStored).length + elsewhere,
+    made: done.length - elsewhere,
     failures: plan.graph.units.flatMap((unit) => {
       const outcome = agenda.outcomes.get(unit.key)
       return outcome === undefined || outcome.status === "done" ? [] : [failureOf(unit, outcome, units)]
     }),
   } satisfies Summary
+})
+
+/** Keeps in the store why units failed. */
+export const recordFailures = Effect.fnUntraced(function* (
+  outcomes: readonly UnitOutcome[],
+  units: ReadonlyMap<string, Unit>,
+) {
+  const store = yield* Store
+  for (const outcome of outcomes) {
+    if (outcome.status !== "failed" || outcome.kind === "input" || outcome.without !== undefined) continue
+    // A plan that cannot say so later is no reason to lose the failure itself.
+    yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
+  }
 })
 
 /** A job that runs, and how to stop it with its state kept: its units then end like that. */
@@ -145,7 +154,8 @@ interface Running {
 }
 
 /** How long a job is put off that has been tried so often before: another process may be done in moments or in days. */
-const pauseAfter = (tries: number): Duration.Duration => Duration.millis(Math.min(250 * 2 ** tries, 10_000))
+export const pauseAfter = (tries: number): Duration.Duration =>
+  Duration.millis(Math.min(250 * 2 ** tries, 10_000))
 
 const failureOf = (
   unit: Unit,

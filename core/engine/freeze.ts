@@ -10,12 +10,13 @@
  * that finds others refuses its units.
  */
 import * as fs from "node:fs/promises"
-import { dirname, join, relative, resolve, sep } from "node:path"
+import { basename, dirname, join, relative, resolve, sep } from "node:path"
 import { Data, Effect } from "effect"
 import { sha256 } from "../io/digest.ts"
-import { attempt, exists, type FileError, fileError, writeFolder } from "../io/files.ts"
+import { attempt, exists, type FileError, fileError, writeCopiedFolder } from "../io/files.ts"
 import { formatBytes } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
+import { moveAside } from "./store/damage.ts"
 
 /** Code that cannot be copied. */
 export class NotFrozen extends Data.TaggedError("NotFrozen")<{ readonly found: string }> {
@@ -93,8 +94,13 @@ export const freeze = Effect.fn("freeze")(function* (
   })
   const digest = sha256(sources.map(({ path, content }) => `${sha256(content)} ${path}\n`).join(""))
   const folder = join(out, "launches", "code", digest.slice(0, 20))
-  if (yield* exists(folder)) return folder
-  yield* writeFolder(folder, (temporary) =>
+  if (yield* exists(folder)) {
+    if (yield* attempt("read", folder, () => isCopyOf(folder, sources))) return folder
+    // Someone has edited it, or a power cut has left it so.
+    const aside = yield* moveAside(out, basename(folder), [relative(out, folder)])
+    yield* Effect.logWarning(`the copy of the code in ${folder} was changed: it is now in ${aside}`)
+  }
+  yield* writeCopiedFolder(folder, (temporary) =>
     attempt("write", folder, async () => {
       for (const { path, content } of sources) {
         const to = join(temporary, path)
@@ -106,6 +112,14 @@ export const freeze = Effect.fn("freeze")(function* (
   )
   return folder
 })
+
+const isCopyOf = async (folder: string, sources: readonly SourceFound[]): Promise<boolean> => {
+  for (const { path, content } of sources) {
+    const copied = await fs.readFile(join(folder, path)).catch(() => undefined)
+    if (copied === undefined || !copied.equals(content)) return false
+  }
+  return true
+}
 
 /** Where worker processes find their code. */
 export interface LaunchedCode {

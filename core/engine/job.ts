@@ -11,17 +11,24 @@ import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
 import { differencesOf } from "./differences.ts"
 import type { FailureKind } from "./messages.ts"
-import { type Job, jobFor } from "./plan.ts"
+import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { makerHere, type Origin, provenanceOf } from "./provenance.ts"
 import { measureSpent, Spent } from "./spent.ts"
 import type { DamagedArtifact } from "./store/damage.ts"
+import { describeScratch } from "./store/scratch.ts"
 import { type ArtifactMaking, Store } from "./store/store.ts"
 import { type CohortsOf, type Unit, unitsOf } from "./unit.ts"
 import { type Observer, watching } from "./watch.ts"
 
 /** How a unit ended. */
 export type UnitOutcome =
-  | { readonly key: string; readonly status: "done"; readonly seconds: number }
+  | {
+      readonly key: string
+      readonly status: "done"
+      readonly seconds: number
+      /** If another process made it meanwhile. */
+      readonly elsewhere?: true
+    }
   | {
       readonly key: string
       readonly status: "diverged"
@@ -104,6 +111,7 @@ export const runJob = Effect.fn("runJob")(function* (
     interruptible: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
   ) {
     const scratch = yield* store.scratch(scratchKey)
+    yield* describeScratch(scratch, { label: unit.label, keys: unitsGivenBy(job).map(({ key }) => key) })
     before = yield* Effect.orElseSucceed(readJson(join(scratch, spentFile), Spent), () => before)
     const watchers: Observer[] = []
     const outcomes: UnitOutcome[] = []
@@ -198,7 +206,7 @@ export const remaining = Effect.fn("remaining")(function* (job: Job, missing: Mi
     // A report that was made with other members missing is made again.
     const lacks = missingOf(unit, missing)
     if (canonicalJson([...stored.manifest.missing].sort()) !== canonicalJson([...lacks].sort())) return false
-    outcomes.push({ key: unit.key, status: "done", seconds: 0 })
+    outcomes.push({ key: unit.key, status: "done", seconds: 0, elsewhere: true })
     return true
   })
   const wanted = job.wanted && !(yield* isThere(job.unit))

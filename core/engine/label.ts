@@ -1,7 +1,7 @@
 /** Names of units for people: what distinguishes a unit from the others of its plan, and never less. */
 import type { Labels } from "../api/plugin.ts"
 import { printable, shortNumber } from "../io/format.ts"
-import { neededBy, type Unit } from "./unit.ts"
+import { inputsOf, neededBy, type Unit } from "./unit.ts"
 
 /** A unit's place in a cohort. */
 export interface Membership {
@@ -34,6 +34,7 @@ const shown = (value: unknown): string =>
   typeof value === "number" ? shortNumber(value) : printable(String(value))
 
 const union = (all: readonly Values[]): Values => {
+  if (all.length === 1) return all[0]!
   const values = new Map<string, Set<string>>()
   for (const each of all) {
     for (const [name, some] of each) {
@@ -45,10 +46,20 @@ const union = (all: readonly Values[]): Values => {
   return values
 }
 
-const ofMembership = ({ labels, seed }: Membership): Values =>
-  new Map(
-    Object.entries({ ...labels, [seedLabel]: seed }).map(([name, value]) => [name, new Set([shown(value)])]),
-  )
+/** The values of a membership. Many have the same ones, which are made once. */
+const valuesOfMemberships = () => {
+  const single = new Map<unknown, ReadonlySet<string>>()
+  const only = (value: unknown) => {
+    const known = single.get(value) ?? new Set([shown(value)])
+    single.set(value, known)
+    return known
+  }
+  return ({ labels, seed }: Membership): Values => {
+    const values = new Map<string, ReadonlySet<string>>()
+    for (const name in labels) values.set(name, only(labels[name]))
+    return values.set(seedLabel, only(seed))
+  }
+}
 
 /** Single values of nested options, by path: `steps.at` is `1,2`. */
 const leavesOf = (options: unknown, path = ""): readonly (readonly [path: string, value: string])[] => {
@@ -75,7 +86,8 @@ export const optionValues = (options: unknown): ReadonlyMap<string, string> => n
  * @param units each after its inputs
  */
 export const labelsOf = (units: readonly LabelledUnit[]): ReadonlyMap<Unit, string> => {
-  const own = new Map(units.map(({ unit, memberships }) => [unit, union(memberships.map(ofMembership))]))
+  const valuesOf = valuesOfMemberships()
+  const own = new Map(units.map(({ unit, memberships }) => [unit, union(memberships.map(valuesOf))]))
   const all = union([...own.values()])
   const watching = Map.groupBy(units, ({ unit }) => unit.watched)
   for (const [run, probes] of watching) {
@@ -132,11 +144,16 @@ const placesOf = (
   const places = new Map<Unit, Values>()
   for (const { unit } of [...units].reverse()) {
     const labels = own.get(unit)!
-    const needed = Object.values(neededBy(unit)).flat()
+    const needed = unit.watched === null ? inputsOf(unit) : [...inputsOf(unit), unit.watched]
     const place =
       labels.size > 0 ? labels : union(needing.get(unit) ?? needed.map((input) => own.get(input)!))
     places.set(unit, place)
-    for (const input of new Set(needed)) needing.set(input, [...(needing.get(input) ?? []), place])
+    for (const input of new Set(needed)) {
+      if (own.get(input)!.size > 0) continue
+      const known = needing.get(input)
+      if (known === undefined) needing.set(input, [place])
+      else known.push(place)
+    }
   }
   return places
 }

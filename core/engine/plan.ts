@@ -9,8 +9,10 @@ import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
 import { plural } from "../io/format.ts"
 import type { Graph } from "./graph.ts"
-import { makespan, type Task } from "./makespan.ts"
+import { makespan } from "./makespan.ts"
+import type { Work } from "./pace.ts"
 import { acceptedReason, reasonsOf } from "./reason.ts"
+import { assumedSpeeds, measuredSpeeds, type Speeds } from "./speeds.ts"
 import type { Manifest } from "./store/manifest.ts"
 import { Store } from "./store/store.ts"
 import { type Entry, keysIn, recordOf, type Stored } from "./store/stored.ts"
@@ -37,6 +39,7 @@ export interface Plan {
   readonly jobs: readonly Job[]
   /** Why units are made or replayed, and that others were accepted; by key. */
   readonly reasons: ReadonlyMap<string, string>
+  readonly speeds: Speeds
   readonly estimate: PlanEstimate
 }
 
@@ -65,18 +68,23 @@ export const jobFor = (unit: Unit, wanted: boolean, observers: readonly Unit[]):
 const replayCost = ({ cost, replay }: Unit, observers: readonly Unit[]): Cost => {
   if (replay === undefined) return { ...cost, disk: 0 }
   const { length, flopsPerStep } = replay
-  const steps = Math.max(0, ...observers.map((observer) => lastStep(observer, length)))
+  const steps = observers.reduce(
+    (last, observer) => Math.max(last, observedSteps(observer, length).at(-1) ?? 0),
+    0,
+  )
   return { ...cost, flops: Math.min(cost.flops, steps * flopsPerStep), disk: 0 }
 }
 
-const lastStep = ({ plugin, options }: Unit, length: RunLength): number => {
+/** The steps at which a probe sees a run of this length, ascending; the end counts if it has a `finish`. */
+export const observedSteps = ({ plugin, options }: Unit, length: RunLength): readonly number[] => {
   const probe = plugin.probe as unknown as OpenProbe
-  if (probe.finish !== undefined) return length.steps
+  const end = probe.finish === undefined ? [] : [length.steps]
   try {
-    return Math.min(length.steps, Math.max(...probe.steps(options, length)))
+    const chosen = [...probe.steps(options, length)].map((step) => Math.min(step, length.steps))
+    return [...chosen, ...end].sort((a, b) => a - b)
   } catch {
     // The probe will fail when the run starts, and says why then.
-    return length.steps
+    return [length.steps]
   }
 }
 
@@ -141,14 +149,17 @@ export const planOf = Effect.fn("planOf")(function* (
   const entries = yield* store.entries(plugins)
   const reasons = reasonsIn(graph, jobs, found, stored, entries)
   const manifests = [...[...stored.values()].flatMap(manifestOf), ...entries.flatMap(manifestOfEntry)]
-  const estimate = planEstimate(jobs, manifests, settings)
-  return { graph, backend: settings.backend, stored, jobs, reasons, estimate }
+  const speeds = speedsFor(jobs, manifests, settings)
+  const estimate = planEstimate(jobs, speeds, settings.processes)
+  return { graph, backend: settings.backend, stored, jobs, reasons, speeds, estimate }
 })
 
 export interface EstimateSettings {
   readonly backend: string
   /** What each of this many processes can be expected to reach on the backend. */
   readonly flopsPerSecond: (processes: number) => number
+  /** With how many threads each of them computes; 1 if the backend has a fixed number. */
+  readonly threads: (processes: number) => number
   /** The largest number of jobs in parallel. */
   readonly processes: number
 }
@@ -199,9 +210,12 @@ const replayed = "new probes watch it"
 /** Nothing takes the run itself, so that it is not kept. */
 const onlyWatched = "only probes need it"
 
-/** How many jobs there are for each reason, the most frequent first. */
-export const reasonCounts = ({ jobs, reasons }: Plan): readonly (readonly [reason: string, jobs: number])[] =>
-  [...Map.groupBy(jobs, ({ unit }) => reasons.get(unit.key)!)]
+/** How many units to do there are for each reason, the most frequent first. */
+export const reasonCounts = ({
+  jobs,
+  reasons,
+}: Plan): readonly (readonly [reason: string, units: number])[] =>
+  [...Map.groupBy(jobs.flatMap(unitsGivenBy), ({ key }) => reasons.get(key)!)]
     .map(([reason, { length }]) => [reason, length] as const)
     .sort(([, a], [, b]) => b - a)
 
@@ -229,73 +243,58 @@ export const jobsThatMake = (graph: Graph, wanted: ReadonlySet<Unit>): readonly 
     .map((unit) => jobFor(unit, wanted.has(unit), observers.get(unit) ?? []))
 }
 
-/** A shorter unit's time says more about starting than about computing, s. */
-const shortestTimed = 0.1
-/** The speed of a plugin is the median of this many of its newest artifacts. */
-const timed = 15
-
-const medianOf = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
-
-/**
- * The measured operations per second of plugins on a backend, whatever has been edited since. A plugin that was never
- * timed has the median of the others. A median, since a busy machine slows some units down.
- *
- * @returns undefined if none was timed
- */
-export const measuredSpeeds = (
-  manifests: readonly Manifest[],
-  backend: string,
-): ((plugin: string) => number) | undefined => {
-  const usable = new Map(
-    manifests
-      .filter((each) => each.backend === backend && each.flops > 0 && each.seconds > shortestTimed)
-      .map((manifest) => [manifest.key, manifest]),
-  )
-  const speeds = new Map<string, number>()
-  for (const [plugin, all] of Map.groupBy(usable.values(), (manifest) => manifest.plugin)) {
-    const newest = all.sort((a, b) => (a.made > b.made ? -1 : 1)).slice(0, timed)
-    speeds.set(plugin, medianOf(newest.map(({ flops, seconds }) => flops / seconds)))
-  }
-  if (speeds.size === 0) return undefined
-  const typical = medianOf([...speeds.values()])
-  return (plugin) => speeds.get(plugin) ?? typical
+/** The seconds that a job takes of each of its plugins, in one process. */
+export const workOf = ({ unit, own, observers }: Job, speeds: Speeds): Work => {
+  const work = new Map([[unit.plugin.name, speeds.seconds(unit.plugin.name, own.flops)]])
+  for (const { plugin, cost } of observers)
+    work.set(plugin.name, (work.get(plugin.name) ?? 0) + speeds.seconds(plugin.name, cost.flops))
+  return work
 }
 
 /** The seconds that a job takes in one process. */
-export const jobSeconds = ({ unit, own, observers }: Job, speedOf: (plugin: string) => number): number =>
+export const jobSeconds = ({ unit, own, observers }: Job, speeds: Speeds): number =>
   observers.reduce(
-    (seconds, { plugin, cost }) => seconds + cost.flops / speedOf(plugin.name),
-    own.flops / speedOf(unit.plugin.name),
+    (sum, { plugin, cost }) => sum + speeds.seconds(plugin.name, cost.flops),
+    speeds.seconds(unit.plugin.name, own.flops),
   )
 
-const planEstimate = (
+/** What the jobs of a plan are expected to compute with. */
+const speedsFor = (
   jobs: readonly Job[],
   manifests: readonly Manifest[],
-  { backend, flopsPerSecond: known, processes: most }: EstimateSettings,
-): PlanEstimate => {
-  const processes = Math.max(1, Math.min(most, jobs.length))
-  const measured = measuredSpeeds(manifests, backend)
-  const assumed = known(processes)
-  const seconds = jobs.map((job) => jobSeconds(job, measured ?? (() => assumed)))
+  { backend, flopsPerSecond, threads, processes: most }: EstimateSettings,
+): Speeds => {
+  const processes = processesFor(jobs, most)
+  return measuredSpeeds(manifests, backend, threads(processes)) ?? assumedSpeeds(flopsPerSecond(processes))
+}
+
+const processesFor = (jobs: readonly Job[], most: number): number => Math.max(1, Math.min(most, jobs.length))
+
+const planEstimate = (jobs: readonly Job[], speeds: Speeds, most: number): PlanEstimate => {
+  const processes = processesFor(jobs, most)
+  const seconds = jobs.map((job) => jobSeconds(job, speeds))
   const sum = (part: (cost: Cost) => number) => jobs.reduce((total, job) => total + part(job.cost), 0)
-  const largest = (part: (cost: Cost) => number) => Math.max(0, ...jobs.map((job) => part(job.cost)))
+  const largest = (part: (cost: Cost) => number) =>
+    jobs.reduce((most, job) => Math.max(most, part(job.cost)), 0)
   const flops = sum((cost) => cost.flops)
   return {
     flops,
-    flopsPerSecond: flops === 0 ? (measured?.("") ?? assumed) : flops / seconds.reduce((a, b) => a + b, 0),
-    measured: measured !== undefined,
+    flopsPerSecond:
+      flops === 0 ? 1 / speeds.seconds("", 1) : flops / seconds.reduce((total, each) => total + each, 0),
+    measured: speeds.measured,
     processes,
-    seconds: makespan(tasksOf(jobs, seconds), processes),
+    seconds: makespan(
+      dependencies(jobs).map((after, index) => ({ seconds: seconds[index]!, after })),
+      processes,
+    ),
     memory: largest((cost) => cost.memory) * processes,
     disk: sum((cost) => cost.disk),
     scratch: largest((cost) => cost.scratch) * processes,
   }
 }
 
-const tasksOf = (jobs: readonly Job[], seconds: readonly number[]): readonly Task[] => {
+/** For each job the indices of those whose output it takes. */
+export const dependencies = (jobs: readonly Job[]): readonly (readonly number[])[] => {
   const makers = new Map(jobs.flatMap((job, index) => keysGivenBy(job).map((key) => [key, index] as const)))
-  return jobs.map((job, index) => ({
-    seconds: seconds[index]!,
-    after: [...new Set(keysTakenBy(job).flatMap((key) => makers.get(key) ?? []))],
-  }))
+  return jobs.map((job) => [...new Set(keysTakenBy(job).flatMap((key) => makers.get(key) ?? []))])
 }

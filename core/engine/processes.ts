@@ -1,12 +1,14 @@
 /** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash costs one attempt at one job. */
 import { availableParallelism } from "node:os"
-import { Clock, Deferred, Duration, Effect, Pool, Schedule, type Scope, Semaphore } from "effect"
+import { Clock, Deferred, Duration, Effect, Pool, Queue, Schedule, type Scope, Semaphore } from "effect"
+import type { Slots } from "../api/launcher.ts"
 import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
 import { formatBytes, formatSeconds } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
 import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
+import { UnitLog } from "./logs.ts"
 import type { Request } from "./messages.ts"
 import type { Job } from "./plan.ts"
 import type { Revisions } from "./revisions.ts"
@@ -68,6 +70,8 @@ export interface WorkerSettings {
   readonly commit: Commit | null
   readonly revisions: Revisions
   readonly processes: number
+  /** What the worker processes have in their environment besides, one value each; undefined if nothing. */
+  readonly environments?: Slots["environments"] | undefined
   /** A job that takes longer is stopped, and its state kept. */
   readonly timeLimit?: Duration.Duration | undefined
   /** Called with every line that a worker prints, replies excepted, and with what becomes of lost workers. */
@@ -89,15 +93,8 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
   const turns = yield* Semaphore.make(processes)
   const shares = new Shares(availableParallelism(), settings.threads)
 
-  const attempt = Effect.fnUntraced(function* (
-    job: Job,
-    missing: Missing,
-    listener: JobListener,
-    alone: boolean,
-  ) {
-    yield* turns.takeScoped(alone ? processes : 1)
-    // The others have no job now, but what they have loaded takes memory.
-    if (alone) yield* Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker))
+  /** The outcomes of a job, from one worker. */
+  const askWorker = Effect.fnUntraced(function* (job: Job, missing: Missing, listener: JobListener) {
     const worker = yield* livingWorker
     const { threads } = yield* Effect.acquireRelease(
       Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
@@ -112,17 +109,30 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
       threads,
     }
     const begun = yield* Deferred.make<void>()
+    const log = new UnitLog(settings.out, job.unit)
     const outcomes = worker
       .ask(request, {
-        begun: Effect.andThen(listener.started, Deferred.succeed(begun, undefined)),
-        progress: listener.progress,
+        begun: Effect.gen(function* () {
+          log.begun(worker.pid, threads)
+          yield* listener.started
+          yield* Deferred.succeed(begun, undefined)
+        }),
+        progress: (progress) => {
+          log.progress(progress)
+          return listener.progress(progress)
+        },
+        printed: log.write,
       })
       .pipe(
         // A worker saves the state of its job before it exits.
-        Effect.onInterrupt(() => worker.stop),
+        Effect.onInterrupt(() => Effect.ensuring(worker.stop, Effect.sync(log.stopped))),
+        Effect.tapError((lost) => Effect.sync(() => log.write(lost.reason))),
         Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
         Effect.map((reply): readonly UnitOutcome[] | Held => {
-          if (reply.type === "finished") return reply.outcomes
+          if (reply.type === "finished") {
+            log.ended(job, reply.outcomes)
+            return reply.outcomes
+          }
           if (reply.type === "held") return { held: reply.by }
           const found = `expected the worker process to reply "finished", found "${reply.type}"`
           return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
@@ -135,8 +145,19 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
   }, Effect.scoped)
 
-  const runner: JobRunner = (job, missing, listener) =>
-    retrying(job, (alone) => attempt(job, missing, listener, alone), { processes, limit, onLog })
+  const runner: JobRunner = (job, missing, listener) => {
+    const attempt = askWorker(job, missing, listener).pipe(
+      // At most so many have died while they had nothing to do.
+      Effect.retry({ times: processes, while: ({ kind, begun }) => kind !== "plugin" && !begun }),
+    )
+    // The others have no job then, but what they have loaded takes memory.
+    const unload = Effect.suspend(() =>
+      Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker), { discard: true }),
+    )
+    const inTurn = (alone: boolean) =>
+      alone ? turns.withPermits(processes)(Effect.andThen(unload, attempt)) : turns.withPermits(1)(attempt)
+    return retrying(job, inTurn, { processes, limit, onLog })
+  }
   return runner
 })
 
@@ -157,25 +178,37 @@ const poolOf = Effect.fnUntraced(function* (
   })
   yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(Duration.seconds(lookEvery))))
   let { code } = settings
+  /** Those that no process has. */
+  const free = yield* Queue.unbounded<Readonly<Record<string, string>>>()
+  yield* Queue.offerAll(free, settings.environments ?? Array.from({ length: processes }, () => ({})))
+  const taken = new Map<WorkerProcess, Readonly<Record<string, string>>>()
   const start = (from: LaunchedCode) =>
     Effect.acquireRelease(
-      Effect.sync(() => {
-        const worker = new WorkerProcess(clock, diagnose, onLog, from)
+      Effect.map(Queue.take(free), (environment) => {
+        const worker = new WorkerProcess(clock, diagnose, onLog, from, environment)
         workers.add(worker)
+        taken.set(worker, environment)
         return worker
       }),
-      (worker) =>
-        Effect.ensuring(
-          worker.stop,
-          Effect.sync(() => workers.delete(worker)),
-        ),
+      end,
+      { interruptible: true },
+    )
+  const end = (worker: WorkerProcess) =>
+    Effect.ensuring(
+      worker.stop,
+      Effect.suspend(() => {
+        workers.delete(worker)
+        const environment = taken.get(worker)
+        taken.delete(worker)
+        return environment === undefined ? Effect.void : Queue.offer(free, environment)
+      }),
     )
   const opened: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.gen(function* () {
     const from = code
     const worker = yield* start(from)
     const copy = from.copied === undefined ? {} : { copy: { file: from.file, units } }
     if (yield* worker.open({ type: "open", ...asked, ...copy })) return worker
-    yield* worker.stop
+    yield* end(worker)
     if (code === from) {
       code = codeOf(file)
       onLog(

@@ -22,7 +22,7 @@ import { Page } from "../artifacts/page.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
 import { takeLock } from "../io/file-lock.ts"
-import { attempt, errorCode, FileError, fileError, listFiles, readJson, remove } from "../io/files.ts"
+import { attempt, errorCode, FileError, fileError, listFiles, remove } from "../io/files.ts"
 import { isInside } from "../io/inside.ts"
 import { type BranchRequest, folderName } from "./branch.ts"
 import type { Summary } from "./execute.ts"
@@ -31,12 +31,13 @@ import { expectedName } from "./name.ts"
 import { at, isFolder, makeFolder, moveAway, pointTo, standing, standingIn } from "./publish/place.ts"
 import { isStageName, replaceFiles, type Source } from "./publish/replace.ts"
 import type { DamagedArtifact } from "./store/damage.ts"
+import { Broken, sealedText, unsealed } from "./store/seal.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
 const Digest = type(/^[0-9a-f]{64}$/)
 
-/** `report.json`: what was published in its folder, and from which units. */
+/** `report.json`, which is sealed: what was published in its folder, and from which units. */
 export const Report = type({
   "+": "reject",
   pipeline: "string",
@@ -75,10 +76,16 @@ const isParametersDigest = (name: string): boolean => /^[0-9a-f]{12}$/.test(name
 /**
  * What was published in a report's folder.
  *
- * @throws FileError if there is no `report.json` or it cannot be read, InvalidInput if it is damaged
+ * @throws FileError if there is no `report.json`, or it cannot be read or is damaged
  */
-export const readReport = (folder: string): Effect.Effect<Report, FileError | InvalidInput> =>
-  readJson(join(folder, recordName), Report)
+export const readReport = (folder: string): Effect.Effect<Report, FileError> => {
+  const path = join(folder, recordName)
+  return attempt("read", path, async () => {
+    const report = unsealed(await fs.readFile(path, "utf8"), Report)
+    if (report instanceof Broken) throw new FileError({ path, doing: "read", found: report.what })
+    return report
+  })
+}
 
 /** The folders of all reports in `out`: those that have a `report.json`. Symbolic links are not followed. */
 export const reportFolders = (out: string): Effect.Effect<readonly string[], FileError> =>
@@ -145,19 +152,38 @@ export const reportFolder = (publication: Publication): string =>
  * Refuses, before anything runs, what publishing would refuse in the end: something else where a folder of the report
  * would be.
  *
+ * @param isWritten whether it will be published, rather than only planned: then its folder must be writable
  * @throws FileError
  */
 export const checkReportFolder = (
   publication: Publication,
   { targets }: Graph,
+  isWritten: boolean,
 ): Effect.Effect<void, FileError> => {
   const folder = reportFolder(publication)
   return attempt("use", folder, async () => {
-    for (const each of [...foldersAbove(publication), folder]) if (!(await isFolder(each))) return
+    if (!(await isThere(publication.out))) return
+    for (const each of [...foldersAbove(publication), folder]) {
+      if (!(await isFolder(each))) return
+      if (isWritten) await at("write in", each, () => fs.access(each, fs.constants.W_OK))
+    }
     checkSame(publication, (await readBefore(folder)).record)
     for (const { path } of pagesOf(targets)) await standingIn(folder, `${path}/index.html`)
   })
 }
+
+/** Whether the folder `out` is there, which a symbolic link may lead to. */
+const isThere = (out: string): Promise<boolean> =>
+  at("use", out, async () => {
+    try {
+      if ((await fs.stat(out)).isDirectory()) return true
+    } catch (cause) {
+      if (errorCode(cause) === "ENOENT") return false
+      throw cause
+    }
+    const advice = "Choose another folder with --out"
+    throw new FileError({ path: out, doing: "use", found: "expected a folder, found a file", advice })
+  })
 
 /** That a report could not be published, once its units were made. */
 export class NotPublished extends Data.TaggedError("NotPublished")<{
@@ -191,7 +217,8 @@ export const publish = (
     const store = yield* Store
     const folder = reportFolder(publication)
     const missing = new Set(summary.failures.map(({ unit }) => unit.key))
-    const sources: Source[] = [{ path: summaryName, content: jsonText(summaryJson(summary)) }]
+    const summaryText = `${JSON.stringify(summaryJson(summary), null, 1)}\n`
+    const sources: Source[] = [{ path: summaryName, content: summaryText }]
     const pages: string[] = []
     const absent: string[] = []
     for (const { path, unit } of pagesOf(targets)) {
@@ -273,7 +300,7 @@ const write = async (
       name: recordName,
       isDamaged,
       textOf: (files) =>
-        jsonText({
+        sealedText({
           pipeline,
           parameters,
           ...(branch === undefined ? {} : { branch: branch.request }),
@@ -329,8 +356,8 @@ const readBefore = async (folder: string) => {
 /** The record in a folder; undefined if there is none, or it is damaged. */
 const recordIn = async (folder: string): Promise<Report | undefined> => {
   try {
-    const record = Report(JSON.parse(await fs.readFile(join(folder, recordName), "utf8")))
-    return record instanceof type.errors ? undefined : record
+    const record = unsealed(await fs.readFile(join(folder, recordName), "utf8"), Report)
+    return record instanceof Broken ? undefined : record
   } catch {
     return undefined
   }
@@ -348,8 +375,6 @@ export const summaryJson = ({ reused, made, failures }: Summary) => ({
     ...(step === undefined ? {} : { step }),
   })),
 })
-
-const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`
 
 /** The pages among targets, each with its folder in that of the report. */
 const pagesOf = (targets: Graph["targets"]): readonly { readonly path: string; readonly unit: Unit }[] =>

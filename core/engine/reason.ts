@@ -7,9 +7,11 @@
  * sample, never a change.
  */
 import { basename } from "node:path"
+import { hubAddress } from "../hub/address.ts"
 import { canonicalJson } from "../io/digest.ts"
 import type { KeyParts } from "./key.ts"
 import { optionValues } from "./label.ts"
+import { commitReason } from "./revisions.ts"
 import type { Entry } from "./store/stored.ts"
 import { inputsOf, type Unit, unitsOf } from "./unit.ts"
 
@@ -136,6 +138,9 @@ const packageReason = (name: string, before = "none", now = "none"): string => {
   return a === b ? `dependencies of ${name} changed` : `package ${name} ${a} → ${b}`
 }
 
+const readReason = (path: string, now: string | undefined): string =>
+  hubAddress(path) === null ? `file ${basename(path)} changed` : commitReason(path, now)
+
 const sourceReason = (before: Table, now: Table) => (path: string) => {
   const how = before[path] === undefined ? "added" : now[path] === undefined ? "removed" : "changed"
   return `source ${shortPath(path, Object.keys(now))} ${how}`
@@ -158,7 +163,7 @@ const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean
     const [a, b] = [optionsOf(before), optionsOf(now)]
     return andMore(options, (name) => `option ${name} ${change(a.get(name), b.get(name))}`)
   }
-  if (read.length > 0) return andMore(read, (path) => `file ${basename(path)} changed`)
+  if (read.length > 0) return andMore(read, (path) => readReason(path, now.read[path]))
   if (sources.length > 0) {
     const tables = [before, now].map(({ backend, sources }) => ({ ...backend?.sources, ...sources }))
     return andMore(sources, sourceReason(tables[0]!, tables[1]!))
@@ -246,20 +251,20 @@ export const reasonsOf = (
   const byPlugin = Map.groupBy(all, ({ entries: [entry] }) => entry!.record.plugin)
 
   /**
-   * The keys that units have, and had before as far as is known: those of what they replace. A run that only its probes
-   * needed is not in the store, but its key is in what the probes observed.
+   * The keys of what units replace: those that they had before, as far as is known. A run that only its probes needed is
+   * not in the store, but its key is in what the probes observed.
    */
-  const earlier = new Map<Unit, ReadonlySet<string>>(
-    units.map((unit) => [unit, new Set([unit.key, ...keysOf(unit)])]),
-  )
+  const replaced = new Map<Unit, ReadonlySet<string>>()
+  const hadKey = (unit: Unit, key: string): boolean =>
+    unit.key === key || keysOf(unit).includes(key) || replaced.get(unit)?.has(key) === true
   const earlierKeys = (generations: Generations) =>
     new Set(generations.entries.map(({ record: { key } }) => key))
   const succeeds = (unit: Unit, { parts: { inputs, watched } }: Entry): boolean =>
     Object.entries(unit.inputs).every(([name, input]) => {
       const key = inputs[name]
-      return "cohorts" in input || (typeof key === "string" && earlier.get(input.one)!.has(key))
+      return "cohorts" in input || (typeof key === "string" && hadKey(input.one, key))
     }) &&
-    (unit.watched === null || (watched !== null && earlier.get(unit.watched)!.has(watched)))
+    (unit.watched === null || (watched !== null && hadKey(unit.watched, watched)))
 
   const reasons = new Map<Unit, string>()
   // What a unit takes has to be explained first, so that it is known what it replaces.
@@ -269,7 +274,11 @@ export const reasonsOf = (
   )
   for (const [, layer] of [...layers].sort(([a], [b]) => a - b)) {
     for (const [plugin, wanted] of Map.groupBy(layer, (unit) => unit.plugin.name)) {
-      const known = byPlugin.get(plugin) ?? []
+      const known = byPlugin.get(plugin)
+      if (known === undefined) {
+        for (const unit of wanted) reasons.set(unit, neverMade)
+        continue
+      }
       const open = new Map(
         wanted.map((unit) => [
           unit,
@@ -297,7 +306,7 @@ export const reasonsOf = (
           if (nearest === undefined) continue
           nearest.generations.taken = true
           open.delete(unit)
-          earlier.set(unit, new Set([unit.key, ...earlierKeys(nearest.generations)]))
+          replaced.set(unit, earlierKeys(nearest.generations))
           reasons.set(
             unit,
             reasonFrom(unit, nearest.entry.parts, (input) => absent.has(input)),

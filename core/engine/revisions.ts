@@ -2,6 +2,7 @@
  * The repositories on the hub that units read. What they are identified by in keys is the commit that a branch or tag
  * stands for. A plan asks nobody: it takes what the cache knows. A run asks the hub first, and its workers are told.
  */
+import { basename } from "node:path"
 import { Effect } from "effect"
 import { hubAddress } from "../hub/address.ts"
 import { notAsked, resolveCommit } from "../hub/revision.ts"
@@ -17,6 +18,14 @@ const all = ({ units }: Graph): readonly (readonly [address: string, commit: str
 
 export const revisionsOf = (graph: Graph): Revisions =>
   Object.fromEntries(all(graph).filter(([, commit]) => commit !== notAsked))
+
+/** Why a unit is made for which a repository was another commit before. */
+export const commitReason = (address: string, now: string | undefined): string => {
+  const name = basename(address)
+  return now === undefined || now === notAsked
+    ? `commit of ${name} not known here`
+    : `${name} is now commit ${now.slice(0, 7)}`
+}
 
 /**
  * Asks the hub for the commits that are not known.

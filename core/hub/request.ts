@@ -14,6 +14,8 @@ export class RequestError extends Data.TaggedError("RequestError")<{
   readonly again: boolean
   /** How long the server asks to wait before that, ms. */
   readonly after?: number | undefined
+  /** Set if there is no connection at all, as with no such host. */
+  readonly unreachable?: true
   /** Set if the server does not have the part that was asked for. */
   readonly badRange?: true
   /** Set if the server has no such file, but has the repository or may have it. */
@@ -59,9 +61,8 @@ export const urlOf = (
   )
 }
 
-/** What a connection fails with if it would fail again: no such host, nobody listens there, no trust. */
-const hopeless =
-  /refused|ENOTFOUND|dns error|getaddrinfo|certificate|CERT|SELF_SIGNED|TLS|SSL|UNSUPPORTED|invalid|unsupported/i
+/** What a connection fails with if it is likely to fail again: no such host, nobody listens there, no trust. */
+const hopeless = /refused|ENOTFOUND|dns error|certificate|CERT|VERIFY|invalid|unsupported/i
 
 /** Sends one request. Does not follow redirects; an error status is a failure. */
 const send = Effect.fnUntraced(function* (
@@ -88,7 +89,9 @@ const send = Effect.fnUntraced(function* (
     catch: (cause) => {
       const reason = reasonOf(cause)
       const found = `there is no connection to ${url.host} (${reason})`
-      return new RequestError({ found, advice: localAdvice, again: !hopeless.test(reason) })
+      return hopeless.test(reason)
+        ? new RequestError({ found, advice: localAdvice, again: false, unreachable: true })
+        : new RequestError({ found, advice: localAdvice, again: true })
     },
   }).pipe(
     Effect.timeoutOrElse({
@@ -115,7 +118,9 @@ const send = Effect.fnUntraced(function* (
 const reasonOf = (cause: unknown): string => {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   if (!(inner instanceof Error)) return String(inner)
-  return "code" in inner && typeof inner.code === "string" ? inner.code : inner.message
+  if ("code" in inner && typeof inner.code === "string") return inner.code
+  // Deno names the whole address, and with it the signature of one in the storage.
+  return inner.message.replace(/^error sending request .*?\): (?=client error)/, "")
 }
 
 const discard = (response: Response) =>
@@ -127,8 +132,8 @@ const discard = (response: Response) =>
  */
 export const waitAskedBy = (headers: Headers, now: number): number | undefined => {
   const given = headers.get("retry-after")?.trim() ?? ""
-  if (/^\d{1,9}$/.test(given)) return 1000 * Number(given)
-  const date = given === "" ? Number.NaN : Date.parse(given)
+  if (/^\d+$/.test(given)) return 1000 * Number(given)
+  const date = /^[A-Z][a-z]{2}, .+ GMT$/.test(given) ? Date.parse(given) : Number.NaN
   if (!Number.isNaN(date)) return Math.max(0, date - now)
   const limit = /;\s*r=0\s*;\s*t=(\d{1,9})/.exec(headers.get("ratelimit") ?? "")
   // A second more, since it is rounded.

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
 import { Data, Effect } from "effect"
+import type { Device } from "../api/launcher.ts"
 import type { Precision } from "../api/precision.ts"
 
 /** A backend cannot run here: why, and what would help. */
@@ -42,6 +43,8 @@ export interface Backend {
   /** The speed of one process in training a small encoder, in flop/s: for plans, until units have been timed. */
   readonly flopsPerSecond: (threads: number) => number
   readonly precisions: readonly Precision[]
+  /** What it computes on, if that is not the processor: each job then gets one of its own. */
+  readonly device?: Device
   /** Set if it needs something that few machines have: `auto` then skips it without a message. */
   readonly optional?: true
   /** Fails if it cannot run here. Does not start it. */
@@ -53,8 +56,11 @@ export interface Backend {
    * Left out by a backend that has a fixed number of threads of its own.
    */
   readonly setThreads?: (threads: number) => Effect.Effect<void>
-  /** The vector instructions that it computes with, once it is registered: `AVX-512`. Left out if it cannot tell. */
-  readonly instructions?: Effect.Effect<string>
+  /**
+   * The vector instructions that it computes with here, registered or not: `AVX-512`. Left out if it cannot tell. Fails
+   * if it cannot run after all.
+   */
+  readonly instructions?: Effect.Effect<string, BackendUnavailable>
 }
 
 /** Declares a backend. */

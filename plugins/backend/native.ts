@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
-import { type AddonUnavailable, addonPath } from "./native/build.ts"
+import { type AddonUnavailable, addonPath, instructionsOf } from "./native/build.ts"
 
 const name = "native"
 
@@ -8,6 +8,15 @@ const unavailable = ({ reason, remedy }: AddonUnavailable) =>
   Effect.fail(
     new BackendUnavailable({ backend: name, reason, remedy: `${remedy}, or choose the backend wasm` }),
   )
+
+const doesNotLoad = (path: string, cause: unknown) =>
+  new BackendUnavailable({
+    backend: name,
+    reason: `its addon does not load (${cause instanceof Error ? cause.message.split("\n")[0] : cause})`,
+    remedy: `delete ${path} to rebuild it, or choose the backend wasm`,
+  })
+
+let registered = false
 
 /** The backend, once it is registered. */
 const running = async () => {
@@ -29,7 +38,14 @@ export const native = backend({
   precisions: ["fp32", "bf16"],
   check: Effect.asVoid(Effect.catch(addonPath(), unavailable)),
   setThreads: (threads) => Effect.promise(async () => (await running()).device.setThreads(threads)),
-  instructions: Effect.promise(async () => (await running()).device.instructions),
+  instructions: Effect.gen(function* () {
+    if (registered) return yield* Effect.promise(async () => (await running()).device.instructions)
+    const path = yield* Effect.catch(addonPath(), unavailable)
+    return yield* Effect.tryPromise({
+      try: () => instructionsOf(path),
+      catch: (cause) => doesNotLoad(path, cause),
+    })
+  }),
   register: Effect.fnUntraced(function* ({ threads, precision }) {
     const path = yield* Effect.catch(addonPath(), unavailable)
     yield* Effect.tryPromise({
@@ -45,18 +61,14 @@ export const native = backend({
           const backend = new DeviceBackend(openDevice(path))
           registerDeviceKernels(name)
           tf.registerBackend(name, () => backend)
+          registered = true
         }
         const backend = await running()
         backend.device.setThreads(threads)
         backend.bfloat16 = precision === "bf16"
         registerKernels(name, deviceKernels(backend))
       },
-      catch: (cause) =>
-        new BackendUnavailable({
-          backend: name,
-          reason: `its addon does not load (${cause instanceof Error ? cause.message.split("\n")[0] : cause})`,
-          remedy: `delete ${path} to rebuild it, or choose the backend wasm`,
-        }),
+      catch: (cause) => doesNotLoad(path, cause),
     })
   }),
 })

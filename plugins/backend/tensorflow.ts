@@ -27,6 +27,7 @@ export const tensorflow = backend({
   rank: 20,
   flopsPerSecond: () => 500e9,
   precisions: ["fp32"],
+  device: "cuda",
   optional: true,
   // Loading is the only test: the native binding may be missing or built for another machine.
   check: load,

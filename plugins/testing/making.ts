@@ -63,7 +63,7 @@ export class Making {
     Effect.gen({ self: this }, function* () {
       const { graph } = this
       const backend = this.backend.name
-      const plan = yield* planOf(graph, { backend, processes: 1, flopsPerSecond: () => 1 })
+      const plan = yield* planOf(graph, { backend, processes: 1, flopsPerSecond: () => 1, threads: () => 1 })
       const none: Missing = new Map<string, Extract<UnitOutcome, { reason: string }>>()
       for (const job of plan.jobs) {
         for (const outcome of yield* runJob(job, backend, none, origin(this.backend))) {

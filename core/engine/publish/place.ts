@@ -7,6 +7,7 @@ import * as fs from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { digestFile } from "../../io/digest.ts"
 import { errorCode, FileError, fileError } from "../../io/files.ts"
+import { flushFolder, writeFlushed } from "../../io/flush.ts"
 
 /** What to do about something of a user's. */
 export const moveAway = "Move it to another place"
@@ -58,7 +59,10 @@ export const isFolder = async (path: string): Promise<boolean> => {
 
 /** Makes a folder in one that exists, unless it is there. */
 export const makeFolder = async (path: string): Promise<void> => {
-  if (!(await isFolder(path))) await at("make", path, () => fs.mkdir(path))
+  if (await isFolder(path)) return
+  // Another process may make it at the same time.
+  await at("make", path, () => fs.mkdir(path, { recursive: true }))
+  await flushFolder(dirname(path))
 }
 
 /** The folders on the way from a folder to a path in it, the outermost first. */
@@ -75,28 +79,6 @@ export const standingIn = async (folder: string, path: string): Promise<Standing
 
 /** SHA-256 of a file. */
 export const digestAt = (path: string): Promise<string> => at("read", path, () => digestFile(path))
-
-/** A file of its own content, on the disk when this resolves. */
-export const writeThrough = (path: string, content: string | Uint8Array): Promise<void> =>
-  at("write", path, async () => {
-    const handle = await fs.open(path, "wx")
-    try {
-      await handle.writeFile(content)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  })
-
-/** Writes the names in a folder to the disk, where the file system has a way to. */
-export const syncFolder = async (path: string): Promise<void> => {
-  try {
-    const handle = await fs.open(path, "r")
-    await handle.sync().finally(() => handle.close())
-  } catch (cause) {
-    if (!["EINVAL", "ENOTSUP", "EISDIR"].includes(errorCode(cause))) throw fileError("write", path, cause)
-  }
-}
 
 /** Removes a file of ours, then the folders that it leaves empty, up to `folder`. */
 export const removeIn = async (folder: string, path: string): Promise<void> => {
@@ -150,11 +132,11 @@ export const pointTo = async (
   )
   const path = isLink ? link : `${link}.txt`
   try {
-    if (!isLink) await writeThrough(temporary, `${folder}\n`)
+    if (!isLink) await at("write", temporary, () => writeFlushed(temporary, `${folder}\n`))
     const name = await nameAt(path, isLink ? "symbolic link" : "file")
     if (name !== undefined && !isOurs(name)) return path
     await at("write", path, () => fs.rename(temporary, path))
-    await syncFolder(dirname(path))
+    await flushFolder(dirname(path))
     return undefined
   } finally {
     await discard(temporary)

@@ -4,6 +4,7 @@ import * as fs from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { sha256 } from "../../io/digest.ts"
 import { FileError } from "../../io/files.ts"
+import { flushFolder, writeFlushed } from "../../io/flush.ts"
 import {
   at,
   digestAt,
@@ -14,8 +15,6 @@ import {
   removeIn,
   spareName,
   standingIn,
-  syncFolder,
-  writeThrough,
 } from "./place.ts"
 
 /** A file to publish, by its path in the folder. */
@@ -89,12 +88,12 @@ export const replaceFiles = async (replacement: Replacement): Promise<readonly s
       await at("make", dirname(path), () => fs.mkdir(dirname(path), { recursive: true }))
       const content =
         "content" in source ? source.content : await at("read", source.from, () => fs.readFile(source.from))
-      await writeThrough(path, content)
+      await at("write", path, () => writeFlushed(path, content))
     }
     for (const { source } of toWrite)
       for (const each of foldersTo(folder, source.path)) await makeFolder(each)
-    await writeThrough(journal, record.textOf(digests))
-    await syncFolder(stage)
+    await at("write", journal, () => writeFlushed(journal, record.textOf(digests)))
+    await flushFolder(stage)
   } catch (cause) {
     await discard(stage)
     throw cause
@@ -121,9 +120,9 @@ export const replaceFiles = async (replacement: Replacement): Promise<readonly s
     else notes.push(`${file} was changed since it was published: left, though the report no longer has it`)
   }
   if (record.isDamaged) await setAside(join(folder, record.name), "damaged")
-  for (const each of changed) await syncFolder(each)
+  for (const each of changed) await flushFolder(each)
   await at("write", join(folder, record.name), () => fs.rename(journal, join(folder, record.name)))
-  await syncFolder(folder)
+  await flushFolder(folder)
   for (const each of [stage, ...leftovers]) await discard(each)
   return notes
 }

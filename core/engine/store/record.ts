@@ -45,11 +45,13 @@ const isOfSystem = (path: string): boolean =>
 /**
  * Reads the record of a folder; of a finished artifact also the names and sizes of its files, but not their content.
  * Rejects with what `node:fs` throws if the folder may not be read.
+ *
+ * @param expected the name that the folder must have by its record
  */
-export const inspect = async (folder: string): Promise<Found> => {
+export const inspect = async (folder: string, expected = basename(folder)): Promise<Found> => {
   for (let time = 1; ; time++) {
     try {
-      return await inspectOnce(folder)
+      return await inspectOnce(folder, expected)
     } catch (cause) {
       const code = errorCode(cause)
       // Another process has replaced it meanwhile.
@@ -64,7 +66,7 @@ export const inspect = async (folder: string): Promise<Found> => {
 
 const mostTimes = 5
 
-const inspectOnce = async (folder: string): Promise<Found> => {
+const inspectOnce = async (folder: string, expected: string): Promise<Found> => {
   const names = await namesIn(folder)
   if (names.length === 0) return { status: "absent" }
   const present = records.filter(([name]) => names.includes(name))
@@ -78,7 +80,7 @@ const inspectOnce = async (folder: string): Promise<Found> => {
   if (record instanceof Broken) {
     return record.earlier ? { status: "earlier" } : { status: "damaged", what: `${name}: ${record.what}` }
   }
-  if (folderName(record.plugin, record.key) !== basename(folder)) {
+  if (folderName(record.plugin, record.key) !== expected) {
     const other = folderName(record.plugin, record.key)
     return { status: "damaged", what: `${name}: it is of another unit, ${other}` }
   }

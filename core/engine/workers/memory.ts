@@ -46,7 +46,7 @@ const cgroupFolders = (root: string): readonly (readonly [folder: string, hierar
 
 export interface MemoryLimit {
   readonly bytes: number
-  /** What sets it, for people. */
+  /** For people, after "the memory". */
   readonly by: string
 }
 
@@ -55,7 +55,7 @@ export const memoryLimit = (root = "/", machine = totalmem()): MemoryLimit => {
   let least: MemoryLimit = { bytes: machine, by: "of the machine" }
   for (const [folder, { limit }] of cgroupFolders(root)) {
     const bytes = Number(read(join(folder, limit)) ?? Number.NaN)
-    if (bytes < least.bytes) least = { bytes, by: `${limit} of the cgroup` }
+    if (bytes < least.bytes) least = { bytes, by: `that ${limit} of its cgroup allows` }
   }
   return least
 }

@@ -16,6 +16,8 @@ export class WorkerLost extends Data.TaggedError("WorkerLost")<{
   /** "plugin" if another process would end the same way. */
   readonly kind: "plugin" | "lost" | "memory"
   readonly reason: string
+  /** Whether it had begun the job: one that dies while it has nothing to do may be noticed too late. */
+  readonly begun: boolean
   /** The last lines that it wrote to standard error. */
   readonly output: readonly string[]
   /** The most memory that it was seen to use, bytes; undefined where that cannot be seen. */
@@ -35,10 +37,15 @@ type Said<T extends Reply["type"]> = Extract<Reply, { type: T }>
 export interface WorkListener {
   readonly begun: Effect.Effect<void>
   readonly progress: (progress: Said<"progress">) => Effect.Effect<void>
+  /** Receives what it prints. */
+  readonly printed: (line: string) => void
 }
 
 /** How many of the last lines of standard error the report of a crash includes. */
 const keptLines = 20
+
+/** How long after a worker has exited its last output is waited for, ms. */
+const longestOutput = 1000
 
 /** Saving the state of a large model takes a while; a worker that takes longer than this to stop is killed. */
 const longestStop = "2 minutes"
@@ -46,7 +53,9 @@ const longestStop = "2 minutes"
 export class WorkerProcess {
   private readonly errors: string[] = []
   private listener: (reply: Reply | WorkerLost) => void = () => {}
+  private printed: (line: string) => void = () => {}
   private lost: WorkerLost | undefined
+  private begun = false
   /** Whether it has exited or was asked to stop: it takes no more jobs. */
   ended = false
   /** When it was last looked at. */
@@ -60,6 +69,7 @@ export class WorkerProcess {
     diagnose: Diagnose,
     onLog: (line: string) => void,
     private readonly code: LaunchedCode,
+    environment: Readonly<Record<string, string>>,
   ) {
     const script = join(code.package, "core", "engine", `worker${moduleExtension}`)
     const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
@@ -68,15 +78,21 @@ export class WorkerProcess {
     const child = spawn(process.execPath, runtime, {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
-      env: { ...process.env, ...(code.copied === undefined ? {} : { [projectVariable]: code.copied.to }) },
+      env: {
+        ...process.env,
+        ...environment,
+        ...(code.copied === undefined ? {} : { [projectVariable]: code.copied.to }),
+      },
     })
     this.child = child
     this.watchdog = new Watchdog(this.now)
     createInterface({ input: child.stdout }).on("line", (line) => {
       this.watchdog.heard(this.now)
       const reply = readReply(this.original(line))
-      if (reply === undefined) onLog(this.original(line))
-      else this.listener(reply)
+      if (reply === undefined) {
+        onLog(this.original(line))
+        this.printed(this.original(line))
+      } else this.listener(reply)
     })
     createInterface({ input: child.stderr }).on("line", (printed) => {
       const line = this.original(printed)
@@ -84,9 +100,10 @@ export class WorkerProcess {
       this.errors.push(line)
       if (this.errors.length > keptLines) this.errors.shift()
       onLog(line)
+      this.printed(line)
     })
     child.on("error", (cause) => this.lose("lost", `cannot start a worker process: ${cause.message}`))
-    child.on("close", (code, signal) => {
+    const gone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (this.lost !== undefined) return
       if (signal === "SIGKILL") {
         const { kind, reason } = diagnose()
@@ -95,8 +112,21 @@ export class WorkerProcess {
       // Somebody else has asked it to stop, and it has saved its state.
       else if (code === terminatedCode) this.lose("lost", "the worker process was ended by SIGTERM")
       else this.lose("plugin", `the worker process ended with exit code ${code}`)
+    }
+    // A process that its job has started may keep the output open.
+    child.once("exit", (code, signal) => {
+      const close = () => {
+        child.stdout.destroy()
+        child.stderr.destroy()
+        gone(code, signal)
+      }
+      const timer = setTimeout(close, longestOutput)
+      child.once("close", () => {
+        clearTimeout(timer)
+        close()
+      })
     })
-    // `close` reports a worker that is gone; writing to it must not throw as well.
+    // Its exit reports a worker that is gone; writing to it must not throw as well.
     child.stdin.on("error", () => {})
   }
 
@@ -110,17 +140,26 @@ export class WorkerProcess {
   readonly open = Effect.fn("WorkerProcess.open")(
     { self: this },
     function* (this: WorkerProcess, request: Extract<Request, { type: "open" }>) {
-      const reply = yield* this.ask(request, { begun: Effect.void, progress: () => Effect.void })
+      const reply = yield* this.ask(request, {
+        begun: Effect.void,
+        progress: () => Effect.void,
+        printed: () => {},
+      })
       if (reply.type !== "refused") return reply.type === "ready"
       yield* this.stop
       return yield* new WorkerLost({
         kind: "plugin",
         reason: reply.reason,
+        begun: false,
         output: [],
         peakMemory: undefined,
       })
     },
   )
+
+  get pid(): number | undefined {
+    return this.child.pid
+  }
 
   private get now(): number {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e9
@@ -128,20 +167,24 @@ export class WorkerProcess {
 
   private lose(kind: WorkerLost["kind"], reason: string) {
     this.ended = true
-    const { errors, vitals } = this
-    this.lost ??= new WorkerLost({ kind, reason, output: [...errors], peakMemory: vitals?.peakMemory })
+    const { begun, errors, vitals } = this
+    this.lost ??= new WorkerLost({ kind, reason, begun, output: [...errors], peakMemory: vitals?.peakMemory })
     this.listener(this.lost)
   }
 
   /** Sends a request and waits for the reply that ends it. */
-  ask(request: Request, { begun, progress }: WorkListener) {
+  ask(request: Request, { begun, progress, printed }: WorkListener) {
     return Effect.callback<Exclude<Reply, Said<"progress" | "begun" | "alive">>, WorkerLost>((resume) => {
       if (this.lost !== undefined) return resume(Effect.fail(this.lost))
+      this.printed = printed
+      this.begun = false
       this.listener = (reply) => {
         if (reply instanceof WorkerLost) resume(Effect.fail(reply))
         else if (reply.type === "progress") Effect.runFork(progress(reply))
-        else if (reply.type === "begun") Effect.runFork(begun)
-        else if (reply.type !== "alive") resume(Effect.succeed(reply))
+        else if (reply.type === "begun") {
+          this.begun = true
+          Effect.runFork(begun)
+        } else if (reply.type !== "alive") resume(Effect.succeed(reply))
       }
       this.write(request)
     })
@@ -175,6 +218,8 @@ export class WorkerProcess {
     const gone = Effect.callback<void>((resume) => {
       if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
       this.child.once("exit", () => resume(Effect.void))
+      // One that a signal has stopped could not save anything.
+      this.child.kill("SIGCONT")
       this.child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
     })
     return gone.pipe(

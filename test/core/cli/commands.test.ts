@@ -99,12 +99,14 @@ describe("a whole run", () => {
     )
     const lines = stderr.replaceAll(/ [\d.]+ s\b/g, " …").split("\n")
     expect(lines).toEqual([
-      expect.stringMatching(/^sample: 3 jobs to do, about … on \d+ × \w+$/),
-      "[1/3] sample-source count=2 broken=false …",
+      expect.stringMatching(
+        /^sample: 1 run, 1 probe and 2 other units to do, about … on wasm \(WebAssembly SIMD\), float32, \d+ jobs?, \/.*\/$/,
+      ),
+      "[1/4] sample-source count=2 broken=false …",
       "seed 1 at step 0",
       "seed 1 at step 1",
-      "[2/3] sample-walk lr=1 seed=1 with 1 probe …",
-      "[3/3] sample-listing title=sums …",
+      "[3/4] sample-walk lr=1 seed=1 with 1 probe …",
+      "[4/4] sample-listing title=sums …",
       "4 units made, 0 reused, 0 failed in …",
       "",
     ])
@@ -116,7 +118,7 @@ describe("--plan", () => {
     const out = freshOut()
     const { code, stdout, stderr } = await command(sample(out, [], ["--plan"]))
     expect([code, stderr]).toEqual([0, ""])
-    expect(stdout).toContain("sample: 10 units, 10 to do in 6 jobs")
+    expect(stdout).toContain("sample: 4 runs, 4 probes and 2 other units to do\n")
     expect(stdout).toMatch(/finetune +sample-walk lr=2 +2 +2 to do +10\.0 MFLOP +never made\n/)
     expect(existsSync(out)).toBe(false)
   })
@@ -158,7 +160,7 @@ describe("--plan", () => {
       ["finetune", "sample-walk lr=1", "1", "replayed", "2.0 MFLOP", "new probes watch it"],
       ["finetune", "sample-walk lr=2", "1", "replayed", "2.0 MFLOP", "new probes watch it"],
     ])
-    expect(rows[0]).toEqual(["sample: 6 units, 3 to do in 3 jobs"])
+    expect(rows[0]).toEqual(["sample: 2 probes and 1 other unit to do, 2 runs replayed, 1 unit done"])
   })
 })
 
@@ -172,7 +174,24 @@ describe("exit codes", () => {
       { unit: "sample-walk lr=2 seed=1", status: "failed", reason: "asked to fail" },
       { unit: "sample-watch lr=2 seed=1", status: "failed" },
     ])
-    expect(ended.stderr).toContain("failed: sample-walk lr=2 seed=1: asked to fail")
+    expect(ended.stderr).toContain("  sample-walk lr=2 seed=1 failed: asked to fail\n")
+  })
+
+  test("0 if a run diverged and the report could be made: that is a result, and told as one", async () => {
+    const ended = await command(sample(freshOut(), ["seeds=1", "divergeAt=2"], ["--json", "--jobs", "1"]))
+    expect(ended.code).toBe(0)
+    expect(json(ended).failures).toMatchObject([
+      { unit: "sample-walk lr=2 seed=1", status: "diverged", step: 2 },
+      { unit: "sample-watch lr=2 seed=1", status: "diverged", step: 2 },
+    ])
+    const lines = ended.stderr.replaceAll(/ [\d.]+ s\b/g, " …").split("\n")
+    expect(lines.slice(-5)).toEqual([
+      "[5/6] sample-walk lr=2 seed=1 with 1 probe diverged at step 2: the sum is NaN …",
+      "[6/6] sample-listing title=sums …",
+      "4 units made, 0 reused, 0 failed, 2 diverged in …",
+      "  sample-walk lr=2 seed=1 diverged at step 2: the sum is NaN",
+      "",
+    ])
   })
 
   test("1 if the report cannot be published, once its units are made; then it is, and nothing else is done", async () => {
@@ -194,17 +213,15 @@ describe("exit codes", () => {
     expect(again.stderr).toContain("nothing to do: all 6 units are done")
   })
 
-  test("1 if a worker was killed, which loses one job; the others continue", async () => {
+  test("1 if a worker is killed each time that a job is tried, which loses the job; the others continue", async () => {
     const ended = await command(sample(freshOut(), ["seeds=1", "crashAt=2"], ["--json", "--jobs", "1"]))
     expect(ended.code).toBe(1)
     const { made, failures } = json(ended)
     expect(made).toBe(4)
-    const reason = expect.stringContaining(
-      "the worker process was killed by SIGKILL (often because memory ran out",
-    )
+    const reason = expect.stringContaining("in each of 4 attempts, the worker process was killed by SIGKILL")
     expect(failures).toMatchObject([
-      { unit: "sample-walk lr=2 seed=1", status: "failed", reason },
-      { unit: "sample-watch lr=2 seed=1", status: "failed", reason },
+      { unit: "sample-walk lr=2 seed=1", status: "failed", kind: "lost", reason },
+      { unit: "sample-watch lr=2 seed=1", status: "failed", kind: "lost", reason },
     ])
   })
 })
@@ -309,7 +326,7 @@ describe("--branch", () => {
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[3,5,8,12,17]"])
     const made = await command(branch(out, "lr=2 seed=1@3", ["gain=10", "pipeline.lr=2"]))
     expect([made.code, json(made)]).toMatchObject([0, { made: 1, reused: 2, failures: [], pages: [] }])
-    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 job to do")
+    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 run to do, about")
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[2,4,7,47,97]", "[3,5,8,12,17]"])
     expect(existsSync(join(latest(out, "branch-lr=2-seed=1-gain=10@3"), "summary.json"))).toBe(true)
     // What the pipeline made stays as it was.
@@ -491,7 +508,10 @@ export default { name: ${JSON.stringify(name)}, summary: "x", parameters: type({
       "--set pipeline.sedes=1: there is no parameter sedes; did you mean seeds?",
     )
     await fails(sample(out, ["pipeline.seeds=1"]), "there is no parameter pipeline.seeds")
-    await refused(sample(file), `cannot make ${file}: a file with that name already exists`)
+    await refused(
+      sample(file),
+      `cannot use ${file}: expected a folder, found a file. Choose another folder with --out`,
+    )
     await fails(sample(join(file, "deep")), "expected a folder, but part of the path is a file")
     expect(existsSync(out)).toBe(false)
   })
@@ -501,6 +521,10 @@ test("a usage error is one line on standard error, without the help", async () =
   const mistakes = [
     [["pipelin", "x"], "there is no command pipelin; did you mean pipeline?"],
     [["pipeline", "x", "--jobs", "many"], '--jobs must be an integer from 1 to 1024 (was "many")'],
+    [
+      ["pipeline", "x", "--time-limit", "12"],
+      '--time-limit must be a duration of at least a second: 90s, 30m, 12h, 2d (was "12")',
+    ],
     [
       ["pipeline", "quickstart.ts", "--plan", "--set", "hidden=50"],
       "quickstart: --set hidden=50: hidden must be a multiple of 4, the number of heads, from 4 to 65536 (was 50)",

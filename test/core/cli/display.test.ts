@@ -18,25 +18,27 @@ describe("a job on one line", () => {
   const label = "classification arm=SimCSE(0.1) lr=3e-5 seed=12"
   const progress = { done: 37, total: 100, note: "loss 0.6931" }
 
-  test("has a bar, a percentage, its label and its note", () => {
-    expect(progressLine("mlm steps=100", progress, 80)).toBe(
+  test("has a bar on a wide terminal, a percentage, its label and its note", () => {
+    expect(progressLine("mlm steps=100", progress, 100)).toBe(
       "  ███████░░░░░░░░░░░░░  37 % mlm steps=100 loss 0.6931",
     )
-    expect(progressLine(label, undefined, 80)).toBe(`  ${"░".repeat(20)}   0 % ${label}`)
-    expect(progressLine("a", { done: 1, total: 1, note: "" }, 80)).toBe(`  ${"█".repeat(20)} 100 % a`)
+    expect(progressLine("mlm steps=100", progress, 80)).toBe("  ████░░░░░░  37 % mlm steps=100 loss 0.6931")
+    expect(progressLine("mlm steps=100", progress, 40)).toBe(" 37 % mlm steps=100 loss 0.6931")
+    expect(progressLine(label, undefined, 80)).toBe(`  ${"░".repeat(10)}   0 % ${label}`)
+    expect(progressLine("a", { done: 1, total: 1, note: "" }, 80)).toBe(`  ${"█".repeat(10)} 100 % a`)
   })
 
   test("leaves out the middle of its label on a narrow terminal, never the percentage or the loss", () => {
     expect(progressLine(label, progress, 80)).toBe(
-      "  ███████░░░░░░░░░░░░░  37 % classificati…imCSE(0.1) lr=3e-5 seed=12 loss 0.6931",
+      "  ████░░░░░░  37 % classification arm=SimCSE(0.1) lr=3e-5 seed=12 loss 0.6931",
     )
-    expect(progressLine(label, progress, 40)).toBe("  ████░░░░░░  37 % cl…eed=12 loss 0.6931")
-    for (let columns = 18; columns <= 120; columns++) {
+    expect(progressLine(label, progress, 40)).toBe(" 37 % classif…r=3e-5 seed=12 loss 0.6931")
+    for (let columns = 36; columns <= 120; columns++) {
       const line = progressLine(label, progress, columns)
-      expect(line).toContain(" 37 % ")
-      expect(line).toEndWith(" loss 0.6931")
+      expect(line).toMatch(/ 37 % class.*seed=12 loss 0\.6931$/)
       expect(CliOutput.displayWidth(line)).toBeLessThanOrEqual(columns)
     }
+    expect(progressLine(label, progress, 24)).toBe(" 37 % class…3e-5 seed=12")
   })
 
   test("counts wide characters as two columns, and escapes control characters", () => {
@@ -46,11 +48,9 @@ describe("a job on one line", () => {
     expect(progressLine("a\nb", undefined, 60)).toEndWith(" % a\\nb")
   })
 
-  test("gives up its bar, and then the middle of its note, for a note that is longer than the line", () => {
+  test("leaves out the middle of a note that is longer than the line, never the ends of its label", () => {
     const line = progressLine(label, { ...progress, note: "model.safetensors 12 of 1340 MB" }, 40)
-    expect(line).toBe("  37 % model.safetensors 12 of 1340 MB")
-    const narrow = progressLine(label, { ...progress, note: "model.safetensors 12 of 1340 MB" }, 30)
-    expect(narrow).toBe("  37 % model.…rs 12 of 1340 MB")
+    expect(line).toBe(" 37 % class…-5 seed=12 model… of 1340 MB")
   })
 })
 
@@ -74,10 +74,33 @@ describe("on a terminal", () => {
     expect(screen.cursor).toBe(false)
     const [first, second, count, running, ...more] = screen.lines
     expect([first, second, more]).toEqual(["first", "second", []])
-    expect(count).toMatch(/^0 of 4 jobs · [\d.]+ s$/)
-    expect(running).toMatch(/^ {2}█+░+ {2}25 % sam.*seed=1 loss 0\.5$/)
+    expect(count).toMatch(
+      columns === 80
+        ? /^0 of 6 units done · about \d+ s left · [\d.]+ s so far$/
+        : /^0 of 6 · \d+ s left · [\d.]+ s$/,
+    )
+    expect(running).toBe(
+      columns === 80
+        ? "  ███░░░░░░░  25 % sample-walk lr=1 seed=1 loss 0.5"
+        : " 25 % sample-walk lr=1 seed=1 loss 0.5",
+    )
     display.close()
     expect([screen.lines, screen.cursor, screen.wraps]).toEqual([["first", "second"], true, true])
+  })
+
+  test("the simulated terminal takes what is written in parts of any length", () => {
+    const [whole, parts] = [new Screen(80), new Screen(80)]
+    for (const screen of [whole, parts]) {
+      const write = (text: string) => {
+        for (const part of screen === whole ? [text] : text) screen.write(part)
+      }
+      const display = new Display(plan, { isTTY: true, columns: 80, write })
+      display.log("first")
+      display.log("second")
+      display.close()
+      screen.write("last")
+    }
+    expect(parts.lines).toEqual(whole.lines)
   })
 
   test("Ctrl-C leaves no part of a live line: the terminal itself writes ^C at the cursor", () => {
@@ -128,6 +151,7 @@ describe("on a terminal", () => {
 test("Ctrl-C at a terminal erases the live lines, reports in whole lines, and exits with 130", async () => {
   const out = await fs.mkdtemp(join(tmpdir(), "kasosei-display-"))
   const screen = new Screen(80)
+  const decoder = new TextDecoder()
   let onData = () => {}
   const slow = ["lr=1", "seeds=1", "count=1000", "slow=20"].flatMap((setting) => ["--set", setting])
   const child = Bun.spawn(
@@ -137,7 +161,7 @@ test("Ctrl-C at a terminal erases the live lines, reports in whole lines, and ex
         cols: screen.columns,
         rows: screen.rows,
         data: (_, data) => {
-          screen.write(new TextDecoder().decode(data))
+          screen.write(decoder.decode(data, { stream: true }))
           onData()
         },
       },
@@ -153,8 +177,9 @@ test("Ctrl-C at a terminal erases the live lines, reports in whole lines, and ex
   child.terminal!.write("\x03")
   expect(await child.exited).toBe(130)
   expect(screen.lines.map((line) => line.replaceAll(/[\d.]+ s\b/g, "…"))).toEqual([
-    expect.stringMatching(/^sample: 3 jobs to do, about … on \d+ × wasm$/),
-    "[1/3] sample-source count=1000 broken=false …",
+    expect.stringMatching(/^sample: 1 run, 1 probe and 2 other units to do, about … on wasm/),
+    expect.stringMatching(/\/$/),
+    "[1/4] sample-source count=1000 broken=false …",
     "stopping: running jobs save their state first",
     "stopped; the same command resumes from here",
   ])

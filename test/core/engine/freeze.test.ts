@@ -45,6 +45,15 @@ test("equal sources have one copy, others have another, and both stay", async ()
   expect(readdirSync(dirname(first)).length).toBe(2)
 })
 
+test("a copy that was edited is set aside, and made anew", async () => {
+  const folder = await frozen()
+  writeFileSync(join(folder, "pipelines/study.ts"), "export default 3")
+  expect(await frozen()).toBe(folder)
+  expect(readFileSync(join(folder, "pipelines/study.ts"), "utf8")).toBe("export default 1")
+  const edited = filesOf(join(project, "out", "damaged")).find((path) => path.endsWith("study.ts"))
+  expect(readFileSync(join(project, "out", "damaged", edited!), "utf8")).toBe("export default 3")
+})
+
 test("data, hidden folders, packages and stores are left out, and links are followed to files only", async () => {
   write("data/train.tsv", "a\tb")
   write("data/large.json", `"${"x".repeat(2 ** 21)}"`)

@@ -54,7 +54,12 @@ const attemptCopy = (path: string, edit: string) =>
     Effect.gen(function* () {
       const computing = { arithmetic: "cpu", sources: {}, packages: {} }
       const graph = yield* graphOf({ copy: copying({ path, edit }) }, computing)
-      const plan = yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 1 })
+      const plan = yield* planOf(graph, {
+        backend: "cpu",
+        flopsPerSecond: () => 1e9,
+        threads: () => 1,
+        processes: 1,
+      })
       const summary = yield* carryOut(plan)
       const stored = yield* (yield* Store).stored(graph.units[0]!)
       return { failures: summary.failures.map(({ reason }) => reason), status: stored.status }
@@ -103,7 +108,12 @@ test("what a unit took before it was stopped counts, too", async () => {
       const graph = yield* graphOf({ waiting: waiting({}) }, { arithmetic: "cpu", sources: {}, packages: {} })
       const start = Effect.gen(function* () {
         begun = Promise.withResolvers()
-        const plan = yield* planOf(graph, { backend: "cpu", flopsPerSecond: () => 1e9, processes: 1 })
+        const plan = yield* planOf(graph, {
+          backend: "cpu",
+          flopsPerSecond: () => 1e9,
+          threads: () => 1,
+          processes: 1,
+        })
         const fiber = yield* Effect.forkChild(carryOut(plan))
         yield* Effect.promise(() => begun.promise)
         return fiber

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { basename, dirname, join, relative } from "node:path"
+import { setImmediate } from "node:timers/promises"
 import { type } from "arktype"
-import { Effect, Result } from "effect"
+import { Effect, Fiber, Result } from "effect"
 import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { cohort, type Targets } from "../../../core/api/pipeline.ts"
@@ -20,6 +21,7 @@ import {
   reportFolder,
   reportFolders,
 } from "../../../core/engine/publish.ts"
+import { sealedText } from "../../../core/engine/store/seal.ts"
 import { smallDisk } from "../../small-disk.ts"
 import { carryOut, inStore, planOfTargets } from "../sample/study.ts"
 
@@ -50,7 +52,7 @@ test("the reports of a folder are found, of branches too, and nothing is followe
   const others = ["sample/latest", "artifacts/000000000000", "sample/report", "sample/branch/x/000000000000"]
   for (const path of [...reports, ...others]) {
     await fs.mkdir(join(out, path), { recursive: true })
-    await fs.writeFile(join(out, path, "report.json"), JSON.stringify(record))
+    await fs.writeFile(join(out, path, "report.json"), sealedText(record))
   }
   await fs.mkdir(join(out, "sample", "aaaaaaaaaaaa"))
   await fs.symlink(join(out, "sample", "0123456789ab"), join(out, "sample", "bbbbbbbbbbbb"))
@@ -63,6 +65,8 @@ test("the reports of a folder are found, of branches too, and nothing is followe
 
 test.each<[string, object | string]>([
   ["is not JSON", "{"],
+  ["is empty", ""],
+  ["was changed by one character", sealedText(record).replace("aaa", "aab")],
   ["has a key that is not known", { ...record, more: 1 }],
   ["lacks one", { ...record, targets: undefined }],
   ["names a file outside its folder", { ...record, files: { "report/../../x": "b".repeat(64) } }],
@@ -71,7 +75,7 @@ test.each<[string, object | string]>([
 ])("a report.json that %s is refused", async (_, content) => {
   const folder = await fs.mkdtemp(join(root, "damaged-"))
   const path = join(folder, "report.json")
-  await fs.writeFile(path, typeof content === "string" ? content : JSON.stringify(content))
+  await fs.writeFile(path, typeof content === "string" ? content : sealedText(content))
   const error = await Effect.runPromise(Effect.flip(readReport(folder)))
   expect(error.message).toContain(path)
 })
@@ -372,7 +376,7 @@ describe("something else in the place of a folder of ours is refused, before any
       const path = join(publication.out, place.replace("DIGEST", basename(reportFolder(publication))))
       const elsewhere = join(root, `elsewhere-${folders}`)
       await put(join(elsewhere, "report", "index.html"), "other people's")
-      await put(join(elsewhere, "file"), JSON.stringify(record))
+      await put(join(elsewhere, "file"), sealedText(record))
       await fs.mkdir(dirname(path), { recursive: true })
       await fs.symlink(place.endsWith(".json") ? join(elsewhere, "file") : elsewhere, path)
       const before = await contentOf(elsewhere)
@@ -381,7 +385,7 @@ describe("something else in the place of a folder of ours is refused, before any
         `the report was not published: ${message}. ${kept}`,
       )
       const { graph } = await inStore(publication.out, planOfTargets(nodesOf(first)))
-      const error = await Effect.runPromise(Effect.flip(checkReportFolder(publication, graph)))
+      const error = await Effect.runPromise(Effect.flip(checkReportFolder(publication, graph, false)))
       expect(error.message).toBe(message)
       expect(await contentOf(elsewhere)).toEqual(before)
     })
@@ -450,6 +454,37 @@ describe("a publication that went wrong", () => {
       const whole = publicationIn(freshOut())
       await publishes(whole, nodesOf(next))
       expect(await contentOf(folder)).toEqual(await contentOf(reportFolder(whole)))
+    }
+  })
+
+  test("is not left half-way by a stop: either the old report is there, or the new one", async () => {
+    const publication = publicationIn(freshOut())
+    await publishes(publication, nodesOf(second))
+    const wholes = [await contentOf(reportFolder(publication))]
+    await publishes(publication, nodesOf(first))
+    wholes.push(await contentOf(reportFolder(publication)))
+    for (const [pages, turns] of [
+      [second, 0],
+      [second, 1],
+      [second, 20],
+      [first, 5],
+      [second, 100],
+      [first, 1000],
+    ] as const) {
+      await inStore(
+        publication.out,
+        Effect.gen(function* () {
+          const plan = yield* planOfTargets(nodesOf(pages))
+          const summary = yield* carryOut(plan)
+          const publishing = yield* Effect.forkChild(publish(publication, plan.graph, summary))
+          for (let i = 0; i < turns; i++) yield* Effect.promise(() => setImmediate())
+          yield* Fiber.interrupt(publishing)
+        }),
+      )
+      expect(wholes).toContainEqual(await contentOf(reportFolder(publication)))
+      expect(await fs.readdir(reportFolder(publication))).not.toContainEqual(
+        expect.stringContaining("publishing"),
+      )
     }
   })
 
@@ -544,8 +579,15 @@ describe.skipIf(disk === undefined)("on a disk that is", () => {
       publication().out,
       Effect.flatMap(planOfTargets(nodesOf(second)), (plan) => carryOut(plan)),
     )
+    const { graph } = await inStore(publication().out, planOfTargets(nodesOf(second)))
     disk!.makeReadOnly()
     try {
+      // A plan writes nothing; a run is refused before it begins.
+      await Effect.runPromise(checkReportFolder(publication(), graph, false))
+      const early = await Effect.runPromise(Effect.flip(checkReportFolder(publication(), graph, true)))
+      expect(early.message).toBe(
+        `cannot write in ${join(publication().out, "sample")}: the file system is read-only. Make it writable`,
+      )
       expect(await refuses(publication(), nodesOf(second))).toEndWith(
         `: the file system is read-only. Make it writable. ${kept}`,
       )

@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { editedPath } from "../../../core/engine/content-digest.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
-import { resolveRevisions, revisionsOf } from "../../../core/engine/revisions.ts"
-import { pinCommits } from "../../../core/hub/revision.ts"
+import { commitReason, resolveRevisions, revisionsOf } from "../../../core/engine/revisions.ts"
+import { notAsked, pinCommits } from "../../../core/hub/revision.ts"
 import { vocabulary } from "../../../plugins/data/vocabulary.ts"
 import { commit, hubServer } from "../hub/hub-server.ts"
 import { inNewCache } from "../hub/in-cache.ts"
@@ -61,6 +61,11 @@ test("a process keeps to the commit that it found, though Python moves the branc
 test("a worker keeps to the commits that it is told", async () => {
   await Effect.runPromise(pinCommits({ "hf://owner/name@v2": other }))
   expect((await graph("hf://owner/name@v2")).units[0]!.parts.read).toEqual({ "hf://owner/name@v2": other })
+})
+
+test("another commit is a reason to make a unit again", () => {
+  expect(commitReason("hf://owner/name@main", commit)).toBe("name@main is now commit 0123456")
+  expect(commitReason("hf://owner/name@main", notAsked)).toBe("commit of name@main not known here")
 })
 
 test("an address with a commit asks nobody", async () => {

@@ -2,27 +2,21 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   utimesSync,
   writeFileSync,
 } from "node:fs"
 import type { ServerResponse } from "node:http"
-import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
-import { Effect, Fiber, Layer } from "effect"
-import { Progress } from "../../../core/api/progress.ts"
+import { Effect, Fiber } from "effect"
 import type { Repository } from "../../../core/hub/address.ts"
-import { download, downloadFirst } from "../../../core/hub/download.ts"
+import { downloadFirst } from "../../../core/hub/download.ts"
+import { bytes, downloading as hubDownload, type Report, reporting, repository } from "./downloading.ts"
 import { commit, etagOf, type Fault, hubServer, type Seen, type Served } from "./hub-server.ts"
-import { hurried } from "./hurried.ts"
+import { inNewCache } from "./in-cache.ts"
 
-const repository: Repository = { type: "model", id: "owner/name", revision: "main" }
-const bytes = (length: number, seed = 1) =>
-  Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 7 + (i >> 8)) % 256)
 const weights: Served = { content: bytes(3_000_000), large: true }
 const config: Served = { content: new TextEncoder().encode('{"hidden_size": 8}\n'), large: false }
 const standard = {
@@ -32,22 +26,9 @@ const standard = {
   "datasets/owner/name/resolve/main/rte/train.parquet": { content: bytes(5000), large: true },
 }
 
-let cache: string
+const cache = inNewCache()
 let server: Awaited<ReturnType<typeof hubServer>>
-let reports: (readonly [number, number, string])[]
-const sleeps: number[] = []
-const variables = [
-  "HF_ENDPOINT",
-  "HF_TOKEN",
-  "HF_TOKEN_PATH",
-  "HF_HUB_OFFLINE",
-  "HF_HOME",
-  "HF_HUB_CACHE",
-  "HF_HUB_DISABLE_SYMLINKS",
-  "XDG_CACHE_HOME",
-] as const
-const before = variables.map((name) => [name, process.env[name]] as const)
-
+let reports: Report[]
 const serve = async (files: Readonly<Record<string, Served>>) => {
   server?.close()
   server = await hubServer(files)
@@ -55,35 +36,21 @@ const serve = async (files: Readonly<Record<string, Served>>) => {
 }
 
 beforeEach(async () => {
-  cache = mkdtempSync(join(tmpdir(), "kasosei-hub-"))
   reports = []
-  sleeps.length = 0
-  for (const name of variables) delete process.env[name]
-  process.env.XDG_CACHE_HOME = cache
   await serve(standard)
 })
 
-afterEach(() => {
-  server.close()
-  rmSync(cache, { recursive: true, force: true })
-  for (const [name, value] of before) {
-    if (value === undefined) delete process.env[name]
-    else process.env[name] = value
-  }
-})
+afterEach(() => server.close())
 
-const progress = Layer.succeed(Progress, {
-  report: (done, total, note = "") => Effect.sync(() => void reports.push([done, total, note])),
-})
 const downloading = (path: string, limit = 1e9, from = repository) =>
-  hurried(download(from, path, limit), sleeps).pipe(Effect.provide(progress))
+  hubDownload(path, { limit, from, reports })
 const fetched = (...wanted: Parameters<typeof downloading>) => Effect.runPromise(downloading(...wanted))
 const refused = async (...wanted: Parameters<typeof downloading>) =>
   (await Effect.runPromise(Effect.flip(downloading(...wanted)))).message
 const contentOf = (path: string): Uint8Array => new Uint8Array(readFileSync(path))
 const transfers = () => server.seen.filter(({ method, storage }) => method === "GET" && storage)
 /** A repository's folder in the cache. */
-const folderOf = (name = "models--owner--name") => join(cache, "huggingface", "hub", name)
+const folderOf = (name = "models--owner--name") => join(cache.hub, name)
 const blobs = () => join(folderOf(), "blobs")
 const blobOf = ({ content, large }: Served) => join(blobs(), etagOf(content, large))
 const leftOvers = () => readdirSync(blobs()).filter((name) => name.endsWith(".incomplete"))
@@ -182,7 +149,7 @@ describe("a transfer that is interrupted", () => {
         downloadFirst(repository, [
           ["vocab.txt", 1e9],
           ["config.json", 1e9],
-        ]).pipe(Effect.provide(progress)),
+        ]).pipe(Effect.provide(reporting(reports))),
       )
     expect(contentOf(await first())).toEqual(config.content)
     const requests = server.seen.length
@@ -338,7 +305,7 @@ describe("a download is refused", () => {
       ["a.bin", 1],
       ["b.bin", 1],
     ])
-    const { message } = await Effect.runPromise(Effect.flip(wanted.pipe(Effect.provide(progress))))
+    const { message } = await Effect.runPromise(Effect.flip(wanted.pipe(Effect.provide(reporting(reports)))))
     expect(message).toContain("a.bin or b.bin: ")
     expect(message).toContain("no such file")
   })

@@ -13,7 +13,10 @@ export interface Served {
 
 export interface Seen {
   readonly method: string
+  /** Decoded, without a slash at the start. */
   readonly path: string
+  /** As it was sent. */
+  readonly url: string
   /** Whether the request went to the storage, not to the hub. */
   readonly storage: boolean
   readonly range: string | undefined
@@ -41,7 +44,8 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
   const answer = (message: IncomingMessage, response: ServerResponse, isStorage: boolean) => {
     const path = decodeURIComponent(message.url!.slice(1))
     const { range, authorization } = message.headers
-    const request: Seen = { method: message.method!, path, storage: isStorage, range, authorization }
+    const { method, url } = message
+    const request: Seen = { method: method!, path, url: url!, storage: isStorage, range, authorization }
     seen.push(request)
     const file = files[path.replace(`/${commit}/`, "/main/")]
     if (fault(request, response, file)) return
@@ -55,7 +59,7 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
     if (file.large && !isStorage) {
       const { port } = storage.address() as AddressInfo
       response.writeHead(302, {
-        location: `http://127.0.0.1:${port}/${path}`,
+        location: `http://localhost:${port}/${path}`,
         "x-repo-commit": commit,
         "x-linked-etag": etag,
         "x-linked-size": announced.length,
@@ -72,8 +76,13 @@ export const hubServer = async (files: Readonly<Record<string, Served>>) => {
     response.end(request.method === "HEAD" ? undefined : body)
   }
 
+  // As for the hub's own storage, the host is another one.
+  const listening = [
+    [storage, "localhost"],
+    [hub, "127.0.0.1"],
+  ] as const
   await Promise.all(
-    [storage, hub].map((server) => new Promise<void>((done) => server.listen(0, "127.0.0.1", done))),
+    listening.map(([server, host]) => new Promise<void>((done) => server.listen(0, host, done))),
   )
   return {
     endpoint: `http://127.0.0.1:${(hub.address() as AddressInfo).port}`,

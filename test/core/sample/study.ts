@@ -50,7 +50,12 @@ export const planSampleOn = Effect.fnUntraced(function* (
   return yield* planOf(graph, { ...estimating, backend: computing.arithmetic })
 })
 
-export const estimating: EstimateSettings = { backend: "cpu", flopsPerSecond: () => 1e9, processes: 2 }
+export const estimating: EstimateSettings = {
+  backend: "cpu",
+  flopsPerSecond: () => 1e9,
+  threads: () => 1,
+  processes: 2,
+}
 
 export const planSample = (...settings: readonly string[]) => planSampleOn(cpu, settings)
 

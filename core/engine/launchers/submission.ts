@@ -1,0 +1,86 @@
+/** Hands a plan to a launcher that has a queue, and finds what was handed over before. */
+import { join } from "node:path"
+import { Duration, Effect } from "effect"
+import type { CommandLine, Device, Launcher, Queue, Slots, Submitted } from "../../api/launcher.ts"
+import type { FileError } from "../../io/files.ts"
+import { moduleExtension, projectVariable } from "../../io/project.ts"
+import { type Launch, launchesIn, launchFolder, readLaunch } from "../launch.ts"
+import type { Plan } from "../plan.ts"
+import { levelsOf, writeLevels } from "./levels.ts"
+
+/** A launcher with its options, checked, and the room that it has. */
+export interface ChosenLauncher {
+  readonly launcher: Launcher
+  readonly options: unknown
+  readonly slots: Slots
+}
+
+export interface SubmissionSettings {
+  readonly out: string
+  readonly device: Device | undefined
+  readonly timeLimit: Duration.Duration | undefined
+  readonly onLog: (line: string) => void
+}
+
+/** Submits the jobs of a plan that was recorded as `launch`. */
+export const submitPlan = Effect.fn("submitPlan")(function* (
+  { options, slots }: ChosenLauncher,
+  queue: Queue,
+  plan: Plan,
+  launch: Launch,
+  { out, device, timeLimit, onLog }: SubmissionSettings,
+) {
+  const levels = levelsOf(plan)
+  yield* writeLevels(out, launch.id, levels)
+  const folder = launchFolder(out, launch.id)
+  const script = join(launch.code.package, "core", "cli", `main${moduleExtension}`)
+  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
+  const limit = timeLimit === undefined ? [] : ["--time-limit", `${Duration.toSeconds(timeLimit)}s`]
+  const command = (...args: readonly string[]): CommandLine => [process.execPath, ...runtime, "work", ...args]
+  return yield* queue.submit(options, {
+    launch: launch.id,
+    name: launch.name,
+    folder,
+    levels,
+    slots,
+    device,
+    work: command(...limit, folder),
+    publish: command(folder, "publish"),
+    cwd: process.cwd(),
+    environment: launch.code.copied === undefined ? {} : { [projectVariable]: launch.code.copied.to },
+    onLog,
+  })
+})
+
+/** An earlier launch whose jobs have not all ended. */
+export interface StillQueued {
+  readonly launch: string
+  readonly unfinished: readonly string[]
+  readonly cancel: string
+}
+
+/** More launches back than this, nothing is in a queue any more. */
+const mostLaunches = 100
+
+/** The launches for the same report that still have jobs in the queue. */
+export const stillQueued = Effect.fn("stillQueued")(function* (
+  queue: Queue,
+  out: string,
+  report: string,
+): Effect.fn.Return<readonly StillQueued[], FileError> {
+  const earlier: (readonly [id: string, submitted: Submitted])[] = []
+  for (const id of (yield* launchesIn(out)).slice(0, mostLaunches)) {
+    const submitted = yield* queue.submitted(launchFolder(out, id))
+    if (submitted !== undefined) earlier.push([id, submitted])
+  }
+  if (earlier.length === 0) return []
+  const queued = new Set(yield* queue.unfinished(earlier.flatMap(([, { jobs }]) => jobs)) ?? [])
+  const found: StillQueued[] = []
+  for (const [launch, { jobs, cancel }] of earlier) {
+    const unfinished = jobs.filter((job) => queued.has(job))
+    if (unfinished.length === 0) continue
+    if (join(out, (yield* readLaunch(out, launch)).report) === report)
+      found.push({ launch, unfinished, cancel })
+  }
+  return found
+})

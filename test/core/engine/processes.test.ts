@@ -1,0 +1,178 @@
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
+import { existsSync, readFileSync } from "node:fs"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Fiber, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { codeOf } from "../../../core/engine/freeze.ts"
+import { digestOfUnits } from "../../../core/engine/graph.ts"
+import { loadPipeline } from "../../../core/engine/load.ts"
+import { jobFor } from "../../../core/engine/plan.ts"
+import { workerProcesses } from "../../../core/engine/processes.ts"
+import { pipelineParameters } from "../../../core/engine/settings.ts"
+import { Store } from "../../../core/engine/store/store.ts"
+import { alive, childrenOf, untilEnded } from "../cli/command-line.ts"
+import { planSample, sampleFile } from "../sample/study.ts"
+
+// On a busy machine, what takes a second here may take a minute.
+setDefaultTimeout(120_000)
+
+let folder: string
+let hold: string
+beforeEach(async () => {
+  folder = await fs.mkdtemp(join(tmpdir(), "kasosei-processes-"))
+  hold = join(folder, "hold")
+})
+afterEach(() => fs.rm(folder, { recursive: true, force: true }))
+
+/** What a test does with a runner of the sample's jobs in one process: its source, and a run that may be held. */
+const supervising = <A>(
+  body: (given: {
+    readonly make: (plugin: string) => Effect.Effect<readonly object[]>
+    readonly said: string[]
+    /** The process of the worker. */
+    readonly worker: () => number
+    readonly until: (text: string) => Effect.Effect<void>
+    readonly sums: () => unknown
+  }) => Effect.Effect<A, never, Scope.Scope>,
+) => {
+  const out = join(folder, "out")
+  const settings = ["lr=1", "seeds=1", "aloud=true", `hold=${hold}`]
+  return Effect.gen(function* () {
+    const plan = yield* planSample(...settings)
+    const parameters = yield* pipelineParameters(yield* loadPipeline(sampleFile), settings)
+    const said: string[] = []
+    const others = new Set(childrenOf(process.pid))
+    const runner = yield* workerProcesses({
+      file: sampleFile,
+      code: codeOf(sampleFile),
+      units: digestOfUnits(plan.graph),
+      revisions: {},
+      parameters: parameters as object,
+      backend: "cpu",
+      precision: "fp32",
+      threads: 1,
+      out,
+      command: "bun test",
+      commit: null,
+      processes: 1,
+      onLog: (line) => said.push(line),
+    })
+    const unitOf = (plugin: string) => plan.graph.units.find((unit) => unit.plugin.name === plugin)!
+    return yield* body({
+      make: (plugin) =>
+        Effect.map(
+          runner(jobFor(unitOf(plugin), true, []), new Map(), {
+            started: Effect.void,
+            progress: () => Effect.void,
+          }),
+          (outcomes) => ("held" in outcomes ? [] : outcomes),
+        ),
+      said,
+      worker: () => childrenOf(process.pid).find((pid) => !others.has(pid))!,
+      until: (text) =>
+        Effect.promise(async () => {
+          for (let tries = 0; !said.some((line) => line.includes(text)); tries++) {
+            if (tries > 2000) throw new Error(`nothing said ${text}:\n${said.join("\n")}`)
+            await Bun.sleep(20)
+          }
+        }),
+      sums: () => {
+        const name = `sample-walk-${unitOf("sample-walk").key.slice(0, 20)}`
+        return JSON.parse(readFileSync(join(out, "artifacts", name, "data", "numbers.json"), "utf8"))
+      },
+    })
+  }).pipe(Effect.scoped, Effect.provide(Store.layer(out)))
+}
+
+const done = [expect.objectContaining({ status: "done" })]
+
+test("a worker that dies while it has nothing to do is replaced before it is given a job", () =>
+  Effect.runPromise(
+    supervising(({ make, said, worker, sums }) =>
+      Effect.gen(function* () {
+        expect(yield* make("sample-source")).toEqual(done)
+        const idle = worker()
+        process.kill(idle, "SIGKILL")
+        yield* Effect.promise(() => untilEnded([idle]))
+        expect(yield* make("sample-walk")).toEqual(done)
+        expect(said.filter((line) => line.includes("tried again"))).toEqual([])
+        expect(sums()).toEqual([2, 4, 7, 11, 16])
+      }),
+    ),
+  ))
+
+test.each(["SIGKILL", "SIGSEGV", "SIGTERM"] as const)(
+  "a job whose worker is ended by %s is tried again",
+  (signal) =>
+    Effect.runPromise(
+      supervising(({ make, said, worker, until, sums }) =>
+        Effect.gen(function* () {
+          yield* make("sample-source")
+          yield* Effect.promise(() => fs.writeFile(hold, ""))
+          const run = yield* Effect.forkChild(make("sample-walk"))
+          yield* until("at step 3")
+          process.kill(worker(), signal)
+          yield* until("it is tried again in 1.0 s")
+          yield* Effect.promise(() => fs.rm(hold))
+          expect(yield* Fiber.join(run)).toEqual(done)
+          const told = said.filter((line) => line.includes("tried again"))
+          expect(told).toEqual([expect.stringContaining(signal)])
+          expect(told[0]).toStartWith("sample-walk lr=1 seed=1: the worker process ")
+          expect(sums()).toEqual([2, 4, 7, 11, 16])
+        }),
+      ),
+    ),
+)
+
+test.skipIf(!existsSync("/proc/self/stat"))("a worker that is stopped is noticed, killed and replaced", () =>
+  Effect.runPromise(
+    supervising(({ make, said, worker, until, sums }) =>
+      Effect.gen(function* () {
+        yield* make("sample-source")
+        yield* Effect.promise(() => fs.writeFile(hold, ""))
+        const run = yield* Effect.forkChild(make("sample-walk"))
+        yield* until("at step 3")
+        const stopped = worker()
+        process.kill(stopped, "SIGSTOP")
+        // A busy machine takes a moment to stop it.
+        yield* Effect.promise(async () => {
+          while (!/\) T /.test(readFileSync(`/proc/${stopped}/stat`, "utf8"))) await Bun.sleep(5)
+        })
+        yield* TestClock.adjust("290 seconds")
+        expect(alive([stopped])).toEqual([stopped])
+        yield* TestClock.adjust("20 seconds")
+        yield* until("it is tried again in 1.0 s")
+        expect(said.filter((line) => line.includes("tried again"))).toEqual([
+          expect.stringMatching(
+            /^sample-walk lr=1 seed=1: the worker process \d+ was stopped by a signal and did nothing for 5 min: it was killed; /,
+          ),
+        ])
+        yield* Effect.promise(() => untilEnded([stopped]))
+        yield* Effect.promise(() => fs.rm(hold))
+        yield* TestClock.adjust("1 second")
+        expect(yield* Fiber.join(run)).toEqual(done)
+        expect(sums()).toEqual([2, 4, 7, 11, 16])
+      }),
+    ).pipe(Effect.provide(TestClock.layer())),
+  ),
+)
+
+test("a worker that is stopped saves its job all the same when that is interrupted", () =>
+  Effect.runPromise(
+    supervising(({ make, worker, until }) =>
+      Effect.gen(function* () {
+        yield* make("sample-source")
+        yield* Effect.promise(() => fs.writeFile(hold, ""))
+        const run = yield* Effect.forkChild(make("sample-walk"))
+        yield* until("at step 3")
+        process.kill(worker(), "SIGSTOP")
+        yield* Fiber.interrupt(run)
+        const scratch = join(folder, "out", "scratch")
+        const [name] = yield* Effect.promise(() => fs.readdir(scratch))
+        const state = JSON.parse(readFileSync(join(scratch, name!, "unit", "state.json"), "utf8"))
+        expect(state).toEqual({ step: 3, sums: [2, 4, 7] })
+      }),
+    ),
+  ))
