@@ -3,7 +3,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { type FileError, readJson } from "../io/files.ts"
 import type { ArtifactKind } from "./kind.ts"
-import type { Training, Traits } from "./traits.ts"
+import type { TrainingLength, Traits } from "./traits.ts"
 
 /**
  * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` or `tokenizer.json`, and
@@ -28,7 +28,7 @@ export interface CheckpointEstimate {
   readonly vocabularySize: number
   readonly positions: number
   readonly traits?: Traits
-  readonly training?: Training
+  readonly training?: TrainingLength
 }
 
 const Config = type("Record<string, unknown>")

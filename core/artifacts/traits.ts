@@ -9,4 +9,4 @@ export type Traits = Readonly<Record<string, string>>
  * How much the last training of an artifact took, by name: its updates, the sentences seen. Where the plugin is the same
  * this follows from options and inputs; between plugins it is compared.
  */
-export type Training = Readonly<Record<string, string>>
+export type TrainingLength = Readonly<Record<string, string>>

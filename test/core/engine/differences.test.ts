@@ -12,7 +12,7 @@ import type { Stage } from "../../../core/api/stage.ts"
 import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { observationsOf } from "../../../core/artifacts/observations.ts"
 import { Page } from "../../../core/artifacts/page.ts"
-import type { Training, Traits } from "../../../core/artifacts/traits.ts"
+import type { TrainingLength, Traits } from "../../../core/artifacts/traits.ts"
 import { differencesOf } from "../../../core/engine/differences.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 
@@ -26,7 +26,7 @@ const kind = <N extends string, E>(name: N): ArtifactKind<N, never, never, E> =>
 })
 interface Past {
   readonly traits?: Traits
-  readonly training?: Training
+  readonly training?: TrainingLength
 }
 const Text = kind<"text", object>("text")
 const Model = kind<"model", Past>("model")
@@ -53,7 +53,7 @@ const rule = component({
 })
 
 /** A method of training, which leaves in its model the traits that it is said to. */
-const method = (name: string, traits: (before: Traits, gain: number) => Traits, training?: Training) =>
+const method = (name: string, traits: (before: Traits, gain: number) => Traits, training?: TrainingLength) =>
   plugin({
     ...{ ...common, name, stage: "pretrain" },
     options: type({
