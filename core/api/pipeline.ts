@@ -1,6 +1,7 @@
 import type { type } from "arktype"
 import { InvalidInput } from "../io/decode.ts"
-import { shortNumber } from "../io/format.ts"
+import { plural, shortNumber } from "../io/format.ts"
+import { repeating } from "./plan-size.ts"
 import type { Cohort, Labels, Node } from "./plugin.ts"
 
 /** What a pipeline makes: artifacts, or cohorts of them, by names that their folders in a report can have. */
@@ -40,23 +41,43 @@ export const pipeline = <P extends type.Any>(definition: Pipeline<P>): Pipeline<
  * The same unit of work for each of several seeds.
  *
  * @param make gives the unit of one seed
- * @throws InvalidInput if there is no seed, or a seed is given twice
+ * @throws InvalidInput if there is no seed, or a seed is given twice, or there are more than a plan may have units
  */
 export const cohort = <N extends Node>(
   labels: Labels,
   seeds: readonly number[],
   make: (seed: number) => N,
 ): Cohort<N> => {
-  const twice = seeds.filter((seed, i) => seeds.indexOf(seed) !== i)
+  const twice = repeatedIn(seeds)
   if (seeds.length === 0 || twice.length > 0) {
-    const found = seeds.length === 0 ? "none" : `${[...new Set(twice)].join(", ")} twice`
+    const found = seeds.length === 0 ? "none" : `${shortList(twice)} twice`
     throw new InvalidInput({
       what: `the seeds of the cohort ${describeLabels(labels)}`,
       problems: [`expected different seeds, such as seeds=1..5, found ${found}`],
     })
   }
-  return { labels, members: seeds.map((seed) => ({ seed, node: make(seed) })) }
+  return repeating(seeds.length, `the seeds of the cohort ${describeLabels(labels)}`, () => ({
+    labels,
+    members: seeds.map((seed) => ({ seed, node: make(seed) })),
+  }))
 }
+
+/** Those that are not there for the first time, each once. */
+const repeatedIn = <T>(values: readonly T[]): readonly T[] => {
+  const seen = new Set<T>()
+  const repeated = new Set<T>()
+  for (const value of values) {
+    if (seen.has(value)) repeated.add(value)
+    seen.add(value)
+  }
+  return [...repeated]
+}
+
+/** Longer lists are cut off in messages. */
+const longestList = 8
+
+const shortList = (values: readonly unknown[]): string =>
+  [...values.slice(0, longestList), ...(values.length > longestList ? ["…"] : [])].join(", ")
 
 /**
  * A unit made from each member of a cohort, such as a probe for each run. Labels and seeds stay the same.
@@ -78,28 +99,36 @@ type Point<A extends Axes> = { readonly [N in keyof A]: A[N][number] }
 /**
  * Calls `make` with every combination of the axes' values; the last axis varies fastest.
  *
- * @throws InvalidInput if an axis has no value, or the same value twice
+ * @throws InvalidInput if an axis has no value, or the same value twice, or there are more than a plan may have units
  */
 export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) => R): readonly R[] => {
   const names = Object.keys(axes)
   const problems = names.flatMap((name) => {
     const values = axes[name]!
-    const twice = new Set(values.filter((value, i) => values.indexOf(value) !== i))
     return [
       ...(values.length === 0 ? [`${name}: expected at least one value, found none`] : []),
       // The runs of a repeated value would be counted twice.
-      ...[...twice].map(
+      ...repeatedIn(values).map(
         (value) =>
           `${name}: expected different values, found ${typeof value === "number" ? shortNumber(value) : String(value)} twice`,
       ),
     ]
   })
   if (problems.length > 0) throw new InvalidInput({ what: `the grid over ${names.join(" × ")}`, problems })
-  const points = names.reduce<readonly Readonly<Record<string, unknown>>[]>(
-    (rows, name) => rows.flatMap((row) => axes[name]!.map((value) => ({ ...row, [name]: value }))),
-    [{}],
+  const count = names.reduce((product, name) => product * axes[name]!.length, 1)
+  const sizes = names.map((name) => `${name} (${plural(axes[name]!.length, "value")})`)
+  return repeating(count, `the grid over ${sizes.join(" × ")}`, () =>
+    Array.from({ length: count }, (_, i) => {
+      const point: Record<string, unknown> = {}
+      let below = count
+      for (const name of names) {
+        const values = axes[name]!
+        below /= values.length
+        point[name] = values[Math.floor(i / below) % values.length]
+      }
+      return make(point as Point<A>)
+    }),
   )
-  return points.map((point) => make(point as Point<A>))
 }
 
 /** Labels on one line: `arm=vanilla lr=1e-5`. */

@@ -7,6 +7,7 @@ import type { FileError } from "../io/files.ts"
 import { optionProblems } from "../io/options.ts"
 import type { Cost } from "./cost.ts"
 import type { UnitFailure } from "./failure.ts"
+import { countNode } from "./plan-size.ts"
 import type { Progress } from "./progress.ts"
 import type { Provenance } from "./provenance.ts"
 import type { Stage } from "./stage.ts"
@@ -170,6 +171,7 @@ export interface AnyPlugin extends Identity {
   readonly gives: AnyArtifactKind
   readonly usesBackend: boolean
   readonly reads?: (options: never) => readonly string[]
+  readonly checkFiles?: (options: never) => Effect.Effect<void, PluginError, Progress>
   /** Whether probes can watch it. */
   readonly watchable?: boolean
   /** Of a run that can be branched: the options that can change during it. */
@@ -234,6 +236,15 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
    */
   readonly reads?: (options: O["infer"]) => readonly string[]
   /**
+   * Whether the files that `reads` names hold what `run` expects: a plan, and a run before anything starts, refuses
+   * what does not, with the problems of all units at once. It reads what is quick to read, a second's worth at most:
+   * headers, the first rows, all of a small file. What is on the hub is not there yet and passes. It is asked once for
+   * each unit that is to be made, and again only if the files, the options or the code of the plugin have changed.
+   *
+   * @throws FileError, InvalidInput with the file, the line or column, what was expected and what was found
+   */
+  readonly checkFiles?: (options: O["infer"]) => Effect.Effect<void, PluginError, Progress>
+  /**
    * Of a run that can be branched: an arktype of the options that can change during it, all of them optional. Its options
    * then have `branch`, as in `Branched` of `branch.ts`: a list of `{ at, set }`, where `set` is of this type.
    */
@@ -287,6 +298,7 @@ interface NotWatchable {
 
 /** A plugin applied to its inputs and options, given together by name. */
 export const nodeOf = (declaration: AnyPlugin, settings: Readonly<Record<string, unknown>>): Node => {
+  countNode()
   const names = new Set([
     ...Object.keys(declaration.takes),
     ...(declaration.watches === undefined ? [] : [declaration.watches]),

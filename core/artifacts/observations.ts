@@ -3,6 +3,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { decode, InvalidInput } from "../io/decode.ts"
 import { FileError, readJson, readText, writeFile, writeJson } from "../io/files.ts"
+import { parseJson } from "../io/json.ts"
 import { describeOptions } from "../io/options.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
@@ -93,7 +94,7 @@ export const observationsOf = <R extends Row>(row: type<R>): ObservationsKind<R>
     return yield* Effect.forEach(lines, (line, i) =>
       Effect.gen(function* () {
         const json = yield* Effect.try({
-          try: (): unknown => JSON.parse(line),
+          try: () => parseJson(line),
           catch: () => new FileError({ path, doing: "read", found: `line ${i + 1} is not JSON` }),
         })
         const plain = yield* decode(`${path}, line ${i + 1}`, PlainRow)(json)

@@ -1,4 +1,4 @@
-/** Runs the commands `pipeline`, `doctor`, `bench`, `plugins`, `store` and `new` from a command line. */
+/** Runs the commands `pipeline`, `status`, `store`, `doctor`, `bench`, `plugins` and `new` from a command line. */
 import { Effect } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { version } from "../io/project.ts"
@@ -10,10 +10,18 @@ import { pipelineCommand } from "./pipeline.ts"
 import { pipelineAskedAbout, pipelineHelp } from "./pipeline-help.ts"
 import { pluginsCommand } from "./plugins.ts"
 import { type Output, presenter } from "./presenter.ts"
+import { statusCommand } from "./status.ts"
 import { storeCommand } from "./store.ts"
 import { workCommand } from "./work.ts"
 
-const commands = [pipelineCommand, doctorCommand, pluginsCommand, storeCommand, newCommand] as const
+const commands = [
+  pipelineCommand,
+  doctorCommand,
+  pluginsCommand,
+  statusCommand,
+  storeCommand,
+  newCommand,
+] as const
 
 /**
  * Runs a command line.

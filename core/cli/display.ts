@@ -10,7 +10,7 @@ import type { Event } from "../engine/execute.ts"
 import type { Plan } from "../engine/plan.ts"
 import type { JobProgress } from "../engine/processes.ts"
 import { printable } from "../io/format.ts"
-import { percent, RunLog, runningLabel, summaryForms } from "./run-log.ts"
+import { percent, RunLog, runningLabel, summaryForms, waitingText } from "./run-log.ts"
 import { withoutMiddle } from "./text-width.ts"
 
 /** Moves up to the first of `lines` live lines and erases everything from there on, with the ^C that terminals echo. */
@@ -54,13 +54,13 @@ export const showing = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> => {
   if (!redraws(target)) return effect
-  const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${line}${wrapLines}`)
+  const show = (line: string) => target.write(`\r\x1b[2K${cutLines}${printable(line)}${wrapLines}`)
   let shown = Number.NEGATIVE_INFINITY
   const reading: Reading = (path, done, total) => {
     const now = performance.now()
     if (now - shown < frame) return
     shown = now
-    show(`${text} reading ${printable(basename(path))}: ${Math.floor((done / total) * 100)} %`)
+    show(`${text} reading ${basename(path)}: ${Math.floor((done / total) * 100)} %`)
   }
   return Effect.acquireUseRelease(
     Effect.sync(() => show(text)),
@@ -106,8 +106,9 @@ export class Display {
 
   /** Prints a line above the live ones. */
   readonly log = (line: string): void => {
-    if (this.live) this.draw(`${line}\n`)
-    else this.target.write(`${line}\n`)
+    const text = printable(line, "\n\t")
+    if (this.live) this.draw(`${text}\n`)
+    else this.target.write(`${text}\n`)
   }
 
   readonly onEvent = (event: Event): void => {
@@ -132,14 +133,15 @@ export class Display {
   private draw(above = "") {
     const columns = this.target.columns || defaultColumns
     // Lines beyond the screen could not be erased again.
-    const room = Math.max(1, (this.target.rows || 24) - 3)
-    const { running } = this.run
+    const room = Math.max(1, (this.target.rows || 24) - 4)
+    const { running, waiting } = this.run
     const shown = [...running].slice(0, room)
     const hidden = running.size - shown.length
     const lines = [
       widestThatFits(summaryForms(this.run, seconds()), columns),
       ...shown.map(([job, { progress }]) => progressLine(runningLabel(job), progress, columns)),
       ...(hidden > 0 ? [`  and ${hidden} more`] : []),
+      ...(waiting.size > 0 ? [`  ${waitingText(waiting.size)}`] : []),
     ]
     const live = `${cutLines}${lines.join("\n")}\n${wrapLines}`
     this.target.write(`${eraseLines(this.drawn)}${above}${live}`)

@@ -6,26 +6,28 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
 import { CliError } from "effect/cli"
 import { fileError } from "../io/files.ts"
-import { printable } from "../io/format.ts"
 import { runCommandLine } from "./command-line.ts"
 import { ExitCode } from "./exit.ts"
+import { guardTerminal } from "./terminal.ts"
+
+guardTerminal()
 
 /** Reports why a command ended and returns its exit code: one message for an error, a stack trace only for a bug. */
 const report = (cause: Cause.Cause<unknown>): number => {
   if (Cause.hasInterruptsOnly(cause)) return 128 + constants.signals[stoppedBy ?? "SIGINT"]
   const error = Cause.findError(cause)
   if (Result.isFailure(error)) {
-    process.stderr.write(`${printable(Cause.pretty(cause), "\n")}\n`)
+    process.stderr.write(`${Cause.pretty(cause)}\n`)
     return 70
   }
   const found = error.success
   if (found instanceof ExitCode) {
-    if (found.message !== "") process.stderr.write(`${printable(found.message, "\n")}\n`)
+    if (found.message !== "") process.stderr.write(`${found.message}\n`)
     return found.code
   }
   // The presenter has reported the usage error.
   if (CliError.isCliError(found)) return 2
-  process.stderr.write(`${printable(found instanceof Error ? found.message : String(found), "\n")}\n`)
+  process.stderr.write(`${found instanceof Error ? found.message : String(found)}\n`)
   return 2
 }
 

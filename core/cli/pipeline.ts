@@ -1,7 +1,7 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism } from "node:os"
-import { join, relative, resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Queue } from "../api/launcher.ts"
@@ -16,6 +16,7 @@ import {
   storedOf,
 } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
+import { checkFiles } from "../engine/check-files.ts"
 import { type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
@@ -40,15 +41,18 @@ import type { Stored } from "../engine/store/stored.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { lockFile } from "../io/file-lock.ts"
 import { attempt, remove } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, printable, quoted } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
 import { Display, showing } from "./display.ts"
-import { exitWith } from "./exit.ts"
+import { ExitCode, exitWith } from "./exit.ts"
 import { checkNotQueued, chooseLauncher, followSubmitted, launcherFlags, tellSubmitted } from "./launch.ts"
 import { planLines } from "./plan-table.ts"
+import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
+import { screen } from "./terminal.ts"
+import { wrapped } from "./text-width.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -125,7 +129,7 @@ export const pipelineCommand = Command.make(
     const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
     const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
     const { definition, parameters, backend, graph, branched } = yield* showing(
-      process.stderr,
+      screen,
       `planning ${file} …`,
       Effect.gen(function* () {
         const definition = yield* loadPipeline(path)
@@ -171,12 +175,16 @@ export const pipelineCommand = Command.make(
       command,
     }
     yield* checkReportFolder(publication, graph, !planOnly)
+    /** Whether a job has started: but for `--accept`, what fails from then on is not input that is refused. */
+    let hasWorked = false
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
       if (!planOnly) {
         const owners = yield* Owners
         yield* owners.self
         yield* owners.sweep
+        // Workers that are killed leave something too; what cannot be removed now is left to the next command.
+        yield* Effect.addFinalizer(() => Effect.ignore(owners.sweep))
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
@@ -230,12 +238,17 @@ export const pipelineCommand = Command.make(
         return { settings, launch }
       })
       const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
-        const display = new Display(plan, process.stderr)
+        const display = new Display(plan, screen)
         return yield* Effect.gen(function* () {
           yield* onSignal(() => display.log("stopping: running jobs save their state first"))
           const { settings } = yield* prepare(plan, folder, display.log)
           const runner = yield* workerProcesses(settings)
-          return yield* execute(plan, runner, (event) => Effect.sync(() => display.onEvent(event)))
+          return yield* execute(plan, runner, (event) =>
+            Effect.sync(() => {
+              hasWorked = true
+              display.onEvent(event)
+            }),
+          )
         }).pipe(
           Effect.scoped,
           Effect.ensuring(Effect.sync(display.close)),
@@ -265,7 +278,7 @@ export const pipelineCommand = Command.make(
       })
       const told = new Set<string>()
       const tell = (line: string) => {
-        if (!told.has(line)) process.stderr.write(`${printable(line)}\n`)
+        if (!told.has(line)) process.stderr.write(`${line}\n`)
         told.add(line)
       }
       /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
@@ -285,14 +298,11 @@ export const pipelineCommand = Command.make(
         yield* remove(scratch)
         yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
           Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(
-          Effect.ensuring(remove(scratch)),
-          Effect.andThen(adopt(adoptions, sample.adoptions)),
-          // The sample has been computed.
-          Effect.catchTag("FileError", ({ message }) => exitWith(1, message)),
-        )
+        ).pipe(Effect.ensuring(remove(scratch)))
+        yield* adopt(adoptions, sample.adoptions)
       }
       const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
+      yield* showing(screen, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
         const design = yield* designOf(graph)
@@ -300,7 +310,7 @@ export const pipelineCommand = Command.make(
         process.stdout.write(
           json
             ? `${planJson(plan, design, folder)}\n`
-            : `${[...planLines(name, plan, design, width), "", `The report will be in ${printable(readablePath(folder))}`].join("\n")}\n`,
+            : `${[...planLines(name, plan, design, width), "", `The report will be in ${readablePath(folder)}`].join("\n")}\n`,
         )
         return
       }
@@ -314,7 +324,8 @@ export const pipelineCommand = Command.make(
         threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
         out: outOption,
       })
-      process.stderr.write(`${lines.join("\n")}\n`)
+      const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY
+      process.stderr.write(`${lines.flatMap((line) => wrapped(line, columns)).join("\n")}\n`)
       if (queue !== undefined && plan.jobs.length > 0 && !wait) {
         yield* submit(plan, queue)
         return
@@ -335,10 +346,15 @@ export const pipelineCommand = Command.make(
       )
       const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
-      for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`)
+      for (const note of notes) process.stderr.write(`note: ${note}\n`)
       if (Result.isFailure(published)) return yield* exitWith(1, published.failure.message)
       if (hasFailed(plan, summary)) return yield* exitWith(1)
     }).pipe(
+      Effect.mapError((error) =>
+        hasWorked && !(error instanceof InvalidInput || error instanceof ExitCode)
+          ? new ExitCode({ code: 1, message: error.message })
+          : error,
+      ),
       Effect.scoped,
       Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
     )
@@ -361,12 +377,6 @@ export const pipelineCommand = Command.make(
     },
   ]),
 )
-
-/** A path as a person reads it: from the current folder, if it is in there. */
-const readablePath = (path: string): string => {
-  const inside = relative("", path)
-  return inside === "" || inside.startsWith("..") ? path : inside
-}
 
 /** A command line that does the same, quoted as a shell takes it. */
 const commandLine = (args: readonly string[]): string =>
@@ -449,5 +459,5 @@ const planJson = (plan: Plan, design: Design, report: string): string => {
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
   process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
   if (json) process.stdout.write(`${JSON.stringify({ ...summaryJson(summary), pages, seconds }, null, 1)}\n`)
-  else for (const page of pages) process.stdout.write(`report: ${printable(readablePath(page))}\n`)
+  else for (const page of pages) process.stdout.write(`report: ${readablePath(page)}\n`)
 }

@@ -25,6 +25,9 @@ export interface Running {
 
 export class RunLog {
   readonly running = new Map<Job, Running>()
+  /** Jobs whose units another process makes, tried from time to time. */
+  readonly waiting = new Set<Job>()
+  private readonly waited = new Set<Job>()
   readonly endings: Endings = { made: 0, diverged: 0, failed: 0, notMade: 0 }
   /** The units that the plan makes. */
   readonly units: number
@@ -75,6 +78,7 @@ export class RunLog {
     const { job } = event
     if (event.type === "started") {
       this.running.set(job, { started: now, progress: undefined })
+      this.waiting.delete(job)
       this.remaining.started(job, now)
       return []
     }
@@ -84,25 +88,32 @@ export class RunLog {
       this.remaining.progress(job, event.progress, now)
       return []
     }
-    if (event.type === "waiting") return [`${job.unit.label}: ${event.by} makes it; waiting`]
+    if (event.type === "waiting") {
+      this.running.delete(job)
+      this.waiting.add(job)
+      this.waited.add(job)
+      this.remaining.waits(job)
+      return this.few([`${job.unit.label}: ${event.by} makes it; waiting`], now) ?? []
+    }
     const running = this.running.get(job)
     this.running.delete(job)
-    this.remaining.finished(
-      job,
-      event.outcomes.some(({ status }) => status === "done"),
-      now,
-    )
+    this.waiting.delete(job)
+    const madeHere = event.outcomes.every((outcome) => outcome.status === "done" && outcome.seconds > 0)
+    this.remaining.finished(job, madeHere, now)
     for (const outcome of event.outcomes) this.endings[endingOf(outcome)]++
     const took = running === undefined ? "" : ` ${formatSeconds(now - running.started)}`
-    const said = this.endLines(job, event.outcomes, took)
+    const said = this.few(this.endLines(job, event.outcomes, took), now)
+    if (said === undefined) for (const outcome of event.outcomes) this.unsaid[endingOf(outcome)]++
+    return said ?? []
+  }
+
+  /** The lines, unless there were many within this minute. */
+  private few(lines: readonly string[], now: number): readonly string[] | undefined {
     if (now - this.began >= minute && sumOf(this.unsaid) === 0) this.newMinute(now)
-    if (this.lines + said.length > mostLines) {
-      for (const outcome of event.outcomes) this.unsaid[endingOf(outcome)]++
-      return []
-    }
-    this.lines += said.length
-    if (said.length > 0) this.spoke = now
-    return said
+    if (this.lines + lines.length > mostLines) return undefined
+    this.lines += lines.length
+    if (lines.length > 0) this.spoke = now
+    return lines
   }
 
   /**
@@ -119,7 +130,8 @@ export class RunLog {
         lines.push(`${this.count} ${plural(sumOf(this.unsaid), "more unit")}: ${counts.join(", ")}`)
       this.newMinute(now)
     }
-    if (!live && now - this.spoke >= minute && this.running.size > 0) lines.push(this.statusLine(now))
+    if (!live && now - this.spoke >= minute && this.running.size + this.waiting.size > 0)
+      lines.push(this.statusLine(now))
     if (lines.length > 0) this.spoke = now
     return lines
   }
@@ -140,13 +152,17 @@ export class RunLog {
       return `${printable(runningLabel(job))}${part}`
     })
     const more = this.running.size - named.length
-    const rest = more > 0 ? ` and ${more} more` : ""
-    return `${summaryForms(this, now)[0]} · running: ${named.join(", ")}${rest}`
+    const parts = [
+      ...summaryForms(this, now).slice(0, 1),
+      ...(named.length > 0 ? [`running: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`] : []),
+      ...(this.waiting.size > 0 ? [waitingText(this.waiting.size)] : []),
+    ]
+    return parts.join(" · ")
   }
 
   /** Units that were not started, or stopped, for another's failure are told once, at the end, with that unit. */
   private endLines(job: Job, outcomes: readonly UnitOutcome[], took: string): readonly string[] {
-    const made = outcomes.filter(({ status }) => status === "done")
+    const made = outcomes.filter((outcome) => outcome.status === "done")
     const lost = outcomes.flatMap((outcome) =>
       outcome.status === "done" || (outcome.status === "failed" && outcome.without !== undefined)
         ? []
@@ -156,7 +172,9 @@ export class RunLog {
     if (made.length > 0) {
       const itself = made.some(({ key }) => key === job.unit.key)
       const doing = itself || job.wanted ? "with" : "replayed for"
-      lines.push(`${this.count} ${this.named(made, job, doing)}${took}`)
+      const elsewhere = this.waited.has(job) && made.every(({ seconds }) => seconds === 0)
+      const end = elsewhere ? " made by another process" : took
+      lines.push(`${this.count} ${this.named(made, job, doing)}${end}`)
     }
     // Probes end as the run that they watch: that is told once.
     for (const [how, same] of Map.groupBy(lost, endedHow))
@@ -176,6 +194,10 @@ export class RunLog {
 /** What a job is called while it runs. */
 export const runningLabel = ({ unit, wanted }: Job): string => `${wanted ? "" : "replay of "}${unit.label}`
 
+/** Of jobs whose units another process makes. */
+export const waitingText = (count: number): string =>
+  count === 1 ? "1 waits for another process" : `${count} wait for other processes`
+
 const sumOf = ({ made, diverged, failed, notMade }: Endings): number => made + diverged + failed + notMade
 
 export const percent = ({ done, total }: Pick<JobProgress, "done" | "total">): number =>
@@ -185,8 +207,14 @@ export const percent = ({ done, total }: Pick<JobProgress, "done" | "total">): n
 const rounded = (seconds: number): string =>
   seconds < 10 ? `${Math.max(1, Math.round(seconds))} s` : formatSeconds(seconds)
 
+/** `83 d` of `83 d 4 h`. */
+const coarse = (time: string): string => time.split(" ").slice(0, 2).join(" ")
+
 /** What there is to say of the whole run on one line, from the longest form to the shortest. */
-export const summaryForms = (log: RunLog, now: number): readonly string[] => {
+export const summaryForms = (
+  log: Pick<RunLog, "settled" | "units" | "endings" | "left" | "elapsed">,
+  now: number,
+): readonly string[] => {
   const { settled, units, endings } = log
   const left = rounded(log.left(now))
   const elapsed = formatSeconds(log.elapsed(now))
@@ -197,5 +225,6 @@ export const summaryForms = (log: RunLog, now: number): readonly string[] => {
     `${settled} of ${units}${among} · ${left} left · ${elapsed}`,
     `${settled}/${units} · ${[...bad, `${left} left`, elapsed].join(" · ")}`,
     `${settled}/${units} · ${left} left · ${elapsed}`,
+    `${settled}/${units} · ${coarse(left)} left · ${coarse(elapsed)}`,
   ]
 }

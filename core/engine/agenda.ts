@@ -44,9 +44,12 @@ export class Agenda {
   /** The keys that a job waits for, and the jobs that wait for a key. */
   private readonly waits = new Map<Job, Set<string>>()
   private readonly waiters = new Map<string, Job[]>()
-  /** Jobs that can begin; those before `first` have. */
-  private readonly queue: Job[] = []
-  private first = 0
+  /**
+   * Jobs that can begin. Those that read files come first: once what they give is in the store, nobody who edits the
+   * files changes what was launched.
+   */
+  private readonly readers = new Waiting()
+  private readonly others = new Waiting()
   private readonly begun = new Set<Job>()
   private readonly ended = new Set<Job>()
   private dropped: Dropped[] = []
@@ -71,15 +74,16 @@ export class Agenda {
       const waits = this.waitsOf(job)
       this.waits.set(job, waits)
       for (const key of waits) append(this.waiters, key, job)
-      if (waits.size === 0) this.queue.push(job)
+      if (waits.size === 0) this.enqueue(job)
     }
     for (const outcome of [...this.outcomes.values()]) this.tell(outcome)
   }
 
   /** The next job that can begin, if there is one; from then on it counts as begun. */
   next(): Ready | undefined {
-    while (this.first < this.queue.length) {
-      const planned = this.queue[this.first++]!
+    while (true) {
+      const planned = this.readers.take() ?? this.others.take()
+      if (planned === undefined) return undefined
       if (this.begun.has(planned) || this.ended.has(planned)) continue
       this.begun.add(planned)
       const observers = this.openObservers(planned)
@@ -91,7 +95,6 @@ export class Agenda {
       })
       return { planned, job, missing: new Map(missing) }
     }
-    return undefined
   }
 
   /** A job that began is to begin again later: what it needs is not free. It does not, until `resume`. */
@@ -101,7 +104,7 @@ export class Agenda {
 
   /** A job that was put off can begin. */
   resume(planned: Job): void {
-    this.queue.push(planned)
+    this.enqueue(planned)
   }
 
   /** A job that began has ended like this. */
@@ -116,6 +119,12 @@ export class Agenda {
     const { dropped } = this
     this.dropped = []
     return dropped
+  }
+
+  private enqueue(job: Job): void {
+    const reads = [job.unit, ...job.observers].some(({ parts }) => Object.keys(parts.read).length > 0)
+    const waiting = reads ? this.readers : this.others
+    waiting.add(job)
   }
 
   private openObservers({ observers }: Job): readonly Unit[] {
@@ -134,7 +143,7 @@ export class Agenda {
     const { key } = outcome
     for (const job of this.waiters.get(key) ?? []) {
       const waits = this.waits.get(job)!
-      if (waits.delete(key) && waits.size === 0) this.queue.push(job)
+      if (waits.delete(key) && waits.size === 0) this.enqueue(job)
     }
     if (outcome.status === "done") return
     const unit = this.units.get(key)!
@@ -180,7 +189,7 @@ export class Agenda {
       this.release(unit, cause)
       const waits = this.waitsOf(job)
       this.waits.set(job, waits)
-      if (waits.size === 0) this.queue.push(job)
+      if (waits.size === 0) this.enqueue(job)
     }
     for (const outcome of outcomes) this.tell(outcome)
   }
@@ -209,6 +218,22 @@ export class Agenda {
   /** Whether it is to be made for its own sake. */
   private isTarget(unit: Unit): boolean {
     return this.targets.has(unit) && this.given.has(unit.key)
+  }
+}
+
+/** Jobs in the order in which they came. */
+class Waiting {
+  private readonly jobs: Job[] = []
+  private first = 0
+
+  add(job: Job): void {
+    this.jobs.push(job)
+  }
+
+  take(): Job | undefined {
+    const job = this.jobs[this.first]
+    if (job !== undefined) this.first++
+    return job
   }
 }
 

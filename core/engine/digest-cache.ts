@@ -1,16 +1,9 @@
 /** Digests of large files, kept in the user's cache folder until the files change. */
-import {
-  type BigIntStats,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs"
+import { type BigIntStats, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { type } from "arktype"
 import { userCacheFolder } from "../io/cache-folder.ts"
+import { jsonFile } from "../io/package-manifest.ts"
 
 const Entries = type({
   "[string]": { "+": "reject", stamp: "string", digest: "string == 64" },
@@ -29,14 +22,7 @@ const settled = 5000
 const cacheFile = () => join(userCacheFolder(), "content-digests.json")
 
 /** A missing or damaged cache is empty. */
-const entries = (): Entries => {
-  try {
-    const read = Entries(JSON.parse(readFileSync(cacheFile(), "utf8")))
-    return read instanceof type.errors ? {} : read
-  } catch {
-    return {}
-  }
-}
+const entries = (): Entries => jsonFile<Entries>(cacheFile(), Entries) ?? {}
 
 /**
  * What changes with the content of a file: which file it is, its size, and the times of its last changes in nanoseconds.

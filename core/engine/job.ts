@@ -21,7 +21,13 @@ import { type Observer, watching } from "./watch.ts"
 
 /** How a unit ended. */
 export type UnitOutcome =
-  | { readonly key: string; readonly status: "done"; readonly seconds: number }
+  | {
+      readonly key: string
+      readonly status: "done"
+      readonly seconds: number
+      /** If another process made it meanwhile. */
+      readonly elsewhere?: true
+    }
   | {
       readonly key: string
       readonly status: "diverged"
@@ -198,7 +204,7 @@ export const remaining = Effect.fn("remaining")(function* (job: Job, missing: Mi
     // A report that was made with other members missing is made again.
     const lacks = missingOf(unit, missing)
     if (canonicalJson([...stored.manifest.missing].sort()) !== canonicalJson([...lacks].sort())) return false
-    outcomes.push({ key: unit.key, status: "done", seconds: 0 })
+    outcomes.push({ key: unit.key, status: "done", seconds: 0, elsewhere: true })
     return true
   })
   const wanted = job.wanted && !(yield* isThere(job.unit))

@@ -19,7 +19,7 @@ import { digestOfUnits } from "./graph.ts"
 import type { Plan } from "./plan.ts"
 import type { WorkerSettings } from "./processes.ts"
 import { Broken, sealedText, unsealed } from "./store/seal.ts"
-import { inputsOf } from "./unit.ts"
+import { type Unit, unitsOf } from "./unit.ts"
 
 const Index = type("number.integer >= 0")
 const Amount = type("number >= 0")
@@ -53,6 +53,8 @@ export const Launch = type({
   precision: type.enumerated(...precisions),
   /** Of each job; null if jobs share the cores. */
   threads: type("number.integer >= 1").or("null"),
+  /** How many jobs in parallel. */
+  processes: "number.integer >= 1",
   /** `digestOfUnits`. */
   digest: "string == 64",
   /** Each after its inputs. */
@@ -63,8 +65,10 @@ export const Launch = type({
     plugin: "string",
     stage: type.enumerated(...stages),
     flops: Amount,
-    /** The units whose artifacts it takes, and the run that it watches. */
+    /** The units that it cannot be made without: those it takes by themselves, and the run that it watches. */
     takes: Index.array(),
+    /** Those that it takes as members of cohorts, which may be missing. */
+    members: Index.array(),
   }).array(),
   targets: type({ "[string]": Index.array() }),
   /** What was to be done. */
@@ -118,16 +122,17 @@ export const launchOf = (
     branch: branch === undefined ? null : { ...branch, set: [...branch.set] },
     revisions: { ...revisions },
     ...{ backend, arithmetic: plan.backend, precision, threads: threads ?? null },
-    digest: digestOfUnits(graph),
+    ...{ processes: plan.estimate.processes, digest: digestOfUnits(graph) },
     units: graph.units.map((unit) => ({
       key: unit.key,
       label: unit.label,
       plugin: unit.plugin.name,
       stage: unit.plugin.stage,
       flops: unit.cost.flops,
-      takes: [...inputsOf(unit), ...(unit.watched === null ? [] : [unit.watched])].map(
+      takes: [...singleInputsOf(unit), ...(unit.watched === null ? [] : [unit.watched])].map(
         (taken) => indices.get(taken)!,
       ),
+      members: memberInputsOf(unit).map((taken) => indices.get(taken)!),
     })),
     targets: Object.fromEntries(
       Object.entries(graph.targets).map(([target, units]) => [
@@ -143,6 +148,11 @@ export const launchOf = (
     })),
   }
 }
+
+const singleInputsOf = ({ inputs }: Unit): readonly Unit[] =>
+  Object.values(inputs).flatMap((input) => ("one" in input ? [input.one] : []))
+const memberInputsOf = ({ inputs }: Unit): readonly Unit[] =>
+  Object.values(inputs).flatMap((input) => ("one" in input ? [] : unitsOf(input)))
 
 /** What the workers of a launch are told, but for what differs from process to process. */
 export const settingsOf = (

@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url"
 import { Type, type } from "arktype"
 import { Data, Effect } from "effect"
 import type { Pipeline, Targets } from "../api/pipeline.ts"
+import { countingNodes } from "../api/plan-size.ts"
 import { decode, InvalidInput } from "../io/decode.ts"
 import { nearestName } from "../io/nearest-name.ts"
 import { findProject, moduleExtension, packageFolder } from "../io/project.ts"
@@ -119,7 +120,7 @@ export const openPipeline = Effect.fn("openPipeline")(function* (
   computing: Computing,
 ): Effect.fn.Return<Graph, InvalidInput | PipelineFileError> {
   const targets = yield* Effect.try({
-    try: () => definition.build(parameters),
+    try: () => countingNodes(() => definition.build(parameters)),
     catch: (cause) =>
       cause instanceof InvalidInput ? cause : threw(path, "while building its graph", cause),
   })

@@ -32,7 +32,13 @@ const Failure = type({
   "step?": "number",
   "without?": "string",
 })
-const Outcome = type({ "+": "reject", key: "string", status: "'done'", seconds: "number" }).or(Failure)
+const Outcome = type({
+  "+": "reject",
+  key: "string",
+  status: "'done'",
+  seconds: "number",
+  "elsewhere?": "true",
+}).or(Failure)
 
 const Threads = type("number.integer >= 1")
 

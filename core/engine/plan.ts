@@ -252,11 +252,11 @@ export const workOf = ({ unit, own, observers }: Job, speeds: Speeds): Work => {
 }
 
 /** The seconds that a job takes in one process. */
-export const jobSeconds = (job: Job, speeds: Speeds): number => {
-  let sum = 0
-  for (const seconds of workOf(job, speeds).values()) sum += seconds
-  return sum
-}
+export const jobSeconds = ({ unit, own, observers }: Job, speeds: Speeds): number =>
+  observers.reduce(
+    (sum, { plugin, cost }) => sum + speeds.seconds(plugin.name, cost.flops),
+    speeds.seconds(unit.plugin.name, own.flops),
+  )
 
 /** What the jobs of a plan are expected to compute with. */
 const speedsFor = (

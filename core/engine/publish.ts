@@ -162,6 +162,7 @@ export const checkReportFolder = (
 ): Effect.Effect<void, FileError> => {
   const folder = reportFolder(publication)
   return attempt("use", folder, async () => {
+    if (!(await isThere(publication.out))) return
     for (const each of [...foldersAbove(publication), folder]) {
       if (!(await isFolder(each))) return
       if (isWritten) await at("write in", each, () => fs.access(each, fs.constants.W_OK))
@@ -170,6 +171,19 @@ export const checkReportFolder = (
     for (const { path } of pagesOf(targets)) await standingIn(folder, `${path}/index.html`)
   })
 }
+
+/** Whether the folder `out` is there, which a symbolic link may lead to. */
+const isThere = (out: string): Promise<boolean> =>
+  at("use", out, async () => {
+    try {
+      if ((await fs.stat(out)).isDirectory()) return true
+    } catch (cause) {
+      if (errorCode(cause) === "ENOENT") return false
+      throw cause
+    }
+    const advice = "Choose another folder with --out"
+    throw new FileError({ path: out, doing: "use", found: "expected a folder, found a file", advice })
+  })
 
 /** That a report could not be published, once its units were made. */
 export class NotPublished extends Data.TaggedError("NotPublished")<{

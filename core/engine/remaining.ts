@@ -50,7 +50,14 @@ export class Remaining {
     const { jobs, speeds } = plan
     this.pace = new Pace(speeds.measured, speeds.knows)
     this.places = new Map(jobs.map((job, place) => [job, place]))
-    this.work = jobs.map((job) => atLeast(leastSeconds, workOf(job, speeds)))
+    const works = new Map<string, Work>()
+    this.work = jobs.map((job) => {
+      const known = works.get(alikeIn(job))
+      if (known !== undefined) return known
+      const work = atLeast(leastSeconds, workOf(job, speeds))
+      works.set(alikeIn(job), work)
+      return work
+    })
     this.after = dependencies(jobs)
     this.ended = new Uint8Array(jobs.length)
   }
@@ -64,6 +71,11 @@ export class Remaining {
       done: nothing,
       told: { done: nothing, at: now },
     })
+  }
+
+  /** A job has started only to find that another process makes its units. */
+  waits(job: Job): void {
+    this.running.delete(job)
   }
 
   progress(job: Job, progress: JobProgress, now: number): void {
@@ -84,7 +96,7 @@ export class Remaining {
     running.done = done
   }
 
-  /** @param made whether it ran to its end: one that failed has not done its work */
+  /** @param made whether it ran to its end here: one that failed, or found its units there, has not done its work */
   finished(job: Job, made: boolean, now: number): void {
     const place = this.places.get(job)!
     const work = this.work[place]!
@@ -130,6 +142,13 @@ export class Remaining {
 }
 
 const nothing: Work = new Map()
+
+/** The same for jobs that take the same time, which many do. */
+const alikeIn = ({ unit, own, observers }: Job): string =>
+  observers.reduce(
+    (text, { plugin, cost }) => `${text} ${plugin.name} ${cost.flops}`,
+    `${unit.plugin.name} ${own.flops}`,
+  )
 
 /** A job that takes no time would say nothing about the pace. */
 const atLeast = (least: number, work: Work): Work => {

@@ -32,8 +32,12 @@ export interface Settable {
   readonly unknown?: (name: string) => string | undefined
 }
 
-/** A longer range is considered a typing error. */
-const longestRange = 100_000
+/** A longer list, its ranges counted out, is considered a typing error. */
+const longestList = 10_000
+/** Characters of an assignment. */
+const longestAssignment = 50_000
+/** Of a longer list only so many values are judged at first: each that is wrong is a problem of its own. */
+const judgedAtFirst = 100
 
 /**
  * Parameters for a pipeline, checked against its declaration and completed with its defaults.
@@ -66,14 +70,18 @@ export const settings = (
       const equals = assignment.indexOf("=")
       const name = assignment.slice(0, equals).trim()
       const text = assignment.slice(equals + 1).trim()
-      if (equals < 1) refuse(assignment, "expected name=value")
+      if (assignment.length > longestAssignment) {
+        const found = `expected at most ${longestAssignment} characters, found ${assignment.length}`
+        refuse(assignment, found)
+        if (known.includes(name)) refused.add(name)
+      } else if (equals < 1) refuse(assignment, "expected name=value")
       else if (!known.includes(name))
         refuse(assignment, settable.unknown?.(name) ?? unknownName(kind, name, known))
       else if (given.has(name))
         refuse(assignment, `${name} is already set by ${prefix}${given.get(name)!.text}`)
       else {
         const named = componentsReadAs(text, components, scalar)
-        const broken = [...brokenRanges(text), ...named.problems]
+        const broken = [...listProblems(text), ...named.problems]
         for (const problem of broken) refuse(assignment, problem)
         if (broken.length > 0) refused.add(name)
         else given.set(name, { text: assignment, candidates: [...named.read, ...readings(text)] })
@@ -83,7 +91,11 @@ export const settings = (
     // reading is reported: for `lr=0`, that lr[0] must be positive, not that a list was expected.
     const chosen: Record<string, unknown> = {}
     for (const [name, { candidates }] of given) {
-      const judged = candidates.map((candidate) => ({ candidate, fit: fitOf(schema, name, candidate) }))
+      const judged = candidates.map((candidate) => {
+        const some = Array.isArray(candidate) ? candidate.slice(0, judgedAtFirst) : candidate
+        const fit = fitOf(schema, name, some)
+        return { candidate: fit === Number.POSITIVE_INFINITY ? candidate : some, fit }
+      })
       chosen[name] = judged.reduce((best, next) => (next.fit > best.fit ? next : best)).candidate
     }
     const parameters: unknown = schema(chosen)
@@ -146,24 +158,37 @@ const scalar = (text: string): unknown => {
   return text !== "" && Number.isFinite(Number(text)) ? Number(text) : text
 }
 
+/** Characters of a range's text; a longer one is none. */
+const longestInRange = 50
+
 const asRange = (text: string) => {
+  if (text.length > longestInRange) return undefined
   const match = /^(-?[\d.]+?(?:e\+?\d+)?)\.\.(-?[\d.]+(?:e\+?\d+)?)$/.exec(text)
   if (match === null) return undefined
   const [first, last] = [Number(match[1]), Number(match[2])]
   return { first, last, length: last - first + 1 }
 }
 
-/** The problems of the parts of a text that look like ranges but are not valid ones. */
-const brokenRanges = (text: string): readonly string[] =>
-  text.split(",").flatMap((part) => {
+/** Why a text is not a list: parts that look like ranges but are not valid ones, or too many values. */
+const listProblems = (text: string): readonly string[] => {
+  let count = 0
+  const problems = text.split(",").flatMap((part) => {
     const expected = `expected a range of integers such as 1..30, found ${part.trim()}`
     const given = asRange(part.trim())
-    if (given === undefined) return /^(-?\d+\.\.|\.\.-?\d+)$/.test(part.trim()) ? [expected] : []
+    if (given === undefined) {
+      count++
+      return /^(-?\d+\.\.|\.\.-?\d+)$/.test(part.trim()) ? [expected] : []
+    }
     const { first, last, length } = given
     if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return [expected]
     if (length < 1) return [`${expected}, which ends before it starts`]
-    return length > longestRange ? [`${expected}, which has more than ${longestRange} values`] : []
+    count += length
+    return []
   })
+  return problems.length > 0 || count <= longestList
+    ? problems
+    : [`expected a list of at most ${longestList} values, found ${count}`]
+}
 
 const range = (text: string): readonly number[] | undefined => {
   const given = asRange(text)

@@ -22,14 +22,13 @@ const slower = 0.9
  * kept waiting by other programs, so its CPU time is that; several threads also wait for each other.
  */
 const undisturbed = ({ seconds, madeBy }: Manifest): number => {
-  const threads = madeBy?.computed?.threads
-  const cpu = madeBy?.cpuSeconds
-  return cpu !== undefined && threads?.length === 1 && threads[0] === 1 ? Math.min(seconds, cpu) : seconds
+  const threads = madeBy.computed?.threads
+  return threads?.length === 1 && threads[0] === 1 ? Math.min(seconds, madeBy.cpuSeconds) : seconds
 }
 
 /** The threads that a unit had, on average; 1 if it is not known. */
 const threadsOf = ({ madeBy }: Manifest): number => {
-  const threads = madeBy?.computed?.threads ?? []
+  const threads = madeBy.computed?.threads ?? []
   return threads.length === 0 ? 1 : threads.reduce((sum, each) => sum + each, 0) / threads.length
 }
 

@@ -130,6 +130,7 @@ export {
   writeJson,
 } from "../io/files.ts"
 export { formatBytes, formatSeconds, plural, shortNumber } from "../io/format.ts"
+export { parseJson } from "../io/json.ts"
 export { copy, link, linkFolder, transferExisting } from "../io/link.ts"
 export { unknownName } from "../io/nearest-name.ts"
 export { optionProblems } from "../io/options.ts"

@@ -129,13 +129,13 @@ export const makeFolder = ({ root }: RepositoryCache, folder: string): Effect.Ef
         advice: "Remove the link, or set HF_HUB_CACHE to another folder",
       })
     }
-  }).pipe(
-    Effect.mapError((error) =>
-      error.advice === undefined || error.found.includes("read-only")
-        ? new FileError({ ...error, advice: "Set HF_HUB_CACHE to a folder that you can write to" })
-        : error,
-    ),
-  )
+  }).pipe(Effect.mapError(unwritable))
+
+/** A failure to write into the cache, with what to do about it. */
+export const unwritable = <E>(error: E | FileError): E | FileError =>
+  error instanceof FileError && (error.advice === undefined || error.found.includes("read-only"))
+    ? new FileError({ ...error, advice: "Set HF_HUB_CACHE to a folder that you can write to" })
+    : error
 
 /**
  * The name of the blob that a snapshot's file is a link to; undefined if it is no link to a blob of its repository,

@@ -11,7 +11,7 @@ import { Effect, Exit, Result } from "effect"
 import { Progress } from "../api/progress.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { attempt, exists, FileError, remove } from "../io/files.ts"
-import { formatSeconds } from "../io/format.ts"
+import { formatBytes, formatSeconds } from "../io/format.ts"
 import { describeRepository, isFilePath, type Repository } from "./address.ts"
 import {
   addToSnapshot,
@@ -24,6 +24,7 @@ import {
   makeFolder,
   type RepositoryCache,
   snapshotPath,
+  unwritable,
   writeAbsence,
   writeCommit,
 } from "./cache.ts"
@@ -119,7 +120,7 @@ const fileOf = Effect.fnUntraced(function* (
   const asked = { ...repository, revision: known ?? repository.revision }
   const facts = yield* persistently(factsOf(environment, asked, path), waiting(path)).pipe(
     Effect.tapError((error) =>
-      error.commit === undefined
+      error.commit === undefined || (known !== undefined && error.commit !== known)
         ? Effect.void
         : Effect.andThen(
             writeCommit(cache, repository.revision, error.commit),
@@ -132,7 +133,7 @@ const fileOf = Effect.fnUntraced(function* (
   const snapshot = snapshotPath(cache, facts.commit, path)
   // A commit's content cannot change between the facts and the transfer, nor before the transfer is resumed.
   const url = urlOf(environment, { ...repository, revision: facts.commit }, path)
-  yield* Effect.scoped(fetchBlob(environment, cache, snapshot, url, facts))
+  yield* Effect.mapError(Effect.scoped(fetchBlob(environment, cache, snapshot, url, facts)), unwritable)
   return snapshot
 })
 
@@ -186,7 +187,15 @@ const fetchBlob = Effect.fnUntraced(function* (
       claimPartial(cache, name, { alone, resumable }),
       Effect.fnUntraced(function* (partial) {
         const received = Effect.map(sizeOfPartial(partial), (size) => [size, facts.size] as const)
-        const transfer = fetchAll(environment, url, partial, facts, file)
+        yield* checkSpace(blob, facts.size - (yield* received)[0])
+        const transfer = fetchAll(environment, url, partial, facts, file).pipe(
+          Effect.mapError((error) =>
+            // The hub has just answered: its host is there, and will be again.
+            error instanceof RequestError && error.unreachable === true
+              ? new RequestError({ ...error, again: true })
+              : error,
+          ),
+        )
         yield* persistently(transfer, waiting(file), received)
         yield* attempt("write", blob, () => fs.rename(partial, blob))
       }),
@@ -195,6 +204,18 @@ const fetchBlob = Effect.fnUntraced(function* (
   }
   yield* addToSnapshot(cache, blob, snapshot)
   yield* remember(yield* attempt("read", snapshot, () => fs.realpath(snapshot)), name)
+})
+
+/** Refuses a download for which there is no room, before anything of it is transferred. */
+const checkSpace = Effect.fnUntraced(function* (blob: string, needed: number) {
+  const disk = yield* Effect.promise(() => fs.statfs(dirname(blob)).catch(() => undefined))
+  // Some network file systems do not say.
+  if (disk === undefined || disk.blocks === 0) return
+  const free = disk.bavail * disk.bsize
+  if (free >= needed) return
+  const found = `expected ${formatBytes(needed)} of free disk space, found ${formatBytes(free)}`
+  const advice = "Free some, or set HF_HUB_CACHE to a folder on another disk"
+  return yield* new FileError({ path: blob, doing: "write", found, advice })
 })
 
 /** Whether a file is there with the content of the blob `name`, which another commit or another path may have too. */

@@ -7,8 +7,9 @@ import { decode, InvalidInput } from "../io/decode.ts"
 import { errorCode } from "../io/files.ts"
 
 // A token must never reach a message.
+const token = /^[\x21-\x7e]{1,4096}$/
 const tokenNamed = (name: string) =>
-  type(/^[\x21-\x7e]{1,4096}$/).configure({ message: () => `${name} must be a token, without spaces` })
+  type(token).configure({ message: () => `${name} must be a token, without spaces` })
 const Switch = type(/^(1|on|yes|true|0|off|no|false)$/i).describe("1 or 0")
 
 /** What Python's huggingface_hub reads too, with the same meaning. */
@@ -74,11 +75,10 @@ const storedToken = (path: string): Effect.Effect<string | undefined, InvalidInp
       if (!stat.isFile() || stat.size > largestToken) {
         throw new Error(`expected a file of at most ${largestToken} bytes with a token`)
       }
-      const token = readFileSync(path, "utf8").trim()
-      if (token !== "" && !/^[\x21-\x7e]+$/.test(token)) {
-        throw new Error("expected a token, without spaces")
-      }
-      return token === "" ? undefined : token
+      const stored = readFileSync(path, "utf8").trim()
+      if (stored === "") return undefined
+      if (!token.test(stored)) throw new Error("expected a token, without spaces")
+      return stored
     },
     catch: (cause) => {
       const found = errorCode(cause) === "EACCES" ? "permission denied" : (cause as Error).message
@@ -105,11 +105,12 @@ export const hubEnvironment: Effect.Effect<HubEnvironment, InvalidInput> = Effec
   const variables = yield* decode("environment variables", Variables)(given)
   const { home, cache } = cacheFolder(variables)
   const offline = isOn(variables.HF_HUB_OFFLINE ?? variables.TRANSFORMERS_OFFLINE)
-  const stored = variables.HF_TOKEN ?? variables.HUGGING_FACE_HUB_TOKEN
-  const silent = offline || isOn(variables.HF_HUB_DISABLE_IMPLICIT_TOKEN)
-  const token = silent
+  const unsent = offline || isOn(variables.HF_HUB_DISABLE_IMPLICIT_TOKEN)
+  const token = unsent
     ? undefined
-    : (stored ?? (yield* storedToken(expanded(variables.HF_TOKEN_PATH ?? join(home, "token")))))
+    : (variables.HF_TOKEN ??
+      variables.HUGGING_FACE_HUB_TOKEN ??
+      (yield* storedToken(expanded(variables.HF_TOKEN_PATH ?? join(home, "token")))))
   return {
     endpoint: (variables.HF_ENDPOINT ?? "https://huggingface.co").replace(/\/+$/, ""),
     token,

@@ -14,6 +14,8 @@ export class RequestError extends Data.TaggedError("RequestError")<{
   readonly again: boolean
   /** How long the server asks to wait before that, ms. */
   readonly after?: number | undefined
+  /** Set if there is no connection at all, as with no such host. */
+  readonly unreachable?: true
   /** Set if the server does not have the part that was asked for. */
   readonly badRange?: true
   /** Set if the server has no such file, but has the repository or may have it. */
@@ -59,9 +61,8 @@ export const urlOf = (
   )
 }
 
-/** What a connection fails with if it would fail again: no such host, nobody listens there, no trust. */
-const hopeless =
-  /refused|ENOTFOUND|dns error|getaddrinfo|certificate|CERT|SELF_SIGNED|TLS|SSL|UNSUPPORTED|invalid|unsupported/i
+/** What a connection fails with if it is likely to fail again: no such host, nobody listens there, no trust. */
+const hopeless = /refused|ENOTFOUND|dns error|certificate|CERT|VERIFY|invalid|unsupported/i
 
 /** Sends one request. Does not follow redirects; an error status is a failure. */
 const send = Effect.fnUntraced(function* (
@@ -88,7 +89,9 @@ const send = Effect.fnUntraced(function* (
     catch: (cause) => {
       const reason = reasonOf(cause)
       const found = `there is no connection to ${url.host} (${reason})`
-      return new RequestError({ found, advice: localAdvice, again: !hopeless.test(reason) })
+      return hopeless.test(reason)
+        ? new RequestError({ found, advice: localAdvice, again: false, unreachable: true })
+        : new RequestError({ found, advice: localAdvice, again: true })
     },
   }).pipe(
     Effect.timeoutOrElse({

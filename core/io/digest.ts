@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto"
+import { createHash, type Hash, hash } from "node:crypto"
 import { createReadStream } from "node:fs"
 
 /** JSON with the keys of every object sorted: the same value always gives the same text. */
@@ -10,11 +10,10 @@ export const canonicalJson = (value: unknown): string =>
   )
 
 /** SHA-256 in hexadecimal. */
-export const sha256 = (content: string | Uint8Array): string =>
-  createHash("sha256").update(content).digest("hex")
+export const sha256 = (content: string | Uint8Array): string => hash("sha256", content)
 
 /** Streams a file into a hash, since a checkpoint may exceed the largest buffer. Rejects with what `node:fs` throws. */
-export const digestFile = async (path: string, hash: Hash = createHash("sha256")): Promise<string> => {
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk)
-  return hash.digest("hex")
+export const digestFile = async (path: string, digest: Hash = createHash("sha256")): Promise<string> => {
+  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) digest.update(chunk)
+  return digest.digest("hex")
 }

@@ -10,6 +10,7 @@ import type { type } from "arktype"
 import { Context, Data, Effect } from "effect"
 import { decode, type InvalidInput } from "./decode.ts"
 import { flushFolder, flushTree, makeFolder, writeFlushed } from "./flush.ts"
+import { parseJson } from "./json.ts"
 
 export class FileError extends Data.TaggedError("FileError")<{
   readonly path: string
@@ -110,20 +111,25 @@ const firstInvalidLine = (bytes: Uint8Array): number => {
   return line
 }
 
+/** Bytes of a text that are read unless a reader sets another limit: the longest string of some runtimes. */
+const longestText = 2 ** 29 - 24
+/** Bytes of a JSON file that are read unless a reader sets another limit. */
+const largestJson = 2 ** 28
+
 /** The text of a UTF-8 file. */
-export const readText = (path: string, limit?: number): Effect.Effect<string, FileError> =>
+export const readText = (path: string, limit = longestText): Effect.Effect<string, FileError> =>
   Effect.flatMap(readBytes(path, limit), (bytes) => decodeUtf8(path, bytes))
 
 /** The JSON value in a UTF-8 file, checked against `schema`. */
 export const readJson = <T extends type.Any>(
   path: string,
   schema: T,
-  limit?: number,
+  limit = largestJson,
 ): Effect.Effect<T["infer"], FileError | InvalidInput> =>
   readText(path, limit).pipe(
     Effect.flatMap((text) =>
       Effect.try({
-        try: (): unknown => JSON.parse(text),
+        try: () => parseJson(text),
         catch: (cause) => new FileError({ path, doing: "read", found: `it is not JSON (${String(cause)})` }),
       }),
     ),
@@ -253,12 +259,8 @@ export const restoreReplaced = (folder: string): Effect.Effect<void, FileError> 
       const original = replacedPath(name)
       if (original === undefined) continue
       const [aside, path] = [join(folder, name), join(folder, original)]
-      const isThere = await fs.access(path).then(
-        () => true,
-        () => false,
-      )
-      if (isThere) await fs.rm(aside, { recursive: true, force: true })
-      else if (await renamed(aside, path)) await flushFolder(folder)
+      if (await Effect.runPromise(exists(path))) await fs.rm(aside, { recursive: true, force: true })
+      else if (await renamed(aside, path).catch(takenMeanwhile)) await flushFolder(folder)
     }
   })
 
@@ -274,6 +276,12 @@ export const move = (source: string, target: string): Effect.Effect<void, FileEr
     await flushFolder(dirname(target))
     await flushFolder(dirname(source))
   })
+
+/** The process that replaces it lives, and was faster. */
+const takenMeanwhile = (cause: unknown): boolean => {
+  if (isTaken(cause)) return false
+  throw cause
+}
 
 /** The names in a folder; none if it does not exist. Rejects with what `node:fs` throws. */
 export const namesIn = async (folder: string): Promise<readonly string[]> => {

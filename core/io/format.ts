@@ -36,17 +36,20 @@ export const plural = (count: number, noun: string): string =>
 export const shortNumber = (value: number): string =>
   value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value)
 
-/** Control characters and those that turn the direction of writing, which a terminal would obey. */
-const controls = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
+/** Control characters, and those that turn the direction of writing or end a line, which a terminal would obey. */
+const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
 
-/** `text` with control characters escaped, as `\\x1b`; `kept` are left as they are. */
+/**
+ * `text` with control characters escaped, as `\\x1b` and `\\u009b`; `kept` are left as they are. JSON stays JSON: it has
+ * only such in it as are escaped in its own way.
+ */
 export const printable = (text: string, kept = ""): string =>
   text.replaceAll(controls, (character) => {
     if (kept.includes(character)) return character
     const code = character.codePointAt(0)!
     const escapes = { "\n": "\\n", "\r": "\\r", "\t": "\\t" } as Readonly<Record<string, string>>
     const hex = code.toString(16)
-    return escapes[character] ?? (code < 256 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`)
+    return escapes[character] ?? (code < 32 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`)
   })
 
 /** A word of a command line as a POSIX shell takes it, quoted if it must be: `'a b'`. */

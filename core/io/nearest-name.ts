@@ -2,6 +2,7 @@
 export const nearestName = (name: string, known: readonly string[]): string | undefined => {
   const most = name.length < 6 ? 1 : 2
   return known
+    .filter((candidate) => Math.abs(candidate.length - name.length) <= most)
     .map((candidate) => ({ candidate, edits: editDistance(name, candidate) }))
     .filter(({ edits }) => edits <= most)
     .sort((a, b) => a.edits - b.edits)[0]?.candidate

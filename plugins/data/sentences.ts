@@ -7,10 +7,11 @@ import { Progress } from "../../core/api/progress.ts"
 import { Corpus } from "../../core/artifacts/corpus.ts"
 import { SequencePacker } from "../../core/artifacts/sequences.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubSources, localSources } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, localSources } from "../../core/hub/address.ts"
 import { attempt, FileError } from "../../core/io/files.ts"
 import { tokenizerOf } from "../model/tokenizer.ts"
 import { type Lengths, meanLength } from "./shared/lengths.ts"
+import { checkedRows } from "./shared/limits.ts"
 import { type Line, streamLines } from "./shared/lines.ts"
 import { FileSource, localFile } from "./shared/source.ts"
 
@@ -38,6 +39,8 @@ type Options = typeof Options.infer
 
 const takes = { vocabulary: Vocabulary }
 
+const noSentences = (path: string) => new FileError({ path, doing: "read", found: "it has no sentences" })
+
 export const sentences = plugin({
   name: "sentences",
   stage: "data",
@@ -49,6 +52,19 @@ export const sentences = plugin({
   gives: Corpus,
   usesBackend: false,
   reads: ({ source }) => [...localSources(source), ...hubSources(source)],
+  checkFiles: Effect.fn("sentences.checkFiles")(function* ({ source }) {
+    if (hubAddress(source) !== null) return
+    const found = yield* attempt("read", source, async () => {
+      let [lines, sentences] = [0, 0]
+      for await (const read of streamLines(source)) {
+        lines += read.lines.length
+        sentences += read.lines.filter(({ text }) => text.trim() !== "").length
+        if (lines >= checkedRows) return "more"
+      }
+      return sentences
+    })
+    if (found === 0) return yield* noSentences(source)
+  }),
   estimate: ({ source, maxLength, limit = Number.POSITIVE_INFINITY }, inputs) => {
     const bytes = statSync(source, { throwIfNoEntry: false })?.size
     const each = source.endsWith(".gz") ? bytesPerSentenceCompressed : bytesPerSentence
@@ -99,7 +115,7 @@ export const sentences = plugin({
       (reading) => Effect.promise(() => reading.return()),
     )
     if (packer.count === 0) {
-      return yield* new FileError({ path, doing: "read", found: "it has no sentences" })
+      return yield* noSentences(path)
     }
     return {
       sequences: packer.packed(),

@@ -58,6 +58,8 @@ export const sts = plugin({
           scores === undefined ? [sentences] : [sentences, scores],
         )
       : hubSources(source),
+  checkFiles: (options) =>
+    hubAddress(options.source) === null ? Effect.asVoid(setsOf(options)) : Effect.void,
   estimate: ({ benchmark, maxLength }, inputs) => {
     const { pairs } = benchmarks[benchmark]
     const tokensPerSentence = meanLength(lengths, maxLength)

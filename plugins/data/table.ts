@@ -5,17 +5,18 @@ import { plugin, type RunContext } from "../../core/api/plugin.ts"
 import { Examples } from "../../core/artifacts/examples.ts"
 import { type MetricName, metricNames, metricProblems } from "../../core/artifacts/metrics.ts"
 import { Vocabulary } from "../../core/artifacts/vocabulary.ts"
-import { hubSources, localSources } from "../../core/hub/address.ts"
+import { hubAddress, hubSources, localSources } from "../../core/hub/address.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { permutation, stream } from "../../core/tensor/stream.ts"
 import { badLine, quoted } from "./shared/bad-line.ts"
+import { countRows } from "./shared/count-rows.ts"
+import { formatOf, formats } from "./shared/format.ts"
 import { checked, classOf, encodeSplits, type LabelledText, scoreOf, textOf } from "./shared/labelled.ts"
 import { type Lengths, meanLength } from "./shared/lengths.ts"
+import { checkedRows, largestTable } from "./shared/limits.ts"
 import { FileSource, localFile } from "./shared/source.ts"
-import { formatOf, formats, readTable, type TableRow } from "./table/rows.ts"
-import { countRows } from "./table/size.ts"
+import { readTable, type TableRow } from "./table/rows.ts"
 
-const largestFile = 2 ** 30
 /** More are hardly classes: scores, or another column. */
 const mostClasses = 1000
 /** Typical of a sentence; the text is not read for an estimate. */
@@ -134,45 +135,67 @@ export const table = plugin({
       cost: cost({ memory: 2.5e8 + 5 * disk, disk }),
     }
   },
+  checkFiles: Effect.fn("table.checkFiles")(function* (options) {
+    const local = [options.train, options.dev].every(
+      (source) => source === undefined || hubAddress(source) === null,
+    )
+    if (local) yield* readSplits(options, checkedRows)
+  }),
   run: Effect.fn("table")(function* ({
     options,
     inputs: { vocabulary },
   }: RunContext<Options, typeof takes, never>) {
-    const { train, dev, heldOut, seed, sentences, label, labels, range, maxLength } = options
-    const rowsOf = Effect.fnUntraced(function* (source: string) {
-      const path = yield* localFile(source, largestFile)
-      return yield* readTable(path, formatOf(source)!, [...sentences, label])
-    })
-    const trainRows = yield* rowsOf(train)
-    const labelNames =
-      labels === "scores"
-        ? null
-        : (options.classes ?? (yield* checked(train, () => classesOf(trainRows, label))))
-    const problem = checkMetrics(options, labelNames)
-    if (problem !== null) return yield* problem
-    const texts = (rows: readonly TableRow[]) =>
-      checked(train, () =>
-        rows.map((row): LabelledText => {
-          return {
-            ...textOf(row, sentences, row.cells.slice(0, -1), false),
-            label:
-              labelNames === null
-                ? scoreOf(placeOf(row, label), row.cells.at(-1), range)
-                : classOf(placeOf(row, label), labelNames, nameOf(row, label)),
-          }
-        }),
-      )
-    const all = yield* texts(trainRows)
-    const splits =
-      dev === undefined
-        ? heldOutSplit(all, heldOutOf(all.length, heldOut), seed)
-        : { train: all, dev: yield* texts(yield* rowsOf(dev)) }
-    if (splits.train.length === 0) {
-      const problems = ["expected at least 2 rows, one of them to be held out, found 1"]
-      return yield* new InvalidInput({ what: train, problems })
-    }
+    const { splits, labelNames } = yield* readSplits(options)
+    const { maxLength } = options
     return yield* encodeSplits(vocabulary, splits, { labelNames, metrics: metricsOf(options), maxLength })
   }),
+})
+
+/**
+ * The examples of both splits.
+ *
+ * @param first how many rows of each file to read. If a file has more, other classes may follow, so that those that are
+ *   read from the train file are not checked
+ */
+const readSplits = Effect.fnUntraced(function* (options: Options, first = Number.POSITIVE_INFINITY) {
+  const { train, dev, heldOut, seed, sentences, label, labels, range } = options
+  const rowsOf = Effect.fnUntraced(function* (source: string) {
+    const path = yield* localFile(source, largestTable)
+    return yield* readTable(path, formatOf(source)!, [...sentences, label], first)
+  })
+  const trainRows = yield* rowsOf(train)
+  const whole = trainRows.length < first
+  const labelNames =
+    labels === "scores"
+      ? null
+      : (options.classes ?? (whole ? yield* checked(train, () => classesOf(trainRows, label)) : undefined))
+  const problem = labelNames === undefined ? null : checkMetrics(options, labelNames)
+  if (problem !== null) return yield* problem
+  const texts = (source: string, rows: readonly TableRow[]) =>
+    checked(source, () =>
+      rows.map((row): LabelledText => {
+        const name = labelNames === null ? "" : nameOf(row, label)
+        return {
+          ...textOf(row, sentences, row.cells.slice(0, -1), false),
+          label:
+            labelNames === null
+              ? scoreOf(placeOf(row, label), row.cells.at(-1), range)
+              : labelNames === undefined
+                ? 0
+                : classOf(placeOf(row, label), labelNames, name),
+        }
+      }),
+    )
+  const all = yield* texts(train, trainRows)
+  const splits =
+    dev === undefined
+      ? heldOutSplit(all, heldOutOf(all.length, heldOut), seed)
+      : { train: all, dev: yield* texts(dev, yield* rowsOf(dev)) }
+  if (splits.train.length === 0) {
+    const problems = ["expected at least 2 rows, one of them to be held out, found 1"]
+    return yield* new InvalidInput({ what: train, problems })
+  }
+  return { splits, labelNames: labelNames ?? null }
 })
 
 /** Both parts keep the order of the file. */

@@ -71,17 +71,20 @@ export const vocabulary = plugin({
   usesBackend: false,
   reads: ({ source }) => [...localSources(source).map(chosenIn), ...hubSources(source)],
   estimate: () => ({ artifact: { size: usualSize }, cost: cost({ memory: 2e8, disk: 2.4e5 }) }),
-  run: Effect.fn("vocabulary")(function* ({ options: { source } }: RunContext<Options, typeof takes, never>) {
-    const path = yield* fileOf(source)
-    const found = yield* readVocabulary(path)
-    if (found.tokenizer !== undefined) return found
-    const upperCase = found.tokens.find((token) => !/^\[.*\]$/.test(token) && token !== token.toLowerCase())
-    if (upperCase === undefined) return found
-    return yield* new InvalidInput({
-      what: path,
-      problems: [
-        `expected an uncased vocabulary, since all text is lower-cased; found the token ${JSON.stringify(upperCase)}; for a cased model, give its tokenizer.json`,
-      ],
-    })
-  }),
+  checkFiles: ({ source }) => (hubAddress(source) === null ? Effect.asVoid(read(source)) : Effect.void),
+  run: ({ options: { source } }: RunContext<Options, typeof takes, never>) => read(source),
+})
+
+const read = Effect.fn("vocabulary")(function* (source: string) {
+  const path = yield* fileOf(source)
+  const found = yield* readVocabulary(path)
+  if (found.tokenizer !== undefined) return found
+  const upperCase = found.tokens.find((token) => !/^\[.*\]$/.test(token) && token !== token.toLowerCase())
+  if (upperCase === undefined) return found
+  return yield* new InvalidInput({
+    what: path,
+    problems: [
+      `expected an uncased vocabulary, since all text is lower-cased; found the token ${JSON.stringify(upperCase)}; for a cased model, give its tokenizer.json`,
+    ],
+  })
 })

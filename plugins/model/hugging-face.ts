@@ -151,30 +151,36 @@ export interface CheckedModel {
  * Checks that a folder holds the model that its `config.json` describes: that `loadModel` would read it with every
  * head that it has. The weights are read one tensor at a time.
  *
+ * @param part with `shapes`, only the headers of the weights are read, and tensors that are tied
  * @throws InvalidInput as `loadModel` does
  * @throws FileError
  */
-export const checkModel: (folder: string) => Effect.Effect<CheckedModel, InvalidInput | FileError> =
-  Effect.fn("checkModel")(function* (folder: string) {
-    const config = yield* readJson(join(folder, "config.json"), EncoderConfig, maximumConfigBytes)
-    const { layout } = config
-    const stored = yield* openWeights(folder, layout)
-    const present = outputHeads.filter((head) => stored.keys().some((name) => isOf(layout, head, name)))
-    const specs = parametersOf(config, present)
-    yield* checkTensors(folder, config, specs, stored)
-    const damaged: string[] = []
-    for (const { name } of specs) {
-      const { file, nameInFile } = find(layout, stored, name)!
-      const damage = damageOf(file, nameInFile, yield* file.read(nameInFile))
-      if (damage !== undefined) damaged.push(damage)
-    }
-    if (damaged.length > 0) return yield* new InvalidInput({ what: folder, problems: firstOf(damaged) })
-    return {
-      config,
-      outputHeads: present,
-      weights: [...new Set(stored.values().map(({ file }) => file.path))],
-    }
-  }, Effect.scoped)
+export const checkModel: (
+  folder: string,
+  part?: "shapes" | "values",
+) => Effect.Effect<CheckedModel, InvalidInput | FileError> = Effect.fn("checkModel")(function* (
+  folder: string,
+  part: "shapes" | "values" = "values",
+) {
+  const config = yield* readJson(join(folder, "config.json"), EncoderConfig, maximumConfigBytes)
+  const { layout } = config
+  const stored = yield* openWeights(folder, layout)
+  const present = outputHeads.filter((head) => stored.keys().some((name) => isOf(layout, head, name)))
+  const specs = parametersOf(config, present)
+  yield* checkTensors(folder, config, specs, stored)
+  const damaged: string[] = []
+  for (const { name } of part === "values" ? specs : []) {
+    const { file, nameInFile } = find(layout, stored, name)!
+    const damage = damageOf(file, nameInFile, yield* file.read(nameInFile))
+    if (damage !== undefined) damaged.push(damage)
+  }
+  if (damaged.length > 0) return yield* new InvalidInput({ what: folder, problems: firstOf(damaged) })
+  return {
+    config,
+    outputHeads: present,
+    weights: [...new Set(stored.values().map(({ file }) => file.path))],
+  }
+}, Effect.scoped)
 
 const titlesWithMaskedLanguageModel = [...layouts.values()]
   .filter(({ maskedLanguageModel }) => maskedLanguageModel !== undefined)

@@ -4,9 +4,12 @@ import { Effect } from "effect"
 import type { SpecialTokens, Vocabulary } from "../../core/artifacts/vocabulary.ts"
 import { decode, InvalidInput } from "../../core/io/decode.ts"
 import { exists, type FileError, readText, writeFile, writeJson } from "../../core/io/files.ts"
+import { parseJson } from "../../core/io/json.ts"
 import { essentials, isBytePair, TokenizerJson, templateOf } from "./tokenizer-json.ts"
 
 const maximumBytes = 2 ** 26
+/** The largest published vocabularies have a quarter of that. */
+const mostTokens = 1_000_000
 
 type Pieces = Readonly<Record<keyof SpecialTokens, string>>
 
@@ -40,6 +43,7 @@ export const readVocabulary: (path: string) => Effect.Effect<Vocabulary, Invalid
     const text = yield* readText(path, maximumBytes)
     if (path.endsWith(".json")) return yield* vocabularyOfJson(path, text)
     const tokens = tokensOfLines(text)
+    yield* checkCount(path, tokens.length)
     return { tokens, special: yield* specialOf(path, tokens, [specialPieces]) }
   })
 
@@ -78,19 +82,28 @@ const specialOf = Effect.fnUntraced(function* (
   } satisfies SpecialTokens
 })
 
+const checkCount = (path: string, count: number): Effect.Effect<void, InvalidInput> =>
+  count <= mostTokens
+    ? Effect.void
+    : Effect.fail(
+        new InvalidInput({ what: path, problems: [`expected at most ${mostTokens} tokens, found more`] }),
+      )
+
+/** One more than there may be, if there are more. */
 const tokensOfLines = (text: string): readonly string[] => {
-  const lines = text.split(/\r?\n/)
+  const lines = text.split(/\r?\n/, mostTokens + 1)
   return lines.at(-1) === "" ? lines.slice(0, -1) : lines
 }
 
 const vocabularyOfJson = Effect.fnUntraced(function* (path: string, text: string) {
   const whole = yield* Effect.try({
-    try: (): unknown => JSON.parse(text),
+    try: () => parseJson(text),
     catch: (cause) => new InvalidInput({ what: path, problems: [`it is not JSON (${String(cause)})`] }),
   })
   const json = yield* decode(path, TokenizerJson)(whole)
   const { model, added_tokens = [] } = json
   const pieces = new Map(Object.entries(model.vocab))
+  yield* checkCount(path, pieces.size + added_tokens.length)
   for (const { id, content } of added_tokens) {
     const other = pieces.get(content)
     if (other !== undefined && other !== id) {

@@ -112,6 +112,18 @@ const sizeProblems = (given: Options, config: EncoderConfig): readonly string[] 
   )
 }
 
+/** @throws InvalidInput, FileError if the folder does not hold a model of these sizes */
+const checkFolder = Effect.fnUntraced(function* (
+  folder: string,
+  options: Options,
+  part: "shapes" | "values",
+) {
+  const checked = yield* checkModel(folder, part)
+  const problems = sizeProblems(options, checked.config)
+  if (problems.length === 0) return checked
+  return yield* new InvalidInput({ what: join(folder, "config.json"), problems })
+})
+
 const run = Effect.fn("pretrained")(function* ({
   options,
 }: RunContext<Options, Record<never, never>, unknown>) {
@@ -122,11 +134,7 @@ const run = Effect.fn("pretrained")(function* ({
       : yield* fetchRepository(address.repository)
   // Files in the hub's cache never change; those in a user's folder may.
   const transfer = address === null ? copy : link
-  const { config, weights } = yield* checkModel(folder)
-  const problems = sizeProblems(options, config)
-  if (problems.length > 0) {
-    return yield* new InvalidInput({ what: join(folder, "config.json"), problems })
-  }
+  const { weights } = yield* checkFolder(folder, options, "values")
   return {
     write: Effect.fnUntraced(function* (target: string) {
       for (const path of [join(folder, "config.json"), ...weights]) {
@@ -153,6 +161,11 @@ export const pretrained = plugin({
   gives: Checkpoint,
   usesBackend: false,
   reads: ({ source }) => [...localSources(source).flatMap(filesRead), ...hubSources(source)],
+  // The values of the weights are checked when they are copied: reading them all takes seconds.
+  checkFiles: (options) =>
+    hubAddress(options.source) === null
+      ? Effect.asVoid(checkFolder(options.source, options, "shapes"))
+      : Effect.void,
   estimate: ({ size, vocabularySize, positions }) => {
     const sizes = { ...encoderSize(size), vocabularySize, positions }
     const config = { ...configOf("base", vocabularySize, 0), ...sizes }

@@ -37,6 +37,26 @@ const bytesPerExample = 150
 const examplesIn = (path: string): number =>
   Math.ceil((statSync(path, { throwIfNoEntry: false })?.size ?? 0) / bytesPerExample)
 
+/**
+ * The examples of a file.
+ *
+ * @throws FileError, InvalidInput with the line that cannot be used
+ */
+const examplesOf = Effect.fnUntraced(function* (path: string, labels: readonly string[]) {
+  const examples: (typeof Line.infer)[] = []
+  for (const [index, line] of (yield* readText(path, largestFile)).split("\n").entries()) {
+    if (line.trim() === "") continue
+    const example = yield* decode(`${path}, line ${index + 1}`, Line)(line)
+    if (!labels.includes(example.label)) {
+      const found = `line ${index + 1}: expected the label ${labels.join(" or ")}, found ${JSON.stringify(example.label)}`
+      return yield* new FileError({ path, doing: "read", found })
+    }
+    examples.push(example)
+  }
+  if (examples.length === 0) return yield* new FileError({ path, doing: "read", found: "it has no examples" })
+  return examples
+})
+
 /** Labelled sentences or pairs of them from JSON Lines. */
 export const templateData = plugin({
   name: "template-data",
@@ -50,6 +70,9 @@ export const templateData = plugin({
   usesBackend: false,
   // The content of the files is part of the key, so an edited file gives new examples.
   reads: ({ train, dev }) => [train, dev],
+  // A plan refuses files that a run could not start from.
+  checkFiles: ({ train, dev, labels }) =>
+    Effect.forEach([train, dev], (path) => examplesOf(path, labels), { discard: true }),
   estimate: (options, { vocabulary }) => {
     const [train, dev] = [examplesIn(options.train), examplesIn(options.dev)]
     const tokensPerExample = Math.min(options.maxLength, bytesPerExample / 4)
@@ -79,18 +102,10 @@ export const templateData = plugin({
     const read = Effect.fnUntraced(function* (path: string) {
       const packer = new SequencePacker()
       const labels: number[] = []
-      for (const [index, line] of (yield* readText(path, largestFile)).split("\n").entries()) {
-        if (line.trim() === "") continue
-        const { text, second, label } = yield* decode(`${path}, line ${index + 1}`, Line)(line)
-        if (!options.labels.includes(label)) {
-          const found = `line ${index + 1}: expected the label ${options.labels.join(" or ")}, found ${JSON.stringify(label)}`
-          return yield* new FileError({ path, doing: "read", found })
-        }
+      for (const { text, second, label } of yield* examplesOf(path, options.labels)) {
         packer.add(tokenizer.encode(text, second, options.maxLength))
         labels.push(options.labels.indexOf(label))
       }
-      if (labels.length === 0)
-        return yield* new FileError({ path, doing: "read", found: "it has no examples" })
       return { sequences: packer.packed(), labels: Float64Array.from(labels) }
     })
     return {

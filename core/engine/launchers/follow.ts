@@ -20,9 +20,7 @@ export class Follower {
   private readonly earlier = new Map<Unit, string>()
 
   constructor({ jobs }: Plan) {
-    this.open = new Map(
-      jobs.map((job) => [job, new Map(unitsGivenBy(job).map((unit) => [unit, undefined]))]),
-    )
+    this.open = new Map(jobs.map((job) => [job, new Map(unitsGivenBy(job).map((unit) => [unit, undefined]))]))
   }
 
   /** To be called before the jobs can start. */

@@ -42,6 +42,13 @@ export type Owner = typeof Owner.infer
 /** Whether a process is still there; `unknown` as long as another host's has not been watched for long enough. */
 export type Life = "alive" | "gone" | "unknown"
 
+/** A process that has a file. */
+export interface OwnerSeen extends Owner {
+  readonly life: Life
+  /** When it last showed that it lives, by its own clock. */
+  readonly seen: Date
+}
+
 /** How often a process shows that it lives, and after how long without that sign another host takes it for gone, ms. */
 export interface Heartbeat {
   readonly every: number
@@ -77,7 +84,7 @@ export class Owners extends Context.Service<
     /** What is known of a process by its id; undefined if it has no file of a known form. */
     readonly find: (id: string) => Effect.Effect<Owner | undefined, FileError>
     /** All processes that have a file, whether or not they are still there. Files of another form are left out. */
-    readonly all: Effect.Effect<readonly (Owner & { readonly life: Life; readonly seen: Date })[], FileError>
+    readonly all: Effect.Effect<readonly OwnerSeen[], FileError>
     /** Removes what processes that are gone have left: their temporary files, leases and files. */
     readonly sweep: Effect.Effect<void, FileError>
   }

@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
+import { digestFile } from "../../../core/io/digest.ts"
 import { takeLock } from "../../../core/io/file-lock.ts"
 
 const run = promisify(execFile)
@@ -97,6 +98,19 @@ const firstErrorOf = (cause: unknown): string => {
 const signalOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "signal" in cause && typeof cause.signal === "string" ? cause.signal : undefined
 
+/** Where the SHA-256 of an addon is, by which it is known to be whole. */
+const digestPath = (path: string): string => `${path}.sha256`
+
+/**
+ * Whether there is an addon that is as it was built. One that is not must not be loaded: if it is cut off, the process
+ * would crash.
+ */
+const isWhole = async (path: string): Promise<boolean> => {
+  if (!existsSync(path)) return false
+  const digest = await fs.readFile(digestPath(path), "utf8").catch(() => undefined)
+  return digest === (await digestFile(path))
+}
+
 /** Compiles in a temporary folder beside `path`, and moves the finished addon there in one step. */
 const compile = async (
   path: string,
@@ -118,6 +132,9 @@ const compile = async (
     await Promise.all(Array.from({ length: availableParallelism() }, compileNext))
     const linked = join(work, "addon.node")
     await run(compiler.program, [...linkFlags, ...objects, "-o", linked])
+    const digest = join(work, "digest")
+    await fs.writeFile(digest, await digestFile(linked))
+    await fs.rename(digest, digestPath(path))
     await fs.rename(linked, path)
   } finally {
     await fs.rm(work, { recursive: true, force: true })
@@ -125,8 +142,8 @@ const compile = async (
 }
 
 /**
- * The path of the addon, which is built if it is not in the cache. A failed build is not tried again until the sources,
- * the compiler or the processor change.
+ * The path of the addon, which is built if it is not in the cache, or damaged there. A failed build is not tried again
+ * until the sources, the compiler or the processor change.
  *
  * @param target the processor to build for, this one by default
  * @throws AddonUnavailable if there is no compiler, or the build fails
@@ -151,13 +168,17 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
       const folder = cacheFolder()
       const path = join(folder, `${await digestOf(names, compiler, flags)}.node`)
       const failure = `${path}.failed`
-      if (existsSync(path)) return { path }
+      if (await isWhole(path)) return { path }
       await fs.mkdir(folder, { recursive: true })
       const lock = `${path}.lock`
       const unlock = await takeLock(lock)
       try {
-        if (!existsSync(path) && !existsSync(failure)) {
-          console.error(`building the native backend with ${compiler.program}, once for this machine …`)
+        if (!(await isWhole(path)) && !existsSync(failure)) {
+          const damaged = existsSync(path) ? `${path} is damaged: ` : ""
+          await fs.rm(path, { force: true })
+          console.error(
+            `${damaged}building the native backend with ${compiler.program}, once for this machine …`,
+          )
           await compile(path, names, compiler, flags).catch(async (cause) => {
             if (signalOf(cause) !== undefined) throw cause
             await fs.writeFile(failure, firstErrorOf(cause))

@@ -19,13 +19,17 @@ export interface LinesRead {
 
 const newline = 10
 const longestLine = 2 ** 16
+/** How many times its size text unpacks to; of sentences it is about four times. */
+const mostTimes = 100
+/** Bytes that any file may unpack to. */
+const alwaysUnpacked = 2 ** 24
 
 /**
  * The lines of a UTF-8 text file, gzipped if its name ends in `.gz`, some hundred at a time: the whole file is never
  * in memory.
  *
  * @throws FileError, with the line, if the file is missing, is not UTF-8, has a line of more than 65,536 bytes, or
- *   ends in `.gz` and is damaged, incomplete or not a gzip file
+ *   ends in `.gz` and is damaged, incomplete, not a gzip file, or unpacks to more than 16 MiB and 100 times its size
  */
 export async function* streamLines(path: string): AsyncGenerator<LinesRead, void> {
   const source = createReadStream(path)
@@ -34,6 +38,7 @@ export async function* streamLines(path: string): AsyncGenerator<LinesRead, void
   source.on("error", (cause) => stream.destroy(cause))
   const decoder = new TextDecoder("utf-8", { fatal: true })
   let line = 0
+  let unpacked = 0
   let rest: Uint8Array = new Uint8Array(0)
 
   const broken = (found: string, advice?: string) =>
@@ -55,6 +60,12 @@ export async function* streamLines(path: string): AsyncGenerator<LinesRead, void
 
   try {
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      unpacked += chunk.length
+      if (unpacked > alwaysUnpacked + mostTimes * source.bytesRead) {
+        throw broken(
+          `its first ${source.bytesRead} bytes unpack to more than ${unpacked}; expected at most ${mostTimes} times as many and ${alwaysUnpacked}`,
+        )
+      }
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
       const lines: Line[] = []
       let start = 0

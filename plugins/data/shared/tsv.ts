@@ -1,6 +1,7 @@
 import type { Effect } from "effect"
 import { attempt, FileError } from "../../../core/io/files.ts"
 import { badLine, quoted } from "./bad-line.ts"
+import { largestTable, mostRows, tooManyRows } from "./limits.ts"
 import { streamLines } from "./lines.ts"
 
 /** The layout of a file of tab-separated values. There is no quoting: a quotation mark is part of the text. */
@@ -12,6 +13,8 @@ export interface TsvLayout {
   readonly more?: boolean
   /** Whether rows with too few columns are left out instead of refused. */
   readonly leaveOutShort?: boolean
+  /** How many rows to read from the start; all by default. */
+  readonly first?: number
 }
 
 export interface TsvRow {
@@ -21,7 +24,6 @@ export interface TsvRow {
   readonly cells: readonly string[]
 }
 
-const largestTable = 2 ** 30
 const cutOff = "The file seems to be cut off: copy or download it again"
 
 /** The lines of a text without their line endings; text after the last line ending, if any, is a line too. */
@@ -33,13 +35,14 @@ export const linesOf = (text: string): readonly string[] => {
 /**
  * The rows of a file of tab-separated values.
  *
- * @throws FileError, with the line, if the file is missing, empty, larger than 1 GiB, not UTF-8, lacks a column, or has
- *   a row with too few or too many columns
+ * @throws FileError, with the line, if the file is missing, empty, larger than 256 MiB, not UTF-8, lacks a column, or has
+ *   a row with too few or too many columns, or too many rows
  */
 export const readTsv = (path: string, layout: TsvLayout): Effect.Effect<readonly TsvRow[], FileError> =>
   attempt("read", path, async () => {
     const rows: TsvRow[] = []
     const row = rowReader(path, layout)
+    const { first = Number.POSITIVE_INFINITY } = layout
     let last = 0
     for await (const { lines, bytes, ended } of streamLines(path)) {
       if (bytes > largestTable) {
@@ -49,6 +52,8 @@ export const readTsv = (path: string, layout: TsvLayout): Effect.Effect<readonly
       for (const { line, text } of lines) {
         const read = row(line, text.replace(/\r$/, ""), ended)
         if (read !== undefined) rows.push(read)
+        if (rows.length >= first) return rows
+        if (rows.length > mostRows) throw tooManyRows(path)
         last = line
       }
     }

@@ -17,6 +17,8 @@ export interface Running {
   readonly said: (text: string) => Promise<void>
   /** Stops reading its standard error, as if its terminal had been closed. */
   readonly leave: () => void
+  /** What it has written to standard error so far. */
+  readonly shown: () => string
   readonly ended: Promise<Ended>
 }
 
@@ -25,11 +27,19 @@ const project = join(import.meta.dir, "..", "..", "..")
 /** The program's entry point. */
 export const main = join(project, "core", "cli", "main.ts")
 
+export interface Around {
+  /** A program that runs the command given after these arguments of its own, such as unshare. */
+  readonly wrapper?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** Starts a command of the project in `folder`, by default this one. */
-export const start = (args: readonly string[], folder = project): Running => {
-  const child = spawn(process.execPath, [join(folder, "core", "cli", "main.ts"), ...args], {
+export const start = (args: readonly string[], folder = project, around: Around = {}): Running => {
+  const [program, ...before] = [...(around.wrapper ?? []), process.execPath]
+  const child = spawn(program!, [...before, join(folder, "core", "cli", "main.ts"), ...args], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...around.env },
   })
   let stdout = ""
   let stderr = ""
@@ -61,6 +71,7 @@ export const start = (args: readonly string[], folder = project): Running => {
     signal: (name) => child.kill(name),
     said,
     leave: () => child.stderr.destroy(),
+    shown: () => stderr,
     ended,
   }
 }

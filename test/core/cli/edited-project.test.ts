@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { copyProject } from "../../project-copy.ts"
-import { command, type Ended, start } from "./command-line.ts"
+import { childrenOf, command, digests, type Ended, start } from "./command-line.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -88,4 +88,48 @@ test("an edit that changes results is refused, and everything that was there is 
   expect(stderr).toContain("--accept: nothing was accepted, since results differ")
   expect(stderr).toContain("sample-walk lr=1 seed=1: computed again, numbers.json is different")
   expect(readdirSync(join(project, "out/artifacts"))).toEqual(before)
+})
+
+test("what was launched is what runs: an edit meanwhile changes nothing, in new workers either", async () => {
+  const launched = (out: string) =>
+    args("--jobs", "1", "--set", "aloud=true").map((arg) =>
+      arg.replace(join(project, "out"), join(project, out)),
+    )
+  const path = join(project, "test/core/sample/plugins.ts")
+  const text = readFileSync(path, "utf8")
+  expect((await command(launched("undisturbed"), project)).code).toBe(0)
+  writeFileSync(hold(), "")
+  const running = start(launched("edited"), project)
+  await running.said("seed 1 at step 3")
+  edit("gain * inputs.data[step]!", "-1 * gain * inputs.data[step]!")
+  // Its job is tried again, in a worker that starts only now.
+  for (const worker of childrenOf(running.pid)) process.kill(worker, "SIGKILL")
+  rmSync(hold())
+  const { code, stderr } = await running.ended
+  expect(code).toBe(0)
+  expect(stderr).toContain("it is tried again")
+  expect(digests(join(project, "edited"))).toEqual(digests(join(project, "undisturbed")))
+  // Errors name the files that a person edits, not the copies.
+  expect(stderr).not.toContain("launches/code")
+  const plan = await command([...launched("edited"), "--plan"], project)
+  expect(plan.stdout).toContain("source plugins.ts changed")
+  writeFileSync(path, text)
+})
+
+test("an option that depends on where the code lies keeps the launch at the code itself", async () => {
+  const file = join(project, "test/core/sample/beside.ts")
+  writeFileSync(
+    file,
+    `import { type } from "arktype"
+import { pipeline } from "../../../core/api/pipeline.ts"
+import { source, walk } from "./plugins.ts"
+export default pipeline({
+  name: "beside", summary: "One run", parameters: type({ "+": "reject" }),
+  build: () => ({ run: walk({ data: source({ count: 5 }), seed: 1, lr: 1, hold: import.meta.dirname + "/none" }) }),
+})
+`,
+  )
+  const { code, stderr } = await command(["pipeline", file, "--out", join(project, "beside")], project)
+  expect(stderr).toContain("the copy of the code has other units")
+  expect(code).toBe(0)
 })

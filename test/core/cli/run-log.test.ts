@@ -83,6 +83,36 @@ describe("a job that ends", () => {
   })
 })
 
+describe("a job whose units another process makes", () => {
+  test("is told once, counts as waiting until it starts again, and by whom it was made in the end", () => {
+    const log = new RunLog(plan, 0)
+    const [job] = runs()
+    started(log, job!, 0)
+    expect(log.onEvent({ type: "waiting", job: job!, by: "process 7" }, 1)).toEqual([
+      "sample-walk lr=1 seed=1: process 7 makes it; waiting",
+    ])
+    expect([log.running.size, log.waiting.size]).toEqual([0, 1])
+    expect(log.tick(61, false)).toEqual([expect.stringMatching(/so far · 1 waits for another process$/)])
+    started(log, job!, 70)
+    expect([log.running.size, log.waiting.size]).toEqual([1, 0])
+    const there = keysGivenBy(job!).map((key) => ({ key, status: "done", seconds: 0 }) as const)
+    expect(ended(log, job!, there, 71)).toEqual([
+      "[2/202] sample-walk lr=1 seed=1 with 1 probe made by another process",
+    ])
+  })
+
+  test("says nothing about the pace here", () => {
+    const log = new RunLog(plan, 0)
+    const [first, second] = runs()
+    started(log, first!, 0)
+    const before = log.left(0)
+    const there = keysGivenBy(first!).map((key) => ({ key, status: "done", seconds: 0 }) as const)
+    ended(log, first!, there, 1000)
+    started(log, second!, 1000)
+    expect(log.left(1000)).toBeLessThanOrEqual(before)
+  })
+})
+
 test("very many jobs in a minute are summed up at its end, and each has its line again after that", () => {
   const log = new RunLog(plan, 0)
   const lines: string[] = []
@@ -144,5 +174,21 @@ test("the run on one line says as much as fits: what is done, what went wrong, w
     `2 of 202 (2 failed) · ${left} left · 2 h 5 min`,
     `2/202 · 2 failed · ${left} left · 2 h 5 min`,
     `2/202 · ${left} left · 2 h 5 min`,
+    `2/202 · ${left} left · 2 h`,
   ])
+})
+
+test("however many units there are and however long they take, the shortest form fits 40 columns, the second 80", () => {
+  const forms = summaryForms(
+    {
+      settled: 123_456,
+      units: 240_000,
+      endings: { made: 123_000, diverged: 400, failed: 56, notMade: 0 },
+      left: () => 86_400 * 83 + 3600 * 14,
+      elapsed: () => 86_400 * 70 + 3600 * 12,
+    },
+    0,
+  )
+  expect(forms.at(-1)).toBe("123456/240000 · 83 d left · 70 d")
+  expect(forms[1]!.length).toBeLessThanOrEqual(80)
 })

@@ -1,6 +1,6 @@
 /** What a study loses when processes die: nothing that was finished, and of what runs no more than it must. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { constants, tmpdir } from "node:os"
 import { join } from "node:path"
 import {
@@ -69,6 +69,20 @@ test("a supervising process that is killed costs nothing: every worker saves its
   await expectResumed(out)
 })
 
+test("a worker that is killed is replaced, and nothing of it is left at the end", async () => {
+  writeFileSync(hold, "")
+  const out = join(root, "replaced")
+  const running = start(sample(out, settings(), ["--jobs", "5"]))
+  await untilHeld(running)
+  process.kill(childrenOf(running.pid)[0]!, "SIGKILL")
+  await running.said("it is tried again in 1.0 s")
+  rmSync(hold)
+  expect((await running.ended).code).toBe(0)
+  expect(digests(out)).toEqual(whole)
+  for (const name of ["leases", "owners", "scratch", "tmp"])
+    expect([name, readdirSync(join(out, name))]).toEqual([name, []])
+})
+
 test("signals of a terminal that is closed, as often as they come, stop it as Ctrl-C does", async () => {
   writeFileSync(hold, "")
   const out = join(root, "hung-up")
@@ -110,4 +124,66 @@ test("a terminal that is closed stops it as Ctrl-C does", async () => {
   expect(await child.exited).toBe(128 + constants.signals.SIGHUP)
   expect(alive(workers)).toEqual([])
   await expectResumed(out)
+})
+
+test("a job that takes longer than --time-limit is stopped and told, and the next run resumes it", async () => {
+  writeFileSync(hold, "")
+  const out = join(root, "late")
+  const late = await command(sample(out, settings(), ["--jobs", "5", "--time-limit", "5s", "--json"]))
+  expect(late.code).toBe(1)
+  const { made, failures } = JSON.parse(late.stdout)
+  expect(made).toBe(2)
+  const reason =
+    "it was stopped after 5.0 s, its time limit; its state is kept, and the next run goes on from there"
+  expect(failures.filter(({ unit }: { unit: string }) => unit.startsWith("sample-walk"))).toMatchObject(
+    seeds.map(() => ({ status: "failed", kind: "time", reason })),
+  )
+  // How far they had come depends on how busy the machine is.
+  expect(readdirSync(join(out, "scratch"))).toHaveLength(5)
+  rmSync(hold)
+  expect((await command(sample(out, settings()))).code).toBe(0)
+  expect(readdirSync(join(out, "scratch"))).toEqual([])
+  expect(digests(out)).toEqual(whole)
+})
+
+test("whatever is killed at whatever moment, the study ends with the same bytes and makes nothing finished twice", async () => {
+  const out = join(root, "moments")
+  rmSync(hold, { force: true })
+  const slow = sample(out, [...settings(), "slow=300"], ["--jobs", "2"])
+  const undisturbed = join(root, "moments-whole")
+  expect((await command(sample(undisturbed, [...settings(), "slow=300"], ["--jobs", "5"]))).code).toBe(0)
+  /** When each artifact was made. */
+  const made = () =>
+    Object.fromEntries(
+      readdirSync(join(out, "artifacts"))
+        .map((name) => [name, join(out, "artifacts", name, "manifest.json")] as const)
+        .filter(([, path]) => existsSync(path))
+        .map(([name, path]) => [name, JSON.parse(readFileSync(path, "utf8")).made]),
+    )
+  let finished: Readonly<Record<string, string>> = {}
+  const moments = [
+    ["seed 1 at step 0", "worker"],
+    ["seed 2 at step 2", "both"],
+    ["seed 3 at step 1", "supervisor"],
+    ["seed 5 at step 4", "both"],
+  ] as const
+  for (const [moment, victim] of moments) {
+    const run = start(slow)
+    // On a busy machine, a run before may have come further than it was to.
+    await run.said(moment).catch(() => {})
+    const workers = childrenOf(run.pid)
+    if (victim !== "worker") run.signal("SIGKILL")
+    for (const pid of victim === "supervisor" ? [] : victim === "both" ? workers : workers.slice(0, 1)) {
+      process.kill(pid, "SIGKILL")
+    }
+    if (victim === "worker") await run.said("it is tried again in 1.0 s").catch(() => {})
+    run.signal("SIGKILL")
+    await run.ended
+    await untilEnded(workers)
+    expect(made()).toMatchObject(finished)
+    finished = made()
+  }
+  expect((await command(slow)).code).toBe(0)
+  expect(made()).toMatchObject(finished)
+  expect(digests(out)).toEqual(digests(undisturbed))
 })

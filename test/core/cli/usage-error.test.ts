@@ -13,9 +13,12 @@ const namesIn = (folder: string) =>
     .sort()
 
 test.each([
-  ["", "kasosei: expected pipeline, doctor, plugins, new or bench; kasosei --help describes them"],
+  [
+    "",
+    "kasosei: expected pipeline, doctor, plugins, status, store, new or bench; kasosei --help describes them",
+  ],
   ["pipelin x", "there is no command pipelin; did you mean pipeline?"],
-  ["xyz", "there is no command xyz; expected pipeline, doctor, plugins, new or bench"],
+  ["xyz", "there is no command xyz; expected pipeline, doctor, plugins, status, store, new or bench"],
   [
     "bench",
     `bun run bench: expected ${alternatives(namesIn("plugins/bench"))}; bun run bench --help describes them`,

@@ -24,7 +24,8 @@ const unit = (
   },
   cost: { flops: 0, memory: 0, disk: 0, scratch: 0 },
   replay: undefined,
-  ...({} as Pick<Unit, "parts" | "plugin" | "options" | "estimate">),
+  parts: { read: {} } as Unit["parts"],
+  ...({} as Pick<Unit, "plugin" | "options" | "estimate">),
 })
 
 const diverged: Stored = {
@@ -89,6 +90,23 @@ const following = (plan: Plan) => {
     },
   }
 }
+
+test("what reads files begins first, and what was put off begins once it is resumed", () => {
+  const [a, b] = [unit("a"), unit("b")]
+  const reader = { ...unit("reader"), parts: { read: { "x.tsv": "digest" } } as unknown as Unit["parts"] }
+  const later = { ...unit("later", [a]), parts: reader.parts }
+  const plan = planOf([a, b, reader, later], [a, b, reader, later])
+  const agenda = new Agenda(plan)
+  const next = () => agenda.next()?.planned.unit.key
+  expect([next(), next()]).toEqual(["reader", "a"])
+  agenda.settle(plan.jobs.find(({ unit }) => unit === a)!, [done("a")])
+  expect(next()).toBe("later")
+  const put = plan.jobs.find(({ unit }) => unit === later)!
+  agenda.putOff(put)
+  expect([next(), next()]).toEqual(["b", undefined])
+  agenda.resume(put)
+  expect([next(), next()]).toEqual(["later", undefined])
+})
 
 describe("when the data of all runs fails while what they start from is trained", () => {
   const data = unit("data")

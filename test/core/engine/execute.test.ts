@@ -2,10 +2,16 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type } from "arktype"
 import { Effect, Fiber } from "effect"
+import { cost } from "../../../core/api/cost.ts"
+import { UnitFailure } from "../../../core/api/failure.ts"
+import { plugin } from "../../../core/api/plugin.ts"
 import type { Event } from "../../../core/engine/execute.ts"
 import { Store } from "../../../core/engine/store/store.ts"
-import { carryOut, inStore, planSample } from "../sample/study.ts"
+import { exists } from "../../../core/io/files.ts"
+import { source, walk } from "../sample/plugins.ts"
+import { carryOut, inStore, planOfTargets, planSample } from "../sample/study.ts"
 
 let out: string
 beforeEach(async () => {
@@ -147,4 +153,83 @@ test("a failure is reported once: units that need the output are not started", a
     "sample-source",
     "sample-listing",
   ])
+})
+
+/** Fails once the file is gone. */
+const late = plugin({
+  name: "sample-late",
+  stage: "data",
+  version: 1,
+  module: import.meta.url,
+  summary: "",
+  options: type({ "+": "reject", file: "string" }),
+  takes: {},
+  gives: source.gives,
+  usesBackend: false,
+  estimate: () => ({ artifact: { count: 1 }, cost: cost({}) }),
+  run: Effect.fn("late")(function* ({ options }) {
+    while (yield* exists(options.file)) yield* Effect.sleep(5)
+    return yield* new UnitFailure({ outcome: "failed", reason: "too late" })
+  }),
+})
+
+/** Takes a walk and what comes late. */
+const both = plugin({
+  name: "sample-both",
+  stage: "finetune",
+  version: 1,
+  module: import.meta.url,
+  summary: "",
+  options: type({ "+": "reject" }),
+  takes: { run: walk.gives, data: source.gives },
+  gives: source.gives,
+  usesBackend: false,
+  estimate: (_options, { data }) => ({ artifact: data, cost: cost({}) }),
+  run: ({ inputs }) => Effect.succeed(inputs.data),
+})
+
+test("what runs for a unit that cannot be made any more is stopped, and goes on from there once it is needed", async () => {
+  const [file, hold] = [join(out, "late"), join(out, "hold")]
+  await fs.writeFile(file, "")
+  await fs.writeFile(hold, "")
+  const data = late({ file })
+  const run = walk({ data: source({ count: 5 }), seed: 1, lr: 1, hold })
+  const events: Event[] = []
+  const summary = await inStore(
+    out,
+    Effect.gen(function* () {
+      const plan = yield* planOfTargets({ both: both({ run, data }) })
+      const fiber = yield* Effect.forkChild(carryOut(plan, events))
+      const isRunning = () =>
+        events.some((event) => event.type === "started" && event.job.unit.plugin.name === "sample-walk")
+      while (!isRunning()) yield* Effect.sleep(5)
+      yield* Effect.promise(() => fs.rm(file))
+      return yield* Fiber.join(fiber)
+    }),
+  )
+  const told = summary.failures.map(({ unit, kind, reason, without }) => [
+    unit.plugin.name,
+    kind,
+    reason,
+    without?.plugin.name,
+  ])
+  const label = summary.failures.find(({ kind }) => kind === "plugin")!.unit.label
+  expect(told.sort()).toEqual([
+    ["sample-both", "blocked", `not started: it needs the output of ${label}`, "sample-late"],
+    ["sample-late", "plugin", "too late", undefined],
+    [
+      "sample-walk",
+      "unneeded",
+      `stopped, with its state kept: nothing that can still be made without ${label} needs it`,
+      "sample-late",
+    ],
+  ])
+  expect(summary.made).toBe(1)
+  const ends = events.filter(({ type, job }) => type === "ended" && job.unit.plugin.name === "sample-walk")
+  expect(ends).toHaveLength(1)
+  expect(await fs.readdir(join(out, "scratch"))).toHaveLength(1)
+  await fs.rm(hold)
+  const next = await inStore(out, Effect.flatMap(planOfTargets({ run }), carryOut))
+  expect([next.made, next.reused, next.failures]).toEqual([1, 1, []])
+  expect(await fs.readdir(join(out, "scratch"))).toEqual([])
 })

@@ -12,7 +12,7 @@ interface Timed {
 }
 
 let made = 0
-const manifest = ({ plugin = "a", flops = 1000, seconds, cpuSeconds, threads }: Timed): Manifest =>
+const manifest = ({ plugin = "a", flops = 1000, seconds, cpuSeconds = seconds, threads }: Timed): Manifest =>
   ({
     key: `key ${made}`,
     plugin,
@@ -22,7 +22,7 @@ const manifest = ({ plugin = "a", flops = 1000, seconds, cpuSeconds, threads }: 
     made: new Date(made++ * 1000).toISOString(),
     madeBy: {
       computed: threads === undefined ? null : { threads },
-      ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
+      cpuSeconds,
     },
   }) as unknown as Manifest
 

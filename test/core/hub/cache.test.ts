@@ -353,6 +353,14 @@ describe("nothing leaves the cache", () => {
   })
 })
 
+test("a lock that is not ours to open is named, with what to do", async () => {
+  const lock = join(cache.hub, ".locks", "models--owner--name", `${etagOf(config.content, false)}.lock`)
+  mkdirSync(lock, { recursive: true })
+  const message = await refusedDownload("config.json")
+  expect(message).toContain(`cannot lock ${lock}: `)
+  expect(message).toContain("Set HF_HUB_CACHE to a folder that you can write to")
+})
+
 test("a cache that cannot be written to is named, with what to do", async () => {
   writeFileSync(join(cache.root, "huggingface"), "a file")
   const message = await refusedDownload("config.json")

@@ -55,7 +55,15 @@ test("words of a command line are quoted where a shell would read something else
 
 test("control characters are escaped, so that a terminal does not obey them", () => {
   expect(printable("\x1b[31mred\x1b]0;title\x07")).toBe("\\x1b[31mred\\x1b]0;title\\x07")
-  expect(printable("a\nb\tc\u009b\u202e")).toBe("a\\nb\\tc\\x9b\\u202e")
+  expect(printable("a\nb\tc\u009b\u202e")).toBe("a\\nb\\tc\\u009b\\u202e")
   expect(printable("a\nb\r", "\n")).toBe("a\nb\\r")
+  expect(printable("\u200f\u061c\u2028\x7f")).toBe("\\u200f\\u061c\\u2028\\u007f")
   expect(printable("naïve 可塑性 👍")).toBe("naïve 可塑性 👍")
+})
+
+test("JSON whose control characters are escaped is the same JSON", () => {
+  const value = { "\u009bkey": ["\x1b]0;\x07", "\u202eright to left\u2066", "\x7f\r\n\t"] }
+  const text = printable(JSON.stringify(value, null, 1), "\n")
+  expect(text).toMatch(/^[\n -~]+$/)
+  expect(JSON.parse(text)).toEqual(value)
 })

@@ -18,3 +18,7 @@ test("an unknown name is reported with the one probably meant, or else with all 
   )
   expect(unknownName("plugin", "x", ["fisher", "mlm"])).toBe("there is no plugin x; known: fisher, mlm")
 })
+
+test("a name of any length is compared at once", () => {
+  expect(nearestName("a".repeat(1e6), ["seeds", "lr", "b".repeat(1e5)])).toBeUndefined()
+})

@@ -187,7 +187,10 @@ describe("options", () => {
     }
     expect(reads({})).toEqual(["a.csv"])
     expect(reads({ dev: "b.tsv" })).toEqual(["a.csv", "b.tsv"])
-    expect(reads({ dev: "hf://datasets/owner/name/b.tsv" })).toEqual(["a.csv"])
+    expect(reads({ dev: "hf://datasets/owner/name/b.tsv" })).toEqual([
+      "a.csv",
+      "hf://datasets/owner/name@main",
+    ])
   })
 })
 

@@ -118,7 +118,7 @@ describe("from a folder", () => {
     expect(read(sharded)).toContain("model.safetensors.index.json")
     expect(read(sharded).filter((name) => /^model-.*safetensors$/.test(name)).length).toBeGreaterThan(1)
     expect(read(join(root, "absent"))).toEqual([""])
-    expect(reads({ ...expected, source: "hf://owner/name" })).toEqual([])
+    expect(reads({ ...expected, source: "hf://owner/name" })).toEqual(["hf://owner/name@main"])
   })
 
   test("refuses a checkpoint whose sizes differ from the options, and names each option", async () => {

@@ -9,32 +9,44 @@ import type { GlueParquet, GlueTask, GlueTsv } from "./task.ts"
 /** Of all scores, which are those of STS-B. */
 const scores = [0, 5] as const
 
-/** The examples of a task's two files. */
-export const examplesOf = Effect.fnUntraced(function* (task: GlueTask, { layout, train, dev }: GlueFiles) {
+/**
+ * The examples of a task's two files.
+ *
+ * @param first how many rows of each to read; all of a file that is not split, or by default
+ */
+export const examplesOf = Effect.fnUntraced(function* (
+  task: GlueTask,
+  { layout, train, dev }: GlueFiles,
+  first?: number,
+) {
   if ("folder" in layout) {
     return {
-      train: yield* examplesOfParquet(task, layout, train),
-      dev: yield* examplesOfParquet(task, layout, dev),
+      train: yield* examplesOfParquet(task, layout, train, first),
+      dev: yield* examplesOfParquet(task, layout, dev, first),
     }
   }
   return layout.devIds === undefined
-    ? { train: yield* examplesOfTsv(task, layout, train), dev: yield* examplesOfTsv(task, layout, dev) }
+    ? {
+        train: yield* examplesOfTsv(task, layout, train, first),
+        dev: yield* examplesOfTsv(task, layout, dev, first),
+      }
     : yield* splitByIds(task, { ...layout, devIds: layout.devIds }, train, dev)
 })
 
 /** The examples of one of the task's own files. */
-export const examplesOfTsv = (task: GlueTask, layout: GlueTsv, path: string) =>
-  Effect.map(labelledRows(task, layout, path, []), (rows) => rows.map(({ example }) => example))
+export const examplesOfTsv = (task: GlueTask, layout: GlueTsv, path: string, first?: number) =>
+  Effect.map(labelledRows(task, layout, path, [], first), (rows) => rows.map(({ example }) => example))
 
 const labelledRows = Effect.fnUntraced(function* (
   task: GlueTask,
   layout: GlueTsv,
   path: string,
   ids: readonly string[],
+  first = Number.POSITIVE_INFINITY,
 ) {
   const { headless, sentences, label, leaveOutShort = false } = layout
   const columns = headless ?? [...sentences, label, ...ids]
-  const rows = yield* readTsv(path, { columns, header: headless === undefined, leaveOutShort })
+  const rows = yield* readTsv(path, { columns, header: headless === undefined, leaveOutShort, first })
   const cellOf = (cells: readonly string[], column: string) => cells[columns.indexOf(column)]!
   const written = layout.written ?? task.labelNames
   return yield* checked(path, () =>
@@ -84,8 +96,13 @@ const splitByIds = Effect.fnUntraced(function* (
 })
 
 /** The examples of a parquet file of the hub's copy, where classes are numbers. */
-const examplesOfParquet = Effect.fnUntraced(function* (task: GlueTask, layout: GlueParquet, path: string) {
-  const rows = yield* readParquet(path, [...layout.sentences, layout.label])
+const examplesOfParquet = Effect.fnUntraced(function* (
+  task: GlueTask,
+  layout: GlueParquet,
+  path: string,
+  first?: number,
+) {
+  const rows = yield* readParquet(path, [...layout.sentences, layout.label], first)
   const { labelNames } = task
   return yield* checked(path, () =>
     rows.map((cells, i): LabelledText => {

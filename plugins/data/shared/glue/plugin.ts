@@ -7,8 +7,10 @@ import { Vocabulary } from "../../../../core/artifacts/vocabulary.ts"
 import { hubAddress, hubSources, Source } from "../../../../core/hub/address.ts"
 import { InvalidInput } from "../../../../core/io/decode.ts"
 import { permutation, stream } from "../../../../core/tensor/stream.ts"
+import { countRows } from "../count-rows.ts"
 import { encodeSplits, type LabelledText } from "../labelled.ts"
 import { meanLength } from "../lengths.ts"
+import { checkedRows } from "../limits.ts"
 import { examplesOf } from "./examples.ts"
 import { filesOf, localFiles } from "./files.ts"
 import type { GlueTask } from "./task.ts"
@@ -47,6 +49,19 @@ export const glueTask = (task: GlueTask) => {
       const files = localFiles(task, source)
       return [files.train, files.dev]
     },
+    checkFiles: Effect.fn("glue.checkFiles")(function* ({ source, trainExamples = 0 }: GlueOptions) {
+      if (hubAddress(source) !== null) return
+      const files = yield* filesOf(task, source)
+      const { train } = yield* examplesOf(task, files, checkedRows)
+      // Lines that are left out are counted too, so this refuses less than reading them all would.
+      const { layout } = files
+      const count = () =>
+        "folder" in layout
+          ? countRows(files.train, "parquet")
+          : countRows(files.train, "tsv", layout.headless === undefined)
+      const available = train.length < checkedRows ? train.length : count()
+      yield* checkSample(trainExamples, available)
+    }),
     estimate: ({ maxLength, trainExamples }: GlueOptions, inputs: InputsEstimate<typeof takes>) => {
       const train = Math.min(task.train, trainExamples ?? task.train)
       const tokensPerExample = meanLength(lengths, maxLength)
@@ -74,15 +89,18 @@ export const glueTask = (task: GlueTask) => {
   }
 }
 
+const checkSample = (count: number, available: number): Effect.Effect<void, InvalidInput> => {
+  if (count <= available) return Effect.void
+  const problem = `trainExamples: expected at most ${available}, which is all of the train split, found ${count}`
+  return Effect.fail(new InvalidInput({ what: "the sample of the train split", problems: [problem] }))
+}
+
 /** In the order of the file. */
 const sampleOf = (
   examples: readonly LabelledText[],
   count: number,
-): Effect.Effect<readonly LabelledText[], InvalidInput> => {
-  if (count > examples.length) {
-    const problem = `trainExamples: expected at most ${examples.length}, which is all of the train split, found ${count}`
-    return Effect.fail(new InvalidInput({ what: "the sample of the train split", problems: [problem] }))
-  }
-  const drawn = permutation(stream(0, "train examples"), examples.length, 0).subarray(0, count)
-  return Effect.succeed(Array.from(drawn.slice().sort(), (index) => examples[index]!))
-}
+): Effect.Effect<readonly LabelledText[], InvalidInput> =>
+  Effect.map(checkSample(count, examples.length), () => {
+    const drawn = permutation(stream(0, "train examples"), examples.length, 0).subarray(0, count)
+    return Array.from(drawn.slice().sort(), (index) => examples[index]!)
+  })

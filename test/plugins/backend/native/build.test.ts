@@ -4,6 +4,9 @@ import { existsSync } from "node:fs"
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Effect, Result } from "effect"
+import { addonPath, instructionsOf } from "../../../../plugins/backend/native/build.ts"
+import { openDevice } from "../../../../plugins/backend/native/device.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -55,6 +58,11 @@ const chooseAuto = `
   const { backendNamed } = await import("./core/engine/discover.ts")
   console.log((await Effect.runPromise(backendNamed("auto"))).name)`
 
+const chooseNative = `
+  const { Effect } = await import("effect")
+  const { backendNamed } = await import("./core/engine/discover.ts")
+  console.log((await Effect.runPromise(Effect.flip(backendNamed("native")))).message)`
+
 describe("the addon's build", () => {
   test("is done once by processes that start together, with a single notice", async () => {
     const cxx = await compiler(pretend)
@@ -67,8 +75,9 @@ describe("the addon's build", () => {
     ).toBe(1)
     const outputs = (await readFile(join(root, "log"), "utf8")).trim().split("\n")
     expect(outputs.filter((output) => output.endsWith("addon.node")).length).toBe(1)
-    // No other file is left in the folder.
-    expect((await readdir(join(root, "cache", "kasosei", "native"))).length).toBe(1)
+    // Nothing else is left in the folder.
+    const [name] = await readdir(join(root, "cache", "kasosei", "native"))
+    expect(await readdir(join(root, "cache", "kasosei", "native"))).toEqual([name!, `${name}.sha256`])
     await run(cxx, buildOne)
     expect((await readFile(join(root, "log"), "utf8")).trim().split("\n")).toEqual(outputs)
   })
@@ -81,6 +90,39 @@ describe("the addon's build", () => {
     await writeFile(`${out}.lock`, "")
     expect((await run(cxx, buildOne)).out).toBe(out)
     expect(existsSync(`${out}.lock`)).toBe(false)
+  })
+
+  test.each([
+    ["cut off", "obj"],
+    ["empty", ""],
+    ["another file", "something else entirely"],
+  ])("is done again if the addon is %s", async (_, content) => {
+    const cxx = await compiler(pretend)
+    const { out } = await run(cxx, buildOne)
+    await writeFile(out, content)
+    const again = await run(cxx, buildOne)
+    expect(again.out).toBe(out)
+    expect(again.err).toBe(
+      `${out} is damaged: building the native backend with ${cxx}, once for this machine …`,
+    )
+    expect(await readFile(out, "utf8")).toBe("object\n")
+    expect((await run(cxx, buildOne)).err).toBe("")
+  })
+
+  test("that cannot be done again leaves a damaged addon alone: auto chooses wasm, native is refused", async () => {
+    const cxx = await compiler(`[ -e "$LOG.fails" ] && { echo "error: no more" >&2; exit 1; }\n${pretend}`)
+    const { out } = await run(cxx, buildOne)
+    await writeFile(out, "obj")
+    await writeFile(join(root, "log.fails"), "")
+    const auto = await run(cxx, chooseAuto)
+    expect(auto.out).toBe("wasm")
+    expect(auto.err.split("\n").at(-1)).toContain("the backend native cannot run here: ")
+    const named = await run(cxx, chooseNative)
+    expect([named.out, named.err]).toEqual([
+      expect.stringContaining("the backend native cannot run here: "),
+      "",
+    ])
+    expect(existsSync(out)).toBe(false)
   })
 
   test("that fails is reported in one line and not tried again, and auto chooses wasm", async () => {
@@ -126,5 +168,28 @@ describe("the addon's build", () => {
     expect(err).toContain(`cannot be saved in ${join(root, "file", "kasosei", "native")}`)
     expect(err).toContain("set XDG_CACHE_HOME")
     expect(err.split("\n").length).toBe(1)
+  })
+})
+
+describe("the instruction set of an addon", () => {
+  const built = async () => {
+    const ended = await Effect.runPromise(Effect.result(addonPath()))
+    return Result.isSuccess(ended) ? ended.success : undefined
+  }
+
+  test("is told by a process that loads it", async () => {
+    const path = await built()
+    if (path !== undefined) expect(await instructionsOf(path)).toBe(openDevice(path).instructions)
+  })
+
+  test("of a file that was cut off is an error, whatever that does to a process that loads it", async () => {
+    const path = await built()
+    if (path === undefined) return
+    const cut = join(root, "cut.node")
+    const whole = await readFile(path)
+    for (const bytes of [0, 5000, Math.floor(whole.length / 2)]) {
+      await writeFile(cut, whole.subarray(0, bytes))
+      expect(await instructionsOf(cut).catch(() => "an error")).toBe("an error")
+    }
   })
 })

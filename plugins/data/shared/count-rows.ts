@@ -1,6 +1,9 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs"
 import { parquetMetadata } from "hyparquet"
-import type { Format } from "./rows.ts"
+import type { Format } from "./format.ts"
+
+/** Bytes; more is refused when the file is read. */
+const largestMetadata = 2 ** 24
 
 /** Of a file that is not there yet. */
 const usualRows = 10_000
@@ -9,14 +12,16 @@ const usualRows = 10_000
  * How many rows a table has, without reading it: from the footer of parquet, otherwise the number of its lines, which a
  * cell with line endings or an empty line makes too high. Usual numbers for a file that is not there or is damaged:
  * the plan reports it elsewhere.
+ *
+ * @param header whether the first line of text is none
  */
-export const countRows = (path: string, format: Format): number => {
+export const countRows = (path: string, format: Format, header = format !== "jsonl"): number => {
   try {
     const file = openSync(path, "r")
     try {
       if (format === "parquet") return rowsOfParquet(file)
       const lines = linesOfText(file)
-      return Math.max(1, format === "jsonl" ? lines : lines - 1)
+      return Math.max(1, header ? lines - 1 : lines)
     } finally {
       closeSync(file)
     }
@@ -29,6 +34,7 @@ const rowsOfParquet = (file: number): number => {
   const { size } = fstatSync(file)
   // A file ends with its metadata, their length in four bytes, and the four letters PAR1.
   const length = pieceOf(file, size - 8, 8).readUInt32LE(0)
+  if (length > Math.min(size, largestMetadata)) return usualRows
   return Number(parquetMetadata(pieceOf(file, size - 8 - length, length + 8)).num_rows)
 }
 
