@@ -251,7 +251,8 @@ describe("before any work", () => {
   })
 
   test("if one array is refused, the others are taken back; what passes is waited for", async () => {
-    const says = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
+    const says =
+      "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
     slurm.behave({
       refuses: { after: 1, says },
       passes: "sbatch: error: Unable to contact slurm controller (connect failure)",

@@ -3,7 +3,15 @@
  * sbatch runs the tasks of an array, one after the other, before it returns.
  */
 import { spawnSync } from "node:child_process"
-import { appendFileSync, chmodSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 
 /** How the programs behave, in the file `behaviour.json`. */
@@ -88,7 +96,9 @@ const valueOf = (args: readonly string[], name: string): string | undefined =>
 
 /** As slurmd starts it: in `--chdir`, with its output appended to `--output`. */
 const runTask = (folder: string, args: readonly string[], job: string, task: number | null): void => {
-  const output = valueOf(args, "output")!.replaceAll(/%([%a])/g, (_, letter) => (letter === "%" ? "%" : `${task}`))
+  const output = valueOf(args, "output")!.replaceAll(/%([%a])/g, (_, letter) =>
+    letter === "%" ? "%" : `${task}`,
+  )
   const log = openSync(output, "a")
   const array = task === null ? {} : { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: String(task) }
   const { status } = spawnSync("/bin/sh", [args.at(-1)!], {

@@ -57,7 +57,9 @@ describe("arrays", () => {
 
 describe("an array asks for", () => {
   test("the memory and four times the time of its largest task, and some more of both", () => {
-    const [found] = arrays([[task({ memory: 2 ** 33, seconds: 600 }), task({ memory: 2 ** 32, seconds: 7200 })]])
+    const [found] = arrays([
+      [task({ memory: 2 ** 33, seconds: 600 }), task({ memory: 2 ** 32, seconds: 7200 })],
+    ])
     // 1.25 × 8 GiB and 1 GiB.
     expect(found!.demand).toEqual({ cpus: 6, memory: "11264M", seconds: 600 + 4 * 7200, gres: undefined })
     expect(arrays([tasks(1)])[0]!.demand.seconds).toBe(1800)
