@@ -48,7 +48,7 @@ const logs = () => {
   const names = fs.readdirSync(folder).filter((name) => name.endsWith(".log"))
   return Object.fromEntries(names.map((name) => [name, fs.readFileSync(join(folder, name), "utf8")]))
 }
-const valueOf = (args: readonly string[], name: string) =>
+const settingOf = (args: readonly string[], name: string) =>
   args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
 
 const few = ["lr=1", "seeds=1,2"]
@@ -65,7 +65,7 @@ describe("a plan", () => {
     expect(stderr).toEndWith("to cancel them: scancel 101 102 103 104\n")
 
     const submissions = slurm.submissions
-    expect(submissions.map((args) => [valueOf(args, "array"), valueOf(args, "dependency")])).toEqual([
+    expect(submissions.map((args) => [settingOf(args, "array"), settingOf(args, "dependency")])).toEqual([
       ["0-0%5", undefined],
       ["0-1%5", "afterany:101"],
       ["0-0%5", "afterany:102"],
@@ -73,14 +73,14 @@ describe("a plan", () => {
     ])
     for (const args of submissions) {
       const asked = ["partition", "account", "qos", "nodes", "ntasks", "open-mode", "chdir"]
-      expect(asked.map((name) => valueOf(args, name))).toEqual([
+      expect(asked.map((name) => settingOf(args, name))).toEqual([
         ...["gpu", "lab", "low", "1", "1", "append"],
         project,
       ])
       expect(args).toContain("--requeue")
     }
     const [, walks] = submissions
-    expect(["mem", "time", "signal", "gres"].map((name) => valueOf(walks!, name))).toEqual([
+    expect(["mem", "time", "signal", "gres"].map((name) => settingOf(walks!, name))).toEqual([
       "3G",
       "120",
       "B:USR2@300",
@@ -118,14 +118,14 @@ describe("a plan", () => {
     const first = await launch(failing)
     expect(first.code).toBe(0)
     // Arrays of at most three tasks.
-    expect(slurm.submissions.map((args) => valueOf(args, "array")?.split("%")[0])).toEqual([
+    expect(slurm.submissions.map((args) => settingOf(args, "array")?.split("%")[0])).toEqual([
       "0-0",
       "0-2",
       "0-0",
       "0-0",
       undefined,
     ])
-    expect(valueOf(slurm.submissions[3]!, "dependency")).toBe("afterany:102:103")
+    expect(settingOf(slurm.submissions[3]!, "dependency")).toBe("afterany:102:103")
     const codes = slurm.ran.map(({ code }) => code)
     expect(codes.filter((code) => code === 1).length).toBe(2)
     expect(logs()["publish.log"]).toContain("2 failed")

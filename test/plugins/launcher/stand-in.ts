@@ -91,18 +91,18 @@ const submissions = (folder: string): readonly (readonly string[])[] =>
 
 const append = (path: string, value: unknown): void => appendFileSync(path, `${JSON.stringify(value)}\n`)
 
-const valueOf = (args: readonly string[], name: string): string | undefined =>
+const settingOf = (args: readonly string[], name: string): string | undefined =>
   args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
 
 /** As slurmd starts it: in `--chdir`, with its output appended to `--output`. */
 const runTask = (folder: string, args: readonly string[], job: string, task: number | null): void => {
-  const output = valueOf(args, "output")!.replaceAll(/%([%a])/g, (_, letter) =>
+  const output = settingOf(args, "output")!.replaceAll(/%([%a])/g, (_, letter) =>
     letter === "%" ? "%" : `${task}`,
   )
   const log = openSync(output, "a")
   const array = task === null ? {} : { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: String(task) }
   const { status } = spawnSync("/bin/sh", [args.at(-1)!], {
-    cwd: valueOf(args, "chdir")!,
+    cwd: settingOf(args, "chdir")!,
     env: { ...process.env, SLURM_JOB_ID: job, ...array },
     stdio: ["ignore", log, log],
   })
@@ -115,7 +115,7 @@ const sbatch = (folder: string, args: readonly string[], { runs, refuses, passes
   const accepted = before - (passes === undefined ? 0 : 1)
   if (refuses !== undefined && accepted >= refuses.after) return fail(refuses.says)
   const job = String(101 + accepted)
-  const last = /^0-(\d+)%/.exec(valueOf(args, "array") ?? "")?.[1]
+  const last = /^0-(\d+)%/.exec(settingOf(args, "array") ?? "")?.[1]
   const tasks = last === undefined ? [null] : Array.from({ length: Number(last) + 1 }, (_, task) => task)
   if (runs === true) for (const task of tasks) runTask(folder, args, job, task)
   process.stdout.write(`${job}\n`)
