@@ -52,7 +52,9 @@ export class UnitLog {
     const labels = new Map([unit, ...observers].map(({ key, label }) => [key, label]))
     for (const outcome of outcomes) {
       const reason = outcome.status === "done" ? "" : `: ${outcome.reason}`
-      this.write(`${outcome.status}: ${labels.get(outcome.key)}${reason}`)
+      const status =
+        outcome.status === "done" && outcome.elsewhere ? "made by another process" : outcome.status
+      this.write(`${status}: ${labels.get(outcome.key)}${reason}`)
     }
   }
 

@@ -6,7 +6,8 @@
 import { randomBytes } from "node:crypto"
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { Clock, Effect, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
+import { elapsedMillis } from "../io/clock.ts"
 import { tryLock } from "../io/file-lock.ts"
 import { attempt, type FileError } from "../io/files.ts"
 
@@ -65,9 +66,9 @@ export const takeBlobLock = Effect.fnUntraced(function* <R>(
   )
   if ((yield* lock) !== undefined) return true
   if (!(yield* attempt("lock", path, async () => locksWork(dirname(path))))) return false
-  const began = yield* Clock.currentTimeMillis
+  const began = yield* elapsedMillis
   for (let pause = firstRetry; ; pause = Math.min(longestRetry, 1.5 * pause)) {
-    if (!(yield* waiting((yield* Clock.currentTimeMillis) - began))) return false
+    if (!(yield* waiting((yield* elapsedMillis) - began))) return false
     yield* Effect.sleep(pause)
     if ((yield* lock) !== undefined) return true
   }

@@ -1,8 +1,9 @@
 /** Training: an optimiser's updates by a schedule, which can be stopped between any two updates and resumed. */
 import * as tf from "@tensorflow/tfjs-core"
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import { Progress } from "../api/progress.ts"
+import { elapsedMillis } from "../io/clock.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
 import { clippingScale, globalNorm } from "./ops/global-norm.ts"
@@ -129,7 +130,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
 
   const loop = Effect.gen(function* () {
     yield* visit
-    let nextSave = (yield* Clock.currentTimeMillis) + savePeriod
+    let nextSave = (yield* elapsedMillis) + savePeriod
     while (state.step < until) {
       const update = state.step
       enter(phaseOf(phases, update))
@@ -144,10 +145,10 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
       yield* progress.report(update + 1, until, `loss ${loss.toFixed(4)}`)
       yield* Effect.yieldNow
       yield* visit
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* elapsedMillis
       if (now >= nextSave) {
         yield* save
-        const saved = yield* Clock.currentTimeMillis
+        const saved = yield* elapsedMillis
         nextSave = saved + Math.max(savePeriod, saveEvery * (saved - now))
       }
     }

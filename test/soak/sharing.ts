@@ -140,7 +140,9 @@ const together = async (
   const ended = await Promise.all(counted.map((each) => each.ended))
   for (const { code, stderr } of ended) if (code !== 0) faults.push(`exit code ${code}: ${stderr}`)
   const shares = ended.map(madeBy)
-  made += shares.reduce((sum, share) => sum + share, 0)
+  const total = shares.reduce((sum, share) => sum + share, 0)
+  if (fate === "stays" && total !== whole.units) faults.push(`${whole.units} units made ${total} times`)
+  made += total
   findings.add(`${what}: made ${shares.join(" + ")}${note}`, [
     ...faults,
     ...faultsOf(out, study, whole.bytes),

@@ -148,7 +148,7 @@ export const undisturbed = async (study: Study, out: string) => {
   const began = performance.now()
   const { code, stderr } = await command(study.args(out))
   if (code !== 0) throw new Error(`the undisturbed study failed:\n${stderr}`)
-  return { bytes: bytesOf(out, study), seconds: (performance.now() - began) / 1000 }
+  return { bytes: bytesOf(out, study), units: madeIn(out).size, seconds: (performance.now() - began) / 1000 }
 }
 
 export const temporaryFolder = (name: string) => mkdtempSync(join(tmpdir(), `kasosei-${name}-`))

@@ -20,7 +20,7 @@ import { listing, source, walk, watchSum } from "../core/sample/plugins.ts"
 const rates = 100
 
 /** A grid of learning rates with as many seeds each as it takes, a probe for every run, one report. */
-const targetsOf = (units: number) => {
+export const targetsOf = (units: number) => {
   const data = source({ count: 5 })
   const seeds = Array.from({ length: Math.round(units / 2 / rates) }, (_, seed) => seed + 1)
   const lr = Array.from({ length: rates }, (_, index) => (index + 1) / 1000)
