@@ -187,10 +187,7 @@ const linesOf = (
       ["from", from ?? ""],
       ["takes", takes.join(", ") || "nothing"],
       ["gives", watchable ? `${gives}, which probes can watch` : gives],
-      [
-        "options",
-        options.map(optionRow),
-      ],
+      ["options", options.map(optionRow)],
     ],
     width,
   )

@@ -66,7 +66,9 @@ const page = plugin({
   usesBackend: false,
   estimate: () => ({ artifact: {}, cost: cost({}) }),
   run: ({ inputs }) => {
-    const done = inputs.runs.flatMap(({ members }) => members.filter(({ outcome }) => outcome.status === "done"))
+    const done = inputs.runs.flatMap(({ members }) =>
+      members.filter(({ outcome }) => outcome.status === "done"),
+    )
     return Effect.succeed(new Map([["index.html", `${done.length} runs`]]))
   },
 })

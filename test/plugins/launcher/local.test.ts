@@ -14,8 +14,7 @@ const asked: SlotsAsked = {
   device: undefined,
   here: { cores: 8, memory: 16e9 },
 }
-const slots = (more: Partial<SlotsAsked> = {}) =>
-  Effect.runPromise(local.slots({}, { ...asked, ...more }))
+const slots = (more: Partial<SlotsAsked> = {}) => Effect.runPromise(local.slots({}, { ...asked, ...more }))
 
 describe("slots", () => {
   test("are one per core, fewer where memory is short, never none, and --jobs of them if it says so", async () => {

@@ -58,10 +58,7 @@ PartitionName=main Nodes=${this.name} Default=YES MaxTime=INFINITE State=UP
 `,
     )
     fs.writeFileSync(join(folder, "gres.conf"), "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
-    fs.writeFileSync(
-      join(folder, "cgroup.conf"),
-      `CgroupPlugin=cgroup/v1\nCgroupMountpoint=${folder}/cg\n`,
-    )
+    fs.writeFileSync(join(folder, "cgroup.conf"), `CgroupPlugin=cgroup/v1\nCgroupMountpoint=${folder}/cg\n`)
   }
 
   async start(): Promise<void> {

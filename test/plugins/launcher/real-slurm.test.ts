@@ -93,7 +93,10 @@ test.skipIf(why !== undefined)(
     for (const seed of [3, 5]) fs.writeFileSync(join(root, `hold-${seed}`), "")
     const began = performance.now()
     const first = await ended(onSlurm(out))
-    expect([first.code, first.stderr]).toEqual([0, expect.stringContaining(`${runs + 1} tasks and the report`)])
+    expect([first.code, first.stderr]).toEqual([
+      0,
+      expect.stringContaining(`${runs + 1} tasks and the report`),
+    ])
     const [walks] = first.stdout.trim().split("\n")
     const isRunning = (task: number) => tasks(walks!).get(task) === "R"
     const hasBegun = (task: number) =>
@@ -125,10 +128,11 @@ test.skipIf(why !== undefined)(
     const summary = () => JSON.parse(fs.readFileSync(join(folder, "summary.json"), "utf8"))
     const page = () => fs.readFileSync(join(folder, "report", "index.html"), "utf8")
     expect(page()).toBe(`${runs - 2} runs`)
-    expect(summary().failures.map(({ kind }: { readonly kind: string }) => kind).sort()).toEqual([
-      "lost",
-      "plugin",
-    ])
+    expect(
+      summary()
+        .failures.map(({ kind }: { readonly kind: string }) => kind)
+        .sort(),
+    ).toEqual(["lost", "plugin"])
     const firstTook = performance.now() - began
 
     // The same command again makes what is missing, and nothing else.
@@ -141,9 +145,12 @@ test.skipIf(why !== undefined)(
 
     const marks = seen(out)
     const starts = marks.filter(({ what }) => what === "from")
-    // Seeds 3, 5 and 7 began twice, and of them only seed 5 from a saved state.
+    // Seeds 3, 5 and 7 began twice, and seed 5 from a saved state. Seed 3 did so too if its worker, whose command was
+    // killed, lived long enough to save one.
     expect(starts.length).toBe(runs + 3)
-    expect(starts.filter(({ step }) => step > 0).map(({ step }) => step)).toEqual([5])
+    const resumed = starts.filter(({ step }) => step > 0).map(({ step }) => step)
+    expect(resumed).toContain(5)
+    expect(resumed.length).toBeLessThanOrEqual(2)
     expect(new Set(marks.map(({ gpu }) => gpu))).toEqual(new Set(["0", "1"]))
     for (const gpu of ["0", "1"]) {
       let holder: string | undefined
