@@ -30,7 +30,7 @@ export const slurm = launcher({
     "qos?": Name,
     /** Of each task that computes with tensors; by default gpu:1 on a backend that needs a GPU. */
     "gres?": type("/^\\S+$/").describe("text as sbatch --gres takes it, such as gpu:1"),
-    /** Of each task; by default four times what the plan expects. A task that needs more saves its state and is queued again. */
+    /** Of each task; by default four times what the plan expects, or as long as the partition allows. A task that needs more saves its state and is queued again. */
     "time?": type("string")
       .narrow((text, context) => isTime(text) || context.mustBe(aTime))
       .describe(aTime),

@@ -145,9 +145,12 @@ test.skipIf(why !== undefined)(
 
     const marks = seen(out)
     const starts = marks.filter(({ what }) => what === "from")
-    // Seeds 3, 5 and 7 began twice, and of them only seed 5 from a saved state.
+    // Seeds 3, 5 and 7 began twice, and seed 5 from a saved state. Seed 3 did so too if its worker, whose command was
+    // killed, lived long enough to save one.
     expect(starts.length).toBe(runs + 3)
-    expect(starts.filter(({ step }) => step > 0).map(({ step }) => step)).toEqual([5])
+    const resumed = starts.filter(({ step }) => step > 0).map(({ step }) => step)
+    expect(resumed).toContain(5)
+    expect(resumed.length).toBeLessThanOrEqual(2)
     expect(new Set(marks.map(({ gpu }) => gpu))).toEqual(new Set(["0", "1"]))
     for (const gpu of ["0", "1"]) {
       let holder: string | undefined

@@ -48,7 +48,7 @@ const logs = () => {
   const names = fs.readdirSync(folder).filter((name) => name.endsWith(".log"))
   return Object.fromEntries(names.map((name) => [name, fs.readFileSync(join(folder, name), "utf8")]))
 }
-const settingOf = (args: readonly string[], name: string) =>
+const flagOf = (args: readonly string[], name: string) =>
   args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
 
 const few = ["lr=1", "seeds=1,2"]
@@ -65,7 +65,7 @@ describe("a plan", () => {
     expect(stderr).toEndWith("to cancel them: scancel 101 102 103 104\n")
 
     const submissions = slurm.submissions
-    expect(submissions.map((args) => [settingOf(args, "array"), settingOf(args, "dependency")])).toEqual([
+    expect(submissions.map((args) => [flagOf(args, "array"), flagOf(args, "dependency")])).toEqual([
       ["0-0%5", undefined],
       ["0-1%5", "afterany:101"],
       ["0-0%5", "afterany:102"],
@@ -73,14 +73,14 @@ describe("a plan", () => {
     ])
     for (const args of submissions) {
       const asked = ["partition", "account", "qos", "nodes", "ntasks", "open-mode", "chdir"]
-      expect(asked.map((name) => settingOf(args, name))).toEqual([
+      expect(asked.map((name) => flagOf(args, name))).toEqual([
         ...["gpu", "lab", "low", "1", "1", "append"],
         project,
       ])
       expect(args).toContain("--requeue")
     }
     const [, walks] = submissions
-    expect(["mem", "time", "signal", "gres"].map((name) => settingOf(walks!, name))).toEqual([
+    expect(["mem", "time", "signal", "gres"].map((name) => flagOf(walks!, name))).toEqual([
       "3G",
       "120",
       "B:USR2@300",
@@ -118,14 +118,14 @@ describe("a plan", () => {
     const first = await launch(failing)
     expect(first.code).toBe(0)
     // Arrays of at most three tasks.
-    expect(slurm.submissions.map((args) => settingOf(args, "array")?.split("%")[0])).toEqual([
+    expect(slurm.submissions.map((args) => flagOf(args, "array")?.split("%")[0])).toEqual([
       "0-0",
       "0-2",
       "0-0",
       "0-0",
       undefined,
     ])
-    expect(settingOf(slurm.submissions[3]!, "dependency")).toBe("afterany:102:103")
+    expect(flagOf(slurm.submissions[3]!, "dependency")).toBe("afterany:102:103")
     const codes = slurm.ran.map(({ code }) => code)
     expect(codes.filter((code) => code === 1).length).toBe(2)
     expect(logs()["publish.log"]).toContain("2 failed")
@@ -237,8 +237,10 @@ describe("before any work", () => {
     expect(fs.existsSync(join(out, "artifacts"))).toBe(false)
   })
 
-  test("what is still in the queue is not submitted a second time", async () => {
+  test("no more time is asked for than the partition allows, and what is still in the queue is not submitted again", async () => {
+    slurm.behave({ partitions: { gpu: "infinite", "short*": "20:00" } })
     expect((await launch(few)).code).toBe(0)
+    expect(slurm.submissions.map((args) => flagOf(args, "time"))).toEqual(["20", "20", "20", "20"])
     slurm.behave({ queued: ["7", "103", "104"] })
     const { code, stderr } = await launch(few)
     expect(code).toBe(2)

@@ -20,6 +20,8 @@ export interface Behaviour {
   readonly runs?: boolean
   /** The MaxArraySize of the cluster. */
   readonly arraySize?: number
+  /** The time limits of partitions, by name; the default's ends in `*`. */
+  readonly partitions?: Readonly<Record<string, string>>
   /** sbatch refuses all after so many, and says this. */
   readonly refuses?: { readonly after: number; readonly says: string }
   /** sbatch says once that this is so. */
@@ -47,7 +49,7 @@ export class StandIn {
   constructor(private readonly folder: string) {
     this.bin = join(folder, "bin")
     mkdirSync(this.bin, { recursive: true })
-    for (const program of ["sbatch", "scontrol", "squeue", "scancel"]) {
+    for (const program of ["sbatch", "scontrol", "sinfo", "squeue", "scancel"]) {
       const path = join(this.bin, program)
       const words = [process.execPath, import.meta.path, folder, program].map((word) => `'${word}'`)
       writeFileSync(path, `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`)
@@ -91,18 +93,18 @@ const submissions = (folder: string): readonly (readonly string[])[] =>
 
 const append = (path: string, value: unknown): void => appendFileSync(path, `${JSON.stringify(value)}\n`)
 
-const settingOf = (args: readonly string[], name: string): string | undefined =>
+const flagOf = (args: readonly string[], name: string): string | undefined =>
   args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
 
 /** As slurmd starts it: in `--chdir`, with its output appended to `--output`. */
 const runTask = (folder: string, args: readonly string[], job: string, task: number | null): void => {
-  const output = settingOf(args, "output")!.replaceAll(/%([%a])/g, (_, letter) =>
+  const output = flagOf(args, "output")!.replaceAll(/%([%a])/g, (_, letter) =>
     letter === "%" ? "%" : `${task}`,
   )
   const log = openSync(output, "a")
   const array = task === null ? {} : { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: String(task) }
   const { status } = spawnSync("/bin/sh", [args.at(-1)!], {
-    cwd: settingOf(args, "chdir")!,
+    cwd: flagOf(args, "chdir")!,
     env: { ...process.env, SLURM_JOB_ID: job, ...array },
     stdio: ["ignore", log, log],
   })
@@ -115,7 +117,7 @@ const sbatch = (folder: string, args: readonly string[], { runs, refuses, passes
   const accepted = before - (passes === undefined ? 0 : 1)
   if (refuses !== undefined && accepted >= refuses.after) return fail(refuses.says)
   const job = String(101 + accepted)
-  const last = /^0-(\d+)%/.exec(settingOf(args, "array") ?? "")?.[1]
+  const last = /^0-(\d+)%/.exec(flagOf(args, "array") ?? "")?.[1]
   const tasks = last === undefined ? [null] : Array.from({ length: Number(last) + 1 }, (_, task) => task)
   if (runs === true) for (const task of tasks) runTask(folder, args, job, task)
   process.stdout.write(`${job}\n`)
@@ -134,5 +136,8 @@ if (import.meta.main) {
   if (program === "sbatch" && args[0] !== "--version") process.exit(sbatch(folder, args, behaviour))
   if (program === "scontrol" && args[0] === "show")
     process.stdout.write(`Configuration data\nMaxArraySize            = ${behaviour.arraySize ?? 1001}\n`)
+  if (program === "sinfo")
+    for (const [name, time] of Object.entries(behaviour.partitions ?? {}))
+      process.stdout.write(`${name} ${time}\n`)
   if (program === "squeue") process.stdout.write((behaviour.queued ?? []).map((job) => `${job}\n`).join(""))
 }

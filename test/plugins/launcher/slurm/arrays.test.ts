@@ -4,7 +4,7 @@ import { arraysOf, type Wishes } from "../../../../plugins/launcher/slurm/arrays
 
 const task = (more: Partial<Task> = {}): Task => ({ memory: 0, seconds: 60, tensors: true, ...more })
 const tasks = (count: number, more: Partial<Task> = {}) => Array.from({ length: count }, () => task(more))
-const none: Wishes = { seconds: undefined, size: 1000 }
+const none: Wishes = { size: 1000 }
 const arrays = (
   levels: readonly (readonly Task[])[],
   wishes: Partial<Wishes> = {},
@@ -63,6 +63,8 @@ describe("an array asks for", () => {
     // 1.25 × 8 GiB and 1 GiB.
     expect(found!.demand).toEqual({ cpus: 6, memory: "11264M", seconds: 600 + 4 * 7200, gres: undefined })
     expect(arrays([tasks(1)])[0]!.demand.seconds).toBe(1800)
+    // A task that takes longer than the partition allows is queued again.
+    expect(arrays([tasks(1, { seconds: 7200 })], { longest: 14_400 })[0]!.demand.seconds).toBe(14_400)
   })
 
   test("a GPU on a backend that needs one, and several cores, for tensors alone", () => {
