@@ -32,6 +32,8 @@ import {
   Draws,
   Findings,
   faultsOf,
+  leftBehind,
+  leftIn,
   madeIn,
   type Study,
   sampleStudy,
@@ -90,6 +92,9 @@ const below = (pid: number): readonly number[] => childrenOf(pid).flatMap((child
 const whole = await undisturbed(study, join(root, "whole"))
 console.log(`undisturbed: ${Object.keys(whole.bytes).length} files in ${whole.seconds.toFixed(1)} s`)
 
+/** Settings of a study that takes longer than a host may be silent. */
+const longer = ["--set", "lr=3", "--set", "seeds=1", "--set", "slow=2000"]
+
 let stores = 0
 let made = 0
 let taken = 0
@@ -143,10 +148,17 @@ const together = async (
   const total = shares.reduce((sum, share) => sum + share, 0)
   if (fate === "stays" && total !== whole.units) faults.push(`${whole.units} units made ${total} times`)
   made += total
-  findings.add(`${what}: made ${shares.join(" + ")}${note}`, [
-    ...faults,
-    ...faultsOf(out, study, whole.bytes),
-  ])
+  const found = faultsOf(out, study, whole.bytes)
+  const [, watcher] = members
+  if (fate === "vanishes" && watcher?.folder !== undefined) {
+    // Only a process that has watched another host for long enough removes what it has left.
+    const { code, stderr } = await start([...study.args(out, watcher.folder), ...longer], watcher.folder)
+      .ended
+    if (code !== 0) faults.push(`exit code ${code}: ${stderr}`)
+    const left = leftIn(out).map((path) => `${leftBehind} ${path}`)
+    faults.push(...found.filter((fault) => !fault.startsWith(leftBehind)), ...left)
+  } else faults.push(...found)
+  findings.add(`${what}: made ${shares.join(" + ")}${note}`, faults)
   rmSync(out, { recursive: true })
 }
 

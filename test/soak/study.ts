@@ -1,5 +1,5 @@
 /** The studies that the scripts beside this one disturb, and how they tell whether one is as if nothing had happened. */
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sha256 } from "../../core/io/digest.ts"
@@ -50,17 +50,21 @@ export const studyNamed = (name: string): Study => {
   throw new Error(`expected the study sample or quickstart, found ${name}`)
 }
 
-/** All files in a folder, by path; none if there is no such folder. */
-export const filesIn = (folder: string): readonly string[] =>
+/** The paths of all files in a folder; none if there is no such folder. No link is followed. */
+export const filesIn = (folder: string, prefix = ""): readonly string[] =>
   !existsSync(folder)
     ? []
-    : readdirSync(folder, { recursive: true, encoding: "utf8" })
-        .filter((path) => lstatSync(join(folder, path)).isFile())
+    : readdirSync(folder, { withFileTypes: true })
+        .flatMap((entry) => {
+          const path = `${prefix}${entry.name}`
+          if (entry.isDirectory()) return filesIn(join(folder, entry.name), `${path}/`)
+          return entry.isFile() ? [path] : []
+        })
         .sort()
 
 /** When and where something was made is no part of the results. */
 const isResult = (path: string) =>
-  !/(^|\/)provenance\.(html|json)$/.test(path) && !["report.json", "summary.json"].includes(path)
+  !/(^|\/)provenance\.(html|json)$/.test(path) && !["report.json", "summary.json", "publishing.lock"].includes(path)
 
 const digestsIn = (folder: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -123,6 +127,8 @@ export const differences = (
           : `${path} differs`,
     )
 
+export const leftBehind = "left behind:"
+
 /** What is wrong with a study that has ended: bytes, double work, remains. */
 export const faultsOf = (
   out: string,
@@ -131,7 +137,7 @@ export const faultsOf = (
 ): readonly string[] => [
   ...differences(whole, bytesOf(out, study)),
   ...finishedTwice(out).map((label) => `finished again: ${label}`),
-  ...leftIn(out).map((path) => `left behind: ${path}`),
+  ...leftIn(out).map((path) => `${leftBehind} ${path}`),
 ]
 
 /** What was finished before and has been made again since. */
