@@ -64,7 +64,8 @@ export const filesIn = (folder: string, prefix = ""): readonly string[] =>
 
 /** When and where something was made is no part of the results. */
 const isResult = (path: string) =>
-  !/(^|\/)provenance\.(html|json)$/.test(path) && !["report.json", "summary.json", "publishing.lock"].includes(path)
+  !/(^|\/)provenance\.(html|json)$/.test(path) &&
+  !["report.json", "summary.json", "publishing.lock"].includes(path)
 
 const digestsIn = (folder: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
