@@ -154,6 +154,25 @@ describe("a plan", () => {
   })
 })
 
+test("Ctrl-C while somebody waits leaves the jobs in the queue, and says how to cancel them", async () => {
+  slurm.behave({ queued: ["101", "102", "103", "104"] })
+  const child = spawn(process.execPath, [main, ...sample(out, few, ["--launcher", "slurm", "--wait"])], {
+    cwd: project,
+    env: { ...process.env, PATH: `${slurm.bin}:${process.env["PATH"]}` },
+  })
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
+  let stderr = ""
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text
+    if (text.includes("to cancel them: scancel")) child.kill("SIGINT")
+  })
+  expect(await ended).toBe(130)
+  expect(stderr).toEndWith(
+    "nobody waits any more, but the jobs go on; to cancel them: scancel 101 102 103 104\n",
+  )
+  expect(slurm.argumentsOf("scancel")).toEqual([])
+})
+
 describe("a task", () => {
   test("whose input is not there ends at once and says so", async () => {
     slurm.behave({ runs: true })
