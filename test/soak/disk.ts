@@ -31,9 +31,11 @@ import {
   filesIn,
   madeAgain,
   madeIn,
+  project,
   sampleStudy,
   temporaryFolder,
   undisturbed,
+  untilLine,
 } from "./study.ts"
 
 const [, , countText = "10", seedText = "1"] = process.argv
@@ -55,15 +57,6 @@ const expectEnd = async (what: string, out: string, before: ReadonlyMap<string, 
   const { code, stderr } = await command(study.args(out))
   const failed = code === 0 ? [] : [`exit code ${code}: ${stderr}`]
   findings.add(what, [...failed, ...madeAgain(before, madeIn(out)), ...faultsOf(out, study, whole.bytes)])
-}
-
-/** Waits until a command has written so many lines. */
-const untilLine = async (running: ReturnType<typeof start>, lines: number) => {
-  let over = false
-  running.ended.then(() => {
-    over = true
-  })
-  while (!over && running.shown().split("\n").length <= lines) await Bun.sleep(10)
 }
 
 /** Kilobytes: what the store takes, and more. */
@@ -155,7 +148,7 @@ const flip = (path: string) => {
 }
 
 /** Needs all that the study has made, the report excepted. */
-const wider = (out: string) => [...study.args(out), "--set", "title=wider", "--set", "seeds=1..4"]
+const wider = (out: string) => study.args(out, project, { title: "wider", seeds: "1..4" })
 
 /** A copy of the finished store. */
 const copyOfStore = (name: string) => {
@@ -207,8 +200,10 @@ for (let round = 0; round < count && mounts; round++) mounts = (await fillUp(rou
 if (!mounts) console.log("skipped full and read-only disks: this user may not mount file systems")
 
 const both = copyOfStore("both")
-await command(wider(both))
-await command(study.args(both))
+for (const args of [wider(both), study.args(both)]) {
+  const { code, stderr } = await command(args)
+  if (code !== 0) throw new Error(`a study that nobody disturbs failed:\n${stderr}`)
+}
 const expected = bytesOf(both, study)
 const paths = [...stored()]
 let flipped = 0

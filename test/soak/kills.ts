@@ -5,7 +5,8 @@
  * worker, all workers, the supervisor or all of them with SIGKILL, hangs up on the supervisor with SIGHUP, suspends a
  * worker for a while with SIGSTOP, or closes its terminal; then gives the same command again, at once or once all are
  * gone, until the study ends, and begins another. Each has to have the bytes of an undisturbed study, nothing finished
- * twice, and nothing left in tmp, leases, owners and scratch. Prints each disturbance, every fault, and figures; the exit code
+ * twice, and nothing left in tmp, leases, owners and scratch. Then, with `sample`, a worker is suspended for good once for
+ * every 25 of these, in a copy of the project that waits 20 s for it, not 5 minutes. Prints each disturbance, every fault, and figures; the exit code
  * is 1 if there was a fault.
  *
  * 50 moments take 5 minutes on 2 idle cores with `sample`, 10 with `quickstart`.
@@ -21,8 +22,10 @@ import {
   start,
   untilEnded,
 } from "../core/cli/command-line.ts"
+import { copyProject } from "../project-copy.ts"
 import {
   Draws,
+  edit,
   Findings,
   faultsOf,
   madeAgain,
@@ -30,6 +33,7 @@ import {
   studyNamed,
   temporaryFolder,
   undisturbed,
+  untilLine,
 } from "./study.ts"
 
 const [, , countText = "50", name = "sample", seedText = "1"] = process.argv
@@ -95,13 +99,8 @@ while (disturbed < count) {
     let workers: readonly number[] = []
     let early = true
     if (how !== undefined) {
-      let over = false
-      ended.then(() => {
-        over = true
-      })
-      while (!over && run.shown().split("\n").length - 1 < lines) await Bun.sleep(10)
-      await Promise.race([ended, Bun.sleep(later)])
-      early = over
+      await untilLine(run, lines)
+      early = await Promise.race([ended.then(() => true), Bun.sleep(later).then(() => false)])
       if (!early) {
         workers = childrenOf(run.pid)
         const one = workers.length === 0 ? [] : [draws.of(workers)]
@@ -144,8 +143,24 @@ while (disturbed < count) {
   }
   rmSync(out, { recursive: true })
 }
+
+/** How often a worker is suspended for good. */
+const suspended = name === "sample" ? Math.ceil(count / 25) : 0
+const copy = await copyProject()
+edit(copy, "core/engine/workers/watchdog.ts", "longestSilence = 300", "longestSilence = 20")
+for (let time = 1; time <= suspended; time++) {
+  const out = join(root, `suspended-${time}`)
+  const run = start(study.args(out, copy), copy)
+  const line = 10 + draws.below(study.lines / 2)
+  await untilLine(run, line)
+  kill([draws.of(childrenOf(run.pid))], "SIGSTOP")
+  const { code, stderr } = await run.ended
+  const faults = code === 0 ? faultsOf(out, study, whole.bytes) : [`exit code ${code}: ${stderr}`]
+  findings.add(`a worker is suspended for good after line ${line}`, faults)
+}
+rmSync(copy, { recursive: true })
 rmSync(root, { recursive: true })
 const each = [...times].map(([how, number]) => `${how} ${number}`).join(", ")
 findings.end(
-  `${disturbed} disturbances (${each}) of ${studies} studies in ${commands} commands, ${((performance.now() - began) / 1000).toFixed(0)} s`,
+  `${disturbed} disturbances (${each}) of ${studies} studies in ${commands} commands, ${suspended} workers suspended for good, ${((performance.now() - began) / 1000).toFixed(0)} s`,
 )

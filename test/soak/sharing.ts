@@ -17,7 +17,7 @@
  * A round takes 2 minutes on 2 idle cores.
  */
 import { spawnSync } from "node:child_process"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { join } from "node:path"
 import {
   type Around,
@@ -30,15 +30,16 @@ import {
 import { copyProject } from "../project-copy.ts"
 import {
   Draws,
+  edit,
   Findings,
   faultsOf,
   leftBehind,
   leftIn,
   madeIn,
-  type Study,
   sampleStudy,
   temporaryFolder,
   undisturbed,
+  untilLine,
 } from "./study.ts"
 
 const [, , roundsText = "3", seedText = "1"] = process.argv
@@ -59,12 +60,6 @@ const container = (host: string): Around => ({
 })
 const [unshare, ...options] = container("node1").wrapper!
 const hasContainers = spawnSync(unshare!, [...options, "true"]).status === 0
-
-const edit = (folder: string, path: string, before: string, after: string) => {
-  const text = readFileSync(join(folder, path), "utf8")
-  if (!text.includes(before)) throw new Error(`expected ${path} to contain ${before}`)
-  writeFileSync(join(folder, path), text.replace(before, after))
-}
 
 /** A copy of the project that takes this machine for another host. */
 const host = async (boot: string, locks: boolean) => {
@@ -93,7 +88,7 @@ const whole = await undisturbed(study, join(root, "whole"))
 console.log(`undisturbed: ${Object.keys(whole.bytes).length} files in ${whole.seconds.toFixed(1)} s`)
 
 /** Settings of a study that takes longer than a host may be silent. */
-const longer = ["--set", "lr=3", "--set", "seeds=1", "--set", "slow=2000"]
+const longer = { lr: 3, seeds: 1, slow: 2000 }
 
 let stores = 0
 let made = 0
@@ -101,16 +96,10 @@ let taken = 0
 
 const madeBy = ({ stderr }: Pick<Ended, "stderr">) => Number(/(\d+) units? made/.exec(stderr)?.[1] ?? 0)
 
-/** Waits until a command has ended or written so many lines, and a random time more. @returns whether it goes on */
-const untilMoment = async (running: Running, { lines }: Study): Promise<boolean> => {
-  const least = draws.below(lines)
-  let over = false
-  running.ended.then(() => {
-    over = true
-  })
-  while (!over && running.shown().split("\n").length - 1 < least) await Bun.sleep(10)
-  await Promise.race([running.ended, Bun.sleep(draws.below(1500))])
-  return !over
+/** Waits for a random moment. @returns whether the command has not ended by then */
+const untilMoment = async (running: Running): Promise<boolean> => {
+  await untilLine(running, draws.below(study.lines))
+  return await Promise.race([running.ended.then(() => false), Bun.sleep(draws.below(1500)).then(() => true)])
 }
 
 /** All at once; the first is killed if `vanishes`, and started again if `restarts`. */
@@ -126,7 +115,7 @@ const together = async (
   let note = ""
   if (fate !== "stays") {
     const [victim, ...others] = running as [Running, ...Running[]]
-    if (await untilMoment(victim, study)) {
+    if (await untilMoment(victim)) {
       const before = madeIn(out)
       const family = below(victim.pid)
       for (const pid of [victim.pid, ...family]) {
@@ -152,8 +141,7 @@ const together = async (
   const [, watcher] = members
   if (fate === "vanishes" && watcher?.folder !== undefined) {
     // Only a process that has watched another host for long enough removes what it has left.
-    const { code, stderr } = await start([...study.args(out, watcher.folder), ...longer], watcher.folder)
-      .ended
+    const { code, stderr } = await start(study.args(out, watcher.folder, longer), watcher.folder).ended
     if (code !== 0) faults.push(`exit code ${code}: ${stderr}`)
     const left = leftIn(out).map((path) => `${leftBehind} ${path}`)
     faults.push(...found.filter((fault) => !fault.startsWith(leftBehind)), ...left)

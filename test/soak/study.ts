@@ -1,27 +1,29 @@
 /** The studies that the scripts beside this one disturb, and how they tell whether one is as if nothing had happened. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sha256 } from "../../core/io/digest.ts"
 import { integers, type Stream, stream } from "../../core/tensor/stream.ts"
-import { command } from "../core/cli/command-line.ts"
+import { command, type Running } from "../core/cli/command-line.ts"
 
 /** The folder of this project. */
 export const project = join(import.meta.dir, "..", "..")
+
+type Settings = Readonly<Record<string, string | number>>
 
 export interface Study {
   readonly name: string
   /** How many lines it writes to standard error, about. */
   readonly lines: number
-  /** The command line that runs it, in a copy of this project. */
-  readonly args: (out: string, folder?: string) => readonly string[]
+  /** The command line that runs it, in a copy of this project or with other settings. */
+  readonly args: (out: string, folder?: string, others?: Settings) => readonly string[]
 }
 
 const args =
-  (file: string, settings: Readonly<Record<string, string | number>>, jobs: number) =>
-  (out: string, folder = project): readonly string[] => [
+  (file: string, settings: Settings, jobs: number) =>
+  (out: string, folder = project, others: Settings = {}): readonly string[] => [
     ...["pipeline", join(folder, file), "--out", out, "--backend", "wasm", "--jobs", `${jobs}`],
-    ...Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
+    ...Object.entries({ ...settings, ...others }).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
   ]
 
 /** The pipeline of core's tests: 14 units in 8 jobs, of which six take 2 s. */
@@ -158,7 +160,26 @@ export const undisturbed = async (study: Study, out: string) => {
   return { bytes: bytesOf(out, study), units: madeIn(out).size, seconds: (performance.now() - began) / 1000 }
 }
 
+/** Replaces a piece of a file in a copy of the project. */
+export const edit = (folder: string, path: string, before: string, after: string): void => {
+  const text = readFileSync(join(folder, path), "utf8")
+  if (!text.includes(before)) throw new Error(`expected ${path} to contain ${before}`)
+  writeFileSync(join(folder, path), text.replace(before, after))
+}
+
 export const temporaryFolder = (name: string) => mkdtempSync(join(tmpdir(), `kasosei-${name}-`))
+
+/** Waits until a command has written so many lines, or has ended. */
+export const untilLine = async (
+  { shown, ended }: Pick<Running, "shown"> & { readonly ended: Promise<unknown> },
+  lines: number,
+): Promise<void> => {
+  let over = false
+  ended.then(() => {
+    over = true
+  })
+  while (!over && shown().split("\n").length <= lines) await Bun.sleep(10)
+}
 
 /** Numbers from one of the named streams, one after the other. */
 export class Draws {
