@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
+import { untilEnded } from "../../core/cli/command-line.ts"
 
 const run = (program: string, ...args: readonly string[]) => spawnSync(program, args, { encoding: "utf8" })
 const has = (program: string): boolean => run("sh", "-c", `command -v ${program}`).status === 0
@@ -22,6 +23,7 @@ export class OneNode {
   readonly name = hostname().split(".")[0]!
   /** What Slurm's programs need to find it. */
   readonly environment: Readonly<Record<string, string>>
+  private startedMunge = false
 
   constructor(
     private readonly folder: string,
@@ -66,6 +68,7 @@ PartitionName=main Nodes=${this.name} Default=YES MaxTime=INFINITE State=UP
       fs.mkdirSync("/run/munge", { recursive: true })
       run("chown", "munge", "/run/munge")
       run("su", "-s", "/bin/sh", "munge", "-c", "munged")
+      this.startedMunge = true
     }
     for (const daemon of ["slurmctld", "slurmd"]) this.ask(daemon)
     for (let tries = 0; this.ask("sinfo", "--noheader", "--format=%t") !== "idle"; tries++) {
@@ -83,11 +86,15 @@ PartitionName=main Nodes=${this.name} Default=YES MaxTime=INFINITE State=UP
     return `${stdout}${stderr}`.trim()
   }
 
-  stop(): void {
+  /** Ends what it has started; the daemons write their state until they have ended. */
+  async stop(): Promise<void> {
     this.ask("scancel", "--me")
-    for (const name of ["d.pid", "ctld.pid"]) {
-      const path = join(this.folder, name)
-      if (fs.existsSync(path)) process.kill(Number(fs.readFileSync(path, "utf8")), "SIGTERM")
-    }
+    const files = [
+      ...["d.pid", "ctld.pid"].map((name) => join(this.folder, name)),
+      ...(this.startedMunge ? ["/run/munge/munged.pid"] : []),
+    ]
+    const pids = files.flatMap((path) => (fs.existsSync(path) ? [Number(fs.readFileSync(path, "utf8"))] : []))
+    for (const pid of pids) process.kill(pid, "SIGTERM")
+    await untilEnded(pids)
   }
 }

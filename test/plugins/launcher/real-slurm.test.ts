@@ -24,9 +24,9 @@ beforeAll(async () => {
   node = new OneNode(join(root, "slurm"), 17_000)
   await node.start()
 })
-afterAll(() => {
+afterAll(async () => {
   if (why !== undefined) return
-  node.stop()
+  await node.stop()
   fs.rmSync(root, { recursive: true, force: true })
 })
 
