@@ -1,10 +1,11 @@
 /** Runs one job in this process: opens its inputs, runs the plugin, writes the output. */
 import { join } from "node:path"
-import { Cause, Clock, Effect, Result } from "effect"
+import { Cause, Effect, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyPlugin, CohortTaken, Outcome, PluginError } from "../api/plugin.ts"
 import type { Progress } from "../api/progress.ts"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
+import { elapsedMillis } from "../io/clock.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
@@ -85,13 +86,13 @@ export const runJob = Effect.fn("runJob")(function* (
 ): Effect.fn.Return<readonly UnitOutcome[], never, Store | Progress> {
   const store = yield* Store
   const { unit, wanted, observers } = job
-  const started = yield* Clock.currentTimeMillis
+  const started = yield* elapsedMillis
   // What a stopped job left can only be resumed by the same work with the same observers.
   const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
   const measured = measureSpent()
   /** What was spent on it until it was stopped, if it was. */
   let before: Spent = { seconds: 0, cpuSeconds: 0, peakMemory: 0 }
-  const spent = Effect.map(Clock.currentTimeMillis, (now) => measured(before, (now - started) / 1000))
+  const spent = Effect.map(elapsedMillis, (now) => measured(before, (now - started) / 1000))
   const making = (part: Unit, fraction: number) =>
     Effect.map(spent, ({ seconds, cpuSeconds, peakMemory }) => ({
       backend: part.plugin.usesBackend ? backend : null,
