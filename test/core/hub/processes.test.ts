@@ -1,5 +1,5 @@
 /** Several processes on one cache, Python's huggingface_hub among them where there is one. */
-import { afterEach, beforeEach, describe, expect, setDefaultTimeout, setSystemTime, test } from "bun:test"
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import type { ServerResponse } from "node:http"
@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { tryLock } from "../../../core/io/file-lock.ts"
 import { bytes, downloaded, type Report, refusedDownload } from "./downloading.ts"
 import { etagOf, hubServer, type Served } from "./hub-server.ts"
+import { skipTime } from "./hurried.ts"
 import { inNewCache } from "./in-cache.ts"
 
 setDefaultTimeout(120_000)
@@ -134,11 +135,10 @@ test("whoever has the lock but has downloaded nothing for long is not waited for
     const download = downloaded("model.safetensors", { reports })
     await until(() => reports.length > 3)
     expect(gets()).toEqual([])
-    setSystemTime(Date.now() + 16 * 60 * 1000)
+    skipTime(16 * 60 * 1000)
     expect(contentOf(await download)).toEqual(weights.content)
     expect(gets().map(({ range }) => range)).toEqual(["bytes=1000-"])
   } finally {
-    setSystemTime()
     closeSync(fd)
   }
 })
