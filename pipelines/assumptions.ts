@@ -95,7 +95,7 @@ export default pipeline({
         }),
       ),
     )
-    const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
+    const sides = { arm: "SimCSE(0.1)", than: "vanilla", differs: ["further training"] }
     const report = specificationCurve({
       title: `What the paper leaves unsaid: ${input.title}`,
       presumed: { ...presumed, samples: paperSettings.samples, threshold: paperSettings.threshold },

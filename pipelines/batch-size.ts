@@ -55,7 +55,7 @@ export default pipeline({
     const ranks = runs.map((of) =>
       mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0], last: true } })),
     )
-    const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
+    const sides = { arm: "SimCSE(0.1)", than: "vanilla", differs: ["further training"] }
     const [small, large] = [Math.min(...batch), Math.max(...batch)]
     const claims = [
       ...[1, 0.5].map((exponent) =>
@@ -64,11 +64,16 @@ export default pipeline({
       slope({ x: "batch", y: "best lr", is: "positive", family: "best lr" }),
       fewerFailures(sides),
       ...[sides.arm, sides.than].flatMap((arm) => [
-        fewerFailures({ arm: { batch: large }, than: { batch: small }, where: { arm }, family: "batch" }),
+        fewerFailures({
+          ...{ arm: { batch: large }, than: { batch: small }, where: { arm } },
+          differs: ["batchSize of fine-tuning"],
+          family: "batch",
+        }),
         observed({
           ...rankAfter,
           arm: { batch: small },
           than: { batch: large },
+          differs: ["batchSize of fine-tuning"],
           where: { ...rankAfter.where, arm },
           called: `${rankAfter.called} from ${arm}`,
           direction: "higher",

@@ -28,8 +28,13 @@ import { cohortsOf, type StudyRun } from "./shared/study.ts"
 const step = 0
 const fresh = (arm: string) => `${arm} with a fresh pooler`
 /** The Fisher's rank is higher in the arm, over layers, seeds and checkpoints. */
-const above = (family: string, than: string) => (arm: string) =>
-  observed({ ...rankBefore, arm, than, direction: "higher", family })
+const above =
+  (family: string, than: string, ...differs: string[]) =>
+  (arm: string) =>
+    observed({ ...rankBefore, arm, than, differs, direction: "higher", family })
+const training = "further training"
+const pooler = "reinitialise of fine-tuning"
+const dropout = "dropout of further training"
 /**
  * Over arms, the rank of the whole encoder goes with what another probe observes. Arms with a fresh pooler do not count:
  * they have the encoders of others.
@@ -82,14 +87,16 @@ export default pipeline({
       provenance: input.provenance,
       claims: [
         ...["SimCSE(0.1)", "SimCSE(0)", "alignment and uniformity", "uniformity", "alignment", "MLM"].map(
-          above("parts", "vanilla"),
+          above("parts", "vanilla", training),
         ),
-        ...["SimCSE(0.1)", "uniformity", "alignment"].map(fresh).map(above("pooler", fresh("vanilla"))),
-        above("pooler", fresh("SimCSE(0.1)"))("SimCSE(0.1)"),
-        above("pooler", "vanilla")(fresh("vanilla")),
-        above("dropout", "MLM(0)")("MLM"),
-        above("dropout", "SimCSE(0)")("SimCSE(0.1)"),
-        above("contrast", "MLM")("SimCSE(0.1)"),
+        ...["SimCSE(0.1)", "uniformity", "alignment"]
+          .map(fresh)
+          .map(above("pooler", fresh("vanilla"), training)),
+        above("pooler", fresh("SimCSE(0.1)"), pooler)("SimCSE(0.1)"),
+        above("pooler", "vanilla", pooler)(fresh("vanilla")),
+        above("dropout", "MLM(0)", dropout)("MLM"),
+        above("dropout", "SimCSE(0)", dropout)("SimCSE(0.1)"),
+        above("contrast", "MLM", training)("SimCSE(0.1)"),
         together("negative", "anisotropy", "the anisotropy of the pooler's output", { block: "pooler" }),
         together("negative", "uniformity", "the uniformity loss of the pooler's output", { block: "pooler" }),
         together("positive", "alignment", "the alignment loss of the pooler's output", { block: "pooler" }),

@@ -89,7 +89,7 @@ export default pipeline({
     }).flat()
     const ranks = runs.map((of) => mapCohort(of, (run) => fisher({ run, samples, steps: { at: [0] } })))
 
-    const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
+    const sides = { arm: "SimCSE(0.1)", than: "vanilla", differs: ["further training"] }
     const each = axes.task.flatMap((task) => axes.model.map((model) => ({ task, model })))
     const title = "SimCSE over tasks and models"
     return {

@@ -85,7 +85,7 @@ export default pipeline({
     }
     const onA = { column: "value", by: "metric" }
     const kept = { ...onA, where: { step: "change" }, called: "the change of A's metric while B is learned" }
-    const sides = { arm: "SimCSE(0.1)", than: "vanilla", direction: "higher" } as const
+    const sides = { arm: "SimCSE(0.1)", than: "vanilla", differs: ["further training"] }
     const chart = (title: string, y: string, where = {}) => {
       return { title, x: "step", y, colour: "arm", facet: "lr", where: { epochs: epochs[0]!, ...where } }
     }
@@ -97,9 +97,17 @@ export default pipeline({
           association({ x: rank, y: "metric", direction: "positive", units, family: `rank, ${units}` }),
           association({ x: rank, y: kept, direction: "positive", units, family: `rank, ${units}` }),
         ]),
-        higherMean({ arm: sides.arm, than: sides.than, family: "SimCSE" }),
-        observed({ ...rankBefore, ...sides, called: "normalised effective rank before B" }),
-        observed({ ...onA, ...sides, where: { step: "last" }, called: "metric on A after B" }),
+        higherMean({ ...sides, family: "SimCSE" }),
+        observed({
+          ...rankBefore,
+          ...sides,
+          direction: "higher",
+          called: "normalised effective rank before B",
+        }),
+        observed({
+          ...{ ...onA, ...sides, direction: "higher", where: { step: "last" } },
+          called: "metric on A after B",
+        }),
       ],
       charts: [
         chart("Normalised rank while B is learned", "normalised", { block: "encoder" }),

@@ -148,7 +148,7 @@ describe("a project of one's own", () => {
   /** The files of the reports, but for the two in which they say it. */
   const pages = (out: string) =>
     ["chart", "table"].flatMap((target) => {
-      const folder = join(out, "first-study", target)
+      const folder = join(out, "first-study", "latest", target)
       return readdirSync(folder)
         .filter((name) => !/^provenance\.(html|json)$/.test(name))
         .sort()
@@ -169,7 +169,7 @@ describe("a project of one's own", () => {
     expect(digests(out.deno)).toEqual(digests(out.bun))
     expect(Object.keys(digests(out.bun))).toHaveLength(5)
     expect(pages(out.deno)).toEqual(pages(out.bun))
-    const made = join(out.bun, "first-study")
+    const made = join(out.bun, "first-study", "latest")
     const csv = readFileSync(join(made, "table", "observations.csv"), "utf8")
     // 2 layers at step 0, and at the end.
     expect(csv.trim().split("\r\n").length).toBeGreaterThan(4)

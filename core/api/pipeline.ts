@@ -117,13 +117,18 @@ export const grid = <const A extends Axes, R>(axes: A, make: (point: Point<A>) =
   if (problems.length > 0) throw new InvalidInput({ what: `the grid over ${names.join(" × ")}`, problems })
   const count = names.reduce((product, name) => product * axes[name]!.length, 1)
   const sizes = names.map((name) => `${name} (${plural(axes[name]!.length, "value")})`)
-  return repeating(count, `the grid over ${sizes.join(" × ")}`, () => {
-    const points = names.reduce<readonly Readonly<Record<string, unknown>>[]>(
-      (rows, name) => rows.flatMap((row) => axes[name]!.map((value) => ({ ...row, [name]: value }))),
-      [{}],
-    )
-    return points.map((point) => make(point as Point<A>))
-  })
+  return repeating(count, `the grid over ${sizes.join(" × ")}`, () =>
+    Array.from({ length: count }, (_, i) => {
+      const point: Record<string, unknown> = {}
+      let below = count
+      for (const name of names) {
+        const values = axes[name]!
+        below /= values.length
+        point[name] = values[Math.floor(i / below) % values.length]
+      }
+      return make(point as Point<A>)
+    }),
+  )
 }
 
 /** Labels on one line: `arm=vanilla lr=1e-5`. */

@@ -6,6 +6,7 @@ import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
 import { optionProblems } from "../io/options.ts"
 import type { Cost } from "./cost.ts"
+import type { Differences } from "./difference.ts"
 import type { UnitFailure } from "./failure.ts"
 import { countNode } from "./plan-size.ts"
 import type { Progress } from "./progress.ts"
@@ -158,6 +159,8 @@ export interface RunContext<O, I extends Takes, View> {
    * known now. Keys do not depend on it, so nothing else may go into an artifact than what a report says of it.
    */
   readonly provenance: Effect.Effect<Provenance, FileError | InvalidInput>
+  /** What any two of its cohorts differ in, for reports that compare them. */
+  readonly differences: Differences
   /** The probes that watch this unit: none if the plugin declares no `View`. */
   readonly watch: Watch<View>
 }
@@ -185,6 +188,7 @@ export interface AnyPlugin extends Identity {
     inputs: never,
   ) => { readonly artifact: unknown; readonly cost: Cost; readonly replay?: Replay }
   readonly design?: (options: never, inputs: never) => readonly string[]
+  readonly confounders?: (options: never, inputs: never, differences: Differences) => readonly string[]
   readonly run?: (context: never) => Effect.Effect<unknown, PluginError, Progress>
   readonly probe?: AnyProbe
 }
@@ -279,6 +283,15 @@ interface PluginDefinition<O extends type.Any, I extends Takes, K extends AnyArt
    * as `estimate`, and as pure; what does not fit at all is for `estimate` to refuse.
    */
   readonly design?: (options: O["infer"], inputs: InputsEstimate<I>) => readonly string[]
+  /**
+   * Sentences about confounders: what the cohorts that it compares differ in besides what they are declared to. `--plan`
+   * prints them after those of `design`, and a run warns of them when it starts.
+   */
+  readonly confounders?: (
+    options: O["infer"],
+    inputs: InputsEstimate<I>,
+    differences: Differences,
+  ) => readonly string[]
   /**
    * Makes the artifact. If it takes long, it reports to `Progress`, and on interruption saves into `scratch` what it
    * needs to resume with the same result.

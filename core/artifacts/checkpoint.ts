@@ -3,6 +3,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { type FileError, readJson } from "../io/files.ts"
 import type { ArtifactKind } from "./kind.ts"
+import type { TrainingLength, Traits } from "./traits.ts"
 
 /**
  * A model on disk in the Hugging Face layout: `config.json`, `model.safetensors`, `vocab.txt` or `tokenizer.json`, and
@@ -18,7 +19,7 @@ export interface CheckpointTaken {
   readonly config: Readonly<Record<string, unknown>>
 }
 
-/** The sizes of a transformer encoder, from which its arithmetic and memory follow. */
+/** The sizes of a transformer encoder, from which its arithmetic and memory follow, and what it has of its past. */
 export interface CheckpointEstimate {
   readonly layers: number
   readonly hidden: number
@@ -26,6 +27,8 @@ export interface CheckpointEstimate {
   readonly intermediate: number
   readonly vocabularySize: number
   readonly positions: number
+  readonly traits?: Traits
+  readonly training?: TrainingLength
 }
 
 const Config = type("Record<string, unknown>")

@@ -18,6 +18,8 @@ export interface CorpusEstimate {
   readonly sentences: number
   readonly tokensPerSentence: number
   readonly vocabularySize: number
+  /** Whether its sequences are pairs of sentences; left out if that is not known. */
+  readonly pairs?: boolean
 }
 
 const CorpusFile = type({

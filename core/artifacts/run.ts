@@ -5,6 +5,7 @@ import { FileError, readJson, writeJson } from "../io/files.ts"
 import { ArrayFile, readArray, writeArray } from "./arrays.ts"
 import type { ArtifactKind } from "./kind.ts"
 import { isNoBetter, type MetricName, metricNames, type Score, score } from "./metrics.ts"
+import type { Traits } from "./traits.ts"
 
 /** The results of one fine-tuning run. Update u (from 0) had the loss `loss[u]` and used `learningRate[u]`. */
 export interface Run {
@@ -54,6 +55,8 @@ export interface RunEstimate {
   readonly positions: number
   /** Whether the fine-tuned model is kept with the run. */
   readonly keepsModel: boolean
+  /** Of the model that it trains, before the first update. */
+  readonly traits?: Traits
 }
 
 const RunFile = type({

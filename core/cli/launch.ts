@@ -124,7 +124,7 @@ export const followSubmitted = Effect.fn("followSubmitted")(function* (
     for (let look = 1; ; look++) {
       yield* Effect.sleep(lookEvery)
       yield* show
-      if (look % looksPerQueue !== 0) continue
+      if (look % looksPerQueue !== 1) continue
       const unfinished = yield* queue.unfinished(jobs)
       if (unfinished?.length !== 0) continue
       // What has ended between the two looks.

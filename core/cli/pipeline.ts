@@ -17,7 +17,7 @@ import {
 } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { checkFiles } from "../engine/check-files.ts"
-import { type Design, designOf } from "../engine/design.ts"
+import { confoundersOf, confounderWarnings, type Design, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
 import { execute, type Summary } from "../engine/execute.ts"
 import { codeOf, frozenCode } from "../engine/freeze.ts"
@@ -52,6 +52,7 @@ import { planLines } from "./plan-table.ts"
 import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
 import { screen } from "./terminal.ts"
+import { wrapped } from "./text-width.ts"
 
 const flags = {
   file: Argument.String("file").pipe(
@@ -323,7 +324,11 @@ export const pipelineCommand = Command.make(
         threads: backend.setThreads === undefined ? undefined : settings.threads(plan.estimate.processes),
         out: outOption,
       })
-      process.stderr.write(`${lines.join("\n")}\n`)
+      const warnings = plan.jobs.length === 0 ? [] : confounderWarnings(yield* confoundersOf(graph))
+      const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY
+      process.stderr.write(
+        `${[...lines, ...warnings].flatMap((line) => wrapped(line, columns)).join("\n")}\n`,
+      )
       if (queue !== undefined && plan.jobs.length > 0 && !wait) {
         yield* submit(plan, queue)
         return

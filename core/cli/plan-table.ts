@@ -149,14 +149,8 @@ const columns = (
 
 /** The same for a narrow terminal: each row on lines of its own, its label first. */
 const stacked = (rows: readonly (readonly string[])[], width: number): readonly string[] =>
-  rows.flatMap(([stage, label, count, state, arithmetic, why], index) => [
+  rows.flatMap(([stage, label, _, state, arithmetic, why], index) => [
     ...(rows[index - 1]?.[0] === stage ? [] : [stage!]),
-    `  ${withoutMiddle(label!, width - 2)}`,
-    ...hanging(
-      "    ",
-      [`${count === "1" ? "" : `${count}: `}${state}`, arithmetic!, why!]
-        .filter((cell) => cell !== "")
-        .join(" · "),
-      width,
-    ),
+    ...hanging("  ", label!, width),
+    ...hanging("    ", [state!, arithmetic!, why!].filter((cell) => cell !== "").join("; "), width),
   ])

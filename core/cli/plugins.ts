@@ -5,10 +5,11 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Bench } from "../api/bench.ts"
 import type { Check } from "../api/check.ts"
+import type { Launcher } from "../api/launcher.ts"
 import type { AnyPlugin } from "../api/plugin.ts"
 import { stages } from "../api/stage.ts"
-import { backends, benches, checks, plugins } from "../engine/discover.ts"
-import { documentedOptions } from "../engine/doc-comments.ts"
+import { backends, benches, checks, launchers, plugins } from "../engine/discover.ts"
+import { type DocumentedOption, documentedOptions } from "../engine/doc-comments.ts"
 
 import { unknownName } from "../io/nearest-name.ts"
 import { fallbackText } from "../io/options.ts"
@@ -35,6 +36,7 @@ export const pluginsCommand = Command.make(
       backends: yield* backends(),
       checks: yield* checks(),
       benches: yield* benches(),
+      launchers: yield* launchers(),
     }
     const known = [...new Set(Object.values(all).flatMap((some) => some.map(({ name }) => name)))]
     if (Option.isSome(name) && !known.includes(name.value)) {
@@ -47,6 +49,7 @@ export const pluginsCommand = Command.make(
       backends: wanted(all.backends),
       checks: wanted(all.checks),
       benches: wanted(all.benches),
+      launchers: yield* Effect.forEach(wanted(all.launchers), describeLauncher),
     })
     const text = json
       ? JSON.stringify(list, null, 1)
@@ -54,7 +57,7 @@ export const pluginsCommand = Command.make(
     process.stdout.write(`${text}\n`)
   }),
 ).pipe(
-  Command.withDescription("List plugins, backends, checks and benches with their options"),
+  Command.withDescription("List plugins, backends, launchers, checks and benches with their options"),
   Command.withExamples([
     { command: "bun run plugins", description: "All of them" },
     { command: "bun run plugins fisher", description: "The probe and the bench of this name" },
@@ -66,15 +69,17 @@ interface Found {
   readonly backends: readonly Backend[]
   readonly checks: readonly Check[]
   readonly benches: readonly Bench[]
+  readonly launchers: readonly LauncherDescription[]
 }
 
 /** What `--json` prints. */
-const listOf = ({ plugins, backends, checks, benches }: Found) => ({
+const listOf = ({ plugins, backends, checks, benches, launchers }: Found) => ({
   stages: stages.map((stage) => ({
     stage,
     plugins: plugins.flatMap(({ stage: ofPlugin, ...plugin }) => (ofPlugin === stage ? [plugin] : [])),
   })),
   backends: backends.map(({ name, summary, precisions }) => ({ name, summary, precisions })),
+  launchers,
   checks: checks.map(({ name, summary }) => ({ name, summary })),
   benches: benches.map(({ name, summary, flags }) => ({ name, summary, flags })),
 })
@@ -118,6 +123,18 @@ const originOf = (path: string): { readonly own?: boolean; readonly from?: strin
 
 type PluginDescription = Effect.Success<ReturnType<typeof describe>>
 
+/** Describes a launcher likewise. */
+const describeLauncher = Effect.fnUntraced(function* ({ name, module, summary, options }: Launcher) {
+  const path = fileURLToPath(module)
+  return {
+    name,
+    summary,
+    options: yield* Effect.promise(() => documentedOptions(options, path, name, "options")),
+  }
+})
+
+type LauncherDescription = Effect.Success<ReturnType<typeof describeLauncher>>
+
 /** The list for people: a section for each stage and kind that has something, in lines of at most `width` columns. */
 export const pluginLines = (list: List, width: number): readonly string[] => {
   const sections: readonly (readonly [heading: string, lines: readonly string[]])[] = [
@@ -129,6 +146,14 @@ export const pluginLines = (list: List, width: number): readonly string[] => {
       table(
         list.backends.map(({ name, summary, precisions }) => [name, `${summary}; ${precisions.join(", ")}`]),
         width - 2,
+      ),
+    ],
+    [
+      "launcher",
+      spaced(
+        list.launchers.map(({ name, summary, options }) =>
+          entry(name, summary, [["options", options.map(optionRow)]], width - 2),
+        ),
       ),
     ],
     [
@@ -162,16 +187,15 @@ const linesOf = (
       ["from", from ?? ""],
       ["takes", takes.join(", ") || "nothing"],
       ["gives", watchable ? `${gives}, which probes can watch` : gives],
-      [
-        "options",
-        options.map((option) => [
-          option.name,
-          [`${option.expected}; ${fallbackText(option)}`, option.comment],
-        ]),
-      ],
+      ["options", options.map(optionRow)],
     ],
     width,
   )
+
+const optionRow = (option: DocumentedOption): Row => [
+  option.name,
+  [`${option.expected}; ${fallbackText(option)}`, option.comment],
+]
 
 const flagRows = (flags: Readonly<Record<string, string>>): readonly Row[] =>
   Object.entries(flags).map(([name, description]) => [`--${name}`, description])

@@ -207,8 +207,14 @@ export const percent = ({ done, total }: Pick<JobProgress, "done" | "total">): n
 const rounded = (seconds: number): string =>
   seconds < 10 ? `${Math.max(1, Math.round(seconds))} s` : formatSeconds(seconds)
 
+/** `83 d` of `83 d 4 h`. */
+const coarse = (time: string): string => time.split(" ").slice(0, 2).join(" ")
+
 /** What there is to say of the whole run on one line, from the longest form to the shortest. */
-export const summaryForms = (log: RunLog, now: number): readonly string[] => {
+export const summaryForms = (
+  log: Pick<RunLog, "settled" | "units" | "endings" | "left" | "elapsed">,
+  now: number,
+): readonly string[] => {
   const { settled, units, endings } = log
   const left = rounded(log.left(now))
   const elapsed = formatSeconds(log.elapsed(now))
@@ -219,5 +225,6 @@ export const summaryForms = (log: RunLog, now: number): readonly string[] => {
     `${settled} of ${units}${among} · ${left} left · ${elapsed}`,
     `${settled}/${units} · ${[...bad, `${left} left`, elapsed].join(" · ")}`,
     `${settled}/${units} · ${left} left · ${elapsed}`,
+    `${settled}/${units} · ${coarse(left)} left · ${coarse(elapsed)}`,
   ]
 }

@@ -113,7 +113,7 @@ const statusLines = Effect.fnUntraced(function* (
           : `; about ${formatSeconds(remaining)} left`
   const shown = counts.flatMap(([count, word]) => (count === 0 ? [] : [`${count} ${word}`]))
   const lines = [
-    `${launch.name}: ${[`${done.length} of ${plural(units.length, "unit")} done`, ...shown].join(", ")}${end}`,
+    `${launch.name}: ${[`${done.length} of ${plural(units.length - of("replayed").length, "unit")} done`, ...shown].join(", ")}${end}`,
     `  launched ${launch.made.slice(0, 16).replace("T", " ")} UTC: ${launch.command}`,
     `  report: ${readablePath(join(out, launch.report))}`,
   ]

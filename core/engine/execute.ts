@@ -33,7 +33,7 @@ export interface Failure {
 
 /** How a plan ended. */
 export interface Summary {
-  /** Units that were already in the store, or that another process has made meanwhile. */
+  /** Units that were already in the store, or that another process made meanwhile. */
   readonly reused: number
   readonly made: number
   readonly failures: readonly Failure[]
@@ -121,16 +121,12 @@ export const execute = Effect.fn("execute")(function* (
     Effect.suspend(() => Fiber.interruptAll([...running.values()].map(({ fiber }) => fiber))),
   )
 
-  const isReused = ({ key }: Unit) => {
-    const outcome = agenda.outcomes.get(key)
-    return outcome === undefined
-      ? plan.stored.get(key)?.status === "done"
-      : outcome.status === "done" && outcome.reused === true
-  }
+  const isStored = ({ key }: Unit) => !agenda.outcomes.has(key) && plan.stored.get(key)?.status === "done"
+  const done = [...agenda.outcomes.values()].filter((outcome) => outcome.status === "done")
+  const elsewhere = done.filter((outcome) => outcome.elsewhere).length
   return {
-    reused: plan.graph.units.filter(isReused).length,
-    made: [...agenda.outcomes.values()].filter((outcome) => outcome.status === "done" && !outcome.reused)
-      .length,
+    reused: plan.graph.units.filter(isStored).length + elsewhere,
+    made: done.length - elsewhere,
     failures: plan.graph.units.flatMap((unit) => {
       const outcome = agenda.outcomes.get(unit.key)
       return outcome === undefined || outcome.status === "done" ? [] : [failureOf(unit, outcome, units)]

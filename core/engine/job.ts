@@ -10,6 +10,7 @@ import type { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
 import { FileError, readJson, remove, writeJson } from "../io/files.ts"
 import { editedPath } from "./content-digest.ts"
+import { differencesOf } from "./differences.ts"
 import type { FailureKind } from "./messages.ts"
 import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { makerHere, type Origin, provenanceOf } from "./provenance.ts"
@@ -26,8 +27,8 @@ export type UnitOutcome =
       readonly key: string
       readonly status: "done"
       readonly seconds: number
-      /** If another process had made it by the time that the job began. */
-      readonly reused?: true
+      /** If another process made it meanwhile. */
+      readonly elsewhere?: true
     }
   | {
       readonly key: string
@@ -141,6 +142,7 @@ export const runJob = Effect.fn("runJob")(function* (
           scratch: join(scratch, "unit"),
           backend,
           provenance: Effect.provideService(provenanceOf(unit, missing, origin), Store, store),
+          differences: differencesOf(unit),
           watch: watched.watch,
         }),
       ),
@@ -205,7 +207,7 @@ export const remaining = Effect.fn("remaining")(function* (job: Job, missing: Mi
     // A report that was made with other members missing is made again.
     const lacks = missingOf(unit, missing)
     if (canonicalJson([...stored.manifest.missing].sort()) !== canonicalJson([...lacks].sort())) return false
-    outcomes.push({ key: unit.key, status: "done", seconds: 0, reused: true })
+    outcomes.push({ key: unit.key, status: "done", seconds: 0, elsewhere: true })
     return true
   })
   const wanted = job.wanted && !(yield* isThere(job.unit))

@@ -32,14 +32,13 @@ const Failure = type({
   "step?": "number",
   "without?": "string",
 })
-const Done = type({
+const Outcome = type({
   "+": "reject",
   key: "string",
   status: "'done'",
   seconds: "number",
-  "reused?": "true",
-})
-const Outcome = Done.or(Failure)
+  "elsewhere?": "true",
+}).or(Failure)
 
 const Threads = type("number.integer >= 1")
 

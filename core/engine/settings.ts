@@ -33,7 +33,7 @@ export interface Settable {
 }
 
 /** A longer list, its ranges counted out, is considered a typing error. */
-const longestList = 100_000
+const longestList = 10_000
 /** Characters of an assignment. */
 const longestAssignment = 50_000
 /** Of a longer list only so many values are judged at first: each that is wrong is a problem of its own. */

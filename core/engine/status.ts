@@ -21,6 +21,8 @@ export type UnitStatus = Launch["units"][number] &
     | { readonly state: "failed"; readonly reason: string }
     /** `by`: who makes it; null if that process has just ended. */
     | { readonly state: "running"; readonly since: string; readonly by: OwnerSeen | null }
+    /** Only probes need it: it is run for them, and nothing of it is kept. */
+    | { readonly state: "replayed" }
     /** Nothing it takes is missing. */
     | { readonly state: "ready" }
     /** `on`: the indices of what it takes that is not there yet. */
@@ -55,6 +57,7 @@ export const statusOf = Effect.fn("statusOf")(function* (
   const found = yield* Effect.forEach(launch.units, (unit) => recordOf(out, unit, leases.get(unit.key)), {
     concurrency: atOnce,
   })
+  const replayed = new Set(launch.jobs.flatMap(({ unit, wanted }) => (wanted ? [] : [unit])))
   const units: UnitStatus[] = []
   for (const [index, unit] of launch.units.entries()) {
     const lease = leases.get(unit.key)
@@ -62,7 +65,8 @@ export const statusOf = Effect.fn("statusOf")(function* (
     if (state !== undefined) units.push({ ...unit, ...state })
     else if (lease !== undefined) {
       units.push({ ...unit, state: "running", since: lease.taken, by: owners.get(lease.owner) ?? null })
-    } else units.push({ ...unit, ...pendingState(unit, units) })
+    } else if (replayed.has(index)) units.push({ ...unit, state: "replayed" })
+    else units.push({ ...unit, ...pendingState(unit, units) })
   }
   return { launch, units, remaining: yield* remainingOf(out, launch, units) }
 })
@@ -100,9 +104,13 @@ const pendingState = (
   | { readonly state: "ready" }
   | { readonly state: "waiting" | "blocked"; readonly on: readonly number[] } => {
   const isLost = (index: number) => ["diverged", "failed", "blocked"].includes(before[index]!.state)
-  const lost = takes.filter(isLost)
+  /** A probe of a run that is replayed for it waits for what the run takes. */
+  const behind = (index: number): readonly number[] =>
+    before[index]!.state === "replayed" ? before[index]!.takes.flatMap(behind) : [index]
+  const needed = takes.flatMap(behind)
+  const lost = needed.filter(isLost)
   if (lost.length > 0) return { state: "blocked", on: lost }
-  const on = [...takes, ...members].filter((index) => before[index]!.state !== "done" && !isLost(index))
+  const on = [...needed, ...members].filter((index) => before[index]!.state !== "done" && !isLost(index))
   return on.length === 0 ? { state: "ready" } : { state: "waiting", on }
 }
 

@@ -16,6 +16,7 @@ export { type Branch, type Branched, branch, optionsByStep } from "../api/branch
 export { type Check, check } from "../api/check.ts"
 export { type Component, type ComponentMaker, component, componentOf } from "../api/component.ts"
 export { type Cost, cost, together } from "../api/cost.ts"
+export { type CohortPlace, type Difference, type Differences, mergedDifferences } from "../api/difference.ts"
 export { UnitFailure } from "../api/failure.ts"
 export {
   cohort,
@@ -113,6 +114,7 @@ export {
   selectSequences,
 } from "../artifacts/sequences.ts"
 export { Similarity, type SimilarityEstimate, type SimilaritySet } from "../artifacts/similarity.ts"
+export type { TrainingLength, Traits } from "../artifacts/traits.ts"
 export { SpecialTokens, Vocabulary } from "../artifacts/vocabulary.ts"
 export { hubAddress, hubSources, localSources, type Repository, Source } from "../hub/address.ts"
 export { download, downloadFirst } from "../hub/download.ts"

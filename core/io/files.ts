@@ -259,11 +259,7 @@ export const restoreReplaced = (folder: string): Effect.Effect<void, FileError> 
       const original = replacedPath(name)
       if (original === undefined) continue
       const [aside, path] = [join(folder, name), join(folder, original)]
-      const isThere = await fs.access(path).then(
-        () => true,
-        () => false,
-      )
-      if (isThere) await fs.rm(aside, { recursive: true, force: true })
+      if (await Effect.runPromise(exists(path))) await fs.rm(aside, { recursive: true, force: true })
       else if (await renamed(aside, path).catch(takenMeanwhile)) await flushFolder(folder)
     }
   })

@@ -48,8 +48,11 @@ export const paperClaims = ({ arms, lr }: Given): readonly Claim[] => [
   ),
 ]
 
+/** What the paper's arms are meant to differ in. */
+const differs = ["further training"]
+
 const stabilityClaims = (lr: number): readonly Claim[] => {
-  const sides = { arm: "SimCSE(0.1)", than: "vanilla", lr }
+  const sides = { arm: "SimCSE(0.1)", than: "vanilla", lr, differs }
   const [arm, than] = [sides.arm, sides.than].map((name) =>
     paperFigures.stability.find((cell) => cell.arm === name && cell.lr === lr),
   )
@@ -62,7 +65,7 @@ const stabilityClaims = (lr: number): readonly Claim[] => {
     fewerFailures({ ...sides, paper: { arm: count(arm), than: count(than) } }),
     higherMean({ ...sides, paper: { arm: summary(arm), than: summary(than) } }),
     smallerSpread({
-      ...{ arm: smaller.arm, than: larger.arm, lr },
+      ...{ arm: smaller.arm, than: larger.arm, lr, differs },
       paper: { baseline: paperFigures.baseline, arm: cell(smaller), than: cell(larger) },
     }),
   ]
@@ -77,6 +80,7 @@ const rankClaims = (arms: readonly string[]): readonly Claim[] => {
       observed({
         arm: of.arm,
         than: vanilla.arm,
+        differs,
         ...rankBefore,
         direction: mean(of) > mean(vanilla) ? "higher" : "lower",
         family: "ranks before fine-tuning",

@@ -13,7 +13,11 @@ interface Given {
 }
 
 const arm = "SimCSE(0.1)"
-const controls = ["MLM", "SimCSE(0)"]
+/** Each with what SimCSE is meant to differ in from it. */
+const controls = [
+  { than: "MLM", differs: ["further training"] },
+  { than: "SimCSE(0)", differs: ["dropout of further training"] },
+]
 const freshPooler = " with a fresh pooler"
 
 /**
@@ -23,8 +27,8 @@ const freshPooler = " with a fresh pooler"
  */
 export const controlClaims = ({ arms, lr }: Given): readonly Claim[] => {
   const sides = [
-    ...controls.map((than) => ({ arm, than })),
-    { arm: `${arm}${freshPooler}`, than: `vanilla${freshPooler}` },
+    ...controls.map((control) => ({ arm, ...control })),
+    { arm: `${arm}${freshPooler}`, than: `vanilla${freshPooler}`, differs: ["further training"] },
   ].filter((sides) => arms.includes(sides.arm) && arms.includes(sides.than))
   return sides.flatMap((sides) => [
     observed({

@@ -14,7 +14,7 @@ interface Rank {
 /** Beside the paper's, 0.99. */
 const otherThresholds = [0.5, 0.9, 0.999]
 
-const sides = { arm: "SimCSE(0.1)", than: "vanilla" }
+const sides = { arm: "SimCSE(0.1)", than: "vanilla", differs: ["further training"] }
 
 /**
  * Claims about one moment of fine-tuning, before the first update or after the last: that block and full ranks agree

@@ -73,7 +73,7 @@ export const sentences = plugin({
     const tokens = count * tokensPerSentence
     const disk = 8 * tokens + 4 * count
     return {
-      artifact: { sentences: count, tokensPerSentence, vocabularySize: inputs.vocabulary.size },
+      artifact: { sentences: count, tokensPerSentence, vocabularySize: inputs.vocabulary.size, pairs: false },
       // The packer doubles its arrays as they grow and copies them at the end.
       cost: cost({ memory: 4e8 + 3 * disk, disk }),
     }

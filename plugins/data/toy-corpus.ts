@@ -38,7 +38,7 @@ export const toyCorpus = plugin({
   estimate: ({ sentences, restated }, inputs) => {
     const tokensPerSentence = restated ? pairLength : sentenceLength
     return {
-      artifact: { sentences, tokensPerSentence, vocabularySize: inputs.vocabulary.size },
+      artifact: { sentences, tokensPerSentence, vocabularySize: inputs.vocabulary.size, pairs: restated },
       cost: costOf(diskOf(sentences, tokensPerSentence)),
     }
   },

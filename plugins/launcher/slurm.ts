@@ -9,6 +9,8 @@ import { isTime } from "./slurm/time.ts"
 const Name = type("/^[^\\s,]+$/").describe("a name without spaces or commas")
 const Count = type("number.integer >= 1")
 
+const aTime = "a time as sbatch takes it, such as 12:00:00 or 2-00"
+
 /** How many tasks run at a time, unless `--jobs` says otherwise. */
 const usualTasks = 32
 /** The threads of a task that computes with tensors, unless somebody says otherwise. */
@@ -28,10 +30,10 @@ export const slurm = launcher({
     "qos?": Name,
     /** Of each task that computes with tensors; by default gpu:1 on a backend that needs a GPU. */
     "gres?": type("/^\\S+$/").describe("text as sbatch --gres takes it, such as gpu:1"),
-    /** Of each task; by default four times what the plan expects. A task that needs more saves its state and is queued again. */
+    /** Of each task; by default four times what the plan expects, or as long as the partition allows. A task that needs more saves its state and is queued again. */
     "time?": type("string")
-      .narrow((text, context) => isTime(text) || context.mustBe("a time"))
-      .describe("a time as sbatch takes it, such as 12:00:00 or 2-00"),
+      .narrow((text, context) => isTime(text) || context.mustBe(aTime))
+      .describe(aTime),
     /** Of each task; by default somewhat more than the plan expects. */
     "memory?": type("/^\\d+[KMGT]?$/").describe("a size as sbatch --mem takes it, such as 16G"),
     /** Of each task that computes with tensors; by default --threads, or 4. */

@@ -39,6 +39,7 @@ import { durationOptions, givenOnce, stepsOf } from "./shared/duration.ts"
 import { saveExport, writeRecord } from "./shared/export.ts"
 import { drawInto } from "./shared/own-parameters.ts"
 import { batchProblems, refuse, vocabularyProblems } from "./shared/requirements.ts"
+import { newModel, poolers, traitsAfter } from "./shared/traits.ts"
 
 const Options = type({
   "+": "reject",
@@ -211,13 +212,23 @@ export const mlm = plugin({
       positions: options.positions ?? defaultPositions,
     }
     const tokens = options.batchSize * corpus.tokensPerSentence
+    const steps = stepsOf(options, corpus.sentences, options.batchSize)
     return {
-      artifact: model,
+      artifact: {
+        ...model,
+        traits: traitsAfter(checkpoint === undefined ? newModel : checkpoint.traits, {
+          dropout: options.dropout,
+          // Next sentences come as the second half of a pair.
+          pairs: options.nextSentence || corpus.pairs,
+          pooler: options.nextSentence ? poolers.nextSentences : undefined,
+        }),
+        training: { updates: `${steps}`, sentences: `${steps * options.batchSize}` },
+      },
       cost: trainingCost({
         model,
         outputHeads,
         more: options.nextSentence ? Object.values(nextSentenceShapes(model.hidden)) : [],
-        steps: stepsOf(options, corpus.sentences, options.batchSize),
+        steps,
         update: workloadOf(
           options.batchSize,
           corpus.tokensPerSentence + (options.nextSentence ? moreTokens : 0),

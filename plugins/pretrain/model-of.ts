@@ -6,6 +6,7 @@ import { Checkpoint } from "../../core/artifacts/checkpoint.ts"
 import { Run } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { linkFolder } from "../../core/io/link.ts"
+import { poolers, traitsAfter } from "./shared/traits.ts"
 
 const takes = { run: Run }
 
@@ -31,8 +32,11 @@ export const keptModel = plugin({
   estimate: (_options, { run }) => {
     if (!run.keepsModel) throw refusal
     const { layers, hidden, heads, intermediate, vocabularySize, positions, parameters } = run
+    // An estimate of a run says neither its dropout rate nor whether its examples are pairs of sentences.
+    const trained = { dropout: undefined, pairs: undefined, pooler: poolers.fineTuned }
+    const traits = traitsAfter(run.traits, trained)
     return {
-      artifact: { layers, hidden, heads, intermediate, vocabularySize, positions },
+      artifact: { layers, hidden, heads, intermediate, vocabularySize, positions, traits },
       // The files are links to the run's own, unless the disk has none.
       cost: cost({ disk: Float32Array.BYTES_PER_ELEMENT * parameters }),
     }

@@ -18,6 +18,7 @@ import { encoderSize, sizeOption } from "../model/size.ts"
 import { tokenizerFiles } from "../model/tokenizer.ts"
 import { vocabularyFiles } from "../model/vocabulary.ts"
 import { indexFile, maximumIndexBytes, readIndex, singleFile } from "../model/weights.ts"
+import { poolers, tokenTypes } from "./shared/traits.ts"
 
 const Options = type({
   "+": "reject",
@@ -174,7 +175,9 @@ export const pretrained = plugin({
     const weights =
       Float32Array.BYTES_PER_ELEMENT *
       countParameters(parametersOf(config, ["pooler", "maskedLanguageModel"]))
-    return { artifact: sizes, cost: cost({ memory: 3e8 + largestTensor, disk: weights }) }
+    // Whether it has seen dropout is not known.
+    const traits = { pooler: poolers.released, "token types": tokenTypes.released }
+    return { artifact: { ...sizes, traits }, cost: cost({ memory: 3e8 + largestTensor, disk: weights }) }
   },
   run,
 })

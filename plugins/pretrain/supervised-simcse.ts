@@ -9,7 +9,7 @@ import { InvalidInput } from "../../core/io/decode.ts"
 import { encode } from "../model/encoder.ts"
 import { clsIndices, pool } from "../model/output-heads.ts"
 import { contrastiveOptions } from "./shared/contrastive/options.ts"
-import { contrastiveCost, trainContrastively } from "./shared/contrastive/training.ts"
+import { contrastiveCost, contrastiveEstimate, trainContrastively } from "./shared/contrastive/training.ts"
 import { truncate } from "./shared/contrastive/truncation.ts"
 import { givenOnce } from "./shared/duration.ts"
 import { supervisedLoss } from "./supervised-simcse/loss.ts"
@@ -68,20 +68,24 @@ export const supervisedSimcse = plugin({
   takes,
   gives: Checkpoint,
   usesBackend: true,
-  estimate: (options, { data, checkpoint, dev }) => ({
-    artifact: checkpoint,
-    cost: contrastiveCost({
-      options,
-      checkpoint,
-      dev,
-      // The labels are not read for an estimate: each is taken to be as frequent.
-      items: Math.ceil(data.train / data.labels),
-      sequencesPerItem: 3,
-      tokens: (data.tokensPerExample + 1) / 2,
-      keptTokens: 2 * data.train * data.tokensPerExample,
-      shapes: () => ({}),
-    }),
-  }),
+  estimate: (options, { data, checkpoint, dev }) => {
+    // The labels are not read for an estimate: each is taken to be as frequent.
+    const items = Math.ceil(data.train / data.labels)
+    const sequencesPerItem = 3
+    return {
+      artifact: contrastiveEstimate(options, checkpoint, dev, items, sequencesPerItem, false),
+      cost: contrastiveCost({
+        options,
+        checkpoint,
+        dev,
+        items,
+        sequencesPerItem,
+        tokens: (data.tokensPerExample + 1) / 2,
+        keptTokens: 2 * data.train * data.tokensPerExample,
+        shapes: () => ({}),
+      }),
+    }
+  },
   run: Effect.fn("supervised-simcse")(function* ({
     options,
     inputs: { data, checkpoint, dev },

@@ -8,8 +8,9 @@ import { Run } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { cohortsTable, runRecords } from "./claims/runs.ts"
 import { claimsOption } from "./shared/claims/claim.ts"
+import { confounderSentences } from "./shared/claims/confounders.ts"
 import { designOf } from "./shared/claims/evidence.ts"
-import { claimProblems, planAll } from "./shared/claims/plan.ts"
+import { claimProblems, planAll, planConfounded } from "./shared/claims/plan.ts"
 import { claimsFound, claimsHeadline, claimsJson, claimsSection } from "./shared/claims/report.ts"
 import type { ReportSection } from "./shared/contents.ts"
 import type { Figure } from "./shared/figure.ts"
@@ -52,6 +53,8 @@ export const claimsPage = plugin({
   gives: Page,
   usesBackend: false,
   design: ({ claims }, { runs, observations }) => planAll(claims, designOf(runs, observations)),
+  confounders: ({ claims }, { runs, observations }, differences) =>
+    confounderSentences(planConfounded(claims, runs, { observations }, differences)),
   estimate: ({ claims, charts }, { runs, observations }) => {
     const problems = [
       ...claimProblems(claims, designOf(runs, observations)),
@@ -77,8 +80,9 @@ export const claimsPage = plugin({
     inputs: { runs, observations },
     backend,
     provenance,
+    differences,
   }: RunContext<Options, typeof takes, unknown>) {
-    const found = claimsFound(claims, runs, observations)
+    const found = claimsFound(claims, { runs, observations: { observations } }, differences)
     const origin = yield* provenance
     const figures = yield* Effect.forEach(charts, (chart, i) => drawn(chart, i, observations))
     const table = cohortsTable(runs)

@@ -5,8 +5,10 @@ import { Page } from "../../core/artifacts/page.ts"
 import { Run } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { plural } from "../../core/io/format.ts"
+import { confounderSentences } from "./shared/claims/confounders.ts"
 import { designOf, evidenceOf } from "./shared/claims/evidence.ts"
-import { claimProblems } from "./shared/claims/plan.ts"
+import { claimProblems, planConfounded } from "./shared/claims/plan.ts"
+import { confoundedOf } from "./shared/claims/report.ts"
 import { Observed } from "./shared/observed.ts"
 import { settledFacts } from "./shared/provenance.ts"
 import { reportFiles } from "./shared/report.ts"
@@ -56,15 +58,26 @@ export const specificationCurve = plugin({
       ]
     }),
   ],
+  confounders: (options, { runs, observations }, differences) =>
+    confounderSentences([
+      ...planConfounded(options.ofRuns, runs, {}, differences),
+      ...planConfounded(options.ofObservations, [], { observations }, differences),
+    ]),
   run: Effect.fn("specification-curve")(function* ({
     options,
     inputs,
     backend,
     provenance,
+    differences,
   }: RunContext<Options, typeof takes, unknown>) {
     const { title, presumed } = options
     const curves = curvesOf(options, evidenceOf(inputs.runs, inputs.observations))
     const robust = curves.map((curve) => ({ ...curve, robustness: robustnessOf(presumed, curve) }))
+    const { runs, observations } = inputs
+    const confounded = [
+      ...confoundedOf(options.ofRuns, { runs, observations: {} }, differences),
+      ...confoundedOf(options.ofObservations, { runs: [], observations: { observations } }, differences),
+    ]
     const origin = yield* provenance
     const report = {
       title,
@@ -72,12 +85,13 @@ export const specificationCurve = plugin({
       sections: [
         {
           title: "Claims under every specification",
+          sentences: confounderSentences(confounded),
           parts: [robustnessTable(presumed, curves), ...curves.map(curveFigure)],
         },
       ],
       facts: { presumed: specificationText(presumed), ...settledFacts(origin, backend) },
     }
-    const json = `${JSON.stringify({ presumed, curves: robust }, null, 2)}\n`
+    const json = `${JSON.stringify({ presumed, curves: robust, confounded }, null, 2)}\n`
     return yield* reportFiles(report, origin, new Map([["specifications.json", json]]))
   }),
 })

@@ -9,8 +9,9 @@ import { InvalidInput } from "../../core/io/decode.ts"
 import { fisher } from "../probe/fisher.ts"
 import { trajectory } from "../probe/trajectory.ts"
 import { claimsOption } from "./shared/claims/claim.ts"
+import { confounderSentences } from "./shared/claims/confounders.ts"
 import { designOf } from "./shared/claims/evidence.ts"
-import { claimProblems, planAll } from "./shared/claims/plan.ts"
+import { claimProblems, planAll, planConfounded } from "./shared/claims/plan.ts"
 import { claimsFound } from "./shared/claims/report.ts"
 import { Observed, rowsEstimated } from "./shared/observed.ts"
 import { settingsOption } from "./shared/settings.ts"
@@ -61,6 +62,8 @@ export const studyPage = plugin({
   usesBackend: false,
   design: ({ claims }, { runs, ranks, trajectories, observations }) =>
     planAll(claims, designOf(runs, [...ranks, ...trajectories, ...observations])),
+  confounders: ({ claims }, { runs, ranks, trajectories, observations }, differences) =>
+    confounderSentences(planConfounded(claims, runs, { ranks, trajectories, observations }, differences)),
   estimate: ({ claims }, { runs, ranks, trajectories, furtherTraining, observations }) => {
     checkCohorts({ runs, ranks, trajectories })
     checkTrainings(furtherTraining)
@@ -76,6 +79,7 @@ export const studyPage = plugin({
     inputs,
     backend,
     provenance,
+    differences,
   }: RunContext<Options, typeof takes, unknown>) {
     const { runs, ranks, trajectories, furtherTraining, observations } = inputs
     const study = {
@@ -83,7 +87,7 @@ export const studyPage = plugin({
       facts,
       ...(yield* recordsOf(inputs)),
       training: yield* trainingRecords(furtherTraining),
-      claims: claimsFound(claims, runs, [...ranks, ...trajectories, ...observations]),
+      claims: claimsFound(claims, { runs, observations: { ranks, trajectories, observations } }, differences),
     }
     return yield* renderStudy(study, yield* provenance, backend)
   }),

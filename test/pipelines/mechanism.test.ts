@@ -24,6 +24,7 @@ test("the plan says what the design can show of every claim, trains each arm onc
   expect([code, stderr]).toEqual([0, ""])
   expect(stdout.match(/ has a higher normalised effective rank before fine-tuning than /g)).toHaveLength(14)
   expect(stdout.match(/"Over cohorts, /g)).toHaveLength(4)
+  expect(stdout.match(/^ {2}- Confounders: /gm)).toHaveLength(2)
   // Vanilla, and two checkpoints of seven arms, three of which and vanilla are fine-tuned with a fresh pooler as well.
   expect(stdout.match(/^pretrain /gm)).toHaveLength(15)
   expect(stdout.match(/^finetune .* only probes need it$/gm)).toHaveLength(22)
@@ -31,6 +32,7 @@ test("the plan says what the design can show of every claim, trains each arm onc
 
 test("at the smallest size it ends in verdicts and charts", async () => {
   const { code, stderr } = await run()
+  expect(stderr).toContain("warning: Confounders: besides further training, SimCSE(0.1), ")
   expect(stderr).toContain("0 failed")
   expect(code).toBe(0)
   const report = join(out, "mechanism", "latest", "report")
@@ -40,4 +42,7 @@ test("at the smallest size it ends in verdicts and charts", async () => {
   }
   const claims = JSON.parse(readFileSync(join(report, "claims.json"), "utf8"))
   expect(JSON.stringify(claims).match(/"verdict"/g)!.length).toBeGreaterThanOrEqual(18)
+  const confounded = claims.confounded.filter(({ than }: { than: string }) => than === "vanilla")
+  expect(confounded).toHaveLength(5)
+  expect(page).toContain("differs from vanilla in pooler (drawn anew, trained by a contrastive loss against")
 })

@@ -29,7 +29,7 @@ const printed = async (args: readonly string[]) => {
 test.each([
   ["quickstart.ts", []],
   ["quickstart.ts", [everyControl, "simcseSeeds=1", "dropout=0.1,0.5"]],
-  ["mini.ts", [...real, "task=sst2", "trainExamples=3", "size=mini"]],
+  ["mini.ts", [...real, "task=sst2", "trainExamples=2", "size=mini"]],
   ["mini.ts", [...real, everyControl, "task=stsb"]],
   ["paper.ts", []],
   ["paper.ts", [everyControl, "simcseSeeds=1,2"]],

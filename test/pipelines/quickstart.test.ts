@@ -54,9 +54,9 @@ const run = async (runtime: keyof typeof runtimes) => {
 
 test("the quickstart runs to the end, offline, and gives the same bits under Bun and Deno", async () => {
   const [bun, deno] = await Promise.all([run("bun"), run("deno")])
-  // The learning rate 1e30 diverges in every arm, so the probes that watch it have nothing to observe.
+  // The learning rate 1e30 diverges in every arm, which is a result; the probes that watch it have nothing to observe.
   for (const { status, summary } of [bun, deno]) {
-    expect(status).toBe(1)
+    expect(status).toBe(0)
     expect(summary.failures.map(({ status }: { status: string }) => status)).toContain("diverged")
   }
   expect(deno.summary.made).toBe(bun.summary.made)

@@ -1,4 +1,4 @@
-/** `bun run store gc`: what no report needs, and removing it. */
+/** `bun run store gc`: what nothing needs, and removing it. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type Garbage, garbageIn, removeGarbage } from "../../engine/store/garbage.ts"
@@ -42,7 +42,7 @@ export const gcCommand = Command.make(
       const more = others.length === 0 ? "" : ` (and ${others.length} more)`
       return yield* exitWith(
         2,
-        `nothing can go, since it is not known what is needed: ${first}${more}. Publish the report again, or remove its folder if you do not need it`,
+        `nothing can go, since it is not known what is needed: ${first}${more}. Run its pipeline again, or remove its folder if you do not need it`,
       )
     }
     if (remove) {
@@ -68,13 +68,13 @@ export const gcCommand = Command.make(
         ? "there is nothing to remove"
         : remove
           ? `removed ${what}`
-          : `${what} would go with --delete; a study that has not published its report yet may need some of it`,
+          : `${what} would go with --delete`,
     ])
   }),
 ).pipe(
-  Command.withDescription("List what no report needs; with --delete, remove it"),
+  Command.withDescription("List what no report and no unfinished launch needs; with --delete, remove it"),
   Command.withExamples([
-    { command: "bun run store gc --older 7d", description: "What no report needs and is older than a week" },
+    { command: "bun run store gc --older 7d", description: "What nothing needs and is older than a week" },
     { command: "bun run store gc --delete", description: "Remove it, unless it is younger than a day" },
   ]),
 )

@@ -107,9 +107,9 @@ export const printJson = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value, null, 1)}\n`)
 }
 
-/** The reports that need an item, in a few words. */
-export const neededText = (item: Item, { reports }: Needs): string => {
-  const [first, ...others] = reports.get(item.name) ?? []
-  if (first === undefined) return "no report"
+/** What needs an item, in a few words. */
+export const neededText = (item: Item, { by }: Needs): string => {
+  const [first, ...others] = by.get(item.name) ?? []
+  if (first === undefined) return "nothing"
   return others.length === 0 ? first : `${first} and ${others.length} more`
 }

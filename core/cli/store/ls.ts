@@ -29,7 +29,7 @@ export const lsCommand = Command.make(
         ...item,
         made: new Date(made).toISOString(),
         folder: join(root, "artifacts", item.name),
-        neededBy: needs.reports.get(item.name) ?? [],
+        neededBy: needs.by.get(item.name) ?? [],
       }))
       const stopped = unfinished.map(({ made, ...each }) => ({ ...each, made: new Date(made).toISOString() }))
       return printJson({ units, unfinished: stopped })
@@ -55,7 +55,7 @@ export const lsCommand = Command.make(
       printLines(table([["state", "size", "age", "needed by", "unit"], ...rows], new Set([1, 2])))
     printLines([`${plural(items.length, "unit")}, ${formatBytes(bytes)}`])
   }),
-).pipe(Command.withDescription("List all units with their state, size, age, and the report that needs them"))
+).pipe(Command.withDescription("List all units with their state, size, age, and what needs them"))
 
 const states: Readonly<Record<Item["state"], string>> = {
   done: "done",

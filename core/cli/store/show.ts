@@ -33,7 +33,7 @@ export const showCommand = Command.make(
     const found = yield* attempt("read", folder, () => inspect(folder))
     const record = "record" in found ? found.record : undefined
     const takenBy = items.filter(({ inputs = [] }) => inputs.includes(item.key))
-    const neededBy = needs.reports.get(item.name) ?? []
+    const neededBy = needs.by.get(item.name) ?? []
     if (json) {
       const takers = takenBy.map(({ label, key }) => ({ label, key }))
       return printJson({ folder, state: item.state, note: item.note, record, takenBy: takers, neededBy })
@@ -50,7 +50,7 @@ export const showCommand = Command.make(
           [`takes ${name}`, `${label} (${stateByKey.get(key) ?? "not there"})`] as const,
       ),
       ...takenBy.map(({ label }) => ["taken by", label] as const),
-      ...(neededBy.length === 0 ? ["no report"] : neededBy).map((report) => ["needed by", report] as const),
+      ...(neededBy.length === 0 ? ["nothing"] : neededBy).map((report) => ["needed by", report] as const),
     ]
     printLines(table(rows))
   }),

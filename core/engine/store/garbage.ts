@@ -25,8 +25,9 @@ const youngest = day
 const longestStop = 30 * day
 
 /**
- * What nothing needs and is old enough: artifacts that no report is made from, the code that only such ones name, what
- * was set aside and has been made again or is not needed, and the state of units that nobody has resumed.
+ * What nothing needs and is old enough: artifacts that no report and no unfinished launch needs, the code that only
+ * such ones name, what was set aside and has been made again or is not needed, and the state of units that nobody has
+ * resumed.
  *
  * @param older what was made before that, ms; undefined for a day, and 30 days for the state of stopped units
  */
@@ -40,12 +41,12 @@ export const garbageIn = Effect.fnUntraced(function* (
   if (needs.unknown.length > 0) return { garbage: [], needs }
   const now = Date.now()
   const isOld = ({ made }: { readonly made: number }) => now - made > (older ?? youngest)
-  const isNeeded = ({ name }: Item) => needs.reports.has(name)
+  const isNeeded = ({ name }: Item) => needs.by.has(name)
   const goes = new Set(items.filter((item) => isOld(item) && !isNeeded(item)))
   const garbage: Garbage[] = [...goes].map(({ name, label, bytes, made }) => ({
     path: `artifacts/${name}`,
     label,
-    why: "no report needs it",
+    why: "nothing needs it",
     bytes,
     made,
   }))
@@ -60,8 +61,8 @@ export const garbageIn = Effect.fnUntraced(function* (
     const name = original.get(folder) ?? folder
     const again = names.has(name)
     // Until then, its record says what it is made from.
-    if (!isOld({ made }) || (!again && needs.reports.has(name))) continue
-    garbage.push({ path, label: path, why: again ? "it was made again" : "no report needs it", bytes, made })
+    if (!isOld({ made }) || (!again && needs.by.has(name))) continue
+    garbage.push({ path, label: path, why: again ? "it was made again" : "nothing needs it", bytes, made })
   }
   const done = new Set(items.filter(({ state }) => state !== "failed").map(({ key }) => key))
   for (const { folder, label = folder, keys, bytes, made } of yield* unfinishedIn(root)) {

@@ -35,14 +35,14 @@ import {
   writeFile,
 } from "../../io/files.ts"
 import { link } from "../../io/link.ts"
-import type { KeyParts } from "../key.ts"
 import { neededBy, type Unit } from "../unit.ts"
 import { Codes } from "./codes.ts"
 import { DamagedArtifact, moveAside, type SetAside } from "./damage.ts"
-import { type Acceptance, Divergence, type Failed, Manifest, type Parts } from "./manifest.ts"
+import { entriesIn } from "./entries.ts"
+import type { Acceptance, Divergence, Failed, Manifest, Parts } from "./manifest.ts"
 import { Owners } from "./owners.ts"
-import { changedFile, type Found, folderName, inspect, partsOfName, readRecord } from "./record.ts"
-import { Broken, sealedText } from "./seal.ts"
+import { changedFile, type Found, folderName, inspect } from "./record.ts"
+import { sealedText } from "./seal.ts"
 import { damageOf, type Entry, type Stored, storedFrom } from "./stored.ts"
 
 /** How a unit was made, whether or not that gave an artifact. */
@@ -176,33 +176,6 @@ const storeAt = (root: string): Store["Service"] => {
     return { ...named(unit), version: unit.plugin.version, options: unit.options, parts }
   })
 
-  const entryIn = Effect.fnUntraced(function* (name: string) {
-    const folder = join(artifacts, name)
-    const record = yield* Effect.promise(() => readEntry(folder))
-    if (record === undefined) return []
-    const { code: codeDigest, backend, ...others } = record.parts
-    const code = yield* codes.read(codeDigest)
-    const backendCode = backend === null ? null : yield* codes.read(backend.code)
-    if (code === undefined || backendCode === undefined) return []
-    const parts: KeyParts = {
-      plugin: { name: record.plugin, version: record.version },
-      ...code,
-      options: record.options,
-      ...others,
-      backend: backend === null ? null : { arithmetic: backend.arithmetic, ...backendCode! },
-    }
-    return [{ folder, record, parts }]
-  })
-
-  const entries = Effect.fnUntraced(function* (plugins: ReadonlySet<string>) {
-    if (plugins.size === 0) return []
-    const names = (yield* attempt("list", artifacts, () => namesIn(artifacts))).filter((name) =>
-      plugins.has(partsOfName(name)?.plugin ?? ""),
-    )
-    const all = yield* Effect.forEach(names, entryIn, { concurrency: 32 })
-    return all.flat().sort(newestFirst)
-  })
-
   const write: Store["Service"]["write"] = Effect.fnUntraced(function* (unit, making, fill) {
     let written: Manifest | undefined
     yield* publish(unit, (folder) =>
@@ -287,7 +260,7 @@ const storeAt = (root: string): Store["Service"] => {
       const failed: Failed = { ...named(unit), reason }
       yield* publish(unit, (folder) => writeFile(join(folder, "failure.json"), sealedText(failed)))
     }),
-    entries,
+    entries: (plugins) => entriesIn(artifacts, codes, plugins),
     adopt,
     open,
     setAside,
@@ -329,26 +302,6 @@ const ageOf = (path: string): Effect.Effect<number> =>
       () => 0,
     ),
   )
-
-/** The record of an entry; undefined if it has none, or a damaged one. */
-const readEntry = async (folder: string): Promise<Manifest | Divergence | undefined> => {
-  for (const [name, schema] of [
-    ["manifest.json", Manifest],
-    ["divergence.json", Divergence],
-  ] as const) {
-    const record = await readRecord(join(folder, name), schema).catch(() => undefined)
-    if (record !== undefined && !(record instanceof Broken)) return record
-  }
-  return undefined
-}
-
-/** When an entry got its key. */
-const keyedAt = ({ made, accepted }: Entry["record"]): string => accepted?.at(-1)?.when ?? made
-
-const newestFirst = ({ record: a }: Entry, { record: b }: Entry): number => {
-  const [first, second] = [keyedAt(a), keyedAt(b)]
-  return first === second ? (a.key < b.key ? -1 : 1) : first > second ? -1 : 1
-}
 
 /** The files of an artifact with their sizes and digests. */
 const describeFiles = Effect.fnUntraced(function* (folder: string) {

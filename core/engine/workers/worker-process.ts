@@ -44,6 +44,9 @@ export interface WorkListener {
 /** How many of the last lines of standard error the report of a crash includes. */
 const keptLines = 20
 
+/** How long after a worker has exited its last output is waited for, ms. */
+const longestOutput = 1000
+
 /** Saving the state of a large model takes a while; a worker that takes longer than this to stop is killed. */
 const longestStop = "2 minutes"
 
@@ -100,7 +103,7 @@ export class WorkerProcess {
       this.printed(line)
     })
     child.on("error", (cause) => this.lose("lost", `cannot start a worker process: ${cause.message}`))
-    child.on("close", (code, signal) => {
+    const gone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (this.lost !== undefined) return
       if (signal === "SIGKILL") {
         const { kind, reason } = diagnose()
@@ -109,8 +112,21 @@ export class WorkerProcess {
       // Somebody else has asked it to stop, and it has saved its state.
       else if (code === terminatedCode) this.lose("lost", "the worker process was ended by SIGTERM")
       else this.lose("plugin", `the worker process ended with exit code ${code}`)
+    }
+    // A process that its job has started may keep the output open.
+    child.once("exit", (code, signal) => {
+      const close = () => {
+        child.stdout.destroy()
+        child.stderr.destroy()
+        gone(code, signal)
+      }
+      const timer = setTimeout(close, longestOutput)
+      child.once("close", () => {
+        clearTimeout(timer)
+        close()
+      })
     })
-    // `close` reports a worker that is gone; writing to it must not throw as well.
+    // Its exit reports a worker that is gone; writing to it must not throw as well.
     child.stdin.on("error", () => {})
   }
 
@@ -202,6 +218,8 @@ export class WorkerProcess {
     const gone = Effect.callback<void>((resume) => {
       if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
       this.child.once("exit", () => resume(Effect.void))
+      // One that a signal has stopped could not save anything.
+      this.child.kill("SIGCONT")
       this.child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
     })
     return gone.pipe(

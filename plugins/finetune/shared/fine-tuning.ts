@@ -286,6 +286,10 @@ export const fineTuning = <O extends OptionsType>({
           vocabularySize: checkpoint.vocabularySize,
           positions: checkpoint.positions,
           keepsModel: keepModel,
+          traits: {
+            ...checkpoint.traits,
+            ...(options.reinitialise === undefined ? {} : { pooler: "drawn anew by fine-tuning" }),
+          },
         },
         replay: { length: { steps, warmupSteps }, flopsPerStep: training / steps },
         cost: cost({

@@ -26,7 +26,9 @@ export interface Wishes {
   readonly gres?: string
   readonly memory?: string
   /** s */
-  readonly seconds: number | undefined
+  readonly seconds?: number
+  /** The longest time that there is, s. */
+  readonly longest?: number
   /** The largest number of tasks of an array. */
   readonly size: number
 }
@@ -97,14 +99,14 @@ const demandOf = (
   tasks: readonly Task[],
   { threads = 1 }: Slots,
   device: Submission["device"],
-  { gres, memory, seconds }: Wishes,
+  { gres, memory, seconds, longest = Number.POSITIVE_INFINITY }: Wishes,
 ): Demand => {
   const tensors = tasks[0]!.tensors
   const needed = tensors ? (gres ?? (device === undefined ? undefined : "gpu:1")) : undefined
   return {
     cpus: tensors ? threads : 1,
     memory: memory ?? `${mebibytes(largest(tasks.map((task) => task.memory)))}M`,
-    seconds: seconds ?? timeOf(largest(tasks.map((task) => task.seconds))),
+    seconds: seconds ?? Math.min(longest, timeOf(largest(tasks.map((task) => task.seconds)))),
     gres: needed,
   }
 }

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process"
 import { Data, Duration, Effect, Schedule } from "effect"
 import { LauncherUnavailable } from "../../../core/api/launcher.ts"
 import { formatSeconds } from "../../../core/io/format.ts"
+import { secondsOf } from "./time.ts"
 
 /** A program that could not be started, or that has refused something. */
 export class ProgramFailed extends Data.TaggedError("ProgramFailed")<{
@@ -52,6 +53,23 @@ export const largestArray: Effect.Effect<number> = Effect.map(
   Effect.orElseSucceed(ask("scontrol", "show", "config"), () => ""),
   (text) => Math.max(1, Number(/^MaxArraySize\s*=\s*(\d+)/m.exec(text)?.[1] ?? usualArraySize)),
 )
+
+/**
+ * The longest time that jobs may have in a partition, by default the cluster's default partition, s; undefined if there
+ * is no limit, or it is not known.
+ */
+export const longestTime = (partition: string | undefined): Effect.Effect<number | undefined> =>
+  Effect.map(
+    Effect.orElseSucceed(ask("sinfo", "--noheader", "--format=%P %l"), () => ""),
+    (text) => {
+      const partitions = text.split("\n").map((line) => line.trim().split(/\s+/))
+      const [, time] =
+        partitions.find(([name = ""]) =>
+          partition === undefined ? name.endsWith("*") : name.replace(/\*$/, "") === partition,
+        ) ?? []
+      return time === undefined ? undefined : secondsOf(time)
+    },
+  )
 
 /** What passes: the controller is busy or restarts, or the queue is full. */
 const passing =

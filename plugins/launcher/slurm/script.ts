@@ -37,7 +37,7 @@ if [ -n "$again" ] && [ "$code" -ne 0 ]; then
     echo "its time is over: it is queued again, and goes on from its saved state"
     scontrol requeue "\${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}\${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
   else
-    echo "its time is over for the ${mostRestarts + 1}th time: it is not queued again"
+    echo "its time is over again, after ${mostRestarts} times: it is not queued any more"
   fi
 fi
 exit "$code"

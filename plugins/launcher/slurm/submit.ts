@@ -5,7 +5,7 @@ import { LauncherUnavailable, type Submission, type Submitted } from "../../../c
 import { type FileError, writeFile } from "../../../core/io/files.ts"
 import { plural } from "../../../core/io/format.ts"
 import { arraysOf, type Demand, smallDemand } from "./arrays.ts"
-import { cancel, cancelLine, largestArray, submit } from "./programs.ts"
+import { cancel, cancelLine, largestArray, longestTime, submit } from "./programs.ts"
 import { type Record, writeRecord } from "./record.ts"
 import { scriptOf, taskArguments } from "./script.ts"
 import { secondsOf } from "./time.ts"
@@ -43,12 +43,18 @@ export const submitArrays = Effect.fn("submitArrays")(function* (
   }
   const { gres, memory, time, arraySize } = options
   const most = yield* largestArray
+  const longest = yield* longestTime(options.partition)
   const arrays = arraysOf(submission, {
     ...(gres === undefined ? {} : { gres }),
     ...(memory === undefined ? {} : { memory }),
-    seconds: time === undefined ? undefined : secondsOf(time),
+    ...(time === undefined ? {} : { seconds: secondsOf(time)! }),
+    ...(longest === undefined ? {} : { longest }),
     size: Math.min(arraySize ?? most, most),
   })
+  const publishing = {
+    ...smallDemand,
+    seconds: Math.min(longest ?? smallDemand.seconds, smallDemand.seconds),
+  }
   const record: Record = { arrays: [] }
   const idsOf = (level: number | null) =>
     record.arrays.flatMap((each) => (each.level === level ? [each.id] : []))
@@ -97,7 +103,7 @@ export const submitArrays = Effect.fn("submitArrays")(function* (
     }
     const script = scriptOf(submission, `launch ${launch}: its report`, submission.publish)
     const last = after(idsOf(submission.levels.length - 1))
-    yield* submitJob("publish", script, { level: null, first: 0, tasks: 1 }, smallDemand, last)
+    yield* submitJob("publish", script, { level: null, first: 0, tasks: 1 }, publishing, last)
   }).pipe(
     Effect.onError(() => cancel(record.arrays.map(({ id }) => id))),
     Effect.catchTag("ProgramFailed", ({ message }) =>

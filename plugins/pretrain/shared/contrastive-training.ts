@@ -9,7 +9,7 @@ import { countOf, type Sequences } from "../../../core/artifacts/sequences.ts"
 import { Similarity } from "../../../core/artifacts/similarity.ts"
 import type { EncoderModel, ModelDropout } from "../../model/encoder.ts"
 import type { ContrastiveOptions } from "./contrastive/options.ts"
-import { contrastiveCost, trainContrastively } from "./contrastive/training.ts"
+import { contrastiveCost, contrastiveEstimate, trainContrastively } from "./contrastive/training.ts"
 import { truncate } from "./contrastive/truncation.ts"
 import { twoViews } from "./contrastive/views.ts"
 import { givenOnce } from "./duration.ts"
@@ -103,7 +103,7 @@ export const contrastiveTraining = <O extends OptionsType>({
     gives: Checkpoint,
     usesBackend: true,
     estimate: (options, { corpus, checkpoint, dev }) => ({
-      artifact: checkpoint,
+      artifact: contrastiveEstimate(options, checkpoint, dev, corpus.sentences, 1, corpus.pairs),
       cost: contrastiveCost({
         options,
         checkpoint,

@@ -12,6 +12,10 @@ test("a grid makes every combination, the last axis varying fastest", () => {
     "b2",
     "b3",
   ])
+  // Labels that are made of a point have the order of the axes.
+  expect(Object.keys(grid({ b: [1], a: [2], c: [3] }, (point) => point)[0]!)).toEqual(["b", "a", "c"])
+  const cube = grid({ x: [0, 1], y: [0, 1, 2], z: [0, 1, 2, 3] }, ({ x, y, z }) => 12 * x + 4 * y + z)
+  expect(cube).toEqual(Array.from({ length: 24 }, (_, i) => i))
 })
 
 test("an axis or a cohort that is empty or repeats a value is refused by name", () => {

@@ -55,16 +55,16 @@ test("on a terminal that is narrower still, every unit has lines of its own and 
     "",
     "data",
     "  sample-source count=5 broken=false",
-    "    to do · never made",
+    "    to do; never made",
     "finetune",
     "  sample-walk lr=1",
-    "    2: 2 to do · 10.0 MFLOP · never made",
+    "    2 to do; 10.0 MFLOP; never made",
     "probe",
     "  sample-watch lr=1",
-    "    2: 2 to do · 2.0 MFLOP · never made",
+    "    2 to do; 2.0 MFLOP; never made",
     "report",
     "  sample-listing title=sums",
-    "    to do · never made",
+    "    to do; never made",
     "",
     "arithmetic  12.0 MFLOP",
     "time        about 0.0 s on 2 processes",
@@ -73,6 +73,18 @@ test("on a terminal that is narrower still, every unit has lines of its own and 
     "memory      about 2.0 MB",
     "disk        40 B kept, up to 0 B more",
     "            while it runs",
+  ])
+})
+
+test("on the narrowest terminals not even a label loses anything", async () => {
+  const lines = await linesOf(24, "lr=1")
+  const from = lines.indexOf("data")
+  expect(lines.slice(from, from + 5)).toEqual([
+    "data",
+    "  sample-source count=5",
+    "  broken=false",
+    "    to do; never made",
+    "finetune",
   ])
 })
 

@@ -12,6 +12,7 @@ describe("the list for people", () => {
     backends: [],
     checks: [],
     benches: [],
+    launchers: [],
   }
   const plugin = {
     name: "norms",
@@ -90,7 +91,13 @@ describe("bun run plugins", () => {
     const { code, stdout, stderr } = await command(["plugins"])
     expect([code, stderr]).toEqual([0, ""])
     const lines = stdout.split("\n")
-    expect(lines.filter((line) => /^\S/.test(line))).toEqual([...stages, "backend", "check", "bench"])
+    expect(lines.filter((line) => /^\S/.test(line))).toEqual([
+      ...stages,
+      "backend",
+      "launcher",
+      "check",
+      "bench",
+    ])
     expect(lines.filter((line) => line.length > 80)).toEqual([])
     expect(stdout).toContain(
       "\n    takes    data: examples, checkpoint: checkpoint\n    gives    run, which probes can watch\n",

@@ -174,5 +174,21 @@ test("the run on one line says as much as fits: what is done, what went wrong, w
     `2 of 202 (2 failed) · ${left} left · 2 h 5 min`,
     `2/202 · 2 failed · ${left} left · 2 h 5 min`,
     `2/202 · ${left} left · 2 h 5 min`,
+    `2/202 · ${left} left · 2 h`,
   ])
+})
+
+test("however many units there are and however long they take, the shortest form fits 40 columns, the second 80", () => {
+  const forms = summaryForms(
+    {
+      settled: 123_456,
+      units: 240_000,
+      endings: { made: 123_000, diverged: 400, failed: 56, notMade: 0 },
+      left: () => 86_400 * 83 + 3600 * 14,
+      elapsed: () => 86_400 * 70 + 3600 * 12,
+    },
+    0,
+  )
+  expect(forms.at(-1)).toBe("123456/240000 · 83 d left · 70 d")
+  expect(forms[1]!.length).toBeLessThanOrEqual(80)
 })

@@ -5,6 +5,7 @@ export class Screen {
   /** Whether the cursor is visible, and whether long lines wrap. */
   cursor = true
   wraps = true
+  private begun = ""
   private readonly cells: string[][] = [[]]
   private row = 0
   private column = 0
@@ -21,8 +22,12 @@ export class Screen {
     return lines
   }
 
+  /** What is written may come in parts that end within a control sequence. */
   readonly write = (text: string): void => {
-    const [plain, ...sequences] = text.split("\x1b[")
+    const all = this.begun + text
+    const last = all.lastIndexOf("\x1b")
+    this.begun = last >= 0 && /^(\[\??\d*)?$/.test(all.slice(last + 1)) ? all.slice(last) : ""
+    const [plain, ...sequences] = all.slice(0, all.length - this.begun.length).split("\x1b[")
     this.type(plain!)
     for (const sequence of sequences) {
       const [whole, mark, number, command] = /^(\??)(\d*)([A-Za-z])/.exec(sequence)!

@@ -35,7 +35,9 @@ describe("while a study runs", () => {
     expect(code).toBe(0)
     const [worker] = childrenOf(running.pid)
     expect(lines[0]).toMatch(/^sample: 1 of 6 units done, 2 running, 1 ready, 2 waiting/)
-    expect(lines[1]).toMatch(/^ {2}launched \d{4}-\d\d-\d\d \d\d:\d\d UTC: kasosei pipeline .* --jobs 1 .*$/)
+    expect(lines[1]).toMatch(
+      /^ {2}launched \d{4}-\d\d-\d\d \d\d:\d\d UTC: (kasosei|bun run) pipeline .* --jobs 1 .*$/,
+    )
     expect(lines[2]).toMatch(/^ {2}report: .*\/out\/sample\/[0-9a-f]{12}$/)
     expect(lines[3]).toBe("running")
     expect(lines[4]).toMatch(new RegExp(`^  sample-walk lr=1 seed=1: process ${worker} on \\S+, for `))

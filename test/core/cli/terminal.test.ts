@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { Display, showing } from "../../../core/cli/display.ts"
-import type { Plan } from "../../../core/engine/plan.ts"
+import { inStore, planSample } from "../sample/study.ts"
 import { command, type Ended } from "./command-line.ts"
 
 // On a busy machine, what takes a second here may take a minute.
@@ -128,7 +128,7 @@ describe("control characters never reach the terminal:", () => {
     const shown: string[] = []
     const target = { isTTY: true, rows: 24, columns: 200, write: (text: string) => shown.push(text) }
     await Effect.runPromise(showing(target, `planning ${evil}`, Effect.void))
-    const plan = { graph: { units: [] }, jobs: [] } as unknown as Plan
+    const plan = await inStore(join(folder, "sample"), planSample("lr=1", "seeds=1"))
     const display = new Display(plan, target)
     display.log(`a line ${evil}`)
     display.close()

@@ -2,10 +2,11 @@ import { expect, test } from "bun:test"
 import { type } from "arktype"
 import { Effect } from "effect"
 import { cost } from "../../../core/api/cost.ts"
+import type { Differences } from "../../../core/api/difference.ts"
 import { cohort, type Targets } from "../../../core/api/pipeline.ts"
 import { cohorts, type InputsEstimate, plugin } from "../../../core/api/plugin.ts"
 import { Page } from "../../../core/artifacts/page.ts"
-import { designOf } from "../../../core/engine/design.ts"
+import { confoundersOf, confounderWarnings, designOf } from "../../../core/engine/design.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { source, walk } from "../sample/plugins.ts"
 
@@ -14,6 +15,7 @@ const takes = { first: source.gives, runs: cohorts(walk.gives) } as const
 const reportThat = (
   name: string,
   design?: (options: { readonly level: number }, inputs: InputsEstimate<typeof takes>) => readonly string[],
+  confounders?: (options: object, inputs: object, differences: Differences) => readonly string[],
 ) =>
   plugin({
     name,
@@ -27,6 +29,7 @@ const reportThat = (
     usesBackend: false,
     estimate: () => ({ artifact: {}, cost: cost({}) }),
     ...(design === undefined ? {} : { design }),
+    ...(confounders === undefined ? {} : { confounders }),
     run: () => Effect.never,
   })
 
@@ -84,5 +87,39 @@ test("a design that throws is named, with the place", async () => {
   })
   await expect(design({ report: report({ first: data, runs }) })).rejects.toThrow(
     /careless: its design failed: RangeError: no such arm \(at .*design\.test\.ts/,
+  )
+})
+
+test("confounders come after the design, with what any two cohorts differ in", async () => {
+  const other = cohort({ arm: "c" }, [1, 2], (seed) => walk({ data, seed, lr: 3 }))
+  const telling = reportThat(
+    "telling",
+    () => ["It can show this."],
+    (_, __, differences) =>
+      differences({ input: "runs", index: 0 }, { input: "runs", index: 2 }).map(
+        ({ name, first, second }) => `${name}: ${first}, ${second}`,
+      ),
+  )
+  const targets = { report: telling({ first: data, runs: [...runs, other] }) }
+  const expected = "lr of fine-tuning: 1, 3"
+  expect(await design(targets)).toEqual(new Map([["report", ["It can show this.", expected]]]))
+  const graph = await Effect.runPromise(graphOf(targets, { arithmetic: "cpu", sources: {}, packages: {} }))
+  expect(await Effect.runPromise(confoundersOf(graph))).toEqual([expected])
+})
+
+test("a cohort that is not there is named as the plugin's mistake", async () => {
+  const report = reportThat("careless", undefined, (_, __, differences) => [
+    String(differences({ input: "runs", index: 0 }, { input: "runs", index: 9 })),
+  ])
+  await expect(design({ report: report({ first: data, runs }) })).rejects.toThrow(
+    "careless: its confounders failed: RangeError: there is no cohort 9 of runs",
+  )
+})
+
+test("of many sentences, the warnings of a run are the first, and a count", () => {
+  expect(confounderWarnings([])).toEqual([])
+  expect(confounderWarnings(["A.", "B."])).toEqual(["warning: A.", "warning: B."])
+  expect(confounderWarnings(["A.", "B.", "C.", "D.", "E."]).at(-1)).toBe(
+    "warning: 2 more sentences about confounders: see --plan",
   )
 })

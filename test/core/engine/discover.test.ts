@@ -6,6 +6,7 @@ import { type } from "arktype"
 import { Effect } from "effect"
 import { bench } from "../../../core/api/bench.ts"
 import { check } from "../../../core/api/check.ts"
+import { launcher } from "../../../core/api/launcher.ts"
 import { stages } from "../../../core/api/stage.ts"
 import {
   backendNamed,
@@ -13,6 +14,8 @@ import {
   benches,
   checks,
   components,
+  launcherNamed,
+  launchers,
   plugins,
   reportNamed,
 } from "../../../core/engine/discover.ts"
@@ -30,7 +33,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 /** A new project with these files in its folder `plugins`; new because modules are imported only once. */
 const project = (files: Readonly<Record<string, string>>): string => {
   const folder = join(root, String(++projects))
-  for (const name of [...stages, "backend", "check", "bench"]) {
+  for (const name of [...stages, "backend", "check", "bench", "launcher"]) {
     mkdirSync(join(folder, "plugins", name), { recursive: true })
   }
   for (const [path, text] of Object.entries(files)) {
@@ -68,8 +71,18 @@ test("the declaring functions set the kind", () => {
     }),
     check({ name: "b", summary: "", compare: () => Effect.succeed([]) }),
     bench({ name: "c", summary: "", flags: {}, options: type({}), prepare: () => Effect.never }),
+    launcher({
+      name: "d",
+      module: import.meta.url,
+      summary: "",
+      options: type({}),
+      check: Effect.void,
+      slots: () => Effect.succeed({ processes: 1 }),
+    }),
   ]
-  expect(declared.map(({ kind, name }) => `${kind} ${name}`)).toEqual(["backend a", "check b", "bench c"])
+  expect(declared.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+    ...["backend a", "check b", "bench c", "launcher d"],
+  ])
 })
 
 describe("this project", () => {
@@ -93,6 +106,15 @@ describe("this project", () => {
     expect((await names(backends())).filter((name) => ours.includes(name))).toEqual(ours)
     expect(await names(checks())).toContain("reference")
     expect(await names(benches())).toEqual(expect.arrayContaining(["finetune", "fisher", "mlm", "simcse"]))
+  })
+
+  test("has launchers, by name", async () => {
+    expect(await names(launchers())).toEqual(expect.arrayContaining(["local", "slurm"]))
+    expect((await run(launcherNamed("slurm"))).queue).toBeDefined()
+    expect((await run(launcherNamed("local"))).queue).toBeUndefined()
+    expect(await refusal(launcherNamed("slurn"))).toBe(
+      "--launcher: there is no launcher slurn; did you mean slurm?",
+    )
   })
 })
 

@@ -136,6 +136,10 @@ test.skipIf(!existsSync("/proc/self/stat"))("a worker that is stopped is noticed
         yield* until("at step 3")
         const stopped = worker()
         process.kill(stopped, "SIGSTOP")
+        // A busy machine takes a moment to stop it.
+        yield* Effect.promise(async () => {
+          while (!/\) T /.test(readFileSync(`/proc/${stopped}/stat`, "utf8"))) await Bun.sleep(5)
+        })
         yield* TestClock.adjust("290 seconds")
         expect(alive([stopped])).toEqual([stopped])
         yield* TestClock.adjust("20 seconds")
@@ -154,3 +158,21 @@ test.skipIf(!existsSync("/proc/self/stat"))("a worker that is stopped is noticed
     ).pipe(Effect.provide(TestClock.layer())),
   ),
 )
+
+test("a worker that is stopped saves its job all the same when that is interrupted", () =>
+  Effect.runPromise(
+    supervising(({ make, worker, until }) =>
+      Effect.gen(function* () {
+        yield* make("sample-source")
+        yield* Effect.promise(() => fs.writeFile(hold, ""))
+        const run = yield* Effect.forkChild(make("sample-walk"))
+        yield* until("at step 3")
+        process.kill(worker(), "SIGSTOP")
+        yield* Fiber.interrupt(run)
+        const scratch = join(folder, "out", "scratch")
+        const [name] = yield* Effect.promise(() => fs.readdir(scratch))
+        const state = JSON.parse(readFileSync(join(scratch, name!, "unit", "state.json"), "utf8"))
+        expect(state).toEqual({ step: 3, sums: [2, 4, 7] })
+      }),
+    ),
+  ))

@@ -3,6 +3,13 @@ import { Clock, Duration, Effect } from "effect"
 /** How many times as fast the clock goes: the pauses between attempts get short, and the time limits stay bearable. */
 const speed = 20
 
+let skipped = 0n
+
+/** So many ms have passed, for hurried effects that run or begin. */
+export const skipTime = (milliseconds: number): void => {
+  skipped += BigInt(milliseconds) * 1_000_000n
+}
+
 /**
  * Runs an effect with a clock by which all pauses and time limits are shorter.
  *
@@ -18,8 +25,8 @@ export const hurried = <A, E, R>(
       currentTimeMillis: clock.currentTimeMillis,
       currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
       currentTimeNanos: clock.currentTimeNanos,
-      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-      monotonicTimeNanos: clock.monotonicTimeNanos,
+      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + skipped,
+      monotonicTimeNanos: Effect.map(clock.monotonicTimeNanos, (now) => now + skipped),
       sleep: (duration) => {
         sleeps.push(Duration.toMillis(duration))
         return clock.sleep(Duration.millis(Duration.toMillis(duration) / speed))

@@ -17,7 +17,10 @@ const prototype = Object.getPrototypeOf(handle)
 await handle.close()
 prototype.sync = counted(prototype.sync)
 const steps = ["mkdir", "rename", "rm", "open", "writeFile"] as const
-const watched = { ...fs, ...Object.fromEntries(steps.map((name) => [name, counted(fs[name] as Body)])) }
+const watched = {
+  ...fs,
+  ...Object.fromEntries(steps.map((name) => [name, counted(Reflect.get(fs, name) as Body)])),
+}
 Object.assign(globalThis, { watched })
 Bun.plugin({
   name: "steps",

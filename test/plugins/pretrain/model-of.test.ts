@@ -52,7 +52,7 @@ test("a plan knows its size, and the checkpoint's is what the next run is estima
   const sizes = { layers: 2, hidden: 8, heads: 2, intermediate: 16, vocabularySize: 30, positions: 64 }
   const run = { ...sizes, steps: 6, warmupSteps: 1, batchSize: 8, tokensPerExample: 15, parameters: 1000 }
   const { artifact, cost } = estimate({}, { run: { ...run, keepsModel: true } })
-  expect(artifact).toEqual(sizes)
+  expect(artifact).toEqual({ ...sizes, traits: {} })
   expect(cost.disk).toBe(4000)
   expect(() => estimate({}, { run: { ...run, keepsModel: false } })).toThrow("does not keep its model")
 })

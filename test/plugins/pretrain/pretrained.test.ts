@@ -335,6 +335,7 @@ test("the estimate follows from the options alone", () => {
     intermediate: 4096,
     vocabularySize: 30522,
     positions: 512,
+    traits: { pooler: "as released", "token types": "as released" },
   })
   // Encoder, pooler and masked-language-model head: about 336 million parameters.
   expect(Math.abs(cost.disk / (4 * 336e6) - 1)).toBeLessThan(0.01)

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
+import type { Differences } from "../../../core/api/difference.ts"
 import type { CohortTaken, PluginError } from "../../../core/api/plugin.ts"
 import type { Row } from "../../../core/artifacts/observations.ts"
 import type { PageGiven } from "../../../core/artifacts/page.ts"
@@ -16,10 +17,10 @@ type Planned = (options: object, inputs: object) => unknown
 const estimate = claimsPage.estimate as unknown as Planned
 const design = claimsPage.design as unknown as Planned
 
-const page = async (options: object, inputs: object) => {
+const page = async (options: object, inputs: object, differences: Differences = () => []) => {
   const provenance = Effect.succeed(provenanceOf())
   const completedOptions = completed(claimsPage, { title: "Ranks and batches", ...options })
-  const context = { options: completedOptions, backend: "cpu", provenance }
+  const context = { options: completedOptions, backend: "cpu", provenance, differences }
   const files = await Effect.runPromise(
     start({ ...context, inputs: { runs: [], observations: [], ...inputs } }),
   )
@@ -68,6 +69,38 @@ const run = (arm: string, predictions: readonly number[]): CohortTaken<RunTaken>
       },
     },
   })),
+})
+
+test("what else the sides differ in is among the limits of the claims, and in claims.json", async () => {
+  const pooler = { name: "pooler", first: "drawn", second: "kept" }
+  const training = { name: "further training", first: "simcse", second: "none" }
+  const claim = observed({
+    ...{ arm: "SimCSE", than: "vanilla", differs: ["further training"] },
+    ...{ column: "rank", direction: "higher", where: { step: 0 } },
+  })
+  const file = await page({ claims: [claim] }, { observations: both }, (first, second) => {
+    expect([first, second]).toEqual([
+      { input: "observations", index: 1 },
+      { input: "observations", index: 0 },
+    ])
+    return [training, pooler]
+  })
+  const limit =
+    "Confounders: besides further training, SimCSE differs from vanilla in pooler (drawn against kept), which may be the cause."
+  expect(file("index.html")).toContain(limit)
+  expect(JSON.parse(file("claims.json"))).toMatchObject({
+    limits: expect.arrayContaining([{ limit, claims: [claim.statement] }]),
+    confounded: [
+      {
+        claim: claim.statement,
+        arm: "SimCSE",
+        than: "vanilla",
+        declared: ["further training"],
+        undeclared: [pooler],
+        absent: [],
+      },
+    ],
+  })
 })
 
 test("claims about observations, with the chart that the pipeline asks for", async () => {

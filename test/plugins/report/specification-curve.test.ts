@@ -29,6 +29,7 @@ const draw = async (observations: Observed, options: object = {}) => {
       inputs: { runs: [], observations },
       backend: "wasm",
       provenance: Effect.succeed(provenanceOf()),
+      differences: () => [],
     }),
   )
   const file = (name: string) => String(files.get(name))

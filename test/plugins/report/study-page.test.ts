@@ -37,7 +37,13 @@ const nothing = { runs: [], ranks: [], trajectories: [], furtherTraining: [], ob
 const page = (inputs: object, given: object = {}) => {
   const options = completed(studyPage, { title: "A study", arms: ["arm 0", "arm 1"], ...given })
   const provenance = Effect.succeed(provenanceOf())
-  return start({ options, backend: "cpu", provenance, inputs: { ...nothing, ...inputs } })
+  return start({
+    options,
+    backend: "cpu",
+    provenance,
+    differences: () => [],
+    inputs: { ...nothing, ...inputs },
+  })
 }
 
 const member = (seed: number, value: unknown) => ({ seed, outcome: { status: "done", value } })
@@ -203,7 +209,11 @@ describe("claims", () => {
     const files = await Effect.runPromise(page({ runs }))
     expect(String(files.get("summary.md"))).toContain("No claim was given, so nothing is tested.")
     expect(String(files.get("index.html"))).toContain("No claim was given.")
-    expect(JSON.parse(String(files.get("claims.json")))).toEqual({ claims: [], limits: [] })
+    expect(JSON.parse(String(files.get("claims.json")))).toEqual({
+      claims: [],
+      limits: [],
+      confounded: [],
+    })
   })
 
   test("of arms that the design does not have are refused when the plan is made, and the design is told", () => {

@@ -32,6 +32,7 @@ import { stepsOf } from "../duration.ts"
 import { saveExport, type TrainingRecord, writeRecord } from "../export.ts"
 import { drawInto, type OwnShapes, ownName } from "../own-parameters.ts"
 import { batchProblems, refuse } from "../requirements.ts"
+import { poolers, traitsAfter } from "../traits.ts"
 import type { ContrastiveOptions } from "./options.ts"
 import { similarityProblems } from "./pairs.ts"
 import { selection } from "./selection.ts"
@@ -176,6 +177,36 @@ export interface ContrastiveEstimate {
   /** Tokens of all that is trained on, kept in memory. */
   readonly keptTokens: number
   readonly shapes: (hidden: number) => OwnShapes
+}
+
+/**
+ * What is known of the model that a contrastive training gives.
+ *
+ * @param items the number of items
+ * @param sentencesPerItem different sentences of an item
+ * @param pairs whether its sequences are pairs of sentences; undefined if that is not known
+ */
+export const contrastiveEstimate = (
+  options: ContrastiveOptions,
+  checkpoint: CheckpointEstimate,
+  dev: SimilarityEstimate | undefined,
+  items: number,
+  sentencesPerItem: number,
+  pairs: boolean | undefined,
+): CheckpointEstimate => {
+  const steps = stepsOf(options, items, options.batchSize)
+  const best = dev !== undefined && options.selection === "best"
+  return {
+    ...checkpoint,
+    traits: {
+      ...traitsAfter(checkpoint.traits, { dropout: options.dropout, pairs, pooler: undefined }),
+      pooler: poolers.contrastive,
+    },
+    training: {
+      updates: best ? `at most ${steps}, the best on a dev set` : `${steps}`,
+      sentences: `${best ? "at most " : ""}${steps * options.batchSize * sentencesPerItem}`,
+    },
+  }
 }
 
 export const contrastiveCost = ({

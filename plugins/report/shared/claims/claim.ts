@@ -129,11 +129,33 @@ export const nothingFound = (missing: string, parts: Partial<Finding> = {}): Fin
   missing,
 })
 
+/** A side of a comparison: the cohorts with these labels. */
+export interface NamedSide {
+  readonly name: string
+  readonly labels: Labels
+}
+
+/** The two sides that a claim compares. */
+export interface Compared {
+  /** Of what it is about, cohorts are taken. */
+  readonly what: "runs" | "observations"
+  readonly arm: NamedSide
+  readonly than: NamedSide
+  /** Labels that both sides have, and cells of their rows. */
+  readonly where: Readonly<Record<string, string | number | boolean | null>>
+  /** Of observations, the column; those without it are not compared. */
+  readonly column?: string
+  /** What the sides are declared to differ in. */
+  readonly differs: readonly string[]
+}
+
 export interface ClaimFunctions {
   /** One sentence that is true or false. */
   readonly statement: string
   /** Claims of one family share their error rate: p values are adjusted for their number. */
   readonly family: string
+  /** Of a claim that compares two sides: what else these differ in, a report names as confounders. */
+  readonly compared?: Compared
   /** Pure and fast. */
   plan(design: Design, level: number): ClaimPlan
   /** Does not depend on the order of the evidence. */

@@ -1,5 +1,5 @@
 import { type } from "arktype"
-import type { Design } from "./claim.ts"
+import type { Compared, Design } from "./claim.ts"
 import { labelsOfSide, nameOfSide, Side, unknownNames, Where } from "./evidence.ts"
 
 /** The options that all comparisons of two sides have. */
@@ -12,6 +12,13 @@ export const Comparison = type({
   "lr?": "number > 0",
   /** Other labels of both sides. */
   where: Where.default(() => ({})),
+  /**
+   * What the sides are meant to differ in, by the names that a plan gives to differences: `further training`,
+   * `dropout of further training`. All else that they differ in is named as a confounder.
+   */
+  differs: type("string > 0")
+    .array()
+    .default(() => []),
   /** p values are adjusted for the number of claims of a family; by default that of the same kind. */
   "family?": "string > 0",
 })
@@ -19,6 +26,17 @@ type Comparison = typeof Comparison.infer
 
 export const whereOf = ({ lr, where }: Pick<Comparison, "where"> & { readonly lr?: number }): Where =>
   lr === undefined ? where : { lr, ...where }
+
+/** The sides of a comparison of runs or, with a column, of what is observed of them. */
+export const comparedBy = (
+  options: Pick<Comparison, "arm" | "than" | "where" | "differs"> & { readonly lr?: number },
+  column?: string,
+): Compared => {
+  const sideOf = (side: Side) => ({ name: nameOfSide(side), labels: labelsOfSide(side) })
+  const { arm, than, differs } = options
+  const sides = { arm: sideOf(arm), than: sideOf(than), where: whereOf(options), differs }
+  return column === undefined ? { what: "runs", ...sides } : { what: "observations", ...sides, column }
+}
 
 /** What is wrong with the sides of a comparison whatever is measured: each is the other, or its learning rate is given twice. */
 export const comparisonProblems = ({

@@ -11,7 +11,7 @@ import {
 import { signFlip } from "../statistics/sign-flip.ts"
 import { type Count, fisherExact, newcombeUnpaired } from "../statistics/two-by-two.ts"
 import { type ClaimFunctions, type Evidence, type Finding, type Group, nothingFound } from "./claim.ts"
-import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
+import { Comparison, comparedBy, problemsOfRuns, whereOf } from "./comparison.ts"
 import { matches, nameOfSide, type Where } from "./evidence.ts"
 import {
   type Paired,
@@ -62,6 +62,7 @@ export const fewerFailures = component({
     return {
       statement: `${nameOfSide(arm)} fails in fewer runs than ${nameOfSide(than)}${whereText(where)}.`,
       family: options.family ?? "fewer-failures",
+      compared: comparedBy(options),
       plan: (design, level) => {
         const planned = planPair(design.runs, arm, than, where)
         const { seeds, limits } = planned

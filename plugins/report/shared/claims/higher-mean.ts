@@ -4,7 +4,7 @@ import { plural } from "../../../../core/io/format.ts"
 import { crossedDifference, leastEnough } from "../statistics/crossed.ts"
 import { SUFFICIENT_POWER, type Summary, studentPower, welch } from "../statistics/power.ts"
 import { type ClaimFunctions, type Evidence, type Finding, nothingFound } from "./claim.ts"
-import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
+import { Comparison, comparedBy, problemsOfRuns, whereOf } from "./comparison.ts"
 import {
   crossedFinding,
   crossedName,
@@ -49,6 +49,7 @@ export const higherMean = component({
     return {
       statement: `${nameOfSide(arm)} has a higher mean than ${nameOfSide(than)}${whereText(where)}.`,
       family: options.family ?? "higher-mean",
+      compared: comparedBy(options),
       plan: (design, level) => {
         const planned = planPair(design.runs, arm, than, where)
         const { seeds, limits } = planned

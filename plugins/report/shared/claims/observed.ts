@@ -4,7 +4,7 @@ import { plural } from "../../../../core/io/format.ts"
 import { crossedDifference } from "../statistics/crossed.ts"
 import { detectableDifference, SUFFICIENT_POWER } from "../statistics/power.ts"
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
-import { Comparison, comparisonProblems, whereOf } from "./comparison.ts"
+import { Comparison, comparedBy, comparisonProblems, whereOf } from "./comparison.ts"
 import {
   crossedFinding,
   crossedName,
@@ -51,6 +51,7 @@ export const observed = component({
     return {
       statement: `${nameOfSide(arm)} has a ${direction} ${what} than ${nameOfSide(than)}${at}.`,
       family: options.family ?? `${direction} ${column}`,
+      compared: comparedBy(options, column),
       plan: (design, level) => {
         const planned = [arm, than].map((side) => plannedQuantity(design, quantity, labelsOfSide(side)))
         const { seeds, limits } = planPair(planned[0]!.cohorts, arm, than, {})

@@ -1,6 +1,12 @@
+import type { Differences } from "../../../../core/api/difference.ts"
+import type { CohortEstimated } from "../../../../core/api/plugin.ts"
+import type { ObservationsEstimate } from "../../../../core/artifacts/observations.ts"
+import type { RunEstimate } from "../../../../core/artifacts/run.ts"
 import { holm } from "../statistics/holm.ts"
 import { COVERAGE } from "../statistics/interval.ts"
 import type { Claim, Design } from "./claim.ts"
+import { type Confounded, confoundedClaims, placesOf } from "./confounders.ts"
+import { designOf } from "./evidence.ts"
 import { number } from "./words.ts"
 
 /** What is wrong with claims whatever is measured: names that the design does not have. */
@@ -44,6 +50,24 @@ const leastSentences = (leastP: number, adjusted: number, level: number): readon
   const after = leastP > 1 - level ? "" : `, and ${number(adjusted)} after Holm's adjustment`
   return [`The least p that this design can give is ${number(leastP)}${after}, so it cannot be told.`]
 }
+
+/**
+ * The claims that are confounded, before anything runs.
+ *
+ * @param observations by the name of their input
+ */
+export const planConfounded = (
+  claims: readonly Claim[],
+  runs: readonly CohortEstimated<RunEstimate>[],
+  observations: Readonly<Record<string, readonly CohortEstimated<ObservationsEstimate>[]>>,
+  differences: Differences,
+): readonly Confounded[] =>
+  confoundedClaims(
+    claims,
+    designOf(runs, Object.values(observations).flat()),
+    { runs: placesOf({ runs }), observations: placesOf(observations) },
+    differences,
+  )
 
 /** What the design can and cannot show of each claim: sentences that `--plan` prints. */
 export const planAll = (claims: readonly Claim[], design: Design, level = COVERAGE): readonly string[] =>

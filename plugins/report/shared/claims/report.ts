@@ -1,3 +1,4 @@
+import type { Differences } from "../../../../core/api/difference.ts"
 import type { CohortTaken } from "../../../../core/api/plugin.ts"
 import type { Row } from "../../../../core/artifacts/observations.ts"
 import type { Run } from "../../../../core/artifacts/run.ts"
@@ -7,6 +8,7 @@ import { type Records, rounded } from "../records.ts"
 import type { Ends } from "../statistics/interval.ts"
 import { right, type Table, text } from "../table.ts"
 import type { Claim, Design } from "./claim.ts"
+import { type Confounded, confoundedClaims, confounderLimits, placesOf } from "./confounders.ts"
 import { evidenceOf } from "./evidence.ts"
 import { planSentences } from "./plan.ts"
 import { type Judged, judgeAll, type Verdicted } from "./verdict.ts"
@@ -17,30 +19,58 @@ export interface ClaimsFound {
   readonly judged: readonly Judged[]
   /** Sentences of the plan, each with the statements of the claims that it is about. */
   readonly limits: readonly { readonly limit: string; readonly claims: readonly string[] }[]
+  /** Claims whose sides differ in what is not declared, or do not in what is. */
+  readonly confounded: readonly Confounded[]
+}
+
+/** What a report takes that its claims are judged by: observations by the name of their input. */
+export interface ClaimInputs {
+  readonly runs: readonly CohortTaken<Run>[]
+  readonly observations: Readonly<Record<string, readonly CohortTaken<readonly Row[]>[]>>
 }
 
 /** Judges the claims of a report by what it took. */
 export const claimsFound = (
   claims: readonly Claim[],
-  runs: readonly CohortTaken<Run>[],
-  observations: readonly CohortTaken<readonly Row[]>[],
+  taken: ClaimInputs,
+  differences: Differences,
 ): ClaimsFound => {
+  const { runs } = taken
+  const observations = Object.values(taken.observations).flat()
   const judged = judgeAll(claims, evidenceOf(runs, observations))
   const design = designTaken(runs, observations)
-  const limits = claims.flatMap((claim, i) =>
-    planSentences(claim, claims, design, judged[i]!.level).map((limit) => ({
-      limit,
-      claim: claim.statement,
-    })),
-  )
+  const confounded = confoundedOf(claims, taken, differences)
+  const limits = [
+    ...claims.flatMap((claim, i) =>
+      planSentences(claim, claims, design, judged[i]!.level).map((limit) => ({
+        limit,
+        claim: claim.statement,
+      })),
+    ),
+    ...confounderLimits(confounded),
+  ]
   return {
     judged,
     limits: [...Map.groupBy(limits, ({ limit }) => limit)].map(([limit, of]) => ({
       limit,
       claims: of.map(({ claim }) => claim),
     })),
+    confounded,
   }
 }
+
+/** The claims of a report that are confounded, by what it took. */
+export const confoundedOf = (
+  claims: readonly Claim[],
+  { runs, observations }: ClaimInputs,
+  differences: Differences,
+): readonly Confounded[] =>
+  confoundedClaims(
+    claims,
+    designTaken(runs, Object.values(observations).flat()),
+    { runs: placesOf({ runs }), observations: placesOf(observations) },
+    differences,
+  )
 
 const designTaken = (
   runs: readonly CohortTaken<Run>[],
@@ -225,5 +255,5 @@ const records = (judged: readonly Judged[]): Records => ({
 })
 
 /** All that was found, in full, numbers to twelve digits. */
-export const claimsJson = ({ judged, limits }: ClaimsFound): string =>
-  `${JSON.stringify({ claims: judged, limits }, (_, value) => (typeof value === "number" ? rounded(value) : value), 2)}\n`
+export const claimsJson = ({ judged, limits, confounded }: ClaimsFound): string =>
+  `${JSON.stringify({ claims: judged, limits, confounded }, (_, value) => (typeof value === "number" ? rounded(value) : value), 2)}\n`

@@ -2,7 +2,7 @@ import { type } from "arktype"
 import { component } from "../../../../core/api/component.ts"
 import { type CrossedDifference, crossedDifference, crossedP } from "../statistics/crossed.ts"
 import { type ClaimFunctions, type Finding, nothingFound } from "./claim.ts"
-import { Comparison, comparisonProblems, whereOf } from "./comparison.ts"
+import { Comparison, comparedBy, comparisonProblems, whereOf } from "./comparison.ts"
 import { crossedFinding, crossedName, oneSeed } from "./crossed-finding.ts"
 import { labelsOfSide, nameOfSide, unknownNames } from "./evidence.ts"
 import { type Paired, pair, planPair, sampleOf } from "./paired.ts"
@@ -37,6 +37,7 @@ export const sameSign = component({
     return {
       statement: `The difference of ${what} between ${nameOfSide(arm)} and ${nameOfSide(than)}${at} has the same sign at every ${across}.`,
       family: options.family ?? `same sign of ${column}`,
+      compared: comparedBy(options, column),
       plan: (design) => {
         const planned = [arm, than].map((side) => plannedQuantity(design, quantity, labelsOfSide(side)))
         const { cohorts } = planned[0]!

@@ -15,7 +15,7 @@ import {
   spreadInterval,
 } from "../statistics/spread.ts"
 import { type ClaimFunctions, type Finding, nothingFound, type RunEvidence } from "./claim.ts"
-import { Comparison, problemsOfRuns, whereOf } from "./comparison.ts"
+import { Comparison, comparedBy, problemsOfRuns, whereOf } from "./comparison.ts"
 import { crossedFinding, crossedName, oneSeed } from "./crossed-finding.ts"
 import { nameOfSide } from "./evidence.ts"
 import { failuresOf } from "./fewer-failures.ts"
@@ -56,6 +56,7 @@ export const smallerSpread = component({
     return {
       statement: `S is smaller for ${nameOfSide(arm)} than for ${nameOfSide(than)}${whereText(where)}.`,
       family: options.family ?? "smaller-spread",
+      compared: comparedBy(options),
       plan: (design, level) => {
         const planned = planPair(design.runs, arm, than, where)
         const { seeds, limits } = planned

@@ -3,12 +3,13 @@ import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
+import { writeLaunch } from "../../../../core/engine/launch.ts"
 import { codeFile, digestOfCode } from "../../../../core/engine/store/codes.ts"
 import { garbageIn, removeGarbage } from "../../../../core/engine/store/garbage.ts"
 import { folderName } from "../../../../core/engine/store/record.ts"
 import { sealedText } from "../../../../core/engine/store/seal.ts"
 import { sha256 } from "../../../../core/io/digest.ts"
-import { writeFile, writeJson } from "../../../../core/io/files.ts"
+import { writeFile } from "../../../../core/io/files.ts"
 import { madeBy } from "../../sample/study.ts"
 
 let out: string
@@ -53,17 +54,17 @@ const artifact = async (name: string, inputs: readonly string[], age = 2, source
   await fs.utimes(file, made, made)
 }
 
-const report = (digest: string, ...units: readonly string[]) =>
-  run(
-    writeJson(join(out, "study", digest, "report.json"), {
-      pipeline: "study",
-      parameters: {},
-      command: "kasosei pipeline study.ts",
-      made: ago(0).toISOString(),
-      targets: { report: units.map(keyOf) },
-      files: {},
-    }),
-  )
+const report = (digest: string, ...units: readonly string[]) => {
+  const content = {
+    pipeline: "study",
+    parameters: {},
+    command: "kasosei pipeline study.ts",
+    made: ago(0).toISOString(),
+    targets: { report: units.map(keyOf) },
+    files: {},
+  }
+  return run(writeFile(join(out, "study", digest, "report.json"), sealedText(content)))
+}
 const first = "0123456789ab"
 
 const scratch = async (name: string, age: number, job?: object) => {
@@ -90,13 +91,49 @@ test("what a report is made from stays, directly or not; what only others take g
   const { labels, needs, ...found } = await garbage()
   const edited = { sources: { edited: sha256("edited") }, packages: {} }
   expect(labels).toEqual(["other page", "other run", codeFile(digestOfCode(edited))])
-  expect(needs.reports.get(nameOf("corpus"))).toEqual([`study/${first}`])
+  expect(needs.by.get(nameOf("corpus"))).toEqual([`study/${first}`])
   await run(removeGarbage(out, found.garbage))
   expect((await fs.readdir(join(out, "artifacts"))).sort()).toEqual(
     ["corpus", "checkpoint", "run", "page"].map(nameOf).sort(),
   )
   expect(await fs.readdir(join(out, "sources"))).toHaveLength(1)
   expect((await garbage()).labels).toEqual([])
+})
+
+const launch = (made: Date, folder: string, ...units: readonly string[]): Promise<void> => {
+  const when = made.toISOString()
+  const id = `${when.replaceAll(/[-:]|\.\d+Z/g, "")}-01234567`
+  const none = {
+    branch: null,
+    commit: null,
+    threads: null,
+    parameters: {},
+    revisions: {},
+    targets: {},
+    jobs: [],
+  }
+  return run(
+    writeLaunch(out, {
+      ...{ ...none, id, made: when, name: "study", report: `study/${folder}`, command: "", file: "study.ts" },
+      ...{ code: { file: "study.ts", package: "." }, backend: "cpu", arithmetic: "cpu", precision: "fp32" },
+      ...{ processes: 1, digest: sha256("") },
+      units: units.map((label) => ({
+        ...{ key: keyOf(label), label, plugin: "plugin", stage: "data" as const, flops: 0 },
+        ...{ takes: [], members: [] },
+      })),
+    }),
+  )
+}
+
+test("a study that was stopped keeps what it has made so far, until its report is there or it is launched anew", async () => {
+  for (const name of ["run", "page", "earlier run"]) await artifact(name, [])
+  await launch(ago(40), first, "earlier run", "page")
+  await launch(ago(30), first, "run", "page")
+  const { labels, needs } = await garbage()
+  expect(labels).toEqual(["earlier run"])
+  expect(needs.by.get(nameOf("run"))).toEqual([expect.stringMatching(/^launches.\d{8}T\d{6}-01234567$/)])
+  await report(first, "page")
+  expect((await garbage()).labels).toEqual(["earlier run", "run"])
 })
 
 test("what is younger than a day stays, unless told otherwise", async () => {
@@ -126,7 +163,7 @@ test("an artifact that a report needs and whose record cannot be read keeps ever
   const text = await fs.readFile(manifest, "utf8")
   await fs.writeFile(manifest, text.replace("page", "pagf"))
   const { labels, needs } = await garbage()
-  expect([labels, needs.unknown]).toEqual([[], [`${nameOf("page")}, which a report needs, cannot be read`]])
+  expect([labels, needs.unknown]).toEqual([[], [`${nameOf("page")}, which is needed, cannot be read`]])
 })
 
 test("what was set aside says what it is to be made from, until it is there again", async () => {

@@ -6,7 +6,7 @@ export const studyOf = (parts: Partial<Study>): Study => ({
   facts: {},
   settings: [],
   paper: { stability: [], ranks: [] },
-  claims: { judged: [], limits: [] },
+  claims: { judged: [], limits: [], confounded: [] },
   training: [],
   runs: [],
   before: [],

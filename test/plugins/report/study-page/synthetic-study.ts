@@ -60,7 +60,7 @@ export const syntheticStudy = ({
     facts: { model: "none: synthetic <numbers>" },
     settings: [],
     paper: { stability: [], ranks: [] },
-    claims: { judged: [], limits: [] },
+    claims: { judged: [], limits: [], confounded: [] },
     training: [],
     runs,
     arms,
