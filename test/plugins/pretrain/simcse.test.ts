@@ -295,7 +295,11 @@ test("the estimate for the study's own setting", () => {
     dev: { pairs: 1500, tokensPerSentence: 14, vocabularySize: 30522 },
   }
   const { artifact, cost } = estimate(simcse.options({}) as object, inputs)
-  expect(artifact).toEqual(large)
+  expect(artifact).toEqual({
+    ...large,
+    training: { sentences: "at most 1000000", updates: "at most 15625, the best on a dev set" },
+    traits: { dropout: "seen in training", pooler: "drawn anew, trained by a contrastive loss" },
+  })
   // Encoder with pooler: study §2.
   expect(cost.disk).toBe(4 * 335_141_888)
   // 15,625 updates of 128 sequences, forward and backward at 2 operations per weight; 125 evaluations of 3,000
