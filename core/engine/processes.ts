@@ -1,6 +1,6 @@
 /** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash costs one attempt at one job. */
 import { availableParallelism } from "node:os"
-import { Clock, Deferred, Duration, Effect, Pool, Queue, Schedule, type Scope, Semaphore } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Pool, Queue, Schedule, Scope, Semaphore } from "effect"
 import type { Slots } from "../api/launcher.ts"
 import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
@@ -84,12 +84,17 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
   const limit = memoryLimit()
   const workers = new Set<WorkerProcess>()
   const pool = yield* poolOf(settings, workers, diagnosing(workers, limit.bytes))
-  /** A worker that was not lost while it had nothing to do. */
-  const livingWorker: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.flatMap(
-    Pool.get(pool),
-    (worker) =>
-      worker.ended ? Effect.andThen(Pool.invalidate(pool, worker), livingWorker) : Effect.succeed(worker),
-  )
+  /** A worker that was not lost while it had nothing to do. One that was is given back first: there may be no other. */
+  const livingWorker = Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    while (true) {
+      const taken = yield* Scope.fork(scope)
+      const worker = yield* Scope.provide(Pool.get(pool), taken)
+      if (!worker.ended) return worker
+      yield* Pool.invalidate(pool, worker)
+      yield* Scope.close(taken, Exit.void)
+    }
+  })
   const turns = yield* Semaphore.make(processes)
   const shares = new Shares(availableParallelism(), settings.threads)
 
