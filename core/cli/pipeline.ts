@@ -208,12 +208,15 @@ export const pipelineCommand = Command.make(
         folder: string,
         onLog: (line: string) => void,
       ) {
-        const code = yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
-          Effect.sync(() => {
-            onLog(error.message)
-            return codeOf(path)
-          }),
-        )
+        const hasJobs = plan.jobs.length > 0
+        const code = !hasJobs
+          ? codeOf(path)
+          : yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+              Effect.sync(() => {
+                onLog(error.message)
+                return codeOf(path)
+              }),
+            )
         const settings: WorkerSettings = {
           file: path,
           code,
@@ -234,7 +237,7 @@ export const pipelineCommand = Command.make(
           onLog,
         }
         const launch = launchOf(plan, settings, { name, report: reportFolder(publication) })
-        if (plan.jobs.length > 0 && folder === out) yield* writeLaunch(out, launch)
+        if (hasJobs && folder === out) yield* writeLaunch(out, launch)
         return { settings, launch }
       })
       const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {

@@ -53,8 +53,6 @@ export const Launch = type({
   precision: type.enumerated(...precisions),
   /** Of each job; null if jobs share the cores. */
   threads: type("number.integer >= 1").or("null"),
-  /** How many jobs in parallel. */
-  processes: "number.integer >= 1",
   /** `digestOfUnits`. */
   digest: "string == 64",
   /** Each after its inputs. */
@@ -122,7 +120,7 @@ export const launchOf = (
     branch: branch === undefined ? null : { ...branch, set: [...branch.set] },
     revisions: { ...revisions },
     ...{ backend, arithmetic: plan.backend, precision, threads: threads ?? null },
-    ...{ processes: plan.estimate.processes, digest: digestOfUnits(graph) },
+    digest: digestOfUnits(graph),
     units: graph.units.map((unit) => ({
       key: unit.key,
       label: unit.label,

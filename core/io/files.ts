@@ -293,6 +293,10 @@ export const namesIn = async (folder: string): Promise<readonly string[]> => {
   }
 }
 
+/** The sorted names in a folder; none if it does not exist. */
+export const listNames = (folder: string): Effect.Effect<readonly string[], FileError> =>
+  attempt("list", folder, async () => [...(await namesIn(folder))].sort())
+
 /** Renames what is at `source`, if there is something. */
 const renamed = (source: string, target: string): Promise<boolean> =>
   fs.rename(source, target).then(

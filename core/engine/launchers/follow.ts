@@ -2,7 +2,7 @@
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { attempt, type FileError, namesIn } from "../../io/files.ts"
+import { type FileError, listNames } from "../../io/files.ts"
 import type { Event } from "../execute.ts"
 import type { UnitOutcome } from "../job.ts"
 import { type Job, type Plan, unitsGivenBy } from "../plan.ts"
@@ -51,7 +51,7 @@ export class Follower {
   private readonly look = Effect.fnUntraced({ self: this }, function* (first: boolean) {
     const store = yield* Store
     const folder = join(store.root, "artifacts")
-    const names = new Set(yield* attempt("list", folder, () => namesIn(folder)))
+    const names = new Set(yield* listNames(folder))
     for (const units of this.open.values()) {
       for (const [unit, known] of units) {
         const name = folderName(unit.plugin.name, unit.key)

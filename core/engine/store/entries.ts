@@ -1,7 +1,7 @@
 /** The artifacts and divergences of a store, whatever pipeline they were made for. */
 import { join } from "node:path"
 import { Effect } from "effect"
-import { attempt, type FileError, namesIn } from "../../io/files.ts"
+import { type FileError, listNames } from "../../io/files.ts"
 import type { KeyParts } from "../key.ts"
 import type { Codes } from "./codes.ts"
 import { Divergence, Manifest } from "./manifest.ts"
@@ -16,9 +16,7 @@ export const entriesIn = Effect.fnUntraced(function* (
   plugins: ReadonlySet<string>,
 ): Effect.fn.Return<readonly Entry[], FileError> {
   if (plugins.size === 0) return []
-  const names = (yield* attempt("list", artifacts, () => namesIn(artifacts))).filter((name) =>
-    plugins.has(partsOfName(name)?.plugin ?? ""),
-  )
+  const names = (yield* listNames(artifacts)).filter((name) => plugins.has(partsOfName(name)?.plugin ?? ""))
   const all = yield* Effect.forEach(names, (name) => entryIn(join(artifacts, name), codes), {
     concurrency: 32,
   })

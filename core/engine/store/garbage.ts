@@ -1,7 +1,7 @@
 /** What a store has that nothing needs. */
 import { join } from "node:path"
 import { Effect } from "effect"
-import { attempt, type FileError, move, namesIn, remove } from "../../io/files.ts"
+import { attempt, type FileError, listNames, move, remove } from "../../io/files.ts"
 import { damagedIn, type Item, inventory } from "./inventory.ts"
 import { type Needs, needsOf } from "./needs.ts"
 import { unfinishedIn } from "./scratch.ts"
@@ -85,7 +85,7 @@ export const removeGarbage = Effect.fnUntraced(function* (root: string, garbage:
 
 /** The entries of a folder of the store. */
 const entriesOf = Effect.fnUntraced(function* (root: string, folder: string) {
-  const names = yield* attempt("list", join(root, folder), () => namesIn(join(root, folder)))
+  const names = yield* listNames(join(root, folder))
   return yield* Effect.forEach(
     names,
     (name) =>

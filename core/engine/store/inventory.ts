@@ -2,7 +2,7 @@
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { attempt, type FileError, namesIn } from "../../io/files.ts"
+import { attempt, type FileError, listNames } from "../../io/files.ts"
 import { codeFile } from "./codes.ts"
 import type { Divergence, Failed, Manifest } from "./manifest.ts"
 import { type Found, inspect, partsOfName } from "./record.ts"
@@ -38,7 +38,7 @@ export const inventory = Effect.fnUntraced(function* (
   root: string,
 ): Effect.fn.Return<readonly Item[], FileError> {
   const folder = join(root, "artifacts")
-  const names = yield* attempt("list", folder, () => namesIn(folder))
+  const names = yield* listNames(folder)
   const items = yield* Effect.forEach(
     names.filter((name) => partsOfName(name) !== undefined),
     (name) => attempt("read", join(folder, name), () => itemIn(folder, name)),
@@ -64,7 +64,7 @@ export const damagedIn = Effect.fnUntraced(function* (
 ): Effect.fn.Return<readonly Damaged[], FileError> {
   const folder = join(root, "damaged")
   return yield* Effect.forEach(
-    yield* attempt("list", folder, () => namesIn(folder)),
+    yield* listNames(folder),
     (name) =>
       attempt("read", join(folder, name), async (): Promise<Damaged> => {
         const original = /^(.+)-\d{4}-\d\d-\d\dT[\d.-]+Z(?:-\d+)?$/.exec(name)?.[1] ?? name

@@ -13,8 +13,8 @@ import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { type } from "arktype"
 import { Context, Effect, Layer, type Scope } from "effect"
-import { attempt, errorCode, type FileError, readJson, remove } from "../../io/files.ts"
-import { namesIn, type Owner, Owners, removeEmpty } from "./owners.ts"
+import { attempt, errorCode, type FileError, listNames, readJson, remove } from "../../io/files.ts"
+import { type Owner, Owners, removeEmpty } from "./owners.ts"
 
 /** What is leased: a unit. */
 export interface Leased {
@@ -90,7 +90,7 @@ const leasesOf = Effect.fnUntraced(function* (
 
   /** Another process that has announced itself for the unit and is not gone. */
   const otherIn = Effect.fnUntraced(function* (key: string, { id: own }: Owner) {
-    for (const id of yield* namesIn(folderOf(key))) {
+    for (const id of yield* listNames(folderOf(key))) {
       if (id !== own && (yield* owners.lifeOf(id)) !== "gone") return id
     }
     return undefined
@@ -127,8 +127,8 @@ const leasesOf = Effect.fnUntraced(function* (
     take,
     all: Effect.gen(function* () {
       const found: LeaseFound[] = []
-      for (const name of yield* namesIn(folder)) {
-        for (const owner of yield* namesIn(join(folder, name))) {
+      for (const name of yield* listNames(folder)) {
+        for (const owner of yield* listNames(join(folder, name))) {
           if ((yield* owners.lifeOf(owner)) === "gone") continue
           // It may end while it is being read.
           const lease = yield* Effect.option(readJson(join(folder, name, owner), Lease, longestLease))

@@ -21,7 +21,7 @@ import { join } from "node:path"
 import { type } from "arktype"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { tryLock } from "../../io/file-lock.ts"
-import { attempt, errorCode, type FileError, remove } from "../../io/files.ts"
+import { attempt, errorCode, type FileError, listNames, remove } from "../../io/files.ts"
 
 /** A process at work: the content of its file. */
 export const Owner = type({
@@ -200,7 +200,7 @@ const ownersOf = Effect.fnUntraced(function* (
 
   /** Removes the entries of a folder that belong to processes that are gone. */
   const sweepFolder = Effect.fnUntraced(function* (path: string, idOf: (name: string) => string | undefined) {
-    for (const name of yield* namesIn(path)) {
+    for (const name of yield* listNames(path)) {
       const id = idOf(name)
       if (id !== undefined && (yield* lifeOf(id)) === "gone") yield* remove(join(path, name))
     }
@@ -216,7 +216,7 @@ const ownersOf = Effect.fnUntraced(function* (
     ),
     lifeOf,
     find: (id) => attempt("read", fileOf(id), async () => look(fileOf(id), id)?.owner),
-    all: Effect.flatMap(namesIn(folder), (names) =>
+    all: Effect.flatMap(listNames(folder), (names) =>
       attempt("read", folder, async () =>
         names.flatMap((name) => {
           const id = ownerFile.exec(name)?.[1]
@@ -229,13 +229,13 @@ const ownersOf = Effect.fnUntraced(function* (
       const itself = (name: string) => (ownerId.test(name) ? name : undefined)
       yield* sweepFolder(join(root, "tmp"), itself)
       const leases = join(root, "leases")
-      for (const key of yield* namesIn(leases)) {
+      for (const key of yield* listNames(leases)) {
         yield* sweepFolder(join(leases, key), itself)
         yield* removeEmpty(join(leases, key))
       }
       // Last, since without its file a process counts as gone.
       yield* sweepFolder(folder, (name) => ownerFile.exec(name)?.[1])
-      for (const name of yield* namesIn(folder)) {
+      for (const name of yield* listNames(folder)) {
         const path = join(folder, name)
         const unfinished = /^\.[0-9a-f]{16}\.tmp$/.test(name) && look(path, name)?.life === "gone"
         if (unfinished) yield* remove(path)
@@ -255,16 +255,6 @@ interface Seen {
   /** When it last showed that it lives, by its own clock. */
   readonly seen: Date
 }
-
-/** The sorted names in a folder; none if there is no such folder. */
-export const namesIn = (folder: string): Effect.Effect<readonly string[], FileError> =>
-  attempt("list", folder, async () => {
-    const names = await fs.readdir(folder).catch((cause) => {
-      if (errorCode(cause) === "ENOENT") return []
-      throw cause
-    })
-    return names.sort()
-  })
 
 /** Removes a folder if nothing is in it. */
 export const removeEmpty = (folder: string): Effect.Effect<void> =>

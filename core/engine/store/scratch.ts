@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect, Option } from "effect"
-import { attempt, type FileError, namesIn, readJson } from "../../io/files.ts"
+import { attempt, type FileError, listNames, readJson } from "../../io/files.ts"
 import { sizeOf } from "./size.ts"
 
 const Scratch = type({ "+": "reject", label: "string", keys: "string[]" })
@@ -38,7 +38,7 @@ export const unfinishedIn = Effect.fnUntraced(function* (
 ): Effect.fn.Return<readonly Unfinished[], FileError> {
   const scratch = join(root, "scratch")
   return yield* Effect.forEach(
-    yield* attempt("list", scratch, () => namesIn(scratch)),
+    yield* listNames(scratch),
     Effect.fnUntraced(function* (name) {
       const of = yield* readScratch(join(scratch, name))
       const { bytes, newest: made } = yield* attempt("read", join(scratch, name), () =>

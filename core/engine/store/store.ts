@@ -28,7 +28,7 @@ import {
   attempt,
   type FileError,
   listFiles,
-  namesIn,
+  listNames,
   remove,
   replaceFolder,
   restoreReplaced,
@@ -282,7 +282,7 @@ const storeAt = (root: string): Store["Service"] => {
     removeHalfWritten: Effect.gen(function* () {
       yield* restoreReplaced(artifacts)
       const folder = join(root, "tmp")
-      for (const name of yield* attempt("list", folder, () => namesIn(folder))) {
+      for (const name of yield* listNames(folder)) {
         const path = join(folder, name)
         // Of processes that are at work, their folders are removed with them.
         if (/-/.test(name) && (yield* ageOf(path)) > longestWriting) yield* remove(path)

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { Effect, Result } from "effect"
 import { digestFile } from "../../io/digest.ts"
-import { attempt, errorCode, type FileError, namesIn } from "../../io/files.ts"
+import { attempt, errorCode, type FileError, listNames } from "../../io/files.ts"
 import { readReport, reportFolders } from "../publish.ts"
 import { codeFile, readCodeFile } from "./codes.ts"
 import { moveAside, type SetAside } from "./damage.ts"
@@ -30,7 +30,7 @@ export interface Verified {
 export const verifyStore = Effect.fnUntraced(function* (root: string): Effect.fn.Return<Verified, FileError> {
   const items = (yield* inventory(root)).filter(({ state }) => state !== "earlier")
   const problems = yield* Effect.forEach(items, (item) => problemsOfItem(root, item), { concurrency: 4 })
-  const sources = yield* attempt("list", join(root, "sources"), () => namesIn(join(root, "sources")))
+  const sources = yield* listNames(join(root, "sources"))
   for (const name of sources) problems.push(yield* problemsOfCode(root, codeFile(name.slice(0, 20)), name))
   for (const folder of yield* reportFolders(root)) problems.push(yield* problemsOfReport(root, folder))
   return {

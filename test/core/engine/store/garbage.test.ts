@@ -116,7 +116,7 @@ const launch = (made: Date, folder: string, ...units: readonly string[]): Promis
     writeLaunch(out, {
       ...{ ...none, id, made: when, name: "study", report: `study/${folder}`, command: "", file: "study.ts" },
       ...{ code: { file: "study.ts", package: "." }, backend: "cpu", arithmetic: "cpu", precision: "fp32" },
-      ...{ processes: 1, digest: sha256("") },
+      digest: sha256(""),
       units: units.map((label) => ({
         ...{ key: keyOf(label), label, plugin: "plugin", stage: "data" as const, flops: 0 },
         ...{ takes: [], members: [] },
