@@ -4,11 +4,11 @@
  * own.
  */
 import { randomBytes } from "node:crypto"
-import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from "node:fs"
+import { closeSync, constants, openSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { elapsedMillis } from "../io/clock.ts"
-import { tryLock } from "../io/file-lock.ts"
+import { isAt, tryLock } from "../io/file-lock.ts"
 import { attempt, type FileError } from "../io/files.ts"
 
 /** Between attempts to take a lock, ms: at first, and at most. */
@@ -27,8 +27,7 @@ const tryPath = (path: string): number | undefined => {
   const fd = open(path)
   try {
     // Whoever had it may have removed the file: then this would be a lock on nothing.
-    if (tryLock(fd, "exclusive") && fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino)
-      return fd
+    if (tryLock(fd, "exclusive") && isAt(fd, path)) return fd
   } catch (cause) {
     closeSync(fd)
     throw cause

@@ -96,7 +96,8 @@ export const takeLock = async (path: string, signal?: AbortSignal): Promise<() =
   }
 }
 
-const isAt = (fd: number, path: string): boolean => {
+/** Whether an open file is the one at `path`, which whoever had a lock on it may have removed or replaced. */
+export const isAt = (fd: number, path: string): boolean => {
   try {
     const [here, there] = [fstatSync(fd), statSync(path)]
     return here.ino === there.ino && here.dev === there.dev
