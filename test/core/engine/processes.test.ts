@@ -5,15 +5,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { codeOf } from "../../../core/engine/freeze.ts"
-import { digestOfUnits } from "../../../core/engine/graph.ts"
 import { loadPipeline } from "../../../core/engine/load.ts"
 import { jobFor } from "../../../core/engine/plan.ts"
 import { workerProcesses } from "../../../core/engine/processes.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store/store.ts"
 import { alive, childrenOf, untilEnded } from "../cli/command-line.ts"
-import { planSample, sampleFile } from "../sample/study.ts"
+import { planSample, sampleFile, settingsOfWorkers } from "../sample/study.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -45,17 +43,8 @@ const supervising = <A>(
     const said: string[] = []
     const others = new Set(childrenOf(process.pid))
     const runner = yield* workerProcesses({
-      file: sampleFile,
-      code: codeOf(sampleFile),
-      units: digestOfUnits(plan.graph),
-      revisions: {},
-      parameters: parameters as object,
-      backend: "cpu",
-      precision: "fp32",
-      threads: 1,
+      ...settingsOfWorkers(sampleFile, plan, parameters as object),
       out,
-      command: "bun test",
-      commit: null,
       processes: 1,
       onLog: (line) => said.push(line),
     })

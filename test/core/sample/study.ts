@@ -5,12 +5,13 @@ import type { Targets } from "../../../core/api/pipeline.ts"
 import { Progress } from "../../../core/api/progress.ts"
 import type { MadeBy } from "../../../core/api/provenance.ts"
 import { type Event, execute } from "../../../core/engine/execute.ts"
-import { graphOf } from "../../../core/engine/graph.ts"
+import { codeOf } from "../../../core/engine/freeze.ts"
+import { digestOfUnits, graphOf } from "../../../core/engine/graph.ts"
 import { runJob } from "../../../core/engine/job.ts"
 import type { Computing } from "../../../core/engine/key.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
 import { type EstimateSettings, type Plan, planOf } from "../../../core/engine/plan.ts"
-import type { JobRunner } from "../../../core/engine/processes.ts"
+import type { JobRunner, WorkerSettings } from "../../../core/engine/processes.ts"
 import type { Origin } from "../../../core/engine/provenance.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store/store.ts"
@@ -62,6 +63,21 @@ export const planSample = (...settings: readonly string[]) => planSampleOn(cpu, 
 /** The plan of what a pipeline file would build. */
 export const planOfTargets = (targets: Targets) =>
   Effect.flatMap(graphOf(targets, cpu), (graph) => planOf(graph, estimating))
+
+/** What the worker processes of a plan on the backend cpu are told, but for where and how many. */
+export const settingsOfWorkers = (file: string, { graph }: Plan, parameters: object) =>
+  ({
+    file,
+    parameters,
+    code: codeOf(file),
+    units: digestOfUnits(graph),
+    revisions: {},
+    backend: "cpu",
+    precision: "fp32",
+    threads: 1,
+    command: "bun test",
+    commit: null,
+  }) satisfies Partial<WorkerSettings>
 
 export const carryOut = Effect.fnUntraced(function* (plan: Plan, events: Event[] = []) {
   const store = yield* Store

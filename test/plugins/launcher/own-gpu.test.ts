@@ -7,8 +7,6 @@ import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { backendNamed } from "../../../core/engine/discover.ts"
 import { execute } from "../../../core/engine/execute.ts"
-import { codeOf } from "../../../core/engine/freeze.ts"
-import { digestOfUnits } from "../../../core/engine/graph.ts"
 import { computingOf } from "../../../core/engine/key.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
 import { planOf } from "../../../core/engine/plan.ts"
@@ -16,7 +14,7 @@ import { workerProcesses } from "../../../core/engine/processes.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store/store.ts"
 import { childrenOf } from "../../core/cli/command-line.ts"
-import { estimating } from "../../core/sample/study.ts"
+import { estimating, settingsOfWorkers } from "../../core/sample/study.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -46,17 +44,8 @@ test("workers that run at a time have different GPUs, and one that replaces anot
     const plan = yield* planOf(graph, { ...estimating, processes: 2 })
     const others = new Set(childrenOf(process.pid))
     const runner = yield* workerProcesses({
-      file,
-      code: codeOf(file),
-      units: digestOfUnits(graph),
-      revisions: {},
-      parameters: parameters as object,
-      backend: "cpu",
-      precision: "fp32",
-      threads: 1,
+      ...settingsOfWorkers(file, plan, parameters as object),
       out,
-      command: "bun test",
-      commit: null,
       processes: 2,
       environments: ["A", "B"].map((gpu) => ({ CUDA_VISIBLE_DEVICES: gpu })),
       onLog: (line) => said.push(line),
