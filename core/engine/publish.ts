@@ -21,8 +21,8 @@ import { Data, Effect } from "effect"
 import { Page } from "../artifacts/page.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
-import { takeLock } from "../io/file-lock.ts"
-import { attempt, errorCode, FileError, fileError, listFiles, remove } from "../io/files.ts"
+import { lockFile } from "../io/file-lock.ts"
+import { attempt, errorCode, FileError, listFiles } from "../io/files.ts"
 import { isInside } from "../io/inside.ts"
 import { type BranchRequest, folderName } from "./branch.ts"
 import type { Summary } from "./execute.ts"
@@ -61,7 +61,7 @@ export type Report = typeof Report.infer
 const recordName = "report.json"
 const summaryName = "summary.json"
 const latestName = "latest"
-/** Locked while a report is published, and then removed. */
+/** Locked while a report is published. */
 const lockName = "publishing.lock"
 
 /** The name of the folder for a report with these parameters. A branch of a run counts as one of them. */
@@ -165,12 +165,15 @@ export const checkReportFolder = (
     if (!(await isThere(publication.out))) return
     for (const each of [...foldersAbove(publication), folder]) {
       if (!(await isFolder(each))) return
-      if (isWritten) await at("write in", each, () => fs.access(each, fs.constants.W_OK))
+      if (isWritten) await mustBeWritable(each)
     }
     checkSame(publication, (await readBefore(folder)).record)
     for (const { path } of pagesOf(targets)) await standingIn(folder, `${path}/index.html`)
   })
 }
+
+const mustBeWritable = (folder: string): Promise<void> =>
+  at("write in", folder, () => fs.access(folder, fs.constants.W_OK))
 
 /** Whether the folder `out` is there, which a symbolic link may lead to. */
 const isThere = (out: string): Promise<boolean> =>
@@ -231,11 +234,10 @@ export const publish = (
       for (const file of files) sources.push({ path: `${path}/${file}`, from: join(from, file) })
       pages.push(join(folder, path, ...(files.includes("index.html") ? ["index.html"] : [])))
     }
-    const lock = join(folder, lockName)
     yield* attempt("make", folder, () => makeFolders(publication))
-    yield* lockReport(lock)
+    // Of two processes that publish the same report one does so after the other.
+    yield* lockFile(join(folder, lockName))
     const notes = yield* attempt("publish", folder, () => write(publication, targets, sources, absent)).pipe(
-      Effect.ensuring(remove(lock)),
       Effect.uninterruptible,
     )
     return { pages, notes }
@@ -244,21 +246,11 @@ export const publish = (
     Effect.mapError((cause) => new NotPublished({ cause })),
   )
 
-/** So that of two processes which publish the same report one does so after the other. */
-const lockReport = (path: string) =>
-  Effect.acquireRelease(
-    Effect.tryPromise({
-      try: (signal) => at("lock", path, () => takeLock(path, signal)),
-      catch: (cause) => fileError("lock", path, cause),
-    }),
-    (release) => Effect.sync(release),
-    { interruptible: true },
-  )
-
 /** The folder of a report and those above it; what is in the place of the lock is not followed. */
 const makeFolders = async (publication: Publication): Promise<void> => {
   const folder = reportFolder(publication)
   for (const each of [...foldersAbove(publication), folder]) await makeFolder(each)
+  await mustBeWritable(folder)
   await fileOrNothing(join(folder, lockName))
 }
 

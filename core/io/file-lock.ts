@@ -8,12 +8,11 @@
  */
 
 import type * as Ffi from "bun:ffi"
-import { closeSync, fstatSync, openSync, statSync } from "node:fs"
+import { closeSync, fstatSync, openSync, rmSync, statSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { dirname } from "node:path"
-import { setTimeout } from "node:timers/promises"
 import { Effect, type Scope } from "effect"
-import { errorCode, type FileError, fileError } from "./files.ts"
+import { attempt, errorCode, type FileError, fileError } from "./files.ts"
 
 /** From sys/file.h, the same on Linux, macOS and the BSDs. */
 const LOCK_SH = 1
@@ -72,30 +71,6 @@ export const tryLock = (fd: number, mode: "shared" | "exclusive"): boolean => {
   return lock !== null && lock(fd, (mode === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0
 }
 
-/** Between two attempts to take a lock that another has, ms. */
-const retryAfter = 50
-
-/**
- * Takes the exclusive lock of the file `path`, which is created if it is missing; whoever has the lock may remove it.
- * Waits for as long as another has it. Where there are no such locks, nothing is locked.
- *
- * @param signal ends the waiting, by an error
- * @returns what gives the lock back
- * @throws what `node:fs` throws if the file can be neither created nor opened
- */
-export const takeLock = async (path: string, signal?: AbortSignal): Promise<() => void> => {
-  if (flock() === null) return () => {}
-  await fs.mkdir(dirname(path), { recursive: true })
-  while (true) {
-    const fd = openSync(path, "a")
-    const locked = tryLock(fd, "exclusive")
-    // Whoever had it may have removed the file: then this is a lock on nothing.
-    if (locked && isAt(fd, path)) return () => closeSync(fd)
-    closeSync(fd)
-    if (!locked) await setTimeout(retryAfter, undefined, { signal })
-  }
-}
-
 /** Whether an open file is the one at `path`, which whoever had a lock on it may have removed or replaced. */
 export const isAt = (fd: number, path: string): boolean => {
   try {
@@ -107,15 +82,49 @@ export const isAt = (fd: number, path: string): boolean => {
   }
 }
 
-/** The same until the scope ends. */
+/** Between two attempts to take a lock that another has. */
+const retryAfter = "50 millis"
+
+/**
+ * Takes the exclusive lock of a file, which is created if it is missing, if no other has it.
+ *
+ * @returns what removes the file and gives the lock back; undefined if another has it
+ */
+const takeLock = (path: string): (() => void) | undefined => {
+  while (true) {
+    const fd = openSync(path, "a")
+    const locked = tryLock(fd, "exclusive")
+    // Whoever had it may have removed the file: then this is a lock on nothing.
+    if (locked && isAt(fd, path)) {
+      return () => {
+        rmSync(path, { force: true })
+        closeSync(fd)
+      }
+    }
+    closeSync(fd)
+    if (!locked) return undefined
+  }
+}
+
+/**
+ * The exclusive lock of the file `path` until the scope ends. The file is created if it is missing, and removed with the
+ * lock. Waits, and can be interrupted, for as long as another has it. Where there are no such locks, nothing is locked.
+ *
+ * @throws FileError if the file can be neither created nor opened
+ */
 export const lockFile = (path: string): Effect.Effect<void, FileError, Scope.Scope> =>
-  Effect.asVoid(
-    Effect.acquireRelease(
-      Effect.tryPromise({
-        try: (signal) => takeLock(path, signal),
-        catch: (cause) => fileError("lock", path, cause),
-      }),
-      (release) => Effect.sync(release),
-      { interruptible: true },
-    ),
-  )
+  Effect.gen(function* () {
+    if (flock() === null) return
+    yield* attempt("lock", path, () => fs.mkdir(dirname(path), { recursive: true }))
+    // Nothing comes between a lock and its release, and only one that was taken is released.
+    const take = Effect.try({
+      try: () => takeLock(path),
+      catch: (cause) => fileError("lock", path, cause),
+    }).pipe(
+      Effect.tap((release) =>
+        release === undefined ? Effect.void : Effect.addFinalizer(() => Effect.sync(release)),
+      ),
+      Effect.uninterruptible,
+    )
+    while ((yield* take) === undefined) yield* Effect.sleep(retryAfter)
+  })

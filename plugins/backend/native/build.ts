@@ -14,7 +14,7 @@ import { promisify } from "node:util"
 import { Data, Effect } from "effect"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { digestFile } from "../../../core/io/digest.ts"
-import { takeLock } from "../../../core/io/file-lock.ts"
+import { lockFile } from "../../../core/io/file-lock.ts"
 
 const run = promisify(execFile)
 const sourceFolder = fileURLToPath(new URL("source", import.meta.url))
@@ -157,54 +157,43 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
     })
   }
   const flags = flagsFor(target)
-  const failed = (path: string, firstError: string) =>
+  const folder = cacheFolder()
+  const notSaved = (cause: unknown) =>
     new AddonUnavailable({
-      reason: `${compiler.program} could not build the addon (${firstError})`,
-      remedy: `delete ${path} to try again`,
+      reason: `the addon cannot be saved in ${folder} (${cause instanceof Error ? cause.message : cause})`,
+      remedy: "make that folder writable, or set XDG_CACHE_HOME to another",
     })
-  const attempt = Effect.tryPromise({
-    try: async () => {
-      const names = (await fs.readdir(sourceFolder)).sort()
-      const folder = cacheFolder()
-      const path = join(folder, `${await digestOf(names, compiler, flags)}.node`)
-      const failure = `${path}.failed`
-      if (await isWhole(path)) return { path }
-      await fs.mkdir(folder, { recursive: true })
-      const lock = `${path}.lock`
-      const unlock = await takeLock(lock)
-      try {
-        if (!(await isWhole(path)) && !existsSync(failure)) {
-          const damaged = existsSync(path) ? `${path} is damaged: ` : ""
-          await fs.rm(path, { force: true })
-          console.error(
-            `${damaged}building the native backend with ${compiler.program}, once for this machine …`,
-          )
-          await compile(path, names, compiler, flags).catch(async (cause) => {
-            if (signalOf(cause) !== undefined) throw cause
-            await fs.writeFile(failure, firstErrorOf(cause))
-          })
-        }
-      } finally {
-        await fs.rm(lock, { force: true })
-        unlock()
-      }
-      return existsSync(path) ? { path } : { failure, firstError: await fs.readFile(failure, "utf8") }
-    },
-    catch: (cause) => {
-      const signal = signalOf(cause)
-      if (signal !== undefined) {
+  const attempt = <A>(body: () => Promise<A>) =>
+    Effect.tryPromise({
+      try: body,
+      catch: (cause) => {
+        const signal = signalOf(cause)
+        if (signal === undefined) return notSaved(cause)
         const reason = `${compiler.program} was stopped by ${signal} while it built the addon`
         return new AddonUnavailable({ reason, remedy: "try again" })
-      }
-      return new AddonUnavailable({
-        reason: `the addon cannot be saved in ${cacheFolder()} (${cause instanceof Error ? cause.message : cause})`,
-        remedy: "make that folder writable, or set XDG_CACHE_HOME to another",
-      })
-    },
+      },
+    })
+  const names = yield* attempt(async () => (await fs.readdir(sourceFolder)).sort())
+  const path = join(folder, `${yield* attempt(() => digestOf(names, compiler, flags))}.node`)
+  const failure = `${path}.failed`
+  if (yield* attempt(() => isWhole(path))) return path
+  const make = attempt(async () => {
+    if ((await isWhole(path)) || existsSync(failure)) return
+    const damaged = existsSync(path) ? `${path} is damaged: ` : ""
+    await fs.rm(path, { force: true })
+    console.error(`${damaged}building the native backend with ${compiler.program}, once for this machine …`)
+    await compile(path, names, compiler, flags).catch(async (cause) => {
+      if (signalOf(cause) !== undefined) throw cause
+      await fs.writeFile(failure, firstErrorOf(cause))
+    })
   })
-  const built = yield* attempt
-  if (built.path === undefined) return yield* failed(built.failure, built.firstError)
-  return built.path
+  yield* Effect.scoped(Effect.andThen(Effect.mapError(lockFile(`${path}.lock`), notSaved), make))
+  if (existsSync(path)) return path
+  const firstError = yield* attempt(() => fs.readFile(failure, "utf8"))
+  return yield* new AddonUnavailable({
+    reason: `${compiler.program} could not build the addon (${firstError})`,
+    remedy: `delete ${failure} to try again`,
+  })
 })
 
 /**

@@ -12,7 +12,7 @@ const exported = moduleOf(entry).staticExports.flatMap(({ entries }) =>
 )
 
 /** What the methods, probes and reports here import from core, and no author elsewhere needs. */
-const internal = new Set(["errorCode", "fileError", "version", "takeLock"])
+const internal = new Set(["errorCode", "fileError", "version", "lockFile"])
 
 test("exports whatever the plugins and pipelines here are written with", () => {
   const names = new Set(exported.map(({ name }) => name))

@@ -104,12 +104,33 @@ test("who waits for a lock gets it when the other one is done, and one at a time
 test("a lock on a file that its holder removed is none", async () => {
   const first = open()
   expect(tryLock(first, "exclusive")).toBe(true)
-  const waiting = Effect.runFork(Effect.scoped(Effect.as(lockFile(path), "locked")))
+  const waiting = Effect.runFork(
+    Effect.scoped(
+      Effect.andThen(
+        lockFile(path),
+        Effect.sync(() => existsSync(path)),
+      ),
+    ),
+  )
   await new Promise((resolve) => setTimeout(resolve, 60))
   await fs.rm(path)
   closeSync(first)
-  expect(await Effect.runPromise(Fiber.join(waiting))).toBe("locked")
-  expect(existsSync(path)).toBe(true)
+  expect(await Effect.runPromise(Fiber.join(waiting))).toBe(true)
+  expect(existsSync(path)).toBe(false)
+})
+
+test("an interruption at any moment leaves neither a lock nor its file", async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const locking = Effect.runFork(Effect.scoped(Effect.andThen(lockFile(path), Effect.never)))
+    for (let i = 0; i < turns; i++) await Promise.resolve()
+    if (turns > 8) await new Promise((resolve) => setTimeout(resolve, turns - 8))
+    await Effect.runPromise(Fiber.interrupt(locking))
+    expect(existsSync(path)).toBe(false)
+    const ours = open()
+    expect(tryLock(ours, "exclusive")).toBe(true)
+    closeSync(ours)
+    await fs.rm(path)
+  }
 })
 
 test("waiting can be interrupted, and a folder that cannot be made is an error", async () => {
