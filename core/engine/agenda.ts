@@ -72,9 +72,12 @@ export class Agenda {
     }
     for (const job of plan.jobs) {
       const waits = this.waitsOf(job)
+      if (waits.size === 0) {
+        this.enqueue(job)
+        continue
+      }
       this.waits.set(job, waits)
       for (const key of waits) append(this.waiters, key, job)
-      if (waits.size === 0) this.enqueue(job)
     }
     for (const outcome of [...this.outcomes.values()]) this.tell(outcome)
   }
@@ -142,8 +145,8 @@ export class Agenda {
   private tell(outcome: UnitOutcome): void {
     const { key } = outcome
     for (const job of this.waiters.get(key) ?? []) {
-      const waits = this.waits.get(job)!
-      if (waits.delete(key) && waits.size === 0) this.enqueue(job)
+      const waits = this.waits.get(job)
+      if (waits?.delete(key) === true && waits.size === 0) this.enqueue(job)
     }
     if (outcome.status === "done") return
     const unit = this.units.get(key)!

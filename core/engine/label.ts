@@ -27,37 +27,54 @@ const seedLabel = "seed"
 /** A label without its seed: what the members of a cohort have in common. */
 export const cohortLabel = (label: string): string => label.replace(/ seed=\S+$/, "")
 
-/** Values by label; the seed is one of them. */
-type Values = ReadonlyMap<string, ReadonlySet<string>>
+/** The values of labels, and the seeds, of one or several memberships. */
+interface Values {
+  readonly labels: ReadonlyMap<string, ReadonlySet<string>>
+  readonly seeds: ReadonlySet<string>
+}
+
+const none: Values = { labels: new Map(), seeds: new Set() }
+
+const isEmpty = ({ labels, seeds }: Values): boolean => labels.size === 0 && seeds.size === 0
 
 const shown = (value: unknown): string =>
   typeof value === "number" ? shortNumber(value) : printable(String(value))
 
 const union = (all: readonly Values[]): Values => {
-  if (all.length === 1) return all[0]!
-  const values = new Map<string, Set<string>>()
+  if (all.length < 2) return all[0] ?? none
+  const labels = new Map<string, Set<string>>()
+  const seeds = new Set<string>()
+  const seen = new Set<Values["labels"]>()
   for (const each of all) {
-    for (const [name, some] of each) {
-      const known = values.get(name) ?? new Set()
+    for (const seed of each.seeds) seeds.add(seed)
+    // Those of the members of a cohort are the same ones.
+    if (seen.has(each.labels)) continue
+    seen.add(each.labels)
+    for (const [name, some] of each.labels) {
+      const known = labels.get(name) ?? new Set()
       for (const value of some) known.add(value)
-      values.set(name, known)
+      labels.set(name, known)
     }
   }
-  return values
+  return { labels, seeds }
 }
 
 /** The values of a membership. Many have the same ones, which are made once. */
 const valuesOfMemberships = () => {
-  const single = new Map<unknown, ReadonlySet<string>>()
-  const only = (value: unknown) => {
-    const known = single.get(value) ?? new Set([shown(value)])
-    single.set(value, known)
-    return known
-  }
+  const ofLabels = new Map<Labels, Values["labels"]>()
+  const ofSeed = new Map<number, Values["seeds"]>()
   return ({ labels, seed }: Membership): Values => {
-    const values = new Map<string, ReadonlySet<string>>()
-    for (const name in labels) values.set(name, only(labels[name]))
-    return values.set(seedLabel, only(seed))
+    const known =
+      ofLabels.get(labels) ??
+      new Map(
+        Object.entries(labels).flatMap(([name, value]) =>
+          name === seedLabel ? [] : [[name, new Set([shown(value)])] as const],
+        ),
+      )
+    ofLabels.set(labels, known)
+    const seeds = ofSeed.get(seed) ?? new Set([shown(seed)])
+    ofSeed.set(seed, seeds)
+    return { labels: known, seeds }
   }
 }
 
@@ -92,27 +109,31 @@ export const labelsOf = (units: readonly LabelledUnit[]): ReadonlyMap<Unit, stri
   const watching = Map.groupBy(units, ({ unit }) => unit.watched)
   for (const [run, probes] of watching) {
     // A run and its probes belong together, whichever of them the pipeline has in a cohort.
-    if (run !== null && own.get(run)!.size === 0)
-      own.set(run, union(probes.map(({ unit }) => own.get(unit)!)))
+    if (run !== null && isEmpty(own.get(run)!)) own.set(run, union(probes.map(({ unit }) => own.get(unit)!)))
     for (const { unit } of probes) {
-      if (run !== null && own.get(unit)!.size === 0) own.set(unit, own.get(run)!)
+      if (run !== null && isEmpty(own.get(unit)!)) own.set(unit, own.get(run)!)
     }
   }
   const around = placesOf(units, own)
 
   const parts = units.map(({ unit, given }): LabelParts => {
-    const labels = own.get(unit)!
-    if (labels.size > 0) return { unit, words: wordsOf(labels), seed: seedOf(labels) }
+    const values = own.get(unit)!
+    if (!isEmpty(values)) return { unit, words: wordsOf(values), seed: seedOf(values) }
     const place = around.get(unit)!
-    const some = new Map(
+    const isTelling = (name: string, here: number, everywhere: number) =>
+      !(name in given) && here > 0 && here <= mostValues && here < everywhere
+    const some: Values = {
       // In the order of the pipeline, whatever needs the unit first.
-      [...all].flatMap(([name, values]) => {
-        const here = [...values].filter((value) => place.get(name)?.has(value))
-        return name in given || here.length === 0 || here.length > mostValues || here.length === values.size
-          ? []
-          : [[name, new Set(here)] as const]
-      }),
-    )
+      labels: new Map(
+        [...all.labels].flatMap(([name, values]) => {
+          const here = [...values].filter((value) => place.labels.get(name)?.has(value))
+          return isTelling(name, here.length, values.size) ? [[name, new Set(here)] as const] : []
+        }),
+      ),
+      seeds: isTelling(seedLabel, place.seeds.size, all.seeds.size)
+        ? new Set([...all.seeds].filter((seed) => place.seeds.has(seed)))
+        : none.seeds,
+    }
     const { [seedLabel]: seed, ...options } = given
     const described = Object.entries(options).flatMap(([name, value]) =>
       ["string", "number", "boolean"].includes(typeof value) && String(value).length <= longestOption
@@ -143,13 +164,14 @@ const placesOf = (
   const needing = new Map<Unit, Values[]>()
   const places = new Map<Unit, Values>()
   for (const { unit } of [...units].reverse()) {
-    const labels = own.get(unit)!
+    const values = own.get(unit)!
     const needed = unit.watched === null ? inputsOf(unit) : [...inputsOf(unit), unit.watched]
-    const place =
-      labels.size > 0 ? labels : union(needing.get(unit) ?? needed.map((input) => own.get(input)!))
+    const place = isEmpty(values)
+      ? union(needing.get(unit) ?? needed.map((input) => own.get(input)!))
+      : values
     places.set(unit, place)
-    for (const input of new Set(needed)) {
-      if (own.get(input)!.size > 0) continue
+    const unlabelled = needed.filter((input) => isEmpty(own.get(input)!))
+    for (const input of unlabelled.length > 1 ? new Set(unlabelled) : unlabelled) {
       const known = needing.get(input)
       if (known === undefined) needing.set(input, [place])
       else known.push(place)
@@ -158,17 +180,21 @@ const placesOf = (
   return places
 }
 
-const wordsOf = (labels: Values): readonly string[] =>
-  [...labels].flatMap(([name, values]) => {
-    if (name === seedLabel) return []
+/** Of labels that many units have, made once. */
+const words = new WeakMap<Values["labels"], readonly string[]>()
+const wordsOf = ({ labels }: Values): readonly string[] => {
+  const known = words.get(labels)
+  if (known !== undefined) return known
+  const made = [...labels].map(([name, values]) => {
     const some = [...values].slice(0, mostValues).join(",")
-    return [`${name}=${some}${values.size > mostValues ? ",…" : ""}`]
+    return `${name}=${some}${values.size > mostValues ? ",…" : ""}`
   })
-
-const seedOf = (labels: Values): string => {
-  const seeds = [...(labels.get(seedLabel) ?? [])]
-  return seeds.length === 0 || seeds.length > mostValues ? "" : `${seedLabel}=${seeds.join(",")}`
+  words.set(labels, made)
+  return made
 }
+
+const seedOf = ({ seeds }: Values): string =>
+  seeds.size === 0 || seeds.size > mostValues ? "" : `${seedLabel}=${[...seeds].join(",")}`
 
 /** Tells units of the same label apart, all members of a cohort in the same way. */
 const distinguished = (all: readonly LabelParts[]): ReadonlyMap<Unit, string> => {
@@ -180,8 +206,8 @@ const distinguished = (all: readonly LabelParts[]): ReadonlyMap<Unit, string> =>
   // Inputs first: their labels may be needed.
   cohorts.sort((a, b) => places.get(a.at(-1)!)! - places.get(b.at(-1)!)!)
   for (const cohort of cohorts) {
-    const same = [...Map.groupBy(cohort, ({ seed }) => seed).values()].filter(({ length }) => length > 1)
-    const more = same.length === 0 ? () => [] : distinction(cohort, same, labels)
+    const seeds = new Set(cohort.map(({ seed }) => seed))
+    const more = seeds.size === cohort.length ? () => [] : distinction(cohort, labels)
     const times = new Map<string, number>()
     for (const part of cohort) {
       const words = more(part.unit)
@@ -194,12 +220,12 @@ const distinguished = (all: readonly LabelParts[]): ReadonlyMap<Unit, string> =>
   return labels
 }
 
-/** What tells the units of each of the groups `same` apart, for all units of their cohort. */
+/** What tells units of the same seed apart, for all units of their cohort. */
 const distinction = (
   cohort: readonly LabelParts[],
-  same: readonly (readonly LabelParts[])[],
   labels: ReadonlyMap<Unit, string>,
 ): ((unit: Unit) => readonly string[]) => {
+  const same = [...Map.groupBy(cohort, ({ seed }) => seed).values()].filter(({ length }) => length > 1)
   const values = new Map(
     cohort.map(({ unit }) => {
       const inputs = Object.entries(neededBy(unit)).flatMap(([name, [only, ...others]]) =>

@@ -15,7 +15,7 @@ import { acceptedReason, reasonsOf } from "./reason.ts"
 import { assumedSpeeds, measuredSpeeds, type Speeds } from "./speeds.ts"
 import type { Manifest } from "./store/manifest.ts"
 import { Store } from "./store/store.ts"
-import { type Entry, keysIn, recordOf, type Stored } from "./store/stored.ts"
+import { type Entry, recordOf, type Stored } from "./store/stored.ts"
 import { inputsOf, type Unit } from "./unit.ts"
 
 /** A job of one process: a unit, or a run together with the probes that watch it. */
@@ -146,9 +146,10 @@ export const planOf = Effect.fn("planOf")(function* (
   const plugins = new Set(
     jobs.flatMap(({ unit, observers }) => [unit, ...observers]).map(({ plugin }) => plugin.name),
   )
-  const entries = yield* store.entries(plugins)
+  const known = graph.units.filter(({ key }) => recordOf(found.get(key)!) !== undefined)
+  const entries = yield* store.entries(plugins, known)
   const reasons = reasonsIn(graph, jobs, found, stored, entries)
-  const manifests = [...[...stored.values()].flatMap(manifestOf), ...entries.flatMap(manifestOfEntry)]
+  const manifests = [...[...found.values()].flatMap(manifestOf), ...entries.flatMap(manifestOfEntry)]
   const speeds = speedsFor(jobs, manifests, settings)
   const estimate = planEstimate(jobs, speeds, settings.processes)
   return { graph, backend: settings.backend, stored, jobs, reasons, speeds, estimate }
@@ -187,7 +188,7 @@ const reasonsIn = (
 ): ReadonlyMap<string, string> => {
   const busy = jobs.flatMap(({ unit, observers }) => [unit, ...observers])
   const missing = new Set(busy.filter(({ key }) => found.get(key)!.status === "absent"))
-  const changes = reasonsOf(graph.units, missing, ({ key }) => keysIn(found.get(key)!), entries)
+  const changes = reasonsOf(graph.units, missing, ({ key }) => recordOf(found.get(key)!), entries)
   const reasons = new Map([...changes].map(([{ key }, reason]) => [key, reason]))
   for (const { key, parts } of graph.units) {
     const state = found.get(key)!

@@ -12,7 +12,7 @@ import { canonicalJson } from "../io/digest.ts"
 import type { KeyParts } from "./key.ts"
 import { optionValues } from "./label.ts"
 import { commitReason } from "./revisions.ts"
-import type { Entry } from "./store/stored.ts"
+import { type Entry, keysOfRecord } from "./store/stored.ts"
 import { inputsOf, type Unit, unitsOf } from "./unit.ts"
 
 export const neverMade = "never made"
@@ -38,6 +38,20 @@ export const differing = (a: Table, b: Table): readonly string[] =>
         (name) => a[name] !== b[name] && canonicalJson(a[name] ?? null) !== canonicalJson(b[name] ?? null),
       )
 
+const compared = new WeakMap<Table, WeakMap<Table, readonly string[]>>()
+
+/** The same for tables that many units have in common, which are compared once. */
+const differingShared = (a: Table = noTable, b: Table = noTable): readonly string[] => {
+  const known = compared.get(a)?.get(b)
+  if (known !== undefined) return known
+  const names = differing(a, b)
+  const ofFirst = compared.get(a) ?? new WeakMap()
+  compared.set(a, ofFirst.set(b, names))
+  return names
+}
+
+const noTable: Table = {}
+
 /** Options as single values by path, remembered: each is compared with many others. */
 const flattened = new WeakMap<object, ReadonlyMap<string, string>>()
 const optionsOf = ({ options }: KeyParts): ReadonlyMap<string, string> => {
@@ -62,31 +76,34 @@ const differingFiles = (before: KeyParts["read"], now: KeyParts["read"]): readon
     : differing(before, now)
 }
 
-/** The parts of two keys that differ. If the arithmetic differs, so does the code that computes it: it counts once. */
-const differenceOf = (before: KeyParts, now: KeyParts): Difference => {
+/**
+ * The parts of two keys that differ. If the arithmetic differs, so does the code that computes it: it counts once.
+ *
+ * @param options those that differ
+ */
+const differenceOf = (before: KeyParts, now: KeyParts, options: readonly string[]): Difference => {
   const arithmetic = before.backend?.arithmetic !== now.backend?.arithmetic
-  const backends = (part: "sources" | "packages") =>
-    arithmetic ? [] : differing(before.backend?.[part] ?? {}, now.backend?.[part] ?? {})
+  const of = (part: "sources" | "packages"): readonly string[] => {
+    const own = differingShared(before[part], now[part])
+    const backends = arithmetic ? [] : differingShared(before.backend?.[part], now.backend?.[part])
+    return backends.length === 0 ? own : [...new Set([...own, ...backends])]
+  }
   return {
     version: before.plugin.version !== now.plugin.version,
-    options: differingOptions(before, now),
+    options,
     read: differingFiles(before.read, now.read),
-    sources: [...new Set([...differing(before.sources, now.sources), ...backends("sources")])],
-    packages: [...new Set([...differing(before.packages, now.packages), ...backends("packages")])],
+    sources: of("sources"),
+    packages: of("packages"),
     arithmetic,
     inputs: [...differing(before.inputs, now.inputs), ...(before.watched === now.watched ? [] : ["watched"])],
   }
 }
 
 /** How many parts differ. The sources of a unit count once: one edit may change many. */
-const distance = (before: KeyParts, now: KeyParts): number => {
-  const { version, options, read, sources, packages, arithmetic, inputs } = differenceOf(before, now)
-  return (
-    options.length +
-    inputs.length +
-    [version, read.length > 0, sources.length > 0, packages.length > 0, arithmetic].filter(Boolean).length
-  )
-}
+const distanceOf = ({ version, options, read, sources, packages, arithmetic, inputs }: Difference): number =>
+  options.length +
+  inputs.length +
+  [version, read.length > 0, sources.length > 0, packages.length > 0, arithmetic].filter(Boolean).length
 
 /** Longer values of options are cut off. */
 const longestValue = 30
@@ -156,9 +173,13 @@ export const acceptedReason = (changed: readonly string[], { backend, sources }:
       )
 
 /** The change that made a unit's key: what is the unit's own before what it takes. */
-const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean): string => {
+const reasonFrom = (
+  unit: Unit,
+  before: KeyParts,
+  { version, options, read, sources, packages, arithmetic, inputs }: Difference,
+  isNew: (unit: Unit) => boolean,
+): string => {
   const now = unit.parts
-  const { version, options, read, sources, packages, arithmetic, inputs } = differenceOf(before, now)
   if (options.length > 0) {
     const [a, b] = [optionsOf(before), optionsOf(now)]
     return andMore(options, (name) => `option ${name} ${change(a.get(name), b.get(name))}`)
@@ -186,6 +207,7 @@ const reasonFrom = (unit: Unit, before: KeyParts, isNew: (unit: Unit) => boolean
 
 /** Entries that differ in nothing but their age: made for the same label with the same options. */
 interface Generations {
+  readonly plugin: string
   readonly label: string
   readonly seed: string
   readonly options: string
@@ -217,38 +239,36 @@ const rounds: readonly Round[] = [
   { by: ({ seed }) => seed, succeeding: true, changes: 2 },
 ]
 
+/** An entry that a unit may replace. */
+interface Near {
+  readonly generations: Generations
+  readonly entry: Entry
+  readonly difference: Difference
+  readonly distance: number
+}
+
+/** With how many a unit is compared in a round. A large grid that replaces another is paired in its order beyond that. */
+const mostTried = 64
+
 /**
  * The reasons for units that the store does not have.
  *
  * @param units all units of the graph, each after its inputs
  * @param absent those of them to explain
- * @param keysOf the keys that the store has for a unit: its own, if it is there, and those that it was accepted from
- * @param entries of the plugins of the absent units, newest first
+ * @param recordOf what the store has for a unit, if it has it
+ * @param entries of the plugins of the absent units, but for what it has for the units; newest first
  */
 export const reasonsOf = (
   units: readonly Unit[],
   absent: ReadonlySet<Unit>,
-  keysOf: (unit: Unit) => readonly string[],
+  recordOf: (unit: Unit) => Entry["record"] | undefined,
   entries: readonly Entry[],
 ): ReadonlyMap<Unit, string> => {
-  const present = new Set(units.flatMap(keysOf))
-  const all = [
-    ...Map.groupBy(entries, ({ record: { plugin, label }, parts }) =>
-      [plugin, label, canonicalJson(parts.options)].join(separator),
-    ).values(),
-  ].map((same): Generations => {
-    const { label, options } = same[0]!.record
-    return {
-      label,
-      seed: seedOf(label, options),
-      options: canonicalJson(options),
-      entries: same,
-      taken: same.some(({ record: { key } }) => present.has(key)),
-    }
-  })
-  // If several are as close, those of a grid are paired in its order.
-  all.sort((a, b) => a.label.localeCompare(b.label, "en", { numeric: true }))
-  const byPlugin = Map.groupBy(all, ({ entries: [entry] }) => entry!.record.plugin)
+  const keysOf = (unit: Unit): readonly string[] => {
+    const record = recordOf(unit)
+    return record === undefined ? [] : keysOfRecord(record)
+  }
+  const byPlugin = Map.groupBy(replaceable(units, recordOf, entries), ({ plugin }) => plugin)
 
   /**
    * The keys of what units replace: those that they had before, as far as is known. A run that only its probes needed is
@@ -285,38 +305,77 @@ export const reasonsOf = (
           {
             label: unit.label,
             seed: seedOf(unit.label, unit.options),
-            options: canonicalJson(JSON.parse(canonicalJson(unit.options))),
+            options: canonicalJson(unit.options),
           },
         ]),
       )
       for (const { by, succeeding, changes } of rounds) {
+        if (open.size === 0) break
         const candidates = Map.groupBy(known, by)
         for (const [unit, told] of open) {
-          let nearest: { generations: Generations; entry: Entry; distance: number } | undefined
+          let nearest: Near | undefined
+          let tried = 0
           for (const generations of candidates.get(by(told)) ?? []) {
             if (generations.taken) continue
+            if (++tried > mostTried) break
             for (const entry of generations.entries) {
               if (succeeding && !succeeds(unit, entry)) continue
-              if (changes < differingOptions(entry.parts, unit.parts).length) break
-              const away = distance(entry.parts, unit.parts)
-              if (nearest === undefined || away < nearest.distance)
-                nearest = { generations, entry, distance: away }
+              const isSame = generations.options === told.options
+              const options = isSame ? [] : differingOptions(entry.parts, unit.parts)
+              if (changes < options.length) break
+              const difference = differenceOf(entry.parts, unit.parts, options)
+              const distance = distanceOf(difference)
+              if (nearest === undefined || distance < nearest.distance)
+                nearest = { generations, entry, difference, distance }
             }
           }
           if (nearest === undefined) continue
-          nearest.generations.taken = true
+          const { generations, entry, difference } = nearest
+          generations.taken = true
           open.delete(unit)
-          replaced.set(unit, earlierKeys(nearest.generations))
-          reasons.set(
-            unit,
-            reasonFrom(unit, nearest.entry.parts, (input) => absent.has(input)),
-          )
+          replaced.set(unit, earlierKeys(generations))
+          const reason = reasonFrom(unit, entry.parts, difference, (input) => absent.has(input))
+          reasons.set(unit, reason)
         }
       }
       for (const unit of open.keys()) reasons.set(unit, neverMade)
     }
   }
   return reasons
+}
+
+const collator = new Intl.Collator("en", { numeric: true })
+
+/** The entries that units may replace: those of which the store has no other generation for one of them. */
+const replaceable = (
+  units: readonly Unit[],
+  recordOf: (unit: Unit) => Entry["record"] | undefined,
+  entries: readonly Entry[],
+): Generations[] => {
+  if (entries.length === 0) return []
+  const kindOf = ({ plugin, label, options }: Entry["record"]) =>
+    [plugin, label, canonicalJson(options)].join(separator)
+  const plugins = new Set(entries.map(({ record }) => record.plugin))
+  const present = units.flatMap((unit) => recordOf(unit) ?? [])
+  const keys = new Set(present.flatMap(keysOfRecord))
+  const taken = new Set(present.filter(({ plugin }) => plugins.has(plugin)).map(kindOf))
+  return (
+    [...Map.groupBy(entries, ({ record }) => kindOf(record))]
+      .filter(([kind, same]) => !taken.has(kind) && !same.some(({ record }) => keys.has(record.key)))
+      .map(([, same]): Generations => {
+        const { plugin, label, options } = same[0]!.record
+        return {
+          plugin,
+          label,
+          seed: seedOf(label, options),
+          options: canonicalJson(options),
+          entries: same,
+          taken: false,
+        }
+      })
+      // If several are as close, those of a grid are paired in its order.
+      .sort((a, b) => collator.compare(a.label, b.label))
+  )
 }
 
 /** The number of units between a unit and the data that it starts from. */

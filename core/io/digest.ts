@@ -1,13 +1,19 @@
 import { createHash, type Hash, hash } from "node:crypto"
 import { createReadStream } from "node:fs"
 
-/** JSON with the keys of every object sorted: the same value always gives the same text. */
-export const canonicalJson = (value: unknown): string =>
-  JSON.stringify(value, (_key, inner: unknown) =>
-    inner !== null && typeof inner === "object" && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : inner,
-  )
+/**
+ * JSON with the keys of every object sorted: the same value always gives the same text, and equal texts parse to equal
+ * values. What JSON cannot hold is treated as `JSON.stringify` treats it.
+ */
+export const canonicalJson = (value: unknown): string => JSON.stringify(value, sorted)
+
+const sorted = (_name: string, value: unknown): unknown => {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value
+  const names = Object.keys(value)
+  // Most are in order: a plan of many units would copy millions otherwise.
+  if (names.every((name, index) => index === 0 || names[index - 1]! < name)) return value
+  return Object.fromEntries(names.sort().map((name) => [name, (value as Record<string, unknown>)[name]]))
+}
 
 /** SHA-256 in hexadecimal. */
 export const sha256 = (content: string | Uint8Array): string => hash("sha256", content)

@@ -19,9 +19,13 @@ import { listing, source, walk, watchSum } from "../core/sample/plugins.ts"
 
 const rates = 100
 
-/** A grid of learning rates with as many seeds each as it takes, a probe for every run, one report. */
-export const targetsOf = (units: number) => {
-  const data = source({ count: 5 })
+/**
+ * A grid of learning rates with as many seeds each as it takes, a probe for every run, one report.
+ *
+ * @param count of the data: all units depend on it
+ */
+export const targetsOf = (units: number, count = 5) => {
+  const data = source({ count })
   const seeds = Array.from({ length: Math.round(units / 2 / rates) }, (_, seed) => seed + 1)
   const lr = Array.from({ length: rates }, (_, index) => (index + 1) / 1000)
   const runs = grid({ lr }, (point) =>

@@ -9,14 +9,21 @@ import { partsOfName, readRecord } from "./record.ts"
 import { Broken } from "./seal.ts"
 import type { Entry } from "./stored.ts"
 
-/** Those of some plugins, newest first. What is damaged or of an earlier version is left out. */
+/**
+ * Those of some plugins, newest first. What is damaged or of an earlier version is left out.
+ *
+ * @param known the names of folders that are not read
+ */
 export const entriesIn = Effect.fnUntraced(function* (
   artifacts: string,
   codes: Codes,
   plugins: ReadonlySet<string>,
+  known: ReadonlySet<string>,
 ): Effect.fn.Return<readonly Entry[], FileError> {
   if (plugins.size === 0) return []
-  const names = (yield* listNames(artifacts)).filter((name) => plugins.has(partsOfName(name)?.plugin ?? ""))
+  const names = (yield* listNames(artifacts)).filter(
+    (name) => plugins.has(partsOfName(name)?.plugin ?? "") && !known.has(name),
+  )
   const all = yield* Effect.forEach(names, (name) => entryIn(join(artifacts, name), codes), {
     concurrency: 32,
   })

@@ -26,8 +26,8 @@ const longestStop = 30 * day
 
 /**
  * What nothing needs and is old enough: artifacts that no report and no unfinished launch needs, the code that only
- * such ones name, what was set aside and has been made again or is not needed, and the state of units that nobody has
- * resumed.
+ * such ones name, what was set aside and has been made again or is not needed, the state of units that nobody has
+ * resumed, and the records of launches, with their code and logs, of which nothing is there any more.
  *
  * @param older what was made before that, ms; undefined for a day, and 30 days for the state of stopped units
  */
@@ -70,6 +70,30 @@ export const garbageIn = Effect.fnUntraced(function* (
     if (now - made <= (older ?? (over ? youngest : longestStop))) continue
     const why = over ? "its unit is there" : "nobody has resumed it"
     garbage.push({ path: folder, label, why, bytes, made })
+  }
+  const stays = new Set(items.filter((item) => !goes.has(item)).map(({ name }) => name))
+  // Units that have failed have nothing but their logs.
+  const launchedUnits = new Set<string>()
+  const launched = new Map(needs.launches.map((launch) => [launch.id, launch]))
+  const codes = new Set<string>()
+  for (const { path, name, bytes, made } of yield* entriesOf(root, "launches")) {
+    const launch = launched.get(name)
+    if (launch === undefined) continue
+    if (launch.isOver && isOld({ made }) && !launch.names.some((each) => stays.has(each))) {
+      garbage.push({ path, label: path, why: "nothing that it made is there", bytes, made })
+      continue
+    }
+    if (launch.code !== undefined) codes.add(launch.code)
+    for (const each of launch.names) launchedUnits.add(each)
+  }
+  for (const { path, name, bytes, made } of yield* entriesOf(root, join("launches", "code"))) {
+    if (!codes.has(name) && isOld({ made }))
+      garbage.push({ path, label: path, why: "no launch runs it", bytes, made })
+  }
+  for (const { path, name, bytes, made } of yield* entriesOf(root, "logs")) {
+    const of = name.replace(/\.log$/, "")
+    if (!stays.has(of) && !launchedUnits.has(of) && isOld({ made }))
+      garbage.push({ path, label: path, why: "its unit is gone", bytes, made })
   }
   return { garbage, needs }
 })

@@ -1,5 +1,5 @@
 /** What keeps the artifacts of a store alive: the reports and unfinished launches that need them, directly or not. */
-import { relative } from "node:path"
+import { basename, relative } from "node:path"
 import { Effect, Result } from "effect"
 import type { FileError } from "../../io/files.ts"
 import { launchesIn, readLaunch } from "../launch.ts"
@@ -13,8 +13,21 @@ export interface Needs {
    * `launches/…`, whose report has not been published since.
    */
   readonly by: ReadonlyMap<string, readonly string[]>
+  /** All launches. */
+  readonly launches: readonly Launched[]
   /** Why it is not known what else is needed: what cannot be read. */
   readonly unknown: readonly string[]
+}
+
+/** A launch, as far as it is known what it keeps alive. */
+export interface Launched {
+  readonly id: string
+  /** Whether its report has been published since, or is another launch's by now. */
+  readonly isOver: boolean
+  /** The names that the artifacts of its units have, or would have. */
+  readonly names: readonly string[]
+  /** Of the folder with its code, if that was copied. */
+  readonly code: string | undefined
 }
 
 /**
@@ -32,7 +45,7 @@ export const needsOf = Effect.fnUntraced(function* (
   const aside = new Map(legible.map((each) => [digitsOf(each.name), each]))
   const by = new Map<string, string[]>()
   const blind = new Set<string>()
-  const { roots, unknown } = yield* rootsIn(root)
+  const { roots, launches, unknown } = yield* rootsIn(root)
   for (const { name, keys: named } of roots) {
     const keys = new Set(named.map(digitsOfKey))
     // A set is walked in the order of insertion, what is inserted meanwhile included.
@@ -49,6 +62,7 @@ export const needsOf = Effect.fnUntraced(function* (
   }
   return {
     by,
+    launches,
     unknown: [...unknown, ...[...blind].map((name) => `${name}, which is needed, cannot be read`)],
   }
 })
@@ -61,6 +75,7 @@ interface Root {
 
 const rootsIn = Effect.fnUntraced(function* (root: string) {
   const roots: Root[] = []
+  const launches: Launched[] = []
   const unknown: string[] = []
   /** When each report was published. */
   const published = new Map<string, string>()
@@ -80,14 +95,19 @@ const rootsIn = Effect.fnUntraced(function* (root: string) {
       unknown.push(read.failure.message)
       continue
     }
-    const { report, made, units } = read.success
+    const { report, made, units, code } = read.success
     // The last launch for a report says what is left to do for it.
-    const isLast = !launched.has(report)
+    const isOver = launched.has(report) || (published.get(report) ?? "") >= made
     launched.add(report)
-    if (isLast && (published.get(report) ?? "") < made)
-      roots.push({ name: `launches/${id}`, keys: units.map(({ key }) => key) })
+    launches.push({
+      id,
+      isOver,
+      names: units.map(({ plugin, key }) => folderName(plugin, key)),
+      code: code.copied && basename(code.copied.to),
+    })
+    if (!isOver) roots.push({ name: `launches/${id}`, keys: units.map(({ key }) => key) })
   }
-  return { roots, unknown }
+  return { roots, launches, unknown }
 })
 
 /** What folders have of a key in their names. */

@@ -78,10 +78,13 @@ export class Store extends Context.Service<
     /** Records why a unit has no artifact; the artifact replaces it. */
     readonly writeFailure: (unit: Unit, reason: string) => Effect.Effect<void, FileError>
     /**
-     * All entries of these plugins, newest first. What is damaged, or of a version of this program that recorded less,
-     * is left out.
+     * All entries of these plugins, newest first, but for those of the units `known`. What is damaged, or of a version
+     * of this program that recorded less, is left out.
      */
-    readonly entries: (plugins: ReadonlySet<string>) => Effect.Effect<readonly Entry[], FileError>
+    readonly entries: (
+      plugins: ReadonlySet<string>,
+      known?: readonly Unit[],
+    ) => Effect.Effect<readonly Entry[], FileError>
     /** Gives an entry a second place, under the key of `unit`: its files are linked. Atomic; the entry stays. */
     readonly adopt: (
       unit: Unit,
@@ -260,7 +263,7 @@ const storeAt = (root: string): Store["Service"] => {
       const failed: Failed = { ...named(unit), reason }
       yield* publish(unit, (folder) => writeFile(join(folder, "failure.json"), sealedText(failed)))
     }),
-    entries: (plugins) => entriesIn(artifacts, codes, plugins),
+    entries: (plugins, known = []) => entriesIn(artifacts, codes, plugins, new Set(known.map(nameOf))),
     adopt,
     open,
     setAside,

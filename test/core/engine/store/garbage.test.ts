@@ -100,9 +100,11 @@ test("what a report is made from stays, directly or not; what only others take g
   expect((await garbage()).labels).toEqual([])
 })
 
+const idOf = (made: Date) => `${made.toISOString().replaceAll(/[-:]|\.\d+Z/g, "")}-01234567`
+
 const launch = (made: Date, folder: string, ...units: readonly string[]): Promise<void> => {
   const when = made.toISOString()
-  const id = `${when.replaceAll(/[-:]|\.\d+Z/g, "")}-01234567`
+  const id = idOf(made)
   const none = {
     branch: null,
     commit: null,
@@ -115,7 +117,12 @@ const launch = (made: Date, folder: string, ...units: readonly string[]): Promis
   return run(
     writeLaunch(out, {
       ...{ ...none, id, made: when, name: "study", report: `study/${folder}`, command: "", file: "study.ts" },
-      ...{ code: { file: "study.ts", package: "." }, backend: "cpu", arithmetic: "cpu", precision: "fp32" },
+      code: {
+        file: "study.ts",
+        package: ".",
+        copied: { from: "/project", to: `${out}/launches/code/${id}` },
+      },
+      ...{ backend: "cpu", arithmetic: "cpu", precision: "fp32" },
       digest: sha256(""),
       units: units.map((label) => ({
         ...{ key: keyOf(label), label, plugin: "plugin", stage: "data" as const, flops: 0 },
@@ -134,6 +141,49 @@ test("a study that was stopped keeps what it has made so far, until its report i
   expect(needs.by.get(nameOf("run"))).toEqual([expect.stringMatching(/^launches.\d{8}T\d{6}-01234567$/)])
   await report(first, "page")
   expect((await garbage()).labels).toEqual(["earlier run", "run"])
+})
+
+test("a launch, its code and its logs stay for as long as something that it made, or was to make", async () => {
+  const aged = async (path: string, age: number) => {
+    const folder = path.endsWith(".log") ? join(path, "..") : path
+    await fs.mkdir(folder, { recursive: true })
+    if (path.endsWith(".log")) await fs.writeFile(path, "begun")
+    await fs.utimes(path, ago(age), ago(age))
+  }
+  await artifact("run", [])
+  await artifact("new run", [], 0.1)
+  const launches = [
+    [ago(50), first, "gone run", "gone page"],
+    [ago(40), "ba9876543210", "gone run", "run"],
+    [ago(30), first, "run", "page"],
+    [ago(20), "aaaaaaaaaaaa", "failed"],
+  ] as const
+  for (const [made, folder, ...units] of launches) {
+    await launch(made, folder, ...units)
+    const id = idOf(made)
+    await aged(join(out, "launches", "code", id), 20)
+    for (const path of [join(id, "launch.json"), id]) {
+      await fs.utimes(join(out, "launches", path), made, made)
+    }
+  }
+  await aged(join(out, "launches", "code", "0".repeat(20)), 20)
+  await aged(join(out, "launches", "code", "1".repeat(20)), 0.1)
+  for (const name of ["gone run", "gone page", "run", "failed", "of nothing"])
+    await aged(join(out, "logs", `${nameOf(name)}.log`), 20)
+  await report("ba9876543210", "run")
+  await report(first, "run")
+  const [oldest] = launches.map(([made]) => idOf(made))
+  const { labels, garbage: found } = await garbage()
+  expect(labels).toEqual(
+    [
+      `launches/${oldest}`,
+      `launches/code/${"0".repeat(20)}`,
+      `launches/code/${oldest}`,
+      ...["gone page", "of nothing"].map((name) => `logs/${nameOf(name)}.log`),
+    ].sort(),
+  )
+  await run(removeGarbage(out, found))
+  expect((await garbage()).labels).toEqual([])
 })
 
 test("what is younger than a day stays, unless told otherwise", async () => {
