@@ -137,10 +137,10 @@ test("gc lists what no report needs, and removes it only if told", async () => {
   expect((await store("gc", out)).stdout).toBe("there is nothing to remove\n")
   const listed = await store("gc", out, "--older", "0m")
   expect(listed.stdout).toMatch(
-    /^ *\d+ B +.* s +nothing needs it +sample-listing title=other\n1 item, .* would go with --delete/,
+    /^ *\d+ B +.* s +nothing needs it +sample-listing title=other\n.* its unit is gone +logs.sample-listing-[0-9a-f]{20}\.log\n2 items, .* would go with --delete/,
   )
   expect(fs.readdirSync(join(out, "artifacts"))).toHaveLength(7)
-  expect((await store("gc", out, "--older", "0m", "--delete")).stdout).toMatch(/\nremoved 1 item, /)
+  expect((await store("gc", out, "--older", "0m", "--delete")).stdout).toMatch(/\nremoved 2 items, /)
   expect(fs.readdirSync(join(out, "artifacts"))).toHaveLength(6)
   expect((await sample(out)).stderr).toContain("nothing to do")
   const [report] = fs.readdirSync(join(made, "sample")).filter((name) => name !== "latest")
