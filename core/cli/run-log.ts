@@ -31,7 +31,6 @@ export class RunLog {
   readonly endings: Endings = { made: 0, diverged: 0, failed: 0, notMade: 0 }
   /** The units that the plan makes. */
   readonly units: number
-  private readonly labels: ReadonlyMap<string, string>
   private readonly remaining: Remaining
   private estimate = 0
   private readonly estimateEvery: number
@@ -46,7 +45,6 @@ export class RunLog {
     plan: Plan,
     private readonly start: number,
   ) {
-    this.labels = new Map(plan.graph.units.map(({ key, label }) => [key, label]))
     this.units = plan.jobs.reduce((sum, job) => sum + keysGivenBy(job).length, 0)
     this.remaining = new Remaining(plan)
     this.estimateEvery = Math.max(1, plan.jobs.length / jobsPerSecond)
@@ -183,11 +181,16 @@ export class RunLog {
   }
 
   /** Some of the units of a job: itself, with how many probes, or the first of its probes. */
-  private named(outcomes: readonly UnitOutcome[], { unit }: Job, doing: "with" | "replayed for"): string {
+  private named(
+    outcomes: readonly UnitOutcome[],
+    { unit, observers }: Job,
+    doing: "with" | "replayed for",
+  ): string {
+    const itself = outcomes.some(({ key }) => key === unit.key)
     const first =
-      doing === "replayed for" || outcomes.some(({ key }) => key === unit.key) ? unit.key : outcomes[0]!.key
-    const probes = outcomes.length - Number(outcomes.some(({ key }) => key === first))
-    return `${this.labels.get(first)}${probes > 0 ? ` ${doing} ${plural(probes, "probe")}` : ""}`
+      doing === "replayed for" || itself ? unit : observers.find(({ key }) => key === outcomes[0]!.key)!
+    const probes = outcomes.length - Number(itself || first !== unit)
+    return `${first.label}${probes > 0 ? ` ${doing} ${plural(probes, "probe")}` : ""}`
   }
 }
 

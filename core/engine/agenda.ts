@@ -7,7 +7,7 @@
  */
 import type { Missing, UnitOutcome } from "./job.ts"
 import { type Job, jobFor, keysGivenBy, keysTakenBy, type Plan } from "./plan.ts"
-import { inputsOf, type Unit } from "./unit.ts"
+import { inputsOf, singleInputsOf, type Unit } from "./unit.ts"
 
 /** A job that can begin, with those of its observers that are still wanted. */
 export interface Ready {
@@ -29,13 +29,14 @@ export interface Dropped {
 export class Agenda {
   /** How units have ended, by key: in this execution, and before it if they diverged. */
   readonly outcomes = new Map<string, UnitOutcome>()
-  private readonly units: ReadonlyMap<string, Unit>
+  /** All units of the plan, by key. */
+  readonly units: ReadonlyMap<string, Unit>
   private readonly targets: ReadonlySet<Unit>
   /** By their units: what they make, observers included, and what they only replay. */
   private readonly jobs = new Map<Unit, Job>()
   /** What the jobs make. */
   private readonly given: ReadonlySet<string>
-  /** The units of jobs that take a unit's artifact. */
+  /** The units of jobs that cannot be made without a unit. */
   private readonly takers = new Map<Unit, Unit[]>()
   /** How many of them need that a job runs for a unit: to make it, or to be watched. */
   private readonly needs = new Map<Unit, number>()
@@ -60,7 +61,7 @@ export class Agenda {
     for (const job of plan.jobs) for (const unit of [job.unit, ...job.observers]) this.jobs.set(unit, job)
     this.given = new Set(plan.jobs.flatMap(keysGivenBy))
     for (const unit of this.jobs.keys()) {
-      for (const taken of new Set(inputsOf(unit))) append(this.takers, taken, unit)
+      for (const taken of new Set(singleInputsOf(unit))) append(this.takers, taken, unit)
       for (const needed of this.neededBy(unit)) this.needs.set(needed, (this.needs.get(needed) ?? 0) + 1)
     }
     for (const unit of plan.graph.units) {
@@ -151,9 +152,7 @@ export class Agenda {
     if (outcome.status === "done") return
     const unit = this.units.get(key)!
     const cause = outcome.status === "failed" ? (outcome.without ?? key) : key
-    for (const taker of this.takers.get(unit) ?? []) {
-      if (takesAlone(taker, unit)) this.giveUp(taker, "blocked", cause)
-    }
+    for (const taker of this.takers.get(unit) ?? []) this.giveUp(taker, "blocked", cause)
   }
 
   /** A unit is not to be made, because the unit of the key `cause` was not. */
@@ -245,7 +244,3 @@ const append = <K, V>(lists: Map<K, V[]>, key: K, value: V): void => {
   if (list === undefined) lists.set(key, [value])
   else list.push(value)
 }
-
-/** Whether a unit takes another as a single input, rather than as a member of a cohort. */
-export const takesAlone = ({ inputs }: Unit, taken: Unit): boolean =>
-  Object.values(inputs).some((input) => "one" in input && input.one === taken)

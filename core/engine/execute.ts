@@ -50,8 +50,8 @@ export const execute = Effect.fn("execute")(function* (
   runner: JobRunner,
   onEvent: (event: Event) => Effect.Effect<void>,
 ) {
-  const units = new Map(plan.graph.units.map((unit) => [unit.key, unit]))
   const agenda = new Agenda(plan)
+  const { units } = agenda
   const ends = yield* Queue.unbounded<{
     readonly job: Job
     /** Undefined if it was put off and can begin now. */

@@ -168,7 +168,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       // Invalid options do not say which files to read.
       const read = node.problems.length > 0 ? {} : digestsOfRead(plugin, options)
       const parts: KeyParts = {
-        plugin: { name: plugin.name, version: plugin.version },
+        plugin: namedAs(plugin),
         ...codeOf(plugin, options),
         options,
         read,
@@ -222,7 +222,7 @@ export const graphOf = (targets: Targets, computing: Computing): Effect.Effect<G
       : Effect.succeed({
           units: all.map(({ unit }) => unit),
           targets: resolved,
-          origins: new Map(all.map(({ unit, node, memberships }) => [unit, { node, memberships }])),
+          origins: new Map(all.map((labelled) => [labelled.unit, labelled])),
         })
   })
 
@@ -286,6 +286,15 @@ const circular = (units: readonly Unit[]): readonly string[] => {
               ]
         }),
   )
+}
+
+const names = new WeakMap<AnyPlugin, KeyParts["plugin"]>()
+
+/** What a key has of a plugin; the same object for all of its units. */
+const namedAs = (plugin: AnyPlugin): KeyParts["plugin"] => {
+  const known = names.get(plugin) ?? { name: plugin.name, version: plugin.version }
+  names.set(plugin, known)
+  return known
 }
 
 const missingInputs = ({ plugin, inputs }: Node): readonly string[] =>

@@ -19,7 +19,7 @@ import { digestOfUnits } from "./graph.ts"
 import type { Plan } from "./plan.ts"
 import type { WorkerSettings } from "./processes.ts"
 import { Broken, sealedText, unsealed } from "./store/seal.ts"
-import { type Unit, unitsOf } from "./unit.ts"
+import { singleInputsOf, type Unit, unitsOf } from "./unit.ts"
 
 const Index = type("number.integer >= 0")
 const Amount = type("number >= 0")
@@ -147,8 +147,6 @@ export const launchOf = (
   }
 }
 
-const singleInputsOf = ({ inputs }: Unit): readonly Unit[] =>
-  Object.values(inputs).flatMap((input) => ("one" in input ? [input.one] : []))
 const memberInputsOf = ({ inputs }: Unit): readonly Unit[] =>
   Object.values(inputs).flatMap((input) => ("one" in input ? [] : unitsOf(input)))
 

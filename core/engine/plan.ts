@@ -296,6 +296,7 @@ const planEstimate = (jobs: readonly Job[], speeds: Speeds, most: number): PlanE
 
 /** For each job the indices of those whose output it takes. */
 export const dependencies = (jobs: readonly Job[]): readonly (readonly number[])[] => {
-  const makers = new Map(jobs.flatMap((job, index) => keysGivenBy(job).map((key) => [key, index] as const)))
+  const makers = new Map<string, number>()
+  for (const [index, job] of jobs.entries()) for (const key of keysGivenBy(job)) makers.set(key, index)
   return jobs.map((job) => [...new Set(keysTakenBy(job).flatMap((key) => makers.get(key) ?? []))])
 }

@@ -46,6 +46,10 @@ export const inputsOf = ({ inputs }: Unit): readonly Unit[] => {
   return all
 }
 
+/** The units that a unit takes by themselves, rather than as members of cohorts: it cannot be made without any of them. */
+export const singleInputsOf = ({ inputs }: Unit): readonly Unit[] =>
+  Object.values(inputs).flatMap((input) => ("one" in input ? [input.one] : []))
+
 /** What a unit needs, by input; the run that a probe watches is one of them. */
 export const neededBy = ({ inputs, plugin, watched }: Unit): Readonly<Record<string, readonly Unit[]>> => ({
   ...Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, unitsOf(input)])),

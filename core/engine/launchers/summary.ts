@@ -1,11 +1,10 @@
 /** How a plan ended whose jobs other processes have carried out, as the store tells. */
 import { Effect } from "effect"
-import { takesAlone } from "../agenda.ts"
 import type { Failure, Summary } from "../execute.ts"
 import type { Graph } from "../graph.ts"
 import { Store } from "../store/store.ts"
 import type { Stored } from "../store/stored.ts"
-import { inputsOf, type Unit } from "../unit.ts"
+import { singleInputsOf, type Unit } from "../unit.ts"
 import { neverEnded } from "./task.ts"
 
 /**
@@ -36,7 +35,7 @@ const failureOf = (
     const { reason, step } = stored.failure
     return { unit, status: "diverged", reason, ...(step === undefined ? {} : { step }) }
   }
-  const lacked = inputsOf(unit).find((input) => before.has(input) && takesAlone(unit, input))
+  const lacked = singleInputsOf(unit).find((input) => before.has(input))
   if (lacked !== undefined) {
     const reason = `not started: it needs the output of ${lacked.label}`
     return { unit, status: "failed", kind: "blocked", reason, without: before.get(lacked)!.without ?? lacked }

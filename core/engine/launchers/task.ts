@@ -1,13 +1,12 @@
 /** One job of a launch, carried out by a process that was started for it alone, on whatever machine. */
 import { type Duration, Effect } from "effect"
-import { takesAlone } from "../agenda.ts"
 import { pauseAfter, recordFailures } from "../execute.ts"
 import { type Missing, remaining, type UnitOutcome } from "../job.ts"
 import { type Launch, settingsOf } from "../launch.ts"
 import { type Job, jobFor, keysGivenBy, keysTakenBy, unitsGivenBy } from "../plan.ts"
 import { workerProcesses } from "../processes.ts"
 import { Store } from "../store/store.ts"
-import { inputsOf, type Unit } from "../unit.ts"
+import { singleInputsOf, type Unit } from "../unit.ts"
 import { openLaunch } from "./open.ts"
 
 export interface TaskSettings {
@@ -101,8 +100,7 @@ const withoutBlocked = (
   missing: Missing,
   units: ReadonlyMap<string, Unit>,
 ): { readonly job: Job | undefined; readonly outcomes: readonly UnitOutcome[] } => {
-  const lackedBy = (unit: Unit) =>
-    inputsOf(unit).find((input) => missing.has(input.key) && takesAlone(unit, input))
+  const lackedBy = (unit: Unit) => singleInputsOf(unit).find((input) => missing.has(input.key))
   const blocked = (made: readonly Unit[], lacked: Unit): readonly UnitOutcome[] =>
     made.map(({ key }) => ({
       key,
