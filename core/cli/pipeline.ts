@@ -1,53 +1,39 @@
 /** `bun run pipeline FILE`: plans a pipeline and runs the plan. */
 import * as fs from "node:fs/promises"
 import { availableParallelism } from "node:os"
-import { join, resolve } from "node:path"
+import { resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { Queue } from "../api/launcher.ts"
-import {
-  type Adoption,
-  adopt,
-  adoptionsOf,
-  compareSample,
-  type Sample,
-  sampleOf,
-  sampleSeconds,
-  storedOf,
-} from "../engine/accept.ts"
+import { sampleSeconds } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { checkFiles } from "../engine/check-files.ts"
-import { confoundersOf, confounderWarnings, type Design, designOf } from "../engine/design.ts"
+import { confoundersOf, confounderWarnings, designOf } from "../engine/design.ts"
 import { backendNamed } from "../engine/discover.ts"
-import { execute, type Summary } from "../engine/execute.ts"
-import { codeOf, frozenCode } from "../engine/freeze.ts"
+import type { Summary } from "../engine/execute.ts"
 import { commitOf } from "../engine/git.ts"
-import { digestOfUnits } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
-import { launchOf, writeLaunch } from "../engine/launch.ts"
-import { Follower } from "../engine/launchers/follow.ts"
-import { submitPlan } from "../engine/launchers/submission.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
-import { type EstimateSettings, type Plan, planOf, unitStates } from "../engine/plan.ts"
-import { type WorkerSettings, workerProcesses } from "../engine/processes.ts"
+import { type EstimateSettings, type Plan, planOf } from "../engine/plan.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
-import { resolveRevisions, revisionsOf } from "../engine/revisions.ts"
+import { resolveRevisions } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
 import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
 import { InvalidInput } from "../io/decode.ts"
-import { lockFile } from "../io/file-lock.ts"
-import { attempt, remove } from "../io/files.ts"
-import { formatBytes, formatSeconds, plural, quoted } from "../io/format.ts"
+import { attempt } from "../io/files.ts"
+import { formatBytes, formatSeconds, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
 import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
+import { accepted } from "./accept.ts"
+import { type CarryingOut, carryOutHere, carryOutQueued, submit } from "./carry-out.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
-import { Display, showing } from "./display.ts"
+import { showing } from "./display.ts"
 import { ExitCode, exitWith } from "./exit.ts"
-import { checkNotQueued, chooseLauncher, followSubmitted, launcherFlags, tellSubmitted } from "./launch.ts"
+import { chooseLauncher, launcherFlags } from "./launch.ts"
+import { planJson } from "./plan-json.ts"
 import { planLines } from "./plan-table.ts"
 import { readablePath } from "./readable-path.ts"
 import { endLines, hasFailed, startLines } from "./run-lines.ts"
@@ -188,7 +174,6 @@ export const pipelineCommand = Command.make(
         yield* (yield* Store).removeHalfWritten
       }
       const arithmetic = arithmeticOf(backend.name, precision)
-      const commit = planOnly ? null : yield* commitOf(findProject() ?? packageFolder)
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,
@@ -202,109 +187,39 @@ export const pipelineCommand = Command.make(
           )
         },
       }
-      /** Copies the code, and records what is carried out. */
-      const prepare = Effect.fnUntraced(function* (
-        plan: Plan,
-        folder: string,
-        onLog: (line: string) => void,
-      ) {
-        const hasJobs = plan.jobs.length > 0
-        const code = !hasJobs
-          ? codeOf(path)
-          : yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
-              Effect.sync(() => {
-                onLog(error.message)
-                return codeOf(path)
-              }),
-            )
-        const settings: WorkerSettings = {
-          file: path,
-          code,
-          units: digestOfUnits(graph),
-          parameters: parameters as object,
-          branch,
-          backend: backend.name,
-          precision,
-          threads: Option.getOrUndefined(threads),
-          out: folder,
-          command,
-          commit,
-          revisions: revisionsOf(plan.graph),
-          // With a queue, only samples of `--accept` are computed here.
-          processes: queue === undefined ? processes : 1,
-          environments: slots.environments,
-          timeLimit: Option.getOrUndefined(timeLimit),
-          onLog,
-        }
-        const launch = launchOf(plan, settings, { name, report: reportFolder(publication) })
-        if (hasJobs && folder === out) yield* writeLaunch(out, launch)
-        return { settings, launch }
-      })
-      const carryOut = Effect.fnUntraced(function* (plan: Plan, folder: string) {
-        const display = new Display(plan, screen)
-        return yield* Effect.gen(function* () {
-          yield* onSignal(() => display.log("stopping: running jobs save their state first"))
-          const { settings } = yield* prepare(plan, folder, display.log)
-          const runner = yield* workerProcesses(settings)
-          return yield* execute(plan, runner, (event) =>
-            Effect.sync(() => {
-              hasWorked = true
-              display.onEvent(event)
-            }),
-          )
-        }).pipe(
-          Effect.scoped,
-          Effect.ensuring(Effect.sync(display.close)),
-          Effect.onInterrupt(() =>
-            Effect.sync(() => process.stderr.write("stopped; the same command resumes from here\n")),
-          ),
-        )
-      })
-      const submit = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
-        yield* checkNotQueued(to, out, reportFolder(publication))
-        const { launch } = yield* prepare(plan, out, tell)
-        const limit = Option.getOrUndefined(timeLimit)
-        const { device } = backend
-        const submitted = yield* submitPlan(chosen, to, plan, launch, {
-          out,
-          device,
-          timeLimit: limit,
-          onLog: tell,
-        })
-        tellSubmitted(launch, submitted, json && !wait)
-        return submitted
-      })
-      const carryOutQueued = Effect.fnUntraced(function* (plan: Plan, to: Queue) {
-        const follower = new Follower(plan)
-        yield* follower.remember
-        return yield* followSubmitted(to, plan, follower, yield* submit(plan, to), out)
-      })
       const told = new Set<string>()
       const tell = (line: string) => {
         if (!told.has(line)) process.stderr.write(`${line}\n`)
         told.add(line)
       }
+      const how: CarryingOut = {
+        path,
+        name,
+        publication,
+        branch,
+        backend,
+        precision,
+        threads: Option.getOrUndefined(threads),
+        timeLimit: Option.getOrUndefined(timeLimit),
+        chosen,
+        commit: planOnly ? null : yield* commitOf(findProject() ?? packageFolder),
+        tell,
+      }
+      const carryOut = (plan: Plan, folder: string) =>
+        carryOutHere(how, plan, folder, () => {
+          hasWorked = true
+        })
       /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
       const planning = Effect.fnUntraced(function* (adopted?: ReadonlyMap<string, Stored>) {
         const plan = yield* planOf(graph, settings, adopted)
         for (const line of planOnly ? damagedLines(plan) : yield* setAsideDamaged(plan)) tell(line)
         return plan
       })
-      const before = accept.length === 0 ? undefined : yield* planning()
-      const adoptions = before === undefined ? [] : yield* adoptionsOf(before, accept)
-      const sample = sampleOf(adoptions, settings)
-      if (before !== undefined) process.stderr.write(`${acceptLine(accept, adoptions, sample, planOnly)}\n`)
-      if (before !== undefined && !planOnly) {
-        const scratch = join(out, "scratch", "accept")
-        // Of two processes that accept at once, one computes the sample after the other.
-        yield* lockFile(join(out, "owners", "accept.lock"))
-        yield* remove(scratch)
-        yield* compareSample(before, adoptions, sample.adoptions, scratch, (again) =>
-          Effect.provide(carryOut(again, scratch), Store.layer(scratch)),
-        ).pipe(Effect.ensuring(remove(scratch)))
-        yield* adopt(adoptions, sample.adoptions)
-      }
-      const plan = yield* planning(storedOf(planOnly ? adoptions : [], ""))
+      const adopted =
+        accept.length === 0
+          ? undefined
+          : yield* accepted(accept, yield* planning(), settings, planOnly ? undefined : carryOut)
+      const plan = yield* planning(adopted)
       yield* showing(screen, "checking the files that it reads …", checkFiles(plan))
       if (planOnly) {
         const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
@@ -333,7 +248,7 @@ export const pipelineCommand = Command.make(
         `${[...lines, ...warnings].flatMap((line) => wrapped(line, columns)).join("\n")}\n`,
       )
       if (queue !== undefined && plan.jobs.length > 0 && !wait) {
-        yield* submit(plan, queue)
+        yield* submit(how, plan, queue, json)
         return
       }
       const began = performance.now()
@@ -341,7 +256,9 @@ export const pipelineCommand = Command.make(
         plan,
         planning(),
         (next) =>
-          queue === undefined || next.jobs.length === 0 ? carryOut(next, out) : carryOutQueued(next, queue),
+          queue === undefined || next.jobs.length === 0
+            ? carryOut(next, out)
+            : carryOutQueued(how, next, queue),
         (_, summary) =>
           Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
             Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact
@@ -391,23 +308,6 @@ const commandLine = (args: readonly string[]): string =>
     .map(quoted)
     .join(" ")
 
-/** What `--accept` takes over, and what it computes again first. */
-const acceptLine = (
-  names: readonly string[],
-  adoptions: readonly Adoption[],
-  sample: Sample,
-  planOnly: boolean,
-): string => {
-  const which = `--accept ${names.join(" ")}`
-  if (adoptions.length === 0) return `${which}: nothing in the store differs in that alone`
-  const again = sample.adoptions.length
-  const before =
-    again === 0
-      ? ""
-      : `, once ${plural(again, "unit")} computed again (about ${formatSeconds(sample.seconds)}) ${again === 1 ? "has" : "have"} the same bits`
-  return `${which}: ${plural(adoptions.length, "unit")} ${planOnly ? "would be" : "will be"} reused${before}`
-}
-
 /** Adds the assignments to an error: it names the plugin's option, not the parameter that the option came from. */
 const withAssignments = <E>(error: E, assignments: readonly string[]): E | InvalidInput =>
   error instanceof InvalidInput && assignments.length > 0
@@ -416,20 +316,6 @@ const withAssignments = <E>(error: E, assignments: readonly string[]): E | Inval
         problems: error.problems,
       })
     : error
-
-/** Calls `notify` as soon as a signal arrives, before the interruption, which may take a minute or no time at all. */
-const onSignal = (notify: () => void) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      process.prependOnceListener("SIGINT", notify)
-      process.prependOnceListener("SIGTERM", notify)
-    }),
-    () =>
-      Effect.sync(() => {
-        process.removeListener("SIGINT", notify)
-        process.removeListener("SIGTERM", notify)
-      }),
-  )
 
 /** Warns before the start if the disk seems too small; the estimate may be wrong, so it is only a warning. */
 const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
@@ -441,26 +327,6 @@ const checkDisk = Effect.fnUntraced(function* (out: string, plan: Plan) {
     )
   }
 })
-
-const planJson = (plan: Plan, design: Design, report: string): string => {
-  const states = unitStates(plan)
-  const replays = new Map(plan.jobs.flatMap((job) => (job.wanted ? [] : [[job.unit, job.own] as const])))
-  const units = plan.graph.units.map((unit) => ({
-    key: unit.key,
-    label: unit.label,
-    stage: unit.plugin.stage,
-    plugin: unit.plugin.name,
-    options: unit.options,
-    state: states.get(unit),
-    reason: plan.reasons.get(unit.key) ?? null,
-    cost: replays.get(unit) ?? unit.cost,
-  }))
-  return JSON.stringify(
-    { backend: plan.backend, estimate: plan.estimate, report, units, design: Object.fromEntries(design) },
-    null,
-    1,
-  )
-}
 
 const report = (summary: Summary, pages: readonly string[], seconds: number, json: boolean) => {
   process.stderr.write(`${endLines(summary, seconds).join("\n")}\n`)
