@@ -30,3 +30,10 @@ export const smallDisk = (kilobytes: number): SmallDisk | undefined => {
     },
   }
 }
+
+/** Whether this user may mount file systems. */
+export const mayMount: boolean = (() => {
+  const disk = smallDisk(4)
+  disk?.remove()
+  return disk !== undefined
+})()

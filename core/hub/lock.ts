@@ -3,9 +3,7 @@
  * downloads and the others wait. Nothing depends on it but the number of downloads, since each writes to a file of its
  * own.
  */
-import { randomBytes } from "node:crypto"
-import { closeSync, constants, openSync, rmSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { closeSync, constants, openSync } from "node:fs"
 import { Effect, type Scope } from "effect"
 import { elapsedMillis } from "../io/clock.ts"
 import { isAt, tryLock } from "../io/file-lock.ts"
@@ -22,29 +20,18 @@ const mode = 0o664
 const open = (path: string): number =>
   openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, mode)
 
-/** The lock's file, locked; undefined if another has it. */
-const tryPath = (path: string): number | undefined => {
+/** The lock's file, locked; `held` if another has it. */
+const tryPath = (path: string): number | "held" | "unsupported" => {
   const fd = open(path)
   try {
+    const lock = tryLock(fd, "exclusive")
     // Whoever had it may have removed the file: then this would be a lock on nothing.
-    if (tryLock(fd, "exclusive") && isAt(fd, path)) return fd
+    if (lock === "locked" && isAt(fd, path)) return fd
+    closeSync(fd)
+    return lock === "unsupported" ? lock : "held"
   } catch (cause) {
     closeSync(fd)
     throw cause
-  }
-  closeSync(fd)
-  return undefined
-}
-
-/** Whether the file system has such locks, tried on a file that nobody else knows. */
-const locksWork = (folder: string): boolean => {
-  const path = join(folder, `.${randomBytes(8).toString("hex")}.lock`)
-  const fd = open(path)
-  try {
-    return tryLock(fd, "exclusive")
-  } finally {
-    closeSync(fd)
-    rmSync(path, { force: true })
   }
 }
 
@@ -61,14 +48,14 @@ export const takeBlobLock = Effect.fnUntraced(function* <R>(
 ): Effect.fn.Return<boolean, FileError, R | Scope.Scope> {
   const lock = Effect.acquireRelease(
     attempt("lock", path, async () => tryPath(path)),
-    (fd) => Effect.sync(() => void (fd === undefined || closeSync(fd))),
+    (fd) => Effect.sync(() => void (typeof fd !== "number" || closeSync(fd))),
   )
-  if ((yield* lock) !== undefined) return true
-  if (!(yield* attempt("lock", path, async () => locksWork(dirname(path))))) return false
+  let taken = yield* lock
   const began = yield* elapsedMillis
-  for (let pause = firstRetry; ; pause = Math.min(longestRetry, 1.5 * pause)) {
+  for (let pause = firstRetry; taken === "held"; pause = Math.min(longestRetry, 1.5 * pause)) {
     if (!(yield* waiting((yield* elapsedMillis) - began))) return false
     yield* Effect.sleep(pause)
-    if ((yield* lock) !== undefined) return true
+    taken = yield* lock
   }
+  return taken !== "unsupported"
 })

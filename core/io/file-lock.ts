@@ -19,28 +19,44 @@ const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
 
+/** flock(2): 0, or the number of the error. */
 type Flock = (fd: number, operation: number) => number
 
-/** The C library by its names: glibc, musl, macOS. */
+/** The C library by its names, and its function that says where errno is: glibc, musl, macOS. */
 const libraries = [
-  "libc.so.6",
-  `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`,
-  "libSystem.B.dylib",
-]
+  ["libc.so.6", "__errno_location"],
+  [`libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, "__errno_location"],
+  ["libSystem.B.dylib", "__error"],
+] as const
 
 /** The part of Deno that is needed: its types are not those of this project. */
 interface Deno {
-  dlopen(library: string, functions: object): { readonly symbols: { readonly flock: Flock } }
+  dlopen(
+    library: string,
+    functions: object,
+  ): { readonly symbols: Record<string, (...args: number[]) => never> }
+  readonly UnsafePointerView: new (pointer: never) => { getInt32(offset: number): number }
 }
 
-const openFlock = (library: string): Flock => {
+const openFlock = (library: string, errno: string): Flock => {
   const { Deno } = globalThis as { readonly Deno?: Deno }
   if (Deno !== undefined) {
-    return Deno.dlopen(library, { flock: { parameters: ["i32", "i32"], result: "i32" } }).symbols.flock
+    const { symbols } = Deno.dlopen(library, {
+      flock: { parameters: ["i32", "i32"], result: "i32" },
+      [errno]: { parameters: [], result: "pointer" },
+    })
+    const View = Deno.UnsafePointerView
+    return (fd, operation) =>
+      (symbols["flock"]!(fd, operation) as number) === 0 ? 0 : new View(symbols[errno]!()).getInt32(0)
   }
   // Not an import, since Deno looks for it then.
-  const { dlopen } = process.getBuiltinModule("bun:ffi") as typeof Ffi
-  return dlopen(library, { flock: { args: ["i32", "i32"], returns: "i32" } }).symbols.flock
+  const { dlopen, read } = process.getBuiltinModule("bun:ffi") as typeof Ffi
+  const { symbols } = dlopen(library, {
+    flock: { args: ["i32", "i32"], returns: "i32" },
+    [errno]: { args: [], returns: "ptr" },
+  })
+  return (fd, operation) =>
+    symbols["flock"]!(fd, operation) === 0 ? 0 : read.i32(symbols[errno]!() as Ffi.Pointer, 0)
 }
 
 let known: Flock | null | undefined
@@ -48,9 +64,9 @@ let known: Flock | null | undefined
 /** flock(2); null if the C library cannot be called. */
 const flock = (): Flock | null => {
   if (known !== undefined) return known
-  for (const library of libraries) {
+  for (const [library, errno] of libraries) {
     try {
-      known = openFlock(library)
+      known = openFlock(library, errno)
       return known
     } catch {
       // Another platform's name.
@@ -60,15 +76,20 @@ const flock = (): Flock | null => {
   return known
 }
 
+/** EWOULDBLOCK of Linux, and of macOS and the BSDs. */
+const wouldBlock = process.platform === "linux" ? 11 : 35
+
 /**
  * Locks an open file unless another has a lock on it, without waiting. The lock ends when the file is closed.
  *
  * @param mode any number may have a shared lock, but none while one has an exclusive one
- * @returns whether it is locked now: false also on a file system, or a platform, without such locks
+ * @returns `unsupported` on a file system, or a platform, that knows no such locks
  */
-export const tryLock = (fd: number, mode: "shared" | "exclusive"): boolean => {
+export const tryLock = (fd: number, mode: "shared" | "exclusive"): "locked" | "held" | "unsupported" => {
   const lock = flock()
-  return lock !== null && lock(fd, (mode === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0
+  if (lock === null) return "unsupported"
+  const error = lock(fd, (mode === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB)
+  return error === 0 ? "locked" : error === wouldBlock ? "held" : "unsupported"
 }
 
 /** Whether an open file is the one at `path`, which whoever had a lock on it may have removed or replaced. */
@@ -93,16 +114,16 @@ const retryAfter = "50 millis"
 const takeLock = (path: string): (() => void) | undefined => {
   while (true) {
     const fd = openSync(path, "a")
-    const locked = tryLock(fd, "exclusive")
+    const lock = tryLock(fd, "exclusive")
     // Whoever had it may have removed the file: then this is a lock on nothing.
-    if (locked && isAt(fd, path)) {
+    if (lock === "unsupported" || (lock === "locked" && isAt(fd, path))) {
       return () => {
         rmSync(path, { force: true })
         closeSync(fd)
       }
     }
     closeSync(fd)
-    if (!locked) return undefined
+    if (lock === "held") return undefined
   }
 }
 
@@ -114,7 +135,6 @@ const takeLock = (path: string): (() => void) | undefined => {
  */
 export const lockFile = (path: string): Effect.Effect<void, FileError, Scope.Scope> =>
   Effect.gen(function* () {
-    if (flock() === null) return
     yield* attempt("lock", path, () => fs.mkdir(dirname(path), { recursive: true }))
     // Nothing comes between a lock and its release, and only one that was taken is released.
     const take = Effect.try({

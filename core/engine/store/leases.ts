@@ -3,11 +3,11 @@
  *
  * A process announces itself with a file of its own in the unit's folder and then looks for others there. If another one
  * that lives is in it, it takes its file back. So of two that come at once either one sees the other, or both do and
- * the one with the greater id steps back, or both do for a moment; never do both go on. What a process that is gone has left there is passed over, and
- * whoever removes it removes that file alone: nobody takes anything from a process that lives. (The announcing is
- * L. Lamport's, "A new solution of Dijkstra's concurrent programming problem", 1974; a file that is created and a
- * folder that is listed afterwards are ordered on local file systems, and on NFS, which lists a folder anew after it
- * was changed.)
+ * the one with the greater id steps back, or both do for a moment; never do both go on. What a process that is gone has
+ * left there is passed over, and whoever removes it removes that file alone: nobody takes anything from a process that
+ * lives. (The announcing is L. Lamport's, "A new solution of Dijkstra's concurrent programming problem", 1974; a file
+ * that is created and a folder that is listed afterwards are ordered on local file systems, and on NFS, which lists a
+ * folder anew after it was changed.)
  */
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
@@ -79,7 +79,10 @@ const leasesOf = Effect.fnUntraced(function* (
           return await fs.writeFile(path, `${JSON.stringify(lease)}\n`, { flag: "wx" })
         } catch (cause) {
           // Whoever had the lease before has just removed the empty folder.
-          if (errorCode(cause) !== "ENOENT") throw cause
+          if (errorCode(cause) === "ENOENT") continue
+          // A file that a full disk has left half written would hold the unit.
+          if (errorCode(cause) !== "EEXIST") await fs.rm(path, { force: true })
+          throw cause
         }
       }
     })

@@ -11,7 +11,8 @@
  * Under the same kernel the lock decides, at once: it ends with the process, however it ends. Another host may not see
  * the lock. There a process counts as gone when its file has not been touched for some minutes, by the clock of whoever
  * watches: no two clocks are compared, and a clock that jumps changes nothing. A process that was only suspended for so
- * long may then find that another makes what it was making: both give the same bits, and each is renamed into place.
+ * long may then find that another makes what it was making: both give the same bits, and each is renamed into place. It
+ * also finds its file gone, and writes it anew: from then on it is there again.
  */
 import { randomBytes } from "node:crypto"
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
@@ -19,7 +20,7 @@ import * as fs from "node:fs/promises"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { type } from "arktype"
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { tryLock } from "../../io/file-lock.ts"
 import { attempt, errorCode, type FileError, listNames, remove } from "../../io/files.ts"
 
@@ -27,7 +28,7 @@ import { attempt, errorCode, type FileError, listNames, remove } from "../../io/
 export const Owner = type({
   "+": "reject",
   id: "/^[0-9a-f]{16}$/",
-  role: "'supervisor' | 'worker'",
+  role: "'supervisor' | 'worker' | 'collector'",
   pid: "number.integer >= 1",
   host: "string",
   /** Of the kernel that runs it, new at every start of the machine; containers of one machine share it. */
@@ -109,43 +110,73 @@ const ownersOf = Effect.fnUntraced(function* (
   const fileOf = (id: string) => join(folder, `${id}.json`)
   const tmpOf = (id: string) => join(root, "tmp", id)
   const boot = bootHere()
-  let begun: { readonly owner: Owner; readonly fd: number; readonly touch: NodeJS.Timeout } | undefined
-  const begin = attempt("write", folder, async () => {
-    const id = randomBytes(8).toString("hex")
+  let begun: { readonly owner: Owner; readonly touch: NodeJS.Timeout; fd: number } | undefined
+  /** Writes the file of a process, and locks it for as long as the result is open. */
+  const enter = async (ownerOf: (locked: boolean) => Owner, id: string) => {
     await fs.mkdir(folder, { recursive: true })
     // It gets its name once it is locked, so that nobody finds it unlocked.
     const temporary = join(folder, `.${id}.tmp`)
+    await fs.rm(temporary, { force: true })
     const fd = openSync(temporary, "wx")
     try {
-      const owner: Owner = {
-        id,
-        ...given,
-        pid: process.pid,
-        host: hostname(),
-        boot,
-        started: new Date().toISOString(),
-        locked: tryLock(fd, "exclusive"),
-      }
+      const owner = ownerOf(tryLock(fd, "exclusive") === "locked")
       await fs.writeFile(temporary, `${JSON.stringify(owner, null, 1)}\n`)
       await fs.rename(temporary, fileOf(id))
-      const touch = setInterval(() => {
-        const now = new Date()
-        fs.utimes(fileOf(id), now, now).catch(() => {})
-      }, every)
-      touch.unref()
-      begun = { owner, fd, touch }
-      return owner
+      return { owner, fd }
     } catch (cause) {
       closeSync(fd)
       await fs.rm(temporary, { force: true })
       throw cause
     }
+  }
+  /** Shows that this process lives, and appears again if another host has taken it for gone. */
+  const show = async (owner: Owner): Promise<void> => {
+    const now = new Date()
+    try {
+      await fs.utimes(fileOf(owner.id), now, now)
+    } catch (cause) {
+      if (errorCode(cause) !== "ENOENT") return
+      const { fd } = await enter((locked) => ({ ...owner, locked }), owner.id)
+      if (begun === undefined) {
+        // It has ended meanwhile.
+        await fs.rm(fileOf(owner.id), { force: true })
+        closeSync(fd)
+        return
+      }
+      closeSync(begun.fd)
+      begun.fd = fd
+    }
+  }
+  const begin = attempt("write", folder, async () => {
+    const id = randomBytes(8).toString("hex")
+    const started = new Date().toISOString()
+    const { owner, fd } = await enter(
+      (locked) => ({ id, ...given, pid: process.pid, host: hostname(), boot, started, locked }),
+      id,
+    )
+    let showing = false
+    const touch = setInterval(() => {
+      if (showing) return
+      showing = true
+      // What cannot be written now is written the next time.
+      show(owner).then(
+        () => (showing = false),
+        () => (showing = false),
+      )
+    }, every)
+    touch.unref()
+    begun = { owner, fd, touch }
+    return owner
   })
-  const self = yield* Effect.cached(begin)
+  const one = yield* Semaphore.make(1)
+  const self = one.withPermit(
+    Effect.suspend(() => (begun === undefined ? begin : Effect.succeed(begun.owner))),
+  )
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       if (begun === undefined) return
       const { owner, fd, touch } = begun
+      begun = undefined
       clearInterval(touch)
       yield* remove(tmpOf(owner.id))
       yield* remove(fileOf(owner.id))
@@ -168,18 +199,18 @@ const ownersOf = Effect.fnUntraced(function* (
     try {
       const { mtimeMs, mtime, size } = fstatSync(fd)
       const owner = ownerIn(size > longestFile ? "" : readFileSync(fd, "utf8"))
-      const life = !tryLock(fd, "shared")
-        ? owner?.locked === false
-          ? watched(id, mtimeMs)
-          : "alive"
-        : owner?.locked === true && owner.boot === boot
-          ? "gone"
-          : watched(id, mtimeMs)
+      const lock = tryLock(fd, "shared")
+      // A lock that could be taken says that it is gone only if it could not have been taken while it was there.
+      const isExact = lock === "locked" && owner?.locked === true && isOfThisKernel(owner)
+      const life = lock === "held" ? "alive" : isExact ? "gone" : watched(id, mtimeMs)
       return { owner, life, seen: mtime }
     } finally {
       closeSync(fd)
     }
   }
+
+  const isOfThisKernel = (owner: Owner): boolean =>
+    owner.boot === boot && (boot !== null || owner.host === hostname())
 
   const watched = (id: string, touched: number): Life => {
     const now = performance.now()

@@ -130,7 +130,7 @@ test("whoever has the lock but has downloaded nothing for long is not waited for
   const partial = join(blobs(), `${etag}.0123abcd.incomplete`)
   writeFileSync(partial, weights.content.subarray(0, 1000))
   const fd = openSync(join(locks, `${etag}.lock`), "w")
-  expect(tryLock(fd, "exclusive")).toBe(true)
+  expect(tryLock(fd, "exclusive")).toBe("locked")
   try {
     const reports: Report[] = []
     const download = downloaded("model.safetensors", { reports })

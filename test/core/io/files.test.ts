@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { readText, replaceFolder, restoreReplaced, writeFile, writeFolder } from "../../../core/io/files.ts"
-import { mounted, unmount } from "./mounted.ts"
+import { mayMount, smallDisk } from "../../small-disk.ts"
 
 let root: string
 beforeEach(async () => {
@@ -80,8 +80,9 @@ test("a process that is killed before any step of replacing a folder loses nothi
   expect([...seen].sort()).toEqual(["new", "old"])
 }, 120_000)
 
-test("a full disk is an error that says so, and what was there stays", async () => {
-  if (!mounted(root, "size=200k")) return
+test.skipIf(!mayMount)("a full disk is an error that says so, and what was there stays", async () => {
+  const disk = smallDisk(200)!
+  const root = disk.folder
   try {
     const folder = join(root, "disk", "folder")
     await fs.mkdir(join(root, "disk"), { recursive: true })
@@ -94,6 +95,6 @@ test("a full disk is an error that says so, and what was there stays", async () 
       ["disk", "disk/folder", "disk/folder/sub", "disk/folder/sub/a"].sort(),
     )
   } finally {
-    unmount(root)
+    disk.remove()
   }
 })

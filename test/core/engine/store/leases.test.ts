@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { Leases } from "../../../../core/engine/store/leases.ts"
 import { Owners } from "../../../../core/engine/store/owners.ts"
+import { mayMount, smallDisk } from "../../../small-disk.ts"
 import { atWork } from "./at-work.ts"
 
 let root: string
@@ -15,10 +16,10 @@ beforeEach(async () => {
 })
 afterEach(() => fs.rm(root, { recursive: true, force: true }))
 
-const run = <A, E>(body: Effect.Effect<A, E, Leases | Owners | Scope.Scope>) => {
-  const owners = Owners.layer(root, { role: "worker", command: "a test" })
+const run = <A, E>(body: Effect.Effect<A, E, Leases | Owners | Scope.Scope>, folder = root) => {
+  const owners = Owners.layer(folder, { role: "worker", command: "a test" })
   return Effect.runPromise(
-    Effect.scoped(Effect.provide(body, Layer.provideMerge(Leases.layer(root), owners))),
+    Effect.scoped(Effect.provide(body, Layer.provideMerge(Leases.layer(folder), owners))),
   )
 }
 const unit = (letter: string) => ({ key: letter.repeat(64), label: `unit ${letter}` })
@@ -106,6 +107,28 @@ test("what cannot be written is an error, and nothing stays announced", async ()
     }),
   )
   expect(readdirSync(join(root, "leases"))).toEqual([b.key.slice(0, 20)])
+})
+
+test.skipIf(!mayMount)("on a full disk nothing stays announced", async () => {
+  const disk = smallDisk(64)!
+  try {
+    await run(
+      Effect.gen(function* () {
+        yield* (yield* Owners).self
+        const leases = yield* Leases
+        mkdirSync(join(disk.folder, "leases"))
+        expect(() => writeFileSync(join(disk.folder, "filler"), Buffer.alloc(2 ** 17))).toThrow()
+        const error = yield* Effect.flip(leases.take([a]))
+        expect(error.message).toContain("the disk is full")
+        expect(yield* leases.all).toEqual([])
+        rmSync(join(disk.folder, "filler"))
+        expect(yield* leases.take([a])).toBeUndefined()
+      }),
+      disk.folder,
+    )
+  } finally {
+    disk.remove()
+  }
 })
 
 test("of processes that contend for a unit, some of them killed with the lease, one has it at a time", async () => {

@@ -126,6 +126,36 @@ describe("a process of another host", () => {
   })
 })
 
+test("a process that another host has taken for gone appears again, locked as before", async () => {
+  await run(
+    Effect.gen(function* () {
+      const self = yield* (yield* Owners).self
+      const path = join(root, "owners", `${self.id}.json`)
+      for (let time = 0; time < 2; time++) {
+        rmSync(path)
+        yield* Effect.sync(() => existsSync(path)).pipe(
+          Effect.repeat({ until: (there) => there, schedule: Schedule.spaced("5 millis") }),
+        )
+        expect(JSON.parse(readFileSync(path, "utf8"))).toEqual(self)
+        expect(yield* lifeOf(self.id)).toBe("alive")
+      }
+    }),
+  )
+  expect(readdirSync(join(root, "owners"))).toEqual([])
+})
+
+test("a process whose first attempt to be at work failed can try again", async () => {
+  writeFileSync(join(root, "owners"), "a file in the folder's place")
+  await run(
+    Effect.gen(function* () {
+      const owners = yield* Owners
+      expect((yield* Effect.flip(owners.self)).message).toContain("owners")
+      rmSync(join(root, "owners"))
+      expect(yield* owners.lifeOf((yield* owners.self).id)).toBe("alive")
+    }),
+  )
+})
+
 test("a file of another form is respected while it is locked or touched", async () => {
   const path = elsewhere(id)
   for (const content of ["", "{", '{"id":1}', "x".repeat(300_000)]) {
