@@ -16,7 +16,7 @@ import { sha256 } from "../io/digest.ts"
 import { attempt, exists, type FileError, fileError, writeCopiedFolder } from "../io/files.ts"
 import { formatBytes } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
-import { moveAside } from "./store/damage.ts"
+import { damageLine, moveAside } from "./store/damage.ts"
 
 /** Code that cannot be copied. */
 export class NotFrozen extends Data.TaggedError("NotFrozen")<{ readonly found: string }> {
@@ -97,8 +97,8 @@ export const freeze = Effect.fn("freeze")(function* (
   if (yield* exists(folder)) {
     if (yield* attempt("read", folder, () => isCopyOf(folder, sources))) return folder
     // Someone has edited it, or a power cut has left it so.
-    const aside = yield* moveAside(out, basename(folder), [relative(out, folder)])
-    yield* Effect.logWarning(`the copy of the code in ${folder} was changed: it is now in ${aside}`)
+    const to = yield* moveAside(out, basename(folder), [relative(out, folder)])
+    yield* Effect.logWarning(damageLine({ of: folder, found: "the copy of the code was changed", to }))
   }
   yield* writeCopiedFolder(folder, (temporary) =>
     attempt("write", folder, async () => {

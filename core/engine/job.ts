@@ -60,9 +60,14 @@ const failed = (key: string, error: PluginError | DamagedArtifact): UnitOutcome 
     : {
         key,
         status: "failed",
-        kind: error._tag === "DamagedArtifact" ? "input" : "plugin",
+        kind: kindOf(error),
         reason: error.message,
       }
+
+const kindOf = (error: Exclude<PluginError, UnitFailure> | DamagedArtifact): FailureKind => {
+  if (error._tag === "DamagedArtifact") return "input"
+  return error._tag === "FileError" && error.isOfDisk === true ? "disk" : "plugin"
+}
 
 /** A plugin and a kind of artifact without their types; the nodes of the graph were typed. */
 type OpenRun = (context: unknown) => Effect.Effect<unknown, PluginError, Progress>
@@ -179,15 +184,17 @@ export const runJob = Effect.fn("runJob")(function* (
       Effect.catch((error) =>
         Effect.succeed([...(wanted ? [unit] : []), ...observers].map(({ key }) => failed(key, error))),
       ),
-      // Made anew, a damaged input has the same bits, so that what an earlier stop has left can still be resumed.
-      Effect.tap((outcomes) =>
-        outcomes.some((outcome) => outcome.status === "failed" && outcome.kind === "input")
-          ? Effect.void
-          : store.freeScratch(scratchKey),
-      ),
+      Effect.tap((outcomes) => (outcomes.some(isResumable) ? Effect.void : store.freeScratch(scratchKey))),
     ),
   )
 })
+
+/**
+ * Whether what a job has saved is of use when it is made again: made anew, a damaged input has the same bits, and a disk
+ * may have room by then. What a plugin fails of would only come again.
+ */
+const isResumable = (outcome: UnitOutcome): boolean =>
+  outcome.status === "failed" && (outcome.kind === "input" || outcome.kind === "disk")
 
 /**
  * What a job has left to do: nothing of what another process has made since the plan was.

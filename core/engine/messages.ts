@@ -11,10 +11,20 @@ import { Commit } from "../api/provenance.ts"
  * - "memory": its worker process was killed because memory ran out, even with no other job beside it
  * - "time": it was stopped after its time limit; its state is kept
  * - "input": what it takes from the store is damaged
+ * - "disk": what it was to write, or read, the disk did not take or give; its state is kept
  * - "blocked": it was not begun, since it needs the output of a unit that failed or diverged
  * - "unneeded": it was not begun, or stopped with its state kept, since all that needed it cannot be made
  */
-export const failureKinds = ["plugin", "lost", "memory", "time", "input", "blocked", "unneeded"] as const
+export const failureKinds = [
+  "plugin",
+  "lost",
+  "memory",
+  "time",
+  "input",
+  "disk",
+  "blocked",
+  "unneeded",
+] as const
 export type FailureKind = (typeof failureKinds)[number]
 
 const Failure = type({

@@ -17,6 +17,8 @@ export class FileError extends Data.TaggedError("FileError")<{
   readonly doing: string
   readonly found: string
   readonly advice?: string
+  /** Whether the disk is the reason, not what was to be read or written: it may go well another time. */
+  readonly isOfDisk?: boolean
 }> {
   override get message() {
     return `cannot ${this.doing} ${this.path}: ${this.found}${this.advice === undefined ? "" : `. ${this.advice}`}`
@@ -37,6 +39,9 @@ const reasons: Record<string, readonly [found: string, advice?: string]> = {
   EMFILE: ["too many open files"],
 }
 
+/** Full, read-only, broken, or out of reach. */
+const ofDisk: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "ETIMEDOUT"])
+
 /** The code of an error from node:fs, such as `ENOENT`; empty if it has none. */
 export const errorCode = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : ""
@@ -46,7 +51,13 @@ export const fileError = (doing: string, path: string, cause: unknown): FileErro
   if (cause instanceof FileError) return cause
   const code = errorCode(cause)
   const [found, advice] = reasons[code] ?? [cause instanceof Error ? cause.message : String(cause)]
-  return new FileError({ path, doing, found, ...(advice === undefined ? {} : { advice }) })
+  return new FileError({
+    path,
+    doing,
+    found,
+    ...(advice === undefined ? {} : { advice }),
+    ...(ofDisk.has(code) ? { isOfDisk: true } : {}),
+  })
 }
 
 /** Runs `body`, which works on the file or folder `path`, and turns what it throws into a {@link FileError}. */
@@ -267,14 +278,21 @@ export const restoreReplaced = (folder: string): Effect.Effect<void, FileError> 
 /**
  * Moves a file or a folder, which the disk then keeps. What is at `target` must not be there yet.
  *
+ * @returns whether it was there: another process may have moved it
  * @throws FileError
  */
-export const move = (source: string, target: string): Effect.Effect<void, FileError> =>
+export const move = (source: string, target: string): Effect.Effect<boolean, FileError> =>
   attempt("move", source, async () => {
     await makeFolder(dirname(target))
-    await fs.rename(source, target)
+    try {
+      await fs.rename(source, target)
+    } catch (cause) {
+      if (errorCode(cause) === "ENOENT") return false
+      throw cause
+    }
     await flushFolder(dirname(target))
     await flushFolder(dirname(source))
+    return true
   })
 
 /** The process that replaces it lives, and was faster. */

@@ -8,39 +8,45 @@ export interface SetAside {
   /** What: the label of a unit, or a file. */
   readonly of: string
   readonly found: string
-  /** Where it is now. */
-  readonly to: string
+  /** Where it is now; undefined if another process has set it aside. */
+  readonly to: string | undefined
 }
 
 /** What was set aside, in one line. */
 export const damageLine = ({ of, found, to }: SetAside): string =>
-  `damaged: ${of}: ${found}; set aside in ${to}`
+  `damaged: ${of}: ${found}${to === undefined ? "" : `; set aside in ${to}`}`
 
 /** An artifact that a unit takes is damaged, and has been set aside, or is gone: it has to be made again. */
 export class DamagedArtifact extends Data.TaggedError("DamagedArtifact")<{
   readonly label: string
   readonly found: string
-  /** Where it is now; undefined if it is gone. */
-  readonly to?: string
+  /** Where it is now; undefined if it is gone, or another process has set it aside. */
+  readonly to: string | undefined
 }> {
   override get message() {
-    const where = this.to === undefined ? "" : `; set aside in ${this.to}`
-    return `damaged: ${this.label}: ${this.found}${where}`
+    return damageLine({ of: this.label, found: this.found, to: this.to })
   }
 }
 
-/** Moves something out of the store; gives the folder where it is now. */
+/**
+ * Moves something out of the store.
+ *
+ * @returns the folder where it is now; undefined if nothing of it was there any more
+ */
 export const moveAside = Effect.fnUntraced(function* (
   root: string,
   name: string,
   paths: readonly string[],
-): Effect.fn.Return<string, FileError> {
+): Effect.fn.Return<string | undefined, FileError> {
   const when = new Date().toISOString().replaceAll(":", "-")
   const folder = yield* freeName(join(root, "damaged", `${name}-${when}`))
   // A whole folder takes the new name; of files, each keeps its own in there.
-  if (paths.length === 0) yield* move(join(root, "artifacts", name), folder)
-  for (const path of paths) yield* move(join(root, path), join(folder, path))
-  return folder
+  const moves =
+    paths.length === 0
+      ? [[join(root, "artifacts", name), folder] as const]
+      : paths.map((path) => [join(root, path), join(folder, path)] as const)
+  const moved = yield* Effect.forEach(moves, ([from, to]) => move(from, to))
+  return moved.includes(true) ? folder : undefined
 })
 
 const freeName = Effect.fnUntraced(function* (path: string) {

@@ -140,9 +140,13 @@ const isInside = (path: string): boolean =>
  */
 export const changedFile = async (folder: string, { files }: Manifest): Promise<string | undefined> => {
   for (const { path, sha256 } of files) {
-    if ((await digestFile(join(folder, "data", path))) !== sha256) {
-      return `${path}: its content has changed since it was written (its SHA-256 differs)`
+    try {
+      if ((await digestFile(join(folder, "data", path))) === sha256) continue
+    } catch (cause) {
+      if (errorCode(cause) === "ENOENT") return `${path} is gone`
+      throw cause
     }
+    return `${path}: its content has changed since it was written (its SHA-256 differs)`
   }
   return undefined
 }

@@ -205,11 +205,16 @@ const storeAt = (root: string): Store["Service"] => {
   })
 
   const open: Store["Service"]["open"] = Effect.fnUntraced(function* (unit, again) {
-    const inside = yield* found(unit)
+    const folder = folderOf(unit)
     const { label } = unit
-    if (inside.status === "done") {
+    while (true) {
+      const before = yield* inodeOf(folder)
+      const inside = yield* found(unit)
+      if (inside.status !== "done") {
+        const [aside] = yield* setAside(unit)
+        return yield* new DamagedArtifact({ label, ...(aside ?? { found: "it is gone", to: undefined }) })
+      }
       const { record } = inside
-      const folder = folderOf(unit)
       const data = join(folder, "data")
       if (again === undefined && verified.get(unit.key) === record.digest) return data
       const changed = yield* attempt("read", folder, () => changedFile(folder, record))
@@ -217,14 +222,11 @@ const storeAt = (root: string): Store["Service"] => {
         verified.set(unit.key, record.digest)
         return data
       }
-      return yield* new DamagedArtifact({
-        label,
-        found: changed,
-        to: yield* moveAside(root, nameOf(unit), []),
-      })
+      // Another process has found the same and set it aside, and perhaps made it again.
+      if ((yield* inodeOf(folder)) !== before) continue
+      const to = yield* moveAside(root, nameOf(unit), [])
+      return yield* new DamagedArtifact({ label, found: changed, to })
     }
-    const [aside] = yield* setAside(unit)
-    return yield* new DamagedArtifact({ label, ...(aside ?? { found: "it is gone" }) })
   })
 
   const scratchOf = (key: string) => join(root, "scratch", key.slice(0, 20))
@@ -296,6 +298,15 @@ const storeAt = (root: string): Store["Service"] => {
 
 /** Nothing takes longer to be written, ms. */
 const longestWriting = 24 * 3600 * 1000
+
+/** What tells a folder from another one that takes its place; undefined if it is gone. */
+const inodeOf = (path: string): Effect.Effect<number | undefined> =>
+  Effect.promise(() =>
+    fs.stat(path).then(
+      ({ ino }) => ino,
+      () => undefined,
+    ),
+  )
 
 /** How long ago a file or folder was changed, ms; 0 if it is gone. */
 const ageOf = (path: string): Effect.Effect<number> =>

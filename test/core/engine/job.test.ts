@@ -11,7 +11,8 @@ import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { planOf } from "../../../core/engine/plan.ts"
 import { Store } from "../../../core/engine/store/store.ts"
-import { attempt } from "../../../core/io/files.ts"
+import { attempt, writeFile } from "../../../core/io/files.ts"
+import { mayMount, smallDisk } from "../../small-disk.ts"
 import { carryOut, inStore } from "../sample/study.ts"
 
 let out: string
@@ -133,4 +134,69 @@ test("what a unit took before it was stopped counts, too", async () => {
   )
   expect(took).toBe(7)
   expect(fs.readdirSync(join(out, "scratch"))).toEqual([])
+})
+
+test.skipIf(!mayMount)("a disk that is full for a while costs nothing that was saved before", async () => {
+  const disk = smallDisk(400)!
+  const filler = join(disk.folder, "filler")
+  const seen: string[] = []
+  /** Saves what it has done, then fills the disk, unless it finds what it saved. */
+  const saving = plugin({
+    name: "sample-saving",
+    stage: "data",
+    version: 1,
+    module: import.meta.url,
+    summary: "",
+    options: type({ "+": "reject", saves: "boolean" }),
+    takes: {},
+    gives: Copy,
+    usesBackend: false,
+    estimate: () => ({ artifact: null, cost: cost({}) }),
+    run: ({ options: { saves }, scratch }) =>
+      Effect.gen(function* () {
+        const state = join(scratch, "state")
+        const left = fs.existsSync(state) ? fs.readFileSync(state, "utf8") : "nothing"
+        seen.push(left)
+        if (left !== "nothing") return "text"
+        fs.mkdirSync(scratch, { recursive: true })
+        fs.writeFileSync(state, "step 9")
+        try {
+          fs.writeFileSync(filler, Buffer.alloc(2 ** 20))
+        } catch {
+          // It is full now.
+        }
+        if (saves) yield* writeFile(state, "x".repeat(2 ** 16))
+        return "x".repeat(2 ** 16)
+      }),
+  })
+  const make = (saves: boolean) =>
+    inStore(
+      disk.folder,
+      Effect.gen(function* () {
+        const computing = { arithmetic: "cpu", sources: {}, packages: {} }
+        const graph = yield* graphOf({ saving: saving({ saves }) }, computing)
+        const plan = yield* planOf(graph, {
+          ...{ backend: "cpu", processes: 1 },
+          flopsPerSecond: () => 1e9,
+          threads: () => 1,
+        })
+        return (yield* carryOut(plan)).failures
+      }),
+    )
+  try {
+    for (const saves of [true, false]) {
+      expect(await make(saves)).toMatchObject([
+        {
+          kind: "disk",
+          reason: expect.stringContaining("the disk is full. Free some space and start again"),
+        },
+      ])
+      fs.rmSync(filler)
+      expect(await make(saves)).toEqual([])
+      expect(fs.readdirSync(join(disk.folder, "scratch"))).toEqual([])
+    }
+    expect(seen).toEqual(["nothing", "step 9", "nothing", "step 9"])
+  } finally {
+    disk.remove()
+  }
 })

@@ -146,7 +146,7 @@ test("a file beyond those of the manifest is set aside alone; what systems put t
         damaged: expect.stringMatching(/ notes.txt, data.sub.more$/),
       })
       const [aside] = yield* store.setAside(unit)
-      const kept = join(aside!.to, "artifacts", basename(folder))
+      const kept = join(aside!.to!, "artifacts", basename(folder))
       expect((yield* Effect.promise(() => fs.readdir(kept, { recursive: true }))).sort()).toEqual([
         "data",
         "data/sub",
@@ -157,6 +157,26 @@ test("a file beyond those of the manifest is set aside alone; what systems put t
       expect(yield* store.open(unit)).toBe(join(folder, "data"))
     }),
   )
+})
+
+test("of processes that open a damaged artifact at once, one sets it aside and all say what was damaged", async () => {
+  const { folder } = await inStore(out, written())
+  const path = join(folder, "data", (await fs.readdir(join(folder, "data")))[0]!)
+  const content = await fs.readFile(path)
+  content[0] = content[0]! ^ 1
+  await fs.writeFile(path, content)
+  const opening = () =>
+    inStore(
+      out,
+      Effect.gen(function* () {
+        const { unit, store } = yield* unitAndStore
+        return yield* Effect.flip(store.open(unit))
+      }),
+    )
+  const errors = await Promise.all(Array.from({ length: 8 }, opening))
+  expect(errors.map(({ _tag }) => _tag)).toEqual(errors.map(() => "DamagedArtifact"))
+  expect(errors.filter(({ message }) => message.includes("set aside in"))).toHaveLength(1)
+  expect(await fs.readdir(join(out, "damaged"))).toHaveLength(1)
 })
 
 test("an artifact in the place of another is damage", async () => {
