@@ -43,14 +43,14 @@ interface SourceFound {
   readonly content: Uint8Array
 }
 
-/** The sources in a project, in the order of their paths; `out` is none of them. */
-const sourcesIn = async (project: string, out: string): Promise<readonly SourceFound[]> => {
+/** The sources in a project, or in the copy of one, in the order of their paths; `out` is none of them. */
+const sourcesIn = async (project: string, out?: string): Promise<readonly SourceFound[]> => {
   const found: SourceFound[] = []
   let bytes = 0
   const visit = async (folder: string): Promise<void> => {
     if (folder === out) return
     const entries = await fs.readdir(folder, { withFileTypes: true })
-    if (isStore(new Set(entries.map(({ name }) => name)))) return
+    if (folder !== project && isStore(new Set(entries.map(({ name }) => name)))) return
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name)
       if (isBeside(entry.name)) continue
@@ -77,25 +77,47 @@ const sizeOf = async (path: string): Promise<number> => {
   return found?.isFile() === true ? found.size : Number.POSITIVE_INFINITY
 }
 
+/** Of sources and of where their packages are: a copy is never run with those of another project. */
+const digestOf = (sources: readonly SourceFound[], packages: string): string =>
+  sha256([packages, ...sources.map(({ path, content }) => `${sha256(content)} ${path}`)].join("\n")).slice(
+    0,
+    20,
+  )
+
+const packagesLink = "node_modules"
+
+/** The folder of all copies in a store. */
+export const copiesFolder = (out: string): string => join(out, "launches", "code")
+
+/** Whether a copy has all that was copied, and nothing else. Rejects with what `node:fs` throws. */
+export const isWholeCopy = async (folder: string): Promise<boolean> => {
+  const packages = await fs.readlink(join(folder, packagesLink)).catch(() => "")
+  return digestOf(await sourcesIn(folder), packages) === basename(folder)
+}
+
 /**
  * Copies the sources of a project into the store, once for each state of them.
  *
  * @param out the folder of the store
  * @returns the copy's folder, which has the same layout
- * @throws NotFrozen if there is more than a project has
+ * @throws NotFrozen if there is more than a project has, or the store is the project itself
  */
 export const freeze = Effect.fn("freeze")(function* (
   out: string,
   project: string,
 ): Effect.fn.Return<string, FileError | NotFrozen> {
+  if (resolve(out) === resolve(project)) {
+    return yield* new NotFrozen({ found: `${project} holds both the sources and what is made` })
+  }
   const sources = yield* Effect.tryPromise({
     try: () => sourcesIn(project, resolve(out)),
     catch: (cause) => (cause instanceof NotFrozen ? cause : fileError("read", project, cause)),
   })
-  const digest = sha256(sources.map(({ path, content }) => `${sha256(content)} ${path}\n`).join(""))
-  const folder = join(out, "launches", "code", digest.slice(0, 20))
+  const installed = join(project, "node_modules")
+  const packages = yield* Effect.promise(() => fs.realpath(installed).catch(() => installed))
+  const folder = join(copiesFolder(out), digestOf(sources, packages))
   if (yield* exists(folder)) {
-    if (yield* attempt("read", folder, () => isCopyOf(folder, sources))) return folder
+    if (yield* attempt("read", folder, () => isWholeCopy(folder))) return folder
     // Someone has edited it, or a power cut has left it so.
     const to = yield* moveAside(out, basename(folder), [relative(out, folder)])
     yield* Effect.logWarning(damageLine({ of: folder, found: "the copy of the code was changed", to }))
@@ -107,19 +129,11 @@ export const freeze = Effect.fn("freeze")(function* (
         await fs.mkdir(dirname(to), { recursive: true })
         await fs.writeFile(to, content)
       }
-      await fs.symlink(join(project, "node_modules"), join(temporary, "node_modules"))
+      await fs.symlink(packages, join(temporary, packagesLink))
     }),
   )
   return folder
 })
-
-const isCopyOf = async (folder: string, sources: readonly SourceFound[]): Promise<boolean> => {
-  for (const { path, content } of sources) {
-    const copied = await fs.readFile(join(folder, path)).catch(() => undefined)
-    if (copied === undefined || !copied.equals(content)) return false
-  }
-  return true
-}
 
 /** Where worker processes find their code. */
 export interface LaunchedCode {
@@ -153,6 +167,10 @@ export const frozenCode = Effect.fn("frozenCode")(function* (
   }
   const copy = yield* freeze(out, from)
   const to = yield* attempt("read", copy, () => fs.realpath(copy))
+  // Too long for a source, or hidden.
+  if (!(yield* exists(join(to, path)))) {
+    return yield* new NotFrozen({ found: `${file} is not among the sources of a project` })
+  }
   return {
     file: join(to, path),
     package: own === undefined ? to : packageFolder,

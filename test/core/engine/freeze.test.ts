@@ -2,9 +2,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { Effect } from "effect"
-import { freeze } from "../../../core/engine/freeze.ts"
+import { freeze, isWholeCopy } from "../../../core/engine/freeze.ts"
 
 let project: string
 beforeEach(async () => {
@@ -52,6 +52,36 @@ test("a copy that was edited is set aside, and made anew", async () => {
   expect(readFileSync(join(folder, "pipelines/study.ts"), "utf8")).toBe("export default 1")
   const edited = filesOf(join(project, "out", "damaged")).find((path) => path.endsWith("study.ts"))
   expect(readFileSync(join(project, "out", "damaged", edited!), "utf8")).toBe("export default 3")
+})
+
+test("a copy is not run with the packages of another project, or of the same one in another place", async () => {
+  const first = await frozen()
+  const moved = `${project}-moved`
+  await fs.rename(project, moved)
+  try {
+    const out = join(moved, "out")
+    const second = await Effect.runPromise(freeze(out, moved))
+    expect(basename(second)).not.toBe(basename(first))
+    expect(readFileSync(join(second, "node_modules/effect/index.js"), "utf8")).toBe("installed")
+    // The link of the first one leads nowhere now, but it is as it was made.
+    for (const copy of readdirSync(join(out, "launches", "code")))
+      expect(await isWholeCopy(join(out, "launches", "code", copy))).toBe(true)
+  } finally {
+    await fs.rm(moved, { recursive: true })
+  }
+})
+
+test("a project may have folders of the names that a store has, but cannot be one", async () => {
+  write("artifacts/first.ts", "export {}")
+  write("sources/second.ts", "export {}")
+  expect(filesOf(await frozen())).toEqual([
+    "artifacts/first.ts",
+    "package.json",
+    "pipelines/study.ts",
+    "sources/second.ts",
+  ])
+  const error = await Effect.runPromise(Effect.flip(freeze(project, project)))
+  expect(error.message).toContain("holds both the sources and what is made, so no copy of them is made")
 })
 
 test("data, hidden folders, packages and stores are left out, and links are followed to files only", async () => {

@@ -161,7 +161,9 @@ test("a file beyond those of the manifest is set aside alone; what systems put t
 
 test("of processes that open a damaged artifact at once, one sets it aside and all say what was damaged", async () => {
   const { folder } = await inStore(out, written())
-  const path = join(folder, "data", (await fs.readdir(join(folder, "data")))[0]!)
+  const entries = await fs.readdir(join(folder, "data"), { recursive: true, withFileTypes: true })
+  const file = entries.find((entry) => entry.isFile())!
+  const path = join(file.parentPath, file.name)
   const content = await fs.readFile(path)
   content[0] = content[0]! ^ 1
   await fs.writeFile(path, content)
