@@ -19,6 +19,7 @@ import { checkReportFolder, type Publication, publish, reportFolder, summaryJson
 import { resolveRevisions } from "../engine/revisions.ts"
 import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
+import { beginWork } from "../engine/store/entrance.ts"
 import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
@@ -165,9 +166,14 @@ export const pipelineCommand = Command.make(
     let hasWorked = false
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
+      const told = new Set<string>()
+      const tell = (line: string) => {
+        if (!told.has(line)) process.stderr.write(`${line}\n`)
+        told.add(line)
+      }
       if (!planOnly) {
+        yield* beginWork(tell)
         const owners = yield* Owners
-        yield* owners.self
         yield* owners.sweep
         // Workers that are killed leave something too; what cannot be removed now is left to the next command.
         yield* Effect.addFinalizer(() => Effect.ignore(owners.sweep))
@@ -186,11 +192,6 @@ export const pipelineCommand = Command.make(
             Math.min(1, (machines * availableParallelism()) / (side * threads))
           )
         },
-      }
-      const told = new Set<string>()
-      const tell = (line: string) => {
-        if (!told.has(line)) process.stderr.write(`${line}\n`)
-        told.add(line)
       }
       const how: CarryingOut = {
         path,

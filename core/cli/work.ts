@@ -9,6 +9,7 @@ import { openLaunch } from "../engine/launchers/open.ts"
 import { summaryOf } from "../engine/launchers/summary.ts"
 import { runTask } from "../engine/launchers/task.ts"
 import { publish } from "../engine/publish.ts"
+import { beginWork } from "../engine/store/entrance.ts"
 import { Owners } from "../engine/store/owners.ts"
 import { Store } from "../engine/store/store.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -68,7 +69,6 @@ export const workCommand = Command.make(
       const { label } = launch.units[launch.jobs[job]!.unit]!
       const count = Option.getOrElse(threads, () => 1)
       say(`${label}: on ${hostname()} with ${plural(count, "thread")}`)
-      yield* (yield* Owners).self
       const { outcomes } = yield* runTask(launch, {
         out,
         job,
@@ -83,7 +83,7 @@ export const workCommand = Command.make(
       }
       if (outcomes.some(({ status }) => status === "failed")) return yield* exitWith(1)
     })
-    yield* (level === "publish" ? publishes : works).pipe(
+    yield* Effect.andThen(beginWork(say), level === "publish" ? publishes : works).pipe(
       Effect.scoped,
       Effect.provide([Store.layer(out), Owners.layer(out, { role: "supervisor", command })]),
     )

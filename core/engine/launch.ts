@@ -169,7 +169,7 @@ const launchesFolder = (out: string) => join(out, "launches")
 /** Of everything that belongs to a launch. */
 export const launchFolder = (out: string, id: string): string => join(launchesFolder(out), id)
 const recordName = "launch.json"
-const isId = (name: string): boolean => /^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$/.test(name)
+export const isLaunchId = (name: string): boolean => /^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$/.test(name)
 
 /** @throws FileError */
 export const writeLaunch = (out: string, launch: Launch): Effect.Effect<void, FileError> =>
@@ -189,8 +189,13 @@ export const readLaunch = (out: string, id: string): Effect.Effect<Launch, FileE
   )
 }
 
-/** The ids of all launches, the last one first. */
+/** The ids of all launches, the last one first. One that was cut off before its record was written is none. */
 export const launchesIn = (out: string): Effect.Effect<readonly string[], FileError> =>
-  attempt("list", launchesFolder(out), async () =>
-    (await namesIn(launchesFolder(out))).filter(isId).sort().reverse(),
-  )
+  attempt("list", launchesFolder(out), async () => {
+    const ids = (await namesIn(launchesFolder(out))).filter(isLaunchId).sort().reverse()
+    const found = await Promise.all(ids.map((id) => namesIn(launchFolder(out, id))))
+    return ids.filter((_, i) => found[i]!.includes(recordName))
+  })
+
+/** The record of a launch, relative to the store. */
+export const launchRecord = (id: string): string => `launches/${id}/${recordName}`

@@ -13,12 +13,18 @@ import { plural, printable } from "../io/format.ts"
 import type { UnitOutcome } from "./job.ts"
 import type { Reply } from "./messages.ts"
 import type { Job } from "./plan.ts"
-import { folderName } from "./store/record.ts"
+import { folderName, partsOfName } from "./store/record.ts"
 import type { Unit } from "./unit.ts"
 
 /** The log of a unit: of the run, if probes were made with it. */
 export const logPath = (out: string, plugin: string, key: string): string =>
   join(out, "logs", `${folderName(plugin, key)}.log`)
+
+/** The name of the folder of a unit's artifact, by that of its log; undefined for any other name. */
+export const unitOfLog = (name: string): string | undefined => {
+  const unit = name.replace(/\.log$/, "")
+  return unit !== name && partsOfName(unit) !== undefined ? unit : undefined
+}
 
 /** A plugin that prints at every step must not fill the disk, bytes. */
 const longestLog = 2 ** 24

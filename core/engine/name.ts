@@ -10,6 +10,7 @@ const taken: readonly string[] = [
   "owners",
   "leases",
   "launches",
+  "logs",
   "lock",
   "latest",
 ]

@@ -1,5 +1,13 @@
 /** The studies that the scripts beside this one disturb, and how they tell whether one is as if nothing had happened. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sha256 } from "../../core/io/digest.ts"
@@ -88,15 +96,27 @@ export const bytesOf = (out: string, { name }: Study): Readonly<Record<string, s
   return bytes
 }
 
-/** When each finished artifact was made, by its folder. */
-export const madeIn = (out: string): ReadonlyMap<string, string> => {
-  const made = new Map<string, string>()
+interface Made {
+  readonly made: string
+  readonly missing: readonly string[]
+}
+
+const manifestsIn = (out: string): readonly (readonly [name: string, Made])[] => {
   const artifacts = join(out, "artifacts")
-  for (const name of existsSync(artifacts) ? readdirSync(artifacts) : []) {
+  return (existsSync(artifacts) ? readdirSync(artifacts) : []).flatMap((name) => {
     const manifest = join(artifacts, name, "manifest.json")
-    if (existsSync(manifest)) made.set(name, JSON.parse(readFileSync(manifest, "utf8")).made)
-  }
-  return made
+    return existsSync(manifest) ? [[name, JSON.parse(readFileSync(manifest, "utf8")) as Made] as const] : []
+  })
+}
+
+/** When each finished artifact was made, by its folder. A report that lacks failed runs is not finished. */
+export const madeIn = (out: string): ReadonlyMap<string, string> =>
+  new Map(manifestsIn(out).flatMap(([name, { made, missing }]) => (missing.length > 0 ? [] : [[name, made]])))
+
+/** Forgets that reports were made which lack failed runs, since they are made again. */
+export const forgetLacking = (out: string): void => {
+  for (const [name, { missing }] of manifestsIn(out))
+    if (missing.length > 0) rmSync(join(out, "logs", `${name}.log`), { force: true })
 }
 
 /** Labels that the logs say were finished more than once. */

@@ -1,6 +1,7 @@
 /** `bun run store gc`: what nothing needs, and removing it. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { beginCollecting } from "../../engine/store/entrance.ts"
 import { type Garbage, garbageIn, removeGarbage } from "../../engine/store/garbage.ts"
 import { describeOwner, Owners } from "../../engine/store/owners.ts"
 import { formatBytes, plural, printable } from "../../io/format.ts"
@@ -36,17 +37,8 @@ export const gcCommand = Command.make(
   },
   Effect.fn("store gc")(function* ({ delete: remove, older, out, json }) {
     const root = yield* storeAt(out)
-    const { garbage, needs } = yield* garbageIn(root, Option.getOrUndefined(older))
-    if (needs.unknown.length > 0) {
-      const [first, ...others] = needs.unknown
-      const more = others.length === 0 ? "" : ` (and ${others.length} more)`
-      return yield* exitWith(
-        2,
-        `nothing can go, since it is not known what is needed: ${first}${more}. Run its pipeline again, or remove its folder if you do not need it`,
-      )
-    }
-    if (remove) {
-      const [busy, ...others] = yield* atWork(root)
+    const collect = Effect.gen(function* () {
+      const [busy, ...others] = remove ? yield* beginCollecting : []
       if (busy !== undefined) {
         const more = others.length === 0 ? "" : ` and ${plural(others.length, "other")}`
         return yield* exitWith(
@@ -54,8 +46,22 @@ export const gcCommand = Command.make(
           `nothing was removed: ${describeOwner(busy)}${more} may be using it; try again later`,
         )
       }
-      yield* removeGarbage(root, garbage)
-    }
+      const { garbage, needs } = yield* garbageIn(root, Option.getOrUndefined(older))
+      if (needs.unknown.length > 0) {
+        const [first, ...others] = needs.unknown
+        const more = others.length === 0 ? "" : ` (and ${others.length} more)`
+        return yield* exitWith(
+          2,
+          `nothing can go, since it is not known what is needed: ${first}${more}. Run \`store verify --repair\` and its pipeline, or remove its folder if you do not need it`,
+        )
+      }
+      if (remove) yield* removeGarbage(root, garbage)
+      return garbage
+    })
+    const garbage = yield* collect.pipe(
+      Effect.scoped,
+      Effect.provide(Owners.layer(root, { role: "collector", command: "store gc" })),
+    )
     const bytes = garbage.reduce((sum, each) => sum + each.bytes, 0)
     if (json) {
       const list = garbage.map(({ made, ...each }) => ({ ...each, made: new Date(made).toISOString() }))
@@ -85,15 +91,3 @@ const rowOf = ({ label, why, bytes, made }: Garbage) => [
   why,
   printable(label),
 ]
-
-/** A process of another host shows much more often than this that it lives, ms. */
-const longestSilence = 3600 * 1000
-
-/** The processes that are, or may be, at work on the store. */
-const atWork = (root: string) =>
-  Effect.gen(function* () {
-    return (yield* (yield* Owners).all).filter(
-      ({ life, seen }) =>
-        life === "alive" || (life === "unknown" && Date.now() - seen.getTime() < longestSilence),
-    )
-  }).pipe(Effect.provide(Owners.layer(root, { role: "supervisor", command: "store gc" })), Effect.scoped)

@@ -1,9 +1,12 @@
 /** What a store has that nothing needs. */
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { Effect } from "effect"
 import { attempt, type FileError, listNames, move, remove } from "../../io/files.ts"
-import { damagedIn, type Item, inventory } from "./inventory.ts"
-import { type Needs, needsOf } from "./needs.ts"
+import { copiesFolder } from "../freeze.ts"
+import { isLaunchId } from "../launch.ts"
+import { unitOfLog } from "../logs.ts"
+import { type Damaged, damagedIn, type Item, inventory } from "./inventory.ts"
+import { type Launched, type Needs, needsOf } from "./needs.ts"
 import { unfinishedIn } from "./scratch.ts"
 import { sizeOf } from "./size.ts"
 
@@ -39,63 +42,101 @@ export const garbageIn = Effect.fnUntraced(function* (
   const damaged = yield* damagedIn(root)
   const needs = yield* needsOf(root, items, damaged)
   if (needs.unknown.length > 0) return { garbage: [], needs }
-  const now = Date.now()
-  const isOld = ({ made }: { readonly made: number }) => now - made > (older ?? youngest)
-  const isNeeded = ({ name }: Item) => needs.by.has(name)
-  const goes = new Set(items.filter((item) => isOld(item) && !isNeeded(item)))
-  const garbage: Garbage[] = [...goes].map(({ name, label, bytes, made }) => ({
-    path: `artifacts/${name}`,
-    label,
-    why: "nothing needs it",
-    bytes,
-    made,
-  }))
-  const named = new Set(items.filter((item) => !goes.has(item)).flatMap(({ codes }) => codes))
-  for (const { path, bytes, made } of yield* entriesOf(root, "sources")) {
-    if (!named.has(path) && isOld({ made }))
-      garbage.push({ path, label: path, why: "no artifact names it", bytes, made })
-  }
+  const isOld: IsOld = ({ made }, least = youngest) => Date.now() - made > (older ?? least)
+  const goes = (item: Item) => isOld(item) && !needs.by.has(item.name)
+  const stay = items.filter((item) => !goes(item))
+  const garbage = [
+    ...items.filter(goes).map(
+      ({ name, label, bytes, made }): Garbage => ({
+        path: `artifacts/${name}`,
+        label,
+        why: "nothing needs it",
+        bytes,
+        made,
+      }),
+    ),
+    ...(yield* sourcesOfNone(root, stay, isOld)),
+    ...(yield* needlesslyAside(root, items, damaged, needs, isOld)),
+    ...(yield* forsaken(root, items, isOld)),
+    ...(yield* launchesOfNothing(root, stay, needs.launches, isOld)),
+  ]
+  return { garbage, needs }
+})
+
+/** Whether something may go by its age: `least` ms, unless a person says otherwise. */
+type IsOld = (of: Pick<Garbage, "made">, least?: number) => boolean
+
+/** The code that no artifact names. */
+const sourcesOfNone = Effect.fnUntraced(function* (root: string, stay: readonly Item[], isOld: IsOld) {
+  const named = new Set(stay.flatMap(({ codes }) => codes))
+  return (yield* entriesOf(root, "sources"))
+    .filter((entry) => !named.has(entry.path) && isOld(entry))
+    .map((entry) => garbageOf(entry, "no artifact names it"))
+})
+
+/** What was set aside and has been made again, or is not needed. */
+const needlesslyAside = Effect.fnUntraced(function* (
+  root: string,
+  items: readonly Item[],
+  damaged: readonly Damaged[],
+  needs: Needs,
+  isOld: IsOld,
+) {
   const names = new Set(items.map(({ name }) => name))
   const original = new Map(damaged.map((each) => [each.folder, each.name]))
-  for (const { path, name: folder, bytes, made } of yield* entriesOf(root, "damaged")) {
-    const name = original.get(folder) ?? folder
+  return (yield* entriesOf(root, "damaged")).flatMap((entry) => {
+    const name = original.get(entry.name) ?? entry.name
     const again = names.has(name)
     // Until then, its record says what it is made from.
-    if (!isOld({ made }) || (!again && needs.by.has(name))) continue
-    garbage.push({ path, label: path, why: again ? "it was made again" : "nothing needs it", bytes, made })
-  }
+    if (!isOld(entry) || (!again && needs.by.has(name))) return []
+    return [garbageOf(entry, again ? "it was made again" : "nothing needs it")]
+  })
+})
+
+/** The state of units that are there, or that nobody has resumed. */
+const forsaken = Effect.fnUntraced(function* (root: string, items: readonly Item[], isOld: IsOld) {
   const done = new Set(items.filter(({ state }) => state !== "failed").map(({ key }) => key))
-  for (const { folder, label = folder, keys, bytes, made } of yield* unfinishedIn(root)) {
+  return (yield* unfinishedIn(root)).flatMap(({ folder, label = folder, keys, bytes, made }) => {
     const over = keys.length > 0 && keys.every((key) => done.has(key))
-    if (now - made <= (older ?? (over ? youngest : longestStop))) continue
-    const why = over ? "its unit is there" : "nobody has resumed it"
-    garbage.push({ path: folder, label, why, bytes, made })
-  }
-  const stays = new Set(items.filter((item) => !goes.has(item)).map(({ name }) => name))
-  // Units that have failed have nothing but their logs.
-  const launchedUnits = new Set<string>()
-  const launched = new Map(needs.launches.map((launch) => [launch.id, launch]))
-  const codes = new Set<string>()
-  for (const { path, name, bytes, made } of yield* entriesOf(root, "launches")) {
-    const launch = launched.get(name)
-    if (launch === undefined) continue
-    if (launch.isOver && isOld({ made }) && !launch.names.some((each) => stays.has(each))) {
-      garbage.push({ path, label: path, why: "nothing that it made is there", bytes, made })
+    if (!isOld({ made }, over ? youngest : longestStop)) return []
+    return [{ path: folder, label, why: over ? "its unit is there" : "nobody has resumed it", bytes, made }]
+  })
+})
+
+/** The records of launches of which nothing is there, copies of code that no launch runs, and logs of neither. */
+const launchesOfNothing = Effect.fnUntraced(function* (
+  root: string,
+  stay: readonly Item[],
+  launches: readonly Launched[],
+  isOld: IsOld,
+) {
+  const there = new Set(stay.map(({ name }) => name))
+  const launched = new Map(launches.map((launch) => [launch.id, launch]))
+  const copies = new Set<string>()
+  /** Units that have failed have nothing but their logs. */
+  const units = new Set<string>()
+  const garbage: Garbage[] = []
+  for (const entry of yield* entriesOf(root, "launches")) {
+    if (!isLaunchId(entry.name)) continue
+    const launch = launched.get(entry.name)
+    const needless = launch === undefined || (launch.isOver && !launch.names.some((name) => there.has(name)))
+    if (needless && isOld(entry)) {
+      const why = launch === undefined ? "it was cut off before it began" : "nothing that it made is there"
+      garbage.push(garbageOf(entry, why))
       continue
     }
-    if (launch.code !== undefined) codes.add(launch.code)
-    for (const each of launch.names) launchedUnits.add(each)
+    if (launch?.code !== undefined) copies.add(launch.code)
+    for (const name of launch?.names ?? []) units.add(name)
   }
-  for (const { path, name, bytes, made } of yield* entriesOf(root, join("launches", "code"))) {
-    if (!codes.has(name) && isOld({ made }))
-      garbage.push({ path, label: path, why: "no launch runs it", bytes, made })
+  for (const entry of yield* entriesOf(root, relative(root, copiesFolder(root)))) {
+    if (!copies.has(entry.name) && isOld(entry)) garbage.push(garbageOf(entry, "no launch runs it"))
   }
-  for (const { path, name, bytes, made } of yield* entriesOf(root, "logs")) {
-    const of = name.replace(/\.log$/, "")
-    if (!stays.has(of) && !launchedUnits.has(of) && isOld({ made }))
-      garbage.push({ path, label: path, why: "its unit is gone", bytes, made })
+  for (const entry of yield* entriesOf(root, "logs")) {
+    const unit = unitOfLog(entry.name)
+    if (unit !== undefined && !there.has(unit) && !units.has(unit) && isOld(entry))
+      garbage.push(garbageOf(entry, "its unit is gone"))
   }
-  return { garbage, needs }
+  return garbage
 })
 
 /** Removes garbage; what is half removed is not in its place any more. */
@@ -105,6 +146,22 @@ export const removeGarbage = Effect.fnUntraced(function* (root: string, garbage:
     yield* move(join(root, path), away)
     yield* remove(away)
   }
+})
+
+interface Entry {
+  /** Relative to the store, with forward slashes. */
+  readonly path: string
+  readonly name: string
+  readonly bytes: number
+  readonly made: number
+}
+
+const garbageOf = ({ path, bytes, made }: Entry, why: string): Garbage => ({
+  path,
+  label: path,
+  why,
+  bytes,
+  made,
 })
 
 /** The entries of a folder of the store. */

@@ -1,8 +1,10 @@
 /** Every digest of every file of a store compared with what is there. */
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { Effect, Result } from "effect"
 import { digestFile } from "../../io/digest.ts"
 import { attempt, errorCode, type FileError, listNames } from "../../io/files.ts"
+import { copiesFolder, isWholeCopy } from "../freeze.ts"
+import { launchesIn, launchRecord, readLaunch } from "../launch.ts"
 import { readReport, reportFolders } from "../publish.ts"
 import { codeFile, readCodeFile } from "./codes.ts"
 import { moveAside, type SetAside } from "./damage.ts"
@@ -26,13 +28,16 @@ export interface Verified {
   readonly problems: readonly Problem[]
 }
 
-/** Reads every file of the artifacts, of `sources` and of the published reports. */
+/** Reads every file of the artifacts, of `sources`, of the published reports, and of launches with their code. */
 export const verifyStore = Effect.fnUntraced(function* (root: string): Effect.fn.Return<Verified, FileError> {
   const items = (yield* inventory(root)).filter(({ state }) => state !== "earlier")
   const problems = yield* Effect.forEach(items, (item) => problemsOfItem(root, item), { concurrency: 4 })
   const sources = yield* listNames(join(root, "sources"))
   for (const name of sources) problems.push(yield* problemsOfCode(root, codeFile(name.slice(0, 20)), name))
   for (const folder of yield* reportFolders(root)) problems.push(yield* problemsOfReport(root, folder))
+  for (const id of yield* launchesIn(root)) problems.push(yield* problemsOfLaunch(root, id))
+  const copies = yield* listNames(copiesFolder(root))
+  for (const name of copies) problems.push(yield* problemsOfCopy(root, name))
   return {
     artifacts: items.length,
     files: items.reduce((sum, { files }) => sum + files, 0),
@@ -77,6 +82,19 @@ const problemsOfCode = Effect.fnUntraced(function* (root: string, file: string, 
   return found instanceof Broken && !found.earlier
     ? [{ of: path, found: found.what, moves: { name: "sources", paths: [path] } }]
     : []
+})
+
+const problemsOfLaunch = Effect.fnUntraced(function* (root: string, id: string) {
+  const of = launchRecord(id)
+  const read = yield* Effect.result(readLaunch(root, id))
+  return Result.isSuccess(read) ? [] : [{ of, found: read.failure.found, moves: { name: id, paths: [of] } }]
+})
+
+const problemsOfCopy = Effect.fnUntraced(function* (root: string, name: string) {
+  const folder = join(copiesFolder(root), name)
+  if (yield* Effect.promise(() => isWholeCopy(folder).catch(() => false))) return []
+  const of = relative(root, folder)
+  return [{ of, found: "it is not the code that was copied", moves: { name, paths: [of] } }]
 })
 
 const problemsOfReport = Effect.fnUntraced(function* (
