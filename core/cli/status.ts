@@ -134,7 +134,7 @@ const statusLines = Effect.fnUntraced(function* (
     const last = yield* lastLine(logOf(out, launch, index))
     const progress = /^\S+ (\d+ of \d+.*)$/.exec(last ?? "")?.[1]
     told.push(
-      `${unit.label}: ${whoText(unit.by)}, for ${since}${progress === undefined ? "" : `, ${progress}`}`,
+      `${unit.label}: ${whoText(unit.by)}, for ${since}${progress === undefined ? "" : `, ${progress}`}${silenceText(unit.by)}`,
     )
   }
   if (jobs.length > told.length) told.push(`and ${jobs.length - told.length} more`)
@@ -159,13 +159,15 @@ const statusLines = Effect.fnUntraced(function* (
   return lines
 })
 
-const whoText = (by: OwnerSeen | null): string => {
-  if (by === null) return "a process that has just ended"
-  const silent =
-    by.life === "unknown"
-      ? `, which last showed that it lives at ${by.seen.toISOString().slice(11, 19)} UTC`
-      : ""
-  return `${describeOwner(by)}${silent}`
+/** A process of another host shows much more often than this that it lives, ms. */
+const longestSilence = 600_000
+
+const whoText = (by: OwnerSeen | null): string =>
+  by === null ? "a process that has just ended" : describeOwner(by)
+
+const silenceText = (by: OwnerSeen | null): string => {
+  const silent = by?.life === "unknown" ? Date.now() - by.seen.getTime() : 0
+  return silent < longestSilence ? "" : `; silent for ${formatSeconds(silent / 1000)}, so probably gone`
 }
 
 /** `12 units on simcse seed=42`, the most first: by what has yet to be made first. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
+import { expectedName } from "../../../core/engine/name.ts"
 import { mayMount, smallDisk } from "../../small-disk.ts"
 import { sampleFile } from "../sample/study.ts"
 import { answer, help } from "./answer.ts"
@@ -111,6 +112,42 @@ test("a flipped bit in every file is found by verify, set aside with --repair, a
   expect((await store("verify", out)).code).toBe(0)
   expect((await sample(out)).stderr).toContain("6 units made, 0 reused, 0 failed")
   expect(digests(out).sort()).toEqual(digests(made).sort())
+})
+
+test("a damaged launch or copy of its code is found, set aside with --repair, and keeps nothing from going", async () => {
+  const out = copyOf("launched")
+  const launches = join(out, "launches")
+  const [launch] = fs.readdirSync(launches).filter((name) => name !== "code")
+  const [copy] = fs.readdirSync(join(launches, "code"))
+  flip(join(launches, launch!, "launch.json"))
+  flip(join(launches, "code", copy!, "core", "engine", "worker.ts"))
+  fs.mkdirSync(join(launches, "20200101T000000-00000000"))
+  const refused = await store("gc", out)
+  expect([refused.code, refused.stderr]).toEqual([
+    2,
+    expect.stringMatching(
+      /launch.json: its content has changed since it was written\. Run `store verify --repair`/,
+    ),
+  ])
+  expect((await store("verify", out)).stdout.match(/^damaged: launches\/.*/gm)).toEqual([
+    `damaged: launches/${launch}/launch.json: its content has changed since it was written`,
+    `damaged: launches/code/${copy}: it is not the code that was copied`,
+  ])
+  expect((await store("verify", out, "--repair")).code).toBe(0)
+  expect((await store("verify", out)).code).toBe(0)
+  const listed = await store("gc", out, "--older", "0m")
+  expect([listed.code, listed.stdout]).toEqual([
+    0,
+    expect.stringMatching(/ it was cut off before it began +launches\/20200101T000000-00000000\n/),
+  ])
+  expect((await sample(out, "--set", "seeds=1..3")).code).toBe(0)
+  expect((await store("verify", out)).code).toBe(0)
+})
+
+test("whatever a store has beside the folders of its reports is no name of a pipeline", () => {
+  const names = fs.readdirSync(made).filter((name) => name !== "sample")
+  expect(names.length).toBeGreaterThan(5)
+  for (const name of names) expect(expectedName(name)).toContain("another than")
 })
 
 test("a damaged page is set aside when it is published, told, and made again", async () => {
