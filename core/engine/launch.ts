@@ -7,10 +7,9 @@
  * ```
  */
 import { randomBytes } from "node:crypto"
-import * as fs from "node:fs/promises"
 import { join, relative } from "node:path"
 import { type } from "arktype"
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import { precisions } from "../api/precision.ts"
 import { Commit } from "../api/provenance.ts"
 import { stages } from "../api/stage.ts"
@@ -18,7 +17,7 @@ import { attempt, FileError, namesIn, writeFile } from "../io/files.ts"
 import { digestOfUnits } from "./graph.ts"
 import type { Plan } from "./plan.ts"
 import type { WorkerSettings } from "./processes.ts"
-import { Broken, sealedText, unsealed } from "./store/seal.ts"
+import { Broken, readSealed, sealedText } from "./store/seal.ts"
 import { singleInputsOf, type Unit, unitsOf } from "./unit.ts"
 
 const Index = type("number.integer >= 0")
@@ -178,15 +177,11 @@ export const writeLaunch = (out: string, launch: Launch): Effect.Effect<void, Fi
 /** @throws FileError if there is no such launch, or its record is damaged */
 export const readLaunch = (out: string, id: string): Effect.Effect<Launch, FileError> => {
   const path = join(launchFolder(out, id), recordName)
-  return Effect.flatMap(
-    attempt("read", path, () => fs.readFile(path, "utf8")),
-    (text) => {
-      const launch = unsealed(text, Launch)
-      return launch instanceof Broken
-        ? Effect.fail(new FileError({ path, doing: "read", found: launch.what }))
-        : Effect.succeed(launch)
-    },
-  )
+  return attempt("read", path, async () => {
+    const launch = await readSealed(path, Launch)
+    if (launch instanceof Broken) throw new FileError({ path, doing: "read", found: launch.what })
+    return launch
+  })
 }
 
 /** The ids of all launches, the last one first. One that was cut off before its record was written is none. */

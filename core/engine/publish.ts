@@ -31,7 +31,7 @@ import { expectedName } from "./name.ts"
 import { at, isFolder, makeFolder, moveAway, pointTo, standing, standingIn } from "./publish/place.ts"
 import { isStageName, replaceFiles, type Source } from "./publish/replace.ts"
 import type { DamagedArtifact } from "./store/damage.ts"
-import { Broken, sealedText, unsealed } from "./store/seal.ts"
+import { Broken, readSealed, sealedText } from "./store/seal.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 
@@ -81,7 +81,7 @@ const isParametersDigest = (name: string): boolean => /^[0-9a-f]{12}$/.test(name
 export const readReport = (folder: string): Effect.Effect<Report, FileError> => {
   const path = join(folder, recordName)
   return attempt("read", path, async () => {
-    const report = unsealed(await fs.readFile(path, "utf8"), Report)
+    const report = await readSealed(path, Report)
     if (report instanceof Broken) throw new FileError({ path, doing: "read", found: report.what })
     return report
   })
@@ -348,7 +348,7 @@ const readBefore = async (folder: string) => {
 /** The record in a folder; undefined if there is none, or it is damaged. */
 const recordIn = async (folder: string): Promise<Report | undefined> => {
   try {
-    const record = unsealed(await fs.readFile(join(folder, recordName), "utf8"), Report)
+    const record = await readSealed(join(folder, recordName), Report)
     return record instanceof Broken ? undefined : record
   } catch {
     return undefined

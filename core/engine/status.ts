@@ -2,7 +2,7 @@
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { attempt, type FileError, namesIn } from "../io/files.ts"
+import { attempt, errorCode, type FileError, namesIn } from "../io/files.ts"
 import type { Launch } from "./launch.ts"
 import { logPath } from "./logs.ts"
 import { makespan } from "./makespan.ts"
@@ -10,8 +10,8 @@ import { measuredSpeeds } from "./speeds.ts"
 import { type LeaseFound, Leases } from "./store/leases.ts"
 import { Divergence, Failed, Manifest } from "./store/manifest.ts"
 import { type OwnerSeen, Owners } from "./store/owners.ts"
-import { folderName, readRecord } from "./store/record.ts"
-import { Broken } from "./store/seal.ts"
+import { folderName } from "./store/record.ts"
+import { Broken, readSealed } from "./store/seal.ts"
 
 /** A unit of a launch, as it is now. */
 export type UnitStatus = Launch["units"][number] &
@@ -77,24 +77,33 @@ type Recorded =
   | { readonly state: "failed"; readonly reason: string }
 
 /** What the store has for a unit. One that failed and that somebody makes again has nothing. */
-const recordOf = Effect.fnUntraced(function* (
-  out: string,
-  { plugin, key }: Launch["units"][number],
-  lease: LeaseFound | undefined,
-) {
+const recordOf = (out: string, { plugin, key }: Launch["units"][number], lease: LeaseFound | undefined) => {
   const folder = join(out, "artifacts", folderName(plugin, key))
-  return yield* attempt("read", folder, async (): Promise<Recorded | undefined> => {
-    const names = await namesIn(folder)
-    if (names.includes("manifest.json")) return { state: "done" }
-    if (names.includes("divergence.json")) {
-      const record = await readRecord(join(folder, "divergence.json"), Divergence)
-      return { state: "diverged", reason: record instanceof Broken ? record.what : record.reason }
+  return attempt("read", folder, async (): Promise<Recorded | undefined> => {
+    for (let time = 1; ; time++) {
+      try {
+        return await recordIn(folder, lease !== undefined)
+      } catch (cause) {
+        // Another process has replaced it meanwhile.
+        if (errorCode(cause) !== "ENOENT" || time === mostTimes) throw cause
+      }
     }
-    if (!names.includes("failure.json") || lease !== undefined) return undefined
-    const record = await readRecord(join(folder, "failure.json"), Failed)
-    return { state: "failed", reason: record instanceof Broken ? record.what : record.reason }
   })
-})
+}
+
+const mostTimes = 5
+
+const recordIn = async (folder: string, isLeased: boolean): Promise<Recorded | undefined> => {
+  const names = await namesIn(folder)
+  if (names.includes("manifest.json")) return { state: "done" }
+  if (names.includes("divergence.json")) {
+    const record = await readSealed(join(folder, "divergence.json"), Divergence)
+    return { state: "diverged", reason: record instanceof Broken ? record.what : record.reason }
+  }
+  if (!names.includes("failure.json") || isLeased) return undefined
+  const record = await readSealed(join(folder, "failure.json"), Failed)
+  return { state: "failed", reason: record instanceof Broken ? record.what : record.reason }
+}
 
 /** Of a unit that nobody makes: what it takes comes before it. */
 const pendingState = (
@@ -125,7 +134,7 @@ const remainingOf = Effect.fnUntraced(function* (out: string, launch: Launch, un
   )) {
     for (const { plugin, key } of all.slice(-timed)) {
       const path = join(out, "artifacts", folderName(plugin, key), "manifest.json")
-      const record = yield* Effect.option(attempt("read", path, () => readRecord(path, Manifest)))
+      const record = yield* Effect.option(attempt("read", path, () => readSealed(path, Manifest)))
       if (record._tag === "Some" && !(record.value instanceof Broken)) manifests.push(record.value)
     }
   }

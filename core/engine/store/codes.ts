@@ -5,8 +5,7 @@ import { canonicalJson, sha256 } from "../../io/digest.ts"
 import { exists, type FileError, writeFile } from "../../io/files.ts"
 import { moveAside, type SetAside } from "./damage.ts"
 import { Code } from "./manifest.ts"
-import { readRecord } from "./record.ts"
-import { Broken, sealedText } from "./seal.ts"
+import { Broken, readSealed, sealedText } from "./seal.ts"
 
 const folder = "sources"
 
@@ -19,7 +18,7 @@ export const codeFile = (digest: string): string => `${folder}/${digest.slice(0,
 /** The code in a file of that name; what is wrong with it, if something is. */
 export const readCodeFile = async (root: string, file: string): Promise<Code | Broken> => {
   try {
-    const code = await readRecord(join(root, file), Code)
+    const code = await readSealed(join(root, file), Code)
     if (code instanceof Broken || codeFile(digestOfCode(code)) === file) return code
     return new Broken("it has another's name")
   } catch (cause) {

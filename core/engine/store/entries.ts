@@ -5,8 +5,8 @@ import { type FileError, listNames } from "../../io/files.ts"
 import type { KeyParts } from "../key.ts"
 import type { Codes } from "./codes.ts"
 import { Divergence, Manifest } from "./manifest.ts"
-import { partsOfName, readRecord } from "./record.ts"
-import { Broken } from "./seal.ts"
+import { partsOfName } from "./record.ts"
+import { Broken, readSealed } from "./seal.ts"
 import type { Entry } from "./stored.ts"
 
 /**
@@ -53,7 +53,7 @@ const readEntry = async (folder: string): Promise<Manifest | Divergence | undefi
     ["manifest.json", Manifest],
     ["divergence.json", Divergence],
   ] as const) {
-    const record = await readRecord(join(folder, name), schema).catch(() => undefined)
+    const record = await readSealed(join(folder, name), schema).catch(() => undefined)
     if (record !== undefined && !(record instanceof Broken)) return record
   }
   return undefined

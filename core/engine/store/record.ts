@@ -1,11 +1,10 @@
 /** The folder of one artifact: what it has for its unit, and whether anything in it is damaged. */
 import * as fs from "node:fs/promises"
 import { basename, join } from "node:path"
-import type { type } from "arktype"
 import { digestFile } from "../../io/digest.ts"
 import { errorCode, fileError, namesIn } from "../../io/files.ts"
 import { Divergence, Failed, Manifest } from "./manifest.ts"
-import { Broken, unsealed } from "./seal.ts"
+import { Broken, readSealed } from "./seal.ts"
 
 /** What a folder of `artifacts` has. */
 export type Found =
@@ -76,7 +75,7 @@ const inspectOnce = async (folder: string, expected: string): Promise<Found> => 
     return { status: "damaged", what: `it has both ${present.map(([name]) => name).join(" and ")}` }
   }
   const [name, schema, status] = found
-  const record = await readRecord(join(folder, name), schema)
+  const record = await readSealed(join(folder, name), schema)
   if (record instanceof Broken) {
     return record.earlier ? { status: "earlier" } : { status: "damaged", what: `${name}: ${record.what}` }
   }
@@ -89,14 +88,6 @@ const inspectOnce = async (folder: string, expected: string): Promise<Found> => 
     ? withFiles(folder, record, others)
     : ({ status, record } as Extract<Found, { status: "diverged" | "failed" }>)
 }
-
-/**
- * The content of a sealed file. Rejects with what `node:fs` throws if it cannot be read.
- *
- * @returns what is wrong with it, if something is
- */
-export const readRecord = async <T extends type.Any>(path: string, schema: T): Promise<T["infer"] | Broken> =>
-  unsealed(await fs.readFile(path, "utf8"), schema)
 
 /** Compares the files that are there with those of the manifest, by name and size. */
 const withFiles = async (folder: string, record: Manifest, others: readonly string[]): Promise<Found> => {

@@ -2,8 +2,10 @@
  * Seals: a JSON file of the store begins with the SHA-256 of the rest of it, so that any change of it is noticed.
  * `sed 2d FILE | sha256sum` gives the same digits.
  */
+import * as fs from "node:fs/promises"
 import { type } from "arktype"
 import { sha256 } from "../../io/digest.ts"
+import { parseJson } from "../../io/json.ts"
 
 const opening = '{\n "seal": "'
 const closing = '",\n'
@@ -33,7 +35,24 @@ export const unsealed = <T extends type.Any>(text: string, schema: T): T["infer"
       return new Broken("it is of an earlier version of this program", true)
     return new Broken(text === "" ? "it is empty" : "its content has changed since it was written")
   }
-  const content = schema(JSON.parse(rest))
+  const content = schema(parseJson(rest))
   // The program that wrote it may have been another version than this one.
   return content instanceof type.errors ? new Broken(content.summary, true) : content
+}
+
+/** Of a launch of a million units, bytes. */
+const longestSealed = 2 ** 28
+
+/**
+ * The content of a sealed file. Rejects with what `node:fs` throws if it cannot be read.
+ *
+ * @returns what is wrong with it, if something is
+ */
+export const readSealed = async <T extends type.Any>(
+  path: string,
+  schema: T,
+): Promise<T["infer"] | Broken> => {
+  const { size } = await fs.stat(path)
+  if (size > longestSealed) return new Broken(`expected at most ${longestSealed} bytes, found ${size}`)
+  return unsealed(await fs.readFile(path, "utf8"), schema)
 }

@@ -408,7 +408,7 @@ export default { name: "x", summary: "x", parameters: type({}), build: () => nul
     "taken.ts": [
       `import { type } from ${JSON.stringify(import.meta.resolve("arktype"))}
 export default { name: "artifacts", summary: "x", parameters: type({}), build: () => null }`,
-      "name must be another than artifacts, sources, scratch, damaged, tmp, owners, leases, launches, lock, latest (was ",
+      "name must be another than artifacts, sources, scratch, damaged, tmp, owners, leases, launches, logs, lock, latest (was ",
     ],
     "wrong.ts": ['export default { name: "X", steps: 3 }', "build must be a function (was missing)"],
   } as const

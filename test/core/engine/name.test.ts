@@ -32,7 +32,7 @@ test.each([
   expect(expectedName(name)).toBe(form)
 })
 
-const taken = "artifacts, sources, scratch, damaged, tmp, owners, leases, launches, lock, latest"
+const taken = "artifacts, sources, scratch, damaged, tmp, owners, leases, launches, logs, lock, latest"
 
 test.each([...taken.split(", "), "Artifacts", "LOCK"])("%p is taken", (name) => {
   expect(expectedName(name)).toBe(`another than ${taken}`)
