@@ -158,41 +158,44 @@ export class Agenda {
   /** A unit is not to be made, because the unit of the key `cause` was not. */
   private giveUp(unit: Unit, kind: "blocked" | "unneeded", cause: string): void {
     const job = this.jobs.get(unit)!
-    const isWhole = unit === job.unit
-    if (this.ended.has(job) || (!isWhole && this.outcomes.has(unit.key))) return
+    const isProbe = unit !== job.unit
+    if (this.ended.has(job) || (isProbe && this.outcomes.has(unit.key))) return
     const { label } = this.units.get(cause)!
-    const fail = (key: string, reason: string): UnitOutcome => ({
-      key,
-      status: "failed",
-      kind,
-      reason,
-      without: cause,
-    })
-    const needless = `nothing that can still be made without ${label} needs it`
+    const why =
+      kind === "blocked"
+        ? `it needs the output of ${label}`
+        : `nothing that can still be made without ${label} needs it`
+    const outcomesOf = (keys: readonly string[], how: string) =>
+      keys.map(
+        (key): UnitOutcome => ({ key, status: "failed", kind, reason: `${how}: ${why}`, without: cause }),
+      )
     if (this.begun.has(job)) {
       // What runs has all that it takes, so that it can be unneeded only; a probe just goes on watching.
-      if (isWhole) {
-        const stopped = `stopped, with its state kept: ${needless}`
-        const outcomes = this.givenOpen(job).map((key) => fail(key, stopped))
+      if (!isProbe) {
+        const outcomes = outcomesOf(this.givenOpen(job), "stopped, with its state kept")
         this.dropped.push({ planned: job, outcomes, runs: true })
       }
       this.release(unit, cause)
-      return
-    }
-    const why = kind === "blocked" ? `it needs the output of ${label}` : needless
-    const keys = isWhole ? this.givenOpen(job) : [unit.key]
-    const outcomes = keys.map((key) => fail(key, `not started: ${why}`))
+    } else if (isProbe) this.dropProbe(unit, job, outcomesOf([unit.key], "not started"), cause)
+    else this.dropJob(job, outcomesOf(this.givenOpen(job), "not started"), cause)
+  }
+
+  /** A job that has not begun is not to be done. */
+  private dropJob(job: Job, outcomes: readonly UnitOutcome[], cause: string): void {
     for (const outcome of outcomes) this.outcomes.set(outcome.key, outcome)
-    if (isWhole) {
-      this.ended.add(job)
-      this.dropped.push({ planned: job, outcomes, runs: false })
-      for (const each of [job.unit, ...job.observers]) this.release(each, cause)
-    } else {
-      this.release(unit, cause)
-      const waits = this.waitsOf(job)
-      this.waits.set(job, waits)
-      if (waits.size === 0) this.enqueue(job)
-    }
+    this.ended.add(job)
+    this.dropped.push({ planned: job, outcomes, runs: false })
+    for (const each of [job.unit, ...job.observers]) this.release(each, cause)
+    for (const outcome of outcomes) this.tell(outcome)
+  }
+
+  /** A job that has not begun is to be done without one of its probes, and does not wait for what only that takes. */
+  private dropProbe(probe: Unit, job: Job, outcomes: readonly UnitOutcome[], cause: string): void {
+    for (const outcome of outcomes) this.outcomes.set(outcome.key, outcome)
+    this.release(probe, cause)
+    const waits = this.waitsOf(job)
+    this.waits.set(job, waits)
+    if (waits.size === 0) this.enqueue(job)
     for (const outcome of outcomes) this.tell(outcome)
   }
 

@@ -57,62 +57,92 @@ export const isStageName = (name: string): boolean => /^publishing\.[0-9a-f]{8}\
  * @throws FileError
  */
 export const replaceFiles = async (replacement: Replacement): Promise<readonly string[]> => {
-  const { folder, sources, kept, known, leftovers, record } = replacement
-  const notes: string[] = []
+  const { folder, sources, kept, leftovers, record } = replacement
   const digests: Record<string, string> = { ...kept }
   for (const source of sources)
     digests[source.path] = "content" in source ? sha256(source.content) : await digestAt(source.from)
-
-  const placed: { readonly source: Source; readonly placing: Placing }[] = []
-  for (const source of sources)
-    placed.push({ source, placing: await placingOf(replacement, source.path, digests[source.path]!) })
-  const foreign = placed.flatMap(({ source, placing }) =>
-    typeof placing === "string" ? [] : [{ path: join(folder, source.path), ...placing }],
-  )
-  if (foreign.length > 0) {
-    const [{ path, standsThere }] = foreign as [(typeof foreign)[number]]
-    const more = foreign.length === 1 ? "" : ` (and ${foreign.length - 1} more like this)`
-    throw new FileError({ path, doing: "write", found: `there is ${standsThere}${more}`, advice: moveAway })
-  }
-  // Where capitals are not told from small letters, these are the names of the same file.
-  const wanted = new Set(Object.keys(digests).map((path) => path.toLowerCase()))
-  const stale = [...known].filter(([path]) => !wanted.has(path.toLowerCase()))
-
+  const placed = await placedIn(replacement, digests)
   const stage = join(folder, stageName())
-  const toWrite = placed.filter(({ placing }) => placing !== "keep")
   const journal = join(stage, record.name)
   try {
-    await at("make", stage, () => fs.mkdir(stage))
-    for (const { source } of toWrite) {
-      const path = join(stage, source.path)
-      await at("make", dirname(path), () => fs.mkdir(dirname(path), { recursive: true }))
-      const content =
-        "content" in source ? source.content : await at("read", source.from, () => fs.readFile(source.from))
-      await at("write", path, () => writeFlushed(path, content))
-    }
-    for (const { source } of toWrite)
-      for (const each of foldersTo(folder, source.path)) await makeFolder(each)
+    await writeBeside(folder, stage, placed)
     await at("write", journal, () => writeFlushed(journal, record.textOf(digests)))
     await flushFolder(stage)
   } catch (cause) {
     await discard(stage)
     throw cause
   }
-
   // From here on, what is cut off is known from the journal.
+  const notes = await putInPlace(replacement, stage, placed, digests)
+  await at("write", join(folder, record.name), () => fs.rename(journal, join(folder, record.name)))
+  await flushFolder(folder)
+  for (const each of [stage, ...leftovers]) await discard(each)
+  return notes
+}
+
+/** A file that is to be written, and whether another is set aside for it. */
+interface Placed {
+  readonly source: Source
+  readonly placing: "write" | "set aside"
+}
+
+/**
+ * The files that are not yet as they are to be.
+ *
+ * @throws FileError if something else is in the place of one
+ */
+const placedIn = async (replacement: Replacement, digests: Digests): Promise<readonly Placed[]> => {
+  const placed: Placed[] = []
+  const foreign: { readonly path: string; readonly standsThere: string }[] = []
+  for (const source of replacement.sources) {
+    const placing = await placingOf(replacement, source.path, digests[source.path]!)
+    if (typeof placing !== "string") foreign.push({ path: join(replacement.folder, source.path), ...placing })
+    else if (placing !== "keep") placed.push({ source, placing })
+  }
+  const [first, ...others] = foreign
+  if (first === undefined) return placed
+  const more = others.length === 0 ? "" : ` (and ${others.length} more like this)`
+  const found = `there is ${first.standsThere}${more}`
+  throw new FileError({ path: first.path, doing: "write", found, advice: moveAway })
+}
+
+/** Writes files completely into a folder of their own, and makes the folders that they will be in. */
+const writeBeside = async (folder: string, stage: string, placed: readonly Placed[]): Promise<void> => {
+  await at("make", stage, () => fs.mkdir(stage))
+  for (const { source } of placed) {
+    const path = join(stage, source.path)
+    await at("make", dirname(path), () => fs.mkdir(dirname(path), { recursive: true }))
+    const content =
+      "content" in source ? source.content : await at("read", source.from, () => fs.readFile(source.from))
+    await at("write", path, () => writeFlushed(path, content))
+  }
+  for (const { source } of placed) for (const each of foldersTo(folder, source.path)) await makeFolder(each)
+}
+
+/** Renames what was written beside, and removes what is no longer wanted. */
+const putInPlace = async (
+  { folder, known, record }: Replacement,
+  stage: string,
+  placed: readonly Placed[],
+  digests: Digests,
+): Promise<readonly string[]> => {
+  const notes: string[] = []
   const setAside = async (path: string, why: string) => {
     const spare = await spareName(path, why)
     await at("rename", path, () => fs.rename(path, spare))
     notes.push(`${path} was ${why} since it was published: kept as ${spare}`)
   }
   const changed = new Set([folder])
-  for (const { source, placing } of toWrite) {
+  for (const { source, placing } of placed) {
     const path = join(folder, source.path)
     if (placing === "set aside") await setAside(path, "changed")
     await at("write", path, () => fs.rename(join(stage, source.path), path))
     changed.add(dirname(path))
   }
-  for (const [path, before] of stale) {
+  // Where capitals are not told from small letters, these are the names of the same file.
+  const wanted = new Set(Object.keys(digests).map((path) => path.toLowerCase()))
+  for (const [path, before] of known) {
+    if (wanted.has(path.toLowerCase())) continue
     const file = join(folder, path)
     const found = await standingIn(folder, path).catch(() => "nothing")
     if (found === "nothing") continue
@@ -121,9 +151,6 @@ export const replaceFiles = async (replacement: Replacement): Promise<readonly s
   }
   if (record.isDamaged) await setAside(join(folder, record.name), "damaged")
   for (const each of changed) await flushFolder(each)
-  await at("write", join(folder, record.name), () => fs.rename(journal, join(folder, record.name)))
-  await flushFolder(folder)
-  for (const each of [stage, ...leftovers]) await discard(each)
   return notes
 }
 
