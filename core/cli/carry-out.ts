@@ -16,7 +16,7 @@ import { type Publication, reportFolder } from "../engine/publish.ts"
 import { revisionsOf } from "../engine/revisions.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { Display } from "./display.ts"
-import { checkNotQueued, followSubmitted, tellSubmitted } from "./launch.ts"
+import { checkNotQueued, followSubmitted, type InQueue, tellSubmitted } from "./launch.ts"
 import { screen } from "./terminal.ts"
 
 /** With what a plan is carried out, and what of it is to be known later. */
@@ -145,7 +145,7 @@ export const submit = Effect.fnUntraced(function* (
   const { device } = how.backend
   const submitted = yield* submitPlan(chosen, queue, plan, launch, { out, device, timeLimit, onLog: tell })
   tellSubmitted(launch, submitted, json)
-  return submitted
+  return { ...submitted, launch: launch.id } satisfies InQueue
 })
 
 /** Puts a plan into a queue, and shows its progress until it has ended. */

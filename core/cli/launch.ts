@@ -91,6 +91,11 @@ export const checkNotQueued = Effect.fn("checkNotQueued")(function* (
   )
 })
 
+/** What has been submitted of a launch. */
+export interface InQueue extends Submitted {
+  readonly launch: string
+}
+
 /** Says what is in the queue. */
 export const tellSubmitted = (launch: Launch, { jobs, cancel }: Submitted, json: boolean): void => {
   process.stderr.write(
@@ -113,7 +118,7 @@ export const followSubmitted = Effect.fn("followSubmitted")(function* (
   queue: Queue,
   plan: Plan,
   follower: Follower,
-  { jobs, cancel }: Submitted,
+  { launch, jobs, cancel }: InQueue,
   out: string,
 ) {
   const display = new Display(plan, process.stderr)
@@ -140,5 +145,5 @@ export const followSubmitted = Effect.fn("followSubmitted")(function* (
       ),
     ),
   )
-  return yield* summaryOf(plan.graph, new Set(plan.jobs.flatMap(keysGivenBy)))
+  return yield* summaryOf(plan.graph, new Set(plan.jobs.flatMap(keysGivenBy)), launch)
 })

@@ -80,5 +80,5 @@ const outcomeOf = ({ key }: Unit, stored: Stored): UnitOutcome | undefined => {
   }
   return stored.failed === undefined
     ? undefined
-    : { key, status: "failed", kind: "plugin", reason: stored.failed }
+    : { key, status: "failed", kind: stored.failed.kind, reason: stored.failed.reason }
 }

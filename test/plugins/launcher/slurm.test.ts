@@ -38,13 +38,15 @@ const launch = async (settings: readonly string[], flags: readonly string[] = []
   return { code: await child.exited, stdout, stderr }
 }
 
-const launchFolder = () => {
+/** Of all launches, the last one last. */
+const launchFolders = () => {
   const folder = join(out, "launches")
   const ids = fs.readdirSync(folder).filter((name) => name !== "code")
-  return join(folder, ids.sort().at(-1)!)
+  return ids.sort().map((id) => join(folder, id))
 }
-const logs = () => {
-  const folder = join(launchFolder(), "slurm")
+const launchFolder = () => launchFolders().at(-1)!
+const logs = (launch = launchFolder()) => {
+  const folder = join(launch, "slurm")
   const names = fs.readdirSync(folder).filter((name) => name.endsWith(".log"))
   return Object.fromEntries(names.map((name) => [name, fs.readFileSync(join(folder, name), "utf8")]))
 }
@@ -140,6 +142,34 @@ describe("a plan", () => {
       ["107", "0"],
       ["108", null],
     ])
+  })
+
+  test("is submitted again with --wait if a task finds damage, which the report of the first time tells", async () => {
+    expect((await command(sample(out, few))).code).toBe(0)
+    const whole = digests(out)
+    const folders = fs.readdirSync(join(out, "artifacts"))
+    const of = (name: string) =>
+      folders.flatMap((each) => (each.startsWith(name) ? [join(out, "artifacts", each)] : []))
+    // Only reading the file tells.
+    const path = join(of("sample-source")[0]!, "data", "numbers.json")
+    fs.writeFileSync(path, fs.readFileSync(path, "utf8").replace("1", "2"))
+    for (const folder of [...of("sample-walk"), ...of("sample-listing")])
+      fs.rmSync(folder, { recursive: true })
+
+    slurm.behave({ runs: true })
+    const { code, stderr } = await launch(few, ["--wait"])
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/damaged: sample-source .*; set aside in /)
+    expect(stderr).toContain(" reused, 0 failed in ")
+    expect(digests(out)).toEqual(whole)
+    // The first launch was the local one.
+    const published = logs(launchFolders()[1])["publish.log"]
+    expect(published).toMatch(/sample-walk lr=1 seed=1 failed: damaged: sample-source .*; set aside in /)
+    expect(published).toContain(
+      "sample-walk lr=1 seed=2 failed: damaged: sample-source count=5 broken=false: it is gone",
+    )
+    expect(published).not.toContain("its task ended before it did")
+    expect(published).toContain("the same command again makes it anew, and what needs it")
   })
 
   test("is followed with --wait, which tells divergences and failures and publishes", async () => {
