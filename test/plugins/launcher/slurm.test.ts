@@ -174,9 +174,14 @@ describe("a plan", () => {
 
   test("is followed with --wait, which tells divergences and failures and publishes", async () => {
     slurm.behave({ runs: true })
-    const { code, stdout, stderr } = await launch(["lr=1,2", "seeds=1", "divergeAt=2"], ["--wait"])
+    const { code, stdout, stderr } = await launch(["lr=1,2", "seeds=1", "divergeAt=2"], ["--wait", "--json"])
     expect(code).toBe(0)
-    expect(stdout).toContain("report: ")
+    // The summary is alone on standard output.
+    expect(JSON.parse(stdout)).toMatchObject({
+      made: 4,
+      pages: [expect.stringMatching(/report\/index\.html$/)],
+    })
+    expect(stderr).toContain("submitted as 4 jobs 101 102 103 104\n")
     expect(stderr).toContain("diverged")
     expect(stderr).toMatch(/4 units made, 0 reused, 0 failed, 2 diverged/)
     // A divergence is a result: its task is no failure.
