@@ -16,6 +16,7 @@ import type { Backend } from "../tensor/backend.ts"
 import { textFlag } from "./compute-flags.ts"
 import { Display } from "./display.ts"
 import { exitWith } from "./exit.ts"
+import { screen } from "./terminal.ts"
 
 export const launcherFlags = {
   launcher: textFlag("launcher", "NAME").pipe(
@@ -116,7 +117,7 @@ export const followSubmitted = Effect.fn("followSubmitted")(function* (
   { launch, jobs, cancel }: InQueue,
   out: string,
 ) {
-  const display = new Display(plan, process.stderr)
+  const display = new Display(plan, screen)
   const { onEvent, log: onLog } = display
   return yield* followQueue(queue, plan, follower, { launch, jobs, onEvent, onLog }).pipe(
     Effect.provide(Leases.layer(out)),

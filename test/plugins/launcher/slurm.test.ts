@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { command, digests, main, sample } from "../../core/cli/command-line.ts"
+import { Screen } from "../../core/cli/screen.ts"
 import { StandIn } from "./stand-in.ts"
 
 // On a busy machine, what takes a second here may take a minute.
@@ -206,6 +207,42 @@ test("Ctrl-C while somebody waits leaves the jobs in the queue, and says how to 
     "nobody waits any more, but the jobs go on; to cancel them: scancel 101 102 103 104\n",
   )
   expect(slurm.argumentsOf("scancel")).toEqual([])
+})
+
+test("what is shown on a terminal while somebody waits is redrawn in place", async () => {
+  slurm.behave({ queued: ["101", "102", "103", "104"] })
+  let shown = ""
+  let onShown = () => {}
+  const child = Bun.spawn([process.execPath, main, ...sample(out, few, ["--launcher", "slurm", "--wait"])], {
+    cwd: project,
+    env: { ...process.env, PATH: `${slurm.bin}:${process.env["PATH"]}`, TERM: "xterm" },
+    terminal: {
+      cols: 80,
+      rows: 24,
+      data: (_, data) => {
+        shown += new TextDecoder().decode(data)
+        onShown()
+      },
+    },
+  })
+  await new Promise<void>((resolve) => {
+    onShown = () => {
+      if (shown.includes("0 of 6 units done")) resolve()
+    }
+    onShown()
+  })
+  child.kill("SIGINT")
+  expect(await child.exited).toBe(130)
+  expect(shown).not.toContain("\\x1b")
+  const screen = new Screen(80)
+  screen.write(shown.slice(shown.indexOf("to cancel them")))
+  expect(screen.cursor).toBe(true)
+  expect(screen.lines).toEqual([
+    "to cancel them: scancel 101 102 103 104",
+    ...["101", "102", "103", "104"],
+    "nobody waits any more, but the jobs go on; to cancel them: scancel 101 102 103 1",
+    "04",
+  ])
 })
 
 describe("a task", () => {
