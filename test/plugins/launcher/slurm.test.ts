@@ -69,9 +69,9 @@ describe("a plan", () => {
 
     const submissions = slurm.submissions
     expect(submissions.map((args) => [flagOf(args, "array"), flagOf(args, "dependency")])).toEqual([
-      ["0-0%5", undefined],
-      ["0-1%5", "afterany:101"],
-      ["0-0%5", "afterany:102"],
+      ["0-0%1", undefined],
+      ["0-1%2", "afterany:101"],
+      ["0-0%1", "afterany:102"],
       [undefined, "afterany:103"],
     ])
     for (const args of submissions) {
@@ -326,6 +326,17 @@ describe("before any work", () => {
       "the launcher slurm cannot run here: there is no sbatch here; start the command on a login node of the cluster, or choose --launcher local\n",
     ])
     expect(fs.existsSync(join(out, "artifacts"))).toBe(false)
+  })
+
+  test("of more arrays than --jobs, each starts after another one", async () => {
+    expect((await launch(few, ["--jobs", "1", "--launcher-set", "arraySize=1"])).code).toBe(0)
+    expect(slurm.submissions.map((args) => flagOf(args, "dependency"))).toEqual([
+      undefined,
+      "afterany:101",
+      "afterany:101:102",
+      "afterany:102:103",
+      "afterany:104",
+    ])
   })
 
   test("no more time is asked for than the partition allows, and what is still in the queue is not submitted again", async () => {
