@@ -73,7 +73,11 @@ export const longestTime = (partition: string | undefined): Effect.Effect<number
 
 /** What passes: the controller is busy or restarts, or the queue is full. */
 const passing =
-  /socket timed out|unable to contact|connection refused|connection reset|temporarily|try again|maxsubmitjob|job submit limit/i
+  /socket timed out|unable to contact|connection refused|connection reset|temporarily|try again|maxsubmitjob/i
+/** What Slurm says of a full queue, but also of a job that asks for too much: for ever. */
+const maybePassing = /job submit limit/i
+/** So often, what may be for ever is tried again. */
+const mostDoubts = 2
 
 /** Again after 2, 4, 8 … s, and then every minute, for about a quarter of an hour. */
 const patience = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced("1 minute")]).pipe(
@@ -92,7 +96,10 @@ export const submit = (
   ask("sbatch", "--parsable", ...args).pipe(
     Effect.retry(($) =>
       $(patience).pipe(
-        Schedule.while(({ input }) => passing.test(input.said)),
+        Schedule.while(
+          ({ input: { said }, attempt }) =>
+            passing.test(said) || (maybePassing.test(said) && attempt <= mostDoubts),
+        ),
         Schedule.tap(({ input, duration }) =>
           Effect.sync(() =>
             onLog(`${input.message}; it is asked again in ${formatSeconds(Duration.toSeconds(duration))}`),
