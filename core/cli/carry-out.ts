@@ -131,7 +131,7 @@ const onSignal = (notify: () => void) =>
 export const submit = Effect.fnUntraced(function* (how: CarryingOut, plan: Plan, queue: Queue, ids: IdsForm) {
   const { publication, chosen, tell, timeLimit } = how
   const { out } = publication
-  yield* checkNotQueued(queue, out, reportFolder(publication))
+  yield* checkNotQueued(queue, out, reportFolder(publication), tell)
   const { launch } = yield* prepare(how, plan, out, tell)
   const { device } = how.backend
   const submitted = yield* submitPlan(chosen, queue, plan, launch, { out, device, timeLimit, onLog: tell })

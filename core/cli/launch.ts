@@ -81,8 +81,9 @@ export const checkNotQueued = Effect.fn("checkNotQueued")(function* (
   queue: Queue,
   out: string,
   report: string,
+  onLog: (line: string) => void,
 ) {
-  const [queued] = yield* stillQueued(queue, out, report)
+  const [queued] = yield* stillQueued(queue, out, report, onLog)
   if (queued === undefined) return
   const { launch, unfinished, cancel } = queued
   return yield* exitWith(
