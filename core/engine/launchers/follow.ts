@@ -26,7 +26,7 @@ export interface Following {
   /** Their ids. */
   readonly jobs: readonly string[]
   readonly onEvent: (event: Event) => void
-  /** Receives what keeps it from looking, a line each. */
+  /** Receives what keeps it from looking, and jobs from starting, a line each. */
   readonly onLog: (line: string) => void
 }
 
@@ -45,6 +45,7 @@ export const followQueue = Effect.fn("followQueue")(function* (
 ): Effect.fn.Return<Summary, FileError, Store | Leases> {
   const look = Effect.map(follower.events, (events) => events.forEach(onEvent))
   let trouble = ""
+  const told = new Set<string>()
   const tellTrouble = ({ message }: FileError) =>
     Effect.sync(() => {
       if (message !== trouble) onLog(`${message}. The jobs go on, and it is tried again`)
@@ -62,6 +63,11 @@ export const followQueue = Effect.fn("followQueue")(function* (
     if (looks % looksPerQueue !== 1) continue
     const unfinished = yield* queue.unfinished(jobs)
     if (unfinished?.length === 0) break
+    for (const { job, stuck } of unfinished ?? []) {
+      if (stuck === undefined || told.has(`${job} ${stuck}`)) continue
+      told.add(`${job} ${stuck}`)
+      onLog(`the job ${job} will not start by itself: ${stuck}`)
+    }
   }
   // What has ended between the two looks.
   return yield* look.pipe(

@@ -106,7 +106,7 @@ export const stillQueued = Effect.fn("stillQueued")(function* (
       if (yield* isOfReport(launch)) return yield* new QueueSilent({ launch, jobs })
     return []
   }
-  const queued = new Set(answer)
+  const queued = new Set(answer.map(({ job }) => job))
   const found: StillQueued[] = []
   for (const [launch, { jobs, cancel }] of earlier) {
     const unfinished = jobs.filter((job) => queued.has(job))

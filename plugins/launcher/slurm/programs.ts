@@ -1,7 +1,7 @@
 /** Slurm's programs: what they are asked, and what they answer. Arguments are passed as a list: no shell reads them. */
 import { execFile } from "node:child_process"
 import { Data, Duration, Effect, Schedule } from "effect"
-import { LauncherUnavailable } from "../../../core/api/launcher.ts"
+import { LauncherUnavailable, type Queued } from "../../../core/api/launcher.ts"
 import { formatSeconds } from "../../../core/io/format.ts"
 import { secondsOf } from "./time.ts"
 
@@ -123,12 +123,24 @@ export const cancel = (jobs: readonly string[]): Effect.Effect<void> =>
 
 export const cancelLine = (jobs: readonly string[]): string => ["scancel", ...jobs].join(" ")
 
+/** Reasons of pending jobs that do not pass by themselves. */
+const lasting = /held|NeverSatisfied|BadConstraints|Invalid(Account|QOS)|Partition(Time|Node)Limit/i
+
 /** Those of these jobs that are in the queue: they wait, run or end just now. */
-export const unfinishedJobs = (jobs: readonly string[]): Effect.Effect<readonly string[] | undefined> =>
-  ask("squeue", "--me", "--noheader", "--format=%F").pipe(
+export const unfinishedJobs = (jobs: readonly string[]): Effect.Effect<readonly Queued[] | undefined> =>
+  ask("squeue", "--me", "--noheader", "--format=%F %r").pipe(
     Effect.map((text) => {
-      const queued = new Set(text.split("\n").map((line) => line.trim()))
-      return jobs.filter((job) => queued.has(job))
+      const queued = new Map<string, Queued>()
+      // Some tasks of an array may run while others wait: they have a line each.
+      for (const line of text.split("\n")) {
+        const [, job, reason] = /^\s*(\d+)\s*(.*?)\s*$/.exec(line) ?? []
+        if (job === undefined || queued.get(job)?.stuck !== undefined) continue
+        const stuck = lasting.test(reason!)
+          ? { stuck: `Slurm says ${reason}; scontrol show job ${job} tells more` }
+          : {}
+        queued.set(job, { job, ...stuck })
+      }
+      return jobs.flatMap((job) => queued.get(job) ?? [])
     }),
     Effect.orElseSucceed(() => undefined),
   )

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import type { Queue } from "../../../../core/api/launcher.ts"
+import type { Queue, Queued } from "../../../../core/api/launcher.ts"
 import { Follower, followQueue } from "../../../../core/engine/launchers/follow.ts"
 import type { Plan } from "../../../../core/engine/plan.ts"
 import { Leases } from "../../../../core/engine/store/leases.ts"
@@ -77,7 +77,7 @@ const following = <A, E>(
 test("a store that cannot be read for a while is told once, and followed once it can be again", async () => {
   const artifacts = join(out, "artifacts")
   let looks = 0
-  let queued: readonly string[] = ["101"]
+  let queued: readonly Queued[] = [{ job: "101" }]
   const { said, summary } = await following(
     Effect.sync(() => {
       looks++
@@ -99,4 +99,17 @@ test("a store that cannot be read for a while is told once, and followed once it
   )
   expect(summary).toEqual({ reused: 0, made: 4, failures: [] })
   expect(said.slice(1)).toEqual(["started", "ended", "started", "ended", "started", "ended"])
+})
+
+test("a job that will not start by itself is told once", async () => {
+  let looks = 0
+  const { said, summary } = await following(
+    Effect.sync(() => {
+      looks++
+      return looks > 3 ? [] : [{ job: "101", stuck: "it is held" }, { job: "102" }]
+    }),
+    () => Effect.void,
+  )
+  expect(said).toEqual(["the job 101 will not start by itself: it is held"])
+  expect(summary.made).toBe(0)
 })

@@ -38,7 +38,7 @@ const asking = (answers: readonly (readonly string[] | undefined)[], whose = rep
       const queue: Queue = {
         submit: () => Effect.die("nothing is submitted here"),
         submitted: () => Effect.succeed({ jobs: ["101"], cancel: "scancel 101" }),
-        unfinished: () => Effect.sync(() => answers[asked++]),
+        unfinished: () => Effect.sync(() => answers[asked++]?.map((job) => ({ job }))),
       }
       const lines: string[] = []
       let ended = false

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { submit } from "../../../../plugins/launcher/slurm/programs.ts"
+import { submit, unfinishedJobs } from "../../../../plugins/launcher/slurm/programs.ts"
 import { StandIn } from "../stand-in.ts"
 
 const path = process.env["PATH"]
@@ -55,4 +55,21 @@ test("a queue that says it is full is asked for longer, and what is refused for 
   expect((await refused(says)).tries).toBe(19)
   rmSync(join(folder, "calls"))
   expect((await refused(`${failed}: Invalid qos specification`)).tries).toBe(1)
+})
+
+test("what squeue lists is unfinished, and stuck if its reason does not pass by itself", async () => {
+  slurm.behave({
+    queued: [
+      "101 None",
+      "101 JobHeldUser",
+      "102 Dependency",
+      "103 launch failed requeued held",
+      "104 JobHeldAdmin",
+    ],
+  })
+  expect(await Effect.runPromise(unfinishedJobs(["100", "101", "102", "103"]))).toEqual([
+    { job: "101", stuck: "Slurm says JobHeldUser; scontrol show job 101 tells more" },
+    { job: "102" },
+    { job: "103", stuck: "Slurm says launch failed requeued held; scontrol show job 103 tells more" },
+  ])
 })
