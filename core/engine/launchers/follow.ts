@@ -48,7 +48,7 @@ export const followQueue = Effect.fn("followQueue")(function* (
   const told = new Set<string>()
   const tellTrouble = ({ message }: FileError) =>
     Effect.sync(() => {
-      if (message !== trouble) onLog(`${message}. The jobs go on, and it is tried again`)
+      if (message !== trouble) onLog(`${message}. That stops no job, and it is tried again`)
       trouble = message
     })
   for (let looks = 1; ; looks++) {

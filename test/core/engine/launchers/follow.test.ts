@@ -88,7 +88,7 @@ test("a store that cannot be read for a while is told once, and followed once it
         fs.writeFileSync(artifacts, "")
         yield* until(() => looks === 3)
         expect(said).toEqual([
-          `cannot list ${artifacts}: expected a folder, but part of the path is a file. The jobs go on, and it is tried again`,
+          `cannot list ${artifacts}: expected a folder, but part of the path is a file. That stops no job, and it is tried again`,
         ])
         // Even if the queue is empty by then.
         queued = []
