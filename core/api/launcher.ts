@@ -83,6 +83,13 @@ export interface Submitted {
   readonly cancel: string
 }
 
+/** A job that is in a queue. */
+export interface Queued {
+  readonly job: string
+  /** Why it will not start unless somebody does something; left out if it runs, or only waits for its turn. */
+  readonly stuck?: string
+}
+
 /** A queue in which the jobs of a plan wait for machines. */
 export interface Queue<O = unknown> {
   /** Submits all tasks of a plan, or none. */
@@ -91,7 +98,7 @@ export interface Queue<O = unknown> {
     submission: Submission,
   ) => Effect.Effect<Submitted, FileError | LauncherUnavailable>
   /** Those of these jobs that have not ended; undefined if that cannot be told at the moment. */
-  readonly unfinished: (jobs: readonly string[]) => Effect.Effect<readonly string[] | undefined>
+  readonly unfinished: (jobs: readonly string[]) => Effect.Effect<readonly Queued[] | undefined>
   /** What was submitted for the launch in a folder; undefined if nothing was. */
   readonly submitted: (folder: string) => Effect.Effect<Submitted | undefined>
 }

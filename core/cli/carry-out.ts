@@ -16,7 +16,7 @@ import { type Publication, reportFolder } from "../engine/publish.ts"
 import { revisionsOf } from "../engine/revisions.ts"
 import type { Backend } from "../tensor/backend.ts"
 import { Display } from "./display.ts"
-import { checkNotQueued, followSubmitted, tellSubmitted } from "./launch.ts"
+import { checkNotQueued, followSubmitted, type IdsForm, type InQueue, tellSubmitted } from "./launch.ts"
 import { screen } from "./terminal.ts"
 
 /** With what a plan is carried out, and what of it is to be known later. */
@@ -127,31 +127,33 @@ const onSignal = (notify: () => void) =>
       }),
   )
 
-/**
- * Puts a plan into a queue, and says so.
- *
- * @param json whether the ids are printed as JSON
- */
-export const submit = Effect.fnUntraced(function* (
-  how: CarryingOut,
-  plan: Plan,
-  queue: Queue,
-  json: boolean,
-) {
+/** Puts a plan into a queue, and says so. */
+export const submit = Effect.fnUntraced(function* (how: CarryingOut, plan: Plan, queue: Queue, ids: IdsForm) {
   const { publication, chosen, tell, timeLimit } = how
   const { out } = publication
-  yield* checkNotQueued(queue, out, reportFolder(publication))
+  yield* checkNotQueued(queue, out, reportFolder(publication), tell)
   const { launch } = yield* prepare(how, plan, out, tell)
   const { device } = how.backend
   const submitted = yield* submitPlan(chosen, queue, plan, launch, { out, device, timeLimit, onLog: tell })
-  tellSubmitted(launch, submitted, json)
-  return submitted
+  tellSubmitted(launch, submitted, ids)
+  return { ...submitted, launch: launch.id } satisfies InQueue
 })
 
-/** Puts a plan into a queue, and shows its progress until it has ended. */
-export const carryOutQueued = Effect.fnUntraced(function* (how: CarryingOut, plan: Plan, queue: Queue) {
+/**
+ * Puts a plan into a queue, and shows its progress until it has ended.
+ *
+ * @param onSubmitted called once it is in the queue
+ */
+export const carryOutQueued = Effect.fnUntraced(function* (
+  how: CarryingOut,
+  plan: Plan,
+  queue: Queue,
+  ids: IdsForm,
+  onSubmitted: () => void,
+) {
   const follower = new Follower(plan)
   yield* follower.remember
-  const submitted = yield* submit(how, plan, queue, false)
+  const submitted = yield* submit(how, plan, queue, ids)
+  onSubmitted()
   return yield* followSubmitted(queue, plan, follower, submitted, how.publication.out)
 })

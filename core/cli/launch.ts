@@ -5,10 +5,9 @@ import { Flag } from "effect/cli"
 import type { Queue, Submitted } from "../api/launcher.ts"
 import { launcherNamed } from "../engine/discover.ts"
 import type { Launch } from "../engine/launch.ts"
-import type { Follower } from "../engine/launchers/follow.ts"
+import { type Follower, followQueue } from "../engine/launchers/follow.ts"
 import { type ChosenLauncher, stillQueued } from "../engine/launchers/submission.ts"
-import { summaryOf } from "../engine/launchers/summary.ts"
-import { keysGivenBy, type Plan } from "../engine/plan.ts"
+import type { Plan } from "../engine/plan.ts"
 import { settings } from "../engine/settings.ts"
 import { Leases } from "../engine/store/leases.ts"
 import { memoryLimit } from "../engine/workers/memory.ts"
@@ -17,6 +16,7 @@ import type { Backend } from "../tensor/backend.ts"
 import { textFlag } from "./compute-flags.ts"
 import { Display } from "./display.ts"
 import { exitWith } from "./exit.ts"
+import { screen } from "./terminal.ts"
 
 export const launcherFlags = {
   launcher: textFlag("launcher", "NAME").pipe(
@@ -81,8 +81,9 @@ export const checkNotQueued = Effect.fn("checkNotQueued")(function* (
   queue: Queue,
   out: string,
   report: string,
+  onLog: (line: string) => void,
 ) {
-  const [queued] = yield* stillQueued(queue, out, report)
+  const [queued] = yield* stillQueued(queue, out, report, onLog)
   if (queued === undefined) return
   const { launch, unfinished, cancel } = queued
   return yield* exitWith(
@@ -91,47 +92,35 @@ export const checkNotQueued = Effect.fn("checkNotQueued")(function* (
   )
 })
 
+/** What has been submitted of a launch. */
+export interface InQueue extends Submitted {
+  readonly launch: string
+}
+
+/** In what form the ids of jobs go to standard output; a summary in JSON is alone there. */
+export type IdsForm = "lines" | "json" | "none"
+
 /** Says what is in the queue. */
-export const tellSubmitted = (launch: Launch, { jobs, cancel }: Submitted, json: boolean): void => {
+export const tellSubmitted = (launch: Launch, { jobs, cancel }: Submitted, ids: IdsForm): void => {
   process.stderr.write(
     `launch ${launch.id}: ${plural(launch.jobs.length, "task")} and the report, submitted as ${plural(jobs.length, "job")} ${jobs.join(" ")}\nto cancel them: ${cancel}\n`,
   )
-  if (json) process.stdout.write(`${JSON.stringify({ launch: launch.id, jobs, cancel }, null, 1)}\n`)
-  else for (const job of jobs) process.stdout.write(`${job}\n`)
+  if (ids === "json")
+    process.stdout.write(`${JSON.stringify({ launch: launch.id, jobs, cancel }, null, 1)}\n`)
+  if (ids === "lines") for (const job of jobs) process.stdout.write(`${job}\n`)
 }
 
-/** How often the store is looked at, and the queue. */
-const lookEvery = "5 seconds"
-const looksPerQueue = 4
-
-/**
- * Shows the progress of what was submitted, until nothing of it is in the queue any more.
- *
- * @returns how the plan has ended
- */
+/** Shows the progress of what was submitted, until nothing of it is in the queue any more. */
 export const followSubmitted = Effect.fn("followSubmitted")(function* (
   queue: Queue,
   plan: Plan,
   follower: Follower,
-  { jobs, cancel }: Submitted,
+  { launch, jobs, cancel }: InQueue,
   out: string,
 ) {
-  const display = new Display(plan, process.stderr)
-  const show = Effect.map(follower.events, (events) => {
-    for (const event of events) display.onEvent(event)
-  })
-  const follow = Effect.gen(function* () {
-    for (let look = 1; ; look++) {
-      yield* Effect.sleep(lookEvery)
-      yield* show
-      if (look % looksPerQueue !== 1) continue
-      const unfinished = yield* queue.unfinished(jobs)
-      if (unfinished?.length !== 0) continue
-      // What has ended between the two looks.
-      return yield* show
-    }
-  })
-  yield* follow.pipe(
+  const display = new Display(plan, screen)
+  const { onEvent, log: onLog } = display
+  return yield* followQueue(queue, plan, follower, { launch, jobs, onEvent, onLog }).pipe(
     Effect.provide(Leases.layer(out)),
     Effect.ensuring(Effect.sync(display.close)),
     Effect.onInterrupt(() =>
@@ -140,5 +129,4 @@ export const followSubmitted = Effect.fn("followSubmitted")(function* (
       ),
     ),
   )
-  return yield* summaryOf(plan.graph, new Set(plan.jobs.flatMap(keysGivenBy)))
 })

@@ -162,7 +162,7 @@ export const pipelineCommand = Command.make(
       command,
     }
     yield* checkReportFolder(publication, graph, !planOnly)
-    /** Whether a job has started: but for `--accept`, what fails from then on is not input that is refused. */
+    /** Whether a job has started, or is in a queue: but for `--accept`, what fails from then on is not input that is refused. */
     let hasWorked = false
     yield* Effect.gen(function* () {
       if (branch !== undefined && branched !== undefined) yield* checkReached(branched.run, branch)
@@ -206,10 +206,10 @@ export const pipelineCommand = Command.make(
         commit: planOnly ? null : yield* commitOf(findProject() ?? packageFolder),
         tell,
       }
-      const carryOut = (plan: Plan, folder: string) =>
-        carryOutHere(how, plan, folder, () => {
-          hasWorked = true
-        })
+      const onBegun = () => {
+        hasWorked = true
+      }
+      const carryOut = (plan: Plan, folder: string) => carryOutHere(how, plan, folder, onBegun)
       /** Plans, once what is damaged is set aside; a plan alone leaves everything where it is. */
       const planning = Effect.fnUntraced(function* (adopted?: ReadonlyMap<string, Stored>) {
         const plan = yield* planOf(graph, settings, adopted)
@@ -249,7 +249,7 @@ export const pipelineCommand = Command.make(
         `${[...lines, ...warnings].flatMap((line) => wrapped(line, columns)).join("\n")}\n`,
       )
       if (queue !== undefined && plan.jobs.length > 0 && !wait) {
-        yield* submit(how, plan, queue, json)
+        yield* submit(how, plan, queue, json ? "json" : "lines")
         return
       }
       const began = performance.now()
@@ -259,7 +259,7 @@ export const pipelineCommand = Command.make(
         (next) =>
           queue === undefined || next.jobs.length === 0
             ? carryOut(next, out)
-            : carryOutQueued(how, next, queue),
+            : carryOutQueued(how, next, queue, json ? "none" : "lines", onBegun),
         (_, summary) =>
           Effect.flatMap(Effect.result(publish(publication, graph, summary)), (result) =>
             Result.isFailure(result) && result.failure.cause instanceof DamagedArtifact

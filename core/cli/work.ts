@@ -45,12 +45,11 @@ export const workCommand = Command.make(
     const command = `kasosei work ${path} ${level}`
     const publishes = Effect.gen(function* () {
       const began = performance.now()
-      const { graph, publication } = yield* openLaunch(out, launch)
-      const given = launch.jobs.flatMap(({ unit, wanted, observers }) =>
-        [...(wanted ? [unit] : []), ...observers].map((place) => launch.units[place]!.key),
-      )
-      const summary = yield* summaryOf(graph, new Set(given))
+      const { graph, given, publication } = yield* openLaunch(out, launch)
+      const summary = yield* summaryOf(graph, given, launch.id)
       for (const line of endLines(summary, (performance.now() - began) / 1000)) say(line)
+      if (summary.failures.some(({ kind }) => kind === "input"))
+        say("what was damaged is set aside; the same command again makes it anew, and what needs it")
       const { pages, notes } = yield* Effect.catchTag(
         publish(publication, graph, summary),
         "NotPublished",

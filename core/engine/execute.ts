@@ -134,16 +134,23 @@ export const execute = Effect.fn("execute")(function* (
   } satisfies Summary
 })
 
-/** Keeps in the store why units failed. */
+/**
+ * Keeps in the store why units failed.
+ *
+ * @param launch whose task has failed, if it was started from a queue: nobody else is told of it
+ */
 export const recordFailures = Effect.fnUntraced(function* (
   outcomes: readonly UnitOutcome[],
   units: ReadonlyMap<string, Unit>,
+  launch?: string,
 ) {
   const store = yield* Store
   for (const outcome of outcomes) {
-    if (outcome.status !== "failed" || outcome.kind === "input" || outcome.without !== undefined) continue
+    if (outcome.status !== "failed" || outcome.without !== undefined) continue
+    const { key, kind, reason } = outcome
+    const why = { kind, reason, ...(launch === undefined ? {} : { launch }) }
     // A plan that cannot say so later is no reason to lose the failure itself.
-    yield* Effect.ignore(store.writeFailure(units.get(outcome.key)!, outcome.reason))
+    yield* Effect.ignore(store.writeFailure(units.get(key)!, why))
   }
 })
 

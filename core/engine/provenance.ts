@@ -128,7 +128,7 @@ const provenanceOfUnit = Effect.fnUntraced(function* (unit: Unit, missing: Reaso
     const { reason, made, seconds, madeBy } = stored.record
     return { ...described, reason, digest: null, made, seconds, madeBy } satisfies UnitProvenance
   }
-  const reason = missing.get(key)?.reason ?? stored.failed ?? null
+  const reason = missing.get(key)?.reason ?? stored.failed?.reason ?? null
   return {
     ...described,
     reason,

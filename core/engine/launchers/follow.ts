@@ -1,16 +1,81 @@
 /** Follows a plan that other processes carry out, by what the store has of it. */
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
+import type { Queue } from "../../api/launcher.ts"
 import { type FileError, listNames } from "../../io/files.ts"
-import type { Event } from "../execute.ts"
+import type { Event, Summary } from "../execute.ts"
 import type { UnitOutcome } from "../job.ts"
-import { type Job, type Plan, unitsGivenBy } from "../plan.ts"
+import { type Job, keysGivenBy, type Plan, unitsGivenBy } from "../plan.ts"
 import { Leases } from "../store/leases.ts"
 import { folderName } from "../store/record.ts"
 import { Store } from "../store/store.ts"
 import type { Stored } from "../store/stored.ts"
 import type { Unit } from "../unit.ts"
+import { summaryOf } from "./summary.ts"
+
+/** How often the store is looked at, and the queue. */
+const lookEvery = "5 seconds"
+const looksPerQueue = 4
+/** For about a quarter of an hour: then the store is gone for good. */
+const mostLastLooks = 180
+
+/** What is followed, and who is told of it. */
+export interface Following {
+  readonly launch: string
+  /** Their ids. */
+  readonly jobs: readonly string[]
+  readonly onEvent: (event: Event) => void
+  /** Receives what keeps it from looking, and jobs from starting, a line each. */
+  readonly onLog: (line: string) => void
+}
+
+/**
+ * Follows what was submitted of a plan until nothing of it is in the queue any more. While the store cannot be read,
+ * that is told, and it is looked at again: the jobs go on.
+ *
+ * @returns how the plan has ended
+ * @throws FileError if the store cannot be read for long after that
+ */
+export const followQueue = Effect.fn("followQueue")(function* (
+  queue: Queue,
+  plan: Plan,
+  follower: Follower,
+  { launch, jobs, onEvent, onLog }: Following,
+): Effect.fn.Return<Summary, FileError, Store | Leases> {
+  const look = Effect.map(follower.events, (events) => events.forEach(onEvent))
+  let trouble = ""
+  const told = new Set<string>()
+  const tellTrouble = ({ message }: FileError) =>
+    Effect.sync(() => {
+      if (message !== trouble) onLog(`${message}. That stops no job, and it is tried again`)
+      trouble = message
+    })
+  for (let looks = 1; ; looks++) {
+    yield* Effect.sleep(lookEvery)
+    yield* Effect.matchEffect(look, {
+      onFailure: tellTrouble,
+      onSuccess: () =>
+        Effect.sync(() => {
+          trouble = ""
+        }),
+    })
+    if (looks % looksPerQueue !== 1) continue
+    const unfinished = yield* queue.unfinished(jobs)
+    if (unfinished?.length === 0) break
+    for (const { job, stuck } of unfinished ?? []) {
+      if (stuck === undefined || told.has(`${job} ${stuck}`)) continue
+      told.add(`${job} ${stuck}`)
+      onLog(`the job ${job} will not start by itself: ${stuck}`)
+    }
+  }
+  // What has ended between the two looks.
+  return yield* look.pipe(
+    Effect.andThen(summaryOf(plan.graph, new Set(plan.jobs.flatMap(keysGivenBy)), launch)),
+    Effect.tapError(tellTrouble),
+    Effect.retry(Schedule.spaced(lookEvery).pipe(Schedule.upTo({ times: mostLastLooks }))),
+  )
+})
 
 /** Asks the store from time to time how far the jobs of a plan have come. */
 export class Follower {
@@ -80,5 +145,5 @@ const outcomeOf = ({ key }: Unit, stored: Stored): UnitOutcome | undefined => {
   }
   return stored.failed === undefined
     ? undefined
-    : { key, status: "failed", kind: "plugin", reason: stored.failed }
+    : { key, status: "failed", kind: stored.failed.kind, reason: stored.failed.reason }
 }

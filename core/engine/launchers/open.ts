@@ -18,7 +18,7 @@ export class LaunchChanged extends Data.TaggedError("LaunchChanged")<{ readonly 
 }
 
 /**
- * The graph of a launch, and how its report is published.
+ * The graph of a launch, the keys of the units that its jobs give, and how its report is published.
  *
  * @param out the folder of the store
  * @throws LaunchChanged if its units are not those that were launched
@@ -28,6 +28,11 @@ export const openLaunch = Effect.fn("openLaunch")(function* (out: string, launch
   const computing = computingOf(backend, launch.precision)
   yield* pinCommits(launch.revisions)
   const { parameters, branch, command } = launch
+  const given: ReadonlySet<string> = new Set(
+    launch.jobs.flatMap(({ unit, wanted, observers }) =>
+      [...(wanted ? [unit] : []), ...observers].map((place) => launch.units[place]!.key),
+    ),
+  )
   const open = Effect.fnUntraced(function* (file: string) {
     const definition = yield* loadPipeline(file)
     const whole = yield* openPipeline(file, definition, parameters, computing)
@@ -41,7 +46,7 @@ export const openLaunch = Effect.fn("openLaunch")(function* (out: string, launch
       branch: branched && { request: branch!, name: branched.name },
       command,
     }
-    return { graph, publication }
+    return { graph, given, publication }
   })
   // As for workers: units may depend on where the code lies, and then the copy was not used from the beginning.
   const { file, code } = launch

@@ -7,6 +7,7 @@ import { type Job, jobFor, keysGivenBy, keysTakenBy, unitsGivenBy } from "../pla
 import { workerProcesses } from "../processes.ts"
 import { Store } from "../store/store.ts"
 import { singleInputsOf, type Unit } from "../unit.ts"
+import { endingOf, neverEnded } from "./ending.ts"
 import { openLaunch } from "./open.ts"
 
 export interface TaskSettings {
@@ -34,12 +35,12 @@ export const runTask = Effect.fn("runTask")(function* (
   launch: Launch,
   { out, job: index, threads, timeLimit, onLog }: TaskSettings,
 ) {
-  const { graph } = yield* openLaunch(out, launch)
+  const { graph, given } = yield* openLaunch(out, launch)
   const units = new Map(graph.units.map((unit) => [unit.key, unit]))
   const { unit, wanted, observers } = launch.jobs[index]!
   const at = (place: number): Unit => units.get(launch.units[place]!.key)!
   const planned = jobFor(at(unit), wanted, observers.map(at))
-  const missing = yield* missingFor(planned, units)
+  const missing = yield* missingFor(planned, units, given, launch.id)
   const { job: left, outcomes: there } = yield* remaining(planned, missing)
   if (left === undefined) return { job: planned, outcomes: there } satisfies TaskEnded
   const { job, outcomes: blocked } = withoutBlocked(left, missing, units)
@@ -59,15 +60,20 @@ export const runTask = Effect.fn("runTask")(function* (
       yield* Effect.sleep(pauseAfter(tries))
       continue
     }
-    yield* recordFailures(reply, units)
+    yield* recordFailures(reply, units, launch.id)
     return { job: planned, outcomes: [...before, ...reply] } satisfies TaskEnded
   }
 }, Effect.scoped)
 
-/** Why what a job takes is not there. */
+/**
+ * Why what a job takes is not there. What was there when it was launched is not missing but damaged, or gone: the job
+ * is told so once it opens it.
+ */
 const missingFor = Effect.fnUntraced(function* (
   job: Job,
   units: ReadonlyMap<string, Unit>,
+  given: ReadonlySet<string>,
+  launch: string,
 ): Effect.fn.Return<Missing, never, Store> {
   const store = yield* Store
   const missing = new Map<string, Extract<UnitOutcome, { reason: string }>>()
@@ -75,24 +81,11 @@ const missingFor = Effect.fnUntraced(function* (
     const stored = yield* Effect.orElseSucceed(store.stored(units.get(key)!), () => ({
       status: "absent" as const,
     }))
-    if (stored.status === "diverged") {
-      const { reason, step } = stored.failure
-      missing.set(key, { key, status: "diverged", reason, ...(step === undefined ? {} : { step }) })
-    } else if (stored.status === "absent") {
-      const failed = "failed" in stored ? stored.failed : undefined
-      missing.set(
-        key,
-        failed === undefined
-          ? { key, status: "failed", kind: "lost", reason: neverEnded }
-          : { key, status: "failed", kind: "plugin", reason: failed },
-      )
-    }
+    if (stored.status === "diverged" || (stored.status === "absent" && given.has(key)))
+      missing.set(key, endingOf(key, stored, launch) ?? { key, ...neverEnded })
   }
   return missing
 })
-
-/** Of a unit that left neither an artifact nor a failure. */
-export const neverEnded = "its task ended before it did, or never began"
 
 /** What is left of a job without the units that a single input is missing of. */
 const withoutBlocked = (

@@ -1,6 +1,7 @@
 /** What the store records beside an artifact, sealed (`seal.ts`): what it is, what its key covers, how it was made. */
 import { type } from "arktype"
 import { MadeBy } from "../../api/provenance.ts"
+import { failureKinds } from "../messages.ts"
 
 const Digest = type("string == 64")
 
@@ -91,6 +92,9 @@ export const Failed = type({
   label: "string",
   inputs: described.inputs,
   made: "string",
+  kind: type.enumerated(...failureKinds),
   reason: "string",
+  /** The launch, if a task from a queue failed. */
+  "launch?": "string",
 })
 export type Failed = typeof Failed.infer

@@ -76,7 +76,10 @@ export class Store extends Context.Service<
       making: Making,
     ) => Effect.Effect<void, FileError>
     /** Records why a unit has no artifact; the artifact replaces it. */
-    readonly writeFailure: (unit: Unit, reason: string) => Effect.Effect<void, FileError>
+    readonly writeFailure: (
+      unit: Unit,
+      why: Pick<Failed, "kind" | "reason" | "launch">,
+    ) => Effect.Effect<void, FileError>
     /**
      * All entries of these plugins, newest first, but for those of the units `known`. What is damaged, or of a version
      * of this program that recorded less, is left out.
@@ -258,11 +261,11 @@ const storeAt = (root: string): Store["Service"] => {
       }
       yield* publish(unit, (folder) => writeFile(join(folder, "divergence.json"), sealedText(divergence)))
     }),
-    writeFailure: Effect.fnUntraced(function* (unit, reason) {
+    writeFailure: Effect.fnUntraced(function* (unit, why) {
       const { status } = yield* found(unit)
       // An artifact that lacks some results says more than that it could not be made again with them.
       if (status === "done" || status === "diverged") return
-      const failed: Failed = { ...named(unit), reason }
+      const failed: Failed = { ...named(unit), ...why }
       yield* publish(unit, (folder) => writeFile(join(folder, "failure.json"), sealedText(failed)))
     }),
     entries: (plugins, known = []) => entriesIn(artifacts, codes, plugins, new Set(known.map(nameOf))),

@@ -1,7 +1,7 @@
 /** What the store has for units, as plans take it. */
 import { UnitFailure } from "../../api/failure.ts"
 import type { KeyParts } from "../key.ts"
-import type { Divergence, Manifest } from "./manifest.ts"
+import type { Divergence, Failed, Manifest } from "./manifest.ts"
 import type { Found } from "./record.ts"
 
 /** What the store has for a unit. */
@@ -10,7 +10,7 @@ export type Stored =
   | { readonly status: "done"; readonly manifest: Manifest; readonly damaged?: string }
   | { readonly status: "diverged"; readonly failure: UnitFailure; readonly record: Divergence }
   /** `failed`: why it failed the last time, if it did. `damaged`: what is wrong with what is there, if something is. */
-  | { readonly status: "absent"; readonly failed?: string; readonly damaged?: string }
+  | { readonly status: "absent"; readonly failed?: Failed; readonly damaged?: string }
 
 /** An artifact or a divergence in the store, whatever pipeline it was made for. */
 export interface Entry {
@@ -56,6 +56,6 @@ export const storedFrom = (inside: Found): Stored => {
   const damage = damaged === undefined ? {} : { damaged }
   if (inside.status === "done") return { status: "done", manifest: inside.record, ...damage }
   if (inside.status === "diverged") return storedAs(inside.record)
-  if (inside.status === "failed") return { status: "absent", failed: inside.record.reason }
+  if (inside.status === "failed") return { status: "absent", failed: inside.record }
   return { status: "absent", ...damage }
 }

@@ -18,6 +18,8 @@ export interface TaskArray {
   readonly tasks: number
   /** How many of them run at a time. */
   readonly limit: number
+  /** The place among all arrays of one of its level that must have ended before it starts; undefined if none must. */
+  readonly after: number | undefined
   readonly demand: Demand
 }
 
@@ -41,6 +43,8 @@ const memoryMargin = 1.25
 const timeMargin = 4
 /** s */
 const shortestTime = 1800
+/** What each task takes besides, until it computes, s. */
+const startSeconds = 5
 /** Tasks that ask for so many times less memory than the first of an array have one of their own. */
 const muchLess = 2
 
@@ -59,16 +63,29 @@ export const smallDemand: Demand = {
 export const arraysOf = (
   { levels, slots, device }: Pick<Submission, "levels" | "slots" | "device">,
   wishes: Wishes,
-): readonly TaskArray[] =>
-  levels.flatMap((tasks, level) =>
-    parts(tasks, wishes.size).map(({ first, part }) => ({
-      level,
-      first,
-      tasks: part.length,
-      limit: limitOf(slots, part.length, tasks.length),
-      demand: demandOf(part, slots, device, wishes),
-    })),
-  )
+): readonly TaskArray[] => {
+  const arrays: TaskArray[] = []
+  for (const [level, tasks] of levels.entries()) {
+    const before = arrays.length
+    const found = parts(tasks, wishes.size)
+    const rooms = roomsOf(
+      found.map(({ part }) => part),
+      slots.processes,
+    )
+    for (const [index, { first, part }] of found.entries()) {
+      const { limit, after } = rooms[index]!
+      arrays.push({
+        level,
+        first,
+        tasks: part.length,
+        limit,
+        after: after === undefined ? undefined : before + after,
+        demand: demandOf(part, slots, device, wishes),
+      })
+    }
+  }
+  return arrays
+}
 
 /** A level's tasks, which are sorted by size, in parts that ask for much the same. */
 const parts = (tasks: readonly Task[], size: number) => {
@@ -88,9 +105,43 @@ const parts = (tasks: readonly Task[], size: number) => {
   return all
 }
 
-/** Arrays of a level divide the slots among them, so that together they run no more than there are. */
-const limitOf = ({ processes }: Slots, tasks: number, ofLevel: number): number =>
-  Math.max(1, Math.floor((processes * tasks) / ofLevel))
+/** Some of the slots, which arrays use one after the other. */
+interface Lane {
+  /** The last array's place. */
+  last: number | undefined
+  /** s */
+  work: number
+  /** How many tasks it can run at a time at most. */
+  most: number
+  slots: number
+}
+
+/**
+ * What each array of a level has of the slots. Together they run no more tasks at a time than there are slots, and end at
+ * about the same time if the estimates are right. Of more arrays than slots, some start after others: `after` is the
+ * place of that.
+ */
+const roomsOf = (arrays: readonly (readonly Task[])[], slots: number) => {
+  const lanes = Array.from(
+    { length: Math.min(slots, arrays.length) },
+    (): Lane => ({ last: undefined, work: 0, most: 0, slots: 1 }),
+  )
+  const placed = arrays.map((tasks, index) => {
+    const lane = lanes.reduce((least, each) => (each.work < least.work ? each : least))
+    const after = lane.last
+    lane.last = index
+    lane.work += tasks.reduce((sum, { seconds }) => sum + seconds + startSeconds, 0)
+    lane.most = Math.max(lane.most, tasks.length)
+    return { lane, after, tasks: tasks.length }
+  })
+  for (let left = slots - lanes.length; left > 0; left--) {
+    const open = lanes.filter((lane) => lane.slots < lane.most)
+    if (open.length === 0) break
+    // The next slot goes to those that would end last.
+    open.reduce((last, lane) => (lane.work / lane.slots > last.work / last.slots ? lane : last)).slots++
+  }
+  return placed.map(({ lane, after, tasks }) => ({ limit: Math.min(lane.slots, tasks), after }))
+}
 
 const largest = (numbers: readonly number[]): number =>
   numbers.reduce((most, each) => Math.max(most, each), 0)

@@ -1,7 +1,7 @@
 /** Slurm's programs: what they are asked, and what they answer. Arguments are passed as a list: no shell reads them. */
 import { execFile } from "node:child_process"
 import { Data, Duration, Effect, Schedule } from "effect"
-import { LauncherUnavailable } from "../../../core/api/launcher.ts"
+import { LauncherUnavailable, type Queued } from "../../../core/api/launcher.ts"
 import { formatSeconds } from "../../../core/io/format.ts"
 import { secondsOf } from "./time.ts"
 
@@ -73,7 +73,11 @@ export const longestTime = (partition: string | undefined): Effect.Effect<number
 
 /** What passes: the controller is busy or restarts, or the queue is full. */
 const passing =
-  /socket timed out|unable to contact|connection refused|connection reset|temporarily|try again|maxsubmitjob|job submit limit/i
+  /socket timed out|unable to contact|connection refused|connection reset|temporarily|try again|maxsubmitjob/i
+/** What Slurm says of a full queue, but also of a job that asks for too much: for ever. */
+const maybePassing = /job submit limit/i
+/** So often, what may be for ever is tried again. */
+const mostDoubts = 2
 
 /** Again after 2, 4, 8 … s, and then every minute, for about a quarter of an hour. */
 const patience = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced("1 minute")]).pipe(
@@ -92,7 +96,10 @@ export const submit = (
   ask("sbatch", "--parsable", ...args).pipe(
     Effect.retry(($) =>
       $(patience).pipe(
-        Schedule.while(({ input }) => passing.test(input.said)),
+        Schedule.while(
+          ({ input: { said }, attempt }) =>
+            passing.test(said) || (maybePassing.test(said) && attempt <= mostDoubts),
+        ),
         Schedule.tap(({ input, duration }) =>
           Effect.sync(() =>
             onLog(`${input.message}; it is asked again in ${formatSeconds(Duration.toSeconds(duration))}`),
@@ -116,12 +123,24 @@ export const cancel = (jobs: readonly string[]): Effect.Effect<void> =>
 
 export const cancelLine = (jobs: readonly string[]): string => ["scancel", ...jobs].join(" ")
 
+/** Reasons of pending jobs that do not pass by themselves. */
+const lasting = /held|NeverSatisfied|BadConstraints|Invalid(Account|QOS)|Partition(Time|Node)Limit/i
+
 /** Those of these jobs that are in the queue: they wait, run or end just now. */
-export const unfinishedJobs = (jobs: readonly string[]): Effect.Effect<readonly string[] | undefined> =>
-  ask("squeue", "--me", "--noheader", "--format=%F").pipe(
+export const unfinishedJobs = (jobs: readonly string[]): Effect.Effect<readonly Queued[] | undefined> =>
+  ask("squeue", "--me", "--noheader", "--format=%F %r").pipe(
     Effect.map((text) => {
-      const queued = new Set(text.split("\n").map((line) => line.trim()))
-      return jobs.filter((job) => queued.has(job))
+      const queued = new Map<string, Queued>()
+      // Some tasks of an array may run while others wait: they have a line each.
+      for (const line of text.split("\n")) {
+        const [, job, reason] = /^\s*(\d+)\s*(.*?)\s*$/.exec(line) ?? []
+        if (job === undefined || queued.get(job)?.stuck !== undefined) continue
+        const stuck = lasting.test(reason!)
+          ? { stuck: `Slurm says ${reason}; scontrol show job ${job} tells more` }
+          : {}
+        queued.set(job, { job, ...stuck })
+      }
+      return jobs.flatMap((job) => queued.get(job) ?? [])
     }),
     Effect.orElseSucceed(() => undefined),
   )

@@ -94,11 +94,14 @@ export const submitArrays = Effect.fn("submitArrays")(function* (
 
   yield* Effect.gen(function* () {
     for (const array of arrays) {
-      const { level, first, tasks, limit, demand } = array
+      const { level, first, tasks, limit, after: before, demand } = array
       const file = `${level}-${first}`
       const about = `launch ${launch}, level ${level}: ${plural(tasks, "task")} from ${first} on`
       const script = scriptOf(submission, about, submission.work, taskArguments(level, first, demand.cpus))
-      const more = [`--array=0-${tasks - 1}%${limit}`, ...after(idsOf(level - 1))]
+      const more = [
+        `--array=0-${tasks - 1}%${limit}`,
+        ...after([...idsOf(level - 1), ...(before === undefined ? [] : [record.arrays[before]!.id])]),
+      ]
       yield* submitJob(file, script, array, demand, more)
     }
     const script = scriptOf(submission, `launch ${launch}: its report`, submission.publish)

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { command, digests, main, sample } from "../../core/cli/command-line.ts"
+import { Screen } from "../../core/cli/screen.ts"
 import { StandIn } from "./stand-in.ts"
 
 // On a busy machine, what takes a second here may take a minute.
@@ -38,13 +39,15 @@ const launch = async (settings: readonly string[], flags: readonly string[] = []
   return { code: await child.exited, stdout, stderr }
 }
 
-const launchFolder = () => {
+/** Of all launches, the last one last. */
+const launchFolders = () => {
   const folder = join(out, "launches")
   const ids = fs.readdirSync(folder).filter((name) => name !== "code")
-  return join(folder, ids.sort().at(-1)!)
+  return ids.sort().map((id) => join(folder, id))
 }
-const logs = () => {
-  const folder = join(launchFolder(), "slurm")
+const launchFolder = () => launchFolders().at(-1)!
+const logs = (launch = launchFolder()) => {
+  const folder = join(launch, "slurm")
   const names = fs.readdirSync(folder).filter((name) => name.endsWith(".log"))
   return Object.fromEntries(names.map((name) => [name, fs.readFileSync(join(folder, name), "utf8")]))
 }
@@ -66,9 +69,9 @@ describe("a plan", () => {
 
     const submissions = slurm.submissions
     expect(submissions.map((args) => [flagOf(args, "array"), flagOf(args, "dependency")])).toEqual([
-      ["0-0%5", undefined],
-      ["0-1%5", "afterany:101"],
-      ["0-0%5", "afterany:102"],
+      ["0-0%1", undefined],
+      ["0-1%2", "afterany:101"],
+      ["0-0%1", "afterany:102"],
       [undefined, "afterany:103"],
     ])
     for (const args of submissions) {
@@ -142,11 +145,44 @@ describe("a plan", () => {
     ])
   })
 
+  test("is submitted again with --wait if a task finds damage, which the report of the first time tells", async () => {
+    expect((await command(sample(out, few))).code).toBe(0)
+    const whole = digests(out)
+    const folders = fs.readdirSync(join(out, "artifacts"))
+    const of = (name: string) =>
+      folders.flatMap((each) => (each.startsWith(name) ? [join(out, "artifacts", each)] : []))
+    // Only reading the file tells.
+    const path = join(of("sample-source")[0]!, "data", "numbers.json")
+    fs.writeFileSync(path, fs.readFileSync(path, "utf8").replace("1", "2"))
+    for (const folder of [...of("sample-walk"), ...of("sample-listing")])
+      fs.rmSync(folder, { recursive: true })
+
+    slurm.behave({ runs: true })
+    const { code, stderr } = await launch(few, ["--wait"])
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/damaged: sample-source .*; set aside in /)
+    expect(stderr).toContain(" reused, 0 failed in ")
+    expect(digests(out)).toEqual(whole)
+    // The first launch was the local one.
+    const published = logs(launchFolders()[1])["publish.log"]
+    expect(published).toMatch(/sample-walk lr=1 seed=1 failed: damaged: sample-source .*; set aside in /)
+    expect(published).toContain(
+      "sample-walk lr=1 seed=2 failed: damaged: sample-source count=5 broken=false: it is gone",
+    )
+    expect(published).not.toContain("its task ended before it did")
+    expect(published).toContain("the same command again makes it anew, and what needs it")
+  })
+
   test("is followed with --wait, which tells divergences and failures and publishes", async () => {
     slurm.behave({ runs: true })
-    const { code, stdout, stderr } = await launch(["lr=1,2", "seeds=1", "divergeAt=2"], ["--wait"])
+    const { code, stdout, stderr } = await launch(["lr=1,2", "seeds=1", "divergeAt=2"], ["--wait", "--json"])
     expect(code).toBe(0)
-    expect(stdout).toContain("report: ")
+    // The summary is alone on standard output.
+    expect(JSON.parse(stdout)).toMatchObject({
+      made: 4,
+      pages: [expect.stringMatching(/report\/index\.html$/)],
+    })
+    expect(stderr).toContain("submitted as 4 jobs 101 102 103 104\n")
     expect(stderr).toContain("diverged")
     expect(stderr).toMatch(/4 units made, 0 reused, 0 failed, 2 diverged/)
     // A divergence is a result: its task is no failure.
@@ -171,6 +207,42 @@ test("Ctrl-C while somebody waits leaves the jobs in the queue, and says how to 
     "nobody waits any more, but the jobs go on; to cancel them: scancel 101 102 103 104\n",
   )
   expect(slurm.argumentsOf("scancel")).toEqual([])
+})
+
+test("what is shown on a terminal while somebody waits is redrawn in place", async () => {
+  slurm.behave({ queued: ["101", "102", "103", "104"] })
+  let shown = ""
+  let onShown = () => {}
+  const child = Bun.spawn([process.execPath, main, ...sample(out, few, ["--launcher", "slurm", "--wait"])], {
+    cwd: project,
+    env: { ...process.env, PATH: `${slurm.bin}:${process.env["PATH"]}`, TERM: "xterm" },
+    terminal: {
+      cols: 80,
+      rows: 24,
+      data: (_, data) => {
+        shown += new TextDecoder().decode(data)
+        onShown()
+      },
+    },
+  })
+  await new Promise<void>((resolve) => {
+    onShown = () => {
+      if (shown.includes("0 of 6 units done")) resolve()
+    }
+    onShown()
+  })
+  child.kill("SIGINT")
+  expect(await child.exited).toBe(130)
+  expect(shown).not.toContain("\\x1b")
+  const screen = new Screen(80)
+  screen.write(shown.slice(shown.indexOf("to cancel them")))
+  expect(screen.cursor).toBe(true)
+  expect(screen.lines).toEqual([
+    "to cancel them: scancel 101 102 103 104",
+    ...["101", "102", "103", "104"],
+    "nobody waits any more, but the jobs go on; to cancel them: scancel 101 102 103 1",
+    "04",
+  ])
 })
 
 describe("a task", () => {
@@ -254,6 +326,17 @@ describe("before any work", () => {
       "the launcher slurm cannot run here: there is no sbatch here; start the command on a login node of the cluster, or choose --launcher local\n",
     ])
     expect(fs.existsSync(join(out, "artifacts"))).toBe(false)
+  })
+
+  test("of more arrays than --jobs, each starts after another one", async () => {
+    expect((await launch(few, ["--jobs", "1", "--launcher-set", "arraySize=1"])).code).toBe(0)
+    expect(slurm.submissions.map((args) => flagOf(args, "dependency"))).toEqual([
+      undefined,
+      "afterany:101",
+      "afterany:101:102",
+      "afterany:102:103",
+      "afterany:104",
+    ])
   })
 
   test("no more time is asked for than the partition allows, and what is still in the queue is not submitted again", async () => {

@@ -26,7 +26,7 @@ export interface Behaviour {
   readonly refuses?: { readonly after: number; readonly says: string }
   /** sbatch says once that this is so. */
   readonly passes?: string
-  /** What squeue lists. */
+  /** What squeue lists: the id of a job each, which the reason may follow that it waits for. */
   readonly queued?: readonly string[]
 }
 

@@ -209,12 +209,13 @@ test("an artifact of an earlier version of this program is made again, without a
 })
 
 test("a failure is recorded unless there is an artifact, and gives way to one", async () => {
+  const failure = { kind: "plugin", reason: "no luck" } as const
   await inStore(
     out,
     Effect.gen(function* () {
       const { unit, store } = yield* unitAndStore
-      yield* store.writeFailure(unit, "no luck")
-      expect(yield* store.stored(unit)).toEqual({ status: "absent", failed: "no luck" })
+      yield* store.writeFailure(unit, failure)
+      expect(yield* store.stored(unit)).toMatchObject({ status: "absent", failed: failure })
       yield* store.writeDivergence(
         unit,
         new UnitFailure({ outcome: "diverged", reason: "NaN", step: 3 }),
@@ -225,7 +226,7 @@ test("a failure is recorded unless there is an artifact, and gives way to one", 
         record: { reason: "NaN", step: 3 },
       })
       yield* written()
-      yield* store.writeFailure(unit, "no luck")
+      yield* store.writeFailure(unit, failure)
       expect((yield* store.stored(unit)).status).toBe("done")
     }),
   )

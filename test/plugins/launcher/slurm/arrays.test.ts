@@ -17,9 +17,9 @@ const placed = (found: ReturnType<typeof arrays>) =>
 describe("arrays", () => {
   test("are one for each level, of at most so many tasks at a time", () => {
     expect(placed(arrays([tasks(1), tasks(40), tasks(3)]))).toEqual([
-      [0, 0, 1, 8],
+      [0, 0, 1, 1],
       [1, 0, 40, 8],
-      [2, 0, 3, 8],
+      [2, 0, 3, 3],
     ])
   })
 
@@ -28,14 +28,39 @@ describe("arrays", () => {
     expect(placed(found)).toEqual([
       [0, 0, 10, 3],
       [0, 10, 10, 3],
-      [0, 20, 5, 1],
+      [0, 20, 5, 2],
     ])
-    // Each runs one at least.
-    expect(placed(arrays([tasks(3)], { size: 1 }, 2))).toEqual([
-      [0, 0, 1, 1],
-      [0, 1, 1, 1],
-      [0, 2, 1, 1],
+    expect(found.map(({ after }) => after)).toEqual([undefined, undefined, undefined])
+    // Of more arrays than may run tasks, the others come after them; a level's places count on from the one before.
+    const chained = arrays([tasks(1), tasks(5)], { size: 1 }, 2)
+    expect(chained.map(({ level, limit, after }) => [level, limit, after])).toEqual([
+      [0, 1, undefined],
+      [1, 1, undefined],
+      [1, 1, undefined],
+      [1, 1, 1],
+      [1, 1, 2],
+      [1, 1, 3],
     ])
+  })
+
+  test("run as many tasks at a time as their work takes to end together", () => {
+    // 5 trainings of an hour beside 180 runs of five minutes, 20 h of work in all.
+    const level = [...tasks(5, { memory: 64e9, seconds: 3600 }), ...tasks(180, { memory: 8e9, seconds: 300 })]
+    const limits = (processes: number) => arrays([level], {}, processes).map(({ limit }) => limit)
+    expect(limits(32)).toEqual([5, 27])
+    expect(limits(8)).toEqual([2, 6])
+    expect(limits(2)).toEqual([1, 1])
+    expect(limits(1)).toEqual([1, 1])
+    expect(limits(1000)).toEqual([5, 180])
+    // Whatever they need, all of them together run no more at a time than that.
+    for (let processes = 1; processes <= 12; processes++) {
+      const found = arrays([[...level, ...tasks(3, { tensors: false, seconds: 0 })]], { size: 50 }, processes)
+      const firsts = found.filter(({ after }) => after === undefined)
+      expect(firsts.reduce((sum, { limit }) => sum + limit, 0)).toBe(processes)
+      // Whoever comes after another one takes its place.
+      for (const { limit, after } of found)
+        if (after !== undefined) expect(limit).toBeLessThanOrEqual(found[after]!.limit)
+    }
   })
 
   test("are several where tasks ask for much less memory, or compute without tensors", () => {
