@@ -1,5 +1,6 @@
 /** Slurm's programs: what they are asked, and what they answer. Arguments are passed as a list: no shell reads them. */
 import { execFile } from "node:child_process"
+import { userInfo } from "node:os"
 import { Data, Duration, Effect, Schedule } from "effect"
 import { LauncherUnavailable, type Queued } from "../../../core/api/launcher.ts"
 import { formatSeconds } from "../../../core/io/format.ts"
@@ -128,7 +129,8 @@ const lasting = /held|NeverSatisfied|BadConstraints|Invalid(Account|QOS)|Partiti
 
 /** Those of these jobs that are in the queue: they wait, run or end just now. */
 export const unfinishedJobs = (jobs: readonly string[]): Effect.Effect<readonly Queued[] | undefined> =>
-  ask("squeue", "--me", "--noheader", "--format=%F %r").pipe(
+  // Older than --me.
+  ask("squeue", `--user=${userInfo().uid}`, "--noheader", "--format=%F %r").pipe(
     Effect.map((text) => {
       const queued = new Map<string, Queued>()
       // Some tasks of an array may run while others wait: they have a line each.
