@@ -2,10 +2,11 @@
  * A process that runs jobs: it opens the same pipeline as the supervising process, finds the requested units by key,
  * and runs them one after the other. Tensors exist only in processes like this one.
  *
- * It reads requests from standard input and writes replies to standard output; whatever plugins print goes to standard
- * error. It saves the state of its job and exits on request, or when the supervising process is gone.
+ * It reads requests from standard input and writes replies to a descriptor of their own: standard output and standard
+ * error are for whatever plugins, and the programs that they start, print. It saves the state of its job and exits on
+ * request, or when the supervising process is gone.
  */
-import { createInterface } from "node:readline"
+import { Socket } from "node:net"
 import { type } from "arktype"
 import { Cause, type Context, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import type { Precision } from "../api/precision.ts"
@@ -20,7 +21,7 @@ import { digestOfUnits } from "./graph.ts"
 import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
-import { aliveEvery, type Reply, Request, terminatedCode } from "./messages.ts"
+import { aliveEvery, type Reply, Request, repliesDescriptor, terminatedCode } from "./messages.ts"
 import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
@@ -28,20 +29,15 @@ import { Leases } from "./store/leases.ts"
 import { describeOwner, Owners } from "./store/owners.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
+import { readLines } from "./workers/lines.ts"
 
-const write = process.stdout.write.bind(process.stdout)
+const replies = new Socket({ fd: repliesDescriptor, readable: false, writable: true })
 const say = (reply: Reply): void => {
-  write(`${JSON.stringify(reply)}\n`)
+  replies.write(`${JSON.stringify(reply)}\n`)
 }
 
-// Standard output is reserved for replies.
-process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write
-console.log = console.error
-console.info = console.error
-console.debug = console.error
 // When the supervising process is gone, nobody reads any more: that must not end a job that saves its state.
-process.stdout.on("error", () => {})
-process.stderr.on("error", () => {})
+for (const stream of [replies, process.stdout, process.stderr]) stream.on("error", () => {})
 
 // Says that it answers, also while its job computes: between two steps.
 setInterval(() => say({ type: "alive" }), aliveEvery)
@@ -226,8 +222,7 @@ process.on("SIGINT", () => {})
 process.on("SIGHUP", () => {})
 process.on("SIGTERM", () => stop(terminatedCode))
 
-const lines = createInterface({ input: process.stdin })
-lines.on("line", (line) => {
+readLines(process.stdin, (line) => {
   const request = Request(JSON.parse(line))
   if (request instanceof type.errors) throw new Error(`invalid request: ${request.summary}`)
   if (request.type === "stop") {
@@ -247,4 +242,4 @@ lines.on("line", (line) => {
     ),
   )
 })
-lines.on("close", () => stop(0))
+for (const end of ["end", "error"]) process.stdin.on(end, () => stop(0))

@@ -2,12 +2,14 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import type { Readable } from "node:stream"
 import { type } from "arktype"
 import { type Clock, Data, Effect } from "effect"
 import { formatSeconds } from "../../io/format.ts"
 import { moduleExtension, projectVariable } from "../../io/project.ts"
 import type { LaunchedCode } from "../freeze.ts"
-import { Reply, type Request, terminatedCode } from "../messages.ts"
+import { Reply, type Request, repliesDescriptor, terminatedCode } from "../messages.ts"
+import { readLines } from "./lines.ts"
 import { type Vitals, vitalsOf } from "./vitals.ts"
 import { Watchdog } from "./watchdog.ts"
 
@@ -18,7 +20,7 @@ export class WorkerLost extends Data.TaggedError("WorkerLost")<{
   readonly reason: string
   /** Whether it had begun the job: one that dies while it has nothing to do may be noticed too late. */
   readonly begun: boolean
-  /** The last lines that it wrote to standard error. */
+  /** The last lines that it printed. */
   readonly output: readonly string[]
   /** The most memory that it was seen to use, bytes; undefined where that cannot be seen. */
   readonly peakMemory: number | undefined
@@ -41,7 +43,7 @@ export interface WorkListener {
   readonly printed: (line: string) => void
 }
 
-/** How many of the last lines of standard error the report of a crash includes. */
+/** How many of the last lines that a worker printed the report of a crash includes. */
 const keptLines = 20
 
 /** How long after a worker has exited its last output is waited for, ms. */
@@ -51,7 +53,7 @@ const longestOutput = 1000
 const longestStop = "2 minutes"
 
 export class WorkerProcess {
-  private readonly errors: string[] = []
+  private readonly output: string[] = []
   private listener: (reply: Reply | WorkerLost) => void = () => {}
   private printed: (line: string) => void = () => {}
   private lost: WorkerLost | undefined
@@ -76,7 +78,7 @@ export class WorkerProcess {
     // Its own session: Ctrl-C and a closed terminal reach only the supervising process, which makes the workers save
     // and stop.
     const child = spawn(process.execPath, runtime, {
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe", "pipe"],
       detached: true,
       env: {
         ...process.env,
@@ -86,22 +88,19 @@ export class WorkerProcess {
     })
     this.child = child
     this.watchdog = new Watchdog(this.now)
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      this.watchdog.heard(this.now)
-      const reply = readReply(this.original(line))
-      if (reply === undefined) {
-        onLog(this.original(line))
-        this.printed(this.original(line))
-      } else this.listener(reply)
-    })
-    createInterface({ input: child.stderr }).on("line", (printed) => {
-      const line = this.original(printed)
-      this.watchdog.heard(this.now)
-      this.errors.push(line)
-      if (this.errors.length > keptLines) this.errors.shift()
-      onLog(line)
-      this.printed(line)
-    })
+    // Of a process that could not be started there is none.
+    const replies = child.stdio[repliesDescriptor] as Readable | null | undefined
+    if (replies) readLines(replies, this.onReply)
+    for (const input of [child.stdout, child.stderr]) {
+      createInterface({ input }).on("line", (printed) => {
+        const line = this.original(printed)
+        this.watchdog.heard(this.now)
+        this.output.push(line)
+        if (this.output.length > keptLines) this.output.shift()
+        onLog(line)
+        this.printed(line)
+      })
+    }
     child.on("error", (cause) => this.lose("lost", `cannot start a worker process: ${cause.message}`))
     const gone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (this.lost !== undefined) return
@@ -116,8 +115,7 @@ export class WorkerProcess {
     // A process that its job has started may keep the output open.
     child.once("exit", (code, signal) => {
       const close = () => {
-        child.stdout.destroy()
-        child.stderr.destroy()
+        for (const stream of child.stdio) stream?.destroy()
         gone(code, signal)
       }
       const timer = setTimeout(close, longestOutput)
@@ -126,11 +124,21 @@ export class WorkerProcess {
         close()
       })
     })
-    // Its exit reports a worker that is gone; writing to it must not throw as well.
-    child.stdin.on("error", () => {})
+    // Its exit reports a worker that is gone; writing to it, or reading from it, must not throw as well.
+    for (const stream of [child.stdin, replies]) stream?.on("error", () => {})
   }
 
-  /** A line that it printed: it names files of the project, not of the copy, where nobody edits them. */
+  private readonly onReply = (line: string): void => {
+    this.watchdog.heard(this.now)
+    const reply = readReply(this.original(line))
+    if (reply !== undefined) this.listener(reply)
+    else {
+      this.child.kill("SIGKILL")
+      this.lose("plugin", `the worker process sent a reply that cannot be read: ${line.slice(0, 200)}`)
+    }
+  }
+
+  /** A line that it said: it names files of the project, not of the copy, where nobody edits them. */
   private original(line: string): string {
     const { copied } = this.code
     return copied === undefined ? line : line.replaceAll(copied.to, copied.from)
@@ -167,8 +175,8 @@ export class WorkerProcess {
 
   private lose(kind: WorkerLost["kind"], reason: string) {
     this.ended = true
-    const { begun, errors, vitals } = this
-    this.lost ??= new WorkerLost({ kind, reason, begun, output: [...errors], peakMemory: vitals?.peakMemory })
+    const { begun, output, vitals } = this
+    this.lost ??= new WorkerLost({ kind, reason, begun, output: [...output], peakMemory: vitals?.peakMemory })
     this.listener(this.lost)
   }
 

@@ -5,13 +5,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { loadPipeline } from "../../../core/engine/load.ts"
-import { jobFor } from "../../../core/engine/plan.ts"
+import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
+import { jobFor, planOf } from "../../../core/engine/plan.ts"
 import { workerProcesses } from "../../../core/engine/processes.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store/store.ts"
 import { alive, childrenOf, untilEnded } from "../cli/command-line.ts"
-import { planSample, sampleFile, settingsOfWorkers } from "../sample/study.ts"
+import { estimating, planSample, sampleFile, settingsOfWorkers } from "../sample/study.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -165,3 +165,48 @@ test("a worker that is stopped saves its job all the same when that is interrupt
       }),
     ),
   ))
+
+/** How the unit of `printing.ts` ends, and what was said meanwhile. */
+const printing = (parameters: object) => {
+  const file = join(import.meta.dir, "..", "sample", "printing.ts")
+  const out = join(folder, "out")
+  const said: string[] = []
+  return Effect.gen(function* () {
+    const definition = yield* loadPipeline(file)
+    const given = definition.parameters(parameters) as object
+    const graph = yield* openPipeline(file, definition, given, {
+      arithmetic: "cpu",
+      sources: {},
+      packages: {},
+    })
+    const runner = yield* workerProcesses({
+      ...settingsOfWorkers(file, yield* planOf(graph, estimating), given),
+      out,
+      processes: 1,
+      onLog: (line) => said.push(line),
+    })
+    const outcomes = yield* runner(jobFor(graph.units[0]!, true, []), new Map(), {
+      started: Effect.void,
+      progress: () => Effect.void,
+    })
+    return { outcomes, said }
+  }).pipe(Effect.scoped, Effect.provide(Store.layer(out)), Effect.runPromise)
+}
+
+test("what a job prints without a line end, itself or by a program, does not hide its outcome", async () => {
+  const { outcomes, said } = await printing({ program: "downloading 100 %", output: ", done" })
+  expect(outcomes).toEqual(done)
+  expect(said).toEqual(["downloading 100 %, done"])
+})
+
+test("a message with line ends of Unicode arrives, in both directions", async () => {
+  const reason = 'found "a\u2028b\u2029c\u0085d"'
+  const { outcomes } = await printing({ reason })
+  expect(outcomes).toEqual([expect.objectContaining({ status: "failed", kind: "plugin", reason })])
+})
+
+test("a worker whose replies cannot be read is not waited for", async () => {
+  const { outcomes } = await printing({ replies: "{}\n" })
+  const reason = "the worker process sent a reply that cannot be read: {}"
+  expect(outcomes).toEqual([expect.objectContaining({ status: "failed", kind: "plugin", reason })])
+})
