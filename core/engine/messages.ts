@@ -80,11 +80,11 @@ export type Request = typeof Request.infer
 
 /**
  * From the worker: `ready` or `refused` for `open`, or `differs` if a copy gives other units; `begun` and in the end
- * `finished` for `run`, or else `refused`, or `held` if another process makes one of the job's units; `alive` at any
- * time.
+ * `finished` for `run`, or else `refused`, `held` if another process makes one of the job's units, or `unavailable` if
+ * the backend did not start; `alive` at any time.
  */
 export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive' | 'differs'" })
-  .or({ "+": "reject", type: "'refused'", reason: "string" })
+  .or({ "+": "reject", type: "'refused' | 'unavailable'", reason: "string" })
   .or({ "+": "reject", type: "'held'", by: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })
   .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array() })

@@ -16,7 +16,7 @@ import { pinCommits } from "../hub/revision.ts"
 import { canonicalJson } from "../io/digest.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
 import { openBranch } from "./branch.ts"
-import { backendNamed } from "./discover.ts"
+import { declaredBackend } from "./discover.ts"
 import { digestOfUnits } from "./graph.ts"
 import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
@@ -82,7 +82,7 @@ class Session {
     const opened = copy?.file ?? request.file
     const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
-    const backend = yield* backendNamed(request.backend)
+    const backend = yield* declaredBackend(request.backend)
     const computing = computingOf(backend, precision)
     yield* pinCommits(request.revisions ?? {})
     const whole = yield* openPipeline(opened, definition, parameters, computing)
@@ -119,10 +119,12 @@ class Session {
       this.threadsHad.clear()
       yield* this.setThreads(request.threads)
       if (job !== undefined && usesBackend(job) && !this.started) {
-        const { threads, precision } = this
-        yield* startBackend(this.backend, { threads, precision })
+        const started = yield* this.start.pipe(Effect.exit)
+        if (Exit.isFailure(started)) {
+          if (Cause.hasInterrupts(started.cause)) return yield* Effect.interrupt
+          return say({ type: "unavailable", reason: reasonOf(started.cause) })
+        }
         this.started = true
-        this.instructions = yield* this.backend.instructions ?? Effect.succeed(null)
         // The share may have changed while the backend started.
         yield* this.setThreads(this.threads)
         // Only now is all its code loaded, and the keys were made before.
@@ -141,6 +143,13 @@ class Session {
       yield* this.runLeased(job, missing).pipe(Effect.scoped, Effect.provide(this.services))
     },
   )
+
+  private readonly start = Effect.gen({ self: this }, function* (this: Session) {
+    const { threads, precision } = this
+    yield* this.backend.check
+    yield* startBackend(this.backend, { threads, precision })
+    this.instructions = yield* this.backend.instructions ?? Effect.succeed(null)
+  })
 
   /** Runs a job while no other process makes its units: what one has made by now is not made again. */
   private readonly runLeased = Effect.fnUntraced(

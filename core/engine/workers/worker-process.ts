@@ -61,7 +61,7 @@ export class WorkerProcess {
   /** Whether it has exited or was asked to stop: it takes no more jobs. */
   ended = false
   /** When it was last looked at. */
-  vitals: Vitals | undefined
+  private vitals: Vitals | undefined
   private readonly child: ChildProcess
   private readonly watchdog: Watchdog
 
@@ -165,6 +165,11 @@ export class WorkerProcess {
     },
   )
 
+  /** The memory that it was last seen to use, until it is known to be gone, bytes. */
+  get memory(): number {
+    return this.lost === undefined ? (this.vitals?.memory ?? 0) : 0
+  }
+
   get pid(): number | undefined {
     return this.child.pid
   }
@@ -219,21 +224,24 @@ export class WorkerProcess {
     this.lose("lost", reason)
   }
 
-  /** Lets it save its state and exit. */
+  /** Lets it save its state and exit, and waits until it is gone, however it ends. */
   readonly stop = Effect.suspend(() => {
-    if (this.ended) return Effect.void
-    this.ended = true
-    const gone = Effect.callback<void>((resume) => {
-      if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
-      this.child.once("exit", () => resume(Effect.void))
+    const { child } = this
+    if (!this.ended) {
+      this.ended = true
       // One that a signal has stopped could not save anything.
-      this.child.kill("SIGCONT")
-      this.child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
+      child.kill("SIGCONT")
+      child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
+    }
+    // Without an id it was never there.
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return Effect.void
+    const gone = Effect.callback<void>((resume) => {
+      child.once("exit", () => resume(Effect.void))
     })
     return gone.pipe(
       Effect.timeoutOrElse({
         duration: longestStop,
-        orElse: () => Effect.sync(() => void this.child.kill("SIGKILL")),
+        orElse: () => Effect.sync(() => void child.kill("SIGKILL")),
       }),
     )
   })

@@ -5,13 +5,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { backendNamed } from "../../../core/engine/discover.ts"
+import { computingOf } from "../../../core/engine/key.ts"
 import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
-import { jobFor, planOf } from "../../../core/engine/plan.ts"
+import { type Job, jobFor, planOf } from "../../../core/engine/plan.ts"
 import { workerProcesses } from "../../../core/engine/processes.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store/store.ts"
 import { alive, childrenOf, untilEnded } from "../cli/command-line.ts"
-import { estimating, planSample, sampleFile, settingsOfWorkers } from "../sample/study.ts"
+import { estimating, planSample, planSampleOn, sampleFile, settingsOfWorkers } from "../sample/study.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -209,4 +211,77 @@ test("a worker whose replies cannot be read is not waited for", async () => {
   const { outcomes } = await printing({ replies: "{}\n" })
   const reason = "the worker process sent a reply that cannot be read: {}"
   expect(outcomes).toEqual([expect.objectContaining({ status: "failed", kind: "plugin", reason })])
+})
+
+/** An environment in which the native backend cannot start: its addon is not there, and no compiler to build it. */
+const broken = (name: string) => ({ CXX: "/nonexistent", XDG_CACHE_HOME: join(folder, name) })
+
+const statusesOf = (outcomes: readonly { readonly status: string }[]) => outcomes.map(({ status }) => status)
+
+/** Makes the sample's source and three runs with a probe each, on the backend native, two jobs at a time. */
+const onNative = (
+  environments: readonly Readonly<Record<string, string>>[] | undefined,
+  own: Readonly<Record<string, string>> = {},
+) => {
+  const out = join(folder, "out")
+  const settings = ["lr=1", "seeds=1..3"]
+  const said: string[] = []
+  return Effect.gen(function* () {
+    const plan = yield* planSampleOn(computingOf(yield* backendNamed("native"), "fp32"), settings)
+    const parameters = yield* pipelineParameters(yield* loadPipeline(sampleFile), settings)
+    Object.assign(process.env, own)
+    const runner = yield* workerProcesses({
+      ...settingsOfWorkers(sampleFile, plan, parameters as object),
+      backend: "native",
+      out,
+      processes: 2,
+      environments,
+      onLog: (line) => said.push(line),
+    })
+    let started = 0
+    const run = (job: Job) =>
+      Effect.map(
+        runner(job, new Map(), { started: Effect.sync(() => void started++), progress: () => Effect.void }),
+        (outcomes) => ("held" in outcomes ? [] : outcomes),
+      )
+    const [source, ...others] = plan.jobs
+    const made = yield* run(source!)
+    const runs = others.filter(({ observers }) => observers.length > 0)
+    const outcomes = [...made, ...(yield* Effect.forEach(runs, run, { concurrency: 2 })).flat()]
+    return { outcomes, said, started }
+  }).pipe(Effect.scoped, Effect.provide(Store.layer(out)), Effect.runPromise)
+}
+
+test("where the backend does not start, no job is run any more, which costs no job an attempt and is told once", async () => {
+  const { outcomes, said, started } = await onNative([broken("none"), {}])
+  expect(statusesOf(outcomes)).toEqual(Array.from({ length: 7 }, () => "done"))
+  expect(started).toBe(4)
+  expect(said).toEqual([
+    expect.stringMatching(
+      /^with CXX=\/nonexistent XDG_CACHE_HOME=\S+none, the backend native cannot run here: .+\. Jobs are not run there any more; 1 job at a time can still run$/,
+    ),
+  ])
+})
+
+test("where the backend starts nowhere, its jobs fail, with the reason, and only those", async () => {
+  const { outcomes, said } = await onNative([broken("one"), broken("two")])
+  expect(said).toHaveLength(1)
+  expect(statusesOf(outcomes)).toEqual(["done", ...Array.from({ length: 6 }, () => "failed")])
+  for (const outcome of outcomes.slice(1)) {
+    const reason =
+      /^with CXX=\S+ XDG_CACHE_HOME=\S+, the backend native cannot run here: .+; nor can it with CXX=/
+    expect(outcome).toMatchObject({ kind: "plugin", reason: expect.stringMatching(reason) })
+  }
+})
+
+test("where all jobs have the same environment, those whose backend does not start fail at once", async () => {
+  const before = { ...process.env }
+  const { outcomes, said } = await onNative(undefined, broken("none")).finally(() => {
+    for (const name of Object.keys(broken("none"))) delete process.env[name]
+    Object.assign(process.env, before)
+  })
+  expect(said).toEqual([])
+  expect(statusesOf(outcomes)).toEqual(["done", ...Array.from({ length: 6 }, () => "failed")])
+  const reason = expect.stringMatching(/^the backend native cannot run here: /)
+  expect(outcomes.slice(1)).toMatchObject(outcomes.slice(1).map(() => ({ kind: "plugin", reason })))
 })

@@ -35,7 +35,7 @@ const printing = plugin({
   run: Effect.fnUntraced(function* ({ options: { program, output, replies, reason } }) {
     spawnSync("printf", ["%s", program], { stdio: "inherit" })
     writeSync(1, output)
-    writeSync(3, replies)
+    if (replies !== "") writeSync(3, replies)
     if (reason !== "") return yield* new UnitFailure({ outcome: "failed", reason })
     return [1]
   }),
