@@ -35,3 +35,17 @@ export const vitalsOf = (pid: number, proc = "/proc"): Vitals | undefined => {
     return undefined
   }
 }
+
+/**
+ * Whether this process ignores a signal, by its number: `nohup` and the shell's `trap ''` start it like that. Once the
+ * signal is handled it is not ignored any more. False where there is no /proc.
+ */
+export const ignoresSignal = (signal: number, proc = "/proc"): boolean => {
+  try {
+    const status = readFileSync(join(proc, "self", "status"), "latin1")
+    const ignored = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? 0}`)
+    return ((ignored >> BigInt(signal - 1)) & 1n) === 1n
+  } catch {
+    return false
+  }
+}

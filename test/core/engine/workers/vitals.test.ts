@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { vitalsOf } from "../../../../core/engine/workers/vitals.ts"
+import { ignoresSignal, vitalsOf } from "../../../../core/engine/workers/vitals.ts"
 
 let proc: string
 beforeAll(() => {
@@ -43,4 +43,16 @@ test.skipIf(!existsSync("/proc/self/stat"))("those of this process and of a stop
   child.kill("SIGSTOP")
   while (vitalsOf(child.pid!)?.stopped !== true) await Bun.sleep(5)
   child.kill("SIGKILL")
+})
+
+test("a signal that is ignored is found by its bit", () => {
+  const folder = join(proc, "self")
+  mkdirSync(folder)
+  const ignored = (mask: string) => {
+    writeFileSync(join(folder, "status"), `Name:\tbun\nSigBlk:\t00000000000000ff\nSigIgn:\t${mask}\n`)
+    return [1, 2, 13].map((signal) => ignoresSignal(signal, proc))
+  }
+  expect(ignored("0000000001001001")).toEqual([true, false, true])
+  expect(ignored("0000000000000002")).toEqual([false, true, false])
+  expect(ignoresSignal(1, join(proc, "nowhere"))).toBe(false)
 })
