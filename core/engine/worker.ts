@@ -26,10 +26,11 @@ import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
 import { Leases } from "./store/leases.ts"
-import { describeOwner, Owners } from "./store/owners.ts"
+import { describeOwner, Owners, ownerPath } from "./store/owners.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
 import { readLines } from "./workers/lines.ts"
+import { wakeOrphan } from "./workers/orphan.ts"
 
 const replies = new Socket({ fd: repliesDescriptor, readable: false, writable: true })
 const say = (reply: Reply): void => {
@@ -69,6 +70,7 @@ class Session {
   private readonly threadsHad = new Set<number>()
   private constructor(
     private readonly units: ReadonlyMap<string, Unit>,
+    private readonly out: string,
     private readonly backend: Backend,
     private readonly precision: Precision,
     private readonly computing: Computing,
@@ -109,7 +111,7 @@ class Session {
         parameters: parameters as PipelineRun["pipeline"]["parameters"],
       },
     }
-    return new Session(units, backend, precision, computing, run, request.commit, services)
+    return new Session(units, out, backend, precision, computing, run, request.commit, services)
   })
 
   readonly run = Effect.fnUntraced(
@@ -157,7 +159,7 @@ class Session {
     function* (this: Session, job: Job, missing: Missing) {
       const held = yield* (yield* Leases).take(unitsGivenBy(job))
       if (held !== undefined) {
-        return say({ type: "held", by: describeOwner(yield* (yield* Owners).find(held.owner)) })
+        return say({ type: "held", by: yield* this.describeHolder(held.owner) })
       }
       say({ type: "begun" })
       const { job: left, outcomes } = yield* remaining(job, missing)
@@ -166,6 +168,19 @@ class Session {
       say({ type: "finished", outcomes: [...outcomes, ...made] })
     },
   )
+
+  /** The process that has a lease, which ends a wait that would have no end. */
+  private readonly describeHolder = Effect.fnUntraced({ self: this }, function* (this: Session, id: string) {
+    const owner = yield* (yield* Owners).find(id)
+    const described = describeOwner(owner)
+    const stopped = owner === undefined ? undefined : wakeOrphan(owner, ownerPath(this.out, id))
+    if (stopped === "woken") {
+      console.error(
+        `${described} was stopped by a signal, and the command that it worked for is gone: it now goes on, to save its state and end`,
+      )
+    }
+    return stopped === "stopped" ? `${described}, which a signal has stopped,` : described
+  })
 
   /** Changes how many threads the job may use: in a turn of the event loop, hence between two kernels. */
   readonly setThreads = (threads: number): Effect.Effect<void> =>

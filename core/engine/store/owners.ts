@@ -29,6 +29,8 @@ export const Owner = type({
   id: "/^[0-9a-f]{16}$/",
   role: "'supervisor' | 'worker'",
   pid: "number.integer >= 1",
+  /** The process that has started it: once that is gone, the kernel gives it another parent. */
+  "parent?": "number.integer >= 0",
   host: "string",
   /** Of the kernel that runs it, new at every start of the machine; containers of one machine share it. */
   boot: "string | null",
@@ -106,7 +108,7 @@ const ownersOf = Effect.fnUntraced(function* (
   { every, goneAfter }: Heartbeat,
 ): Effect.fn.Return<Owners["Service"], never, Scope.Scope> {
   const folder = join(root, "owners")
-  const fileOf = (id: string) => join(folder, `${id}.json`)
+  const fileOf = (id: string) => ownerPath(root, id)
   const tmpOf = (id: string) => join(root, "tmp", id)
   const boot = bootHere()
   let begun: { readonly owner: Owner; readonly fd: number; readonly touch: NodeJS.Timeout } | undefined
@@ -121,6 +123,7 @@ const ownersOf = Effect.fnUntraced(function* (
         id,
         ...given,
         pid: process.pid,
+        parent: process.ppid,
         host: hostname(),
         boot,
         started: new Date().toISOString(),
@@ -243,6 +246,9 @@ const ownersOf = Effect.fnUntraced(function* (
     }),
   }
 })
+
+/** The file of a process that is at work on the store `root`, which that process has open. */
+export const ownerPath = (root: string, id: string): string => join(root, "owners", `${id}.json`)
 
 /** A process in words: `process 4123 on node7`. */
 export const describeOwner = (owner: Owner | undefined): string =>

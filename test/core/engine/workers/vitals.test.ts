@@ -14,13 +14,14 @@ afterAll(() => rmSync(proc, { recursive: true, force: true }))
 test("vitals are read past a name with parentheses and spaces", () => {
   const folder = join(proc, "12")
   mkdirSync(folder)
-  const stat = "12 (a) b (c) T 1 12 12 0 -1 4194560 2164 0 0 0 250 75 900 800 20 0 9 0 1 2 3"
+  const stat = "12 (a) b (c) T 7 12 12 0 -1 4194560 2164 0 0 0 250 75 900 800 20 0 9 0 1 2 3"
   writeFileSync(join(folder, "stat"), `${stat}\n`)
   writeFileSync(
     join(folder, "status"),
     "Name:\ta) b\nVmPeak:\t  99 kB\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n",
   )
   expect(vitalsOf(12, proc)).toEqual({
+    parent: 7,
     cpuSeconds: 3.25,
     peakMemory: 2 ** 21,
     memory: 2 ** 20,
@@ -35,6 +36,7 @@ test("a process that is gone has none", () => {
 test.skipIf(!existsSync("/proc/self/stat"))("those of this process and of a stopped one", async () => {
   const before = vitalsOf(process.pid)!
   expect(before.stopped).toBe(false)
+  expect(before.parent).toBe(process.ppid)
   expect(before.peakMemory).toBeGreaterThanOrEqual(before.memory)
   expect(before.memory).toBeGreaterThan(2 ** 20)
   const used = process.cpuUsage()
