@@ -81,9 +81,9 @@ export type Request = typeof Request.infer
 /**
  * From the worker: `ready` or `refused` for `open`, or `differs` if a copy gives other units; `begun` and in the end
  * `finished` for `run`, or else `refused`, `held` if another process makes one of the job's units, or `unavailable` if
- * the backend did not start; `alive` at any time.
+ * the backend did not start, which `starting` announces; `alive` at any time.
  */
-export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive' | 'differs'" })
+export const Reply = type({ "+": "reject", type: "'ready' | 'starting' | 'begun' | 'alive' | 'differs'" })
   .or({ "+": "reject", type: "'refused' | 'unavailable'", reason: "string" })
   .or({ "+": "reject", type: "'held'", by: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })

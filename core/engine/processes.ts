@@ -162,7 +162,10 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     const started = Effect.andThen(listener.started, Deferred.done(hasBegun, Exit.void))
     const reply = ask(slot, job, missing, { ...listener, started: Effect.asVoid(started) }).pipe(
       // Its worker may have died while it had nothing to do, unnoticed. A new one is then taken at once.
-      Effect.retry({ times: 1, while: ({ kind, begun }) => kind !== "plugin" && !begun }),
+      Effect.retry({
+        times: 1,
+        while: ({ kind, begun, starting }) => kind !== "plugin" && !begun && !starting,
+      }),
       Effect.map((reply) => {
         if (reply.type === "finished") return reply.outcomes
         if (reply.type === "held") return { held: reply.by }
@@ -178,6 +181,8 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     return yield* Effect.raceFirst(reply, Effect.as(late, allFailed(job, "time", reason)))
   })
 
+  /** Whether another slot has another device. */
+  const hasOthers = () => environments !== undefined && turns.left > 1
   /** Where no backend starts, in words. */
   const leftOut: string[] = []
   /**
@@ -188,10 +193,11 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     const named = Object.entries(slot.environment).map(([name, value]) => `${name}=${value}`)
     const where = `with ${named.join(" ")}`
     if (environments === undefined) return allFailed(job, "plugin", reason)
-    if (!turns.leaveOut(slot)) {
+    if (!hasOthers()) {
       const neither = leftOut.length === 0 ? "" : `; nor can it ${leftOut.join(" or ")}`
       return allFailed(job, "plugin", `${where}, ${reason}${neither}`)
     }
+    turns.leaveOut(slot)
     leftOut.push(where)
     onLog(
       `${where}, ${reason}. Jobs are not run there any more; ${plural(turns.left, "job")} at a time can still run`,
@@ -207,7 +213,12 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
           slot.idleSince = undefined
           // The others have no job then, but what they have loaded takes memory.
           if (alone) yield* vacate(slots)
-          const ended = yield* runIn(slot, job, missing, listener)
+          const ended = yield* runIn(slot, job, missing, listener).pipe(
+            Effect.catchIf(
+              ({ starting }) => starting && hasOthers(),
+              ({ reason }) => Effect.succeed(new Unavailable(`${reason} while it started the backend`)),
+            ),
+          )
           return ended instanceof Unavailable ? yield* withoutBackend(slot, job, ended) : ended
         }).pipe(
           Effect.ensuring(

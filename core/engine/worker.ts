@@ -121,7 +121,8 @@ class Session {
       this.threadsHad.clear()
       yield* this.setThreads(request.threads)
       if (job !== undefined && usesBackend(job) && !this.started) {
-        const started = yield* this.start.pipe(Effect.exit)
+        say({ type: "starting" })
+        const started = yield* Effect.exit(this.start)
         if (Exit.isFailure(started)) {
           if (Cause.hasInterrupts(started.cause)) return yield* Effect.interrupt
           return say({ type: "unavailable", reason: reasonOf(started.cause) })

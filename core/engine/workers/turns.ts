@@ -68,11 +68,9 @@ export class Turns<Place> {
     )
   }
 
-  /** Has no job use a place any more, once the turn there has ended; the last place stays, and false is returned. */
-  leaveOut(place: Place): boolean {
-    if (this.left === 1) return false
+  /** Has no job use a place any more once the turn there has ended. It must not be the last one. */
+  leaveOut(place: Place): void {
     this.leftOut.add(place)
-    return true
   }
 
   /** How many places are not left out. */

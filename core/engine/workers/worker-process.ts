@@ -20,6 +20,8 @@ export class WorkerLost extends Data.TaggedError("WorkerLost")<{
   readonly reason: string
   /** Whether it had begun the job: one that dies while it has nothing to do may be noticed too late. */
   readonly begun: boolean
+  /** Whether it crashed while it started the backend. */
+  readonly starting: boolean
   /** The last lines that it printed. */
   readonly output: readonly string[]
   /** The most memory that it was seen to use, bytes; undefined where that cannot be seen. */
@@ -43,6 +45,16 @@ export interface WorkListener {
   readonly printed: (line: string) => void
 }
 
+/** Signals that the kernel or a library sends to the process whose fault it is. */
+const crashes: ReadonlySet<NodeJS.Signals> = new Set([
+  "SIGABRT",
+  "SIGBUS",
+  "SIGFPE",
+  "SIGILL",
+  "SIGSEGV",
+  "SIGTRAP",
+])
+
 /** How many of the last lines that a worker printed the report of a crash includes. */
 const keptLines = 20
 
@@ -58,6 +70,7 @@ export class WorkerProcess {
   private printed: (line: string) => void = () => {}
   private lost: WorkerLost | undefined
   private begun = false
+  private starting = false
   /** Whether it has exited or was asked to stop: it takes no more jobs. */
   ended = false
   /** When it was last looked at. */
@@ -107,10 +120,12 @@ export class WorkerProcess {
       if (signal === "SIGKILL") {
         const { kind, reason } = diagnose()
         this.lose(kind, reason)
-      } else if (signal !== null) this.lose("lost", `the worker process was killed by ${signal}`)
+      } else if (signal !== null) {
+        this.lose("lost", `the worker process was killed by ${signal}`, crashes.has(signal))
+      }
       // Somebody else has asked it to stop, and it has saved its state.
       else if (code === terminatedCode) this.lose("lost", "the worker process was ended by SIGTERM")
-      else this.lose("plugin", `the worker process ended with exit code ${code}`)
+      else this.lose("plugin", `the worker process ended with exit code ${code}`, true)
     }
     // A process that its job has started may keep the output open.
     child.once("exit", (code, signal) => {
@@ -159,6 +174,7 @@ export class WorkerProcess {
         kind: "plugin",
         reason: reply.reason,
         begun: false,
+        starting: false,
         output: [],
         peakMemory: undefined,
       })
@@ -178,29 +194,41 @@ export class WorkerProcess {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e9
   }
 
-  private lose(kind: WorkerLost["kind"], reason: string) {
+  private lose(kind: WorkerLost["kind"], reason: string, crashed = false) {
     this.ended = true
     const { begun, output, vitals } = this
-    this.lost ??= new WorkerLost({ kind, reason, begun, output: [...output], peakMemory: vitals?.peakMemory })
+    this.lost ??= new WorkerLost({
+      kind,
+      reason,
+      begun,
+      starting: crashed && this.starting,
+      output: [...output],
+      peakMemory: vitals?.peakMemory,
+    })
     this.listener(this.lost)
   }
 
   /** Sends a request and waits for the reply that ends it. */
   ask(request: Request, { begun, progress, printed }: WorkListener) {
-    return Effect.callback<Exclude<Reply, Said<"progress" | "begun" | "alive">>, WorkerLost>((resume) => {
-      if (this.lost !== undefined) return resume(Effect.fail(this.lost))
-      this.printed = printed
-      this.begun = false
-      this.listener = (reply) => {
-        if (reply instanceof WorkerLost) resume(Effect.fail(reply))
-        else if (reply.type === "progress") Effect.runFork(progress(reply))
-        else if (reply.type === "begun") {
-          this.begun = true
-          Effect.runFork(begun)
-        } else if (reply.type !== "alive") resume(Effect.succeed(reply))
-      }
-      this.write(request)
-    })
+    return Effect.callback<Exclude<Reply, Said<"progress" | "starting" | "begun" | "alive">>, WorkerLost>(
+      (resume) => {
+        if (this.lost !== undefined) return resume(Effect.fail(this.lost))
+        this.printed = printed
+        this.begun = false
+        this.starting = false
+        this.listener = (reply) => {
+          if (reply instanceof WorkerLost) return resume(Effect.fail(reply))
+          if (reply.type === "alive") return
+          this.starting = reply.type === "starting"
+          if (reply.type === "progress") Effect.runFork(progress(reply))
+          else if (reply.type === "begun") {
+            this.begun = true
+            Effect.runFork(begun)
+          } else if (reply.type !== "starting") resume(Effect.succeed(reply))
+        }
+        this.write(request)
+      },
+    )
   }
 
   /** Changes how many threads its job may use. */

@@ -263,6 +263,21 @@ test("where the backend does not start, no job is run any more, which costs no j
   ])
 })
 
+test("so it is where the worker crashes while the backend starts", async () => {
+  const preloaded = join(folder, "crash.ts")
+  // Where the backend's own code would abort.
+  const crash =
+    'Bun.plugin({ name: "crash", setup: (b) => b.onLoad({ filter: /tfjs-backend-cpu/ }, () => process.abort()) })'
+  await fs.writeFile(preloaded, crash)
+  const { outcomes, said, started } = await onNative([{ BUN_OPTIONS: `--preload=${preloaded}` }, {}])
+  expect(statusesOf(outcomes)).toEqual(Array.from({ length: 7 }, () => "done"))
+  expect(started).toBe(4)
+  const told = said.filter((line) => line.startsWith("with "))
+  const reason = "the worker process was killed by SIGABRT while it started the backend."
+  expect(told).toEqual([expect.stringContaining(`with BUN_OPTIONS=--preload=${preloaded}, ${reason} `)])
+  expect(said.filter((line) => line.includes("tried again"))).toEqual([])
+})
+
 test("where the backend starts nowhere, its jobs fail, with the reason, and only those", async () => {
   const { outcomes, said } = await onNative([broken("one"), broken("two")])
   expect(said).toHaveLength(1)
