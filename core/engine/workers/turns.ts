@@ -28,44 +28,46 @@ export class Turns<Place> {
    * @param alone whether no other turn may go on meanwhile
    */
   take<A, E, R>(alone: boolean, use: (place: Place) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const turn: Waiting = { alone, wake: () => {} }
-    const begin = () => {
-      this.leave(turn)
-      this.taken++
-      this.takenAlone = alone
-      const place = this.free.pop()!
-      this.wakeFirst()
-      return place
-    }
-    const end = (place: Place) => {
-      this.taken--
-      this.takenAlone = false
-      if (!this.leftOut.has(place)) this.free.push(place)
-      this.wakeFirst()
-    }
-    const first = Effect.callback<void>((resume) => {
-      turn.wake = () => resume(Effect.void)
-      this.waiting.push(turn)
-      this.wakeFirst()
-    })
-    return Effect.uninterruptibleMask((restore) =>
-      restore(first).pipe(
-        Effect.onInterrupt(() =>
-          Effect.sync(() => {
-            this.leave(turn)
-            this.wakeFirst()
-          }),
-        ),
-        // Nothing comes between: the first stays the first until it has begun.
-        Effect.andThen(Effect.sync(begin)),
-        Effect.flatMap((place) =>
-          Effect.ensuring(
-            restore(use(place)),
-            Effect.sync(() => end(place)),
+    return Effect.suspend(() => {
+      const turn: Waiting = { alone, wake: () => {} }
+      const begin = () => {
+        this.leave(turn)
+        this.taken++
+        this.takenAlone = alone
+        const place = this.free.pop()!
+        this.wakeFirst()
+        return place
+      }
+      const end = (place: Place) => {
+        this.taken--
+        this.takenAlone = false
+        if (!this.leftOut.has(place)) this.free.push(place)
+        this.wakeFirst()
+      }
+      const first = Effect.callback<void>((resume) => {
+        turn.wake = () => resume(Effect.void)
+        this.waiting.push(turn)
+        this.wakeFirst()
+      })
+      return Effect.uninterruptibleMask((restore) =>
+        restore(first).pipe(
+          Effect.onInterrupt(() =>
+            Effect.sync(() => {
+              this.leave(turn)
+              this.wakeFirst()
+            }),
+          ),
+          // Nothing comes between: the first stays the first until it has begun.
+          Effect.andThen(Effect.sync(begin)),
+          Effect.flatMap((place) =>
+            Effect.ensuring(
+              restore(use(place)),
+              Effect.sync(() => end(place)),
+            ),
           ),
         ),
-      ),
-    )
+      )
+    })
   }
 
   /** Has no job use a place any more once the turn there has ended. It must not be the last one. */

@@ -150,6 +150,26 @@ test.skipIf(!existsSync("/proc/self/stat"))("a worker that is stopped is noticed
   ),
 )
 
+test("a worker that has had nothing to do for ten minutes is ended, and another one takes the next job", () =>
+  Effect.runPromise(
+    supervising(({ make, worker, sums }) =>
+      Effect.gen(function* () {
+        expect(yield* make("sample-source")).toEqual(done)
+        const idle = worker()
+        for (const seconds of [290, 290]) {
+          yield* TestClock.adjust(`${seconds} seconds`)
+          expect(alive([idle])).toEqual([idle])
+          // It says that it is alive every two seconds of real time.
+          yield* Effect.promise(() => Bun.sleep(2500))
+        }
+        yield* TestClock.adjust("30 seconds")
+        yield* Effect.promise(() => untilEnded([idle]))
+        expect(yield* make("sample-walk")).toEqual(done)
+        expect(sums()).toEqual([2, 4, 7, 11, 16])
+      }),
+    ).pipe(Effect.provide(TestClock.layer())),
+  ))
+
 test("a worker that is stopped saves its job all the same when that is interrupted", () =>
   Effect.runPromise(
     supervising(({ make, worker, until }) =>

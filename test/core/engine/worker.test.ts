@@ -36,7 +36,7 @@ const asking = (worker: ChildProcess) => {
     worker.stdin!.write(`${JSON.stringify(request)}\n`)
     while (true) {
       const reply = JSON.parse(String((await replies.next()).value))
-      if (!["begun", "alive", "progress"].includes(reply.type)) return reply
+      if (!["alive", "starting", "begun", "progress"].includes(reply.type)) return reply
     }
   }
 }
