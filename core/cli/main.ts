@@ -5,6 +5,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Result } from "effect"
 import { CliError } from "effect/cli"
+import { ignoresSignal } from "../engine/workers/vitals.ts"
 import { fileError } from "../io/files.ts"
 import { runCommandLine } from "./command-line.ts"
 import { ExitCode } from "./exit.ts"
@@ -51,8 +52,10 @@ const hangUp = () => {
   stoppedBy = "SIGHUP"
   process.kill(process.pid, "SIGTERM")
 }
-process.on("SIGHUP", hangUp)
-process.stderr.on("error", hangUp)
+// Under nohup it goes on instead, whoever reads what it writes.
+const goesOn = ignoresSignal(constants.signals.SIGHUP)
+if (!goesOn) process.on("SIGHUP", hangUp)
+process.stderr.on("error", goesOn ? () => {} : hangUp)
 
 runCommandLine(process.argv.slice(2), process).pipe(
   Effect.provide(NodeServices.layer),

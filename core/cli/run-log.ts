@@ -128,8 +128,7 @@ export class RunLog {
         lines.push(`${this.count} ${plural(sumOf(this.unsaid), "more unit")}: ${counts.join(", ")}`)
       this.newMinute(now)
     }
-    if (!live && now - this.spoke >= minute && this.running.size + this.waiting.size > 0)
-      lines.push(this.statusLine(now))
+    if (!live && now - this.spoke >= minute && this.settled < this.units) lines.push(this.statusLine(now))
     if (lines.length > 0) this.spoke = now
     return lines
   }
@@ -150,10 +149,12 @@ export class RunLog {
       return `${printable(runningLabel(job))}${part}`
     })
     const more = this.running.size - named.length
+    const idle = this.running.size + this.waiting.size === 0
     const parts = [
       ...summaryForms(this, now).slice(0, 1),
       ...(named.length > 0 ? [`running: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`] : []),
       ...(this.waiting.size > 0 ? [waitingText(this.waiting.size)] : []),
+      ...(idle ? [this.settled === 0 ? "no job has begun yet" : "no job is running"] : []),
     ]
     return parts.join(" · ")
   }

@@ -233,19 +233,23 @@ export class UnknownBackend extends Data.TaggedError("UnknownBackend")<{
 }
 
 /**
- * The backend of this name; `auto` is the best one that can run here. One line tells of a better one that should, and
- * cannot.
+ * The backend of this name, which may not be able to run here.
+ *
+ * @throws UnknownBackend
+ */
+export const declaredBackend = Effect.fn("declaredBackend")(function* (name: string) {
+  const all = yield* backends()
+  const named = all.find((backend) => backend.name === name)
+  return named ?? (yield* new UnknownBackend({ name, known: all.map((backend) => backend.name) }))
+})
+
+/**
+ * The backend of this name, which can run here; `auto` is the best one that can. One line tells of a better one that
+ * should, and cannot.
  */
 export const backendNamed = Effect.fn("backendNamed")(function* (name: string) {
+  if (name !== "auto") return yield* Effect.tap(declaredBackend(name), ({ check }) => check)
   const all = yield* backends()
-  if (name !== "auto") {
-    const named = all.find((backend) => backend.name === name)
-    if (named === undefined) {
-      return yield* new UnknownBackend({ name, known: all.map((backend) => backend.name) })
-    }
-    yield* named.check
-    return named
-  }
   const checked = all.map((backend) =>
     backend.check.pipe(
       Effect.tapError(({ message }) =>

@@ -89,15 +89,19 @@ export const Request = type({
 export type Request = typeof Request.infer
 
 /**
- * From the worker: `ready` or `refused` for `open`, or `differs` if a copy gives other units; `begun` and in the end `finished` for `run`, or else `refused`, or
- * `held` if another process makes one of the job's units; `alive` at any time.
+ * From the worker: `ready` or `refused` for `open`, or `differs` if a copy gives other units; `begun` and in the end
+ * `finished` for `run`, or else `refused`, `held` if another process makes one of the job's units, or `unavailable` if
+ * the backend did not start, which `starting` announces; `alive` at any time.
  */
-export const Reply = type({ "+": "reject", type: "'ready' | 'begun' | 'alive' | 'differs'" })
-  .or({ "+": "reject", type: "'refused'", reason: "string" })
+export const Reply = type({ "+": "reject", type: "'ready' | 'starting' | 'begun' | 'alive' | 'differs'" })
+  .or({ "+": "reject", type: "'refused' | 'unavailable'", reason: "string" })
   .or({ "+": "reject", type: "'held'", by: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })
   .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array() })
 export type Reply = typeof Reply.infer
+
+/** The descriptor that a worker writes its replies to: nothing that prints knows it. */
+export const repliesDescriptor = 3
 
 /** How often a worker says that it is alive, if its event loop can run, ms. */
 export const aliveEvery = 2000

@@ -1,10 +1,10 @@
 /** Runs jobs in worker processes on this machine: a slow step blocks nothing, and a crash costs one attempt at one job. */
 import { availableParallelism } from "node:os"
-import { Clock, Deferred, Duration, Effect, Exit, Pool, Queue, Schedule, Scope, Semaphore } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Schedule } from "effect"
 import type { Slots } from "../api/launcher.ts"
 import type { Precision } from "../api/precision.ts"
 import type { Commit } from "../api/provenance.ts"
-import { formatBytes, formatSeconds } from "../io/format.ts"
+import { formatBytes, formatSeconds, plural } from "../io/format.ts"
 import type { BranchRequest } from "./branch.ts"
 import { codeOf, type LaunchedCode } from "./freeze.ts"
 import { type Missing, type UnitOutcome, usesBackend } from "./job.ts"
@@ -15,6 +15,7 @@ import type { Revisions } from "./revisions.ts"
 import { Shares } from "./shares.ts"
 import { MemoryKills, memoryLimit } from "./workers/memory.ts"
 import { allFailed, retrying } from "./workers/retry.ts"
+import { Turns } from "./workers/turns.ts"
 import { lookEvery } from "./workers/watchdog.ts"
 import { type WorkerLost, WorkerProcess } from "./workers/worker-process.ts"
 
@@ -78,29 +79,48 @@ export interface WorkerSettings {
   readonly onLog: (line: string) => void
 }
 
+/** A place for one worker process, with what that has in its environment besides. */
+interface Slot {
+  readonly environment: Readonly<Record<string, string>>
+  worker: WorkerProcess | undefined
+  /** Since when its worker has had no job, s on the monotonic clock; undefined while a job has the slot. */
+  idleSince: number | undefined
+}
+
+/** A worker that has had no job for so long, s, is ended: what it has loaded takes memory. */
+const longestIdle = 600
+
+/** That a worker could not start the backend for a job, which it has not begun. */
+class Unavailable {
+  constructor(readonly reason: string) {}
+}
+
 /** A runner of jobs in at most `processes` worker processes, which end with the scope. */
 export const workerProcesses = Effect.fn("workerProcesses")(function* (settings: WorkerSettings) {
-  const { processes, timeLimit, onLog } = settings
+  const { processes, environments, timeLimit, onLog } = settings
   const limit = memoryLimit()
-  const workers = new Set<WorkerProcess>()
-  const pool = yield* poolOf(settings, workers, diagnosing(workers, limit.bytes))
-  /** A worker that was not lost while it had nothing to do. One that was is given back first: there may be no other. */
-  const livingWorker = Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    while (true) {
-      const taken = yield* Scope.fork(scope)
-      const worker = yield* Scope.provide(Pool.get(pool), taken)
-      if (!worker.ended) return worker
-      yield* Pool.invalidate(pool, worker)
-      yield* Scope.close(taken, Exit.void)
+  const slots = (environments ?? Array.from({ length: processes }, () => ({}))).map(
+    (environment): Slot => ({ environment, worker: undefined, idleSince: undefined }),
+  )
+  const turns = new Turns(slots)
+  const shares = new Shares(availableParallelism(), settings.threads)
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
+  const workerOf = workersOf(settings, clock, diagnosing(slots, limit.bytes))
+  yield* Effect.addFinalizer(() => vacate(slots))
+  const look = Effect.gen(function* () {
+    for (const { worker, idleSince } of slots) {
+      worker?.look()
+      if (worker === undefined || worker.ended || idleSince === undefined) continue
+      // A job that takes the slot meanwhile waits until it is gone.
+      if (now() - idleSince >= longestIdle) yield* Effect.forkChild(worker.stop)
     }
   })
-  const turns = yield* Semaphore.make(processes)
-  const shares = new Shares(availableParallelism(), settings.threads)
+  yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(Duration.seconds(lookEvery))))
 
-  /** The outcomes of a job, from one worker. */
-  const askWorker = Effect.fnUntraced(function* (job: Job, missing: Missing, listener: JobListener) {
-    const worker = yield* livingWorker
+  /** What the worker of a slot replies to a job. Interrupted, it saves the state of the job and ends first. */
+  const ask = Effect.fnUntraced(function* (slot: Slot, job: Job, missing: Missing, listener: JobListener) {
+    const worker = yield* workerOf(slot)
     const { threads } = yield* Effect.acquireRelease(
       Effect.sync(() => shares.begin(usesBackend(job), worker.setThreads)),
       (share) => Effect.sync(share.end),
@@ -113,123 +133,153 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
       missing: [...missing.values()],
       threads,
     }
-    const begun = yield* Deferred.make<void>()
     const log = new UnitLog(settings.out, job.unit)
-    const outcomes = worker
-      .ask(request, {
-        begun: Effect.gen(function* () {
-          log.begun(worker.pid, threads)
-          yield* listener.started
-          yield* Deferred.succeed(begun, undefined)
-        }),
-        progress: (progress) => {
-          log.progress(progress)
-          return listener.progress(progress)
-        },
-        printed: log.write,
-      })
-      .pipe(
-        // A worker saves the state of its job before it exits.
-        Effect.onInterrupt(() => Effect.ensuring(worker.stop, Effect.sync(log.stopped))),
-        Effect.tapError((lost) => Effect.sync(() => log.write(lost.reason))),
-        Effect.ensuring(Effect.suspend(() => (worker.ended ? Pool.invalidate(pool, worker) : Effect.void))),
-        Effect.map((reply): readonly UnitOutcome[] | Held => {
-          if (reply.type === "finished") {
-            log.ended(job, reply.outcomes)
-            return reply.outcomes
-          }
-          if (reply.type === "held") return { held: reply.by }
-          const found = `expected the worker process to reply "finished", found "${reply.type}"`
-          return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
-        }),
-      )
-    if (timeLimit === undefined) return yield* outcomes
-    const time = formatSeconds(Duration.toSeconds(timeLimit))
-    const reason = `it was stopped after ${time}, its time limit; its state is kept, and the next run goes on from there`
-    const late = Effect.andThen(Deferred.await(begun), Effect.sleep(timeLimit))
-    return yield* Effect.raceFirst(outcomes, Effect.as(late, allFailed(job, "time", reason)))
+    const begun = Effect.sync(() => log.begun(worker.pid, threads))
+    const asked = worker.ask(request, {
+      begun: Effect.andThen(begun, listener.started),
+      progress: (progress) => {
+        log.progress(progress)
+        return listener.progress(progress)
+      },
+      printed: log.write,
+    })
+    const stopped = Effect.andThen(worker.stop, Effect.sync(log.stopped))
+    const reply = yield* Effect.onInterrupt(asked, () => stopped).pipe(
+      Effect.tapError(({ reason }) => Effect.sync(() => log.write(reason))),
+    )
+    if (reply.type === "finished") log.ended(job, reply.outcomes)
+    return reply
   }, Effect.scoped)
 
+  /** How a job ends in a slot, unless its worker is lost. */
+  const runIn = Effect.fnUntraced(function* (
+    slot: Slot,
+    job: Job,
+    missing: Missing,
+    listener: JobListener,
+  ): Effect.fn.Return<readonly UnitOutcome[] | Held | Unavailable, WorkerLost> {
+    const hasBegun = yield* Deferred.make<void>()
+    const started = Effect.andThen(listener.started, Deferred.done(hasBegun, Exit.void))
+    const reply = ask(slot, job, missing, { ...listener, started: Effect.asVoid(started) }).pipe(
+      // Its worker may have died while it had nothing to do, unnoticed. A new one is then taken at once.
+      Effect.retry({
+        times: 1,
+        while: ({ kind, begun, starting }) => kind !== "plugin" && !begun && !starting,
+      }),
+      Effect.map((reply) => {
+        if (reply.type === "finished") return reply.outcomes
+        if (reply.type === "held") return { held: reply.by }
+        if (reply.type === "unavailable") return new Unavailable(reply.reason)
+        const found = `expected the worker process to reply "finished", found "${reply.type}"`
+        return allFailed(job, "plugin", reply.type === "refused" ? reply.reason : found)
+      }),
+    )
+    if (timeLimit === undefined) return yield* reply
+    const time = formatSeconds(Duration.toSeconds(timeLimit))
+    const reason = `it was stopped after ${time}, its time limit; its state is kept, and the next run goes on from there`
+    const late = Effect.andThen(Deferred.await(hasBegun), Effect.sleep(timeLimit))
+    return yield* Effect.raceFirst(reply, Effect.as(late, allFailed(job, "time", reason)))
+  })
+
+  /** Whether another slot has another device. */
+  const hasOthers = () => environments !== undefined && turns.left > 1
+  /** Where no backend starts, in words. */
+  const leftOut: string[] = []
+  /**
+   * What becomes of a job for which the backend did not start in a slot. If another slot has another device, this one is
+   * left out, and undefined is returned: the job is to be run again.
+   */
+  const withoutBackend = Effect.fnUntraced(function* (slot: Slot, job: Job, { reason }: Unavailable) {
+    const named = Object.entries(slot.environment).map(([name, value]) => `${name}=${value}`)
+    const where = `with ${named.join(" ")}`
+    if (environments === undefined) return allFailed(job, "plugin", reason)
+    if (!hasOthers()) {
+      const neither = leftOut.length === 0 ? "" : `; nor can it ${leftOut.join(" or ")}`
+      return allFailed(job, "plugin", `${where}, ${reason}${neither}`)
+    }
+    turns.leaveOut(slot)
+    leftOut.push(where)
+    onLog(
+      `${where}, ${reason}. Jobs are not run there any more; ${plural(turns.left, "job")} at a time can still run`,
+    )
+    yield* vacate([slot])
+    return undefined
+  })
+
   const runner: JobRunner = (job, missing, listener) => {
-    const attempt = askWorker(job, missing, listener).pipe(
-      // At most so many have died while they had nothing to do.
-      Effect.retry({ times: processes, while: ({ kind, begun }) => kind !== "plugin" && !begun }),
-    )
-    // The others have no job then, but what they have loaded takes memory.
-    const unload = Effect.suspend(() =>
-      Effect.forEach([...workers], (worker) => Pool.invalidate(pool, worker), { discard: true }),
-    )
-    const inTurn = (alone: boolean) =>
-      alone ? turns.withPermits(processes)(Effect.andThen(unload, attempt)) : turns.withPermits(1)(attempt)
-    return retrying(job, inTurn, { processes, limit, onLog })
+    const turn = (alone: boolean) =>
+      turns.take(alone, (slot) =>
+        Effect.gen(function* () {
+          slot.idleSince = undefined
+          // The others have no job then, but what they have loaded takes memory.
+          if (alone) yield* vacate(slots)
+          const ended = yield* runIn(slot, job, missing, listener).pipe(
+            Effect.catchIf(
+              ({ starting }) => starting && hasOthers(),
+              ({ reason }) => Effect.succeed(new Unavailable(`${reason} while it started the backend`)),
+            ),
+          )
+          return ended instanceof Unavailable ? yield* withoutBackend(slot, job, ended) : ended
+        }).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              slot.idleSince = now()
+            }),
+          ),
+        ),
+      )
+    const attempt = (alone: boolean): Effect.Effect<readonly UnitOutcome[] | Held, WorkerLost> =>
+      Effect.flatMap(turn(alone), (ended) => (ended === undefined ? attempt(alone) : Effect.succeed(ended)))
+    return retrying(job, attempt, { processes, limit, onLog })
   }
   return runner
 })
 
-/** The worker processes, which are looked at from their start to their end. */
-const poolOf = Effect.fnUntraced(function* (
+/** Ends the workers of slots. */
+const vacate = (slots: readonly Slot[]): Effect.Effect<void> =>
+  Effect.forEach(slots, ({ worker }) => worker?.stop ?? Effect.void, {
+    concurrency: "unbounded",
+    discard: true,
+  })
+
+/** Gives the worker of a slot: a new process that has opened the pipeline, if it has none that lives. */
+const workersOf = (
   settings: WorkerSettings,
-  workers: Set<WorkerProcess>,
+  clock: Clock.Clock,
   diagnose: () => Pick<WorkerLost, "kind" | "reason">,
-) {
-  const { processes, onLog, file, units, parameters, branch, backend, precision, out, command, commit } =
-    settings
+) => {
+  const { onLog, file, units, parameters, branch, backend, precision, out, command, commit } = settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
   const revisions = { ...settings.revisions }
   const asked = { file, parameters, ...branched, backend, precision, out, command, commit, revisions }
-  const clock = yield* Clock.Clock
-  const look = Effect.sync(() => {
-    for (const worker of workers) worker.look()
-  })
-  yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(Duration.seconds(lookEvery))))
   let { code } = settings
-  /** Those that no process has. */
-  const free = yield* Queue.unbounded<Readonly<Record<string, string>>>()
-  yield* Queue.offerAll(free, settings.environments ?? Array.from({ length: processes }, () => ({})))
-  const taken = new Map<WorkerProcess, Readonly<Record<string, string>>>()
-  const start = (from: LaunchedCode) =>
-    Effect.acquireRelease(
-      Effect.map(Queue.take(free), (environment) => {
-        const worker = new WorkerProcess(clock, diagnose, onLog, from, environment)
-        workers.add(worker)
-        taken.set(worker, environment)
-        return worker
-      }),
-      end,
-      { interruptible: true },
-    )
-  const end = (worker: WorkerProcess) =>
-    Effect.ensuring(
-      worker.stop,
-      Effect.suspend(() => {
-        workers.delete(worker)
-        const environment = taken.get(worker)
-        taken.delete(worker)
-        return environment === undefined ? Effect.void : Queue.offer(free, environment)
-      }),
-    )
-  const opened: Effect.Effect<WorkerProcess, WorkerLost, Scope.Scope> = Effect.gen(function* () {
-    const from = code
-    const worker = yield* start(from)
-    const copy = from.copied === undefined ? {} : { copy: { file: from.file, units } }
-    if (yield* worker.open({ type: "open", ...asked, ...copy })) return worker
-    yield* end(worker)
-    if (code === from) {
-      code = codeOf(file)
-      onLog(
-        "the copy of the code has other units, since they depend on where the code lies or it was edited just now, and is not used: edit nothing that this run uses until it has ended",
-      )
-    }
-    return yield* opened
-  })
-  return yield* Pool.makeWithTTL({ acquire: opened, min: 0, max: processes, timeToLive: "10 minutes" })
-})
+  const workerOf = (slot: Slot): Effect.Effect<WorkerProcess, WorkerLost> =>
+    Effect.gen(function* () {
+      if (slot.worker?.ended === false) return slot.worker
+      yield* vacate([slot])
+      const from = code
+      const worker = new WorkerProcess(clock, diagnose, onLog, from, slot.environment)
+      slot.worker = worker
+      const copy = from.copied === undefined ? {} : { copy: { file: from.file, units } }
+      const opened = worker.open({ type: "open", ...asked, ...copy })
+      if (yield* Effect.onInterrupt(opened, () => worker.stop)) return worker
+      yield* worker.stop
+      if (code === from) {
+        code = codeOf(file)
+        onLog(
+          "the copy of the code has other units, since they depend on where the code lies or it was edited just now, and is not used: edit nothing that this run uses until it has ended",
+        )
+      }
+      return yield* workerOf(slot)
+    })
+  return workerOf
+}
 
 /** Of the memory that there may be: processes that use more are likely to be killed for it. */
 const nearLimit = 0.9
 
 /** Tells whether a worker process that was killed by SIGKILL was killed because memory ran out. */
-const diagnosing = (workers: ReadonlySet<WorkerProcess>, limit: number) => {
+const diagnosing = (slots: readonly Slot[], limit: number) => {
   const kills = new MemoryKills()
   return (): Pick<WorkerLost, "kind" | "reason"> => {
     const counter = kills.claim()
@@ -240,7 +290,7 @@ const diagnosing = (workers: ReadonlySet<WorkerProcess>, limit: number) => {
         reason: `memory ran out, and ${sure}the kernel killed the worker process for it`,
       }
     }
-    const used = [...workers].reduce((sum, { vitals }) => sum + (vitals?.memory ?? 0), 0)
+    const used = slots.reduce((sum, { worker }) => sum + (worker?.memory ?? 0), 0)
     if (used > nearLimit * limit) {
       const reason = `the worker process was killed by SIGKILL, probably because memory ran out: all of them together used ${formatBytes(used)}`
       return { kind: "memory", reason }

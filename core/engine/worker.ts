@@ -2,10 +2,11 @@
  * A process that runs jobs: it opens the same pipeline as the supervising process, finds the requested units by key,
  * and runs them one after the other. Tensors exist only in processes like this one.
  *
- * It reads requests from standard input and writes replies to standard output; whatever plugins print goes to standard
- * error. It saves the state of its job and exits on request, or when the supervising process is gone.
+ * It reads requests from standard input and writes replies to a descriptor of their own: standard output and standard
+ * error are for whatever plugins, and the programs that they start, print. It saves the state of its job and exits on
+ * request, or when the supervising process is gone.
  */
-import { createInterface } from "node:readline"
+import { Socket } from "node:net"
 import { type } from "arktype"
 import { Cause, type Context, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import type { Precision } from "../api/precision.ts"
@@ -15,33 +16,29 @@ import { pinCommits } from "../hub/revision.ts"
 import { canonicalJson } from "../io/digest.ts"
 import { type Backend, startBackend } from "../tensor/backend.ts"
 import { openBranch } from "./branch.ts"
-import { backendNamed } from "./discover.ts"
+import { declaredBackend } from "./discover.ts"
 import { digestOfUnits } from "./graph.ts"
 import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
 import { type Computing, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
-import { aliveEvery, type Reply, Request, terminatedCode } from "./messages.ts"
+import { aliveEvery, type Reply, Request, repliesDescriptor, terminatedCode } from "./messages.ts"
 import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
 import { type Origin, originHere } from "./provenance.ts"
 import { forgetSources } from "./source-digest.ts"
 import { Leases } from "./store/leases.ts"
-import { describeOwner, Owners } from "./store/owners.ts"
+import { describeOwner, Owners, ownerPath } from "./store/owners.ts"
 import { Store } from "./store/store.ts"
 import type { Unit } from "./unit.ts"
+import { readLines } from "./workers/lines.ts"
+import { wakeOrphan } from "./workers/orphan.ts"
 
-const write = process.stdout.write.bind(process.stdout)
+const replies = new Socket({ fd: repliesDescriptor, readable: false, writable: true })
 const say = (reply: Reply): void => {
-  write(`${JSON.stringify(reply)}\n`)
+  replies.write(`${JSON.stringify(reply)}\n`)
 }
 
-// Standard output is reserved for replies.
-process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write
-console.log = console.error
-console.info = console.error
-console.debug = console.error
 // When the supervising process is gone, nobody reads any more: that must not end a job that saves its state.
-process.stdout.on("error", () => {})
-process.stderr.on("error", () => {})
+for (const stream of [replies, process.stdout, process.stderr]) stream.on("error", () => {})
 
 // Says that it answers, also while its job computes: between two steps.
 setInterval(() => say({ type: "alive" }), aliveEvery)
@@ -73,6 +70,7 @@ class Session {
   private readonly threadsHad = new Set<number>()
   private constructor(
     private readonly units: ReadonlyMap<string, Unit>,
+    private readonly out: string,
     private readonly backend: Backend,
     private readonly precision: Precision,
     private readonly computing: Computing,
@@ -86,7 +84,7 @@ class Session {
     const opened = copy?.file ?? request.file
     const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
-    const backend = yield* backendNamed(request.backend)
+    const backend = yield* declaredBackend(request.backend)
     const computing = computingOf(backend, precision)
     yield* pinCommits(request.revisions ?? {})
     const whole = yield* openPipeline(opened, definition, parameters, computing)
@@ -113,7 +111,7 @@ class Session {
         parameters: parameters as PipelineRun["pipeline"]["parameters"],
       },
     }
-    return new Session(units, backend, precision, computing, run, request.commit, services)
+    return new Session(units, out, backend, precision, computing, run, request.commit, services)
   })
 
   readonly run = Effect.fnUntraced(
@@ -123,10 +121,13 @@ class Session {
       this.threadsHad.clear()
       yield* this.setThreads(request.threads)
       if (job !== undefined && usesBackend(job) && !this.started) {
-        const { threads, precision } = this
-        yield* startBackend(this.backend, { threads, precision })
+        say({ type: "starting" })
+        const started = yield* Effect.exit(this.start)
+        if (Exit.isFailure(started)) {
+          if (Cause.hasInterrupts(started.cause)) return yield* Effect.interrupt
+          return say({ type: "unavailable", reason: reasonOf(started.cause) })
+        }
         this.started = true
-        this.instructions = yield* this.backend.instructions ?? Effect.succeed(null)
         // The share may have changed while the backend started.
         yield* this.setThreads(this.threads)
         // Only now is all its code loaded, and the keys were made before.
@@ -146,13 +147,20 @@ class Session {
     },
   )
 
+  private readonly start = Effect.gen({ self: this }, function* (this: Session) {
+    const { threads, precision } = this
+    yield* this.backend.check
+    yield* startBackend(this.backend, { threads, precision })
+    this.instructions = yield* this.backend.instructions ?? Effect.succeed(null)
+  })
+
   /** Runs a job while no other process makes its units: what one has made by now is not made again. */
   private readonly runLeased = Effect.fnUntraced(
     { self: this },
     function* (this: Session, job: Job, missing: Missing) {
       const held = yield* (yield* Leases).take(unitsGivenBy(job))
       if (held !== undefined) {
-        return say({ type: "held", by: describeOwner(yield* (yield* Owners).find(held.owner)) })
+        return say({ type: "held", by: yield* this.describeHolder(held.owner) })
       }
       say({ type: "begun" })
       const { job: left, outcomes } = yield* remaining(job, missing)
@@ -161,6 +169,19 @@ class Session {
       say({ type: "finished", outcomes: [...outcomes, ...made] })
     },
   )
+
+  /** The process that has a lease, which ends a wait that would have no end. */
+  private readonly describeHolder = Effect.fnUntraced({ self: this }, function* (this: Session, id: string) {
+    const owner = yield* (yield* Owners).find(id)
+    const described = describeOwner(owner)
+    const stopped = owner === undefined ? undefined : wakeOrphan(owner, ownerPath(this.out, id))
+    if (stopped === "woken") {
+      console.error(
+        `${described} was stopped by a signal, and the command that it worked for is gone: it now goes on, to save its state and end`,
+      )
+    }
+    return stopped === "stopped" ? `${described}, which a signal has stopped,` : described
+  })
 
   /** Changes how many threads the job may use: in a turn of the event loop, hence between two kernels. */
   readonly setThreads = (threads: number): Effect.Effect<void> =>
@@ -226,8 +247,7 @@ process.on("SIGINT", () => {})
 process.on("SIGHUP", () => {})
 process.on("SIGTERM", () => stop(terminatedCode))
 
-const lines = createInterface({ input: process.stdin })
-lines.on("line", (line) => {
+readLines(process.stdin, (line) => {
   const request = Request(JSON.parse(line))
   if (request instanceof type.errors) throw new Error(`invalid request: ${request.summary}`)
   if (request.type === "stop") {
@@ -247,4 +267,4 @@ lines.on("line", (line) => {
     ),
   )
 })
-lines.on("close", () => stop(0))
+for (const end of ["end", "error"]) process.stdin.on(end, () => stop(0))

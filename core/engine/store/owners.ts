@@ -30,6 +30,8 @@ export const Owner = type({
   id: "/^[0-9a-f]{16}$/",
   role: "'supervisor' | 'worker' | 'collector'",
   pid: "number.integer >= 1",
+  /** The process that has started it: once that is gone, the kernel gives it another parent. */
+  "parent?": "number.integer >= 0",
   host: "string",
   /** Of the kernel that runs it, new at every start of the machine; containers of one machine share it. */
   boot: "string | null",
@@ -107,7 +109,7 @@ const ownersOf = Effect.fnUntraced(function* (
   { every, goneAfter }: Heartbeat,
 ): Effect.fn.Return<Owners["Service"], never, Scope.Scope> {
   const folder = join(root, "owners")
-  const fileOf = (id: string) => join(folder, `${id}.json`)
+  const fileOf = (id: string) => ownerPath(root, id)
   const tmpOf = (id: string) => join(root, "tmp", id)
   const boot = bootHere()
   let begun: { readonly owner: Owner; readonly touch: NodeJS.Timeout; fd: number } | undefined
@@ -151,7 +153,16 @@ const ownersOf = Effect.fnUntraced(function* (
     const id = randomBytes(8).toString("hex")
     const started = new Date().toISOString()
     const { owner, fd } = await enter(
-      (locked) => ({ id, ...given, pid: process.pid, host: hostname(), boot, started, locked }),
+      (locked) => ({
+        id,
+        ...given,
+        pid: process.pid,
+        parent: process.ppid,
+        host: hostname(),
+        boot,
+        started,
+        locked,
+      }),
       id,
     )
     let showing = false
@@ -274,6 +285,9 @@ const ownersOf = Effect.fnUntraced(function* (
     }),
   }
 })
+
+/** The file of a process that is at work on the store `root`, which that process has open. */
+export const ownerPath = (root: string, id: string): string => join(root, "owners", `${id}.json`)
 
 /** A process in words: `process 4123 on node7`. */
 export const describeOwner = (owner: Owner | undefined): string =>

@@ -2,12 +2,14 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import type { Readable } from "node:stream"
 import { type } from "arktype"
 import { type Clock, Data, Effect } from "effect"
 import { formatSeconds } from "../../io/format.ts"
 import { moduleExtension, projectVariable } from "../../io/project.ts"
 import type { LaunchedCode } from "../freeze.ts"
-import { Reply, type Request, terminatedCode } from "../messages.ts"
+import { Reply, type Request, repliesDescriptor, terminatedCode } from "../messages.ts"
+import { readLines } from "./lines.ts"
 import { type Vitals, vitalsOf } from "./vitals.ts"
 import { Watchdog } from "./watchdog.ts"
 
@@ -18,7 +20,9 @@ export class WorkerLost extends Data.TaggedError("WorkerLost")<{
   readonly reason: string
   /** Whether it had begun the job: one that dies while it has nothing to do may be noticed too late. */
   readonly begun: boolean
-  /** The last lines that it wrote to standard error. */
+  /** Whether it crashed while it started the backend. */
+  readonly starting: boolean
+  /** The last lines that it printed. */
   readonly output: readonly string[]
   /** The most memory that it was seen to use, bytes; undefined where that cannot be seen. */
   readonly peakMemory: number | undefined
@@ -41,7 +45,17 @@ export interface WorkListener {
   readonly printed: (line: string) => void
 }
 
-/** How many of the last lines of standard error the report of a crash includes. */
+/** Signals that the kernel or a library sends to the process whose fault it is. */
+const crashes: ReadonlySet<NodeJS.Signals> = new Set([
+  "SIGABRT",
+  "SIGBUS",
+  "SIGFPE",
+  "SIGILL",
+  "SIGSEGV",
+  "SIGTRAP",
+])
+
+/** How many of the last lines that a worker printed the report of a crash includes. */
 const keptLines = 20
 
 /** How long after a worker has exited its last output is waited for, ms. */
@@ -51,15 +65,16 @@ const longestOutput = 1000
 const longestStop = "2 minutes"
 
 export class WorkerProcess {
-  private readonly errors: string[] = []
+  private readonly output: string[] = []
   private listener: (reply: Reply | WorkerLost) => void = () => {}
   private printed: (line: string) => void = () => {}
   private lost: WorkerLost | undefined
   private begun = false
+  private starting = false
   /** Whether it has exited or was asked to stop: it takes no more jobs. */
   ended = false
   /** When it was last looked at. */
-  vitals: Vitals | undefined
+  private vitals: Vitals | undefined
   private readonly child: ChildProcess
   private readonly watchdog: Watchdog
 
@@ -76,7 +91,7 @@ export class WorkerProcess {
     // Its own session: Ctrl-C and a closed terminal reach only the supervising process, which makes the workers save
     // and stop.
     const child = spawn(process.execPath, runtime, {
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe", "pipe"],
       detached: true,
       env: {
         ...process.env,
@@ -86,38 +101,36 @@ export class WorkerProcess {
     })
     this.child = child
     this.watchdog = new Watchdog(this.now)
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      this.watchdog.heard(this.now)
-      const reply = readReply(this.original(line))
-      if (reply === undefined) {
-        onLog(this.original(line))
-        this.printed(this.original(line))
-      } else this.listener(reply)
-    })
-    createInterface({ input: child.stderr }).on("line", (printed) => {
-      const line = this.original(printed)
-      this.watchdog.heard(this.now)
-      this.errors.push(line)
-      if (this.errors.length > keptLines) this.errors.shift()
-      onLog(line)
-      this.printed(line)
-    })
+    // Of a process that could not be started there is none.
+    const replies = child.stdio[repliesDescriptor] as Readable | null | undefined
+    if (replies) readLines(replies, this.onReply)
+    for (const input of [child.stdout, child.stderr]) {
+      createInterface({ input }).on("line", (printed) => {
+        const line = this.original(printed)
+        this.watchdog.heard(this.now)
+        this.output.push(line)
+        if (this.output.length > keptLines) this.output.shift()
+        onLog(line)
+        this.printed(line)
+      })
+    }
     child.on("error", (cause) => this.lose("lost", `cannot start a worker process: ${cause.message}`))
     const gone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (this.lost !== undefined) return
       if (signal === "SIGKILL") {
         const { kind, reason } = diagnose()
         this.lose(kind, reason)
-      } else if (signal !== null) this.lose("lost", `the worker process was killed by ${signal}`)
+      } else if (signal !== null) {
+        this.lose("lost", `the worker process was killed by ${signal}`, crashes.has(signal))
+      }
       // Somebody else has asked it to stop, and it has saved its state.
       else if (code === terminatedCode) this.lose("lost", "the worker process was ended by SIGTERM")
-      else this.lose("plugin", `the worker process ended with exit code ${code}`)
+      else this.lose("plugin", `the worker process ended with exit code ${code}`, true)
     }
     // A process that its job has started may keep the output open.
     child.once("exit", (code, signal) => {
       const close = () => {
-        child.stdout.destroy()
-        child.stderr.destroy()
+        for (const stream of child.stdio) stream?.destroy()
         gone(code, signal)
       }
       const timer = setTimeout(close, longestOutput)
@@ -126,11 +139,21 @@ export class WorkerProcess {
         close()
       })
     })
-    // Its exit reports a worker that is gone; writing to it must not throw as well.
-    child.stdin.on("error", () => {})
+    // Its exit reports a worker that is gone; writing to it, or reading from it, must not throw as well.
+    for (const stream of [child.stdin, replies]) stream?.on("error", () => {})
   }
 
-  /** A line that it printed: it names files of the project, not of the copy, where nobody edits them. */
+  private readonly onReply = (line: string): void => {
+    this.watchdog.heard(this.now)
+    const reply = readReply(this.original(line))
+    if (reply !== undefined) this.listener(reply)
+    else {
+      this.child.kill("SIGKILL")
+      this.lose("plugin", `the worker process sent a reply that cannot be read: ${line.slice(0, 200)}`)
+    }
+  }
+
+  /** A line that it said: it names files of the project, not of the copy, where nobody edits them. */
   private original(line: string): string {
     const { copied } = this.code
     return copied === undefined ? line : line.replaceAll(copied.to, copied.from)
@@ -151,11 +174,17 @@ export class WorkerProcess {
         kind: "plugin",
         reason: reply.reason,
         begun: false,
+        starting: false,
         output: [],
         peakMemory: undefined,
       })
     },
   )
+
+  /** The memory that it was last seen to use, until it is known to be gone, bytes. */
+  get memory(): number {
+    return this.lost === undefined ? (this.vitals?.memory ?? 0) : 0
+  }
 
   get pid(): number | undefined {
     return this.child.pid
@@ -165,29 +194,41 @@ export class WorkerProcess {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e9
   }
 
-  private lose(kind: WorkerLost["kind"], reason: string) {
+  private lose(kind: WorkerLost["kind"], reason: string, crashed = false) {
     this.ended = true
-    const { begun, errors, vitals } = this
-    this.lost ??= new WorkerLost({ kind, reason, begun, output: [...errors], peakMemory: vitals?.peakMemory })
+    const { begun, output, vitals } = this
+    this.lost ??= new WorkerLost({
+      kind,
+      reason,
+      begun,
+      starting: crashed && this.starting,
+      output: [...output],
+      peakMemory: vitals?.peakMemory,
+    })
     this.listener(this.lost)
   }
 
   /** Sends a request and waits for the reply that ends it. */
   ask(request: Request, { begun, progress, printed }: WorkListener) {
-    return Effect.callback<Exclude<Reply, Said<"progress" | "begun" | "alive">>, WorkerLost>((resume) => {
-      if (this.lost !== undefined) return resume(Effect.fail(this.lost))
-      this.printed = printed
-      this.begun = false
-      this.listener = (reply) => {
-        if (reply instanceof WorkerLost) resume(Effect.fail(reply))
-        else if (reply.type === "progress") Effect.runFork(progress(reply))
-        else if (reply.type === "begun") {
-          this.begun = true
-          Effect.runFork(begun)
-        } else if (reply.type !== "alive") resume(Effect.succeed(reply))
-      }
-      this.write(request)
-    })
+    return Effect.callback<Exclude<Reply, Said<"progress" | "starting" | "begun" | "alive">>, WorkerLost>(
+      (resume) => {
+        if (this.lost !== undefined) return resume(Effect.fail(this.lost))
+        this.printed = printed
+        this.begun = false
+        this.starting = false
+        this.listener = (reply) => {
+          if (reply instanceof WorkerLost) return resume(Effect.fail(reply))
+          if (reply.type === "alive") return
+          this.starting = reply.type === "starting"
+          if (reply.type === "progress") Effect.runFork(progress(reply))
+          else if (reply.type === "begun") {
+            this.begun = true
+            Effect.runFork(begun)
+          } else if (reply.type !== "starting") resume(Effect.succeed(reply))
+        }
+        this.write(request)
+      },
+    )
   }
 
   /** Changes how many threads its job may use. */
@@ -211,21 +252,24 @@ export class WorkerProcess {
     this.lose("lost", reason)
   }
 
-  /** Lets it save its state and exit. */
+  /** Lets it save its state and exit, and waits until it is gone, however it ends. */
   readonly stop = Effect.suspend(() => {
-    if (this.ended) return Effect.void
-    this.ended = true
-    const gone = Effect.callback<void>((resume) => {
-      if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
-      this.child.once("exit", () => resume(Effect.void))
+    const { child } = this
+    if (!this.ended) {
+      this.ended = true
       // One that a signal has stopped could not save anything.
-      this.child.kill("SIGCONT")
-      this.child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
+      child.kill("SIGCONT")
+      child.stdin!.end(`${JSON.stringify({ type: "stop" } satisfies Request)}\n`)
+    }
+    // Without an id it was never there.
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return Effect.void
+    const gone = Effect.callback<void>((resume) => {
+      child.once("exit", () => resume(Effect.void))
     })
     return gone.pipe(
       Effect.timeoutOrElse({
         duration: longestStop,
-        orElse: () => Effect.sync(() => void this.child.kill("SIGKILL")),
+        orElse: () => Effect.sync(() => void child.kill("SIGKILL")),
       }),
     )
   })

@@ -144,6 +144,28 @@ describe("where no live lines are drawn", () => {
     expect(log.tick(420, true)).toEqual([])
   })
 
+  test("there is one also while no job runs, which says so, until all units are settled", () => {
+    const [job] = runs()
+    const log = new RunLog({ ...plan, jobs: [job!] }, 0)
+    const until = (end: number, from: number) => {
+      const lines: string[] = []
+      for (let now = from + 1; now <= end; now++) lines.push(...log.tick(now, false))
+      return lines
+    }
+    expect(until(180, 0)).toEqual(
+      Array.from({ length: 3 }, () =>
+        expect.stringMatching(/^0 of 2 units done · .+ · no job has begun yet$/),
+      ),
+    )
+    const [run, probe] = keysGivenBy(job!)
+    started(log, job!, 180)
+    ended(log, job!, [{ key: run!, status: "done", seconds: 1 }], 181)
+    expect(until(241, 181)).toEqual([expect.stringMatching(/^1 of 2 units done · .+ · no job is running$/)])
+    started(log, job!, 241)
+    ended(log, job!, [{ key: probe!, status: "done", seconds: 1 }], 242)
+    expect(until(600, 242)).toEqual([])
+  })
+
   test("a job's own line counts as one", () => {
     const log = new RunLog(plan, 0)
     const [first, second] = runs()
@@ -154,7 +176,8 @@ describe("where no live lines are drawn", () => {
     expect(log.tick(109, false)).toEqual([])
     expect(log.tick(110, false)).toHaveLength(1)
     expect(ended(log, second!, done(second!), 111)).toHaveLength(1)
-    expect(log.tick(300, false)).toEqual([])
+    expect(log.tick(170, false)).toEqual([])
+    expect(log.tick(171, false)).toEqual([expect.stringMatching(/ · no job is running$/)])
   })
 })
 

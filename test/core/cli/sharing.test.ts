@@ -1,9 +1,10 @@
 /** Several processes that work on one store: each unit is made once, whoever of them vanishes. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
-import { childrenOf, command, digests, sample, start } from "./command-line.ts"
+import { vitalsOf } from "../../../core/engine/workers/vitals.ts"
+import { childrenOf, command, digests, sample, start, untilEnded } from "./command-line.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(240_000)
@@ -22,6 +23,10 @@ beforeAll(async () => {
   whole = digests(join(root, "whole"))
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** The digests of all artifacts but the report. */
+const digestsOfRuns = (out: string) =>
+  Object.fromEntries(Object.entries(digests(out)).filter(([name]) => !name.startsWith("sample-listing")))
 
 /** How many units it says that it made. */
 const madeBy = ({ stderr }: { readonly stderr: string }) => Number(/(\d+) units? made/.exec(stderr)![1])
@@ -69,3 +74,30 @@ test("what one was making that vanishes with its workers is made by another, and
     expect([here, there]).toEqual([1, there === 1 ? 1 : 0])
   expect(madeBy({ stderr })).toBeGreaterThan(0)
 })
+
+test.skipIf(!existsSync("/proc/self/fd"))(
+  "a worker that a signal has stopped is told and, if its command vanishes, woken, so that another can go on",
+  async () => {
+    const out = join(root, "stopped")
+    writeFileSync(hold, "")
+    const one = sample(out, ["lr=1", "seeds=1", "aloud=true", `hold=${hold}`])
+    const vanishing = start(one)
+    await vanishing.said("seed 1 at step 3")
+    const [worker] = childrenOf(vanishing.pid)
+    process.kill(worker!, "SIGSTOP")
+    while (vitalsOf(worker!)?.stopped !== true) await Bun.sleep(5)
+    const other = start(one)
+    await other.said(`process ${worker} on ${hostname()}, which a signal has stopped, makes it; waiting`)
+    vanishing.signal("SIGKILL")
+    await other.said(
+      `process ${worker} on ${hostname()} was stopped by a signal, and the command that it worked for is gone: it now goes on, to save its state and end`,
+    )
+    await untilEnded([worker!])
+    rmSync(hold)
+    const { code, stderr } = await other.ended
+    expect(code).toBe(0)
+    // It had saved its state: nothing begins again.
+    expect(stderr).not.toContain("seed 1 at step 2")
+    expect(whole).toMatchObject(digestsOfRuns(out))
+  },
+)

@@ -98,6 +98,18 @@ test("signals of a terminal that is closed, as often as they come, stop it as Ct
   await expectResumed(out)
 })
 
+test("under nohup, neither stops it", async () => {
+  writeFileSync(hold, "")
+  const out = join(root, "nohup")
+  const left = start(sample(out, settings(), ["--jobs", "5"]), undefined, { wrapper: ["nohup"] })
+  await untilHeld(left)
+  left.signal("SIGHUP")
+  left.leave()
+  rmSync(hold)
+  expect((await left.ended).code).toBe(0)
+  expect(digests(out)).toEqual(whole)
+})
+
 test("a terminal that is closed stops it as Ctrl-C does", async () => {
   writeFileSync(hold, "")
   const out = join(root, "terminal")

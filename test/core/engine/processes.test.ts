@@ -5,13 +5,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { loadPipeline } from "../../../core/engine/load.ts"
-import { jobFor } from "../../../core/engine/plan.ts"
+import { backendNamed } from "../../../core/engine/discover.ts"
+import { computingOf } from "../../../core/engine/key.ts"
+import { loadPipeline, openPipeline } from "../../../core/engine/load.ts"
+import { type Job, jobFor, planOf } from "../../../core/engine/plan.ts"
 import { workerProcesses } from "../../../core/engine/processes.ts"
 import { pipelineParameters } from "../../../core/engine/settings.ts"
 import { Store } from "../../../core/engine/store/store.ts"
 import { alive, childrenOf, untilEnded } from "../cli/command-line.ts"
-import { planSample, sampleFile, settingsOfWorkers } from "../sample/study.ts"
+import { estimating, planSample, planSampleOn, sampleFile, settingsOfWorkers } from "../sample/study.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -148,6 +150,26 @@ test.skipIf(!existsSync("/proc/self/stat"))("a worker that is stopped is noticed
   ),
 )
 
+test("a worker that has had nothing to do for ten minutes is ended, and another one takes the next job", () =>
+  Effect.runPromise(
+    supervising(({ make, worker, sums }) =>
+      Effect.gen(function* () {
+        expect(yield* make("sample-source")).toEqual(done)
+        const idle = worker()
+        for (const seconds of [290, 290]) {
+          yield* TestClock.adjust(`${seconds} seconds`)
+          expect(alive([idle])).toEqual([idle])
+          // It says that it is alive every two seconds of real time.
+          yield* Effect.promise(() => Bun.sleep(2500))
+        }
+        yield* TestClock.adjust("30 seconds")
+        yield* Effect.promise(() => untilEnded([idle]))
+        expect(yield* make("sample-walk")).toEqual(done)
+        expect(sums()).toEqual([2, 4, 7, 11, 16])
+      }),
+    ).pipe(Effect.provide(TestClock.layer())),
+  ))
+
 test("a worker that is stopped saves its job all the same when that is interrupted", () =>
   Effect.runPromise(
     supervising(({ make, worker, until }) =>
@@ -165,3 +187,136 @@ test("a worker that is stopped saves its job all the same when that is interrupt
       }),
     ),
   ))
+
+/** How the unit of `printing.ts` ends, and what was said meanwhile. */
+const printing = (parameters: object) => {
+  const file = join(import.meta.dir, "..", "sample", "printing.ts")
+  const out = join(folder, "out")
+  const said: string[] = []
+  return Effect.gen(function* () {
+    const definition = yield* loadPipeline(file)
+    const given = definition.parameters(parameters) as object
+    const graph = yield* openPipeline(file, definition, given, {
+      arithmetic: "cpu",
+      sources: {},
+      packages: {},
+    })
+    const runner = yield* workerProcesses({
+      ...settingsOfWorkers(file, yield* planOf(graph, estimating), given),
+      out,
+      processes: 1,
+      onLog: (line) => said.push(line),
+    })
+    const outcomes = yield* runner(jobFor(graph.units[0]!, true, []), new Map(), {
+      started: Effect.void,
+      progress: () => Effect.void,
+    })
+    return { outcomes, said }
+  }).pipe(Effect.scoped, Effect.provide(Store.layer(out)), Effect.runPromise)
+}
+
+test("what a job prints without a line end, itself or by a program, does not hide its outcome", async () => {
+  const { outcomes, said } = await printing({ program: "downloading 100 %", output: ", done" })
+  expect(outcomes).toEqual(done)
+  expect(said).toEqual(["downloading 100 %, done"])
+})
+
+test("a message with line ends of Unicode arrives, in both directions", async () => {
+  const reason = 'found "a\u2028b\u2029c\u0085d"'
+  const { outcomes } = await printing({ reason })
+  expect(outcomes).toEqual([expect.objectContaining({ status: "failed", kind: "plugin", reason })])
+})
+
+test("a worker whose replies cannot be read is not waited for", async () => {
+  const { outcomes } = await printing({ replies: "{}\n" })
+  const reason = "the worker process sent a reply that cannot be read: {}"
+  expect(outcomes).toEqual([expect.objectContaining({ status: "failed", kind: "plugin", reason })])
+})
+
+/** An environment in which the native backend cannot start: its addon is not there, and no compiler to build it. */
+const broken = (name: string) => ({ CXX: "/nonexistent", XDG_CACHE_HOME: join(folder, name) })
+
+const statusesOf = (outcomes: readonly { readonly status: string }[]) => outcomes.map(({ status }) => status)
+
+/** Makes the sample's source and three runs with a probe each, on the backend native, two jobs at a time. */
+const onNative = (
+  environments: readonly Readonly<Record<string, string>>[] | undefined,
+  own: Readonly<Record<string, string>> = {},
+) => {
+  const out = join(folder, "out")
+  const settings = ["lr=1", "seeds=1..3"]
+  const said: string[] = []
+  return Effect.gen(function* () {
+    const plan = yield* planSampleOn(computingOf(yield* backendNamed("native"), "fp32"), settings)
+    const parameters = yield* pipelineParameters(yield* loadPipeline(sampleFile), settings)
+    Object.assign(process.env, own)
+    const runner = yield* workerProcesses({
+      ...settingsOfWorkers(sampleFile, plan, parameters as object),
+      backend: "native",
+      out,
+      processes: 2,
+      environments,
+      onLog: (line) => said.push(line),
+    })
+    let started = 0
+    const run = (job: Job) =>
+      Effect.map(
+        runner(job, new Map(), { started: Effect.sync(() => void started++), progress: () => Effect.void }),
+        (outcomes) => ("held" in outcomes ? [] : outcomes),
+      )
+    const [source, ...others] = plan.jobs
+    const made = yield* run(source!)
+    const runs = others.filter(({ observers }) => observers.length > 0)
+    const outcomes = [...made, ...(yield* Effect.forEach(runs, run, { concurrency: 2 })).flat()]
+    return { outcomes, said, started }
+  }).pipe(Effect.scoped, Effect.provide(Store.layer(out)), Effect.runPromise)
+}
+
+test("where the backend does not start, no job is run any more, which costs no job an attempt and is told once", async () => {
+  const { outcomes, said, started } = await onNative([broken("none"), {}])
+  expect(statusesOf(outcomes)).toEqual(Array.from({ length: 7 }, () => "done"))
+  expect(started).toBe(4)
+  expect(said).toEqual([
+    expect.stringMatching(
+      /^with CXX=\/nonexistent XDG_CACHE_HOME=\S+none, the backend native cannot run here: .+\. Jobs are not run there any more; 1 job at a time can still run$/,
+    ),
+  ])
+})
+
+test("so it is where the worker crashes while the backend starts", async () => {
+  const preloaded = join(folder, "crash.ts")
+  // Where the backend's own code would abort.
+  const crash =
+    'Bun.plugin({ name: "crash", setup: (b) => b.onLoad({ filter: /tfjs-backend-cpu/ }, () => process.abort()) })'
+  await fs.writeFile(preloaded, crash)
+  const { outcomes, said, started } = await onNative([{ BUN_OPTIONS: `--preload=${preloaded}` }, {}])
+  expect(statusesOf(outcomes)).toEqual(Array.from({ length: 7 }, () => "done"))
+  expect(started).toBe(4)
+  const told = said.filter((line) => line.startsWith("with "))
+  const reason = "the worker process was killed by SIGABRT while it started the backend."
+  expect(told).toEqual([expect.stringContaining(`with BUN_OPTIONS=--preload=${preloaded}, ${reason} `)])
+  expect(said.filter((line) => line.includes("tried again"))).toEqual([])
+})
+
+test("where the backend starts nowhere, its jobs fail, with the reason, and only those", async () => {
+  const { outcomes, said } = await onNative([broken("one"), broken("two")])
+  expect(said).toHaveLength(1)
+  expect(statusesOf(outcomes)).toEqual(["done", ...Array.from({ length: 6 }, () => "failed")])
+  for (const outcome of outcomes.slice(1)) {
+    const reason =
+      /^with CXX=\S+ XDG_CACHE_HOME=\S+, the backend native cannot run here: .+; nor can it with CXX=/
+    expect(outcome).toMatchObject({ kind: "plugin", reason: expect.stringMatching(reason) })
+  }
+})
+
+test("where all jobs have the same environment, those whose backend does not start fail at once", async () => {
+  const before = { ...process.env }
+  const { outcomes, said } = await onNative(undefined, broken("none")).finally(() => {
+    for (const name of Object.keys(broken("none"))) delete process.env[name]
+    Object.assign(process.env, before)
+  })
+  expect(said).toEqual([])
+  expect(statusesOf(outcomes)).toEqual(["done", ...Array.from({ length: 6 }, () => "failed")])
+  const reason = expect.stringMatching(/^the backend native cannot run here: /)
+  expect(outcomes.slice(1)).toMatchObject(outcomes.slice(1).map(() => ({ kind: "plugin", reason })))
+})

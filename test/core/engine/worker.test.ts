@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import type { Readable } from "node:stream"
 import { Effect } from "effect"
 import { graphOf } from "../../../core/engine/graph.ts"
 import { computingOf } from "../../../core/engine/key.ts"
+import { repliesDescriptor } from "../../../core/engine/messages.ts"
 import { forgetSources } from "../../../core/engine/source-digest.ts"
 import { copyProject } from "../../project-copy.ts"
 
@@ -21,14 +23,20 @@ beforeAll(async () => {
 })
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
 
+const startWorker = () =>
+  spawn(process.execPath, [join(copy, "core", "engine", "worker.ts")], {
+    stdio: ["pipe", "inherit", "inherit", "pipe"],
+  })
+
 /** Asks a worker, and gives the reply that ends the request. */
-const asking = (worker: ChildProcessWithoutNullStreams) => {
-  const replies = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
+const asking = (worker: ChildProcess) => {
+  const input = worker.stdio[repliesDescriptor] as Readable
+  const replies = createInterface({ input })[Symbol.asyncIterator]()
   return async (request: object) => {
-    worker.stdin.write(`${JSON.stringify(request)}\n`)
+    worker.stdin!.write(`${JSON.stringify(request)}\n`)
     while (true) {
       const reply = JSON.parse(String((await replies.next()).value))
-      if (!["begun", "alive", "progress"].includes(reply.type)) return reply
+      if (!["alive", "starting", "begun", "progress"].includes(reply.type)) return reply
     }
   }
 }
@@ -42,7 +50,7 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
   const parameters = definition.parameters({})
   const { units } = await Effect.runPromise(graphOf(definition.build(parameters), computingOf(cpu, "fp32")))
   const probe = units.find(({ watched }) => watched !== null)!
-  const worker = spawn(process.execPath, [join(copy, "core", "engine", "worker.ts")])
+  const worker = startWorker()
   const source = join(copy, path)
   const text = fs.readFileSync(source, "utf8")
   try {
@@ -90,7 +98,7 @@ export default pipeline({
   const { units } = await Effect.runPromise(
     graphOf(definition.build({}), { arithmetic: "cpu", sources: {}, packages: {} }),
   )
-  const worker = spawn(process.execPath, [join(copy, "core", "engine", "worker.ts")])
+  const worker = startWorker()
   try {
     const ask = asking(worker)
     const settings = { backend: "cpu", precision: "fp32", out: join(copy, "out"), ...asked }

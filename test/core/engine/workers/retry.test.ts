@@ -14,7 +14,7 @@ const job = {
 } as unknown as Job
 
 const lost = (kind: WorkerLost["kind"], reason: string) =>
-  new WorkerLost({ kind, reason, begun: true, output: ["a last line"], peakMemory: 2.5e9 })
+  new WorkerLost({ kind, reason, begun: true, starting: false, output: ["a last line"], peakMemory: 2.5e9 })
 const killed = lost("lost", "it was killed")
 const exhausted = lost("memory", "memory ran out")
 const made: readonly UnitOutcome[] = [{ key: "run", status: "done", seconds: 1 }]
