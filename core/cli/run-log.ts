@@ -27,7 +27,6 @@ export class RunLog {
   readonly running = new Map<Job, Running>()
   /** Jobs whose units another process makes, tried from time to time. */
   readonly waiting = new Set<Job>()
-  private readonly waited = new Set<Job>()
   readonly endings: Endings = { made: 0, diverged: 0, failed: 0, notMade: 0 }
   /** The units that the plan makes. */
   readonly units: number
@@ -89,7 +88,6 @@ export class RunLog {
     if (event.type === "waiting") {
       this.running.delete(job)
       this.waiting.add(job)
-      this.waited.add(job)
       this.remaining.waits(job)
       return this.few([`${job.unit.label}: ${event.by} makes it; waiting`], now) ?? []
     }
@@ -171,7 +169,7 @@ export class RunLog {
     if (made.length > 0) {
       const itself = made.some(({ key }) => key === job.unit.key)
       const doing = itself || job.wanted ? "with" : "replayed for"
-      const elsewhere = this.waited.has(job) && made.every(({ seconds }) => seconds === 0)
+      const elsewhere = made.every((outcome) => outcome.elsewhere === true)
       const end = elsewhere ? " made by another process" : took
       lines.push(`${this.count} ${this.named(made, job, doing)}${end}`)
     }
