@@ -67,7 +67,7 @@ const host = async (boot: string, locks: boolean) => {
   const owners = "core/engine/store/owners.ts"
   edit(folder, owners, "const boot = bootHere()", `const boot = bootHere() && "${boot}"`)
   edit(folder, owners, "every: 10_000, goneAfter: 180_000", "every: 1_000, goneAfter: 20_000")
-  if (!locks) edit(folder, owners, 'locked: tryLock(fd, "exclusive")', "locked: false")
+  if (!locks) edit(folder, owners, 'tryLock(fd, "exclusive") === "locked"', "false")
   return folder
 }
 
