@@ -2,15 +2,15 @@
 import { basename, relative } from "node:path"
 import { Effect, Result } from "effect"
 import type { FileError } from "../../io/files.ts"
-import { launchesIn, readLaunch } from "../launch.ts"
-import { readReport, reportFolders } from "../publish.ts"
+import { type Launch, launchesIn, readLaunch } from "../launch.ts"
+import { type Report, readReport, reportFolders } from "../publish.ts"
 import type { Damaged, Item } from "./inventory.ts"
 import { folderName, partsOfName } from "./record.ts"
 
 export interface Needs {
   /**
-   * The reports that need an artifact, by the name of its folder: `quickstart/0123456789ab`. Also the launches,
-   * `launches/…`, whose report has not been published since.
+   * The reports that need an artifact, by the name of its folder: `quickstart/0123456789ab`. Also the unfinished
+   * launches, `launches/…`.
    */
   readonly by: ReadonlyMap<string, readonly string[]>
   /** All launches. */
@@ -22,7 +22,7 @@ export interface Needs {
 /** A launch, as far as it is known what it keeps alive. */
 export interface Launched {
   readonly id: string
-  /** Whether its report has been published since, or is another launch's by now. */
+  /** Whether all that it was to make is there and published, or its report is another launch's by now. */
   readonly isOver: boolean
   /** The names that the artifacts of its units have, or would have. */
   readonly names: readonly string[]
@@ -31,8 +31,9 @@ export interface Launched {
 }
 
 /**
- * Follows what reports and launches name by the inputs that records name; of an artifact that was set aside, too: it is
- * made again from these.
+ * What reports and unfinished launches need: all units of the launch that published a report or, if that is unknown, what
+ * follows from the report by the inputs that records name; of an artifact that was set aside, too: it is made again from
+ * these.
  */
 export const needsOf = Effect.fnUntraced(function* (
   root: string,
@@ -45,8 +46,9 @@ export const needsOf = Effect.fnUntraced(function* (
   const aside = new Map(legible.map((each) => [digitsOf(each.name), each]))
   const by = new Map<string, string[]>()
   const blind = new Set<string>()
-  const { roots, launches, unknown } = yield* rootsIn(root)
-  for (const { name, keys: named } of roots) {
+  const isThere = (key: string) => (present.get(digitsOfKey(key))?.state ?? "failed") !== "failed"
+  const { roots, launches, unknown } = yield* rootsIn(root, isThere)
+  for (const { name, keys: named, isWhole } of roots) {
     const keys = new Set(named.map(digitsOfKey))
     // A set is walked in the order of insertion, what is inserted meanwhile included.
     for (const key of keys) {
@@ -57,7 +59,7 @@ export const needsOf = Effect.fnUntraced(function* (
       if (needing === undefined) by.set(from.name, [name])
       else needing.push(name)
       for (const input of from.inputs ?? []) keys.add(digitsOfKey(input))
-      if (from.inputs === undefined) blind.add(from.name)
+      if (from.inputs === undefined && !isWhole) blind.add(from.name)
     }
   }
   return {
@@ -71,22 +73,20 @@ export const needsOf = Effect.fnUntraced(function* (
 interface Root {
   readonly name: string
   readonly keys: readonly string[]
+  /** Whether these are all that it needs, with what they are made from. */
+  readonly isWhole: boolean
 }
 
-const rootsIn = Effect.fnUntraced(function* (root: string) {
+/** @param isThere whether a unit has an artifact, or has diverged */
+const rootsIn = Effect.fnUntraced(function* (root: string, isThere: (key: string) => boolean) {
   const roots: Root[] = []
   const launches: Launched[] = []
   const unknown: string[] = []
-  /** When each report was published. */
-  const published = new Map<string, string>()
+  const reports = new Map<string, Report>()
   for (const folder of yield* reportFolders(root)) {
-    const name = relative(root, folder)
     const read = yield* Effect.result(readReport(folder))
     if (Result.isFailure(read)) unknown.push(read.failure.message)
-    else {
-      roots.push({ name, keys: Object.values(read.success.targets).flat() })
-      published.set(name, read.success.made)
-    }
+    else reports.set(relative(root, folder), read.success)
   }
   const launched = new Set<string>()
   for (const id of yield* launchesIn(root)) {
@@ -95,9 +95,12 @@ const rootsIn = Effect.fnUntraced(function* (root: string) {
       unknown.push(read.failure.message)
       continue
     }
-    const { report, made, units, code } = read.success
+    const { report, made, units, jobs, code } = read.success
+    const keys = units.map(({ key }) => key)
     // The last launch for a report says what is left to do for it.
-    const isOver = launched.has(report) || (published.get(report) ?? "") >= made
+    const isOver =
+      launched.has(report) ||
+      ((reports.get(report)?.made ?? "") >= made && givenBy(jobs).every((index) => isThere(keys[index]!)))
     launched.add(report)
     launches.push({
       id,
@@ -105,10 +108,23 @@ const rootsIn = Effect.fnUntraced(function* (root: string) {
       names: units.map(({ plugin, key }) => folderName(plugin, key)),
       code: code.copied && basename(code.copied.to),
     })
-    if (!isOver) roots.push({ name: `launches/${id}`, keys: units.map(({ key }) => key) })
+    if (!isOver) roots.push({ name: `launches/${id}`, keys, isWhole: true })
+    const published = reports.get(report)
+    if (published === undefined) continue
+    const all = new Set(keys)
+    if (!keysOf(published).every((key) => all.has(key))) continue
+    roots.push({ name: report, keys, isWhole: true })
+    reports.delete(report)
   }
+  for (const [name, report] of reports) roots.push({ name, keys: keysOf(report), isWhole: false })
   return { roots, launches, unknown }
 })
+
+const keysOf = ({ targets }: Report): readonly string[] => Object.values(targets).flat()
+
+/** The places of the units that jobs make, and keep. */
+const givenBy = (jobs: Launch["jobs"]): readonly number[] =>
+  jobs.flatMap(({ unit, wanted, observers }) => (wanted ? [unit, ...observers] : observers))
 
 /** What folders have of a key in their names. */
 const digitsOfKey = (key: string): string => partsOfName(folderName("any", key))?.key ?? key

@@ -95,7 +95,9 @@ describe("a job whose units another process makes", () => {
     expect(log.tick(61, false)).toEqual([expect.stringMatching(/so far · 1 waits for another process$/)])
     started(log, job!, 70)
     expect([log.running.size, log.waiting.size]).toEqual([1, 0])
-    const there = keysGivenBy(job!).map((key) => ({ key, status: "done", seconds: 0, elsewhere: true }) as const)
+    const there = keysGivenBy(job!).map(
+      (key) => ({ key, status: "done", seconds: 0, elsewhere: true }) as const,
+    )
     expect(ended(log, job!, there, 71)).toEqual([
       "[2/202] sample-walk lr=1 seed=1 with 1 probe made by another process",
     ])

@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { writeLaunch } from "../../../../core/engine/launch.ts"
+import { type Launch, writeLaunch } from "../../../../core/engine/launch.ts"
 import { codeFile, digestOfCode } from "../../../../core/engine/store/codes.ts"
 import { garbageIn, removeGarbage } from "../../../../core/engine/store/garbage.ts"
 import { folderName } from "../../../../core/engine/store/record.ts"
@@ -102,7 +102,12 @@ test("what a report is made from stays, directly or not; what only others take g
 
 const idOf = (made: Date) => `${made.toISOString().replaceAll(/[-:]|\.\d+Z/g, "")}-01234567`
 
-const launch = (made: Date, folder: string, ...units: readonly string[]): Promise<void> => {
+const launch = (
+  made: Date,
+  folder: string,
+  more: Partial<Launch>,
+  ...units: readonly string[]
+): Promise<void> => {
   const when = made.toISOString()
   const id = idOf(made)
   const none = {
@@ -128,19 +133,49 @@ const launch = (made: Date, folder: string, ...units: readonly string[]): Promis
         ...{ key: keyOf(label), label, plugin: "plugin", stage: "data" as const, flops: 0 },
         ...{ takes: [], members: [] },
       })),
+      ...more,
     }),
   )
 }
 
 test("a study that was stopped keeps what it has made so far, until its report is there or it is launched anew", async () => {
   for (const name of ["run", "page", "earlier run"]) await artifact(name, [])
-  await launch(ago(40), first, "earlier run", "page")
-  await launch(ago(30), first, "run", "page")
+  await launch(ago(40), first, {}, "earlier run", "page")
+  await launch(ago(30), first, {}, "run", "page")
   const { labels, needs } = await garbage()
   expect(labels).toEqual(["earlier run"])
   expect(needs.by.get(nameOf("run"))).toEqual([expect.stringMatching(/^launches.\d{8}T\d{6}-01234567$/)])
   await report(first, "page")
-  expect((await garbage()).labels).toEqual(["earlier run", "run"])
+  expect((await garbage()).labels).toEqual(["earlier run"])
+})
+
+test("a launch is unfinished while something that it was to make is not there, though its report is", async () => {
+  for (const name of ["run", "page"]) await artifact(name, [])
+  const jobs = [0, 1, 2].map((unit) => ({
+    ...{ unit, wanted: unit > 0, observers: unit === 0 ? [3] : [] },
+    ...{ flops: 0, memory: 0, disk: 0, scratch: 0 },
+  }))
+  // The first unit is only replayed for the last, a probe; the page lacks the failed run.
+  await launch(ago(30), first, { jobs }, "replayed", "run", "page", "probe", "failed")
+  await report(first, "page")
+  expect((await garbage()).needs.launches[0]!.isOver).toBe(false)
+  await artifact("probe", [])
+  expect((await garbage()).needs.launches[0]!.isOver).toBe(true)
+})
+
+test("what a report needs is known from its launch, also where its records are gone or cannot be read", async () => {
+  await artifact("corpus", [])
+  await artifact("run", ["corpus"])
+  await artifact("page", ["run"])
+  await artifact("other", [])
+  await launch(ago(30), first, {}, "corpus", "run", "page")
+  await report(first, "page")
+  await fs.rm(join(out, "artifacts", nameOf("page")), { recursive: true })
+  expect((await garbage()).labels).toEqual(["other"])
+  await fs.truncate(join(out, "artifacts", nameOf("run"), "manifest.json"))
+  const { labels, needs } = await garbage()
+  expect([labels, needs.unknown]).toEqual([["other"], []])
+  expect(needs.by.get(nameOf("corpus"))).toEqual([`study/${first}`])
 })
 
 test("a launch, its code and its logs stay for as long as something that it made, or was to make", async () => {
@@ -159,7 +194,7 @@ test("a launch, its code and its logs stay for as long as something that it made
     [ago(20), "aaaaaaaaaaaa", "failed"],
   ] as const
   for (const [made, folder, ...units] of launches) {
-    await launch(made, folder, ...units)
+    await launch(made, folder, {}, ...units)
     const id = idOf(made)
     await aged(join(out, "launches", "code", id), 20)
     for (const path of [join(id, "launch.json"), id]) {
