@@ -115,9 +115,10 @@ export class Display {
     for (const line of this.run.onEvent(event, seconds())) this.log(line)
   }
 
-  /** Erases the live lines and stops redrawing them. */
+  /** Prints what is left to say, erases the live lines and stops redrawing them. */
   readonly close = (): void => {
     clearInterval(this.timer)
+    for (const line of this.run.rest()) this.log(line)
     if (this.live) this.target.write(`${eraseLines(this.drawn)}${showCursor}`)
     this.live = false
     this.drawn = 0

@@ -6,7 +6,7 @@ import { cohortLabel } from "../engine/label.ts"
 import { type Plan, type UnitState, unitStates } from "../engine/plan.ts"
 import type { Unit } from "../engine/unit.ts"
 import { formatBytes, formatFlops, formatSeconds, plural, printable } from "../io/format.ts"
-import { workCounts } from "./run-lines.ts"
+import { nothingToDo, workCounts } from "./run-lines.ts"
 import { withoutMiddle, wrapped } from "./text-width.ts"
 
 interface Group {
@@ -78,8 +78,8 @@ export const planLines = (name: string, plan: Plan, design: Design, width: numbe
 
 /** `sample: 4 runs, 4 probes and 2 other units to do`, `sample: 3 runs to do, 7 units done`. */
 const headOf = (name: string, plan: Plan, states: ReadonlyMap<Unit, UnitState>): string => {
+  if (plan.jobs.length === 0) return `${name}: ${nothingToDo(plan)}`
   const done = plan.graph.units.filter((unit) => ["done", "diverged"].includes(states.get(unit)!)).length
-  if (plan.jobs.length === 0) return `${name}: nothing to do, ${plural(done, "unit")} done`
   return `${name}: ${workCounts(plan)}${done === 0 ? "" : `, ${plural(done, "unit")} done`}`
 }
 

@@ -1,7 +1,7 @@
 /** What is said when a plan starts to run, and when it has ended. */
 import type { Precision } from "../api/precision.ts"
 import type { Failure, Summary } from "../engine/execute.ts"
-import { type Plan, reasonCounts, unitsGivenBy } from "../engine/plan.ts"
+import { keptUnits, type Plan, reasonCounts, unitsGivenBy } from "../engine/plan.ts"
 import { neverMade } from "../engine/reason.ts"
 import { formatSeconds, plural, printable } from "../io/format.ts"
 import { type Endings, endedHow, endingOf, mishaps, unitCounts } from "./counts.ts"
@@ -25,20 +25,34 @@ const mostReasons = 4
 /** More units than this that failed are counted, not listed. */
 const mostFailures = 50
 
-/** `quickstart: 41 runs and 66 probes to do, about 2 min on native (AVX-512), float32, 2 jobs × 1 thread, out/`. */
+/**
+ * `quickstart: 41 runs and 66 probes to do, about 2 min on native (AVX-512), float32, 2 jobs × 1 thread, out/`. Before
+ * any unit was timed, the time is what the backend takes at its best: `1 min or more`.
+ */
 export const startLines = (name: string, plan: Plan, around: Surroundings): readonly string[] => {
-  const all = plan.graph.units.length
-  if (plan.jobs.length === 0)
-    return [`${name}: nothing to do: ${all === 1 ? "its only unit is" : `all ${all} units are`} done`]
-  const { seconds, processes } = plan.estimate
+  if (plan.jobs.length === 0) return [`${name}: ${nothingToDo(plan)}`]
+  const { seconds, processes, measured } = plan.estimate
+  const time = formatSeconds(seconds)
   const { backend, instructions, precision, threads, out } = around
   const parts = [
-    `${workCounts(plan)}, about ${formatSeconds(seconds)} on ${backend}${instructions === undefined ? "" : ` (${instructions})`}`,
+    `${workCounts(plan)}, ${measured ? `about ${time}` : `${time} or more`} on ${backend}${instructions === undefined ? "" : ` (${instructions})`}`,
     precisionNames[precision],
     `${plural(processes, "job")}${threads === undefined ? "" : ` × ${plural(threads, "thread")}`}`,
     `${printable(out).replace(/\/$/, "")}/`,
   ]
   return [`${name}: ${parts.join(", ")}`, ...reasonLines(plan)]
+}
+
+/** What a target was made from may be gone: it is made again only when something needs it. */
+export const nothingToDo = ({ graph, stored }: Plan): string => {
+  const kept = [...keptUnits(graph)]
+  const gone = kept.filter(({ key }) => stored.get(key)?.status === "absent").length
+  if (gone > 0) {
+    const those =
+      gone === 1 ? "1 unit that they were made from is" : `${gone} units that they were made from are`
+    return `nothing to do: the targets are done; ${those} not in the store any more`
+  }
+  return `nothing to do: ${kept.length === 1 ? "its only unit is" : `all ${kept.length} units are`} done`
 }
 
 /** `41 runs and 66 probes to do, 35 runs replayed`. */

@@ -31,6 +31,8 @@ export class RunLog {
   /** The units that the plan makes. */
   readonly units: number
   private readonly remaining: Remaining
+  /** Jobs that had to wait for another process. */
+  private readonly waited = new Set<Job>()
   private estimate = 0
   private readonly estimateEvery: number
   private estimated = Number.NEGATIVE_INFINITY
@@ -88,6 +90,7 @@ export class RunLog {
     if (event.type === "waiting") {
       this.running.delete(job)
       this.waiting.add(job)
+      this.waited.add(job)
       this.remaining.waits(job)
       return this.few([`${job.unit.label}: ${event.by} makes it; waiting`], now) ?? []
     }
@@ -112,6 +115,15 @@ export class RunLog {
     return lines
   }
 
+  /** What the last minute had no line for, in one. */
+  rest(): readonly string[] {
+    const { made } = this.unsaid
+    const counts = [...(made > 0 ? [`${made} made`] : []), ...mishaps(this.unsaid)]
+    const all = plural(sumOf(this.unsaid), "more unit")
+    this.unsaid = { made: 0, diverged: 0, failed: 0, notMade: 0 }
+    return counts.length === 0 ? [] : [`${this.count} ${all}: ${counts.join(", ")}`]
+  }
+
   /**
    * Called every second or so; gives the lines to print.
    *
@@ -120,10 +132,7 @@ export class RunLog {
   tick(now: number, live: boolean): readonly string[] {
     const lines: string[] = []
     if (now - this.began >= minute) {
-      const { made } = this.unsaid
-      const counts = [...(made > 0 ? [`${made} made`] : []), ...mishaps(this.unsaid)]
-      if (counts.length > 0)
-        lines.push(`${this.count} ${plural(sumOf(this.unsaid), "more unit")}: ${counts.join(", ")}`)
+      lines.push(...this.rest())
       this.newMinute(now)
     }
     if (!live && now - this.spoke >= minute && this.settled < this.units) lines.push(this.statusLine(now))
@@ -170,7 +179,7 @@ export class RunLog {
       const itself = made.some(({ key }) => key === job.unit.key)
       const doing = itself || job.wanted ? "with" : "replayed for"
       const elsewhere = made.every((outcome) => outcome.elsewhere === true)
-      const end = elsewhere ? " made by another process" : took
+      const end = !elsewhere ? took : this.waited.has(job) ? " made by another process" : " was there already"
       lines.push(`${this.count} ${this.named(made, job, doing)}${end}`)
     }
     // Probes end as the run that they watch: that is told once.

@@ -47,7 +47,7 @@ export const statusCommand = Command.make(
     for (const id of chosen) {
       const launch = yield* Effect.catch(readLaunch(out, id), ({ message }) =>
         Effect.as(
-          Effect.sync(() => process.stderr.write(`${message}\n`)),
+          Effect.sync(() => process.stderr.write(`${message}. \`store verify --repair\` sets it aside\n`)),
           undefined,
         ),
       )

@@ -58,8 +58,7 @@ export class UnitLog {
     const labels = new Map([unit, ...observers].map(({ key, label }) => [key, label]))
     for (const outcome of outcomes) {
       const reason = outcome.status === "done" ? "" : `: ${outcome.reason}`
-      const status =
-        outcome.status === "done" && outcome.elsewhere ? "made by another process" : outcome.status
+      const status = outcome.status === "done" && outcome.elsewhere ? "was there already" : outcome.status
       this.write(`${status}: ${labels.get(outcome.key)}${reason}`)
     }
   }

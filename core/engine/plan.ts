@@ -12,7 +12,7 @@ import type { Graph } from "./graph.ts"
 import { makespan } from "./makespan.ts"
 import type { Work } from "./pace.ts"
 import { acceptedReason, reasonsOf } from "./reason.ts"
-import { assumedSpeeds, measuredSpeeds, type Speeds } from "./speeds.ts"
+import { assumedSpeeds, idleSeconds, measuredSpeeds, type Speeds } from "./speeds.ts"
 import type { Manifest } from "./store/manifest.ts"
 import { Store } from "./store/store.ts"
 import { type Entry, recordOf, type Stored } from "./store/stored.ts"
@@ -220,17 +220,26 @@ export const reasonCounts = ({
     .map(([reason, { length }]) => [reason, length] as const)
     .sort(([, a], [, b]) => b - a)
 
-const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job[] => {
+const jobsOf = (graph: Graph, stored: ReadonlyMap<string, Stored>): readonly Job[] =>
+  jobsThatMake(
+    graph,
+    neededIn(graph, ({ key }) => stored.get(key)?.status === "absent"),
+  )
+
+/** The units whose artifacts a finished study has: not the runs that only probes need, which are replayed for them. */
+export const keptUnits = (graph: Graph): ReadonlySet<Unit> => neededIn(graph, () => true)
+
+/** Those of some units that the targets need, directly or through others of them. */
+const neededIn = ({ targets }: Graph, isSome: (unit: Unit) => boolean): ReadonlySet<Unit> => {
   const needed = new Set<Unit>()
   const need = (unit: Unit): void => {
-    if (needed.has(unit) || stored.get(unit.key)?.status !== "absent") return
+    if (needed.has(unit) || !isSome(unit)) return
     needed.add(unit)
-    for (const input of [unit, ...(unit.watched === null ? [] : [unit.watched])].flatMap(inputsOf))
-      need(input)
+    for (const input of inputsOf(unit)) need(input)
+    if (unit.watched !== null) for (const input of inputsOf(unit.watched)) need(input)
   }
-  for (const units of Object.values(graph.targets)) units.forEach(need)
-
-  return jobsThatMake(graph, needed)
+  for (const units of Object.values(targets)) units.forEach(need)
+  return needed
 }
 
 /** The jobs that make these units, each after those whose output it takes. */
@@ -266,7 +275,13 @@ const speedsFor = (
   { backend, flopsPerSecond, threads, processes: most }: EstimateSettings,
 ): Speeds => {
   const processes = processesFor(jobs, most)
-  return measuredSpeeds(manifests, backend, threads(processes)) ?? assumedSpeeds(flopsPerSecond(processes))
+  const speeds =
+    measuredSpeeds(manifests, backend, threads(processes)) ?? assumedSpeeds(flopsPerSecond(processes))
+  const idle = idleSeconds(manifests)
+  return {
+    ...speeds,
+    seconds: (plugin, flops) => (flops === 0 ? idle(plugin) : speeds.seconds(plugin, flops)),
+  }
 }
 
 const processesFor = (jobs: readonly Job[], most: number): number => Math.max(1, Math.min(most, jobs.length))
@@ -278,10 +293,17 @@ const planEstimate = (jobs: readonly Job[], speeds: Speeds, most: number): PlanE
   const largest = (part: (cost: Cost) => number) =>
     jobs.reduce((most, job) => Math.max(most, part(job.cost)), 0)
   const flops = sum((cost) => cost.flops)
+  const computing = ({ unit, own, observers }: Job) =>
+    [{ plugin: unit.plugin, cost: own }, ...observers].reduce(
+      (total, { plugin, cost }) => total + (cost.flops === 0 ? 0 : speeds.seconds(plugin.name, cost.flops)),
+      0,
+    )
   return {
     flops,
     flopsPerSecond:
-      flops === 0 ? 1 / speeds.seconds("", 1) : flops / seconds.reduce((total, each) => total + each, 0),
+      flops === 0
+        ? 1 / speeds.seconds("", 1)
+        : flops / jobs.reduce((total, job) => total + computing(job), 0),
     measured: speeds.measured,
     processes,
     seconds: makespan(

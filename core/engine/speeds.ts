@@ -72,6 +72,24 @@ export const measuredSpeeds = (
   }
 }
 
+/**
+ * The seconds that units take of plugins that compute next to nothing: the median of the newest artifacts. Reading data
+ * and drawing reports takes time, too.
+ *
+ * @returns 0 for a plugin that was never timed
+ */
+export const idleSeconds = (manifests: readonly Manifest[]): ((plugin: string) => number) => {
+  const distinct = new Map(
+    manifests.filter(({ flops }) => flops === 0).map((manifest) => [manifest.key, manifest]),
+  )
+  const seconds = new Map<string, number>()
+  for (const [plugin, all] of Map.groupBy(distinct.values(), (manifest) => manifest.plugin)) {
+    const newest = all.sort((a, b) => (a.made > b.made ? -1 : 1)).slice(0, timed)
+    seconds.set(plugin, quantile(newest.map(undisturbed), 0.5))
+  }
+  return (plugin) => seconds.get(plugin) ?? 0
+}
+
 /** The same speed for every plugin: what a backend is assumed to reach. */
 export const assumedSpeeds = (flopsPerSecond: number): Speeds => ({
   measured: false,

@@ -21,7 +21,7 @@ export type UnitStatus = Launch["units"][number] &
     | { readonly state: "failed"; readonly reason: string }
     /** `by`: who makes it; null if that process has just ended. */
     | { readonly state: "running"; readonly since: string; readonly by: OwnerSeen | null }
-    /** Only probes need it: it is run for them, and nothing of it is kept. */
+    /** Nothing of it is to be kept: only probes need it, and it is run for them, or not even that. */
     | { readonly state: "replayed" }
     /** Nothing it takes is missing. */
     | { readonly state: "ready" }
@@ -57,7 +57,9 @@ export const statusOf = Effect.fn("statusOf")(function* (
   const found = yield* Effect.forEach(launch.units, (unit) => recordOf(out, unit, leases.get(unit.key)), {
     concurrency: atOnce,
   })
-  const replayed = new Set(launch.jobs.flatMap(({ unit, wanted }) => (wanted ? [] : [unit])))
+  const toMake = new Set(
+    launch.jobs.flatMap(({ unit, wanted, observers }) => (wanted ? [unit, ...observers] : observers)),
+  )
   const units: UnitStatus[] = []
   for (const [index, unit] of launch.units.entries()) {
     const lease = leases.get(unit.key)
@@ -65,7 +67,7 @@ export const statusOf = Effect.fn("statusOf")(function* (
     if (state !== undefined) units.push({ ...unit, ...state })
     else if (lease !== undefined) {
       units.push({ ...unit, state: "running", since: lease.taken, by: owners.get(lease.owner) ?? null })
-    } else if (replayed.has(index)) units.push({ ...unit, state: "replayed" })
+    } else if (!toMake.has(index)) units.push({ ...unit, state: "replayed" })
     else units.push({ ...unit, ...pendingState(unit, units) })
   }
   return { launch, units, remaining: yield* remainingOf(out, launch, units) }

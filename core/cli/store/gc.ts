@@ -8,7 +8,7 @@ import { formatBytes, plural, printable } from "../../io/format.ts"
 import { exitWith } from "../exit.ts"
 import { ageText, printJson, printLines, storeAt, storeFlags, table } from "./listing.ts"
 
-const units = { m: 60, h: 3600, d: 24 * 3600, w: 7 * 24 * 3600 } as const
+const units = { s: 1, m: 60, h: 3600, d: 24 * 3600, w: 7 * 24 * 3600 } as const
 
 export const gcCommand = Command.make(
   "gc",
@@ -21,7 +21,7 @@ export const gcCommand = Command.make(
       Flag.withMetavar("AGE"),
       Flag.filterMap(
         (text) => {
-          const [, count, unit] = /^(\d{1,6})([mhdw])$/.exec(text) ?? []
+          const [, count, unit] = /^(\d{1,6})([smhdw])$/.exec(text) ?? []
           return unit === undefined
             ? Option.none()
             : Option.some(Number(count) * units[unit as keyof typeof units] * 1000)

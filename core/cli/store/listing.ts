@@ -10,6 +10,7 @@ import { InvalidInput } from "../../io/decode.ts"
 import { attempt } from "../../io/files.ts"
 import { formatSeconds, printable } from "../../io/format.ts"
 import { textFlag } from "../compute-flags.ts"
+import { exitWith } from "../exit.ts"
 
 export const storeFlags = {
   out: textFlag("out", "DIR").pipe(
@@ -22,11 +23,15 @@ export const storeFlags = {
   ),
 }
 
-/** The absolute path of `--out`, which must be a folder. */
+/** The absolute path of `--out`, which must be a folder that pipelines have written to, or nothing else. */
 export const storeAt = Effect.fnUntraced(function* (out: string) {
   const root = resolve(out)
-  yield* attempt("list", root, () => fs.readdir(root))
-  return root
+  const names = yield* attempt("list", root, () => fs.readdir(root))
+  if (names.length === 0 || ["artifacts", "launches"].some((name) => names.includes(name))) return root
+  return yield* exitWith(
+    2,
+    `${root}: no pipeline has written to this folder; expected one that was its --out`,
+  )
 })
 
 export interface Listing {

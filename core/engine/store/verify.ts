@@ -97,13 +97,19 @@ const problemsOfCopy = Effect.fnUntraced(function* (root: string, name: string) 
   return [{ of, found: "it is not the code that was copied", moves: { name, paths: [of] } }]
 })
 
+/** Files that a problem names. */
+const mostNamed = 3
+
 const problemsOfReport = Effect.fnUntraced(function* (
   root: string,
   folder: string,
 ): Effect.fn.Return<readonly Problem[]> {
   const of = folder.slice(root.length + 1)
   const read = yield* Effect.result(readReport(folder))
-  if (Result.isFailure(read)) return [{ of, found: read.failure.message, moves: undefined }]
+  if (Result.isFailure(read)) {
+    const found = `report.json: ${read.failure.found}; run its pipeline with the same parameters: that publishes it again`
+    return [{ of, found, moves: undefined }]
+  }
   const { files, command } = read.success
   const changed = yield* Effect.promise(async () => {
     const some: string[] = []
@@ -114,6 +120,9 @@ const problemsOfReport = Effect.fnUntraced(function* (
     return some
   })
   if (changed.length === 0) return []
-  const found = `${changed.join(", ")} ${changed.length === 1 ? "is" : "are"} not as published; publish again with ${command}`
+  const some = changed.slice(0, mostNamed).join(", ")
+  const more = changed.length > mostNamed ? ` and ${changed.length - mostNamed} more` : ""
+  const are = changed.length === 1 ? "is" : "are"
+  const found = `${some}${more} ${are} gone or not as published; publish again with ${command}`
   return [{ of, found, moves: undefined }]
 })

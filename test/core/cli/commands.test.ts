@@ -100,7 +100,7 @@ describe("a whole run", () => {
     const lines = stderr.replaceAll(/ [\d.]+ s\b/g, " …").split("\n")
     expect(lines).toEqual([
       expect.stringMatching(
-        /^sample: 1 run, 1 probe and 2 other units to do, about … on wasm \(WebAssembly SIMD\), float32, \d+ jobs?, \/.*\/$/,
+        /^sample: 1 run, 1 probe and 2 other units to do, … or more on wasm \(WebAssembly SIMD\), float32, \d+ jobs?, \/.*\/$/,
       ),
       "[1/4] sample-source count=2 broken=false …",
       "seed 1 at step 0",
@@ -326,7 +326,7 @@ describe("--branch", () => {
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[3,5,8,12,17]"])
     const made = await command(branch(out, "lr=2 seed=1@3", ["gain=10", "pipeline.lr=2"]))
     expect([made.code, json(made)]).toMatchObject([0, { made: 1, reused: 2, failures: [], pages: [] }])
-    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 run to do, about")
+    expect(made.stderr).toContain("sample/branch-lr=2-seed=1-gain=10@3: 1 run to do, ")
     expect(walks(out)).toEqual(["[2,4,7,11,16]", "[2,4,7,47,97]", "[3,5,8,12,17]"])
     expect(existsSync(join(latest(out, "branch-lr=2-seed=1-gain=10@3"), "summary.json"))).toBe(true)
     // What the pipeline made stays as it was.

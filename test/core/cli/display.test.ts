@@ -177,7 +177,7 @@ test("Ctrl-C at a terminal erases the live lines, reports in whole lines, and ex
   child.terminal!.write("\x03")
   expect(await child.exited).toBe(130)
   expect(screen.lines.map((line) => line.replaceAll(/[\d.]+ s\b/g, "…"))).toEqual([
-    expect.stringMatching(/^sample: 1 run, 1 probe and 2 other units to do, about … on wasm/),
+    expect.stringMatching(/^sample: 1 run, 1 probe and 2 other units to do, … or more on wasm/),
     expect.stringMatching(/\/$/),
     "[1/4] sample-source count=1000 broken=false …",
     "stopping: running jobs save their state first",

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
+import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -23,7 +24,7 @@ const around = {
 test("a run starts with how many units there are to do, how long that takes, and on what", async () => {
   const plan = await inStore(out, planSample())
   expect(startLines("sample", plan, around)).toEqual([
-    "sample: 4 runs, 4 probes and 2 other units to do, about 0.0 s on native (AVX-512), float32, 2 jobs × 1 thread, out/",
+    "sample: 4 runs, 4 probes and 2 other units to do, 0.0 s or more on native (AVX-512), float32, 2 jobs × 1 thread, out/",
   ])
   expect(
     startLines("sample", plan, {
@@ -34,7 +35,7 @@ test("a run starts with how many units there are to do, how long that takes, and
       out: "a\tb/",
     }),
   ).toEqual([
-    "sample: 4 runs, 4 probes and 2 other units to do, about 0.0 s on native, bfloat16, 2 jobs, a\\tb/",
+    "sample: 4 runs, 4 probes and 2 other units to do, 0.0 s or more on native, bfloat16, 2 jobs, a\\tb/",
   ])
 })
 
@@ -42,11 +43,22 @@ test("replayed runs are told as such, and why what is there already does not do"
   await inStore(out, Effect.flatMap(planSample("lr=1"), carryOut))
   const plan = await inStore(out, planSample("lr=1", "observe=2"))
   expect(startLines("sample", plan, around)).toEqual([
-    expect.stringContaining("sample: 2 probes and 1 other unit to do, 2 runs replayed, about"),
+    expect.stringContaining("sample: 2 probes and 1 other unit to do, 2 runs replayed, "),
     "  why: option steps 0,3 → 2 (2), input seen: 2 of 2 are new (1)",
   ])
   const done = await inStore(out, planSample("lr=1"))
   expect(startLines("sample", done, around)).toEqual(["sample: nothing to do: all 6 units are done"])
+})
+
+test("what nothing needs again is not made again, and told to be gone; runs that are only replayed never were there", async () => {
+  await inStore(out, Effect.flatMap(planSample("lr=1"), carryOut))
+  const artifacts = join(out, "artifacts")
+  const [run] = (await fs.readdir(artifacts)).filter((name) => name.startsWith("sample-walk"))
+  await fs.rm(join(artifacts, run!), { recursive: true })
+  const lines = startLines("sample", await inStore(out, planSample("lr=1")), around)
+  expect(lines).toEqual([
+    "sample: nothing to do: the targets are done; 1 unit that they were made from is not in the store any more",
+  ])
 })
 
 const ended = (...settings: readonly string[]) =>

@@ -103,6 +103,18 @@ describe("a job whose units another process makes", () => {
     ])
   })
 
+  test("is told as having been there, if nobody waited for it", () => {
+    const log = new RunLog(plan, 0)
+    const [job] = runs()
+    started(log, job!, 0)
+    const there = keysGivenBy(job!).map(
+      (key) => ({ key, status: "done", seconds: 0, elsewhere: true }) as const,
+    )
+    expect(ended(log, job!, there, 1)).toEqual([
+      "[2/202] sample-walk lr=1 seed=1 with 1 probe was there already",
+    ])
+  })
+
   test("says nothing about the pace here", () => {
     const log = new RunLog(plan, 0)
     const [first, second] = runs()
@@ -113,6 +125,16 @@ describe("a job whose units another process makes", () => {
     started(log, second!, 1000)
     expect(log.left(1000)).toBeLessThanOrEqual(before)
   })
+})
+
+test("what the last minute had no line for is told at the end, once", () => {
+  const log = new RunLog(plan, 0)
+  for (const job of runs().slice(0, 40)) {
+    started(log, job, 0)
+    ended(log, job, done(job), 1)
+  }
+  expect(log.rest()).toEqual(["[80/202] 20 more units: 20 made"])
+  expect(log.rest()).toEqual([])
 })
 
 test("very many jobs in a minute are summed up at its end, and each has its line again after that", () => {
@@ -126,6 +148,7 @@ test("very many jobs in a minute are summed up at its end, and each has its line
   expect(lines).toHaveLength(30)
   expect(log.tick(59, false)).toEqual([])
   expect(log.tick(60, false)).toEqual(["[180/202] 120 more units: 120 made"])
+  expect(log.rest()).toEqual([])
   const [last] = runs().slice(-1)
   started(log, last!, 61)
   expect(ended(log, last!, done(last!), 62)).toHaveLength(1)

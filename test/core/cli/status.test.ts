@@ -100,7 +100,10 @@ describe("while a study runs", () => {
     const none = await status("--launch", "1999")
     expect([none.code, none.stderr]).toEqual([2, `${out}: there is no launch 1999\n`])
     const empty = await command(["status", root])
-    expect([empty.code, empty.stderr]).toEqual([2, `${root}: nothing has been launched there\n`])
+    expect([empty.code, empty.stderr]).toEqual([
+      2,
+      `${root}: no pipeline has written to this folder; expected one that was its --out\n`,
+    ])
     const nowhere = await command(["status", join(root, "nowhere")])
     expect([nowhere.code, nowhere.stderr]).toEqual([
       2,

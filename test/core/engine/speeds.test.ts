@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { measuredSpeeds } from "../../../core/engine/speeds.ts"
+import { idleSeconds, measuredSpeeds } from "../../../core/engine/speeds.ts"
 import type { Manifest } from "../../../core/engine/store/manifest.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 
@@ -75,4 +75,10 @@ test("of a plugin that was never timed is that of the others", () => {
   expect(secondsOf(manifests, 1, "new")).toBeCloseTo(20)
   expect(measuredSpeeds(manifests, "native", 1)!.knows("new")).toBe(false)
   expect(measuredSpeeds(manifests, "wasm", 1)).toBeUndefined()
+})
+
+test("what computes nothing takes the median of what it took before; 0 if it was never timed", () => {
+  const page = [1, 9, 2, 3, 30].map((seconds) => manifest({ plugin: "page", flops: 0, seconds }))
+  const seconds = idleSeconds([...page, ...page, manifest({ seconds: 5 })])
+  expect(["page", "a", "new"].map(seconds)).toEqual([3, 0, 0])
 })

@@ -52,6 +52,16 @@ test("a probe of a run that is only replayed waits for what the run takes", asyn
   expect(await statesOf()).toEqual([["done"], ["replayed"], ["done"], ["ready"]])
 })
 
+test("what was not to be made is not waited for, whether it was never kept or is gone", async () => {
+  put(3, "manifest.json")
+  expect(await statesOf({ ...launch, jobs: [job(3)] } as unknown as Launch)).toEqual([
+    ["replayed"],
+    ["replayed"],
+    ["replayed"],
+    ["done"],
+  ])
+})
+
 test("what needs a unit that failed is not to be made, but a report does without members", async () => {
   const record = {
     key: "a".padEnd(64, "0"),
