@@ -193,6 +193,20 @@ describe("claims", () => {
     })
   })
 
+  test("of which none can be tested are not said to show no difference", async () => {
+    const none = runs.map(({ labels, members }) => ({
+      labels,
+      members: members.map(({ seed }) => ({
+        seed,
+        outcome: { status: "failed", kind: "plugin", reason: "the disk is full" } as const,
+      })),
+    }))
+    const claims = [fewerFailures({ arm: "arm 1", than: "arm 0", lr: 1e-5 })]
+    const summary = String((await Effect.runPromise(page({ runs: none }, { claims }))).get("summary.md"))
+    expect(summary).toContain("The results do not allow any claim to be tested.")
+    expect(summary).not.toContain("No two arms differ")
+  })
+
   test("that cannot be told say how many seeds it would take, and what the design cannot show", async () => {
     const few = runs.map(({ labels, members }) => ({ labels, members: members.slice(0, 3) }))
     const claims = [fewerFailures({ arm: "arm 1", than: "arm 0", lr: 1e-5 })]

@@ -129,6 +129,7 @@ export const claimsHeadline = ({ judged }: ClaimsFound): readonly string[] => {
 }
 
 const differencesSentence = (judged: readonly Judged[]): string => {
+  if (judged.every(({ test }) => test === null)) return "The results do not allow any claim to be tested."
   const pairs = judged.flatMap(({ verdict, checkpoints: [arm, than, ...others], statement }) =>
     verdict === "cannot be told" || arm === undefined || than === undefined || others.length > 0
       ? []
