@@ -21,6 +21,7 @@ import { pipelineParameters } from "../engine/settings.ts"
 import { DamagedArtifact } from "../engine/store/damage.ts"
 import { beginWork } from "../engine/store/entrance.ts"
 import { Owners } from "../engine/store/owners.ts"
+import { freeFinished } from "../engine/store/scratch.ts"
 import { Store } from "../engine/store/store.ts"
 import type { Stored } from "../engine/store/stored.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -233,6 +234,7 @@ export const pipelineCommand = Command.make(
         )
         return
       }
+      yield* freeFinished(out, (key) => (plan.stored.get(key)?.status ?? "absent") !== "absent")
       yield* checkDisk(out, plan)
       const instructions =
         plan.jobs.length === 0 ? undefined : yield* backend.instructions ?? Effect.succeed(undefined)

@@ -75,6 +75,10 @@ interface OpenKind {
   readonly write: (folder: string, given: unknown) => Effect.Effect<void, FileError | InvalidInput>
 }
 
+/** What a stopped job left can only be resumed by the same work with the same observers. */
+const scratchKeyOf = ({ unit, wanted, observers }: Job): string =>
+  sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
+
 /**
  * Runs a job.
  *
@@ -92,8 +96,7 @@ export const runJob = Effect.fn("runJob")(function* (
   const store = yield* Store
   const { unit, wanted, observers } = job
   const started = yield* elapsedMillis
-  // What a stopped job left can only be resumed by the same work with the same observers.
-  const scratchKey = sha256([unit.key, wanted, ...observers.map(({ key }) => key).sort()].join(" "))
+  const scratchKey = scratchKeyOf(job)
   const measured = measureSpent()
   /** What was spent on it until it was stopped, if it was. */
   let before: Spent = { seconds: 0, cpuSeconds: 0, peakMemory: 0 }
@@ -222,6 +225,8 @@ export const remaining = Effect.fn("remaining")(function* (job: Job, missing: Mi
     Effect.map(isThere(observer), (there) => !there),
   )
   if (outcomes.length === 0) return { job, outcomes }
+  // What is left is another job. Whoever made the rest may have been killed before it freed this.
+  yield* store.freeScratch(scratchKeyOf(job))
   const left = wanted || observers.length > 0 ? jobFor(job.unit, wanted, observers) : undefined
   return { job: left, outcomes }
 })

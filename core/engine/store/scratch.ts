@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { type } from "arktype"
 import { Effect, Option } from "effect"
-import { attempt, type FileError, listNames, readJson } from "../../io/files.ts"
+import { attempt, type FileError, listNames, readJson, remove } from "../../io/files.ts"
 import { sizeOf } from "./size.ts"
 
 const Scratch = type({ "+": "reject", label: "string", keys: "string[]" })
@@ -19,6 +19,22 @@ export const describeScratch = (folder: string, scratch: Scratch) =>
 /** undefined if that is unknown. */
 export const readScratch = (folder: string): Effect.Effect<Scratch | undefined> =>
   Effect.map(Effect.option(readJson(join(folder, name), Scratch)), Option.getOrUndefined)
+
+/**
+ * Removes what jobs have left to resume from of which all units are there: they were killed just before they removed it.
+ *
+ * @param isThere by the key of a unit
+ */
+export const freeFinished = Effect.fnUntraced(function* (
+  root: string,
+  isThere: (key: string) => boolean,
+): Effect.fn.Return<void, FileError> {
+  const scratch = join(root, "scratch")
+  for (const name of yield* listNames(scratch)) {
+    const of = yield* readScratch(join(scratch, name))
+    if (of !== undefined && of.keys.length > 0 && of.keys.every(isThere)) yield* remove(join(scratch, name))
+  }
+})
 
 /** What a job that was stopped, or is still at work, has left to resume from. */
 export interface Unfinished {

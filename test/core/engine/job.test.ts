@@ -7,13 +7,16 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { cost } from "../../../core/api/cost.ts"
 import { plugin } from "../../../core/api/plugin.ts"
+import { Progress } from "../../../core/api/progress.ts"
 import type { ArtifactKind } from "../../../core/artifacts/kind.ts"
 import { graphOf } from "../../../core/engine/graph.ts"
-import { planOf } from "../../../core/engine/plan.ts"
+import { remaining, runJob } from "../../../core/engine/job.ts"
+import { jobFor, planOf } from "../../../core/engine/plan.ts"
+import { freeFinished } from "../../../core/engine/store/scratch.ts"
 import { Store } from "../../../core/engine/store/store.ts"
 import { attempt, writeFile } from "../../../core/io/files.ts"
 import { mayMount, smallDisk } from "../../small-disk.ts"
-import { carryOut, inStore } from "../sample/study.ts"
+import { carryOut, inStore, origin } from "../sample/study.ts"
 
 let out: string
 beforeEach(() => {
@@ -199,4 +202,34 @@ test.skipIf(!mayMount)("a disk that is full for a while costs nothing that was s
   } finally {
     disk.remove()
   }
+})
+
+test("a worker that is killed between writing its artifact and freeing its state leaves nothing to the next", async () => {
+  const path = join(out, "a.txt")
+  fs.writeFileSync(path, "one")
+  await attemptCopy(path, "one")
+  await inStore(
+    out,
+    Effect.gen(function* () {
+      const computing = { arithmetic: "cpu", sources: {}, packages: {} }
+      const { units } = yield* graphOf({ copy: copying({ path, edit: "one" }) }, computing)
+      const store = yield* Store
+      // As before it was killed: its artifact is not there yet.
+      const killed = jobFor(units[0]!, true, [])
+      const progress = Progress.of({ report: () => Effect.void })
+      yield* Effect.provideService(runJob(killed, "cpu", new Map(), origin), Progress, progress).pipe(
+        Effect.provideService(Store, { ...store, freeScratch: () => Effect.void }),
+      )
+      expect(fs.readdirSync(join(out, "scratch"))).toHaveLength(1)
+      yield* freeFinished(out, (key) => key !== killed.unit.key)
+      expect(fs.readdirSync(join(out, "scratch"))).toHaveLength(1)
+      const again = join(out, "again")
+      fs.cpSync(join(out, "scratch"), join(again, "scratch"), { recursive: true })
+      yield* freeFinished(again, (key) => key === killed.unit.key)
+      expect(fs.readdirSync(join(again, "scratch"))).toEqual([])
+      const { job, outcomes } = yield* remaining(killed, new Map())
+      expect([job, outcomes.map(({ status }) => status)]).toEqual([undefined, ["done"]])
+      expect(fs.readdirSync(join(out, "scratch"))).toEqual([])
+    }),
+  )
 })
