@@ -270,6 +270,10 @@ export const pipelineCommand = Command.make(
           ),
         tell,
       )
+      // A job that goes on as another one, with fewer units, does not free what the first has left.
+      const lost = new Set(summary.failures.map(({ unit }) => unit.key))
+      const ended = new Set(graph.units.map(({ key }) => key).filter((key) => !lost.has(key)))
+      yield* Effect.ignore(freeFinished(out, (key) => ended.has(key)))
       const { pages, notes } = Result.getOrElse(published, () => ({ pages: [], notes: [] }))
       report(summary, pages, (performance.now() - began) / 1000, json)
       for (const note of notes) process.stderr.write(`note: ${note}\n`)
