@@ -51,7 +51,7 @@ const prepare = Effect.fnUntraced(function* (
   const hasJobs = plan.jobs.length > 0
   const code = !hasJobs
     ? codeOf(path)
-    : yield* Effect.catchTag(frozenCode(out, path), "NotFrozen", (error) =>
+    : yield* Effect.catchTag(frozenCode(out, path, onLog), "NotFrozen", (error) =>
         Effect.sync(() => {
           onLog(error.message)
           return codeOf(path)

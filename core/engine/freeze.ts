@@ -99,12 +99,14 @@ export const isWholeCopy = async (folder: string): Promise<boolean> => {
  * Copies the sources of a project into the store, once for each state of them.
  *
  * @param out the folder of the store
+ * @param onLog is told if a copy was damaged
  * @returns the copy's folder, which has the same layout
  * @throws NotFrozen if there is more than a project has, or the store is the project itself
  */
 export const freeze = Effect.fn("freeze")(function* (
   out: string,
   project: string,
+  onLog: (line: string) => void,
 ): Effect.fn.Return<string, FileError | NotFrozen> {
   if (resolve(out) === resolve(project)) {
     return yield* new NotFrozen({ found: `${project} holds both the sources and what is made` })
@@ -120,7 +122,7 @@ export const freeze = Effect.fn("freeze")(function* (
     if (yield* attempt("read", folder, () => isWholeCopy(folder))) return folder
     // Someone has edited it, or a power cut has left it so.
     const to = yield* moveAside(out, basename(folder), [relative(out, folder)])
-    yield* Effect.logWarning(damageLine({ of: folder, found: "the copy of the code was changed", to }))
+    onLog(damageLine({ of: folder, found: "the copy of the code was changed", to }))
   }
   yield* writeCopiedFolder(folder, (temporary) =>
     attempt("write", folder, async () => {
@@ -158,6 +160,7 @@ export const codeOf = (file: string): LaunchedCode => ({ file, package: packageF
 export const frozenCode = Effect.fn("frozenCode")(function* (
   out: string,
   file: string,
+  onLog: (line: string) => void,
 ): Effect.fn.Return<LaunchedCode, FileError | NotFrozen> {
   const own = findProject()
   const from = yield* attempt("read", own ?? packageFolder, () => fs.realpath(own ?? packageFolder))
@@ -165,7 +168,7 @@ export const frozenCode = Effect.fn("frozenCode")(function* (
   if (path.startsWith("..") || path.split(sep).includes("node_modules") || from.includes("node_modules")) {
     return yield* new NotFrozen({ found: `${file} is not among the sources of a project` })
   }
-  const copy = yield* freeze(out, from)
+  const copy = yield* freeze(out, from, onLog)
   const to = yield* attempt("read", copy, () => fs.realpath(copy))
   // Too long for a source, or hidden.
   if (!(yield* exists(join(to, path)))) {

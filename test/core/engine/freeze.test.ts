@@ -7,7 +7,9 @@ import { Effect } from "effect"
 import { freeze, isWholeCopy } from "../../../core/engine/freeze.ts"
 
 let project: string
+let lines: string[]
 beforeEach(async () => {
+  lines = []
   project = await fs.mkdtemp(join(tmpdir(), "kasosei-freeze-"))
   write("package.json", "{}")
   write("pipelines/study.ts", "export default 1")
@@ -19,7 +21,8 @@ const write = (path: string, content: string) => {
   mkdirSync(dirname(join(project, path)), { recursive: true })
   writeFileSync(join(project, path), content)
 }
-const frozen = (out = "out") => Effect.runPromise(freeze(join(project, out), project))
+const frozen = (out = "out") =>
+  Effect.runPromise(freeze(join(project, out), project, (line) => lines.push(line)))
 const filesOf = (folder: string) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.parentPath.includes("node_modules"))
@@ -49,6 +52,9 @@ test("a copy that was edited is set aside, and made anew", async () => {
   const folder = await frozen()
   writeFileSync(join(folder, "pipelines/study.ts"), "export default 3")
   expect(await frozen()).toBe(folder)
+  expect(lines).toEqual([
+    expect.stringMatching(/^damaged: .*: the copy of the code was changed; set aside in /),
+  ])
   expect(readFileSync(join(folder, "pipelines/study.ts"), "utf8")).toBe("export default 1")
   const edited = filesOf(join(project, "out", "damaged")).find((path) => path.endsWith("study.ts"))
   expect(readFileSync(join(project, "out", "damaged", edited!), "utf8")).toBe("export default 3")
@@ -60,7 +66,7 @@ test("a copy is not run with the packages of another project, or of the same one
   await fs.rename(project, moved)
   try {
     const out = join(moved, "out")
-    const second = await Effect.runPromise(freeze(out, moved))
+    const second = await Effect.runPromise(freeze(out, moved, () => {}))
     expect(basename(second)).not.toBe(basename(first))
     expect(readFileSync(join(second, "node_modules/effect/index.js"), "utf8")).toBe("installed")
     // The link of the first one leads nowhere now, but it is as it was made.
@@ -80,7 +86,7 @@ test("a project may have folders of the names that a store has, but cannot be on
     "pipelines/study.ts",
     "sources/second.ts",
   ])
-  const error = await Effect.runPromise(Effect.flip(freeze(project, project)))
+  const error = await Effect.runPromise(Effect.flip(freeze(project, project, () => {})))
   expect(error.message).toContain("holds both the sources and what is made, so no copy of them is made")
 })
 
@@ -109,7 +115,7 @@ test("data, hidden folders, packages and stores are left out, and links are foll
 test("more than sources are is refused, and nothing is left of the copy", async () => {
   mkdirSync(join(project, "data"))
   for (let i = 0; i < 129; i++) writeFileSync(join(project, "data", `${i}.json`), "x".repeat(2 ** 21))
-  const error = await Effect.runPromise(Effect.flip(freeze(join(project, "out"), project)))
+  const error = await Effect.runPromise(Effect.flip(freeze(join(project, "out"), project, () => {})))
   expect(error.message).toContain(
     "holds more than 20000 files and 268 MB of sources, so no copy of them is made",
   )
