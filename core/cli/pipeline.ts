@@ -234,7 +234,6 @@ export const pipelineCommand = Command.make(
         )
         return
       }
-      yield* freeFinished(out, (key) => (plan.stored.get(key)?.status ?? "absent") !== "absent")
       yield* checkDisk(out, plan)
       const instructions =
         plan.jobs.length === 0 ? undefined : yield* backend.instructions ?? Effect.succeed(undefined)
@@ -270,7 +269,7 @@ export const pipelineCommand = Command.make(
           ),
         tell,
       )
-      // A job that goes on as another one, with fewer units, does not free what the first has left.
+      // Who was killed before it freed it, or goes on as another job, with fewer units, has left that.
       const lost = new Set(summary.failures.map(({ unit }) => unit.key))
       const ended = new Set(graph.units.map(({ key }) => key).filter((key) => !lost.has(key)))
       yield* Effect.ignore(freeFinished(out, (key) => ended.has(key)))
