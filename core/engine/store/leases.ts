@@ -73,8 +73,12 @@ const leasesOf = Effect.fnUntraced(function* (
     const path = join(folderOf(key), id)
     const lease: typeof Lease.infer = { key, label, taken: new Date().toISOString() }
     yield* attempt("write", path, async () => {
+      await fs.mkdir(folder, { recursive: true })
       while (true) {
-        await fs.mkdir(folderOf(key), { recursive: true })
+        // With `recursive` this would fail if the folder were removed while it is looked at.
+        await fs.mkdir(folderOf(key)).catch((cause) => {
+          if (errorCode(cause) !== "EEXIST") throw cause
+        })
         try {
           return await fs.writeFile(path, `${JSON.stringify(lease)}\n`, { flag: "wx" })
         } catch (cause) {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -95,6 +96,31 @@ test("a lease is kept by a process of another host until that has been silent fo
       expect(yield* (yield* Leases).take([a])).toEqual({ key: a.key, owner: id })
     }),
   )
+})
+
+test("a lease is taken while others make and remove the folder again and again", async () => {
+  const folder = join(root, "leases", a.key.slice(0, 20))
+  const script = `
+    const { mkdirSync, rmdirSync } = require("node:fs")
+    console.log("begun")
+    while (true) {
+      try { mkdirSync(${JSON.stringify(folder)}) } catch {}
+      try { rmdirSync(${JSON.stringify(folder)}) } catch {}
+    }`
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "ignore"] })
+  try {
+    await once(child.stdout, "data")
+    await run(
+      Effect.gen(function* () {
+        const leases = yield* Leases
+        for (let round = 0; round < 30; round++) {
+          expect(yield* Effect.scoped(leases.take([a]))).toBeUndefined()
+        }
+      }),
+    )
+  } finally {
+    child.kill("SIGKILL")
+  }
 })
 
 test("what cannot be written is an error, and nothing stays announced", async () => {
