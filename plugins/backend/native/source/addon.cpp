@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-namespace native {
+namespace kasosei {
 
 Heap heap;
 const Binding* Binding::first = nullptr;
@@ -89,8 +89,8 @@ napi_value initialise(napi_env env, napi_value exports) {
 }
 
 }  // namespace
-}  // namespace native
+}  // namespace kasosei
 
 extern "C" __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
-  return native::initialise(env, exports);
+  return kasosei::initialise(env, exports);
 }

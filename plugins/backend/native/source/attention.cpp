@@ -7,10 +7,11 @@
 
 #include "binding.h"
 #include "dropout.h"
+#include "elementary.h"
 #include "gemm.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // One sequence: its tokens are rows token … token + length − 1, its queries rows query … query + queries − 1.
@@ -179,4 +180,4 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
 }
 EXPORT(attention_gradient, "attentionGradient")
 
-}  // namespace native
+}  // namespace kasosei

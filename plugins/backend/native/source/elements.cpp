@@ -6,7 +6,7 @@
 #include "kernels.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // `b` is as long as `a`, or is broadcast: a row vector, or one number. `out` may be `a`.
@@ -118,4 +118,4 @@ void transpose_matrix(In x_TH, Out y_HT, int64_t rows) {
 }
 EXPORT(transpose_matrix, "transpose")
 
-}  // namespace native
+}  // namespace kasosei

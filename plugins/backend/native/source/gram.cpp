@@ -8,7 +8,7 @@
 #include "gemm.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 struct Samples {
@@ -180,4 +180,4 @@ void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> g
 }
 EXPORT(gram_of_sums, "gramOfSums")
 
-}  // namespace native
+}  // namespace kasosei

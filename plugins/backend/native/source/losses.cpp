@@ -4,10 +4,11 @@
 #include <vector>
 
 #include "binding.h"
+#include "elementary.h"
 #include "gemm.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // −log softmax(row)[label]; overwrites `row` with scale · (softmax(row) − one-hot(label)).
@@ -105,4 +106,4 @@ void info_nce(In z1_ND, In z2_ND, double temperature, int64_t rows, Out loss, Ou
 }
 EXPORT(info_nce, "infoNCE")
 
-}  // namespace native
+}  // namespace kasosei

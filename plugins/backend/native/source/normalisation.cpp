@@ -7,7 +7,7 @@
 #include "sums.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // y = γ x̂ + β with x̂ = (x − mean) · rstd, which overwrites x. Returns rstd = (variance + ε)^−½.
@@ -127,4 +127,4 @@ void layer_norm_parameter_gradients(In dy_TH, In normalised_TH, Out d_gamma_H, O
 }
 EXPORT(layer_norm_parameter_gradients, "layerNormParameterGradients")
 
-}  // namespace native
+}  // namespace kasosei

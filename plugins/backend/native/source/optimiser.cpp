@@ -6,7 +6,7 @@
 #include "threads.h"
 #include "vector.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // The coefficients, from a list of the caller: [gradient scale, β₁, β₂, ε, step size, decay].
@@ -125,4 +125,4 @@ void mark_active_rows(In m_VH, In v_VH, Buffer<uint8_t> active_V) {
 }
 EXPORT(mark_active_rows, "markActiveRows")
 
-}  // namespace native
+}  // namespace kasosei

@@ -7,7 +7,7 @@
 #include "threads.h"
 #include "vector.h"
 
-namespace native {
+namespace kasosei {
 
 void gather_rows(In table_VH, List<int32_t> ids_N, Out rows_NH) {
   if (ids_N.size == 0) return expect_size(rows_NH, 0, "rows");
@@ -60,4 +60,4 @@ void spread_rows(In rows_UH, List<int32_t> ids_U, Out table_VH) {
 }
 EXPORT(spread_rows, "spreadRows")
 
-}  // namespace native
+}  // namespace kasosei

@@ -78,19 +78,19 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
   return [
     implement(linearKernel, (x_TI, weight_OI, bias_O) => {
       const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
-      device.linear(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), backend.bfloat16)
+      device.linear(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), backend.precision)
       return y_TO
     }),
     implement(linearGeluKernel, (x_TI, weight_OI, bias_O) => {
       const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
       const derivative_TO = like(y_TO)
-      device.linearGelu(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), of(derivative_TO), backend.bfloat16)
+      device.linearGelu(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), of(derivative_TO), backend.precision)
       return { y_TO, derivative_TO }
     }),
     implement(linearInputGradientKernel, (dy_TO, weight_OI) => {
       const tokens = dy_TO.shape[0]
       const dx_TI = allocate<tf.Tensor2D>([tokens, weight_OI.shape[1]])
-      device.linearInputGradient(of(dy_TO), of(weight_OI), of(dx_TI), tokens, backend.bfloat16)
+      device.linearInputGradient(of(dy_TO), of(weight_OI), of(dx_TI), tokens, backend.precision)
       return dx_TI
     }),
     implement(linearParameterGradientsKernel, (dy_TO, x_TI) => {
@@ -103,7 +103,7 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
         of(dWeight_OI),
         of(dBias_O),
         tokens,
-        backend.bfloat16,
+        backend.precision,
       )
       return { dWeight_OI, dBias_O }
     }),

@@ -6,7 +6,8 @@ import { attention } from "../../../../core/tensor/ops/attention.ts"
 import { layerNorm } from "../../../../core/tensor/ops/layer-norm.ts"
 import { linear } from "../../../../core/tensor/ops/linear.ts"
 import { softmaxCrossEntropy } from "../../../../core/tensor/ops/softmax-cross-entropy.ts"
-import { DeviceBackend } from "../../../../plugins/backend/native/backend.ts"
+import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
+import { precisionNumbers } from "../../../../plugins/backend/device/device.ts"
 import { native } from "../../../../plugins/backend/native.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
 import { devices } from "./devices.ts"
@@ -16,6 +17,7 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
 
   const none = new Int32Array()
   const noDropout = new Float64Array()
+  const { fp32 } = precisionNumbers
 
   test("every kernel refuses buffers of the wrong size before it reads them", () => {
     const [one, two] = [device.allocate("float32", 1), device.allocate("float32", 2)]
@@ -23,12 +25,13 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
     const offsets = Int32Array.of(0, 2)
     const gram = new Float64Array(1)
     const calls: Readonly<Record<string, () => void>> = {
-      matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, false),
-      "matmul of a huge batch": () => device.matmul(two, two, two, 2 ** 40, 1, 1, 1, false, false, false),
-      linear: () => device.linear(three, two, one, two, false),
-      linearGelu: () => device.linearGelu(two, two, one, one, two, false),
-      linearInputGradient: () => device.linearInputGradient(two, two, three, 2, false),
-      linearParameterGradients: () => device.linearParameterGradients(two, two, two, one, 3, false),
+      matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, fp32),
+      "matmul in an unknown precision": () => device.matmul(two, two, two, 1, 1, 1, 1, false, false, 3 as never),
+      "matmul of a huge batch": () => device.matmul(two, two, two, 2 ** 40, 1, 1, 1, false, false, fp32),
+      linear: () => device.linear(three, two, one, two, fp32),
+      linearGelu: () => device.linearGelu(two, two, one, one, two, fp32),
+      linearInputGradient: () => device.linearInputGradient(two, two, three, 2, fp32),
+      linearParameterGradients: () => device.linearParameterGradients(two, two, two, one, 3, fp32),
       add: () => device.add(three, two, three),
       subtract: () => device.subtract(two, two, three),
       multiply: () => device.multiply(two, three, two),

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test"
+import { precisionNumbers } from "../../../../plugins/backend/device/device.ts"
 import { deviation, onEveryPath, withBuffers } from "./devices.ts"
 
 /** op(a) op(b) in float64. */
@@ -53,10 +54,10 @@ onEveryPath("matrix products", (device) => {
       const [m, n, k] = shape
       withBuffers(device, ({ given, empty, read }) => {
         const [a, b, c] = [given(1, m * k), given(2, k * n), empty(m * n)]
-        device.matmul(a.handle, b.handle, c, 1, m, n, k, transposeA, transposeB, false)
+        device.matmul(a.handle, b.handle, c, 1, m, n, k, transposeA, transposeB, precisionNumbers.fp32)
         const found = read(c, m * n)
         expect(deviation(found, exact(a.values, b.values, shape, transposeA, transposeB))).toBeLessThan(2e-6)
-        device.matmul(a.handle, b.handle, c, 1, m, n, k, transposeA, transposeB, true)
+        device.matmul(a.handle, b.handle, c, 1, m, n, k, transposeA, transposeB, precisionNumbers.bf16)
         const rounded = exact(bfloat16(a.values), bfloat16(b.values), shape, transposeA, transposeB)
         expect(deviation(read(c, m * n), rounded)).toBeLessThan(2e-6)
       })
@@ -72,9 +73,9 @@ onEveryPath("matrix products", (device) => {
         given(3, k * n),
         empty(batch * m * n),
       ]
-      device.matmul(a.handle, b.handle, c, batch, m, n, k, false, false, false)
+      device.matmul(a.handle, b.handle, c, batch, m, n, k, false, false, precisionNumbers.fp32)
       const own = read(c, batch * m * n)
-      device.matmul(a.handle, one.handle, c, batch, m, n, k, false, false, false)
+      device.matmul(a.handle, one.handle, c, batch, m, n, k, false, false, precisionNumbers.fp32)
       const shared = read(c, batch * m * n)
       for (let i = 0; i < batch; i++) {
         const left = a.values.subarray(i * m * k, (i + 1) * m * k)
@@ -92,7 +93,7 @@ onEveryPath("matrix products", (device) => {
       const [a, b, c] = [given(1, m * k), given(2, k * n), empty(m * n)]
       const [one, four] = [1, 4].map((threads) => {
         device.setThreads(threads)
-        device.matmul(a.handle, b.handle, c, 1, m, n, k, false, true, false)
+        device.matmul(a.handle, b.handle, c, 1, m, n, k, false, true, precisionNumbers.fp32)
         return read(c, m * n)
       })
       device.setThreads(1)

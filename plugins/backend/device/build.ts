@@ -1,5 +1,5 @@
 /**
- * The addon, built from its C++ sources on first use and kept in the user's cache: once for each version of sources and
+ * Addons, built from their C++ sources on first use and kept in the user's cache: once for each version of sources and
  * compiler and each kind of processor.
  */
 import { execFile } from "node:child_process"
@@ -8,7 +8,7 @@ import { existsSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { createRequire } from "node:module"
 import { availableParallelism, cpus } from "node:os"
-import { dirname, extname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
@@ -17,7 +17,16 @@ import { digestFile } from "../../../core/io/digest.ts"
 import { lockFile } from "../../../core/io/file-lock.ts"
 
 const run = promisify(execFile)
-const sourceFolder = fileURLToPath(new URL("source", import.meta.url))
+
+/** An addon: sources of its own, and those in `source` here, which all addons share. */
+export interface Addon {
+  /** Of its backend, for people, and for its folder in the cache. */
+  readonly name: string
+  /** Of its C++ sources. No two files of an addon have the same name. */
+  readonly folder: string
+}
+
+const sharedFolder = fileURLToPath(new URL("source", import.meta.url))
 
 /** The addon cannot be built here. */
 export class AddonUnavailable extends Data.TaggedError("AddonUnavailable")<{
@@ -77,16 +86,23 @@ const processor = async (): Promise<string> => {
   return `${process.platform} ${process.arch} ${cpus()[0]?.model ?? ""} ${features}`
 }
 
-const digestOf = async (names: readonly string[], compiler: Compiler, flags: readonly string[]) => {
+/** The paths of all C++ sources of an addon, in the order of their names. */
+const sourcesOf = async ({ folder }: Addon): Promise<readonly string[]> => {
+  const paths: string[] = []
+  for (const each of [sharedFolder, folder]) {
+    for (const name of await fs.readdir(each)) paths.push(join(each, name))
+  }
+  return paths.sort((a, b) => (basename(a) < basename(b) ? -1 : 1))
+}
+
+const digestOf = async (sources: readonly string[], compiler: Compiler, flags: readonly string[]) => {
   const hash = createHash("sha256")
   for (const part of [compiler.program, compiler.version, await processor(), ...flags, ...linkFlags]) {
     hash.update(`${part}\0`)
   }
-  for (const name of names) hash.update(`${name}\0`).update(await fs.readFile(join(sourceFolder, name)))
+  for (const path of sources) hash.update(`${basename(path)}\0`).update(await fs.readFile(path))
   return hash.digest("hex").slice(0, 32)
 }
-
-const cacheFolder = (): string => join(userCacheFolder(), "native")
 
 /** The first line that reports an error; without one, the compiler's first line. */
 const firstErrorOf = (cause: unknown): string => {
@@ -114,19 +130,19 @@ const isWhole = async (path: string): Promise<boolean> => {
 /** Compiles in a temporary folder beside `path`, and moves the finished addon there in one step. */
 const compile = async (
   path: string,
-  names: readonly string[],
+  sources: readonly string[],
   compiler: Compiler,
   flags: readonly string[],
 ) => {
   const work = await fs.mkdtemp(`${path}.`)
   try {
-    const include = includeFolder()
-    const waiting = names.filter((name) => name.endsWith(".cpp"))
-    const objects = waiting.map((name) => join(work, `${name}.o`))
+    const includes = [includeFolder(), ...new Set(sources.map(dirname))].map((folder) => `-I${folder}`)
+    const waiting = sources.filter((source) => source.endsWith(".cpp"))
+    const objectOf = (source: string) => join(work, `${basename(source)}.o`)
+    const objects = waiting.map(objectOf)
     const compileNext = async (): Promise<void> => {
-      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-        const output = join(work, `${name}.o`)
-        await run(compiler.program, [...flags, `-I${include}`, "-c", join(sourceFolder, name), "-o", output])
+      for (let source = waiting.shift(); source !== undefined; source = waiting.shift()) {
+        await run(compiler.program, [...flags, ...includes, "-c", source, "-o", objectOf(source)])
       }
     }
     await Promise.all(Array.from({ length: availableParallelism() }, compileNext))
@@ -142,13 +158,13 @@ const compile = async (
 }
 
 /**
- * The path of the addon, which is built if it is not in the cache, or damaged there. A failed build is not tried again
+ * The path of an addon, which is built if it is not in the cache, or damaged there. A failed build is not tried again
  * until the sources, the compiler or the processor change.
  *
  * @param target the processor to build for, this one by default
  * @throws AddonUnavailable if there is no compiler, or the build fails
  */
-export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
+export const addonPath = Effect.fn("addonPath")(function* (addon: Addon, target = "native") {
   const compiler = yield* Effect.promise(findCompiler)
   if (compiler === undefined) {
     return yield* new AddonUnavailable({
@@ -157,7 +173,7 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
     })
   }
   const flags = flagsFor(target)
-  const folder = cacheFolder()
+  const folder = join(userCacheFolder(), addon.name)
   const notSaved = (cause: unknown) =>
     new AddonUnavailable({
       reason: `the addon cannot be saved in ${folder} (${cause instanceof Error ? cause.message : cause})`,
@@ -173,16 +189,18 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
         return new AddonUnavailable({ reason, remedy: "try again" })
       },
     })
-  const names = yield* attempt(async () => (await fs.readdir(sourceFolder)).sort())
-  const path = join(folder, `${yield* attempt(() => digestOf(names, compiler, flags))}.node`)
+  const sources = yield* attempt(() => sourcesOf(addon))
+  const path = join(folder, `${yield* attempt(() => digestOf(sources, compiler, flags))}.node`)
   const failure = `${path}.failed`
   if (yield* attempt(() => isWhole(path))) return path
   const make = attempt(async () => {
     if ((await isWhole(path)) || existsSync(failure)) return
     const damaged = existsSync(path) ? `${path} is damaged: ` : ""
     await fs.rm(path, { force: true })
-    console.error(`${damaged}building the native backend with ${compiler.program}, once for this machine …`)
-    await compile(path, names, compiler, flags).catch(async (cause) => {
+    console.error(
+      `${damaged}building the ${addon.name} backend with ${compiler.program}, once for this machine …`,
+    )
+    await compile(path, sources, compiler, flags).catch(async (cause) => {
       if (signalOf(cause) !== undefined) throw cause
       await fs.writeFile(failure, firstErrorOf(cause))
     })
@@ -195,15 +213,3 @@ export const addonPath = Effect.fn("addonPath")(function* (target = "native") {
     remedy: `delete ${failure} to try again`,
   })
 })
-
-/**
- * The instruction set that an addon was built for. Another process loads it: a damaged file could end this one.
- *
- * @throws Error if it does not load
- */
-export const instructionsOf = async (path: string): Promise<string> => {
-  const extension = extname(fileURLToPath(import.meta.url))
-  const script = fileURLToPath(new URL(`instructions${extension}`, import.meta.url))
-  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
-  return (await run(process.execPath, [...runtime, path])).stdout
-}

@@ -1,7 +1,8 @@
 import { describe } from "bun:test"
 import { Effect, Result } from "effect"
-import { addonPath } from "../../../../plugins/backend/native/build.ts"
-import { type Device, type Handle, openDevice } from "../../../../plugins/backend/native/device.ts"
+import { addonPath } from "../../../../plugins/backend/device/build.ts"
+import { type Device, type Handle, openDevice } from "../../../../plugins/backend/device/device.ts"
+import { nativeAddon } from "../../../../plugins/backend/native/addon.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 
 /** The code path of this processor, and those of older processors, which it can also run. */
@@ -10,7 +11,7 @@ const targets = process.arch === "x64" ? ["native", "x86-64-v3", "x86-64"] : ["n
 export const devices: readonly { readonly target: string; readonly device: Device }[] = (
   await Promise.all(
     targets.map(async (target) => {
-      const built = await Effect.runPromise(Effect.result(addonPath(target)))
+      const built = await Effect.runPromise(Effect.result(addonPath(nativeAddon, target)))
       return Result.isSuccess(built) ? [{ target, device: openDevice(built.success) }] : []
     }),
   )

@@ -1,7 +1,14 @@
 /** The tfjs backend over a device: tensors own its buffers, and release them when they are disposed of. */
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
-import type { Device, Elements, ElementType, Handle } from "./device.ts"
+import {
+  type Device,
+  type Elements,
+  type ElementType,
+  type Handle,
+  type PrecisionNumber,
+  precisionNumbers,
+} from "./device.ts"
 
 /** A matrix that is zero except in some rows, such as the gradient of an embedding table. */
 export interface SparseRows {
@@ -94,8 +101,7 @@ const elementsOf = (values: tf.backend_util.BackendValues, type: ElementType): E
 
 /** tfjs's cpu backend with its numbers in the device's memory, so that tfjs's cpu kernels run on it. */
 export class DeviceBackend extends MathBackendCPU {
-  /** Whether factors of matrix products are rounded to bfloat16; sums are float32. */
-  bfloat16 = false
+  precision: PrecisionNumber = precisionNumbers.fp32
   readonly #data: tf.DataStorage<DeviceData>
 
   constructor(readonly device: Device) {

@@ -122,7 +122,7 @@ const product = (
     k,
     transposeA,
     transposeB,
-    backend.bfloat16,
+    backend.precision,
   )
   return out
 }

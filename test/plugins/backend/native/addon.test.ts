@@ -5,8 +5,9 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Result } from "effect"
-import { addonPath, instructionsOf } from "../../../../plugins/backend/native/build.ts"
-import { openDevice } from "../../../../plugins/backend/native/device.ts"
+import { addonPath } from "../../../../plugins/backend/device/build.ts"
+import { openDevice } from "../../../../plugins/backend/device/device.ts"
+import { instructionsOf, nativeAddon } from "../../../../plugins/backend/native/addon.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -50,8 +51,9 @@ const run = (
 
 const buildOne = `
   const { Effect } = await import("effect")
-  const { addonPath } = await import("./plugins/backend/native/build.ts")
-  console.log(await Effect.runPromise(addonPath()))`
+  const { addonPath } = await import("./plugins/backend/device/build.ts")
+  const { nativeAddon } = await import("./plugins/backend/native/addon.ts")
+  console.log(await Effect.runPromise(addonPath(nativeAddon)))`
 
 const chooseAuto = `
   const { Effect } = await import("effect")
@@ -173,7 +175,7 @@ describe("the addon's build", () => {
 
 describe("the instruction set of an addon", () => {
   const built = async () => {
-    const ended = await Effect.runPromise(Effect.result(addonPath()))
+    const ended = await Effect.runPromise(Effect.result(addonPath(nativeAddon)))
     return Result.isSuccess(ended) ? ended.success : undefined
   }
 

@@ -4,12 +4,17 @@
  * of another kind can implement the same table.
  */
 import { createRequire } from "node:module"
+import type { Precision } from "../../../core/api/precision.ts"
 
 /** A tensor's memory. A released handle never becomes valid again. */
 export type Handle = number
 
 export type ElementType = "float32" | "int32" | "bool"
 export type Elements = Float32Array | Int32Array | Uint8Array
+
+/** How the factors of matrix products are rounded, as the addons number it; sums are float32. */
+export const precisionNumbers = { fp32: 0, bf16: 2 } as const satisfies Record<Precision, number>
+export type PrecisionNumber = (typeof precisionNumbers)[Precision]
 
 /** [rate, seed, hash of the stream's name, site, iteration], or empty for no dropout. */
 export type DropoutList = Float64Array
@@ -32,18 +37,31 @@ export interface DeviceKernels {
     k: number,
     transposeA: boolean,
     transposeB: boolean,
-    bfloat16: boolean,
+    precision: PrecisionNumber,
   ): void
-  linear(x: Handle, weight: Handle, bias: Handle, y: Handle, bfloat16: boolean): void
-  linearGelu(x: Handle, weight: Handle, bias: Handle, y: Handle, derivative: Handle, bfloat16: boolean): void
-  linearInputGradient(dy: Handle, weight: Handle, dx: Handle, tokens: number, bfloat16: boolean): void
+  linear(x: Handle, weight: Handle, bias: Handle, y: Handle, precision: PrecisionNumber): void
+  linearGelu(
+    x: Handle,
+    weight: Handle,
+    bias: Handle,
+    y: Handle,
+    derivative: Handle,
+    precision: PrecisionNumber,
+  ): void
+  linearInputGradient(
+    dy: Handle,
+    weight: Handle,
+    dx: Handle,
+    tokens: number,
+    precision: PrecisionNumber,
+  ): void
   linearParameterGradients(
     dy: Handle,
     x: Handle,
     dWeight: Handle,
     dBias: Handle,
     tokens: number,
-    bfloat16: boolean,
+    precision: PrecisionNumber,
   ): void
   /** b is as long as a, or is broadcast: a row, or one number. */
   add(a: Handle, b: Handle, out: Handle): void

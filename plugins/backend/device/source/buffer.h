@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace native {
+namespace kasosei {
 
 // The numbers of a tensor.
 template <typename T>
@@ -54,4 +54,4 @@ inline void expect_offsets(const List<int32_t>& offsets, int64_t end) {
     expect(offsets[i - 1] <= offsets[i], "expected offsets that do not decrease");
 }
 
-}  // namespace native
+}  // namespace kasosei

@@ -13,7 +13,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(address, size)
 #endif
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // Blocks begin at multiples of this, so that vectors do not straddle cache lines.
@@ -119,4 +119,4 @@ void Heap::release(Handle handle) {
   available.emplace(block->second.bytes, block->first);
 }
 
-}  // namespace native
+}  // namespace kasosei

@@ -1,9 +1,10 @@
-// The exact GELU, x Φ(x) (Hendrycks and Gimpel 2016), and its derivative Φ(x) + x φ(x).
+// The exact GELU, x Φ(x) (Hendrycks and Gimpel 2016), and its derivative Φ(x) + x φ(x). The same source for all
+// devices.
 #pragma once
 
-#include "vector.h"
+#include "elementary.h"
 
-namespace native {
+namespace kasosei {
 
 struct Gelu {
   Floats value, derivative;
@@ -41,4 +42,4 @@ inline Gelu gelu(Floats input) {
   return {choose(input > 14.0f, input, x * distribution), distribution + x * density};
 }
 
-}  // namespace native
+}  // namespace kasosei

@@ -18,8 +18,9 @@
 
 #include "buffer.h"
 #include "heap.h"
+#include "precision.h"
 
-namespace native {
+namespace kasosei {
 
 extern Heap heap;
 
@@ -81,6 +82,15 @@ struct Argument<bool> {
     bool yes;
     check(napi_get_value_bool(env, value, &yes), "true or false");
     return yes;
+  }
+};
+
+template <>
+struct Argument<Precision> {
+  static Precision from(napi_env env, napi_value value) {
+    const int64_t number = Argument<int64_t>::from(env, value);
+    if (number > static_cast<int64_t>(Precision::bfloat16)) throw std::invalid_argument("expected a precision, 0 to 2");
+    return static_cast<Precision>(number);
   }
 };
 
@@ -170,4 +180,4 @@ struct Binding {
 
 #define EXPORT(function, name) static const Binding function##_binding(name, Callback<function>::run);
 
-}  // namespace native
+}  // namespace kasosei

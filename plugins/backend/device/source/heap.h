@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace native {
+namespace kasosei {
 
 enum class Type : uint8_t { float32, int32, bool8 };
 constexpr int64_t bytes_of(Type type) { return type == Type::bool8 ? 1 : 4; }
@@ -65,4 +65,4 @@ class Heap {
   const Slot& slot_of(Handle handle) const;
 };
 
-}  // namespace native
+}  // namespace kasosei
