@@ -26,7 +26,8 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
     const gram = new Float64Array(1)
     const calls: Readonly<Record<string, () => void>> = {
       matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, fp32),
-      "matmul in an unknown precision": () => device.matmul(two, two, two, 1, 1, 1, 1, false, false, 3 as never),
+      "matmul in an unknown precision": () =>
+        device.matmul(two, two, two, 1, 1, 1, 1, false, false, 3 as never),
       "matmul of a huge batch": () => device.matmul(two, two, two, 2 ** 40, 1, 1, 1, false, false, fp32),
       linear: () => device.linear(three, two, one, two, fp32),
       linearGelu: () => device.linearGelu(two, two, one, one, two, fp32),
