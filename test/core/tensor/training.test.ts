@@ -171,7 +171,8 @@ describe("an observer of training", () => {
     const metrics = await Effect.runPromise(
       train(
         trainingOf(parameters, {
-          at: (step, last) => Effect.sync(() => seen.push([step, last?.loss, last?.learningRate])),
+          at: (step, last) =>
+            Effect.map(last, (last) => void seen.push([step, last?.loss, last?.learningRate])),
         }),
       ).pipe(
         Effect.provideService(Progress, {
