@@ -159,6 +159,9 @@ inline napi_value to_value(napi_env env, const std::string& text) {
 // Runs `body`, whose exceptions become TypeErrors or RangeErrors.
 template <typename Body>
 napi_value guarded(napi_env env, const Body& body) {
+  struct Ending {
+    ~Ending() { call_ended(); }
+  } ending;
   try {
     return body();
   } catch (const OutOfMemory& error) {
