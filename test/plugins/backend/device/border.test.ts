@@ -108,8 +108,7 @@ describe.each(processors.slice(0, 1))("the border of the addon, built for $targe
       "write of another type": () => device.write(two, new Int32Array(2)),
     }
     // Those that manage memory are tested below; `fill` takes a buffer of any size.
-    const others =
-      "allocate bytesInUse fill instructions offset read region regionOf release setThreads view"
+    const others = "allocate bytesInUse fill instructions offset read region regionOf release setThreads view"
     const kernels = Object.keys(device).filter((name) => !others.split(" ").includes(name))
     expect(kernels.filter((name) => !(name in calls))).toEqual([])
     for (const [name, call] of Object.entries(calls)) {
