@@ -16,6 +16,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "buffer.h"
 #include "memory.h"
@@ -64,6 +65,26 @@ inline void* bytes_of(napi_env env, napi_value value, const Allocation& tensor) 
   if (!fits || static_cast<int64_t>(length) != tensor.size)
     throw std::invalid_argument("expected a typed array of the tensor's type and size");
   return data;
+}
+
+inline std::string text_from(napi_env env, napi_value value) {
+  size_t length;
+  check(napi_get_value_string_utf8(env, value, nullptr, 0, &length), "a text");
+  std::string text(length, '\0');
+  check(napi_get_value_string_utf8(env, value, text.data(), length + 1, &length), "a text");
+  return text;
+}
+
+inline std::vector<std::string> texts_from(napi_env env, napi_value list) {
+  uint32_t count;
+  check(napi_get_array_length(env, list, &count), "a list of texts");
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value item;
+    check(napi_get_element(env, list, i, &item), "a list of texts");
+    texts.push_back(text_from(env, item));
+  }
+  return texts;
 }
 
 // The arguments of a function that converts them itself.
@@ -153,6 +174,9 @@ inline napi_value to_value(napi_env env, const std::string& text) {
 // Runs `body`, whose exceptions become TypeErrors or RangeErrors.
 template <typename Body>
 napi_value guarded(napi_env env, const Body& body) {
+  struct Ending {
+    ~Ending() { call_ended(); }
+  } ending;
   try {
     return body();
   } catch (const OutOfMemory& error) {

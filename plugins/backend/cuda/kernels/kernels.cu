@@ -1,0 +1,2 @@
+// All kernels, one program.
+#include "instructions.cuh"
