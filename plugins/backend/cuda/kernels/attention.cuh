@@ -4,9 +4,10 @@
 // several blocks, and the bits do not depend on their order.
 #pragma once
 
+#include "instructions.cuh"
+
 #include "attention.h"
 #include "elementary.h"
-#include "instructions.cuh"
 #include "philox.h"
 
 namespace kasosei {
