@@ -6,7 +6,7 @@
 
 #include "instructions.cuh"
 
-#include "attention.h"
+#include "attention-arguments.h"
 #include "elementary.h"
 #include "philox.h"
 

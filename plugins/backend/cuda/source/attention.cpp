@@ -6,7 +6,7 @@
 #include "attention-shapes.h"
 #include "binding.h"
 #include "device.h"
-#include "../kernels/attention.h"
+#include "../kernels/attention-arguments.h"
 #include "mask-list.h"
 
 namespace kasosei {
