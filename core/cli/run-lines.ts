@@ -18,7 +18,11 @@ export interface Surroundings {
   readonly out: string
 }
 
-const precisionNames: Readonly<Record<Precision, string>> = { fp32: "float32", bf16: "bfloat16" }
+const precisionNames: Readonly<Record<Precision, string>> = {
+  fp32: "float32",
+  tf32: "TF32",
+  bf16: "bfloat16",
+}
 
 /** More reasons than this are counted together. */
 const mostReasons = 4

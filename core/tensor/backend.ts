@@ -8,6 +8,8 @@ export class BackendUnavailable extends Data.TaggedError("BackendUnavailable")<{
   readonly backend: string
   readonly reason: string
   readonly remedy: string
+  /** Set if what it needs is not there at all, as on most machines: `auto` then skips it without a message. */
+  readonly isAbsent?: true
 }> {
   override get message() {
     return `the backend ${this.backend} cannot run here: ${this.reason}; ${this.remedy}`
@@ -45,8 +47,6 @@ export interface Backend {
   readonly precisions: readonly Precision[]
   /** What it computes on, if that is not the processor: each job then gets one of its own. */
   readonly device?: Device
-  /** Set if it needs something that few machines have: `auto` then skips it without a message. */
-  readonly optional?: true
   /** Fails if it cannot run here. Does not start it. */
   readonly check: Effect.Effect<void, BackendUnavailable>
   /** Loads the library and registers it in tfjs, with its fused kernels. Called again, it only changes the settings. */

@@ -1,7 +1,9 @@
 import { Effect } from "effect"
 import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
+import type { DeviceBackend } from "./device/backend.ts"
 import { type AddonUnavailable, addonPath } from "./device/build.ts"
 import { instructionsOf, nativeAddon } from "./native/addon.ts"
+import type { Processor } from "./native/device.ts"
 
 const name = "native"
 
@@ -17,6 +19,8 @@ const doesNotLoad = (path: string, cause: unknown) =>
     remedy: `delete ${path} to rebuild it, or choose the backend wasm`,
   })
 
+type Running = InstanceType<typeof DeviceBackend<Processor>>
+
 let registered = false
 
 /** The backend, once it is registered. */
@@ -25,7 +29,7 @@ const running = async () => {
   const { DeviceBackend } = await import("./device/backend.ts")
   const backend = findBackend(name)
   if (!(backend instanceof DeviceBackend)) throw new Error("another backend of that name is registered")
-  return backend
+  return backend as Running
 }
 
 /** Kasosei's own engine in C++: vectors as wide as the processor supports, on several threads. */
@@ -53,13 +57,14 @@ export const native = backend({
       try: async () => {
         await import("@tensorflow/tfjs-backend-cpu")
         const tf = await import("@tensorflow/tfjs-core")
-        const { openDevice, precisionNumbers } = await import("./device/device.ts")
+        const { precisionNumbers } = await import("./device/device.ts")
+        const { openProcessor } = await import("./native/device.ts")
         const { DeviceBackend } = await import("./device/backend.ts")
         const { registerDeviceKernels } = await import("./device/tfjs-kernels.ts")
         const { deviceKernels } = await import("./device/kernels.ts")
         const { registerKernels } = await import("../../core/tensor/kernel.ts")
         if (tf.findBackend(name) === null) {
-          const backend = new DeviceBackend(openDevice(path))
+          const backend = new DeviceBackend(openProcessor(path))
           registerDeviceKernels(name)
           tf.registerBackend(name, () => backend)
           registered = true

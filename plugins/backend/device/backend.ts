@@ -2,6 +2,7 @@
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
 import {
+  arrays,
   type Device,
   type Elements,
   type ElementType,
@@ -22,7 +23,13 @@ export interface SparseRows {
 const elementType = (dtype: tf.DataType): ElementType | undefined =>
   dtype === "float32" || dtype === "int32" || dtype === "bool" ? dtype : undefined
 
-/** A tensor's data: a buffer of the device or, until all of it is needed, only the rows that are not zero. */
+/**
+ * A tensor's data: a buffer of the device or, until all of it is needed, only the rows that are not zero.
+ *
+ * tfjs's own JavaScript kernels read and write values in host memory. On a device whose memory is not the host's they
+ * get an array, which from then on has the values; the next kernel of the device that asks for the buffer makes it up to
+ * date again. A new tensor's values stay in such an array until then.
+ */
 export class DeviceData {
   refCount = 1
   /** The parts of complex numbers, which have no buffer of their own. */
@@ -31,7 +38,10 @@ export class DeviceData {
   activeRows?: Uint8Array
   #handle: Handle | undefined
   #floats: Handle | undefined
+  /** The buffer itself, if its memory is the host's. */
   #view: Elements | undefined
+  /** The values, if they are newer than the buffer's. */
+  #array: Elements | undefined
 
   constructor(
     private readonly device: Device,
@@ -42,16 +52,25 @@ export class DeviceData {
     readonly sparse?: SparseRows,
   ) {}
 
+  /** Its element type. @throws TypeError for strings and complex numbers, which no kernel of the device accepts */
+  private get type(): ElementType {
+    const type = elementType(this.dtype)
+    if (type === undefined)
+      throw new TypeError(`expected a tensor of numbers, found ${this.dtype}, which has no buffer`)
+    return type
+  }
+
   /** Its buffer. @throws TypeError for strings and complex numbers, which no kernel of the device accepts */
   get handle(): Handle {
     if (this.#handle === undefined) {
-      const type = elementType(this.dtype)
-      if (type === undefined)
-        throw new TypeError(`expected a tensor of numbers, found ${this.dtype}, which has no buffer`)
-      this.#handle = this.device.allocate(type, this.size)
+      this.#handle = this.device.allocate(this.type, this.size)
       if (this.sparse !== undefined) {
         this.device.spreadRows(this.sparse.rows, this.sparse.ids, this.#handle)
       }
+    }
+    if (this.#array !== undefined) {
+      this.device.write(this.#handle, this.#array)
+      this.#array = undefined
     }
     return this.#handle
   }
@@ -60,28 +79,42 @@ export class DeviceData {
   get floats(): Handle {
     if (this.dtype === "float32") return this.handle
     this.#floats ??= this.device.allocate("float32", this.size)
-    this.device.write(this.#floats, Float32Array.from(this.elements()))
+    this.device.write(this.#floats, Float32Array.from(this.read() as Elements))
     return this.#floats
   }
 
-  /** The buffer itself, which tfjs's JavaScript kernels read and write. */
+  /** The values in host memory, which tfjs's JavaScript kernels read and write. */
   get values(): tf.backend_util.BackendValues {
-    return this.text ?? this.elements()
+    if (this.text !== undefined) return this.text
+    if (this.device.view !== undefined) {
+      this.#view ??= this.device.view(this.handle, this.type, this.size)
+      return this.#view
+    }
+    this.#array ??=
+      this.#handle === undefined && this.sparse === undefined
+        ? new arrays[this.type](this.size)
+        : this.device.read(this.handle, this.type, this.size)
+    return this.#array
+  }
+
+  /** Sets the values; the array is not kept. */
+  write(values: tf.backend_util.BackendValues): void {
+    const { type } = this
+    const elements = elementsOf(values, type)
+    if (this.device.view !== undefined) this.device.write(this.handle, elements)
+    else this.#array = elements === values ? elements.slice() : elements
   }
 
   /** A copy of the values. */
   read(): tf.backend_util.BackendValues {
-    return this.text ?? this.elements().slice()
+    if (this.text !== undefined) return this.text
+    if (this.device.view !== undefined || this.#array !== undefined) return (this.values as Elements).slice()
+    return this.device.read(this.handle, this.type, this.size)
   }
 
-  private elements(): Elements {
-    if (this.#view === undefined) {
-      const type = elementType(this.dtype)
-      if (type === undefined)
-        throw new TypeError(`expected a tensor of numbers, found ${this.dtype}, which has no buffer`)
-      this.#view = this.device.view(this.handle, type, this.size)
-    }
-    return this.#view
+  /** The values, to be read before the next kernel: not a copy if the memory is the host's. */
+  borrow(): tf.backend_util.BackendValues {
+    return this.device.view !== undefined || this.#array !== undefined ? this.values : this.read()
   }
 
   release(): void {
@@ -100,11 +133,11 @@ const elementsOf = (values: tf.backend_util.BackendValues, type: ElementType): E
 }
 
 /** tfjs's cpu backend with its numbers in the device's memory, so that tfjs's cpu kernels run on it. */
-export class DeviceBackend extends MathBackendCPU {
+export class DeviceBackend<D extends Device = Device> extends MathBackendCPU {
   precision: PrecisionNumber = precisionNumbers.fp32
   readonly #data: tf.DataStorage<DeviceData>
 
-  constructor(readonly device: Device) {
+  constructor(readonly device: D) {
     super()
     this.#data = new tf.DataStorage(this, tf.engine())
     this.data = this.#data
@@ -165,7 +198,7 @@ export class DeviceBackend extends MathBackendCPU {
     )
     data.refCount = refCount
     // tfjs passes no values for tensors that its kernels fill in.
-    if (type !== undefined && values != null) this.device.write(data.handle, elementsOf(values, type))
+    if (type !== undefined && values != null) data.write(values)
     this.#data.set(dataId, data)
   }
 

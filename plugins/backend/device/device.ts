@@ -1,7 +1,6 @@
 /**
- * The device that tensors live on: memory behind opaque handles, and one table of kernels over them. Code above it
- * accesses buffers only by `read`, `write`, `borrow` and, for tfjs's own JavaScript kernels, `view`, so that a device
- * of another kind can implement the same table.
+ * The device that tensors live on: memory behind opaque handles, and one table of kernels over them. Kernels run in the
+ * order in which they are called; a device may run behind the caller, and be waited for only when something is read.
  */
 import { createRequire } from "node:module"
 import type { Precision } from "../../../core/api/precision.ts"
@@ -13,7 +12,7 @@ export type ElementType = "float32" | "int32" | "bool"
 export type Elements = Float32Array | Int32Array | Uint8Array
 
 /** How the factors of matrix products are rounded, as the addons number it; sums are float32. */
-export const precisionNumbers = { fp32: 0, bf16: 2 } as const satisfies Record<Precision, number>
+export const precisionNumbers = { fp32: 0, tf32: 1, bf16: 2 } as const satisfies Record<Precision, number>
 export type PrecisionNumber = (typeof precisionNumbers)[Precision]
 
 /** [rate, seed, hash of the stream's name, site, iteration], or empty for no dropout. */
@@ -164,53 +163,22 @@ export interface Device extends DeviceKernels {
   write(handle: Handle, values: Elements): void
   /** A copy of the values. */
   read(handle: Handle, type: ElementType, size: number): Elements
-  /** Values to be read before the next write: the memory itself if it is the host's, otherwise a copy. */
-  borrow(handle: Handle, type: ElementType, size: number): Elements
   /** The memory itself, on a device whose memory is the host's; not to be used after its release. */
-  view(handle: Handle, type: ElementType, size: number): Elements
-  setThreads(count: number): void
+  view?(handle: Handle, type: ElementType, size: number): Elements
   /** Bytes of all buffers that have not been released. */
   bytesInUse(): number
-  /** The instruction set that it was built for, such as `AVX-512`. */
-  readonly instructions: string
 }
 
-/** What the addon exports. */
-interface Addon extends DeviceKernels {
+/** What every addon exports. */
+export interface Addon extends DeviceKernels {
   allocate(type: number, size: number): Handle
   release(handle: Handle): void
   write(handle: Handle, values: Elements): void
-  /** The ArrayBuffer of the region that contains a buffer, the region's index, and the buffer's offset in bytes. */
-  region(handle: Handle): ArrayBuffer
-  regionOf(handle: Handle): number
-  offset(handle: Handle): number
-  setThreads(count: number): void
   bytesInUse(): number
-  instructions(): string
 }
 
-const typeNumbers: Readonly<Record<ElementType, number>> = { float32: 0, int32: 1, bool: 2 }
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
+export const typeNumbers: Readonly<Record<ElementType, number>> = { float32: 0, int32: 1, bool: 2 }
+export const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
 
 /** Loads a built addon; a process loads the same file once. */
-export const openDevice = (path: string): Device => {
-  const addon: Addon = createRequire(import.meta.url)(path)
-  const regions = new Map<number, ArrayBuffer>()
-  const view = (handle: Handle, type: ElementType, size: number): Elements => {
-    const number = addon.regionOf(handle)
-    let region = regions.get(number)
-    if (region === undefined) {
-      region = addon.region(handle)
-      regions.set(number, region)
-    }
-    return new arrays[type](region, addon.offset(handle), size)
-  }
-  return {
-    ...addon,
-    allocate: (type, size) => addon.allocate(typeNumbers[type], size),
-    read: (handle, type, size) => view(handle, type, size).slice(),
-    borrow: view,
-    view,
-    instructions: addon.instructions(),
-  }
-}
+export const loadAddon = <A extends Addon>(path: string): A => createRequire(import.meta.url)(path)

@@ -267,7 +267,7 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       else device.gramDirectly(of(input_TI), of(outputGradient_TO), offsets, gram)
       return gram
     }),
-    implement(borrowKernel, (tensor) => device.borrow(of(tensor), "float32", tensor.size) as Float32Array),
+    implement(borrowKernel, (tensor) => backend.dataOf(tensor).borrow() as Float32Array),
     implement(sumsGramKernel, (x_TD, offsets, factor_TD) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
       const factor = factor_TD ?? noNumbers()

@@ -9,20 +9,20 @@
 #define NAPI_VERSION 8
 #include <node_api.h>
 
+#include <array>
 #include <exception>
 #include <limits>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "buffer.h"
-#include "heap.h"
+#include "memory.h"
 #include "precision.h"
 
 namespace kasosei {
-
-extern Heap heap;
 
 inline void check(napi_status status, const char* expected) {
   if (status != napi_ok) throw std::invalid_argument(std::string("expected ") + expected);
@@ -51,6 +51,51 @@ List<T> list_from(napi_env env, napi_value value) {
   check(napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr), "a typed array");
   if (type != list_type_of<T>()) throw std::invalid_argument("expected a typed array of another type");
   return {static_cast<const T*>(data), static_cast<int64_t>(length)};
+}
+
+// The memory of a typed array of a tensor's type and size.
+inline void* bytes_of(napi_env env, napi_value value, const Allocation& tensor) {
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+  check(napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr), "a typed array");
+  const bool fits = tensor.type == Type::float32 ? type == napi_float32_array
+                    : tensor.type == Type::int32 ? type == napi_int32_array
+                                                 : type == napi_uint8_array;
+  if (!fits || static_cast<int64_t>(length) != tensor.size)
+    throw std::invalid_argument("expected a typed array of the tensor's type and size");
+  return data;
+}
+
+inline std::string text_from(napi_env env, napi_value value) {
+  size_t length;
+  check(napi_get_value_string_utf8(env, value, nullptr, 0, &length), "a text");
+  std::string text(length, '\0');
+  check(napi_get_value_string_utf8(env, value, text.data(), length + 1, &length), "a text");
+  return text;
+}
+
+inline std::vector<std::string> texts_from(napi_env env, napi_value list) {
+  uint32_t count;
+  check(napi_get_array_length(env, list, &count), "a list of texts");
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value item;
+    check(napi_get_element(env, list, i, &item), "a list of texts");
+    texts.push_back(text_from(env, item));
+  }
+  return texts;
+}
+
+// The arguments of a function that converts them itself.
+template <size_t expected>
+std::array<napi_value, expected> arguments_of(napi_env env, napi_callback_info info) {
+  size_t count = expected;
+  std::array<napi_value, expected> values;
+  check(napi_get_cb_info(env, info, &count, values.data(), nullptr, nullptr), "a call");
+  if (count != expected)
+    throw std::invalid_argument("expected " + std::to_string(expected) + " arguments, found " + std::to_string(count));
+  return values;
 }
 
 // Converts an argument to the type of a kernel's parameter.
@@ -120,13 +165,26 @@ inline napi_value to_value(napi_env env, double number) {
   return value;
 }
 
+inline napi_value to_value(napi_env env, const std::string& text) {
+  napi_value value;
+  napi_create_string_utf8(env, text.data(), text.size(), &value);
+  return value;
+}
+
 // Runs `body`, whose exceptions become TypeErrors or RangeErrors.
 template <typename Body>
 napi_value guarded(napi_env env, const Body& body) {
+  struct Ending {
+    ~Ending() { call_ended(); }
+  } ending;
   try {
     return body();
+  } catch (const OutOfMemory& error) {
+    napi_throw_range_error(env, nullptr, error.what());
+  } catch (const DeviceFailure& error) {
+    napi_throw_error(env, "DEVICE_FAILURE", error.what());
   } catch (const std::bad_alloc&) {
-    napi_throw_range_error(env, nullptr, "out of memory for tensors");
+    napi_throw_range_error(env, nullptr, "out of memory");
   } catch (const std::out_of_range& error) {
     napi_throw_range_error(env, nullptr, error.what());
   } catch (const std::exception& error) {
@@ -138,12 +196,7 @@ napi_value guarded(napi_env env, const Body& body) {
 template <typename Result, typename... Parameters, size_t... index>
 napi_value call(napi_env env, napi_callback_info info, Result (*kernel)(Parameters...), std::index_sequence<index...>) {
   return guarded(env, [&]() -> napi_value {
-    size_t count = sizeof...(Parameters);
-    napi_value values[sizeof...(Parameters) + 1];
-    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr), "a call");
-    if (count != sizeof...(Parameters))
-      throw std::invalid_argument("expected " + std::to_string(sizeof...(Parameters)) + " arguments, found " +
-                                  std::to_string(count));
+    const auto values = arguments_of<sizeof...(Parameters)>(env, info);
     if constexpr (std::is_void_v<Result>) {
       kernel(Argument<Parameters>::from(env, values[index])...);
       return nullptr;
@@ -177,6 +230,9 @@ struct Binding {
   static const Binding* first;
   Binding(const char* name, napi_callback callback) : name(name), callback(callback), next(first) { first = this; }
 };
+
+// A function of Node-API itself.
+#define EXPORT_AS_IS(function, name) static const Binding function##_binding(name, function);
 
 #define EXPORT(function, name) static const Binding function##_binding(name, Callback<function>::run);
 

@@ -1,8 +1,5 @@
 #include "heap.h"
 
-#include <sys/mman.h>
-
-#include <new>
 #include <stdexcept>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -19,9 +16,6 @@ namespace {
 // Blocks begin at multiples of this, so that vectors do not straddle cache lines.
 constexpr int64_t alignment = 256;
 
-// Address space, of which untouched pages take no memory. A larger tensor gets its own region.
-constexpr int64_t region_bytes = int64_t{1} << 30;
-
 constexpr int slot_bits = 24;
 
 int64_t round_up(int64_t size, int64_t multiple) { return (size + multiple - 1) / multiple * multiple; }
@@ -29,17 +23,26 @@ int64_t round_up(int64_t size, int64_t multiple) { return (size + multiple - 1) 
 }  // namespace
 
 void Heap::add_region(int64_t bytes) {
-  const int64_t size = round_up(bytes > region_bytes ? bytes : region_bytes, int64_t{1} << 21);
-  void* start = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (start == MAP_FAILED) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-  // Fewer page-table entries to look up; if the system refuses, everything still works.
-  madvise(start, size, MADV_HUGEPAGE);
-#endif
-  char* address = static_cast<char*>(start);
-  ASAN_POISON_MEMORY_REGION(address, size);
-  blocks.emplace(address, Block{size, static_cast<int64_t>(regions.size()), true});
-  regions.push_back({address, size, {{size, address}}});
+  const int64_t size = round_up(bytes > source.region_bytes ? bytes : source.region_bytes, int64_t{1} << 21);
+  char* start = source.reserve(size);
+  if (start == nullptr && give_back_regions()) start = source.reserve(size);
+  if (start == nullptr) throw source.none_left(size);
+  ASAN_POISON_MEMORY_REGION(start, size);
+  blocks.emplace(start, Block{size, static_cast<int64_t>(regions.size()), true});
+  regions.push_back({start, size, {{size, start}}});
+}
+
+bool Heap::give_back_regions() {
+  if (source.give_back == nullptr) return false;
+  bool any = false;
+  for (Region& region : regions) {
+    if (region.bytes == 0 || !region.available.count({region.bytes, region.start})) continue;
+    source.give_back(region.start, region.bytes);
+    blocks.erase(region.start);
+    region = {nullptr, 0, {}};
+    any = true;
+  }
+  return any;
 }
 
 char* Heap::room_for(int64_t bytes) {
@@ -69,7 +72,7 @@ Handle Heap::allocate(Type type, int64_t size) {
 
   uint32_t index;
   if (vacant.empty()) {
-    if (slots.size() >> slot_bits) throw std::bad_alloc();
+    if (slots.size() >> slot_bits) throw OutOfMemory("out of handles for tensors");
     index = slots.size();
     slots.emplace_back();
   } else {

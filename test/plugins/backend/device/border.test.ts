@@ -10,9 +10,9 @@ import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
 import { precisionNumbers } from "../../../../plugins/backend/device/device.ts"
 import { native } from "../../../../plugins/backend/native.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
-import { devices } from "./devices.ts"
+import { processors } from "./devices.ts"
 
-describe.each(devices.slice(0, 1))("the border of the addon, built for $target", ({ device }) => {
+describe.each(processors.slice(0, 1))("the border of the addon, built for $target", ({ device }) => {
   beforeAll(() => Effect.runPromise(startBackend(native)))
 
   const none = new Int32Array()
@@ -26,7 +26,8 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
     const gram = new Float64Array(1)
     const calls: Readonly<Record<string, () => void>> = {
       matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, fp32),
-      "matmul in an unknown precision": () => device.matmul(two, two, two, 1, 1, 1, 1, false, false, 3 as never),
+      "matmul in an unknown precision": () =>
+        device.matmul(two, two, two, 1, 1, 1, 1, false, false, 3 as never),
       "matmul of a huge batch": () => device.matmul(two, two, two, 2 ** 40, 1, 1, 1, false, false, fp32),
       linear: () => device.linear(three, two, one, two, fp32),
       linearGelu: () => device.linearGelu(two, two, one, one, two, fp32),
@@ -82,8 +83,7 @@ describe.each(devices.slice(0, 1))("the border of the addon, built for $target",
       "write of another type": () => device.write(two, new Int32Array(2)),
     }
     // Those that manage memory are tested below; `fill` takes a buffer of any size.
-    const others =
-      "allocate borrow bytesInUse fill instructions offset read region regionOf release setThreads view"
+    const others = "allocate bytesInUse fill instructions offset read region regionOf release setThreads view"
     const kernels = Object.keys(device).filter((name) => !others.split(" ").includes(name))
     expect(kernels.filter((name) => !(name in calls))).toEqual([])
     for (const [name, call] of Object.entries(calls)) {

@@ -1,25 +1,26 @@
 import { describe } from "bun:test"
 import { Effect, Result } from "effect"
 import { addonPath } from "../../../../plugins/backend/device/build.ts"
-import { type Device, type Handle, openDevice } from "../../../../plugins/backend/device/device.ts"
+import type { Device, Handle } from "../../../../plugins/backend/device/device.ts"
 import { nativeAddon } from "../../../../plugins/backend/native/addon.ts"
+import { openProcessor, type Processor } from "../../../../plugins/backend/native/device.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 
 /** The code path of this processor, and those of older processors, which it can also run. */
 const targets = process.arch === "x64" ? ["native", "x86-64-v3", "x86-64"] : ["native"]
 
-export const devices: readonly { readonly target: string; readonly device: Device }[] = (
+export const processors: readonly { readonly target: string; readonly device: Processor }[] = (
   await Promise.all(
     targets.map(async (target) => {
       const built = await Effect.runPromise(Effect.result(addonPath(nativeAddon, target)))
-      return Result.isSuccess(built) ? [{ target, device: openDevice(built.success) }] : []
+      return Result.isSuccess(built) ? [{ target, device: openProcessor(built.success) }] : []
     }),
   )
 ).flat()
 
-/** Runs tests on every code path of the device. */
-export const onEveryPath = (name: string, define: (device: Device) => void): void => {
-  for (const { target, device } of devices) {
+/** Runs tests on every code path of the processor. */
+export const onEveryProcessor = (name: string, define: (device: Processor) => void): void => {
+  for (const { target, device } of processors) {
     describe(`${name}, built for ${target} (${device.instructions})`, () => define(device))
   }
 }

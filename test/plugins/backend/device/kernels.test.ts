@@ -17,7 +17,7 @@ import { sumsGramKernel } from "../../../../plugins/probe/shared/gram/gram.ts"
 import { linearGramKernel } from "../../../../plugins/probe/shared/gram/linear.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
-import { deviation, devices } from "./devices.ts"
+import { deviation, processors } from "./devices.ts"
 
 const random = <T extends tf.Tensor>(site: number, shape: number[]): T =>
   tf.tensor(noise(site, tf.util.sizeFromShape(shape)), shape) as T
@@ -200,7 +200,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
 
   test("one thread and several give the same bits in both passes", () => {
     tf.setBackend("native")
-    const { device } = devices[0]!
+    const { device } = processors[0]!
     const offsets = Int32Array.of(0, 50, 120, 300)
     const compute = ([x, w, b]: tf.Tensor[]) => {
       const h = linearGelu(x!.as2D(300, 64), w!.as2D(64, 64), b!.as1D())

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { precisionNumbers } from "../../../../plugins/backend/device/device.ts"
-import { deviation, onEveryPath, withBuffers } from "./devices.ts"
+import { deviation, onEveryProcessor, withBuffers } from "./devices.ts"
 
 /** op(a) op(b) in float64. */
 const exact = (
@@ -43,7 +43,7 @@ const shapes = [
   [0, 4, 2],
 ] as const
 
-onEveryPath("matrix products", (device) => {
+onEveryProcessor("matrix products", (device) => {
   for (const shape of shapes) {
     test.each([
       [false, false],

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Result } from "effect"
 import { addonPath } from "../../../../plugins/backend/device/build.ts"
-import { openDevice } from "../../../../plugins/backend/device/device.ts"
 import { instructionsOf, nativeAddon } from "../../../../plugins/backend/native/addon.ts"
+import { openProcessor } from "../../../../plugins/backend/native/device.ts"
 
 // On a busy machine, what takes a second here may take a minute.
 setDefaultTimeout(120_000)
@@ -181,7 +181,7 @@ describe("the instruction set of an addon", () => {
 
   test("is told by a process that loads it", async () => {
     const path = await built()
-    if (path !== undefined) expect(await instructionsOf(path)).toBe(openDevice(path).instructions)
+    if (path !== undefined) expect(await instructionsOf(path)).toBe(openProcessor(path).instructions)
   })
 
   test("of a file that was cut off is an error, whatever that does to a process that loads it", async () => {

@@ -1,0 +1,292 @@
+// The instructions of the device that kernels use, on the processor: in the place of the kernels' own file of this name.
+#pragma once
+
+#include "cuda_on_cpu.h"
+
+#define EMULATED_HERE emulated::Site{__builtin_FILE(), __builtin_LINE()}
+
+namespace emulated {
+
+inline float bf16_to_float(uint32_t bits) {
+  bits <<= 16;
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+inline float word_to_float(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+typedef float Row __attribute__((vector_size(32)));
+
+struct Fragments {
+  float* c;
+  const uint32_t* a;
+  const uint32_t* b;
+};
+
+// c[16, 8] += a[16, depth] b[depth, 8] of a warp, where the lanes have their parts of each; sums in float32, in order
+// of depth. (PTX ISA, "Matrix fragments for mma.m16n8k16" and "… m16n8k8".)
+template <int depth>
+inline void multiply_fragments(Warp& warp, const float (&a)[16][depth], const float (&b)[depth][8]) {
+  Row c[16];
+  for (int lane = 0; lane < 32; lane++) {
+    const float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
+    for (int i = 0; i < 4; i++) c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2] = own[i];
+  }
+  for (int k = 0; k < depth; k++) {
+    Row right;
+    memcpy(&right, b[k], sizeof right);
+    for (int row = 0; row < 16; row++) c[row] += a[row][k] * right;
+  }
+  for (int lane = 0; lane < 32; lane++) {
+    float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
+    for (int i = 0; i < 4; i++) own[i] = c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+  }
+}
+
+inline void perform_mma_bf16(Warp& warp) {
+  float a[16][16], b[16][8];
+  for (int lane = 0; lane < 32; lane++) {
+    const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
+    const int group = lane / 4, pair = lane % 4 * 2;
+    for (int i = 0; i < 4; i++) {
+      float* at = &a[group + i % 2 * 8][pair + i / 2 * 8];
+      at[0] = bf16_to_float(own.a[i] & 0xffff);
+      at[1] = bf16_to_float(own.a[i] >> 16);
+    }
+    for (int i = 0; i < 2; i++) {
+      b[pair + i * 8][group] = bf16_to_float(own.b[i] & 0xffff);
+      b[pair + i * 8 + 1][group] = bf16_to_float(own.b[i] >> 16);
+    }
+  }
+  multiply_fragments(warp, a, b);
+}
+
+// The tensor core does not read the 13 lowest bits.
+inline float tf32_to_float(uint32_t bits) { return word_to_float(bits & 0xffffe000u); }
+
+inline void perform_mma_tf32(Warp& warp) {
+  float a[16][8], b[8][8];
+  for (int lane = 0; lane < 32; lane++) {
+    const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
+    const int group = lane / 4, column = lane % 4;
+    for (int i = 0; i < 4; i++) a[group + i % 2 * 8][column + i / 2 * 4] = tf32_to_float(own.a[i]);
+    for (int i = 0; i < 2; i++) b[column + i * 4][group] = tf32_to_float(own.b[i]);
+  }
+  multiply_fragments(warp, a, b);
+}
+
+struct Matrices {
+  uint32_t* registers;
+  const void* row;
+};
+
+template <bool transposed>
+inline void perform_load_matrices(Warp& warp) {
+  for (int matrix = 0; matrix < 4; matrix++) {
+    uint16_t elements[8][8];
+    for (int row = 0; row < 8; row++) {
+      memcpy(elements[row], static_cast<const Matrices*>(warp.operand[matrix * 8 + row])->row, 16);
+    }
+    for (int lane = 0; lane < 32; lane++) {
+      const int row = lane / 4, pair = lane % 4 * 2;
+      const uint32_t low = transposed ? elements[pair][row] : elements[row][pair];
+      const uint32_t high = transposed ? elements[pair + 1][row] : elements[row][pair + 1];
+      static_cast<const Matrices*>(warp.operand[lane])->registers[matrix] = low | high << 16;
+    }
+  }
+}
+
+inline void perform_shuffle(Warp& warp) {
+  if (warp.live == ~0u) return;
+  for (uint32_t lane = 0; lane < 32; lane++) {
+    const uint32_t source = warp.source[warp.turn][lane];
+    if ((warp.live >> lane & 1) && !(warp.live >> source & 1)) {
+      undefined("%s at %s:%d: lane %u of warp %u asks lane %u, which is not there", warp.operation->name,
+                warp.site.file, warp.site.line, lane, warp_index(warp), source);
+    }
+  }
+}
+
+inline void perform_vote(Warp& warp) {
+  uint64_t any = 0;
+  for (uint32_t lane = 0; lane < 32; lane++) {
+    if (warp.waiting >> lane & 1) any |= warp.source[warp.turn][lane];
+  }
+  warp.word[warp.turn][0] = any;
+}
+
+constexpr Operation barrier_operation{"warp_barrier", false, nullptr}, vote_operation{"any_lane", false, perform_vote},
+    shuffle_xor_operation{"shuffle_xor", false, perform_shuffle}, shuffle_operation{"shuffle", false, perform_shuffle},
+    mma_bf16_operation{"mma_bf16", true, perform_mma_bf16}, mma_tf32_operation{"mma_tf32", true, perform_mma_tf32},
+    load_operation{"load_matrices", true, perform_load_matrices<false>},
+    load_transposed_operation{"load_matrices_transposed", true, perform_load_matrices<true>};
+
+template <class T>
+inline T exchange(const Operation& operation, T value, uint32_t source, const Site& site) {
+  static_assert(sizeof(T) <= 8);
+  Warp& warp = *block.warp;
+  const uint32_t turn = warp.turn, lane = block.lane;
+  memcpy(&warp.word[turn][lane], &value, sizeof value);
+  warp.source[turn][lane] = source;
+  together(operation, site);
+  memcpy(&value, &warp.word[turn][source], sizeof value);
+  return value;
+}
+
+inline bool vote(bool value, const Site& site) {
+  Warp& warp = *block.warp;
+  const uint32_t turn = warp.turn;
+  warp.source[turn][block.lane] = value;
+  together(vote_operation, site);
+  return warp.word[turn][0] != 0;
+}
+
+inline void copy_async(void* to, const void* from, uint32_t bytes, bool inside, const char* name, const Site& site) {
+  need_shared(to, bytes, name, site);
+  if (inside && reinterpret_cast<uintptr_t>(from) % bytes != 0) {
+    undefined("thread %u: %s at %s:%d takes a global address that is not aligned to %u bytes", block.thread, name,
+              site.file, site.line, bytes);
+  }
+  Copies& copies = block.copies[block.thread];
+  if (copies.count == copies.capacity) {
+    copies.capacity = copies.capacity == 0 ? 32 : copies.capacity * 2;
+    copies.list = static_cast<Copy*>(realloc(copies.list, copies.capacity * sizeof(Copy)));
+    if (copies.list == nullptr) abort();
+  }
+  copies.list[copies.count++] = {to, from, bytes, copies.group, inside};
+  // Between the start and the end of a copy, nothing is known of its destination.
+  memset(to, 0xff, bytes);
+}
+
+}  // namespace emulated
+
+template <class T>
+inline T* dynamic_shared() {
+  return reinterpret_cast<T*>(emulated::block.dynamic);
+}
+
+inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                     emulated::Site site = EMULATED_HERE) {
+  const emulated::Fragments own{c, a, b};
+  emulated::block.warp->operand[emulated::block.lane] = &own;
+  emulated::together(emulated::mma_bf16_operation, site);
+}
+
+inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                     emulated::Site site = EMULATED_HERE) {
+  const emulated::Fragments own{c, a, b};
+  emulated::block.warp->operand[emulated::block.lane] = &own;
+  emulated::together(emulated::mma_tf32_operation, site);
+}
+
+inline void load_matrices(uint32_t (&r)[4], const void* row, emulated::Site site = EMULATED_HERE) {
+  emulated::need_shared(row, 16, "load_matrices", site);
+  const emulated::Matrices own{r, row};
+  emulated::block.warp->operand[emulated::block.lane] = &own;
+  emulated::together(emulated::load_operation, site);
+}
+
+inline void load_matrices_transposed(uint32_t (&r)[4], const void* row, emulated::Site site = EMULATED_HERE) {
+  emulated::need_shared(row, 16, "load_matrices_transposed", site);
+  const emulated::Matrices own{r, row};
+  emulated::block.warp->operand[emulated::block.lane] = &own;
+  emulated::together(emulated::load_transposed_operation, site);
+}
+
+inline void copy_async_16(void* shared, const void* global, bool inside, emulated::Site site = EMULATED_HERE) {
+  emulated::copy_async(shared, global, 16, inside, "copy_async_16", site);
+}
+
+inline void copy_async_4(void* shared, const void* global, bool inside, emulated::Site site = EMULATED_HERE) {
+  emulated::copy_async(shared, global, 4, inside, "copy_async_4", site);
+}
+
+inline void copies_commit() { emulated::block.copies[emulated::block.thread].group++; }
+
+// Only now the copies are made: of all groups but the `pending` last ones.
+template <int pending>
+inline void copies_wait() {
+  emulated::Copies& copies = emulated::block.copies[emulated::block.thread];
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < copies.count; i++) {
+    const emulated::Copy copy = copies.list[i];
+    if (copy.group + pending >= copies.group) {
+      copies.list[kept++] = copy;
+    } else if (copy.inside) {
+      memcpy(copy.to, copy.from, copy.bytes);
+    } else {
+      memset(copy.to, 0, copy.bytes);
+    }
+  }
+  copies.count = kept;
+}
+
+inline float float_of(uint32_t bits) { return emulated::word_to_float(bits); }
+
+inline uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+// To the nearest of 10 bits after the point, ties away from zero.
+inline uint32_t to_tf32(float x) {
+  const uint32_t bits = bits_of(x);
+  if ((bits & 0x7f800000u) == 0x7f800000u) return bits & 0x007fffffu ? 0x7fffffffu : bits;
+  return (bits + 0x1000u) & 0xffffe000u;
+}
+
+inline uint32_t pack_bf16(float low, float high) {
+  const auto rounded = [](float x) -> uint32_t {
+    const uint32_t bits = bits_of(x);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;
+    return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+  };
+  return rounded(low) | rounded(high) << 16;
+}
+
+inline float sqrt_rn(float x) { return __builtin_sqrtf(x); }
+inline float divide_rn(float x, float y) { return x / y; }
+inline uint32_t multiply_high(uint32_t x, uint32_t y) { return static_cast<uint32_t>(uint64_t{x} * y >> 32); }
+inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+#define EMULATED_SHUFFLES(T)                                                                                  \
+  inline T shuffle_xor(T v, int mask, emulated::Site site = EMULATED_HERE) {                                  \
+    return emulated::exchange(emulated::shuffle_xor_operation, v, (emulated::block.lane ^ mask) & 31u, site); \
+  }                                                                                                           \
+  inline T shuffle(T v, int lane, emulated::Site site = EMULATED_HERE) {                                      \
+    return emulated::exchange(emulated::shuffle_operation, v, lane & 31u, site);                              \
+  }
+EMULATED_SHUFFLES(float)
+EMULATED_SHUFFLES(uint32_t)
+EMULATED_SHUFFLES(int32_t)
+EMULATED_SHUFFLES(double)
+#undef EMULATED_SHUFFLES
+
+inline bool any_lane(bool value, emulated::Site site = EMULATED_HERE) {
+  return emulated::vote(value, site);
+}
+
+inline void warp_barrier(emulated::Site site = EMULATED_HERE) {
+  emulated::together(emulated::barrier_operation, site);
+}
+
+inline void block_barrier(emulated::Site site = EMULATED_HERE) {
+  emulated::Block& block = emulated::block;
+  if (!block.at_barrier) {
+    block.at_barrier = true;
+    block.barrier = site;
+  } else if (block.barrier.line != site.line || block.barrier != site) {
+    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", block.thread,
+                        site.file, site.line, block.barrier.file, block.barrier.line);
+  }
+  const uint32_t bit = 1u << block.lane;
+  block.warp->at_barrier |= bit;
+  block.warp->ready &= ~bit;
+  emulated::pause();
+}

@@ -1,0 +1,41 @@
+// What a built program of kernels and the driver that loads it agree on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace emulated {
+
+constexpr uint32_t maximal_threads = 1024;
+
+struct Kernel {
+  const char* name;
+  void (*call)(const void* argument);
+  size_t argument_bytes;
+  uint32_t bound;  // of __launch_bounds__; 0 without one
+};
+
+struct Launch {
+  const Kernel* kernel;
+  const void* argument;
+  uint32_t grid[3];
+  uint32_t threads;
+  uint32_t shared_bytes;  // of dynamic shared memory
+  bool reverse;           // blocks, warps and lanes from the last to the first
+  // Told what is wrong with the kernel; does not return.
+  void (*undefined)(const char* message);
+};
+
+// The symbol `emulated_program` of a built program. It runs one launch at a time: another host thread takes another
+// copy of the library.
+struct Program {
+  uint32_t version;
+  uint32_t count;
+  const Kernel* kernels;
+  // Blocks [first, last) of the grid, counted along x, then y, then z.
+  void (*run)(const Launch& launch, uint64_t first, uint64_t last);
+};
+
+constexpr uint32_t program_version = 1;
+
+}  // namespace emulated
