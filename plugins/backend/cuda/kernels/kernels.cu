@@ -1,2 +1,3 @@
 // All kernels, one program.
 #include "instructions.cuh"
+#include "products.cuh"

@@ -147,14 +147,15 @@ struct LineCopies {
   }
 };
 
+// Shared memory: two parts of A and two of B; then slabs of C.
+template <int tile>
+constexpr int float_shared = 4 * Lines<tile>::numbers;
+
 // Threads have 8 rows and 8 or 4 columns, in fours: `rows` / 2 apart, and `columns` / 2.
 template <int tile, int threads>
-[[gnu::always_inline]] inline void float_product(const TiledProduct& a) {
+[[gnu::always_inline]] inline void float_product(const TiledProduct& a, float* shared) {
   constexpr int wide = tile * tile / threads / 8, fours = wide / 4, depth = Lines<tile>::depth;
   constexpr int numbers = Lines<tile>::numbers;
-  // Two parts of A and two of B; then slabs of C.
-  alignas(16) __shared__ float shared[4 * numbers];
-  static_assert(slab_rows * tile <= 4 * numbers);
   const TilePlace place = tile_place<tile, tile>(a);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   // A warp has 4 by 8 threads: it reads no more than 8 different fours of a line at once.
@@ -358,15 +359,17 @@ struct RowCopies {
   }
 };
 
+// Shared memory, as above.
+template <int tile>
+constexpr int tensor_shared = 4 * tile * row_words;
+
 // Warps have `warp_rows` by 32 numbers of the tile.
 template <class Format, int tile, int warp_rows, int threads>
-[[gnu::always_inline]] inline void tensor_product(const TiledProduct& a) {
+[[gnu::always_inline]] inline void tensor_product(const TiledProduct& a, uint32_t* shared) {
   constexpr int depth = row_words * Format::numbers, down = warp_rows / 16, across = 32 / 8;
   static_assert(threads / 32 == (tile / warp_rows) * (tile / 32));
   constexpr int words = tile * row_words;
-  // Two parts of A and two of B; then slabs of C.
-  alignas(16) __shared__ uint32_t shared[4 * words];
-  static_assert(slab_rows * tile <= 4 * words && slab_rows % warp_rows == 0);
+  static_assert(slab_rows % warp_rows == 0);
   const TilePlace place = tile_place<tile, tile>(a);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int first_row = warp / (tile / 32) * warp_rows, first_column = warp % (tile / 32) * 32;
@@ -448,22 +451,28 @@ template <class Format, int tile, int warp_rows, int threads>
 namespace kasosei {
 
 extern "C" __global__ void __launch_bounds__(256) product_float32_128(const TiledProduct a) {
-  products::float_product<128, 256>(a);
+  alignas(16) __shared__ float shared[products::float_shared<128>];
+  products::float_product<128, 256>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(128) product_float32_64(const TiledProduct a) {
-  products::float_product<64, 128>(a);
+  alignas(16) __shared__ float shared[products::float_shared<64>];
+  products::float_product<64, 128>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(256) product_tf32_128(const TiledProduct a) {
-  products::tensor_product<products::TensorFloat32, 128, 64, 256>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<128>];
+  products::tensor_product<products::TensorFloat32, 128, 64, 256>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(128) product_tf32_64(const TiledProduct a) {
-  products::tensor_product<products::TensorFloat32, 64, 32, 128>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];
+  products::tensor_product<products::TensorFloat32, 64, 32, 128>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(256) product_bfloat16_128(const TiledProduct a) {
-  products::tensor_product<products::Bfloat16, 128, 64, 256>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<128>];
+  products::tensor_product<products::Bfloat16, 128, 64, 256>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(128) product_bfloat16_64(const TiledProduct a) {
-  products::tensor_product<products::Bfloat16, 64, 32, 128>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];
+  products::tensor_product<products::Bfloat16, 64, 32, 128>(a, shared);
 }
 
 // Threads have 4 neighbours of the matrix without gaps.
