@@ -34,8 +34,7 @@ export class DeviceData {
   refCount = 1
   /** The parts of complex numbers, which have no buffer of their own. */
   complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo }
-  /** For an optimiser's moment of a table: 1 for rows that ever had a gradient, [V]. */
-  activeRows?: Uint8Array
+  #activeRows: Handle | undefined
   #handle: Handle | undefined
   #floats: Handle | undefined
   /** The buffer itself, if its memory is the host's. */
@@ -117,8 +116,20 @@ export class DeviceData {
     return this.device.view !== undefined || this.#array !== undefined ? this.values : this.read()
   }
 
+  /**
+   * For an optimiser's moment of a table: a bool buffer, 1 for rows that ever had a gradient, [V]. It is released with
+   * the data, or when another is set.
+   */
+  get activeRows(): Handle | undefined {
+    return this.#activeRows
+  }
+  set activeRows(rows: Handle | undefined) {
+    if (this.#activeRows !== undefined) this.device.release(this.#activeRows)
+    this.#activeRows = rows
+  }
+
   release(): void {
-    for (const handle of [this.#handle, this.#floats, this.sparse?.rows]) {
+    for (const handle of [this.#handle, this.#floats, this.sparse?.rows, this.#activeRows]) {
       if (handle !== undefined) this.device.release(handle)
     }
   }

@@ -20,7 +20,7 @@ export type DropoutList = Float64Array
 
 /**
  * The kernels. They check the sizes of all arguments, and throw a TypeError or a RangeError before they touch an
- * argument that does not fit. Handles are float32, lists are in the caller's memory. Shapes: as in
+ * argument that does not fit. Handles are float32 unless documented, lists are in the caller's memory. Shapes: as in
  * `core/tensor/kernel.ts`, and U given rows of a table. What a kernel computes is documented by the definition of the
  * same name, or above its function in `source/`.
  */
@@ -134,21 +134,27 @@ export interface DeviceKernels {
   sumIntoRows(x: Handle, slots: Int32Array, rows: Handle): void
   /** Writes a table that is zero except in the rows `ids`. */
   spreadRows(rows: Handle, ids: Int32Array, table: Handle): void
-  /** Over rows of `width` numbers; rows of zeros change no bit of the sum. */
-  sumOfSquares(x: Handle, width: number): number
-  /** @param coefficients [gradient scale, β₁, β₂, ε, step size, decay] */
-  adamw(theta: Handle, gradient: Handle, m: Handle, v: Handle, coefficients: Float64Array): void
-  /** @param active [V], 1 for rows that ever had a gradient; the rows of this one are marked too */
-  adamwRows(
-    theta: Handle,
-    gradientRows: Handle,
-    ids: Int32Array,
-    m: Handle,
-    v: Handle,
-    active: Uint8Array,
-    coefficients: Float64Array,
-  ): void
-  markActiveRows(m: Handle, v: Handle, active: Uint8Array): void
+  /**
+   * √Σ x² of all gradients, summed in float64; rows of zeros change no bit of it. NaN if a watched number is not finite.
+   *
+   * @param gradients [handle, width of a row] of each
+   * @param watched handles of one number each
+   * @param norm [1], written
+   */
+  globalNorm(gradients: Float64Array, watched: Float64Array, norm: Handle): void
+  /**
+   * One update of all parameters, in place; none is changed if the norm is not finite.
+   *
+   * @param updates nine numbers each: θ, gradient (only its rows, if it is sparse), m, v, active rows (a bool handle, [V],
+   *   1 for rows that ever had a gradient: the rows of this one are marked too; −1: the gradient is dense), the first and
+   *   the number of its ids, step size, decay (0 if it is sparse)
+   * @param ids the rows of sparse gradients, of each distinct and ascending
+   * @param norm [1], of all gradients
+   * @param coefficients [largest norm, β₁, β₂, ε]
+   */
+  adamw(updates: Float64Array, ids: Int32Array, norm: Handle, coefficients: Float64Array): void
+  /** Marks the rows in which a moment is not zero. @param active bool, [V], written */
+  markActiveRows(m: Handle, v: Handle, active: Handle): void
   /** @param gram [N, N], written */
   gramByTokens(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
   gramDirectly(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { borrowKernel } from "../../../core/tensor/borrow.ts"
 import { type Implementation, implement } from "../../../core/tensor/kernel.ts"
-import { type AdamWCoefficients, adamwKernel } from "../../../core/tensor/ops/adamw.ts"
+import { adamwKernel } from "../../../core/tensor/ops/adamw.ts"
 import { attentionGradientKernel, attentionKernel } from "../../../core/tensor/ops/attention.ts"
 import { dropoutGradientKernel, dropoutKernel } from "../../../core/tensor/ops/dropout.ts"
 import { globalNormKernel } from "../../../core/tensor/ops/global-norm.ts"
@@ -42,11 +42,6 @@ const dropoutList = (dropout: Dropout | undefined): Float64Array =>
         dropout.iteration,
       )
 
-const coefficientList = (coefficients: AdamWCoefficients): Float64Array => {
-  const { gradientScale, beta1, beta2, epsilon, stepSize, decay } = coefficients
-  return Float64Array.of(gradientScale, beta1, beta2, epsilon, stepSize, decay)
-}
-
 /** The distinct ids, ascending, and the index of each id among them. */
 const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots: Int32Array } => {
   const sorted = ids_N.slice().sort()
@@ -72,6 +67,19 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     const y = like(x)
     device.dropout(of(x), of(y), dropoutList(dropout), indices ?? allRows)
     return y
+  }
+  /** The tensor or, if others share its data, a copy in its place: they keep their values. */
+  const unshared = <T extends tf.Tensor>(tensor: T): T => {
+    if (backend.refCount(tensor.dataId) === 1) return tensor
+    const copy = tf.mul(tensor, 1) as T
+    tensor.dispose()
+    return copy
+  }
+  /** The rows of a table in which a moment is not zero: a new buffer. */
+  const activeRows = (m: tf.Tensor, v: tf.Tensor) => {
+    const active = device.allocate("bool", m.shape[0] ?? 0)
+    device.markActiveRows(of(m), of(v), active)
+    return active
   }
   const noNumbers = () => tf.tidy(() => tf.keep(allocate<tf.Tensor1D>([0])))
 
@@ -231,35 +239,42 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
         return result
       },
     ),
-    implement(globalNormKernel, (tensors) => {
-      let sum = 0
-      for (const tensor of tensors) {
-        const { sparse } = backend.dataOf(tensor)
-        const width = tensor.rank < 2 ? tensor.size : tensor.size / tensor.shape[0]!
-        sum +=
-          sparse === undefined
-            ? device.sumOfSquares(of(tensor), width)
-            : device.sumOfSquares(sparse.rows, sparse.width)
-      }
-      return Math.sqrt(sum)
+    implement(globalNormKernel, (gradients, watched) => {
+      const norm = allocate<tf.Scalar>([])
+      const measured = gradients.flatMap((gradient) => {
+        const { sparse } = backend.dataOf(gradient)
+        if (sparse !== undefined) return [sparse.rows, sparse.width]
+        return [of(gradient), gradient.rank < 2 ? gradient.size : gradient.size / gradient.shape[0]!]
+      })
+      device.globalNorm(Float64Array.from(measured), Float64Array.from(watched, of), of(norm))
+      return norm
     }),
-    implement(adamwKernel, (theta, gradient, m, v, coefficients) => {
-      // Other tensors that share θ's data keep their values.
-      const shared = backend.refCount(theta.dataId) > 1
-      const next = shared ? tf.tensor(theta.dataSync(), theta.shape) : theta
-      const { sparse } = backend.dataOf(gradient)
-      const list = coefficientList(coefficients)
-      if (sparse === undefined || coefficients.decay !== 0) {
-        device.adamw(of(next), of(gradient), of(m), of(v), list)
-        return { theta: next, m, v }
-      }
-      const moment = backend.dataOf(m)
-      if (moment.activeRows === undefined) {
-        moment.activeRows = new Uint8Array(theta.shape[0] ?? 0)
-        device.markActiveRows(of(m), of(v), moment.activeRows)
-      }
-      device.adamwRows(of(next), sparse.rows, sparse.ids, of(m), of(v), moment.activeRows, list)
-      return { theta: next, m, v }
+    implement(adamwKernel, (updates, { norm, largestNorm, beta1, beta2, epsilon }) => {
+      const ids: number[] = []
+      const list: number[] = []
+      const results = updates.map(({ theta: given, gradient, m, v, stepSize, decay }) => {
+        const theta = unshared(given)
+        const moment = backend.dataOf(m)
+        const { sparse } = backend.dataOf(gradient)
+        if (sparse === undefined || decay !== 0) {
+          // From now on other rows than the marked ones may have moments.
+          moment.activeRows = undefined
+          list.push(of(theta), of(gradient), of(m), of(v), -1, 0, 0, stepSize, decay)
+        } else {
+          moment.activeRows ??= activeRows(m, v)
+          const { rows, ids: own } = sparse
+          list.push(of(theta), rows, of(m), of(v), moment.activeRows, ids.length, own.length, stepSize, decay)
+          for (const id of own) ids.push(id)
+        }
+        return { theta, m, v }
+      })
+      device.adamw(
+        Float64Array.from(list),
+        Int32Array.from(ids),
+        of(norm),
+        Float64Array.of(largestNorm, beta1, beta2, epsilon),
+      )
+      return results
     }),
     implement(linearGramKernel, (input_TI, outputGradient_TO, offsets, method) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)

@@ -146,7 +146,9 @@ const fineTuned = Effect.fn("fineTuned")(function* (
     at: (step, last) =>
       step === steps
         ? Effect.void
-        : writeSnapshot(scratch, { step, loss: last?.loss ?? null, parameters: model.parameters }),
+        : Effect.flatMap(last, (last) =>
+            writeSnapshot(scratch, { step, loss: last?.loss ?? null, parameters: model.parameters }),
+          ),
   }).pipe(Effect.provideService(Progress, silent))
   const rows = yield* trajectoryRows(
     {

@@ -1,3 +1,9 @@
 // All kernels, one program.
 #include "instructions.cuh"
+
+#include "elements.cuh"
+#include "losses.cuh"
+#include "normalisation.cuh"
 #include "products.cuh"
+#include "reduction.cuh"
+#include "rows.cuh"

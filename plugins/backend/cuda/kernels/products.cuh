@@ -7,6 +7,9 @@
 #include "gelu.h"
 #include "product-arguments.h"
 
+// What takes an array or a kernel's arguments by reference: not inlined, they would be in memory.
+#define KASOSEI_INLINE __attribute__((always_inline)) inline
+
 namespace kasosei::products {
 
 // Read and written in one access.
@@ -25,7 +28,7 @@ struct TilePlace {
 // Blocks go through bands of 8 tiles' height, column by column: those that run at the same time share rows and columns
 // in the L2 cache.
 template <int rows, int columns>
-[[gnu::always_inline]] inline TilePlace tile_place(const TiledProduct& a) {
+KASOSEI_INLINE TilePlace tile_place(const TiledProduct& a) {
   const uint32_t down = static_cast<uint32_t>((a.m + rows - 1) / rows);
   const uint32_t across = static_cast<uint32_t>((a.n + columns - 1) / columns);
   const uint32_t tiles = down * across, tile = blockIdx.x % tiles, rest = blockIdx.x / tiles;
@@ -40,27 +43,27 @@ struct Finished {
 };
 
 // What follows a product. With `derivative`, the value becomes its GELU.
-[[gnu::always_inline]] inline Finished finish(float value, const float* bias, int64_t column, bool derivative) {
+KASOSEI_INLINE Finished finish(float value, const float* bias, int64_t column, bool derivative) {
   if (bias) value += bias[column];
   if (!derivative) return {value, 0};
   const Gelu both = gelu(value);
   return {both.value, both.derivative};
 }
 
-[[gnu::always_inline]] inline void store_four(float* to, const float (&values)[4]) {
+KASOSEI_INLINE void store_four(float* to, const float (&values)[4]) {
   FourWords words;
 #pragma unroll
   for (int i = 0; i < 4; i++) words.word[i] = bits_of(values[i]);
   *reinterpret_cast<FourWords*>(to) = words;
 }
-[[gnu::always_inline]] inline void load_four(const float* from, float (&values)[4]) {
+KASOSEI_INLINE void load_four(const float* from, float (&values)[4]) {
   const FourWords words = *reinterpret_cast<const FourWords*>(from);
 #pragma unroll
   for (int i = 0; i < 4; i++) values[i] = float_of(words.word[i]);
 }
 
 // Finishes and writes 4 neighbours of a row, those of them that are inside. `column` is a multiple of 4.
-[[gnu::always_inline]] inline void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column, float (&values)[4]) {
+KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column, float (&values)[4]) {
   if (row >= a.m || column >= a.n) return;
   float* c = a.c + place.matrix * a.step + place.part * a.part + row * a.row + column;
   float* derivative = a.derivative ? a.derivative + (place.matrix * a.m + row) * a.n + column : nullptr;
@@ -90,12 +93,12 @@ struct Finished {
 // so that 4 rows are in different banks.
 constexpr int slab_rows = 64;
 template <int tile>
-[[gnu::always_inline]] inline int slab_place(int row, int column) {
+KASOSEI_INLINE int slab_place(int row, int column) {
   return row * tile + (column ^ (row % 4 * 8));
 }
 
 template <int tile, int threads>
-[[gnu::always_inline]] inline void write_slab(const TiledProduct& a, const TilePlace& place, int first_row, const float* slab) {
+KASOSEI_INLINE void write_slab(const TiledProduct& a, const TilePlace& place, int first_row, const float* slab) {
 #pragma unroll 1
   for (int i = threadIdx.x; i < slab_rows * tile / 4; i += threads) {
     const int row = i / (tile / 4), column = i % (tile / 4) * 4;
@@ -122,7 +125,7 @@ struct LineCopies {
   int64_t row, rows_left;
   int k, row_step, k_step;
 
-  [[gnu::always_inline]] inline LineCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
+  KASOSEI_INLINE LineCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
     const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
     const bool along_k = x.depth == 1;
     // Along k: 8 neighbours in each of 4 rows, by warps for both halves of k. Else: whole lines of rows.
@@ -134,7 +137,7 @@ struct LineCopies {
     from = static_cast<const float*>(x.data) + matrix * x.step + (first + row) * x.row;
   }
 
-  [[gnu::always_inline]] inline void copy(const ProductFactor& x, int64_t first_k, int64_t end_k, float* lines) const {
+  KASOSEI_INLINE void copy(const ProductFactor& x, int64_t first_k, int64_t end_k, float* lines) const {
     const float* source = from + (first_k + k) * x.depth;
     const int64_t step = row_step * x.row + k_step * x.depth;
     float* target = lines + k * Lines<rows>::line + row;
@@ -153,7 +156,7 @@ constexpr int float_shared = 4 * Lines<tile>::numbers;
 
 // Threads have 8 rows and 8 or 4 columns, in fours: `rows` / 2 apart, and `columns` / 2.
 template <int tile, int threads>
-[[gnu::always_inline]] inline void float_product(const TiledProduct& a, float* shared) {
+KASOSEI_INLINE void float_product(const TiledProduct& a, float* shared) {
   constexpr int wide = tile * tile / threads / 8, fours = wide / 4, depth = Lines<tile>::depth;
   constexpr int numbers = Lines<tile>::numbers;
   const TilePlace place = tile_place<tile, tile>(a);
@@ -237,17 +240,17 @@ template <int tile, int threads>
 // both kinds of mma are the same.
 struct TensorFloat32 {
   static constexpr int numbers = 1;
-  [[gnu::always_inline]] static inline void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_tf32(c, a, b); }
+  static KASOSEI_INLINE void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_tf32(c, a, b); }
 };
 struct Bfloat16 {
   static constexpr int numbers = 2;
-  [[gnu::always_inline]] static inline void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_bf16(c, a, b); }
+  static KASOSEI_INLINE void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_bf16(c, a, b); }
 };
 
 // A tile's part of k in shared memory: rows of 16 words, whose fours are permuted so that the same four of 8 rows, and
 // two whole rows, are in 32 different banks.
 constexpr int row_words = 16;
-[[gnu::always_inline]] inline int word_place(int row, int word) {
+KASOSEI_INLINE int word_place(int row, int word) {
   return row * row_words + (((word >> 2) ^ ((row >> 1) & 3)) << 2) + (word & 3);
 }
 
@@ -261,21 +264,21 @@ struct RowCopies {
 
   // With vectors: neighbouring threads have neighbours along k.
   template <int in_row>
-  [[gnu::always_inline]] static inline int vector_row(int i) {
+  static KASOSEI_INLINE int vector_row(int i) {
     return threadIdx.x / in_row + i * (threads / in_row);
   }
   template <int in_row>
-  [[gnu::always_inline]] static inline int vector_in_row() {
+  static KASOSEI_INLINE int vector_in_row() {
     return threadIdx.x % in_row;
   }
   // Without: warps have 8 rows and 4 words.
   static constexpr int row_step = threads / 128 * 8;
-  [[gnu::always_inline]] static inline int word_row() { return threadIdx.x / 128 * 8 + threadIdx.x % 8; }
-  [[gnu::always_inline]] static inline int word_in_row() {
+  static KASOSEI_INLINE int word_row() { return threadIdx.x / 128 * 8 + threadIdx.x % 8; }
+  static KASOSEI_INLINE int word_in_row() {
     return threadIdx.x / 32 % 4 * 4 + threadIdx.x % 32 / 8;
   }
 
-  [[gnu::always_inline]] inline void load(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t k, int64_t end_k) {
+  KASOSEI_INLINE void load(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t k, int64_t end_k) {
     const int64_t start = matrix * x.step + first * x.row + k * x.depth;
     const int64_t rows_left = end - first, k_left = end_k - k;
     if (x.vectors && Format::numbers == 2 && x.is_bfloat16) {
@@ -322,7 +325,7 @@ struct RowCopies {
     }
   }
 
-  [[gnu::always_inline]] inline void store(const ProductFactor& x, uint32_t* tile) const {
+  KASOSEI_INLINE void store(const ProductFactor& x, uint32_t* tile) const {
     if (x.vectors && Format::numbers == 2 && x.is_bfloat16) {
 #pragma unroll
       for (int i = 0; i < bfloat_vectors; i++) {
@@ -365,7 +368,7 @@ constexpr int tensor_shared = 4 * tile * row_words;
 
 // Warps have `warp_rows` by 32 numbers of the tile.
 template <class Format, int tile, int warp_rows, int threads>
-[[gnu::always_inline]] inline void tensor_product(const TiledProduct& a, uint32_t* shared) {
+KASOSEI_INLINE void tensor_product(const TiledProduct& a, uint32_t* shared) {
   constexpr int depth = row_words * Format::numbers, down = warp_rows / 16, across = 32 / 8;
   static_assert(threads / 32 == (tile / warp_rows) * (tile / 32));
   constexpr int words = tile * row_words;

@@ -39,8 +39,7 @@ constexpr Type type_of() {
 template <typename T>
 constexpr napi_typedarray_type list_type_of() {
   if constexpr (std::is_same_v<T, double>) return napi_float64_array;
-  else if constexpr (std::is_same_v<T, int32_t>) return napi_int32_array;
-  else return napi_uint8_array;
+  else return napi_int32_array;
 }
 
 template <typename T>
@@ -111,14 +110,15 @@ struct Argument<double> {
   }
 };
 
+inline int64_t whole_number(double number) {
+  const int64_t whole = static_cast<int64_t>(number >= 0 && number <= 9007199254740991.0 ? number : -1);
+  if (whole < 0 || static_cast<double>(whole) != number) throw std::invalid_argument("expected an integer from 0");
+  return whole;
+}
+
 template <>
 struct Argument<int64_t> {
-  static int64_t from(napi_env env, napi_value value) {
-    const double number = Argument<double>::from(env, value);
-    const int64_t whole = static_cast<int64_t>(number >= 0 && number <= 9007199254740991.0 ? number : -1);
-    if (whole < 0 || static_cast<double>(whole) != number) throw std::invalid_argument("expected an integer from 0");
-    return whole;
-  }
+  static int64_t from(napi_env env, napi_value value) { return whole_number(Argument<double>::from(env, value)); }
 };
 
 template <>
@@ -139,17 +139,23 @@ struct Argument<Precision> {
   }
 };
 
+// The memory of a tensor, by its handle, which may also be a number in a list.
+template <typename T>
+Buffer<T> buffer_of(double handle) {
+  const Allocation& found = heap.find(whole_number(handle));
+  if (found.type != type_of<T>()) throw std::invalid_argument("expected a tensor of another type");
+  return {reinterpret_cast<T*>(found.data), found.size};
+}
+
 // A tensor, given by its handle. Lists that kernels write to are typed arrays of the caller.
 template <typename T>
 struct Argument<Buffer<T>> {
   static Buffer<T> from(napi_env env, napi_value value) {
-    if constexpr (std::is_same_v<T, double> || std::is_same_v<T, uint8_t>) {
+    if constexpr (std::is_same_v<T, double>) {
       const List<T> list = list_from<T>(env, value);
       return {const_cast<T*>(list.data), list.size};
     } else {
-      const Allocation& found = heap.find(Argument<int64_t>::from(env, value));
-      if (found.type != type_of<T>()) throw std::invalid_argument("expected a tensor of another type");
-      return {reinterpret_cast<T*>(found.data), found.size};
+      return buffer_of<T>(Argument<double>::from(env, value));
     }
   }
 };

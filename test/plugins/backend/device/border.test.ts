@@ -22,8 +22,15 @@ describe.each(processors.slice(0, 1))("the border of the addon, built for $targe
   test("every kernel refuses buffers of the wrong size before it reads them", () => {
     const [one, two] = [device.allocate("float32", 1), device.allocate("float32", 2)]
     const three = device.allocate("float32", 3)
+    const marks = device.allocate("bool", 2)
     const offsets = Int32Array.of(0, 2)
     const gram = new Float64Array(1)
+    const settings = Float64Array.of(1, 0.9, 0.999, 1e-6)
+    const denseUpdate = ({ gradient = two, m = two, v = two }) =>
+      Float64Array.of(two, gradient, m, v, -1, 0, 0, 0.1, 0)
+    const sparseUpdate = ({ gradient = one, active = marks, count = 1, decay = 0 }) =>
+      Float64Array.of(two, gradient, two, two, active, 0, count, 0.1, decay)
+    const before = device.read(two, "float32", 2)
     const calls: Readonly<Record<string, () => void>> = {
       matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, fp32),
       "matmul in an unknown precision": () =>
@@ -70,12 +77,30 @@ describe.each(processors.slice(0, 1))("the border of the addon, built for $targe
       gatherRows: () => device.gatherRows(two, Int32Array.of(2), one),
       sumIntoRows: () => device.sumIntoRows(two, Int32Array.of(0, 3), two),
       spreadRows: () => device.spreadRows(two, Int32Array.of(-1), three),
-      sumOfSquares: () => device.sumOfSquares(three, 2),
-      adamw: () => device.adamw(two, three, two, two, new Float64Array(6)),
-      "adamw's coefficients": () => device.adamw(two, two, two, two, new Float64Array(5)),
-      adamwRows: () =>
-        device.adamwRows(two, one, Int32Array.of(2), two, two, new Uint8Array(2), new Float64Array(6)),
-      markActiveRows: () => device.markActiveRows(two, three, new Uint8Array(2)),
+      globalNorm: () => device.globalNorm(Float64Array.of(three, 2), new Float64Array(), one),
+      "globalNorm's list": () => device.globalNorm(Float64Array.of(three), new Float64Array(), one),
+      "globalNorm's handles": () => device.globalNorm(Float64Array.of(12345, 1), new Float64Array(), one),
+      "globalNorm's watched numbers": () =>
+        device.globalNorm(Float64Array.of(three, 1), Float64Array.of(one, two), one),
+      "globalNorm's result": () => device.globalNorm(Float64Array.of(three, 1), new Float64Array(), two),
+      adamw: () => device.adamw(denseUpdate({ gradient: three }), none, one, settings),
+      "adamw's list": () => device.adamw(new Float64Array(8), none, one, settings),
+      "adamw's moments": () => device.adamw(denseUpdate({ v: three }), none, one, settings),
+      "adamw's settings": () => device.adamw(denseUpdate({}), none, one, new Float64Array(3)),
+      "adamw's norm": () => device.adamw(denseUpdate({}), none, two, settings),
+      "adamw's last parameter": () =>
+        device.adamw(Float64Array.of(...denseUpdate({}), ...denseUpdate({ m: three })), none, one, settings),
+      "adamw's rows": () => device.adamw(sparseUpdate({ gradient: two }), Int32Array.of(1), one, settings),
+      "adamw's ids": () => device.adamw(sparseUpdate({}), Int32Array.of(2), one, settings),
+      "adamw's number of ids": () =>
+        device.adamw(sparseUpdate({ count: 2 }), Int32Array.of(1), one, settings),
+      "adamw's order of ids": () =>
+        device.adamw(sparseUpdate({ gradient: two, count: 2 }), Int32Array.of(1, 0), one, settings),
+      "adamw's active rows": () =>
+        device.adamw(sparseUpdate({ active: two }), Int32Array.of(1), one, settings),
+      "adamw's decay": () => device.adamw(sparseUpdate({ decay: 0.1 }), Int32Array.of(1), one, settings),
+      markActiveRows: () => device.markActiveRows(two, three, marks),
+      "markActiveRows' marks": () => device.markActiveRows(two, two, three),
       gramByTokens: () => device.gramByTokens(two, three, offsets, gram),
       gramDirectly: () => device.gramDirectly(two, two, offsets, new Float64Array(4)),
       gramOfSums: () => device.gramOfSums(two, three, offsets, gram),
@@ -99,7 +124,9 @@ describe.each(processors.slice(0, 1))("the border of the addon, built for $targe
         thrown: expect.stringMatching(/^(Type|Range)Error$/) as unknown as string,
       })
     }
-    for (const handle of [one, two, three]) device.release(handle)
+    // Nothing was touched before all was checked.
+    expect(device.read(two, "float32", 2)).toEqual(before)
+    for (const handle of [one, two, three, marks]) device.release(handle)
   })
 
   test("released handles, handles that were never allocated and values that are not handles are refused", () => {
