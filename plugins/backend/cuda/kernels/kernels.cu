@@ -1,9 +1,14 @@
 // All kernels, one program.
 #include "instructions.cuh"
 
+#include "attention.cuh"
 #include "elements.cuh"
+#include "gram.cuh"
 #include "losses.cuh"
 #include "normalisation.cuh"
 #include "products.cuh"
 #include "reduction.cuh"
 #include "rows.cuh"
+
+// The entry points are known by their plain names.
+using namespace kasosei;
