@@ -187,7 +187,7 @@ void copy(void* to, const void* from, int64_t bytes) {
 
 int multiprocessors() { return state.multiprocessors; }
 int64_t largest_shared() { return state.largest_shared; }
-void* stream() { return state.stream; }
+Stream stream() { return state.stream; }
 
 namespace {
 
