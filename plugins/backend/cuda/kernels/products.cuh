@@ -190,7 +190,8 @@ KASOSEI_INLINE void float_product(const TiledProduct& a, float* shared) {
       copies_b.copy(a.b, k + depth, end, shared + (2 + (current ^ 1)) * numbers);
       copies_commit();
     }
-#pragma unroll
+// More at a time would take more registers than two blocks a multiprocessor can have.
+#pragma unroll 2
     for (int l = 0; l < depth; l++) {
       float left[8], right[wide];
 #pragma unroll
