@@ -4,6 +4,7 @@
 #include "elements.cuh"
 #include "losses.cuh"
 #include "normalisation.cuh"
+#include "optimiser.cuh"
 #include "products.cuh"
 #include "reduction.cuh"
 #include "rows.cuh"
