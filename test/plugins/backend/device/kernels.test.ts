@@ -263,7 +263,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero except in som
     // As at a learning rate of 0: the moments of other rows than the marked ones are not zero any more.
     ["weight decay in some updates", (step: number) => (step % 3 === 1 ? 0.01 : 0)],
   ])("AdamW with %s updates the table to the same bits as with the dense gradient", (_, decayIn) => {
-    const { device } = devices[0]!
+    const { device } = processors[0]!
     const bytes = device.bytesInUse()
     const state = () => {
       const zero = () => tf.zeros<tf.Rank.R2>(shape)

@@ -46,6 +46,11 @@ const flags = ["-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
 const libraries = [
   { source: "libcuda.cpp", name: "libcuda.so.1", flags: ["-O2"] },
   { source: "libnvrtc.cpp", name: "libnvrtc.so.12", flags: ["-O2"] },
+  {
+    source: "libcublaslt.cpp",
+    name: "libcublasLt.so.12",
+    flags: ["-O3", `${process.arch === "arm64" ? "-mcpu" : "-march"}=native`],
+  },
 ] as const
 
 /** @returns undefined where there is no g++ */
@@ -53,7 +58,10 @@ export const emulator = async (): Promise<Emulator | undefined> => {
   const compiler = await run("g++", ["--version"]).catch(() => undefined)
   if (compiler === undefined || process.platform !== "linux") return undefined
   const names = (await fs.readdir(sources)).sort()
-  const hash = createHash("sha256").update(JSON.stringify([compiler.stdout, flags, libraries, names]))
+  // Kernels and products are compiled for this processor.
+  const processor = /^(?:flags|Features)\s*:.*$/m.exec(await fs.readFile("/proc/cpuinfo", "utf8"))?.[0]
+  const hash = createHash("sha256")
+  hash.update(JSON.stringify([compiler.stdout, processor, flags, libraries, names]))
   for (const name of names) hash.update(await fs.readFile(join(sources, name)))
   const folder = join(userCacheFolder(), "emulated-cuda", hash.digest("hex").slice(0, 32))
   if (!existsSync(folder)) await build(folder, names)

@@ -31,25 +31,27 @@ struct Fragments {
 // c[16, 8] += a[16, depth] b[depth, 8] of a warp, where the lanes have their parts of each; sums in float32, in order
 // of depth. (PTX ISA, "Matrix fragments for mma.m16n8k16" and "… m16n8k8".)
 template <int depth>
-inline void multiply_fragments(Warp& warp, const float (&a)[16][depth], const float (&b)[depth][8]) {
-  Row c[16];
+inline void multiply_fragments(Warp& warp, const float (&a)[16][depth], const Row (&b)[depth]) {
+  float c[16][8];
   for (int lane = 0; lane < 32; lane++) {
     const float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
-    for (int i = 0; i < 4; i++) c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2] = own[i];
+    for (int i = 0; i < 2; i++) memcpy(&c[lane / 4 + i * 8][lane % 4 * 2], own + i * 2, 8);
   }
-  for (int k = 0; k < depth; k++) {
-    Row right;
-    memcpy(&right, b[k], sizeof right);
-    for (int row = 0; row < 16; row++) c[row] += a[row][k] * right;
+  for (int row = 0; row < 16; row++) {
+    Row sum;
+    memcpy(&sum, c[row], sizeof sum);
+    for (int k = 0; k < depth; k++) sum += a[row][k] * b[k];
+    memcpy(c[row], &sum, sizeof sum);
   }
   for (int lane = 0; lane < 32; lane++) {
     float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
-    for (int i = 0; i < 4; i++) own[i] = c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+    for (int i = 0; i < 2; i++) memcpy(own + i * 2, &c[lane / 4 + i * 8][lane % 4 * 2], 8);
   }
 }
 
 inline void perform_mma_bf16(Warp& warp) {
-  float a[16][16], b[16][8];
+  float a[16][16];
+  Row b[16];
   for (int lane = 0; lane < 32; lane++) {
     const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
     const int group = lane / 4, pair = lane % 4 * 2;
@@ -70,7 +72,8 @@ inline void perform_mma_bf16(Warp& warp) {
 inline float tf32_to_float(uint32_t bits) { return word_to_float(bits & 0xffffe000u); }
 
 inline void perform_mma_tf32(Warp& warp) {
-  float a[16][8], b[8][8];
+  float a[16][8];
+  Row b[8];
   for (int lane = 0; lane < 32; lane++) {
     const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
     const int group = lane / 4, column = lane % 4;
@@ -149,10 +152,10 @@ inline bool vote(bool value, const Site& site) {
 inline void copy_async(void* to, const void* from, uint32_t bytes, bool inside, const char* name, const Site& site) {
   need_shared(to, bytes, name, site);
   if (inside && reinterpret_cast<uintptr_t>(from) % bytes != 0) {
-    undefined("thread %u: %s at %s:%d takes a global address that is not aligned to %u bytes", block.thread, name,
+    undefined("thread %u: %s at %s:%d takes a global address that is not aligned to %u bytes", threadIdx.x, name,
               site.file, site.line, bytes);
   }
-  Copies& copies = block.copies[block.thread];
+  Copies& copies = block.copies[threadIdx.x];
   if (copies.count == copies.capacity) {
     copies.capacity = copies.capacity == 0 ? 32 : copies.capacity * 2;
     copies.list = static_cast<Copy*>(realloc(copies.list, copies.capacity * sizeof(Copy)));
@@ -206,12 +209,12 @@ inline void copy_async_4(void* shared, const void* global, bool inside, emulated
   emulated::copy_async(shared, global, 4, inside, "copy_async_4", site);
 }
 
-inline void copies_commit() { emulated::block.copies[emulated::block.thread].group++; }
+inline void copies_commit() { emulated::block.copies[threadIdx.x].group++; }
 
 // Only now the copies are made: of all groups but the `pending` last ones.
 template <int pending>
 inline void copies_wait() {
-  emulated::Copies& copies = emulated::block.copies[emulated::block.thread];
+  emulated::Copies& copies = emulated::block.copies[threadIdx.x];
   uint32_t kept = 0;
   for (uint32_t i = 0; i < copies.count; i++) {
     const emulated::Copy copy = copies.list[i];
@@ -281,8 +284,8 @@ inline void block_barrier(emulated::Site site = EMULATED_HERE) {
   if (!block.at_barrier) {
     block.at_barrier = true;
     block.barrier = site;
-  } else if (block.barrier.line != site.line || block.barrier != site) {
-    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", block.thread,
+  } else if (block.barrier != site) {
+    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", threadIdx.x,
                         site.file, site.line, block.barrier.file, block.barrier.line);
   }
   const uint32_t bit = 1u << block.lane;

@@ -1087,6 +1087,11 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
 
 // ---- for the emulated cuBLASLt
 
+// Counts a call, which fails if it is its turn or there is no current context.
+API int emulated_cuda_call(const char* name, int is_release) {
+  return call(name, context, is_release != 0 ? releases : acts, [] { return success; });
+}
+
 API void emulated_cuda_enqueue(Handle stream, void (*run)(void*), void* data, const char* name) {
   const std::lock_guard<std::recursive_mutex> lock(driver.mutex);
   call_name = name;

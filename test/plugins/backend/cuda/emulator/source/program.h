@@ -210,7 +210,12 @@ inline std::vector<KernelHead> take_kernels(std::string& text, std::string& prob
 inline std::string build_program(const ProgramText& program, bool sanitize, std::string& log) {
   const std::string folder = emulator_folder(), kernels = folder + "/kernels";
   std::vector<std::string> flags = {"-std=c++17", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-w", "-g1"};
-  flags.push_back("-fvisibility=hidden");
+#if defined(__x86_64__)
+  const char* target = "-march=native";
+#else
+  const char* target = "-mcpu=native";
+#endif
+  for (const char* flag : {target, "-fvisibility=hidden"}) flags.push_back(flag);
   if (sanitize) {
     for (const char* flag : {"-fsanitize=address", "-fsanitize-sections=emulated_shared", "-fno-omit-frame-pointer"}) {
       flags.push_back(flag);
