@@ -4,5 +4,6 @@ import type { Addon } from "../device/build.ts"
 
 export const cudaAddon: Addon = {
   name: "cuda",
-  folder: fileURLToPath(new URL("source", import.meta.url)),
+  // What host and kernels agree on is declared beside the kernels.
+  folders: ["source", "kernels"].map((folder) => fileURLToPath(new URL(folder, import.meta.url))),
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { sha256 } from "../../../core/io/digest.ts"
+import { firstErrorOf } from "../device/build.ts"
 import type { CudaAddon } from "./device.ts"
 import { librariesNamed } from "./libraries.ts"
 
@@ -164,7 +165,7 @@ export const loadKernels = async (addon: CudaAddon, capability: number): Promise
       addon.load(image)
       return name
     } catch (cause) {
-      refusals.push(`${name}: ${cause instanceof Error ? cause.message.split("\n")[0] : cause}`)
+      refusals.push(`${name}: ${firstErrorOf(cause)}`)
     }
   }
   if (compilers.length === 0) {

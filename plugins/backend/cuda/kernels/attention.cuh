@@ -4,6 +4,7 @@
 // several blocks, and the bits do not depend on their order.
 #pragma once
 
+#include "four.h"
 #include "instructions.cuh"
 
 #include "attention-arguments.h"
@@ -15,9 +16,6 @@ namespace attending {
 
 #define KASOSEI_INLINE __attribute__((always_inline)) inline
 
-struct alignas(16) Four {
-  float x, y, z, w;
-};
 struct alignas(8) Two {
   float x, y;
 };

@@ -2,6 +2,7 @@
 // sums over tokens, and over more than 2,048 terms, are float64, always in the same order.
 #pragma once
 
+#include "four.h"
 #include "instructions.cuh"
 
 #include "gram-arguments.h"
@@ -10,10 +11,6 @@ namespace kasosei {
 namespace gramming {
 
 #define KASOSEI_INLINE __attribute__((always_inline)) inline
-
-struct alignas(16) Four {
-  float x, y, z, w;
-};
 
 KASOSEI_INLINE int rows_left(int64_t rows, int64_t first, int tile) {
   return static_cast<int>(rows - first < tile ? rows - first : tile);

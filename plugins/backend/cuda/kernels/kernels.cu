@@ -1,7 +1,9 @@
 // All kernels, one program.
 #include "instructions.cuh"
 
+#include "attention.cuh"
 #include "elements.cuh"
+#include "gram.cuh"
 #include "losses.cuh"
 #include "normalisation.cuh"
 #include "optimiser.cuh"

@@ -87,7 +87,7 @@ struct Context {
         : "+r"(emulated_from), "+r"(emulated_to)                                                                      \
         :                                                                                                             \
         : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",     \
-          "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5",   \
+          "x18", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5",   \
           "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", \
           "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");                      \
   } while (0)
@@ -480,7 +480,9 @@ static inline void need_shared(const void* pointer, size_t bytes, const char* na
 #define __constant__ static const
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
+// CUDA allows it after __shared__ too, where C++ does not after `static`.
+#define alignas(n) __attribute__((aligned(n)))
 #define __shared__ static __attribute__((section(EMULATED_SHARED_SECTION), used))
 #ifndef EMULATED_PROGRAM
 // A program's kernels are found by these words.

@@ -3,7 +3,8 @@
 
 #include "cuda_on_cpu.h"
 
-#define EMULATED_HERE emulated::Site{__builtin_FILE(), __builtin_LINE()}
+// The place of the call, as parameters.
+#define EMULATED_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 namespace emulated {
 
@@ -174,39 +175,39 @@ inline T* dynamic_shared() {
 }
 
 inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     emulated::Site site = EMULATED_HERE) {
+                     EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::mma_bf16_operation, site);
+  emulated::together(emulated::mma_bf16_operation, {file, line});
 }
 
 inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     emulated::Site site = EMULATED_HERE) {
+                     EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::mma_tf32_operation, site);
+  emulated::together(emulated::mma_tf32_operation, {file, line});
 }
 
-inline void load_matrices(uint32_t (&r)[4], const void* row, emulated::Site site = EMULATED_HERE) {
-  emulated::need_shared(row, 16, "load_matrices", site);
+inline void load_matrices(uint32_t (&r)[4], const void* row, EMULATED_SITE) {
+  emulated::need_shared(row, 16, "load_matrices", {file, line});
   const emulated::Matrices own{r, row};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::load_operation, site);
+  emulated::together(emulated::load_operation, {file, line});
 }
 
-inline void load_matrices_transposed(uint32_t (&r)[4], const void* row, emulated::Site site = EMULATED_HERE) {
-  emulated::need_shared(row, 16, "load_matrices_transposed", site);
+inline void load_matrices_transposed(uint32_t (&r)[4], const void* row, EMULATED_SITE) {
+  emulated::need_shared(row, 16, "load_matrices_transposed", {file, line});
   const emulated::Matrices own{r, row};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::load_transposed_operation, site);
+  emulated::together(emulated::load_transposed_operation, {file, line});
 }
 
-inline void copy_async_16(void* shared, const void* global, bool inside, emulated::Site site = EMULATED_HERE) {
-  emulated::copy_async(shared, global, 16, inside, "copy_async_16", site);
+inline void copy_async_16(void* shared, const void* global, bool inside, EMULATED_SITE) {
+  emulated::copy_async(shared, global, 16, inside, "copy_async_16", {file, line});
 }
 
-inline void copy_async_4(void* shared, const void* global, bool inside, emulated::Site site = EMULATED_HERE) {
-  emulated::copy_async(shared, global, 4, inside, "copy_async_4", site);
+inline void copy_async_4(void* shared, const void* global, bool inside, EMULATED_SITE) {
+  emulated::copy_async(shared, global, 4, inside, "copy_async_4", {file, line});
 }
 
 inline void copies_commit() { emulated::block.copies[threadIdx.x].group++; }
@@ -259,11 +260,11 @@ inline uint32_t multiply_high(uint32_t x, uint32_t y) { return static_cast<uint3
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
 #define EMULATED_SHUFFLES(T)                                                                                  \
-  inline T shuffle_xor(T v, int mask, emulated::Site site = EMULATED_HERE) {                                  \
-    return emulated::exchange(emulated::shuffle_xor_operation, v, (emulated::block.lane ^ mask) & 31u, site); \
+  inline T shuffle_xor(T v, int mask, EMULATED_SITE) {                                  \
+    return emulated::exchange(emulated::shuffle_xor_operation, v, (emulated::block.lane ^ mask) & 31u, {file, line}); \
   }                                                                                                           \
-  inline T shuffle(T v, int lane, emulated::Site site = EMULATED_HERE) {                                      \
-    return emulated::exchange(emulated::shuffle_operation, v, lane & 31u, site);                              \
+  inline T shuffle(T v, int lane, EMULATED_SITE) {                                      \
+    return emulated::exchange(emulated::shuffle_operation, v, lane & 31u, {file, line});                              \
   }
 EMULATED_SHUFFLES(float)
 EMULATED_SHUFFLES(uint32_t)
@@ -271,22 +272,22 @@ EMULATED_SHUFFLES(int32_t)
 EMULATED_SHUFFLES(double)
 #undef EMULATED_SHUFFLES
 
-inline bool any_lane(bool value, emulated::Site site = EMULATED_HERE) {
-  return emulated::vote(value, site);
+inline bool any_lane(bool value, EMULATED_SITE) {
+  return emulated::vote(value, {file, line});
 }
 
-inline void warp_barrier(emulated::Site site = EMULATED_HERE) {
-  emulated::together(emulated::barrier_operation, site);
+inline void warp_barrier(EMULATED_SITE) {
+  emulated::together(emulated::barrier_operation, {file, line});
 }
 
-inline void block_barrier(emulated::Site site = EMULATED_HERE) {
+inline void block_barrier(EMULATED_SITE) {
   emulated::Block& block = emulated::block;
   if (!block.at_barrier) {
     block.at_barrier = true;
-    block.barrier = site;
-  } else if (block.barrier != site) {
+    block.barrier = {file, line};
+  } else if (block.barrier != emulated::Site{file, line}) {
     emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", threadIdx.x,
-                        site.file, site.line, block.barrier.file, block.barrier.line);
+                        file, line, block.barrier.file, block.barrier.line);
   }
   const uint32_t bit = 1u << block.lane;
   block.warp->at_barrier |= bit;
