@@ -6,6 +6,7 @@
 #include "gram.cuh"
 #include "losses.cuh"
 #include "normalisation.cuh"
+#include "optimiser.cuh"
 #include "products.cuh"
 #include "reduction.cuh"
 #include "rows.cuh"
