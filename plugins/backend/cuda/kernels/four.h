@@ -9,6 +9,11 @@ struct alignas(16) Four {
   float x, y, z, w;
 };
 
+// Four numbers of 16 bits.
+struct alignas(8) FourHalves {
+  uint32_t low, high;
+};
+
 inline Four load_four(const float* from) { return *reinterpret_cast<const Four*>(from); }
 inline void store_four(float* to, const Four& value) { *reinterpret_cast<Four*>(to) = value; }
 

@@ -1,7 +1,8 @@
-// How the numbers of a tensor are divided among the threads of the GPU.
+// How the numbers of a tensor are divided among the threads of the GPU, and lists that are made for it.
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "device.h"
 
@@ -23,5 +24,10 @@ inline Launch for_items(int64_t items) {
 
 // The same for numbers, most of which are taken in fours if `fours`.
 inline Launch for_numbers(int64_t numbers, bool fours) { return for_items(fours ? divide_up(numbers, 4) : numbers); }
+
+template <typename T>
+inline const T* upload(const std::vector<T>& list) {
+  return upload(List<T>{list.data(), static_cast<int64_t>(list.size())});
+}
 
 }  // namespace kasosei

@@ -17,17 +17,12 @@ void copy_rows(const float* from, float* to, const int32_t* from_at, const int32
   launch(for_numbers(size, fours), CopyRows{from, to, from_at, to_at, size, width, fours});
 }
 
-template <typename T>
-const T* upload(const std::vector<T>& list) {
-  return kasosei::upload(List<T>{list.data(), static_cast<int64_t>(list.size())});
-}
-
 }  // namespace
 
 void gather_rows(In table_VH, List<int32_t> ids_N, Out rows_NH) {
   const int64_t width = gathered_width(table_VH, ids_N, rows_NH);
   if (width == 0) return;
-  copy_rows(table_VH.data, rows_NH.data, kasosei::upload(ids_N), nullptr, rows_NH.size, width);
+  copy_rows(table_VH.data, rows_NH.data, upload(ids_N), nullptr, rows_NH.size, width);
 }
 EXPORT(gather_rows, "gatherRows")
 
@@ -70,7 +65,7 @@ void spread_rows(In rows_UH, List<int32_t> ids_U, Out table_VH) {
   const int64_t width = spread_width(rows_UH, ids_U, table_VH);
   fill_zero(table_VH.data, table_VH.size * static_cast<int64_t>(sizeof(float)));
   if (width == 0) return;
-  copy_rows(rows_UH.data, table_VH.data, nullptr, kasosei::upload(ids_U), rows_UH.size, width);
+  copy_rows(rows_UH.data, table_VH.data, nullptr, upload(ids_U), rows_UH.size, width);
 }
 EXPORT(spread_rows, "spreadRows")
 
