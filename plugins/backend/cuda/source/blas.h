@@ -5,8 +5,11 @@
 
 namespace kasosei {
 
-// Whether the library was opened.
-bool has_blas();
+// Opens the library, once, on a device that was started: products are by it from now on. Throws DeviceFailure.
+void open_blas(const char* path);
+
+// The library's version, as it numbers it; 0 if it was not opened.
+int64_t blas_version();
 
 // The product, without GELU. Returns false, and has done nothing, if the library has no algorithm for it. The factors of
 // a bfloat16 product must be given rounded. The bias is added if `with_bias` becomes true.
