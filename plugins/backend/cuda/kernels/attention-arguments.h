@@ -49,7 +49,7 @@ struct AttentionGradient {
 
 // Rows of a tile, and the columns that a block has in its shared memory at a time, by the features D that a head is
 // filled up to; and the rows of a thread.
-constexpr int attention_rows = 64, attention_columns = 64;
+constexpr int attention_rows = 64, attention_columns = 64, attention_threads = 128;
 constexpr int query_gradient_rows(int D) { return D > 64 ? 32 : 64; }
 constexpr int key_gradient_rows(int D) { return D > 64 ? 32 : 64; }
 constexpr int key_gradient_columns(int D) { return D > 64 ? 32 : 64; }
@@ -70,7 +70,23 @@ constexpr int key_gradient_shared(int D) {
   return 2 * (key_gradient_rows(D) + key_gradient_columns(D)) * (D + 4) +
          key_gradient_rows(D) * (key_gradient_columns(D) + 4);
 }
+
+// On tensor cores, with factors of `bytes` bytes: a warp has 16 rows. Rows are followed by 16 unused bytes.
+constexpr int tensor_threads(int rows) { return rows / 16 * 32; }
+constexpr int tensor_gradient_rows(int D) { return D > 64 ? 32 : 64; }
+constexpr int tensor_gradient_columns(int D) { return D > 64 ? 32 : 64; }
+constexpr int tensor_row_bytes(int D, int bytes) { return D * bytes + 16; }
+constexpr int tensor_attention_shared(int D, int bytes) {
+  return (attention_rows + 2 * attention_columns) * tensor_row_bytes(D, bytes);
+}
+constexpr int tensor_gradient_shared(int D, int bytes) {
+  return 2 * (tensor_gradient_rows(D) + tensor_gradient_columns(D)) * tensor_row_bytes(D, bytes) +
+         3 * tensor_gradient_columns(D) * 4;
+}
+
 // What a block can have on every device of capability 8.0 and later.
+static_assert(tensor_attention_shared(128, 4) <= 99 * 1024 && tensor_gradient_shared(64, 4) <= 99 * 1024);
+static_assert(tensor_gradient_shared(128, 4) <= 99 * 1024);
 static_assert(attention_shared(128) * 4 <= 99 * 1024 && query_gradient_shared(128) * 4 <= 99 * 1024);
 static_assert(key_gradient_shared(64) * 4 <= 99 * 1024 && key_gradient_shared(128) * 4 <= 99 * 1024);
 

@@ -10,3 +10,6 @@
 #include "products.cuh"
 #include "reduction.cuh"
 #include "rows.cuh"
+
+// The entry points are known by their plain names.
+using namespace kasosei;

@@ -7,6 +7,9 @@
 #include "gelu.h"
 #include "product-arguments.h"
 
+// What takes an array or a kernel's arguments by reference: not inlined, they would be in memory.
+#define KASOSEI_INLINE __attribute__((always_inline)) inline
+
 namespace kasosei::products {
 
 // Read and written in one access.
@@ -25,7 +28,7 @@ struct TilePlace {
 // Blocks go through bands of 8 tiles' height, column by column: those that run at the same time share rows and columns
 // in the L2 cache.
 template <int rows, int columns>
-[[gnu::always_inline]] inline TilePlace tile_place(const TiledProduct& a) {
+KASOSEI_INLINE TilePlace tile_place(const TiledProduct& a) {
   const uint32_t down = static_cast<uint32_t>((a.m + rows - 1) / rows);
   const uint32_t across = static_cast<uint32_t>((a.n + columns - 1) / columns);
   const uint32_t tiles = down * across, tile = blockIdx.x % tiles, rest = blockIdx.x / tiles;
@@ -40,27 +43,27 @@ struct Finished {
 };
 
 // What follows a product. With `derivative`, the value becomes its GELU.
-[[gnu::always_inline]] inline Finished finish(float value, const float* bias, int64_t column, bool derivative) {
+KASOSEI_INLINE Finished finish(float value, const float* bias, int64_t column, bool derivative) {
   if (bias) value += bias[column];
   if (!derivative) return {value, 0};
   const Gelu both = gelu(value);
   return {both.value, both.derivative};
 }
 
-[[gnu::always_inline]] inline void store_four(float* to, const float (&values)[4]) {
+KASOSEI_INLINE void store_four(float* to, const float (&values)[4]) {
   FourWords words;
 #pragma unroll
   for (int i = 0; i < 4; i++) words.word[i] = bits_of(values[i]);
   *reinterpret_cast<FourWords*>(to) = words;
 }
-[[gnu::always_inline]] inline void load_four(const float* from, float (&values)[4]) {
+KASOSEI_INLINE void load_four(const float* from, float (&values)[4]) {
   const FourWords words = *reinterpret_cast<const FourWords*>(from);
 #pragma unroll
   for (int i = 0; i < 4; i++) values[i] = float_of(words.word[i]);
 }
 
 // Finishes and writes 4 neighbours of a row, those of them that are inside. `column` is a multiple of 4.
-[[gnu::always_inline]] inline void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column, float (&values)[4]) {
+KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column, float (&values)[4]) {
   if (row >= a.m || column >= a.n) return;
   float* c = a.c + place.matrix * a.step + place.part * a.part + row * a.row + column;
   float* derivative = a.derivative ? a.derivative + (place.matrix * a.m + row) * a.n + column : nullptr;
@@ -90,12 +93,12 @@ struct Finished {
 // so that 4 rows are in different banks.
 constexpr int slab_rows = 64;
 template <int tile>
-[[gnu::always_inline]] inline int slab_place(int row, int column) {
+KASOSEI_INLINE int slab_place(int row, int column) {
   return row * tile + (column ^ (row % 4 * 8));
 }
 
 template <int tile, int threads>
-[[gnu::always_inline]] inline void write_slab(const TiledProduct& a, const TilePlace& place, int first_row, const float* slab) {
+KASOSEI_INLINE void write_slab(const TiledProduct& a, const TilePlace& place, int first_row, const float* slab) {
 #pragma unroll 1
   for (int i = threadIdx.x; i < slab_rows * tile / 4; i += threads) {
     const int row = i / (tile / 4), column = i % (tile / 4) * 4;
@@ -122,7 +125,7 @@ struct LineCopies {
   int64_t row, rows_left;
   int k, row_step, k_step;
 
-  [[gnu::always_inline]] inline LineCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
+  KASOSEI_INLINE LineCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
     const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
     const bool along_k = x.depth == 1;
     // Along k: 8 neighbours in each of 4 rows, by warps for both halves of k. Else: whole lines of rows.
@@ -134,7 +137,7 @@ struct LineCopies {
     from = static_cast<const float*>(x.data) + matrix * x.step + (first + row) * x.row;
   }
 
-  [[gnu::always_inline]] inline void copy(const ProductFactor& x, int64_t first_k, int64_t end_k, float* lines) const {
+  KASOSEI_INLINE void copy(const ProductFactor& x, int64_t first_k, int64_t end_k, float* lines) const {
     const float* source = from + (first_k + k) * x.depth;
     const int64_t step = row_step * x.row + k_step * x.depth;
     float* target = lines + k * Lines<rows>::line + row;
@@ -147,14 +150,15 @@ struct LineCopies {
   }
 };
 
+// Shared memory: two parts of A and two of B; then slabs of C.
+template <int tile>
+constexpr int float_shared = 4 * Lines<tile>::numbers;
+
 // Threads have 8 rows and 8 or 4 columns, in fours: `rows` / 2 apart, and `columns` / 2.
 template <int tile, int threads>
-[[gnu::always_inline]] inline void float_product(const TiledProduct& a) {
+KASOSEI_INLINE void float_product(const TiledProduct& a, float* shared) {
   constexpr int wide = tile * tile / threads / 8, fours = wide / 4, depth = Lines<tile>::depth;
   constexpr int numbers = Lines<tile>::numbers;
-  // Two parts of A and two of B; then slabs of C.
-  alignas(16) __shared__ float shared[4 * numbers];
-  static_assert(slab_rows * tile <= 4 * numbers);
   const TilePlace place = tile_place<tile, tile>(a);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   // A warp has 4 by 8 threads: it reads no more than 8 different fours of a line at once.
@@ -186,7 +190,8 @@ template <int tile, int threads>
       copies_b.copy(a.b, k + depth, end, shared + (2 + (current ^ 1)) * numbers);
       copies_commit();
     }
-#pragma unroll
+// More at a time would take more registers than two blocks a multiprocessor can have.
+#pragma unroll 2
     for (int l = 0; l < depth; l++) {
       float left[8], right[wide];
 #pragma unroll
@@ -236,17 +241,17 @@ template <int tile, int threads>
 // both kinds of mma are the same.
 struct TensorFloat32 {
   static constexpr int numbers = 1;
-  [[gnu::always_inline]] static inline void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_tf32(c, a, b); }
+  static KASOSEI_INLINE void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_tf32(c, a, b); }
 };
 struct Bfloat16 {
   static constexpr int numbers = 2;
-  [[gnu::always_inline]] static inline void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_bf16(c, a, b); }
+  static KASOSEI_INLINE void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_bf16(c, a, b); }
 };
 
 // A tile's part of k in shared memory: rows of 16 words, whose fours are permuted so that the same four of 8 rows, and
 // two whole rows, are in 32 different banks.
 constexpr int row_words = 16;
-[[gnu::always_inline]] inline int word_place(int row, int word) {
+KASOSEI_INLINE int word_place(int row, int word) {
   return row * row_words + (((word >> 2) ^ ((row >> 1) & 3)) << 2) + (word & 3);
 }
 
@@ -260,21 +265,21 @@ struct RowCopies {
 
   // With vectors: neighbouring threads have neighbours along k.
   template <int in_row>
-  [[gnu::always_inline]] static inline int vector_row(int i) {
+  static KASOSEI_INLINE int vector_row(int i) {
     return threadIdx.x / in_row + i * (threads / in_row);
   }
   template <int in_row>
-  [[gnu::always_inline]] static inline int vector_in_row() {
+  static KASOSEI_INLINE int vector_in_row() {
     return threadIdx.x % in_row;
   }
   // Without: warps have 8 rows and 4 words.
   static constexpr int row_step = threads / 128 * 8;
-  [[gnu::always_inline]] static inline int word_row() { return threadIdx.x / 128 * 8 + threadIdx.x % 8; }
-  [[gnu::always_inline]] static inline int word_in_row() {
+  static KASOSEI_INLINE int word_row() { return threadIdx.x / 128 * 8 + threadIdx.x % 8; }
+  static KASOSEI_INLINE int word_in_row() {
     return threadIdx.x / 32 % 4 * 4 + threadIdx.x % 32 / 8;
   }
 
-  [[gnu::always_inline]] inline void load(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t k, int64_t end_k) {
+  KASOSEI_INLINE void load(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t k, int64_t end_k) {
     const int64_t start = matrix * x.step + first * x.row + k * x.depth;
     const int64_t rows_left = end - first, k_left = end_k - k;
     if (x.vectors && Format::numbers == 2 && x.is_bfloat16) {
@@ -321,7 +326,7 @@ struct RowCopies {
     }
   }
 
-  [[gnu::always_inline]] inline void store(const ProductFactor& x, uint32_t* tile) const {
+  KASOSEI_INLINE void store(const ProductFactor& x, uint32_t* tile) const {
     if (x.vectors && Format::numbers == 2 && x.is_bfloat16) {
 #pragma unroll
       for (int i = 0; i < bfloat_vectors; i++) {
@@ -358,15 +363,17 @@ struct RowCopies {
   }
 };
 
+// Shared memory, as above.
+template <int tile>
+constexpr int tensor_shared = 4 * tile * row_words;
+
 // Warps have `warp_rows` by 32 numbers of the tile.
 template <class Format, int tile, int warp_rows, int threads>
-[[gnu::always_inline]] inline void tensor_product(const TiledProduct& a) {
+KASOSEI_INLINE void tensor_product(const TiledProduct& a, uint32_t* shared) {
   constexpr int depth = row_words * Format::numbers, down = warp_rows / 16, across = 32 / 8;
   static_assert(threads / 32 == (tile / warp_rows) * (tile / 32));
   constexpr int words = tile * row_words;
-  // Two parts of A and two of B; then slabs of C.
-  alignas(16) __shared__ uint32_t shared[4 * words];
-  static_assert(slab_rows * tile <= 4 * words && slab_rows % warp_rows == 0);
+  static_assert(slab_rows % warp_rows == 0);
   const TilePlace place = tile_place<tile, tile>(a);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int first_row = warp / (tile / 32) * warp_rows, first_column = warp % (tile / 32) * 32;
@@ -448,22 +455,28 @@ template <class Format, int tile, int warp_rows, int threads>
 namespace kasosei {
 
 extern "C" __global__ void __launch_bounds__(256) product_float32_128(const TiledProduct a) {
-  products::float_product<128, 256>(a);
+  alignas(16) __shared__ float shared[products::float_shared<128>];
+  products::float_product<128, 256>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(128) product_float32_64(const TiledProduct a) {
-  products::float_product<64, 128>(a);
+  alignas(16) __shared__ float shared[products::float_shared<64>];
+  products::float_product<64, 128>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(256) product_tf32_128(const TiledProduct a) {
-  products::tensor_product<products::TensorFloat32, 128, 64, 256>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<128>];
+  products::tensor_product<products::TensorFloat32, 128, 64, 256>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(128) product_tf32_64(const TiledProduct a) {
-  products::tensor_product<products::TensorFloat32, 64, 32, 128>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];
+  products::tensor_product<products::TensorFloat32, 64, 32, 128>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(256) product_bfloat16_128(const TiledProduct a) {
-  products::tensor_product<products::Bfloat16, 128, 64, 256>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<128>];
+  products::tensor_product<products::Bfloat16, 128, 64, 256>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(128) product_bfloat16_64(const TiledProduct a) {
-  products::tensor_product<products::Bfloat16, 64, 32, 128>(a);
+  alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];
+  products::tensor_product<products::Bfloat16, 64, 32, 128>(a, shared);
 }
 
 // Threads have 4 neighbours of the matrix without gaps.

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "binding.h"
-#include "blas.h"
 #include "driver.h"
 #include "library.h"
 
@@ -187,7 +186,7 @@ void copy(void* to, const void* from, int64_t bytes) {
 
 int multiprocessors() { return state.multiprocessors; }
 int64_t largest_shared() { return state.largest_shared; }
-void* stream() { return state.stream; }
+Stream stream() { return state.stream; }
 
 namespace {
 
@@ -283,17 +282,6 @@ napi_value load(napi_env env, napi_callback_info info) {
   });
 }
 EXPORT_AS_IS(load, "load")
-
-// openBlas(library): from now on cuBLASLt computes products. Gives its version.
-napi_value open_blas_of(napi_env env, napi_callback_info info) {
-  return guarded(env, [&]() -> napi_value {
-    const auto [path] = arguments_of<1>(env, info);
-    expect_started();
-    open_blas(text_from(env, path).c_str());
-    return to_value(env, double(blas_version()));
-  });
-}
-EXPORT_AS_IS(open_blas_of, "openBlas")
 
 // read(handle, values): fills a typed array of the tensor's type and size, after all that was launched before.
 napi_value read(napi_env env, napi_callback_info info) {

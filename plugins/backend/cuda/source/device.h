@@ -60,9 +60,6 @@ void download(void* to, const void* from, int64_t bytes);
 void fill_zero(void* to, int64_t bytes);
 void copy(void* to, const void* from, int64_t bytes);
 
-// The stream, for libraries (a CUstream).
-void* stream();
-
 // How many multiprocessors the device has, and the shared memory that a block can have, in bytes.
 int multiprocessors();
 int64_t largest_shared();

@@ -105,7 +105,7 @@ void multiply_by_tiles(const Product& p) {
 
 void multiply(const Product& p) {
   if (p.batch == 0 || p.m == 0 || p.n == 0) return;
-  if (blas_version() == 0 || p.k == 0) return multiply_by_tiles(p);
+  if (!has_blas() || p.k == 0) return multiply_by_tiles(p);
   std::optional<Rounded> a, b;
   Product product = p;
   if (p.precision == Precision::bfloat16) {

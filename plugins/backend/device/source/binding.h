@@ -39,7 +39,8 @@ constexpr Type type_of() {
 template <typename T>
 constexpr napi_typedarray_type list_type_of() {
   if constexpr (std::is_same_v<T, double>) return napi_float64_array;
-  else return napi_int32_array;
+  else if constexpr (std::is_same_v<T, int32_t>) return napi_int32_array;
+  else return napi_uint8_array;
 }
 
 template <typename T>

@@ -152,7 +152,7 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
   })
   afterEach(() => {
     host.control(
-      "order=forward lazy=1 fail=0 memory=1073741824 capability=90 driver=12040 devices=1 threads=1",
+      "order=forward lazy=1 fail=0 memory=1073741824 capability=90 driver=12100 devices=1 threads=1",
     )
   })
   afterAll(() => host.close())
@@ -434,9 +434,9 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
           host.cuda.cuMemsetD32Async(2n, 0, 1n, 0n), host.cuda.cuMemHostAlloc(slot, 0n, 0))
         const load = (image) => host.cuda.cuModuleLoadDataEx(slot, image, 0, null, null)
         const { ptx } = host.compile(kernels, { options: ["-DPLANTED=0"] })
-        host.control("driver=12030")
+        host.control("driver=12090")
         say(load(text(".version 8.4")), load(ptx))
-        host.control("driver=12040 capability=75")
+        host.control("driver=12100 capability=75")
         say(load(ptx))
         host.control("capability=80")
         const module = host.load(kernels, { options: ["-DPLANTED=0"] })
@@ -612,6 +612,32 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
       expect(log).toMatch(/^kernels\.cu:\d+:\d+: error/m)
     })
 
+    test("takes kernels in namespaces, with names of the C library, and others' integers", () => {
+      const module = host.load(`#include "instructions.cuh"
+        #if defined(__CUDACC_RTC__)
+        typedef int int32_t;
+        typedef long long int64_t;
+        #endif
+        namespace kernels {
+        struct Fill { float* y; int32_t size; };
+        template <int width> void fill(const Fill& a) {
+          __shared__ int64_t last[width];
+          last[threadIdx.x] = a.size - 1 - int(threadIdx.x);
+          block_barrier();
+          if (last[threadIdx.x] >= 0) a.y[last[threadIdx.x]] = sqrt_rn(2.0) == 1.4142135623730951 ? '}' : 0;
+        }
+        extern "C" __global__ void __launch_bounds__(32 * 2) index(const Fill a) { fill<64>(a); }
+        extern "C" __global__ void remainder(const Fill a) { fill<32>(a); }
+        }`)
+      const y = host.upload(new Float32Array(70))
+      host.ok(host.launch(host.kernel(module, "index"), { blocks: [1], threads: 64 }, [y, 64]))
+      expect(host.launch(host.kernel(module, "index"), { blocks: [1], threads: 65 }, [y, 64])).toBe(1)
+      host.ok(host.launch(host.kernel(module, "remainder"), { blocks: [1], threads: 32 }, [y + 256n, 3]))
+      expect([...host.download(y, 70)]).toEqual([...new Array<number>(67).fill(125), 0, 0, 0])
+      host.free(y)
+      host.ok(host.cuda.cuModuleUnload(module))
+    })
+
     test("refuses a kernel that is not written as the others are", () => {
       const { log } = host.compile('extern "C" __global__ void two(const int a, const int b) {}')
       expect(log).toStartWith('kernels.cu: error: expected a kernel as extern "C" __global__ void')
@@ -622,13 +648,13 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
       const source = 'struct A { int n; };\nextern "C" __global__ void nothing(const A a) {}'
       const [major, minor] = [new Int32Array(1), new Int32Array(1)]
       host.nvrtc.nvrtcVersion(major, minor)
-      expect([major[0], minor[0]]).toEqual([12, 4])
+      expect([major[0], minor[0]]).toEqual([12, 10])
       const count = new Int32Array(1)
       host.nvrtc.nvrtcGetNumSupportedArchs(count)
       const list = new Int32Array(count[0]!)
       host.nvrtc.nvrtcGetSupportedArchs(list)
-      expect([...list.slice(-5)]).toEqual([80, 86, 87, 89, 90])
-      expect(host.compile(source, { architecture: "sm_100" }).log).toContain("--gpu-architecture")
+      expect([...list.slice(-4)]).toEqual([90, 100, 101, 120])
+      expect(host.compile(source, { architecture: "sm_130" }).log).toContain("--gpu-architecture")
       expect(host.compile(source, { options: ["-faster"] }).log).toContain("unrecognized option -faster")
       expect(host.compile(source, { architecture: "sm_90" }).ptx?.toString()).toContain(".target sm_90")
     })

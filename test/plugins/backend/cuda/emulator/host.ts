@@ -68,9 +68,15 @@ export interface Counts {
 
 export const text = (value: string): Buffer => Buffer.from(`${value}\0`)
 
-/** Pointers to texts, as an array of C; the texts have to be kept until it is no longer used. */
-export const pointers = (buffers: readonly NodeJS.TypedArray[]): BigUint64Array =>
-  BigUint64Array.from([...buffers.map((buffer) => BigInt(ptr(buffer))), 0n])
+/** What arrays of pointers point to, which the garbage collector does not see. */
+const pointedTo = new WeakMap<BigUint64Array, readonly NodeJS.TypedArray[]>()
+
+/** Pointers to buffers, as an array of C that 0 ends. */
+export const pointers = (buffers: readonly NodeJS.TypedArray[]): BigUint64Array => {
+  const array = BigUint64Array.from([...buffers.map((buffer) => BigInt(ptr(buffer))), 0n])
+  pointedTo.set(array, buffers)
+  return array
+}
 
 /** What an output parameter receives. */
 export const received = (call: (slot: BigUint64Array) => void): bigint => {

@@ -484,8 +484,14 @@ static inline void need_shared(const void* pointer, size_t bytes, const char* na
 // CUDA allows it after __shared__ too, where C++ does not after `static`.
 #define alignas(n) __attribute__((aligned(n)))
 #define __shared__ static __attribute__((section(EMULATED_SHARED_SECTION), used))
-#ifndef EMULATED_PROGRAM
-// A program's kernels are found by these words.
+#ifdef EMULATED_PROGRAM
+// A program's kernels are found by __global__ and __launch_bounds__, and have entries in this section.
+extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __start_emulated_kernels[];
+extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __stop_emulated_kernels[];
+extern "C" __attribute__((visibility("default"))) const emulated::Program emulated_program;
+const emulated::Program emulated_program = {emulated::program_version, __start_emulated_kernels,
+                                            __stop_emulated_kernels, emulated::run};
+#else
 #define __global__
 #define __launch_bounds__(...)
 #endif

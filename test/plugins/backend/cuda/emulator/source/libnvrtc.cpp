@@ -21,7 +21,8 @@ enum Result : int {
 };
 
 struct Settings {
-  int version = 12040;
+  // Of no real one, so that in a cache nobody takes a program of the one for that of the other.
+  int version = 12100;
   bool sanitize = false;
 };
 
