@@ -64,7 +64,8 @@ export const cuda = backend({
       try: async () => {
         await import("@tensorflow/tfjs-backend-cpu")
         const tf = await import("@tensorflow/tfjs-core")
-        const { cudaDevice } = await import("./cuda/device.ts")
+        const { gpuOf } = await import("./cuda/device.ts")
+        const { openBlas } = await import("./cuda/blas.ts")
         const { loadKernels } = await import("./cuda/compile.ts")
         const { DeviceBackend } = await import("./device/backend.ts")
         const { precisionNumbers } = await import("./device/device.ts")
@@ -74,13 +75,15 @@ export const cuda = backend({
         if (tf.findBackend(name) === null) {
           addon.start()
           await loadKernels(addon, capability)
-          const backend = new DeviceBackend(cudaDevice(addon))
+          openBlas(addon)
+          const backend = new DeviceBackend(gpuOf(addon))
           registerDeviceKernels(name)
           tf.registerBackend(name, () => backend)
         }
         const backend = tf.findBackend(name)
         if (!(backend instanceof DeviceBackend)) throw new Error("another backend of that name is registered")
         backend.precision = precisionNumbers[precision]
+        addon.setPrecision(backend.precision)
         registerKernels(name, deviceKernels(backend))
       },
       catch: (cause) =>

@@ -6,6 +6,7 @@ import {
   type Elements,
   type Handle,
   loadAddon,
+  type PrecisionNumber,
   typeNumbers,
 } from "../device/device.ts"
 
@@ -26,14 +27,21 @@ export interface CudaAddon extends Addon {
   compilerVersion(library: string): readonly number[]
   /** @param files names and texts by turns, the program first */
   compile(library: string, files: readonly string[], options: readonly string[], asCubin: boolean): Uint8Array
+  /** How attention's products are rounded; all others are told with each call. */
+  setPrecision(precision: PrecisionNumber): void
   read(handle: Handle, values: Elements): void
 }
 
 /** @param path of the built addon */
 export const loadCudaAddon = (path: string): CudaAddon => loadAddon<CudaAddon>(path)
 
+/** A GPU that computes. */
+export interface Gpu extends Device {
+  setPrecision(precision: PrecisionNumber): void
+}
+
 /** The device of an addon that was started, and whose kernels were loaded. */
-export const cudaDevice = (addon: CudaAddon): Device => ({
+export const gpuOf = (addon: CudaAddon): Gpu => ({
   ...addon,
   allocate: (type, size) => addon.allocate(typeNumbers[type], size),
   read: (handle, type, size) => {

@@ -10,6 +10,7 @@
 #include "products.cuh"
 #include "reduction.cuh"
 #include "rows.cuh"
+#include "tensor-attention.cuh"
 
 // The entry points are known by their plain names.
 using namespace kasosei;

@@ -2,6 +2,7 @@
 #include "optimiser-arguments.h"
 
 #include "optimiser-shapes.h"
+#include "weights.h"
 
 #include "binding.h"
 #include "grid.h"
@@ -57,7 +58,7 @@ void adamw(List<double> updates, List<int32_t> ids, In norm, List<double> coeffi
     const int64_t rows = each.sparse ? each.active_V.size : 1, width = each.theta.size / rows;
     const bool fours = in_fours(each.theta.data, each.gradient.data, each.m.data, each.v.data) &&
                        (!each.sparse || width % 4 == 0);
-    tensors.push_back({each.theta.data, each.gradient.data, each.m.data, each.v.data, nullptr,
+    tensors.push_back({each.theta.data, each.gradient.data, each.m.data, each.v.data, copy_to_update(each.theta.data),
                        each.sparse ? each.active_V.data : nullptr,
                        each.sparse ? ids_there + (each.ids_U.data - ids.data) : nullptr, each.ids_U.size, rows, width,
                        blocks, static_cast<float>(each.step), static_cast<float>(1 - each.decay), fours});

@@ -10,6 +10,7 @@
 #include "product-arguments.h"
 #include "product-shapes.h"
 #include "reduction.h"
+#include "weights.h"
 
 namespace kasosei {
 namespace {
@@ -133,10 +134,15 @@ EXPORT(matmul, "matmul")
 
 namespace {
 
+Factor weight_factor(In weight_OI, int64_t inputs, bool transposed, Precision precision) {
+  return {.data = weight_OI.data, .stride = inputs, .transposed = transposed,
+          .rounded = precision == Precision::bfloat16 ? rounded_weight(weight_OI, inputs) : nullptr};
+}
+
 void forward(In x_TI, In weight_OI, In bias_O, Out y_TO, float* derivative_TO, Precision precision) {
   const auto [tokens, inputs, outputs] = linear_shape(x_TI, weight_OI, bias_O, y_TO);
   multiply({.m = tokens, .n = outputs, .k = inputs, .a = {.data = x_TI.data, .stride = inputs},
-            .b = {.data = weight_OI.data, .stride = inputs, .transposed = true}, .c = y_TO.data, .stride = outputs,
+            .b = weight_factor(weight_OI, inputs, true, precision), .c = y_TO.data, .stride = outputs,
             .precision = precision, .bias = bias_O.data, .gelu_derivative = derivative_TO});
 }
 
@@ -158,7 +164,7 @@ EXPORT(linear_gelu, "linearGelu")
 void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, Precision precision) {
   const auto [rows, inputs, outputs] = linear_input_gradient_shape(dy_TO, weight_OI, dx_TI, tokens);
   multiply({.m = rows, .n = inputs, .k = outputs, .a = {.data = dy_TO.data, .stride = outputs},
-            .b = {.data = weight_OI.data, .stride = inputs}, .c = dx_TI.data, .stride = inputs,
+            .b = weight_factor(weight_OI, inputs, false, precision), .c = dx_TI.data, .stride = inputs,
             .precision = precision});
 }
 EXPORT(linear_input_gradient, "linearInputGradient")

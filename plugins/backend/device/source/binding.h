@@ -156,7 +156,9 @@ struct Argument<Buffer<T>> {
       const List<T> list = list_from<T>(env, value);
       return {const_cast<T*>(list.data), list.size};
     } else {
-      return buffer_of<T>(Argument<double>::from(env, value));
+      const Buffer<T> buffer = buffer_of<T>(Argument<double>::from(env, value));
+      if constexpr (!std::is_const_v<T>) content_changes(buffer.data);
+      return buffer;
     }
   }
 };
