@@ -52,10 +52,11 @@ export const doctorCommand = Command.make(
     for (const folder of folders) {
       for (const backend of working) {
         yield* startBackend(backend, { precision })
+        const arithmetic = arithmeticOf(backend.name, precision, yield* backend.model ?? Effect.undefined)
         for (const { name: check, compare } of yield* checks()) {
           const quantities = yield* compare(folder, precision)
           comparisons.push({ folder, backend: backend.name, precision, check, quantities })
-          say(`\ncheck ${check} on ${arithmeticOf(backend.name, precision)}: ${folder}`)
+          say(`\ncheck ${check} on ${arithmetic}: ${folder}`)
           for (const { name, worst, tolerance, spread, ok, at, expected, found } of quantities) {
             const detail = ok ? "" : `  at ${at}: expected ${expected}, found ${found}`
             say(

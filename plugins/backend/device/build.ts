@@ -22,8 +22,8 @@ const run = promisify(execFile)
 export interface Addon {
   /** Of its backend, for people, and for its folder in the cache. */
   readonly name: string
-  /** Of its C++ sources. No two files of an addon have the same name. */
-  readonly folder: string
+  /** Of its C++ sources, and of what they include. No two files of an addon have the same name. */
+  readonly folders: readonly string[]
 }
 
 const sharedFolder = fileURLToPath(new URL("source", import.meta.url))
@@ -87,9 +87,9 @@ const processor = async (): Promise<string> => {
 }
 
 /** The paths of all C++ sources of an addon, in the order of their names. */
-const sourcesOf = async ({ folder }: Addon): Promise<readonly string[]> => {
+const sourcesOf = async ({ folders }: Addon): Promise<readonly string[]> => {
   const paths: string[] = []
-  for (const each of [sharedFolder, folder]) {
+  for (const each of [sharedFolder, ...folders]) {
     for (const name of await fs.readdir(each)) paths.push(join(each, name))
   }
   return paths.sort((a, b) => (basename(a) < basename(b) ? -1 : 1))
@@ -104,10 +104,11 @@ const digestOf = async (sources: readonly string[], compiler: Compiler, flags: r
   return hash.digest("hex").slice(0, 32)
 }
 
-/** The first line that reports an error; without one, the compiler's first line. */
-const firstErrorOf = (cause: unknown): string => {
-  const text = cause instanceof Error && "stderr" in cause ? String(cause.stderr) : String(cause)
-  return (text.split("\n").find((line) => /error/i.test(line)) ?? text.split("\n", 1)[0] ?? "").trim()
+/** Of what a compiler says, the first line that reports an error; without one, the first line. */
+export const firstErrorOf = (cause: unknown): string => {
+  const said = cause instanceof Error && "stderr" in cause ? cause.stderr : cause
+  const text = said instanceof Error ? said.message : String(said)
+  return (text.split("\n").find((line) => /\berror\b/i.test(line)) ?? text.split("\n", 1)[0] ?? "").trim()
 }
 
 /** The signal that ended a compiler: Ctrl-C, which says nothing about the sources. */

@@ -12,7 +12,7 @@ export type ElementType = "float32" | "int32" | "bool"
 export type Elements = Float32Array | Int32Array | Uint8Array
 
 /** How the factors of matrix products are rounded, as the addons number it; sums are float32. */
-export const precisionNumbers = { fp32: 0, bf16: 2 } as const satisfies Record<Precision, number>
+export const precisionNumbers = { fp32: 0, tf32: 1, bf16: 2 } as const satisfies Record<Precision, number>
 export type PrecisionNumber = (typeof precisionNumbers)[Precision]
 
 /** [rate, seed, hash of the stream's name, site, iteration], or empty for no dropout. */

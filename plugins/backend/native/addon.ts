@@ -9,7 +9,7 @@ const run = promisify(execFile)
 
 export const nativeAddon: Addon = {
   name: "native",
-  folder: fileURLToPath(new URL("source", import.meta.url)),
+  folders: [fileURLToPath(new URL("source", import.meta.url))],
 }
 
 /**

@@ -149,9 +149,14 @@ inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 }
 
 inline uint32_t shared_address(const void* pointer) {
+#if defined(__CUDACC_RTC__)
   uint64_t address;
   asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(reinterpret_cast<uint64_t>(pointer)));
   return static_cast<uint32_t>(address);
+#else
+  // Clang would keep every address that assembly makes in a register of its own, also those that differ by a constant.
+  return static_cast<uint32_t>(reinterpret_cast<uint64_t>((__attribute__((address_space(3))) const void*)pointer));
+#endif
 }
 
 // Four matrices of 8 x 8 numbers of 16 bits: lane l gives the address of row l mod 8 of matrix ⌊l / 8⌋.

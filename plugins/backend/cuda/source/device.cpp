@@ -35,7 +35,8 @@ constexpr int64_t part_bytes = int64_t{2} << 20;
 constexpr int parts = 4;
 
 struct State {
-  bool started = false;
+  int device = 0;
+  bool found = false, started = false;
   Context context = nullptr;
   Stream stream = nullptr;
   Module module = nullptr;
@@ -189,26 +190,51 @@ Stream stream() { return state.stream; }
 
 namespace {
 
-std::string text_from(napi_env env, napi_value value) {
-  size_t length;
-  check(napi_get_value_string_utf8(env, value, nullptr, 0, &length), "a text");
-  std::string text(length, '\0');
-  check(napi_get_value_string_utf8(env, value, text.data(), length + 1, &length), "a text");
-  return text;
-}
-
-int attribute(int device, int number) {
+int attribute(int number) {
   int value;
-  require(driver.cuDeviceGetAttribute(&value, number, device), "asking the driver about the GPU");
+  require(driver.cuDeviceGetAttribute(&value, number, state.device), "asking the driver about the GPU");
   return value;
 }
 
+// find(library): the driver, and the first GPU that it shows this process.
+napi_value find(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    const std::string path = text_from(env, given);
+    void* library = open_library(path);
+#define KASOSEI_FIND(name, ...) find_function(library, path, #name, driver.name);
+    KASOSEI_DRIVER(KASOSEI_FIND)
+#undef KASOSEI_FIND
+    require(driver.cuInit(0), "starting the driver");
+    int version, count;
+    require(driver.cuDriverGetVersion(&version), "asking for the driver's version");
+    require(driver.cuDeviceGetCount(&count), "counting GPUs");
+    if (count == 0) throw DeviceFailure("the driver shows no GPU (CUDA_VISIBLE_DEVICES chooses among them)");
+    require(driver.cuDeviceGet(&state.device, 0), "choosing the GPU");
+    char name[256] = {};
+    require(driver.cuDeviceGetName(name, sizeof name - 1, state.device), "asking for the GPU's name");
+    const int capability = 10 * attribute(attribute_capability_major) + attribute(attribute_capability_minor);
+    size_t total;
+    require(driver.cuDeviceTotalMem_v2(&total, state.device), "asking for the GPU's memory");
+    state.found = true;
+    napi_value result;
+    napi_create_array(env, &result);
+    const napi_value items[] = {to_value(env, std::string(name)), to_value(env, double(capability)),
+                                to_value(env, double(version)), to_value(env, double(total))};
+    for (uint32_t i = 0; i < 4; i++) napi_set_element(env, result, i, items[i]);
+    return result;
+  });
+}
+EXPORT_AS_IS(find, "find")
+
 // Makes what every launch needs, or nothing.
-void begin(int device) {
+void start() {
+  expect(state.found, "expected a GPU that was found");
+  if (state.started) return;
   try {
-    state.multiprocessors = attribute(device, attribute_multiprocessors);
-    state.largest_shared = attribute(device, attribute_largest_shared);
-    require(driver.cuDevicePrimaryCtxRetain(&state.context, device), "starting the GPU");
+    state.multiprocessors = attribute(attribute_multiprocessors);
+    state.largest_shared = attribute(attribute_largest_shared);
+    require(driver.cuDevicePrimaryCtxRetain(&state.context, state.device), "starting the GPU");
     require(driver.cuCtxSetCurrent(state.context), "choosing the GPU's context");
     require(driver.cuStreamCreate(&state.stream, stream_non_blocking), "making a stream");
     void* pinned = nullptr;
@@ -225,47 +251,16 @@ void begin(int device) {
     if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
     if (state.context != nullptr) {
       driver.cuCtxSetCurrent(nullptr);
-      driver.cuDevicePrimaryCtxRelease_v2(device);
+      driver.cuDevicePrimaryCtxRelease_v2(state.device);
     }
+    const int device = state.device;
     state = State{};
+    state.device = device;
+    state.found = true;
     throw;
   }
 }
-
-// start(library): finds the driver and the first GPU that it shows this process, and begins to use it. Gives
-// [name, capability (90 for 9.0), driver's version (12040 for 12.4), bytes of memory, bytes free].
-napi_value start(napi_env env, napi_callback_info info) {
-  return guarded(env, [&]() -> napi_value {
-    const auto [given] = arguments_of<1>(env, info);
-    const std::string path = text_from(env, given);
-    void* library = open_library(path);
-#define KASOSEI_FIND(name, ...) find_function(library, path, #name, driver.name);
-    KASOSEI_DRIVER(KASOSEI_FIND)
-#undef KASOSEI_FIND
-    require(driver.cuInit(0), "starting the driver");
-    int version, count, device;
-    require(driver.cuDriverGetVersion(&version), "asking for the driver's version");
-    require(driver.cuDeviceGetCount(&count), "counting GPUs");
-    if (count == 0) throw DeviceFailure("the driver shows no GPU (CUDA_VISIBLE_DEVICES chooses among them)");
-    require(driver.cuDeviceGet(&device, 0), "choosing the GPU");
-    char name[256] = {};
-    require(driver.cuDeviceGetName(name, sizeof name - 1, device), "asking for the GPU's name");
-    const int capability =
-        10 * attribute(device, attribute_capability_major) + attribute(device, attribute_capability_minor);
-    size_t total, available;
-    require(driver.cuDeviceTotalMem_v2(&total, device), "asking for the GPU's memory");
-    if (!state.started) begin(device);
-    require(driver.cuMemGetInfo_v2(&available, &total), "asking for the GPU's memory");
-    napi_value result;
-    napi_create_array(env, &result);
-    const napi_value items[] = {to_value(env, std::string(name)), to_value(env, double(capability)),
-                                to_value(env, double(version)), to_value(env, double(total)),
-                                to_value(env, double(available))};
-    for (uint32_t i = 0; i < 5; i++) napi_set_element(env, result, i, items[i]);
-    return result;
-  });
-}
-EXPORT_AS_IS(start, "start")
+EXPORT(start, "start")
 
 // load(image): the kernels, as PTX that ends with 0, or as a cubin.
 napi_value load(napi_env env, napi_callback_info info) {

@@ -75,6 +75,9 @@ struct Driver {
 // Valid once the device is started.
 extern Driver driver;
 
+// That everything is put into.
+Stream stream();
+
 // Throws DeviceFailure unless a call of the driver succeeded: what was being done, and the driver's name and words for it.
 void require(int result, const std::string& doing);
 

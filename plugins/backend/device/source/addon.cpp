@@ -14,7 +14,10 @@ int64_t allocate(int64_t type, int64_t size) {
 }
 EXPORT(allocate, "allocate")
 
-void release(int64_t handle) { heap.release(handle); }
+void release(int64_t handle) {
+  content_changes(heap.find(handle).data);
+  heap.release(handle);
+}
 EXPORT(release, "release")
 
 double bytes_in_use() { return static_cast<double>(heap.bytes_in_use()); }
@@ -25,6 +28,7 @@ napi_value write(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     const auto [handle, values] = arguments_of<2>(env, info);
     const Allocation& to = heap.find(Argument<int64_t>::from(env, handle));
+    content_changes(to.data);
     write_bytes(to.data, bytes_of(env, values, to), to.size * bytes_of(to.type));
     return nullptr;
   });

@@ -16,6 +16,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "buffer.h"
 #include "memory.h"
@@ -38,7 +39,8 @@ constexpr Type type_of() {
 template <typename T>
 constexpr napi_typedarray_type list_type_of() {
   if constexpr (std::is_same_v<T, double>) return napi_float64_array;
-  else return napi_int32_array;
+  else if constexpr (std::is_same_v<T, int32_t>) return napi_int32_array;
+  else return napi_uint8_array;
 }
 
 template <typename T>
@@ -63,6 +65,26 @@ inline void* bytes_of(napi_env env, napi_value value, const Allocation& tensor) 
   if (!fits || static_cast<int64_t>(length) != tensor.size)
     throw std::invalid_argument("expected a typed array of the tensor's type and size");
   return data;
+}
+
+inline std::string text_from(napi_env env, napi_value value) {
+  size_t length;
+  check(napi_get_value_string_utf8(env, value, nullptr, 0, &length), "a text");
+  std::string text(length, '\0');
+  check(napi_get_value_string_utf8(env, value, text.data(), length + 1, &length), "a text");
+  return text;
+}
+
+inline std::vector<std::string> texts_from(napi_env env, napi_value list) {
+  uint32_t count;
+  check(napi_get_array_length(env, list, &count), "a list of texts");
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value item;
+    check(napi_get_element(env, list, i, &item), "a list of texts");
+    texts.push_back(text_from(env, item));
+  }
+  return texts;
 }
 
 // The arguments of a function that converts them itself.
@@ -134,7 +156,9 @@ struct Argument<Buffer<T>> {
       const List<T> list = list_from<T>(env, value);
       return {const_cast<T*>(list.data), list.size};
     } else {
-      return buffer_of<T>(Argument<double>::from(env, value));
+      const Buffer<T> buffer = buffer_of<T>(Argument<double>::from(env, value));
+      if constexpr (!std::is_const_v<T>) content_changes(buffer.data);
+      return buffer;
     }
   }
 };

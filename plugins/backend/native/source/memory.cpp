@@ -32,6 +32,7 @@ constexpr int64_t region_bytes = int64_t{1} << 30;
 // Regions are never given back, since the caller may still see them.
 Heap heap({region_bytes, reserve, nullptr, none_left});
 
+void content_changes(const void*) {}
 void call_ended() {}
 
 void write_bytes(void* to, const void* from, int64_t bytes) { std::memcpy(to, from, bytes); }

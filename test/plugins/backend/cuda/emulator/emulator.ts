@@ -12,7 +12,7 @@
  * | `lazy=1\|0` | whether queued work waits until somebody waits for it |
  * | `fail=N[:code]` | the Nth call of the driver from now fails, with 999 or that CUresult; 0 never does |
  * | `memory=BYTES` | the device's memory, by default 1 GiB |
- * | `capability=90` `driver=12040` `nvrtc=12040` `devices=1` | what there is; `nvrtc` only when loaded |
+ * | `capability=90` `driver=12100` `nvrtc=12100` `devices=1` | what there is, of versions that no real one has; `nvrtc` only when loaded |
  * | `threads=1` | host threads that run blocks, of modules loaded from then on |
  * | `sanitize=1` | kernels with AddressSanitizer, which must be in the process; only when loaded |
  * | `reset=1` | counts from zero |
@@ -46,6 +46,11 @@ const flags = ["-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
 const libraries = [
   { source: "libcuda.cpp", name: "libcuda.so.1", flags: ["-O2"] },
   { source: "libnvrtc.cpp", name: "libnvrtc.so.12", flags: ["-O2"] },
+  {
+    source: "libcublaslt.cpp",
+    name: "libcublasLt.so.12",
+    flags: ["-O3", `${process.arch === "arm64" ? "-mcpu" : "-march"}=native`],
+  },
 ] as const
 
 /** @returns undefined where there is no g++ */
@@ -53,7 +58,10 @@ export const emulator = async (): Promise<Emulator | undefined> => {
   const compiler = await run("g++", ["--version"]).catch(() => undefined)
   if (compiler === undefined || process.platform !== "linux") return undefined
   const names = (await fs.readdir(sources)).sort()
-  const hash = createHash("sha256").update(JSON.stringify([compiler.stdout, flags, libraries, names]))
+  // Kernels and products are compiled for this processor.
+  const processor = /^(?:flags|Features)\s*:.*$/m.exec(await fs.readFile("/proc/cpuinfo", "utf8"))?.[0]
+  const hash = createHash("sha256")
+  hash.update(JSON.stringify([compiler.stdout, processor, flags, libraries, names]))
   for (const name of names) hash.update(await fs.readFile(join(sources, name)))
   const folder = join(userCacheFolder(), "emulated-cuda", hash.digest("hex").slice(0, 32))
   if (!existsSync(folder)) await build(folder, names)

@@ -23,66 +23,75 @@
 #error "fibers are switched in assembly, which is there for x86-64 and aarch64"
 #endif
 
-// Saves the registers that a callee must keep, with the stack pointer in *from, and goes on where `to` was saved.
-extern "C" void emulated_switch(void** from, void* to);
+namespace emulated {
 
+// Where a suspended fiber goes on.
+struct Context {
+  void* stack;
+  void* code;
+};
+
+}  // namespace emulated
+
+// Suspends what runs, in *from, and goes on with `to`. The compiler knows that all registers are lost and saves what it
+// needs, so that a switch costs a few instructions.
 #if defined(__x86_64__)
-asm(R"(.text
-.p2align 4
-.globl emulated_switch
-.hidden emulated_switch
-.type emulated_switch,@function
-emulated_switch:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
-  movq %rsp, (%rdi)
-  movq %rsi, %rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
-  ret
-.size emulated_switch,.-emulated_switch
-)");
+
+#ifdef __AVX512F__
+#define EMULATED_MORE_REGISTERS                                                                                  \
+  , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", \
+      "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
-asm(R"(.text
-.p2align 4
-.globl emulated_switch
-.hidden emulated_switch
-.type emulated_switch,%function
-emulated_switch:
-  stp x29, x30, [sp, #-160]!
-  stp x19, x20, [sp, #16]
-  stp x21, x22, [sp, #32]
-  stp x23, x24, [sp, #48]
-  stp x25, x26, [sp, #64]
-  stp x27, x28, [sp, #80]
-  stp d8, d9, [sp, #96]
-  stp d10, d11, [sp, #112]
-  stp d12, d13, [sp, #128]
-  stp d14, d15, [sp, #144]
-  mov x9, sp
-  str x9, [x0]
-  mov sp, x1
-  ldp x19, x20, [sp, #16]
-  ldp x21, x22, [sp, #32]
-  ldp x23, x24, [sp, #48]
-  ldp x25, x26, [sp, #64]
-  ldp x27, x28, [sp, #80]
-  ldp d8, d9, [sp, #96]
-  ldp d10, d11, [sp, #112]
-  ldp d12, d13, [sp, #128]
-  ldp d14, d15, [sp, #144]
-  ldp x29, x30, [sp], #160
-  ret
-.size emulated_switch,.-emulated_switch
-)");
+#define EMULATED_MORE_REGISTERS
+#endif
+
+// 128 bytes below the stack pointer may be in use by the function that this is part of.
+#define EMULATED_SWITCH(from, to)                                                                                   \
+  do {                                                                                                              \
+    void* emulated_from = (from);                                                                                   \
+    void* emulated_to = (to);                                                                                       \
+    asm volatile(                                                                                                   \
+        "leaq -128(%%rsp), %%rsp\n\t"                                                                               \
+        "pushq %%rbp\n\t"                                                                                           \
+        "leaq 1f(%%rip), %%rax\n\t"                                                                                 \
+        "movq %%rsp, (%%rdi)\n\t"                                                                                   \
+        "movq %%rax, 8(%%rdi)\n\t"                                                                                  \
+        "movq (%%rsi), %%rsp\n\t"                                                                                   \
+        "jmpq *8(%%rsi)\n"                                                                                          \
+        "1:\n\t"                                                                                                    \
+        "popq %%rbp\n\t"                                                                                            \
+        "leaq 128(%%rsp), %%rsp"                                                                                    \
+        : "+D"(emulated_from), "+S"(emulated_to)                                                                    \
+        :                                                                                                           \
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", \
+          "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",      \
+          "xmm15" EMULATED_MORE_REGISTERS, "memory", "cc");                                                         \
+  } while (0)
+
+#else
+
+#define EMULATED_SWITCH(from, to)                                                                                     \
+  do {                                                                                                                \
+    register void* emulated_from asm("x0") = (from);                                                                  \
+    register void* emulated_to asm("x1") = (to);                                                                      \
+    asm volatile(                                                                                                     \
+        "stp x29, x19, [sp, #-16]!\n\t"                                                                               \
+        "adr x9, 1f\n\t"                                                                                              \
+        "mov x10, sp\n\t"                                                                                             \
+        "stp x10, x9, [x0]\n\t"                                                                                       \
+        "ldp x10, x9, [x1]\n\t"                                                                                       \
+        "mov sp, x10\n\t"                                                                                             \
+        "br x9\n"                                                                                                     \
+        "1:\n\t"                                                                                                      \
+        "ldp x29, x19, [sp], #16"                                                                                     \
+        : "+r"(emulated_from), "+r"(emulated_to)                                                                      \
+        :                                                                                                             \
+        : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",     \
+          "x18", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5",   \
+          "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", \
+          "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");                      \
+  } while (0)
+
 #endif
 
 // Static shared memory has a section of its own, so that it can be filled before each block.
@@ -98,7 +107,9 @@ namespace emulated {
 struct Site {
   const char* file;
   int line;
-  bool operator!=(const Site& other) const { return line != other.line || strcmp(file, other.file) != 0; }
+  bool operator!=(const Site& other) const {
+    return line != other.line || (file != other.file && strcmp(file, other.file) != 0);
+  }
 };
 
 struct Warp;
@@ -111,6 +122,7 @@ struct Operation {
 };
 
 struct Warp {
+  uint32_t first;  // thread
   uint32_t live, begun;
   uint32_t ready;       // lanes that can run
   uint32_t waiting;     // lanes at the operation
@@ -156,17 +168,17 @@ constexpr size_t stack_bytes = 96 << 10;
 // All that is known of the block that runs.
 struct Block {
   Launch launch;
-  uint32_t thread, lane;  // that runs
+  uint32_t lane;  // that runs, as threadIdx.x does
   Warp* warp;             // that it belongs to
   uint32_t warps, ended;
   Warp warp_list[maximal_threads / 32];
-  void* pointer[maximal_threads];    // where a suspended thread goes on
+  Context context[maximal_threads];  // of threads that have begun
   uint32_t stack_of[maximal_threads];
   Copies copies[maximal_threads];
   Stack stacks[maximal_threads];
   uint32_t free_stacks[maximal_threads];
   uint32_t stack_count, free_count;
-  void* scheduler;
+  Context scheduler;
   bool at_barrier;  // a thread is at the block's barrier, which is this one
   Site barrier;
   char* dynamic;
@@ -205,18 +217,18 @@ static inline uint32_t first_of(uint32_t mask) {
   return block.launch.reverse ? 31 - __builtin_clz(mask) : __builtin_ctz(mask);
 }
 
-static inline uint32_t warp_index(const Warp& warp) { return static_cast<uint32_t>(&warp - block.warp_list); }
+static inline uint32_t warp_index(const Warp& warp) { return warp.first / 32; }
 
 static inline void make_current(Warp& warp, uint32_t lane) {
   block.warp = &warp;
   block.lane = lane;
-  block.thread = threadIdx.x = warp_index(warp) * 32 + lane;
+  threadIdx.x = warp.first + lane;
 }
 
 static void fiber();
 
-// A free stack, prepared so that a switch to it calls fiber().
-EMULATED_UNCHECKED static void* prepare(uint32_t thread) {
+// Gives the thread a free stack, on which fiber() will begin.
+EMULATED_UNCHECKED __attribute__((noinline)) static void prepare(uint32_t thread) {
   if (block.free_count == 0) {
     // A page below that cannot be touched: a stack that overflows ends in a signal.
     void* memory = mmap(nullptr, stack_bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -236,13 +248,8 @@ EMULATED_UNCHECKED static void* prepare(uint32_t thread) {
   void** top = reinterpret_cast<void**>(block.stacks[stack].top);
 #if defined(__x86_64__)
   *--top = nullptr;  // where fiber() would return to
-  *--top = reinterpret_cast<void*>(fiber);
-  for (int r = 0; r < 6; r++) *--top = nullptr;
-#else
-  for (int r = 0; r < 20; r++) *--top = nullptr;
-  top[1] = reinterpret_cast<void*>(fiber);
 #endif
-  return top;
+  block.context[thread] = {top, reinterpret_cast<void*>(fiber)};
 }
 
 #ifdef __SANITIZE_ADDRESS__
@@ -254,16 +261,18 @@ EMULATED_UNCHECKED static inline void leave(void** fake, uint32_t to) {
 
 // Suspends `from`, and goes on with the thread that was made the current one.
 EMULATED_UNCHECKED static inline void switch_from(uint32_t from) {
-  const uint32_t to = block.thread, bit = 1u << block.lane;
+  const uint32_t to = threadIdx.x, bit = 1u << block.lane;
   if (to == from) return;
-  void* pointer = block.warp->begun & bit ? block.pointer[to] : prepare(to);
-  block.warp->begun |= bit;
+  if (__builtin_expect(!(block.warp->begun & bit), 0)) {
+    block.warp->begun |= bit;
+    prepare(to);
+  }
 #ifdef __SANITIZE_ADDRESS__
   leave(&block.fake[from], to);
 #endif
-  emulated_switch(&block.pointer[from], pointer);
+  EMULATED_SWITCH(&block.context[from], &block.context[to]);
 #ifdef __SANITIZE_ADDRESS__
-  __sanitizer_finish_switch_fiber(block.fake[from], nullptr, nullptr);
+  __sanitizer_finish_switch_fiber(block.fake[threadIdx.x], nullptr, nullptr);
 #endif
 }
 
@@ -328,7 +337,7 @@ static inline bool choose() {
 
 // A thread that has to wait: goes on with others until it can run.
 static inline void pause() {
-  const uint32_t me = block.thread;
+  const uint32_t me = threadIdx.x;
   choose();
   switch_from(me);
 }
@@ -343,34 +352,32 @@ EMULATED_UNCHECKED static void fiber() {
   if (block.scheduler_bottom == nullptr) block.scheduler_bottom = bottom, block.scheduler_bytes = bytes;
 #endif
   for (;;) {
-    const uint32_t stack = block.stack_of[block.thread];
+    const uint32_t stack = block.stack_of[threadIdx.x];
     block.launch.kernel->call(block.launch.argument);
     Warp& warp = *block.warp;
     const uint32_t bit = 1u << block.lane;
     warp.live &= ~bit;
     warp.ready &= ~bit;
     block.ended++;
-    if (choose()) {
+    const bool more = choose();
+    if (more) {
       const uint32_t next = 1u << block.lane;
       if (!(block.warp->begun & next)) {
         block.warp->begun |= next;
-        block.stack_of[block.thread] = stack;
+        block.stack_of[threadIdx.x] = stack;
         continue;
       }
-    } else {
-      block.thread = maximal_threads;
     }
     block.free_stacks[block.free_count++] = stack;
-    void* nobody;
-    const uint32_t to = block.thread;
 #ifdef __SANITIZE_ADDRESS__
-    if (to == maximal_threads) {
-      __sanitizer_start_switch_fiber(nullptr, block.scheduler_bottom, block.scheduler_bytes);
+    if (more) {
+      leave(nullptr, threadIdx.x);
     } else {
-      leave(nullptr, to);
+      __sanitizer_start_switch_fiber(nullptr, block.scheduler_bottom, block.scheduler_bytes);
     }
 #endif
-    emulated_switch(&nobody, to == maximal_threads ? block.scheduler : block.pointer[to]);
+    Context nobody;
+    EMULATED_SWITCH(&nobody, more ? &block.context[threadIdx.x] : &block.scheduler);
   }
 }
 
@@ -390,6 +397,7 @@ EMULATED_UNCHECKED static void run_block() {
   block.at_barrier = false;
   for (uint32_t w = 0; w < block.warps; w++) {
     Warp& warp = block.warp_list[w];
+    warp.first = w * 32;
     const uint32_t lanes = threads - w * 32;
     warp.live = warp.ready = lanes >= 32 ? ~0u : (1u << lanes) - 1;
     warp.begun = warp.waiting = warp.at_barrier = warp.turn = 0;
@@ -398,12 +406,12 @@ EMULATED_UNCHECKED static void run_block() {
   Warp& warp = block.warp_list[block.launch.reverse ? block.warps - 1 : 0];
   make_current(warp, first_of(warp.ready));
   warp.begun |= 1u << block.lane;
-  void* pointer = prepare(block.thread);
+  prepare(threadIdx.x);
 #ifdef __SANITIZE_ADDRESS__
   block.scheduler_bottom = nullptr;
-  leave(&block.scheduler_fake, block.thread);
+  leave(&block.scheduler_fake, threadIdx.x);
 #endif
-  emulated_switch(&block.scheduler, pointer);
+  EMULATED_SWITCH(&block.scheduler, &block.context[threadIdx.x]);
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(block.scheduler_fake, nullptr, nullptr);
 #endif
@@ -438,7 +446,7 @@ static inline void together(const Operation& operation, const Site& site) {
   if (warp.waiting == 0) {
     warp.operation = &operation;
     warp.site = site;
-  } else if (__builtin_expect(warp.operation != &operation || warp.site.line != site.line || warp.site != site, 0)) {
+  } else if (__builtin_expect(warp.operation != &operation || warp.site != site, 0)) {
     undefined("lane %u of warp %u is at %s at %s:%d, and others are at %s at %s:%d", block.lane, warp_index(warp),
               operation.name, site.file, site.line, warp.operation->name, warp.site.file, warp.site.line);
   }
@@ -456,11 +464,11 @@ static inline bool is_shared(const void* pointer, size_t bytes) {
 
 static inline void need_shared(const void* pointer, size_t bytes, const char* name, const Site& site) {
   if (__builtin_expect(!is_shared(pointer, bytes), 0)) {
-    undefined("thread %u: %s at %s:%d takes an address that is not in shared memory", block.thread, name, site.file,
+    undefined("thread %u: %s at %s:%d takes an address that is not in shared memory", threadIdx.x, name, site.file,
               site.line);
   }
   if (__builtin_expect(reinterpret_cast<uintptr_t>(pointer) % bytes != 0, 0)) {
-    undefined("thread %u: %s at %s:%d takes a shared address that is not aligned to %zu bytes", block.thread, name,
+    undefined("thread %u: %s at %s:%d takes a shared address that is not aligned to %zu bytes", threadIdx.x, name,
               site.file, site.line, bytes);
   }
 }
@@ -472,10 +480,18 @@ static inline void need_shared(const void* pointer, size_t bytes, const char* na
 #define __constant__ static const
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
+// CUDA allows it after __shared__ too, where C++ does not after `static`.
+#define alignas(n) __attribute__((aligned(n)))
 #define __shared__ static __attribute__((section(EMULATED_SHARED_SECTION), used))
-#ifndef EMULATED_PROGRAM
-// A program's kernels are found by these words.
+#ifdef EMULATED_PROGRAM
+// A program's kernels are found by __global__ and __launch_bounds__, and have entries in this section.
+extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __start_emulated_kernels[];
+extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __stop_emulated_kernels[];
+extern "C" __attribute__((visibility("default"))) const emulated::Program emulated_program;
+const emulated::Program emulated_program = {emulated::program_version, __start_emulated_kernels,
+                                            __stop_emulated_kernels, emulated::run};
+#else
 #define __global__
 #define __launch_bounds__(...)
 #endif

@@ -3,7 +3,8 @@
 
 #include "cuda_on_cpu.h"
 
-#define EMULATED_HERE emulated::Site{__builtin_FILE(), __builtin_LINE()}
+// The place of the call, as parameters.
+#define EMULATED_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 namespace emulated {
 
@@ -31,25 +32,27 @@ struct Fragments {
 // c[16, 8] += a[16, depth] b[depth, 8] of a warp, where the lanes have their parts of each; sums in float32, in order
 // of depth. (PTX ISA, "Matrix fragments for mma.m16n8k16" and "… m16n8k8".)
 template <int depth>
-inline void multiply_fragments(Warp& warp, const float (&a)[16][depth], const float (&b)[depth][8]) {
-  Row c[16];
+inline void multiply_fragments(Warp& warp, const float (&a)[16][depth], const Row (&b)[depth]) {
+  float c[16][8];
   for (int lane = 0; lane < 32; lane++) {
     const float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
-    for (int i = 0; i < 4; i++) c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2] = own[i];
+    for (int i = 0; i < 2; i++) memcpy(&c[lane / 4 + i * 8][lane % 4 * 2], own + i * 2, 8);
   }
-  for (int k = 0; k < depth; k++) {
-    Row right;
-    memcpy(&right, b[k], sizeof right);
-    for (int row = 0; row < 16; row++) c[row] += a[row][k] * right;
+  for (int row = 0; row < 16; row++) {
+    Row sum;
+    memcpy(&sum, c[row], sizeof sum);
+    for (int k = 0; k < depth; k++) sum += a[row][k] * b[k];
+    memcpy(c[row], &sum, sizeof sum);
   }
   for (int lane = 0; lane < 32; lane++) {
     float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
-    for (int i = 0; i < 4; i++) own[i] = c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+    for (int i = 0; i < 2; i++) memcpy(own + i * 2, &c[lane / 4 + i * 8][lane % 4 * 2], 8);
   }
 }
 
 inline void perform_mma_bf16(Warp& warp) {
-  float a[16][16], b[16][8];
+  float a[16][16];
+  Row b[16];
   for (int lane = 0; lane < 32; lane++) {
     const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
     const int group = lane / 4, pair = lane % 4 * 2;
@@ -70,7 +73,8 @@ inline void perform_mma_bf16(Warp& warp) {
 inline float tf32_to_float(uint32_t bits) { return word_to_float(bits & 0xffffe000u); }
 
 inline void perform_mma_tf32(Warp& warp) {
-  float a[16][8], b[8][8];
+  float a[16][8];
+  Row b[8];
   for (int lane = 0; lane < 32; lane++) {
     const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
     const int group = lane / 4, column = lane % 4;
@@ -149,10 +153,10 @@ inline bool vote(bool value, const Site& site) {
 inline void copy_async(void* to, const void* from, uint32_t bytes, bool inside, const char* name, const Site& site) {
   need_shared(to, bytes, name, site);
   if (inside && reinterpret_cast<uintptr_t>(from) % bytes != 0) {
-    undefined("thread %u: %s at %s:%d takes a global address that is not aligned to %u bytes", block.thread, name,
+    undefined("thread %u: %s at %s:%d takes a global address that is not aligned to %u bytes", threadIdx.x, name,
               site.file, site.line, bytes);
   }
-  Copies& copies = block.copies[block.thread];
+  Copies& copies = block.copies[threadIdx.x];
   if (copies.count == copies.capacity) {
     copies.capacity = copies.capacity == 0 ? 32 : copies.capacity * 2;
     copies.list = static_cast<Copy*>(realloc(copies.list, copies.capacity * sizeof(Copy)));
@@ -171,47 +175,47 @@ inline T* dynamic_shared() {
 }
 
 inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     emulated::Site site = EMULATED_HERE) {
+                     EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::mma_bf16_operation, site);
+  emulated::together(emulated::mma_bf16_operation, {file, line});
 }
 
 inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     emulated::Site site = EMULATED_HERE) {
+                     EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::mma_tf32_operation, site);
+  emulated::together(emulated::mma_tf32_operation, {file, line});
 }
 
-inline void load_matrices(uint32_t (&r)[4], const void* row, emulated::Site site = EMULATED_HERE) {
-  emulated::need_shared(row, 16, "load_matrices", site);
+inline void load_matrices(uint32_t (&r)[4], const void* row, EMULATED_SITE) {
+  emulated::need_shared(row, 16, "load_matrices", {file, line});
   const emulated::Matrices own{r, row};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::load_operation, site);
+  emulated::together(emulated::load_operation, {file, line});
 }
 
-inline void load_matrices_transposed(uint32_t (&r)[4], const void* row, emulated::Site site = EMULATED_HERE) {
-  emulated::need_shared(row, 16, "load_matrices_transposed", site);
+inline void load_matrices_transposed(uint32_t (&r)[4], const void* row, EMULATED_SITE) {
+  emulated::need_shared(row, 16, "load_matrices_transposed", {file, line});
   const emulated::Matrices own{r, row};
   emulated::block.warp->operand[emulated::block.lane] = &own;
-  emulated::together(emulated::load_transposed_operation, site);
+  emulated::together(emulated::load_transposed_operation, {file, line});
 }
 
-inline void copy_async_16(void* shared, const void* global, bool inside, emulated::Site site = EMULATED_HERE) {
-  emulated::copy_async(shared, global, 16, inside, "copy_async_16", site);
+inline void copy_async_16(void* shared, const void* global, bool inside, EMULATED_SITE) {
+  emulated::copy_async(shared, global, 16, inside, "copy_async_16", {file, line});
 }
 
-inline void copy_async_4(void* shared, const void* global, bool inside, emulated::Site site = EMULATED_HERE) {
-  emulated::copy_async(shared, global, 4, inside, "copy_async_4", site);
+inline void copy_async_4(void* shared, const void* global, bool inside, EMULATED_SITE) {
+  emulated::copy_async(shared, global, 4, inside, "copy_async_4", {file, line});
 }
 
-inline void copies_commit() { emulated::block.copies[emulated::block.thread].group++; }
+inline void copies_commit() { emulated::block.copies[threadIdx.x].group++; }
 
 // Only now the copies are made: of all groups but the `pending` last ones.
 template <int pending>
 inline void copies_wait() {
-  emulated::Copies& copies = emulated::block.copies[emulated::block.thread];
+  emulated::Copies& copies = emulated::block.copies[threadIdx.x];
   uint32_t kept = 0;
   for (uint32_t i = 0; i < copies.count; i++) {
     const emulated::Copy copy = copies.list[i];
@@ -251,16 +255,17 @@ inline uint32_t pack_bf16(float low, float high) {
 }
 
 inline float sqrt_rn(float x) { return __builtin_sqrtf(x); }
+inline double sqrt_rn(double x) { return __builtin_sqrt(x); }
 inline float divide_rn(float x, float y) { return x / y; }
 inline uint32_t multiply_high(uint32_t x, uint32_t y) { return static_cast<uint32_t>(uint64_t{x} * y >> 32); }
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
 #define EMULATED_SHUFFLES(T)                                                                                  \
-  inline T shuffle_xor(T v, int mask, emulated::Site site = EMULATED_HERE) {                                  \
-    return emulated::exchange(emulated::shuffle_xor_operation, v, (emulated::block.lane ^ mask) & 31u, site); \
+  inline T shuffle_xor(T v, int mask, EMULATED_SITE) {                                  \
+    return emulated::exchange(emulated::shuffle_xor_operation, v, (emulated::block.lane ^ mask) & 31u, {file, line}); \
   }                                                                                                           \
-  inline T shuffle(T v, int lane, emulated::Site site = EMULATED_HERE) {                                      \
-    return emulated::exchange(emulated::shuffle_operation, v, lane & 31u, site);                              \
+  inline T shuffle(T v, int lane, EMULATED_SITE) {                                      \
+    return emulated::exchange(emulated::shuffle_operation, v, lane & 31u, {file, line});                              \
   }
 EMULATED_SHUFFLES(float)
 EMULATED_SHUFFLES(uint32_t)
@@ -268,22 +273,22 @@ EMULATED_SHUFFLES(int32_t)
 EMULATED_SHUFFLES(double)
 #undef EMULATED_SHUFFLES
 
-inline bool any_lane(bool value, emulated::Site site = EMULATED_HERE) {
-  return emulated::vote(value, site);
+inline bool any_lane(bool value, EMULATED_SITE) {
+  return emulated::vote(value, {file, line});
 }
 
-inline void warp_barrier(emulated::Site site = EMULATED_HERE) {
-  emulated::together(emulated::barrier_operation, site);
+inline void warp_barrier(EMULATED_SITE) {
+  emulated::together(emulated::barrier_operation, {file, line});
 }
 
-inline void block_barrier(emulated::Site site = EMULATED_HERE) {
+inline void block_barrier(EMULATED_SITE) {
   emulated::Block& block = emulated::block;
   if (!block.at_barrier) {
     block.at_barrier = true;
-    block.barrier = site;
-  } else if (block.barrier.line != site.line || block.barrier != site) {
-    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", block.thread,
-                        site.file, site.line, block.barrier.file, block.barrier.line);
+    block.barrier = {file, line};
+  } else if (block.barrier != emulated::Site{file, line}) {
+    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", threadIdx.x,
+                        file, line, block.barrier.file, block.barrier.line);
   }
   const uint32_t bit = 1u << block.lane;
   block.warp->at_barrier |= bit;

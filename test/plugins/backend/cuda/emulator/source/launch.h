@@ -30,8 +30,8 @@ struct Launch {
 // copy of the library.
 struct Program {
   uint32_t version;
-  uint32_t count;
-  const Kernel* kernels;
+  const Kernel* const* first;  // kernels, up to `last`
+  const Kernel* const* last;
   // Blocks [first, last) of the grid, counted along x, then y, then z.
   void (*run)(const Launch& launch, uint64_t first, uint64_t last);
 };

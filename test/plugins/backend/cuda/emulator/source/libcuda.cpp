@@ -101,7 +101,7 @@ struct Work {
   Kind kind;
   // launch
   std::vector<char> argument = {};  // or what was staged of pageable memory
-  const Kernel* kernel = nullptr;
+  size_t kernel = 0;  // of the module's
   std::shared_ptr<struct Module> module = {};
   Launch shape = {};
   // copy, set
@@ -141,7 +141,7 @@ struct Module {
 
 struct Function {
   std::shared_ptr<Module> module;
-  const Kernel* kernel;
+  size_t kernel;  // of the module's
   uint32_t dynamic_limit = 48 << 10;
 };
 
@@ -162,7 +162,7 @@ constexpr uint64_t granule = 512;
 struct Settings {
   bool reverse = false, lazy = true, sanitize = false;
   uint64_t memory = 1ull << 30;
-  int capability = 90, driver = 12040, devices = 1, threads = 1;
+  int capability = 90, driver = 12100, devices = 1, threads = 1;
   uint64_t fail_in = 0;
   int fail_code = unknown;
 };
@@ -257,7 +257,6 @@ void run_until(Stream& stream, uint64_t sequence);
 
 void run_launch(const Work& work) {
   Launch launch = work.shape;
-  launch.kernel = work.kernel;
   launch.argument = work.argument.data();
   launch.reverse = driver.settings.reverse;
   launch.undefined = undefined_in_kernel;
@@ -267,7 +266,7 @@ void run_launch(const Work& work) {
   std::vector<std::thread> threads;
   const auto part = [&](uint64_t p) {
     Launch own = launch;
-    own.kernel = &programs[p]->kernels[work.kernel - programs[0]->kernels];
+    own.kernel = programs[p]->first[work.kernel];
     programs[p]->run(own, blocks * p / parts, blocks * (p + 1) / parts);
   };
   for (uint64_t p = 1; p < parts; p++) threads.emplace_back(part, p);
@@ -1010,12 +1009,13 @@ API int cuModuleGetFunction(Handle* handle, Handle module_handle, const char* na
     if (handle == nullptr || name == nullptr) return invalid_value;
     const std::shared_ptr<Module>& module = live(driver.modules, module_handle, "module");
     const Program& program = *module->programs[0];
-    for (uint32_t k = 0; k < program.count; k++) {
-      if (strcmp(program.kernels[k].name, name) != 0) continue;
+    for (const Kernel* const* kernel = program.first; kernel != program.last; kernel++) {
+      if (strcmp((*kernel)->name, name) != 0) continue;
+      const size_t index = static_cast<size_t>(kernel - program.first);
       for (const auto& [known, function] : driver.functions) {
-        if (function.kernel == &program.kernels[k]) return *handle = known, success;
+        if (function.module == module && function.kernel == index) return *handle = known, success;
       }
-      *handle = give(driver.functions, Function{module, &program.kernels[k]});
+      *handle = give(driver.functions, Function{module, index});
       return success;
     }
     return not_found;
@@ -1039,7 +1039,7 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
   return call("cuLaunchKernel", context, acts, [&]() -> int {
     const Function& function = live(driver.functions, handle, "function");
     const std::shared_ptr<Stream> stream = stream_of(stream_handle);
-    const Kernel& kernel = *function.kernel;
+    const Kernel& kernel = *function.module->programs[0]->first[function.kernel];
     if (function.module->device != stream->device) return invalid_handle;
     if (grid_x == 0 || grid_y == 0 || grid_z == 0 || block_x == 0 || block_y == 0 || block_z == 0) return invalid_value;
     if (grid_x > 2147483647u || grid_y > 65535 || grid_z > 65535) return invalid_value;
@@ -1072,7 +1072,7 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
         misuse("cuLaunchKernel: %s: at byte %zu of its argument is a pointer into memory that was freed", kernel.name, at);
       }
     }
-    work.kernel = &kernel;
+    work.kernel = function.kernel;
     work.module = function.module;
     work.shape.grid[0] = grid_x;
     work.shape.grid[1] = grid_y;
@@ -1086,6 +1086,11 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
 }
 
 // ---- for the emulated cuBLASLt
+
+// Counts a call, which fails if it is its turn or there is no current context.
+API int emulated_cuda_call(const char* name, int is_release) {
+  return call(name, context, is_release != 0 ? releases : acts, [] { return success; });
+}
 
 API void emulated_cuda_enqueue(Handle stream, void (*run)(void*), void* data, const char* name) {
   const std::lock_guard<std::recursive_mutex> lock(driver.mutex);

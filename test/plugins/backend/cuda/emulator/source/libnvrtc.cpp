@@ -21,7 +21,8 @@ enum Result : int {
 };
 
 struct Settings {
-  int version = 12040;
+  // Of no real one, so that in a cache nobody takes a program of the one for that of the other.
+  int version = 12100;
   bool sanitize = false;
 };
 
@@ -128,6 +129,7 @@ API int nvrtcCompileProgram(Program* handle, int count, const char* const* optio
   program->compiled = false;
   program->text.nvrtc = settings().version;
   program->text.architecture = 52;
+  std::string definitions;
   for (int i = 0; i < count; i++) {
     const std::string option = options[i];
     const size_t equals = option.find('=');
@@ -146,6 +148,12 @@ API int nvrtcCompileProgram(Program* handle, int count, const char* const* optio
       program->text.architecture = architecture;
       continue;
     }
+    if (option.rfind("-D", 0) == 0) {
+      const size_t value_at = option.find('=');
+      definitions += "#define " + option.substr(2, value_at - 2) + " " +
+                     (value_at == std::string::npos ? "1" : option.substr(value_at + 1)) + "\n";
+      continue;
+    }
     bool known = option == "-std=c++17" || option == "--std=c++17";
     for (const char* flag : {"-default-device", "--device-as-default-execution-space", "-fmad", "--fmad", "-lineinfo",
                              "--generate-line-info", "--use_fast_math", "--ftz", "--prec-div", "--prec-sqrt", "-ftz",
@@ -157,8 +165,11 @@ API int nvrtcCompileProgram(Program* handle, int count, const char* const* optio
       return invalid_option;
     }
   }
-  if (build_program(program->text, settings().sanitize, program->log).empty()) return compilation;
-  program->image = write_program(program->text);
+  ProgramText text = program->text;
+  SourceFile& source = text.files[0];
+  if (!definitions.empty()) source.text = definitions + "#line 1 \"" + source.name + "\"\n" + source.text;
+  if (build_program(text, settings().sanitize, program->log).empty()) return compilation;
+  program->image = write_program(text);
   program->compiled = true;
   return success;
 }

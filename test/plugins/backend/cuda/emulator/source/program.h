@@ -132,75 +132,92 @@ inline bool write_file(const std::string& path, const std::string& text) {
   return fclose(file) == 0 && whole;
 }
 
-struct KernelHead {
-  std::string name, argument, bound;
-};
+// The end of what is in braces from `open` on; npos if there is none.
+inline size_t end_of_braces(const std::string& text, size_t open) {
+  int depth = 0;
+  for (size_t i = open; i < text.size(); i++) {
+    const char c = text[i];
+    // Numbers may have ' between digits.
+    if (c == '"' || (c == '\'' && !isalnum(static_cast<unsigned char>(text[i - 1])))) {
+      for (i++; i < text.size() && text[i] != c; i++) i += text[i] == '\\';
+    }
+    depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+    if (depth == 0) return i + 1;
+  }
+  return std::string::npos;
+}
 
-// Finds `extern "C" __global__ void … name(const Struct a)` in preprocessed text and blanks what g++ does not know
-// (`extern "C"` too: a kernel may be called as a function of the C library is). Lines stay where they are. What is
-// written differently is an error, in `problem`.
-inline std::vector<KernelHead> take_kernels(std::string& text, std::string& problem) {
-  std::vector<KernelHead> heads;
+/**
+ * Finds each `extern "C" __global__ void … name(const Struct a) {…}` in preprocessed text, blanks what g++ does not know
+ * (`extern "C"` too: a kernel may be called as a function of the C library is), and adds the kernel's entry behind it, in
+ * the same namespace. Lines stay where they are. What is written differently is an error, in `problem`.
+ */
+inline std::string register_kernels(std::string text, std::string& problem) {
   const auto word = [](char c) { return isalnum(static_cast<unsigned char>(c)) || c == '_'; };
   const auto blank = [&](size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
       if (text[i] != '\n') text[i] = ' ';
     }
   };
+  const auto space = [&](size_t i) {
+    while (i < text.size() && isspace(static_cast<unsigned char>(text[i]))) i++;
+    return i;
+  };
+  const auto name_at = [&](size_t i) {
+    size_t end = i;
+    while (end < text.size() && word(text[end])) end++;
+    return text.substr(i, end - i);
+  };
   const std::string mark = "__global__";
   for (size_t at = 0; (at = text.find(mark, at)) != std::string::npos; at += mark.size()) {
-    const auto space = [&](size_t i) {
-      while (i < text.size() && isspace(static_cast<unsigned char>(text[i]))) i++;
-      return i;
-    };
-    const auto name_at = [&](size_t i) {
-      size_t end = i;
-      while (end < text.size() && word(text[end])) end++;
-      return text.substr(i, end - i);
-    };
     const size_t line = text.rfind('\n', at) + 1;
-    const std::string shown = text.substr(line, text.find('\n', at) - line);
     problem = "expected a kernel as extern \"C\" __global__ void [__launch_bounds__(n)] name(const Struct a), found: " +
-              shown;
+              text.substr(line, text.find('\n', at) - line);
     size_t before = at;
     while (before > 0 && isspace(static_cast<unsigned char>(text[before - 1]))) before--;
-    if (before < 3 || text.compare(before - 3, 3, "\"C\"") != 0) return {};
+    if (before < 3 || text.compare(before - 3, 3, "\"C\"") != 0) return text;
     const size_t external = text.rfind("extern", before);
-    if (external == std::string::npos || before - external > 32) return {};
+    if (external == std::string::npos || before - external > 32) return text;
     size_t i = space(at + mark.size());
-    KernelHead head;
+    std::string bound = "0";
     for (std::string next = name_at(i); next == "void" || next == "__launch_bounds__"; next = name_at(i)) {
       const size_t start = i;
       i = space(i + next.size());
       if (next == "void") continue;
-      int depth = 0;
       const size_t open = i;
+      int depth = 0;
       do {
-        if (i >= text.size()) return {};
+        if (i >= text.size()) return text;
         depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
         i++;
       } while (depth > 0);
-      head.bound = text.substr(open + 1, i - open - 2);
-      const size_t comma = head.bound.find(',');
-      if (comma != std::string::npos) head.bound.resize(comma);
+      bound = text.substr(open + 1, i - open - 2);
+      bound = bound.substr(0, bound.find(','));
       blank(start, i);
       i = space(i);
     }
-    head.name = name_at(i);
-    i = space(i + head.name.size());
+    const std::string name = name_at(i);
+    i = space(i + name.size());
     const size_t close = i < text.size() && text[i] == '(' ? text.find(')', i) : std::string::npos;
-    if (head.name.empty() || close == std::string::npos) return {};
-    std::string parameter = text.substr(i + 1, close - i - 1);
-    if (parameter.find(',') != std::string::npos) return {};
-    while (!parameter.empty() && isspace(static_cast<unsigned char>(parameter.back()))) parameter.pop_back();
-    while (!parameter.empty() && word(parameter.back())) parameter.pop_back();
-    head.argument = parameter;
-    if (parameter.find_first_not_of(" \n") == std::string::npos) return {};
+    if (name.empty() || close == std::string::npos) return text;
+    std::string argument = text.substr(i + 1, close - i - 1);
+    if (argument.find(',') != std::string::npos) return text;
+    while (!argument.empty() && isspace(static_cast<unsigned char>(argument.back()))) argument.pop_back();
+    while (!argument.empty() && word(argument.back())) argument.pop_back();
+    if (argument.find_first_not_of(" \n") == std::string::npos) return text;
+    i = space(close + 1);
+    const size_t end = i < text.size() && text[i] == '{' ? end_of_braces(text, i) : std::string::npos;
+    if (end == std::string::npos) return text;
     blank(external, at + mark.size());
-    heads.push_back(head);
+    text.insert(end, " using emulated_argument_" + name + " = " + argument + "; static void emulated_call_" + name +
+                         "(const void* a) { " + name + "(*static_cast<const emulated_argument_" + name +
+                         "*>(a)); } static const ::emulated::Kernel emulated_kernel_" + name + "{\"" + name +
+                         "\", emulated_call_" + name + ", sizeof(emulated_argument_" + name + "), " + bound +
+                         "}; __attribute__((section(\"emulated_kernels\"), used)) static const ::emulated::Kernel* const "
+                         "emulated_entry_" + name + " = &emulated_kernel_" + name + ";");
   }
   problem.clear();
-  return heads;
+  return text;
 }
 
 /**
@@ -210,7 +227,12 @@ inline std::vector<KernelHead> take_kernels(std::string& text, std::string& prob
 inline std::string build_program(const ProgramText& program, bool sanitize, std::string& log) {
   const std::string folder = emulator_folder(), kernels = folder + "/kernels";
   std::vector<std::string> flags = {"-std=c++17", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-w", "-g1"};
-  flags.push_back("-fvisibility=hidden");
+#if defined(__x86_64__)
+  const char* target = "-march=native";
+#else
+  const char* target = "-mcpu=native";
+#endif
+  for (const char* flag : {target, "-fvisibility=hidden"}) flags.push_back(flag);
   if (sanitize) {
     for (const char* flag : {"-fsanitize=address", "-fsanitize-sections=emulated_shared", "-fno-omit-frame-pointer"}) {
       flags.push_back(flag);
@@ -273,20 +295,8 @@ inline std::string build_program(const ProgramText& program, bool sanitize, std:
     }
     std::string text, problem;
     read_file(base + "main.ii", text);
-    const std::vector<KernelHead> heads = take_kernels(text, problem);
+    text = register_kernels(std::move(text), problem);
     if (!problem.empty()) return log = source.name + ": error: " + problem + "\n", false;
-    text += "\nnamespace {\n";
-    std::string rows;
-    for (const auto& [name, argument, bound] : heads) {
-      text += "using emulated_argument_" + name + " = " + argument + ";\nvoid emulated_call_" + name +
-              "(const void* a) { " + name + "(*static_cast<const emulated_argument_" + name + "*>(a)); }\n";
-      rows += "{\"" + name + "\", emulated_call_" + name + ", sizeof(emulated_argument_" + name + "), " +
-              (bound.empty() ? "0" : bound) + "},\n";
-    }
-    text += "const ::emulated::Kernel emulated_kernels[] = {\n" + rows +
-            "{nullptr, nullptr, 0, 0}};\n}\nextern \"C\" __attribute__((visibility(\"default\"))) const "
-            "::emulated::Program emulated_program = {::emulated::program_version, " + std::to_string(heads.size()) +
-            ", emulated_kernels, ::emulated::run};\n";
     if (!write_file(base + "program.ii", text)) return log = base + "program.ii cannot be written\n", false;
     return compile({"-fpreprocessed", "-shared", "-x", "c++-cpp-output", base + "program.ii", "-o", base + "program.so"}) &&
            rename((base + "program.so").c_str(), library.c_str()) == 0;
