@@ -28,7 +28,8 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
       Float64Array.of(two, gradient, m, v, -1, 0, 0, 0.1, 0)
     const sparseUpdate = ({ gradient = one, active = marks, count = 1, decay = 0 }) =>
       Float64Array.of(two, gradient, two, two, active, 0, count, 0.1, decay)
-    const before = device.read(two, "float32", 2)
+    const before = Float32Array.of(3, 4)
+    device.write(two, before)
     const calls: Readonly<Record<string, () => void>> = {
       matmul: () => device.matmul(two, two, two, 1, 2, 2, 2, false, false, fp32),
       "matmul in an unknown precision": () =>
