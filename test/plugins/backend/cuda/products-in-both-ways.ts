@@ -99,7 +99,11 @@ const compare = (): Compared => {
   const changed: string[] = []
   host.control("reset=1")
   /** Runs `compute`, which writes the outputs, in both orders. */
-  const check = (what: string, compute: () => void, outputs: readonly (readonly [number, Float64Array])[]) => {
+  const check = (
+    what: string,
+    compute: () => void,
+    outputs: readonly (readonly [number, Float64Array])[],
+  ) => {
     const [forward, reverse] = ["forward", "reverse"].map((order) => {
       // Work that waits for somebody to read is done in the order of that time.
       host.control(`order=${order}`)
@@ -144,7 +148,16 @@ const compare = (): Compared => {
       `${precision} of a batch with one b`,
       () => device.matmul(manyHandle, oneHandle, c, batch, m, n, k, false, false, number),
       // One product with all rows.
-      [[c, product([batch * m, n, k], (i, l) => left[i * k + l]!, (l, j) => right[l * n + j]!)]],
+      [
+        [
+          c,
+          product(
+            [batch * m, n, k],
+            (i, l) => left[i * k + l]!,
+            (l, j) => right[l * n + j]!,
+          ),
+        ],
+      ],
     )
     for (const [tokens, inputs, outputs] of [
       [7, 16, 24],
@@ -158,49 +171,45 @@ const compare = (): Compared => {
       const sizes = [tokens * outputs, tokens * inputs, outputs * inputs, outputs].map(empty)
       const [y, dx, dWeight, dBias] = sizes as [number, number, number, number]
       const [xHandle, wHandle, bHandle, dyHandle] = [given(x), given(weight), given(bias), given(dy)]
-      check(
-        `${precision} linear layer of [${tokens}, ${inputs}, ${outputs}]`,
-        () => {
-          device.linear(xHandle, wHandle, bHandle, y, number)
-          device.linearInputGradient(dyHandle, wHandle, dx, tokens, number)
-          device.linearParameterGradients(dyHandle, xHandle, dWeight, dBias, tokens, number)
-        },
+      check(`${precision} linear layer of [${tokens}, ${inputs}, ${outputs}]`, () => {
+        device.linear(xHandle, wHandle, bHandle, y, number)
+        device.linearInputGradient(dyHandle, wHandle, dx, tokens, number)
+        device.linearParameterGradients(dyHandle, xHandle, dWeight, dBias, tokens, number)
+      }, [
         [
-          [
-            y,
-            product(
-              [tokens, outputs, inputs],
-              (t, i) => X[t * inputs + i]!,
-              (i, o) => W[o * inputs + i]!,
-              (o) => bias[o]!,
-            ),
-          ],
-          [
-            dx,
-            product(
-              [tokens, inputs, outputs],
-              (t, o) => G[t * outputs + o]!,
-              (o, i) => W[o * inputs + i]!,
-            ),
-          ],
-          [
-            dWeight,
-            product(
-              [outputs, inputs, tokens],
-              (o, t) => G[t * outputs + o]!,
-              (t, i) => X[t * inputs + i]!,
-            ),
-          ],
-          [
-            dBias,
-            product(
-              [1, outputs, tokens],
-              () => 1,
-              (t, o) => dy[t * outputs + o]!,
-            ),
-          ],
+          y,
+          product(
+            [tokens, outputs, inputs],
+            (t, i) => X[t * inputs + i]!,
+            (i, o) => W[o * inputs + i]!,
+            (o) => bias[o]!,
+          ),
         ],
-      )
+        [
+          dx,
+          product(
+            [tokens, inputs, outputs],
+            (t, o) => G[t * outputs + o]!,
+            (o, i) => W[o * inputs + i]!,
+          ),
+        ],
+        [
+          dWeight,
+          product(
+            [outputs, inputs, tokens],
+            (o, t) => G[t * outputs + o]!,
+            (t, i) => X[t * inputs + i]!,
+          ),
+        ],
+        [
+          dBias,
+          product(
+            [1, outputs, tokens],
+            () => 1,
+            (t, o) => dy[t * outputs + o]!,
+          ),
+        ],
+      ])
     }
   }
   return { deviations, changed, launches: host.counts().launches }

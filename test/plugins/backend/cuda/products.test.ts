@@ -27,7 +27,14 @@ describe.skipIf((await emulator()) === undefined)("matrix products of the GPU, e
   })
 
   test("are computed by small and large tiles and in parts, and by cuBLASLt once it is there", () => {
-    for (const kernel of ["float32_64", "float32_128", "tf32_64", "tf32_128", "bfloat16_64", "bfloat16_128"]) {
+    for (const kernel of [
+      "float32_64",
+      "float32_128",
+      "tf32_64",
+      "tf32_128",
+      "bfloat16_64",
+      "bfloat16_128",
+    ]) {
       expect(report.own.launches[`product_${kernel}`]).toBeGreaterThan(0)
     }
     expect(report.own.launches["finish_product"]).toBeGreaterThan(0)
