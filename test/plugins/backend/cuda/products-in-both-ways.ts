@@ -69,6 +69,15 @@ const deviation = (found: ArrayLike<number>, expected: Float64Array): number => 
   return expected.reduce((most, value, i) => Math.max(most, Math.abs(found[i]! - value)), 0) / largest
 }
 
+const density = (x: number): number => Math.exp(-(x * x) / 2) / Math.sqrt(2 * Math.PI)
+/** Φ, by Simpson's rule. */
+const distribution = (x: number): number => {
+  const [steps, step] = [400, x / 400]
+  let sum = density(0) + density(x)
+  for (let i = 1; i < steps; i++) sum += (i % 2 === 0 ? 2 : 4) * density(i * step)
+  return 0.5 + (sum * step) / 3
+}
+
 const handles: number[] = []
 const empty = (size: number): number => {
   const handle = device.allocate("float32", size)
@@ -168,23 +177,28 @@ const compare = (): Compared => {
       const [x, weight] = [noise(3, tokens * inputs), noise(4, outputs * inputs)]
       const [bias, dy] = [noise(5, outputs), noise(6, tokens * outputs)]
       const [X, W, G] = [round(x), round(weight), round(dy)]
-      const sizes = [tokens * outputs, tokens * inputs, outputs * inputs, outputs].map(empty)
-      const [y, dx, dWeight, dBias] = sizes as [number, number, number, number]
+      const [y, activated, derivative] = [1, 2, 3].map(() => empty(tokens * outputs)) as [
+        number,
+        number,
+        number,
+      ]
+      const [dx, dWeight, dBias] = [empty(tokens * inputs), empty(outputs * inputs), empty(outputs)]
+      const before = product(
+        [tokens, outputs, inputs],
+        (t, i) => X[t * inputs + i]!,
+        (i, o) => W[o * inputs + i]!,
+        (o) => bias[o]!,
+      )
       const [xHandle, wHandle, bHandle, dyHandle] = [given(x), given(weight), given(bias), given(dy)]
       check(`${precision} linear layer of [${tokens}, ${inputs}, ${outputs}]`, () => {
         device.linear(xHandle, wHandle, bHandle, y, number)
+        device.linearGelu(xHandle, wHandle, bHandle, activated, derivative, number)
         device.linearInputGradient(dyHandle, wHandle, dx, tokens, number)
         device.linearParameterGradients(dyHandle, xHandle, dWeight, dBias, tokens, number)
       }, [
-        [
-          y,
-          product(
-            [tokens, outputs, inputs],
-            (t, i) => X[t * inputs + i]!,
-            (i, o) => W[o * inputs + i]!,
-            (o) => bias[o]!,
-          ),
-        ],
+        [y, before],
+        [activated, before.map((x) => x * distribution(x))],
+        [derivative, before.map((x) => distribution(x) + x * density(x))],
         [
           dx,
           product(

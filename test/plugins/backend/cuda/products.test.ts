@@ -19,7 +19,7 @@ describe.skipIf((await emulator()) === undefined)("matrix products of the GPU, e
     const deviations = Object.entries(report[way].deviations)
     expect(deviations.length).toBeGreaterThan(100)
     // NaN is null in JSON.
-    expect(deviations.filter(([, deviation]) => !(deviation !== null && deviation < 2e-6))).toEqual([])
+    expect(deviations.filter(([, deviation]) => !(deviation !== null && deviation < 4e-6))).toEqual([])
   })
 
   test.each(["own", "cublasLt"] as const)("have the same bits in any order of threads: %s", (way) => {
