@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "binding.h"
 #include "device.h"
 #include "driver.h"
 #include "library.h"
@@ -238,22 +239,30 @@ const Plan& plan_for(const Product& p) {
   return plan;
 }
 
+// openBlas(library): products by it from now on. Its version.
+napi_value open_blas(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    if (library == nullptr) {
+      const std::string path = text_from(env, given);
+      void* file = open_library(path);
+      Library found;
+#define KASOSEI_FIND(name, ...) find_function(file, path, #name, found.name);
+      KASOSEI_BLAS(KASOSEI_FIND)
+#undef KASOSEI_FIND
+      find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
+      const int status = found.cublasLtCreate(&found.handle);
+      if (status != success) throw DeviceFailure("starting " + path + ": " + status_in_words(status));
+      library = new Library(found);
+    }
+    return to_value(env, static_cast<double>(library->cublasLtGetVersion()));
+  });
+}
+EXPORT_AS_IS(open_blas, "openBlas")
+
 }  // namespace
 
-void open_blas(const char* path) {
-  if (library != nullptr) return;
-  void* file = open_library(path);
-  Library found;
-#define KASOSEI_FIND(name, ...) find_function(file, path, #name, found.name);
-  KASOSEI_BLAS(KASOSEI_FIND)
-#undef KASOSEI_FIND
-  find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
-  const int status = found.cublasLtCreate(&found.handle);
-  if (status != success) throw DeviceFailure(std::string("starting ") + path + ": " + status_in_words(status));
-  library = new Library(found);
-}
-
-int64_t blas_version() { return library == nullptr ? 0 : static_cast<int64_t>(library->cublasLtGetVersion()); }
+bool has_blas() { return library != nullptr; }
 
 bool multiply_by_blas(const Product& p, bool& with_bias) {
   const Plan& plan = plan_for(p);

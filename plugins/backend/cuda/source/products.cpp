@@ -111,7 +111,7 @@ void multiply_by_tiles(const Product& p) {
 
 void multiply(const Product& p) {
   if (p.batch == 0 || p.m == 0 || p.n == 0) return;
-  const bool by_blas = blas_version() != 0 && p.k > 0;
+  const bool by_blas = has_blas() && p.k > 0;
   std::optional<Rounded> a, b;
   Product product = p;
   if (p.precision == Precision::bfloat16 && (by_blas || in_large_tiles(p))) {
@@ -140,15 +140,16 @@ EXPORT(matmul, "matmul")
 
 namespace {
 
-Factor weight_factor(In weight_OI, int64_t inputs, bool transposed, Precision precision) {
-  return {.data = weight_OI.data, .stride = inputs, .transposed = transposed,
-          .rounded = precision == Precision::bfloat16 ? rounded_weight(weight_OI, inputs) : nullptr};
+// A tensor [rows, columns] of a linear layer.
+Factor factor(In x, int64_t columns, bool transposed, Precision precision) {
+  return {.data = x.data, .stride = columns, .transposed = transposed,
+          .rounded = precision == Precision::bfloat16 ? rounded_copy(x, columns) : nullptr};
 }
 
 void forward(In x_TI, In weight_OI, In bias_O, Out y_TO, float* derivative_TO, Precision precision) {
   const auto [tokens, inputs, outputs] = linear_shape(x_TI, weight_OI, bias_O, y_TO);
-  multiply({.m = tokens, .n = outputs, .k = inputs, .a = {.data = x_TI.data, .stride = inputs},
-            .b = weight_factor(weight_OI, inputs, true, precision), .c = y_TO.data, .stride = outputs,
+  multiply({.m = tokens, .n = outputs, .k = inputs, .a = factor(x_TI, inputs, false, precision),
+            .b = factor(weight_OI, inputs, true, precision), .c = y_TO.data, .stride = outputs,
             .precision = precision, .bias = bias_O.data, .gelu_derivative = derivative_TO});
 }
 
@@ -169,8 +170,8 @@ EXPORT(linear_gelu, "linearGelu")
 // dx = dy W.
 void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, Precision precision) {
   const auto [rows, inputs, outputs] = linear_input_gradient_shape(dy_TO, weight_OI, dx_TI, tokens);
-  multiply({.m = rows, .n = inputs, .k = outputs, .a = {.data = dy_TO.data, .stride = outputs},
-            .b = weight_factor(weight_OI, inputs, false, precision), .c = dx_TI.data, .stride = inputs,
+  multiply({.m = rows, .n = inputs, .k = outputs, .a = factor(dy_TO, outputs, false, precision),
+            .b = factor(weight_OI, inputs, false, precision), .c = dx_TI.data, .stride = inputs,
             .precision = precision});
 }
 EXPORT(linear_input_gradient, "linearInputGradient")
@@ -178,8 +179,8 @@ EXPORT(linear_input_gradient, "linearInputGradient")
 // dW = dyᵀ x, db = Σ_t dy.
 void linear_parameter_gradients(In dy_TO, In x_TI, Out d_weight_OI, Out d_bias_O, int64_t tokens, Precision precision) {
   const auto [rows, inputs, outputs] = linear_parameter_gradients_shape(dy_TO, x_TI, d_weight_OI, d_bias_O, tokens);
-  multiply({.m = outputs, .n = inputs, .k = rows, .a = {.data = dy_TO.data, .stride = outputs, .transposed = true},
-            .b = {.data = x_TI.data, .stride = inputs}, .c = d_weight_OI.data, .stride = inputs,
+  multiply({.m = outputs, .n = inputs, .k = rows, .a = factor(dy_TO, outputs, true, precision),
+            .b = factor(x_TI, inputs, false, precision), .c = d_weight_OI.data, .stride = inputs,
             .precision = precision});
   column_sums(dy_TO.data, rows, outputs, d_bias_O.data);
 }
