@@ -23,6 +23,8 @@ export interface CudaAddon extends Addon {
   load(image: Uint8Array): void
   /** Products by cuBLASLt from now on: its version. */
   openBlas(library: string): number
+  /** cuBLASLt's version, as it numbers it. */
+  blasVersion(library: string): number
   /** NVRTC's version, and the capabilities that it compiles for: [major, minor, …]. */
   compilerVersion(library: string): readonly number[]
   /** @param files names and texts by turns, the program first */
