@@ -32,6 +32,8 @@ export interface CudaAddon extends Addon {
   /** How attention's products are rounded; all others are told with each call. */
   setPrecision(precision: PrecisionNumber): void
   read(handle: Handle, values: Elements): void
+  /** Memory that begins with the values, until the next call of this function. */
+  borrow(handle: Handle): ArrayBuffer
 }
 
 /** @param path of the built addon */
@@ -51,4 +53,5 @@ export const gpuOf = (addon: CudaAddon): Gpu => ({
     addon.read(handle, values)
     return values
   },
+  borrow: (handle, type, size) => new arrays[type](addon.borrow(handle), 0, size),
 })
