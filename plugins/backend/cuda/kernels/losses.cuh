@@ -24,6 +24,22 @@ inline double logarithm(double x) {
   return exponent * 0.69314718055994530942 + 2 * t * sum;
 }
 
+// use(number, its index) for this thread's numbers of a row: several are read before the first of them is used.
+template <typename Use>
+inline void for_row(const float* row, int64_t size, const Use& use) {
+  constexpr int at_once = 4;
+  const int step = blockDim.x;
+  int64_t i = threadIdx.x;
+  for (; i + (at_once - 1) * step < size; i += at_once * step) {
+    float numbers[at_once];
+#pragma unroll
+    for (int n = 0; n < at_once; n++) numbers[n] = row[i + n * step];
+#pragma unroll
+    for (int n = 0; n < at_once; n++) use(numbers[n], i + n * step);
+  }
+  for (; i < size; i += step) use(row[i], i);
+}
+
 extern "C" __global__ void __launch_bounds__(256) cross_entropy(const CrossEntropy a) {
   constexpr int warps = CrossEntropy::threads / warp_size;
   __shared__ float maxima[warps];
@@ -32,24 +48,21 @@ extern "C" __global__ void __launch_bounds__(256) cross_entropy(const CrossEntro
   const float* logits = a.logits + row * a.classes;
   float* gradient = a.gradient + row * a.classes;
   float largest = logits[0] * a.factor;
-#pragma unroll 4
-  for (int64_t c = threadIdx.x; c < a.classes; c += blockDim.x) {
-    const float value = logits[c] * a.factor;
+  for_row(logits, a.classes, [&](float logit, int64_t) {
+    const float value = logit * a.factor;
     largest = value > largest ? value : largest;
-  }
+  });
   largest = block_maximum(largest, maxima);
   const float chosen = logits[label] * a.factor;
   float part = 0;
-#pragma unroll 4
-  for (int64_t c = threadIdx.x; c < a.classes; c += blockDim.x) part += exponential(logits[c] * a.factor - largest);
+  for_row(logits, a.classes, [&](float logit, int64_t) { part += exponential(logit * a.factor - largest); });
   // The barrier in this sum also keeps the row from being overwritten before all have read it.
   const double sum = block_sum(static_cast<double>(part), sums);
   const float share = static_cast<float>(static_cast<double>(a.scale) / sum);
-#pragma unroll 4
-  for (int64_t c = threadIdx.x; c < a.classes; c += blockDim.x) {
-    const float value = exponential(logits[c] * a.factor - largest) * share;
+  for_row(logits, a.classes, [&](float logit, int64_t c) {
+    const float value = exponential(logit * a.factor - largest) * share;
     gradient[c] = (c == label ? value - a.scale : value) * a.factor;
-  }
+  });
   if (threadIdx.x == 0) a.losses[row] = logarithm(sum) + largest - chosen;
 }
 
