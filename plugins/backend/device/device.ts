@@ -67,6 +67,8 @@ export interface DeviceKernels {
   subtract(a: Handle, b: Handle, out: Handle): void
   multiply(a: Handle, b: Handle, out: Handle): void
   fill(out: Handle, value: number): void
+  tanh(x: Handle, y: Handle): void
+  tanhGradient(dy: Handle, y: Handle, dx: Handle): void
   /** @param indices of x's rows in the matrix that the mask covers; empty if x is that matrix */
   dropout(x: Handle, y: Handle, dropout: DropoutList, indices: Int32Array): void
   transpose(x: Handle, y: Handle, rows: number): void
@@ -92,6 +94,17 @@ export interface DeviceKernels {
     rstd: Handle,
   ): void
   layerNormInputGradient(dy: Handle, normalised: Handle, rstd: Handle, gamma: Handle, dx: Handle): void
+  /** @param dResidual that of `layerNormInputGradient`; dx is the same, dropped as x was */
+  residualNormInputGradient(
+    dy: Handle,
+    normalised: Handle,
+    rstd: Handle,
+    gamma: Handle,
+    dropout: DropoutList,
+    indices: Int32Array,
+    dx: Handle,
+    dResidual: Handle,
+  ): void
   layerNormParameterGradients(dy: Handle, normalised: Handle, dGamma: Handle, dBeta: Handle): void
   /** @param statistics [heads, R, 2], for the gradient */
   attention(
