@@ -7,9 +7,6 @@
 #include "gelu.h"
 #include "product-arguments.h"
 
-// What takes an array or a kernel's arguments by reference: not inlined, they would be in memory.
-#define KASOSEI_INLINE __attribute__((always_inline)) inline
-
 namespace kasosei::products {
 
 // Read and written in one access.
@@ -248,6 +245,44 @@ struct Bfloat16 {
   static KASOSEI_INLINE void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_bf16(c, a, b); }
 };
 
+template <class Format, int down, int across>
+KASOSEI_INLINE void multiply_fragments(float (&sum)[down][across][4], const uint32_t (&left)[down][4],
+                                       const uint32_t (&right)[across / 2][4]) {
+#pragma unroll
+  for (int i = 0; i < down; i++)
+#pragma unroll
+    for (int j = 0; j < across; j++) {
+      const uint32_t two[2] = {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]};
+      Format::multiply(sum[i][j], left[i], two);
+    }
+}
+
+// Writes a tile of sums, of which this warp has [16 · down, 8 · across] from (row, column) on. All of a warp's rows are
+// in one slab.
+template <int tile, int threads, int down, int across>
+KASOSEI_INLINE void write_sums(const TiledProduct& a, const TilePlace& place, const float (&sum)[down][across][4],
+                               int row, int column, float* slab) {
+  static_assert(slab_rows % (16 * down) == 0);
+  const int lane = threadIdx.x % 32;
+#pragma unroll 1
+  for (int first = 0; first < tile; first += slab_rows) {
+    block_barrier();
+    if (row >= first && row < first + slab_rows) {
+#pragma unroll
+      for (int i = 0; i < down; i++)
+#pragma unroll
+        for (int j = 0; j < across; j++)
+#pragma unroll
+          for (int half = 0; half < 2; half++)
+            *reinterpret_cast<TwoWords*>(slab + slab_place<tile>(row - first + i * 16 + half * 8 + lane / 4,
+                                                                 column + j * 8 + lane % 4 * 2)) = {
+                {bits_of(sum[i][j][half * 2]), bits_of(sum[i][j][half * 2 + 1])}};
+    }
+    block_barrier();
+    write_slab<tile, threads>(a, place, first, slab);
+  }
+}
+
 // A tile's part of k in shared memory: rows of 16 words, whose fours are permuted so that the same four of 8 rows, and
 // two whole rows, are in 32 different banks.
 constexpr int row_words = 16;
@@ -373,7 +408,6 @@ KASOSEI_INLINE void tensor_product(const TiledProduct& a, uint32_t* shared) {
   constexpr int depth = row_words * Format::numbers, down = warp_rows / 16, across = 32 / 8;
   static_assert(threads / 32 == (tile / warp_rows) * (tile / 32));
   constexpr int words = tile * row_words;
-  static_assert(slab_rows % warp_rows == 0);
   const TilePlace place = tile_place<tile, tile>(a);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int first_row = warp / (tile / 32) * warp_rows, first_column = warp % (tile / 32) * 32;
@@ -415,39 +449,125 @@ KASOSEI_INLINE void tensor_product(const TiledProduct& a, uint32_t* shared) {
       for (int j = 0; j < across / 2; j++)
         load_matrices(right[j], rows_b + word_place(first_column + j * 16 + lane % 8 + lane / 16 * 8,
                                                     l + lane / 8 % 2 * 4));
-#pragma unroll
-      for (int i = 0; i < down; i++)
-#pragma unroll
-        for (int j = 0; j < across; j++) {
-          const uint32_t two[2] = {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]};
-          Format::multiply(sum[i][j], left[i], two);
-        }
+      multiply_fragments<Format>(sum, left, right);
     }
     if (more) {
       copies_a.store(a.a, shared + (current ^ 1) * words);
       copies_b.store(a.b, shared + (2 + (current ^ 1)) * words);
     }
   }
-  float* slab = reinterpret_cast<float*>(shared);
-#pragma unroll 1
-  for (int first = 0; first < tile; first += slab_rows) {
-    block_barrier();
-    if (first_row >= first && first_row < first + slab_rows) {
-#pragma unroll
-      for (int i = 0; i < down; i++)
-#pragma unroll
-        for (int j = 0; j < across; j++)
-#pragma unroll
-          for (int half = 0; half < 2; half++) {
-            const int row = first_row - first + i * 16 + half * 8 + lane / 4;
-            const int column = first_column + j * 8 + lane % 4 * 2;
-            *reinterpret_cast<TwoWords*>(slab + slab_place<tile>(row, column)) = {
-                {bits_of(sum[i][j][half * 2]), bits_of(sum[i][j][half * 2 + 1])}};
-          }
-    }
-    block_barrier();
-    write_slab<tile, threads>(a, place, first, slab);
+  write_sums<tile, threads>(a, place, sum, first_row, first_column, reinterpret_cast<float*>(shared));
+}
+
+// ---- tensor cores, from bfloat16 numbers in memory ----
+
+// For large products. 16 bytes at a time go to shared memory behind the threads' back, two parts of k ahead. Rows that
+// are in memory are [k] numbers, as above, or [m] or [n] numbers for each k: lines, whose eights are permuted so that
+// the same eight of 8 lines is in 32 different banks. Both begin at multiples of 16 bytes, and what is in the eight that
+// k ends in, beyond it, are zeros.
+constexpr int rounded_tile = 128, rounded_threads = 128, rounded_depth = 32, rounded_stages = 3;
+constexpr int rounded_words = rounded_tile * rounded_depth / 2;
+// Parts of A and of B; then slabs of C. As much as a block can have without asking for more.
+constexpr int rounded_shared = rounded_stages * 2 * rounded_words;
+KASOSEI_INLINE int eight_place(int line, int eight) {
+  return line * (rounded_tile / 2) + ((eight ^ (line & 7)) << 2);
+}
+
+template <bool along_k>
+struct EightCopies {
+  static constexpr int each = rounded_words / 4 / rounded_threads, in_row = along_k ? 4 : 16;
+  static constexpr int step = rounded_threads / in_row;
+  const uint16_t* from;
+  int64_t stride, left;
+
+  KASOSEI_INLINE EightCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
+    const int row = threadIdx.x / in_row, number = threadIdx.x % in_row * 8;
+    stride = along_k ? x.row : x.depth;
+    from = static_cast<const uint16_t*>(x.data) + matrix * x.step + row * stride + number;
+    from += along_k ? first * stride : first;
+    left = end - first - (along_k ? row : number);
   }
+
+  KASOSEI_INLINE void copy(int64_t k, int64_t end_k, uint32_t* words) const {
+    const int row = threadIdx.x / in_row, eight = threadIdx.x % in_row;
+    const uint16_t* source = from + (along_k ? k : k * stride);
+    const int64_t left_k = end_k - k - (along_k ? eight * 8 : row);
+#pragma unroll
+    for (int i = 0; i < each; i++) {
+      const bool inside = along_k ? i * step < left && left_k > 0 : left > 0 && i * step < left_k;
+      const int place = along_k ? word_place(row + i * step, eight * 4) : eight_place(row + i * step, eight);
+      copy_async_16(words + place, inside ? source + i * step * stride : from, inside);
+    }
+  }
+};
+
+// Warps have 64 by 64 numbers of the tile.
+template <bool a_along_k, bool b_along_k>
+KASOSEI_INLINE void rounded_product(const TiledProduct& a, uint32_t* shared) {
+  constexpr int down = 4, across = 8;
+  const TilePlace place = tile_place<rounded_tile, rounded_tile>(a);
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int first_row = warp / 2 * 64, first_column = warp % 2 * 64;
+  const EightCopies<a_along_k> copies_a(a.a, place.matrix, place.row, a.m);
+  const EightCopies<b_along_k> copies_b(a.b, place.matrix, place.column, a.n);
+
+  float sum[down][across][4];
+#pragma unroll
+  for (int i = 0; i < down; i++)
+#pragma unroll
+    for (int j = 0; j < across; j++)
+#pragma unroll
+      for (int l = 0; l < 4; l++) sum[i][j][l] = 0;
+
+  const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
+  constexpr int ahead = rounded_stages - 1;
+#pragma unroll
+  for (int i = 0; i < ahead; i++) {
+    if (start + i * rounded_depth < end) {
+      copies_a.copy(start + i * rounded_depth, end, shared + i * 2 * rounded_words);
+      copies_b.copy(start + i * rounded_depth, end, shared + (i * 2 + 1) * rounded_words);
+    }
+    copies_commit();
+  }
+  int stage = 0, free_stage = ahead;
+  for (int64_t k = start; k < end; k += rounded_depth) {
+    copies_wait<ahead - 1>();
+    // This part is there, and nobody reads the one before it any more.
+    block_barrier();
+    if (k + ahead * rounded_depth < end) {
+      copies_a.copy(k + ahead * rounded_depth, end, shared + free_stage * 2 * rounded_words);
+      copies_b.copy(k + ahead * rounded_depth, end, shared + (free_stage * 2 + 1) * rounded_words);
+    }
+    copies_commit();
+    const uint32_t* words_a = shared + stage * 2 * rounded_words;
+    const uint32_t* words_b = words_a + rounded_words;
+#pragma unroll
+    for (int l = 0; l < row_words; l += 8) {
+      uint32_t left[down][4], right[across / 2][4];
+#pragma unroll
+      for (int i = 0; i < down; i++) {
+        const int row = first_row + i * 16;
+        if constexpr (a_along_k)
+          load_matrices(left[i], words_a + word_place(row + lane % 16, l + lane / 16 * 4));
+        else
+          load_matrices_transposed(
+              left[i], words_a + eight_place(l * 2 + lane / 16 * 8 + lane % 8, row / 8 + lane / 8 % 2));
+      }
+#pragma unroll
+      for (int j = 0; j < across / 2; j++) {
+        const int column = first_column + j * 16;
+        if constexpr (b_along_k)
+          load_matrices(right[j], words_b + word_place(column + lane % 8 + lane / 16 * 8, l + lane / 8 % 2 * 4));
+        else
+          load_matrices_transposed(
+              right[j], words_b + eight_place(l * 2 + lane / 8 % 2 * 8 + lane % 8, column / 8 + lane / 16));
+      }
+      multiply_fragments<Bfloat16>(sum, left, right);
+    }
+    stage = stage == ahead ? 0 : stage + 1;
+    free_stage = free_stage == ahead ? 0 : free_stage + 1;
+  }
+  write_sums<rounded_tile, rounded_threads>(a, place, sum, first_row, first_column, reinterpret_cast<float*>(shared));
 }
 
 }  // namespace kasosei::products
@@ -470,9 +590,12 @@ extern "C" __global__ void __launch_bounds__(128) product_tf32_64(const TiledPro
   alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];
   products::tensor_product<products::TensorFloat32, 64, 32, 128>(a, shared);
 }
-extern "C" __global__ void __launch_bounds__(256) product_bfloat16_128(const TiledProduct a) {
-  alignas(16) __shared__ uint32_t shared[products::tensor_shared<128>];
-  products::tensor_product<products::Bfloat16, 128, 64, 256>(a, shared);
+extern "C" __global__ void __launch_bounds__(128) product_bfloat16_128(const TiledProduct a) {
+  alignas(16) __shared__ uint32_t shared[products::rounded_shared];
+  if (a.a.depth == 1 && a.b.depth == 1) products::rounded_product<true, true>(a, shared);
+  else if (a.a.depth == 1) products::rounded_product<true, false>(a, shared);
+  else if (a.b.depth == 1) products::rounded_product<false, true>(a, shared);
+  else products::rounded_product<false, false>(a, shared);
 }
 extern "C" __global__ void __launch_bounds__(128) product_bfloat16_64(const TiledProduct a) {
   alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];

@@ -137,16 +137,16 @@ const void* data_of(const Factor& x, Precision precision) {
   return precision == Precision::bfloat16 ? static_cast<const void*>(x.rounded) : x.data;
 }
 
-// The largest power of two up to 16 that divides an address.
+// The largest power of two up to 256 that divides an address.
 uint32_t alignment_of(const void* address) {
-  const uintptr_t bits = reinterpret_cast<uintptr_t>(address) | 16;
+  const uintptr_t bits = reinterpret_cast<uintptr_t>(address) | 256;
   return static_cast<uint32_t>(bits & -bits);
 }
 
 Key key_of(const Product& p) {
   const auto packed = [](const void* address) { return static_cast<int64_t>(alignment_of(address)); };
-  const int64_t alignments = packed(data_of(p.a, p.precision)) | packed(data_of(p.b, p.precision)) << 8 |
-                             packed(p.c) << 16 | (p.bias == nullptr ? 0 : packed(p.bias) << 24);
+  const int64_t alignments = packed(data_of(p.a, p.precision)) | packed(data_of(p.b, p.precision)) << 9 |
+                             packed(p.c) << 18 | (p.bias == nullptr ? 0 : packed(p.bias) << 27);
   const int64_t flags = static_cast<int64_t>(p.precision) << 2 | p.a.transposed << 1 | p.b.transposed;
   return {p.m, p.n, p.k, p.batch, p.a.stride, p.b.stride, p.stride, p.a.step, p.b.step, p.step, flags, alignments};
 }
@@ -238,6 +238,18 @@ const Plan& plan_for(const Product& p) {
   }
   return plan;
 }
+
+// blasVersion(library): as it numbers it. Uses no GPU.
+napi_value blas_version(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    const std::string path = text_from(env, given);
+    size_t (*version)() = nullptr;
+    find_function(open_library(path), path, "cublasLtGetVersion", version);
+    return to_value(env, static_cast<double>(version()));
+  });
+}
+EXPORT_AS_IS(blas_version, "blasVersion")
 
 // openBlas(library): products by it from now on. Its version.
 napi_value open_blas(napi_env env, napi_callback_info info) {

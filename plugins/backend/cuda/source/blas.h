@@ -5,7 +5,7 @@
 
 namespace kasosei {
 
-// Whether the library was opened.
+// Whether the library was opened: products are then by it.
 bool has_blas();
 
 // The product, without GELU. Returns false, and has done nothing, if the library has no algorithm for it. The factors of

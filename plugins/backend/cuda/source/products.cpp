@@ -30,15 +30,15 @@ void finish_product(const Product& p, const float* x, int64_t parts, int64_t x_r
   launch({.blocks = {divide_up(p.m * p.n, 1024), std::min(p.batch, largest_y)}, .threads = 256}, a);
 }
 
-// A factor with numbers that are bfloat16 in memory, in rows that begin at multiples of 16 bytes.
+// A factor whose numbers are bfloat16 in memory, and can be read 16 bytes at a time: as it is given, or a copy, whose
+// rows then end with zeros.
 class Rounded {
  public:
   Rounded(const Factor& given, int64_t rows, int64_t columns, int64_t batch) : factor(given) {
-    if (given.rounded != nullptr) return;
     if (given.transposed) std::swap(rows, columns);
+    if (given.rounded != nullptr && (columns | given.stride | given.step) % 8 == 0 && aligned(given.rounded)) return;
     const int64_t matrices = given.step == 0 ? 1 : batch, stride = divide_up(columns, 8) * 8;
     memory.emplace(matrices * rows * stride * 2);
-    factor.data = nullptr;
     factor.rounded = memory->as<uint16_t>();
     factor.stride = stride;
     factor.step = given.step == 0 ? 0 : rows * stride;
@@ -47,6 +47,7 @@ class Rounded {
            RoundMatrix{.x = given.data, .batch = matrices, .rows = rows, .columns = columns, .x_row = given.stride,
                        .x_step = given.step, .y = memory->as<uint16_t>(), .y_row = stride, .vectors = vectors});
   }
+  // Not to be read as float32: the distances are those of `rounded`.
   Factor factor;
 
  private:
@@ -66,12 +67,16 @@ ProductFactor tiled(const Factor& x, bool rows_are_rows, int64_t k, Precision pr
 // Of the sum over k, numbers that a block takes at a time at most.
 constexpr int64_t deepest = 32;
 
-// By our own kernels. How the work is divided depends on the sizes and the device only.
+int64_t tiles(const Product& p, int64_t size) { return divide_up(p.m, size) * divide_up(p.n, size) * p.batch; }
+
+// Whether our own kernels work with large tiles: not if the device had too few of them.
+bool in_large_tiles(const Product& p) { return tiles(p, 128) >= multiprocessors(); }
+
+// By our own kernels. How the work is divided depends on the sizes and the device only. The factors of a bfloat16
+// product in large tiles are `Rounded`.
 void multiply_by_tiles(const Product& p) {
-  const auto tiles = [&](int64_t size) { return divide_up(p.m, size) * divide_up(p.n, size) * p.batch; };
-  // Small tiles, if large ones are too few for the device.
-  const bool large = tiles(128) >= multiprocessors();
-  const int64_t blocks = tiles(large ? 128 : 64);
+  const bool large = in_large_tiles(p);
+  const int64_t blocks = tiles(p, large ? 128 : 64);
   // Parts of the sum, if there are still too few: such that the device has about two blocks a multiprocessor, and
   // blocks that sum over at least 256 numbers.
   const int64_t wanted = std::min({2 * multiprocessors() / blocks, p.k / 256, int64_t{32}});
@@ -82,7 +87,7 @@ void multiply_by_tiles(const Product& p) {
                                {"product_tf32_64", "product_tf32_128"},
                                {"product_bfloat16_64", "product_bfloat16_128"}};
   const char* kernel = kernels[static_cast<int>(p.precision)][large];
-  const Launch shape{.blocks = {blocks * parts}, .threads = large ? 256 : 128};
+  const Launch shape{.blocks = {blocks * parts}, .threads = large && p.precision != Precision::bfloat16 ? 256 : 128};
   TiledProduct a{.a = tiled(p.a, !p.a.transposed, p.k, p.precision), .b = tiled(p.b, p.b.transposed, p.k, p.precision),
                  .m = p.m, .n = p.n, .k = p.k, .parts = parts, .part_k = part_k, .c = p.c, .row = p.stride, .part = 0,
                  .step = p.step, .bias = p.bias, .derivative = p.gelu_derivative, .add = p.add};
@@ -106,13 +111,14 @@ void multiply_by_tiles(const Product& p) {
 
 void multiply(const Product& p) {
   if (p.batch == 0 || p.m == 0 || p.n == 0) return;
-  if (!has_blas() || p.k == 0) return multiply_by_tiles(p);
+  const bool by_blas = has_blas() && p.k > 0;
   std::optional<Rounded> a, b;
   Product product = p;
-  if (p.precision == Precision::bfloat16) {
+  if (p.precision == Precision::bfloat16 && (by_blas || in_large_tiles(p))) {
     product.a = a.emplace(p.a, p.m, p.k, p.batch).factor;
     product.b = b.emplace(p.b, p.k, p.n, p.batch).factor;
   }
+  if (!by_blas) return multiply_by_tiles(product);
   bool with_bias;
   if (!multiply_by_blas(product, with_bias)) return multiply_by_tiles(product);
   if (p.gelu_derivative != nullptr || (p.bias != nullptr && !with_bias))
@@ -134,15 +140,16 @@ EXPORT(matmul, "matmul")
 
 namespace {
 
-Factor weight_factor(In weight_OI, int64_t inputs, bool transposed, Precision precision) {
-  return {.data = weight_OI.data, .stride = inputs, .transposed = transposed,
-          .rounded = precision == Precision::bfloat16 ? rounded_weight(weight_OI, inputs) : nullptr};
+// A tensor [rows, columns] of a linear layer.
+Factor factor(In x, int64_t columns, bool transposed, Precision precision) {
+  return {.data = x.data, .stride = columns, .transposed = transposed,
+          .rounded = precision == Precision::bfloat16 ? rounded_copy(x, columns) : nullptr};
 }
 
 void forward(In x_TI, In weight_OI, In bias_O, Out y_TO, float* derivative_TO, Precision precision) {
   const auto [tokens, inputs, outputs] = linear_shape(x_TI, weight_OI, bias_O, y_TO);
-  multiply({.m = tokens, .n = outputs, .k = inputs, .a = {.data = x_TI.data, .stride = inputs},
-            .b = weight_factor(weight_OI, inputs, true, precision), .c = y_TO.data, .stride = outputs,
+  multiply({.m = tokens, .n = outputs, .k = inputs, .a = factor(x_TI, inputs, false, precision),
+            .b = factor(weight_OI, inputs, true, precision), .c = y_TO.data, .stride = outputs,
             .precision = precision, .bias = bias_O.data, .gelu_derivative = derivative_TO});
 }
 
@@ -163,8 +170,8 @@ EXPORT(linear_gelu, "linearGelu")
 // dx = dy W.
 void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, Precision precision) {
   const auto [rows, inputs, outputs] = linear_input_gradient_shape(dy_TO, weight_OI, dx_TI, tokens);
-  multiply({.m = rows, .n = inputs, .k = outputs, .a = {.data = dy_TO.data, .stride = outputs},
-            .b = weight_factor(weight_OI, inputs, false, precision), .c = dx_TI.data, .stride = inputs,
+  multiply({.m = rows, .n = inputs, .k = outputs, .a = factor(dy_TO, outputs, false, precision),
+            .b = factor(weight_OI, inputs, false, precision), .c = dx_TI.data, .stride = inputs,
             .precision = precision});
 }
 EXPORT(linear_input_gradient, "linearInputGradient")
@@ -172,8 +179,8 @@ EXPORT(linear_input_gradient, "linearInputGradient")
 // dW = dyᵀ x, db = Σ_t dy.
 void linear_parameter_gradients(In dy_TO, In x_TI, Out d_weight_OI, Out d_bias_O, int64_t tokens, Precision precision) {
   const auto [rows, inputs, outputs] = linear_parameter_gradients_shape(dy_TO, x_TI, d_weight_OI, d_bias_O, tokens);
-  multiply({.m = outputs, .n = inputs, .k = rows, .a = {.data = dy_TO.data, .stride = outputs, .transposed = true},
-            .b = {.data = x_TI.data, .stride = inputs}, .c = d_weight_OI.data, .stride = inputs,
+  multiply({.m = outputs, .n = inputs, .k = rows, .a = factor(dy_TO, outputs, true, precision),
+            .b = factor(x_TI, inputs, false, precision), .c = d_weight_OI.data, .stride = inputs,
             .precision = precision});
   column_sums(dy_TO.data, rows, outputs, d_bias_O.data);
 }

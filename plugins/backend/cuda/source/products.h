@@ -10,7 +10,7 @@ namespace kasosei {
 
 // A matrix [m, k] or [k, n], or its transpose, row after row; or one for each product of a batch.
 struct Factor {
-  // float32. Not read in a bfloat16 product if `rounded` is given.
+  // float32.
   const float* data;
   // Distance between the rows that are in memory, in numbers.
   int64_t stride;

@@ -10,21 +10,21 @@
 namespace kasosei {
 namespace {
 
-// By the address of the weight, which no other tensor has while it lives.
+// By the address of the tensor, which no other one has while it lives.
 std::unordered_map<const void*, Handle>& copies = *new std::unordered_map<const void*, Handle>;
 
 uint16_t* copy_at(Handle handle) { return reinterpret_cast<uint16_t*>(heap.find(handle).data); }
 
 }  // namespace
 
-const uint16_t* rounded_weight(In weight, int64_t columns) {
+const uint16_t* rounded_copy(In x, int64_t columns) {
   if (columns == 0 || columns % 8 != 0) return nullptr;
-  if (const uint16_t* known = copy_to_update(weight.data)) return known;
-  const Handle handle = heap.allocate(Type::bool8, 2 * weight.size);
-  copies.emplace(weight.data, handle);
-  const int64_t rows = weight.size / columns;
+  if (const uint16_t* known = copy_to_update(x.data)) return known;
+  const Handle handle = heap.allocate(Type::bool8, 2 * x.size);
+  copies.emplace(x.data, handle);
+  const int64_t rows = x.size / columns;
   launch({.blocks = {divide_up(rows * (columns / 8), 256)}, .threads = 256},
-         RoundMatrix{.x = weight.data, .batch = 1, .rows = rows, .columns = columns, .x_row = columns, .x_step = 0,
+         RoundMatrix{.x = x.data, .batch = 1, .rows = rows, .columns = columns, .x_row = columns, .x_step = 0,
                      .y = copy_at(handle), .y_row = columns, .vectors = true});
   return copy_at(handle);
 }

@@ -1,10 +1,15 @@
-import { describe } from "bun:test"
+import { beforeAll, beforeEach, describe } from "bun:test"
+import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
+import { type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
+import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
 import { addonPath } from "../../../../plugins/backend/device/build.ts"
 import type { Device, Handle } from "../../../../plugins/backend/device/device.ts"
 import { nativeAddon } from "../../../../plugins/backend/native/addon.ts"
 import { openProcessor, type Processor } from "../../../../plugins/backend/native/device.ts"
+import { native } from "../../../../plugins/backend/native.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
+import { emulated, startEmulated } from "../cuda/emulated.ts"
 
 /** The code path of this processor, and those of older processors, which it can also run. */
 const targets = process.arch === "x64" ? ["native", "x86-64-v3", "x86-64"] : ["native"]
@@ -18,11 +23,51 @@ export const processors: readonly { readonly target: string; readonly device: Pr
   )
 ).flat()
 
-/** Runs tests on every code path of the processor. */
-export const onEveryProcessor = (name: string, define: (device: Processor) => void): void => {
-  for (const { target, device } of processors) {
-    describe(`${name}, built for ${target} (${device.instructions})`, () => define(device))
+/** A backend whose kernels are those of a device, in tests. */
+export interface Target {
+  /** In tfjs. */
+  readonly name: string
+  readonly start: (computing?: Partial<ComputeSettings>) => Promise<void>
+  readonly device: () => Device
+}
+
+const deviceOf = (name: string) => (): Device => {
+  const found = tf.findBackend(name)
+  if (!(found instanceof DeviceBackend)) throw new Error(`${name} is not running`)
+  return found.device
+}
+
+/** Runs tests on every device that there is here: the processor, and a GPU that is emulated. */
+export const onEveryDevice = (name: string, define: (target: Target) => void): void => {
+  const targets = [
+    {
+      title: "native",
+      runs: processors.length > 0,
+      name: "native",
+      start: (computing = {}) => Effect.runPromise(startBackend(native, computing)),
+    },
+    { title: "cuda, emulated", runs: emulated !== undefined, name: "cuda", start: startEmulated },
+  ] satisfies readonly (Omit<Target, "device"> & { readonly title: string; readonly runs: boolean })[]
+  for (const { title, runs, ...target } of targets) {
+    describe.skipIf(!runs)(`${name}, on ${title}`, () => {
+      beforeAll(() => target.start())
+      beforeEach(() => {
+        tf.setBackend(target.name)
+      })
+      define({ ...target, device: deviceOf(target.name) })
+    })
   }
+}
+
+/** Runs tests of the table itself on every device, on the processor by each of its code paths. */
+export const onEveryPath = (name: string, define: (device: () => Device) => void): void => {
+  for (const { target, device } of processors) {
+    describe(`${name}, built for ${target} (${device.instructions})`, () => define(() => device))
+  }
+  describe.skipIf(emulated === undefined)(`${name}, on cuda, emulated`, () => {
+    beforeAll(() => startEmulated())
+    define(deviceOf("cuda"))
+  })
 }
 
 export interface Given {
@@ -34,6 +79,7 @@ export interface Given {
 export const withBuffers = <A>(
   device: Device,
   body: (buffers: {
+    readonly device: Device
     /** Normally distributed numbers, always the same for a site. */
     readonly given: (site: number, size: number) => Given
     readonly empty: (size: number) => Handle
@@ -48,6 +94,7 @@ export const withBuffers = <A>(
   }
   try {
     return body({
+      device,
       given: (site, size) => {
         const handle = empty(size)
         const values = noise(site, size)

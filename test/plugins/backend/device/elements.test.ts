@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { type Dropout, fillDropoutMask, stream } from "../../../../core/tensor/stream.ts"
-import { onEveryProcessor, withBuffers } from "./devices.ts"
+import { onEveryPath, withBuffers } from "./devices.ts"
 
 const operations = {
   add: (a: number, b: number) => a + b,
@@ -11,7 +11,7 @@ const operations = {
 const dropped: Dropout = { rate: 0.3, stream: stream(7, "dropout"), site: 4, iteration: 2 ** 33 + 5 }
 const list = Float64Array.of(0.3, 7, dropped.stream.nameHash, 4, 2 ** 33 + 5)
 
-onEveryProcessor("elementwise kernels", (device) => {
+onEveryPath("elementwise kernels", (deviceHere) => {
   test.each([
     [1, 1],
     [3, 3],
@@ -24,7 +24,7 @@ onEveryProcessor("elementwise kernels", (device) => {
     [0, 0],
   ])("combine %i numbers with %i", (size, width) => {
     for (const [name, operation] of Object.entries(operations)) {
-      withBuffers(device, ({ given, empty, read }) => {
+      withBuffers(deviceHere(), ({ device, given, empty, read }) => {
         const [a, b, out] = [given(1, size), given(2, width), empty(size)]
         const expected = a.values.map((x, i) => operation(x, b.values[i % width]!))
         device[name as keyof typeof operations](a.handle, b.handle, out)
@@ -36,7 +36,7 @@ onEveryProcessor("elementwise kernels", (device) => {
   })
 
   test.each([0, 1, 6, 5001])("fill %i numbers", (size) => {
-    withBuffers(device, ({ given, read }) => {
+    withBuffers(deviceHere(), ({ device, given, read }) => {
       const { handle } = given(1, size)
       device.fill(handle, -2.5)
       expect(read(handle, size)).toEqual(new Float32Array(size).fill(-2.5))
@@ -51,7 +51,7 @@ onEveryProcessor("elementwise kernels", (device) => {
     [64, 96],
     [65, 130],
   ])("transpose a matrix [%i, %i]", (rows, columns) => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [x, y] = [given(1, rows * columns), empty(rows * columns)]
       device.transpose(x.handle, y, rows)
       const expected = x.values.map((_, i) => x.values[(i % rows) * columns + Math.floor(i / rows)]!)
@@ -63,7 +63,7 @@ onEveryProcessor("elementwise kernels", (device) => {
     const indices = Int32Array.from({ length: 40 }, (_, n) => 3 * n + 1)
     const mask = new Float32Array(width * 121)
     fillDropoutMask(mask, dropped)
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [x, y] = [given(1, 40 * width), empty(40 * width)]
       device.dropout(x.handle, y, list, indices)
       const expected = x.values.map(

@@ -17,7 +17,7 @@ import { sumsGramKernel } from "../../../../plugins/probe/shared/gram/gram.ts"
 import { linearGramKernel } from "../../../../plugins/probe/shared/gram/linear.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
-import { deviation, processors } from "./devices.ts"
+import { deviation, onEveryDevice, processors } from "./devices.ts"
 
 const random = <T extends tf.Tensor>(site: number, shape: number[]): T =>
   tf.tensor(noise(site, tf.util.sizeFromShape(shape)), shape) as T
@@ -48,21 +48,19 @@ const valueAndGradients = (
   })
 }
 
-/** Compares native with the cpu backend. */
+/** Compares the backend in use with the cpu backend. */
 const agree = (shapes: readonly number[][], compute: (x: tf.Tensor[]) => tf.Tensor, tolerance = 5e-6) => {
-  const [found, expected] = ["native", "cpu"].map((backend) => valueAndGradients(backend, shapes, compute))
+  const backend = tf.getBackend()
+  const [found, expected] = [backend, "cpu"].map((each) => valueAndGradients(each, shapes, compute))
   for (const [i, values] of found!.entries()) {
     expect({ i, close: deviation(values, expected![i]!) < tolerance }).toEqual({ i, close: true })
   }
-  tf.setBackend("native")
+  tf.setBackend(backend)
 }
 
-describe.skipIf(!nativeBuilds)("fused kernels", () => {
-  beforeAll(async () => {
-    await Effect.runPromise(startBackend(cpu))
-    await Effect.runPromise(startBackend(native))
-  })
+beforeAll(() => Effect.runPromise(startBackend(cpu)))
 
+onEveryDevice("fused kernels", () => {
   test.each([
     { lengths: [1], heads: 1, d: 1 },
     { lengths: [1, 1, 15], heads: 2, d: 17 },
@@ -96,7 +94,6 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
   })
 
   test("attention of some queries gives the same bits as their rows of the attention of all", () => {
-    tf.setBackend("native")
     tf.tidy(() => {
       const [q, k, v] = [0, 1, 2].map((site) => random<tf.Tensor2D>(site, [40, 32])) as [
         tf.Tensor2D,
@@ -145,7 +142,6 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
 
   test.each([1, 3, 4, 63, 65, 5000])("dropout of %i numbers uses the mask of the stream", (count) => {
     const mask = new Float32Array(count)
-    tf.setBackend("native")
     for (const rate of [0.1, 0.999]) {
       fillDropoutMask(mask, { ...draw, rate })
       tf.tidy(() => expect(dropout(tf.ones([count]), { ...draw, rate }).dataSync()).toEqual(mask))
@@ -165,7 +161,6 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     { lengths: [3, 0, 17, 1, 9], inputs: 15, outputs: 33 },
     { lengths: new Array<number>(18).fill(20), inputs: 33, outputs: 17 },
   ])("Gram matrices of $lengths tokens", ({ lengths, inputs, outputs }) => {
-    tf.setBackend("native")
     const offsets = offsetsOf(lengths)
     const tokens = offsets.at(-1)!
     const [input, gradient] = [
@@ -197,6 +192,10 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
     )
     tf.dispose([input, gradient, factor])
   })
+})
+
+describe.skipIf(!nativeBuilds)("threads", () => {
+  beforeAll(() => Effect.runPromise(startBackend(native)))
 
   test("one thread and several give the same bits in both passes", () => {
     tf.setBackend("native")
@@ -217,9 +216,7 @@ describe.skipIf(!nativeBuilds)("fused kernels", () => {
   })
 })
 
-describe.skipIf(!nativeBuilds)("gradients of a table that are zero except in some rows", () => {
-  beforeAll(() => Effect.runPromise(startBackend(native)))
-
+onEveryDevice("gradients of a table that are zero except in some rows", (target) => {
   const shape: [number, number] = [50, 7]
   const settings = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, largestNorm: 0.7 }
   /** One update; its norm, of which it disposes, is scaled down by .7. */
@@ -263,7 +260,7 @@ describe.skipIf(!nativeBuilds)("gradients of a table that are zero except in som
     // As at a learning rate of 0: the moments of other rows than the marked ones are not zero any more.
     ["weight decay in some updates", (step: number) => (step % 3 === 1 ? 0.01 : 0)],
   ])("AdamW with %s updates the table to the same bits as with the dense gradient", (_, decayIn) => {
-    const { device } = processors[0]!
+    const device = target.device()
     const bytes = device.bytesInUse()
     const state = () => {
       const zero = () => tf.zeros<tf.Rank.R2>(shape)

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { deviation, onEveryProcessor, withBuffers } from "./devices.ts"
+import { deviation, onEveryPath, withBuffers } from "./devices.ts"
 
 /** −ln softmax(row)[label], and its gradient. */
 const crossEntropy = (row: readonly number[], label: number) => {
@@ -11,7 +11,7 @@ const crossEntropy = (row: readonly number[], label: number) => {
   }
 }
 
-onEveryProcessor("losses", (device) => {
+onEveryPath("losses", (deviceHere) => {
   test.each([
     [1, 1],
     [5, 2],
@@ -19,7 +19,7 @@ onEveryProcessor("losses", (device) => {
     [4, 1023],
     [2, 5001],
   ])("softmax cross-entropy of %i rows of %i classes", (rows, classes) => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const logits = given(1, rows * classes)
       // Some far apart.
       const scaled = logits.values.map((x, i) => (i % 5 === 0 ? 40 * x : x))
@@ -38,7 +38,7 @@ onEveryProcessor("losses", (device) => {
   })
 
   test("a loss that is not a number stays so", () => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [logits, loss, gradient] = [given(1, 6), empty(1), empty(6)]
       device.write(logits.handle, Float32Array.of(1, 2, 3, 4, Number.NaN, 5))
       device.softmaxCrossEntropy(logits.handle, Int32Array.of(0, 2), loss, gradient)
@@ -52,7 +52,7 @@ onEveryProcessor("losses", (device) => {
     [40, 130],
   ])("InfoNCE of %i pairs of vectors of %i numbers", (rows, width) => {
     const temperature = 0.05
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const size = rows * width
       const [z1, z2] = [given(1, size), given(2, size)]
       const [loss, dz1, dz2] = [empty(1), empty(size), empty(size)]

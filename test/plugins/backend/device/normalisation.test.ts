@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { fillDropoutMask, stream } from "../../../../core/tensor/stream.ts"
-import { deviation, onEveryProcessor, withBuffers } from "./devices.ts"
+import { deviation, onEveryPath, withBuffers } from "./devices.ts"
 
 const epsilon = 1e-3
 const site = { stream: stream(7, "dropout"), site: 4, iteration: 6 }
@@ -10,7 +10,7 @@ const everyRow = new Int32Array()
 
 const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length
 
-onEveryProcessor("layer normalisation", (device) => {
+onEveryPath("layer normalisation", (deviceHere) => {
   // Rows that stay in registers of a GPU, and rows that do not.
   test.each([
     [3, 1],
@@ -21,7 +21,7 @@ onEveryProcessor("layer normalisation", (device) => {
     [2, 4097],
     [1, 6000],
   ])("%i rows of %i features, and its gradients", (rows, hidden) => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const size = rows * hidden
       const [x, residual, dy] = [given(1, size), given(2, size), given(3, size)]
       const [gamma, beta] = [given(4, hidden), given(5, hidden)]
@@ -86,7 +86,7 @@ onEveryProcessor("layer normalisation", (device) => {
   })
 
   test("of no rows has gradients of zero", () => {
-    withBuffers(device, ({ given, read }) => {
+    withBuffers(deviceHere(), ({ device, given, read }) => {
       const [nothing, gamma, dGamma, dBeta] = [given(1, 0), given(2, 5), given(3, 5), given(4, 5)]
       device.layerNorm(
         nothing.handle,
@@ -113,7 +113,7 @@ onEveryProcessor("layer normalisation", (device) => {
   })
 
   test("adds the gradients of many rows precisely", () => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [rows, hidden] = [1000, 3]
       const [dy, normalised] = [given(1, rows * hidden), given(2, rows * hidden)]
       const [dGamma, dBeta] = [empty(hidden), empty(hidden)]

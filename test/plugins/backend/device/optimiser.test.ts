@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import type { Handle } from "../../../../plugins/backend/device/device.ts"
-import { onEveryProcessor, withBuffers } from "./devices.ts"
+import { onEveryPath, withBuffers } from "./devices.ts"
 
 /** [rows, width] of tensors of every kind: vectors, tables, narrow rows, rows that are long, and none at all. */
 const shapes = [
@@ -14,9 +14,9 @@ const shapes = [
   [0, 7],
 ] as const
 
-onEveryProcessor("the optimiser", (device) => {
+onEveryPath("the optimiser", (deviceHere) => {
   test("takes the norm of tensors of all shapes", () => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const tensors = shapes.map(([rows, width], site) => given(site, rows * width))
       const norm = empty(1)
       const list = tensors.flatMap(({ handle }, i) => [handle, shapes[i]![1]])
@@ -28,7 +28,7 @@ onEveryProcessor("the optimiser", (device) => {
   })
 
   test.each([1, 12, 33, 5000])("rows of %i zeros do not change a bit of the norm", (width) => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [rows, count] = [7, 31]
       const [some, all] = [given(1, rows * width), empty(count * width)]
       device.spreadRows(some.handle, Int32Array.of(0, 2, 3, 11, 12, 29, 30), all)
@@ -42,7 +42,7 @@ onEveryProcessor("the optimiser", (device) => {
   })
 
   test("finds whether a watched number or the norm is finite", () => {
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [x, watched, norm] = [given(1, 100), empty(1), empty(1)]
       const list = Float64Array.of(x.handle, 100)
       for (const [value, isNumber] of [

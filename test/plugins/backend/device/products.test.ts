@@ -1,6 +1,6 @@
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { precisionNumbers } from "../../../../plugins/backend/device/device.ts"
-import { deviation, onEveryProcessor, withBuffers } from "./devices.ts"
+import { deviation, onEveryPath, processors, withBuffers } from "./devices.ts"
 
 /** op(a) op(b) in float64. */
 const exact = (
@@ -43,7 +43,7 @@ const shapes = [
   [0, 4, 2],
 ] as const
 
-onEveryProcessor("matrix products", (device) => {
+onEveryPath("matrix products", (deviceHere) => {
   for (const shape of shapes) {
     test.each([
       [false, false],
@@ -52,7 +52,7 @@ onEveryProcessor("matrix products", (device) => {
       [true, true],
     ])(`${shape} transposed %p, %p`, (transposeA, transposeB) => {
       const [m, n, k] = shape
-      withBuffers(device, ({ given, empty, read }) => {
+      withBuffers(deviceHere(), ({ device, given, empty, read }) => {
         const [a, b, c] = [given(1, m * k), given(2, k * n), empty(m * n)]
         device.matmul(a.handle, b.handle, c, 1, m, n, k, transposeA, transposeB, precisionNumbers.fp32)
         const found = read(c, m * n)
@@ -66,7 +66,7 @@ onEveryProcessor("matrix products", (device) => {
 
   test.each([3, 9])("a batch of %i, with separate factors and with a shared one", (batch) => {
     const [m, n, k] = [5, 18, 7]
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [a, b, one, c] = [
         given(1, batch * m * k),
         given(2, batch * k * n),
@@ -86,17 +86,19 @@ onEveryProcessor("matrix products", (device) => {
       }
     })
   })
+})
 
+describe.each(processors)("matrix products, built for $target", ({ device: processor }) => {
   test("one thread and four give the same bits", () => {
     const [m, n, k] = [201, 170, 500]
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(processor, ({ given, empty, read }) => {
       const [a, b, c] = [given(1, m * k), given(2, k * n), empty(m * n)]
       const [one, four] = [1, 4].map((threads) => {
-        device.setThreads(threads)
-        device.matmul(a.handle, b.handle, c, 1, m, n, k, false, true, precisionNumbers.fp32)
+        processor.setThreads(threads)
+        processor.matmul(a.handle, b.handle, c, 1, m, n, k, false, true, precisionNumbers.fp32)
         return read(c, m * n)
       })
-      device.setThreads(1)
+      processor.setThreads(1)
       expect(four).toEqual(one!)
     })
   })

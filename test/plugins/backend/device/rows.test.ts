@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test"
-import { deviation, onEveryProcessor, withBuffers } from "./devices.ts"
+import { deviation, onEveryPath, withBuffers } from "./devices.ts"
 
-onEveryProcessor("rows of a table", (device) => {
+onEveryPath("rows of a table", (deviceHere) => {
   test.each([1, 3, 4, 130])("of %i numbers are gathered, spread and summed", (width) => {
     const [tableRows, count] = [50, 300]
     const ids = Int32Array.from({ length: count }, (_, n) => (7 * n + 3) % tableRows)
     // Most in one slot, and none in the last ones.
     const slots = ids.map((id, n) => (n % 4 === 0 ? id % 20 : 2))
-    withBuffers(device, ({ given, empty, read }) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
       const [table, rows] = [given(1, tableRows * width), empty(count * width)]
       device.gatherRows(table.handle, ids, rows)
       const gathered = read(rows, count * width)
@@ -35,7 +35,7 @@ onEveryProcessor("rows of a table", (device) => {
   })
 
   test("that nothing is summed into, or spread to, are zeros", () => {
-    withBuffers(device, ({ given, read }) => {
+    withBuffers(deviceHere(), ({ device, given, read }) => {
       const [none, some, others] = [given(1, 0), given(2, 6), given(3, 8)]
       device.sumIntoRows(none.handle, new Int32Array(), some.handle)
       device.spreadRows(none.handle, new Int32Array(), others.handle)

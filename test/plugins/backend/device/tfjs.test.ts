@@ -1,12 +1,10 @@
-import { beforeAll, describe, expect, test } from "bun:test"
+import { beforeAll, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { startBackend } from "../../../../core/tensor/backend.ts"
 import { cpu } from "../../../../plugins/backend/cpu.ts"
-import { native } from "../../../../plugins/backend/native.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
-import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
-import { deviation } from "./devices.ts"
+import { deviation, onEveryDevice } from "./devices.ts"
 
 type Op = (x: tf.Tensor2D, y: tf.Tensor2D) => tf.Tensor
 
@@ -157,7 +155,7 @@ const gradients = (op: Op): number[] =>
       .flatMap((g) => Array.from(g.dataSync()))
   })
 
-const on = (backend: "cpu" | "native", compute: () => number[]): number[] => {
+const on = (backend: string, compute: () => number[]): number[] => {
   tf.setBackend(backend)
   const before = tf.memory().numTensors
   const found = compute()
@@ -165,16 +163,13 @@ const on = (backend: "cpu" | "native", compute: () => number[]): number[] => {
   return found
 }
 
-describe.skipIf(!nativeBuilds)("tfjs on native", () => {
-  beforeAll(async () => {
-    await Effect.runPromise(startBackend(cpu))
-    await Effect.runPromise(startBackend(native))
-  })
+beforeAll(() => Effect.runPromise(startBackend(cpu)))
 
+onEveryDevice("tfjs", ({ name }) => {
   test.each(Object.entries({ ...differentiable, ...others }))("%s as on cpu", (_name, op) => {
     expect(
       deviation(
-        on("native", () => evaluate(op)),
+        on(name, () => evaluate(op)),
         on("cpu", () => evaluate(op)),
       ),
     ).toBeLessThan(1e-5)
@@ -183,7 +178,7 @@ describe.skipIf(!nativeBuilds)("tfjs on native", () => {
   test.each(Object.entries(differentiable))("the gradient of %s as on cpu", (_name, op) => {
     expect(
       deviation(
-        on("native", () => gradients(op)),
+        on(name, () => gradients(op)),
         on("cpu", () => gradients(op)),
       ),
     ).toBeLessThan(1e-5)
@@ -195,11 +190,11 @@ describe.skipIf(!nativeBuilds)("tfjs on native", () => {
         .getKernelsForBackend(backend)
         .map(({ kernelName }) => kernelName)
         .sort()
-    expect(names("native")).toEqual(names("cpu"))
+    expect(names(name)).toEqual(names("cpu"))
   })
 
   test("strings stay strings", () => {
-    tf.setBackend("native")
+    tf.setBackend(name)
     tf.tidy(() => {
       expect(tf.tensor1d(["a", "β"]).dataSync()).toEqual(["a", "β"] as never)
     })
@@ -208,7 +203,7 @@ describe.skipIf(!nativeBuilds)("tfjs on native", () => {
   test("tensors move from backend to backend", () => {
     tf.setBackend("cpu")
     const x = tf.tensor1d([1, 2, 3])
-    tf.setBackend("native")
+    tf.setBackend(name)
     const y = tf.tidy(() => tf.mul(x, x))
     tf.setBackend("cpu")
     expect([...tf.tidy(() => tf.add(y, x)).dataSync()]).toEqual([2, 6, 12])

@@ -10,10 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <set>
-#include <vector>
-
 #include <mutex>
+#include <set>
+#include <type_traits>
+#include <vector>
 
 #define API extern "C" __attribute__((visibility("default")))
 
@@ -48,6 +48,7 @@ constexpr uint64_t wanted_workspace = 1 << 20;
 // What the emulated driver gives.
 struct Driver {
   int (*call)(const char* name, int releases);
+  int (*products)();
   void (*enqueue)(uintptr_t stream, void (*run)(void*), void* data, const char* name);
   void (*need_device)(uint64_t at, uint64_t bytes, const char* name, const char* role);
   bool found;
@@ -63,9 +64,10 @@ const Driver& driver() {
       to = reinterpret_cast<std::remove_reference_t<decltype(to)>>(dlsym(library, name));
     };
     find(own.call, "emulated_cuda_call");
+    find(own.products, "emulated_cuda_products");
     find(own.enqueue, "emulated_cuda_enqueue");
     find(own.need_device, "emulated_cuda_need_device");
-    own.found = own.call != nullptr && own.enqueue != nullptr && own.need_device != nullptr;
+    own.found = own.call != nullptr && own.products != nullptr && own.enqueue != nullptr && own.need_device != nullptr;
     return own;
   }();
   return d;
@@ -420,6 +422,7 @@ API int cublasLtMatmulAlgoGetHeuristic(Context* handle, const Description* descr
   if (fails("cublasLtMatmulAlgoGetHeuristic")) return execution_failed;
   uint64_t size[3];
   if (const int status = check(operation, layout(a), layout(b), layout(c), layout(d), size)) return status;
+  if (driver().products() < (operation.epilogue == epilogue_bias ? 2 : 1)) return not_supported;
   HeuristicResult& result = results[0];
   result = {};
   result.algorithm.problem = problem_of(operation, *a, *b, *c, *d);

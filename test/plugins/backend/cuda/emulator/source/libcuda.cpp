@@ -165,6 +165,7 @@ struct Settings {
   int capability = 90, driver = 12100, devices = 1, threads = 1;
   uint64_t fail_in = 0;
   int fail_code = unknown;
+  int products = 2;  // of cuBLASLt: 0 none, 1 without bias, 2 all
 };
 
 // Never destroyed: threads of the host program may outlive main.
@@ -225,6 +226,10 @@ bool set(const std::string& key, const std::string& value) {
   if (key == "driver") return range(s.driver, 1000, 99999);
   if (key == "devices") return range(s.devices, 0, maximal_devices);
   if (key == "threads") return range(s.threads, 1, 64);
+  if (key == "products") {
+    s.products = value == "none" ? 0 : value == "plain" ? 1 : 2;
+    return s.products != 2 || value == "all";
+  }
   if (key == "nvrtc") return numeric;  // that of libnvrtc
   if (key == "fail") {
     s.fail_code = unknown;
@@ -1090,6 +1095,12 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
 // Counts a call, which fails if it is its turn or there is no current context.
 API int emulated_cuda_call(const char* name, int is_release) {
   return call(name, context, is_release != 0 ? releases : acts, [] { return success; });
+}
+
+// Which products there are: 0 none, 1 those without bias, 2 all.
+API int emulated_cuda_products() {
+  const std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+  return driver.settings.products;
 }
 
 API void emulated_cuda_enqueue(Handle stream, void (*run)(void*), void* data, const char* name) {
