@@ -17,6 +17,7 @@ const taken = [
   "README.md",
   "core/README.md",
   "plugins/README.md",
+  "plugins/backend/device/source",
   "plugins/backend/native/source",
   "plugins/template",
   "test/plugins/template/project",

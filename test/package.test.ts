@@ -71,7 +71,7 @@ describe("the package", () => {
     expect(modulesOf(".js").sort()).toEqual(modulesOf(".d.ts").sort())
     const others = packed.filter((path) => !/\.(js|d\.ts)$/.test(path))
     const allowed =
-      /^(package\.json|LICENSE|(core\/|plugins\/)?README\.md|plugins\/backend\/native\/source\/.*)$/
+      /^(package\.json|LICENSE|(core\/|plugins\/)?README\.md|plugins\/backend\/(device|native)\/source\/.*)$/
     const templates = others.filter((path) => !allowed.test(path)).sort()
     expect(templates).toEqual(
       [

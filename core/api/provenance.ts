@@ -43,7 +43,7 @@ const Computed = type({
   "+": "reject",
   backend: "string",
   precision: "string",
-  /** The processor's vector instructions that the backend used: `AVX-512`; null if it does not tell. */
+  /** What the backend used, vector instructions such as `AVX-512` or a GPU; null if it does not tell. */
   instructions: "string | null",
   /** The numbers of threads that it had meanwhile, ascending; null if the backend has a fixed number of its own. */
   threads: "number.integer[] | null",

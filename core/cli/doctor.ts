@@ -39,11 +39,13 @@ export const doctorCommand = Command.make(
       Effect.map(Effect.result(tryOut(backend, precision)), (result) => ({
         backend,
         problem: Result.isFailure(result) ? result.failure.message : null,
+        details: Result.isFailure(result) ? [] : result.success,
       })),
     )
     say("backends")
-    for (const { backend, problem } of states) {
+    for (const { backend, problem, details } of states) {
       say(`  ${problem === null ? "works" : "fails"}  ${backend.name}: ${problem ?? backend.summary}`)
+      for (const line of details) say(`           ${line}`)
     }
     const working = states.filter(({ problem }) => problem === null).map(({ backend }) => backend)
     if (working.length === 0) return yield* exitWith(1, "no backend works here")
@@ -52,10 +54,11 @@ export const doctorCommand = Command.make(
     for (const folder of folders) {
       for (const backend of working) {
         yield* startBackend(backend, { precision })
+        const arithmetic = arithmeticOf(backend.name, precision, yield* backend.model ?? Effect.undefined)
         for (const { name: check, compare } of yield* checks()) {
           const quantities = yield* compare(folder, precision)
           comparisons.push({ folder, backend: backend.name, precision, check, quantities })
-          say(`\ncheck ${check} on ${arithmeticOf(backend.name, precision)}: ${folder}`)
+          say(`\ncheck ${check} on ${arithmetic}: ${folder}`)
           for (const { name, worst, tolerance, spread, ok, at, expected, found } of quantities) {
             const detail = ok ? "" : `  at ${at}: expected ${expected}, found ${found}`
             say(
@@ -67,10 +70,11 @@ export const doctorCommand = Command.make(
     }
     const off = comparisons.flatMap(({ quantities }) => quantities.filter(({ ok }) => !ok)).length
     if (json) {
-      const found = states.map(({ backend, problem }) => ({
+      const found = states.map(({ backend, problem, details }) => ({
         backend: backend.name,
         works: problem === null,
         problem,
+        details,
       }))
       process.stdout.write(`${JSON.stringify({ backends: found, comparisons, off }, null, 1)}\n`)
     }
@@ -89,7 +93,11 @@ export const doctorCommand = Command.make(
   ]),
 )
 
-/** Starts a backend and multiplies two matrices: a library that loads may still fail to compute. */
+/**
+ * Starts a backend and multiplies two matrices: a library that loads may still fail to compute.
+ *
+ * @returns what the backend found here
+ */
 const tryOut = Effect.fnUntraced(function* (backend: Backend, precision: Precision) {
   yield* backend.check
   yield* startBackend(backend, { precision })
@@ -99,4 +107,5 @@ const tryOut = Effect.fnUntraced(function* (backend: Backend, precision: Precisi
   if (wrong !== undefined) {
     return yield* Effect.fail(new Error(`expected 1·1 + 1·1 + 1·1 = 3, found ${wrong}`))
   }
+  return yield* backend.details ?? Effect.succeed([])
 })

@@ -12,7 +12,7 @@ import { backendNamed } from "../engine/discover.ts"
 import type { Summary } from "../engine/execute.ts"
 import { commitOf } from "../engine/git.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
-import { computingOf } from "../engine/key.ts"
+import { computingHere } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf } from "../engine/plan.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
@@ -28,7 +28,7 @@ import { InvalidInput } from "../io/decode.ts"
 import { attempt } from "../io/files.ts"
 import { formatBytes, formatSeconds, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
-import { arithmeticOf, checkPrecision } from "../tensor/backend.ts"
+import { checkPrecision } from "../tensor/backend.ts"
 import { accepted } from "./accept.ts"
 import { type CarryingOut, carryOutHere, carryOutQueued, submit } from "./carry-out.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
@@ -116,7 +116,7 @@ export const pipelineCommand = Command.make(
       Option.isNone(branchText) || assignment.startsWith(pipelinePrefix)
     const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
     const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
-    const { definition, parameters, backend, graph, branched } = yield* showing(
+    const { definition, parameters, backend, arithmetic, graph, branched } = yield* showing(
       screen,
       `planning ${file} …`,
       Effect.gen(function* () {
@@ -130,7 +130,7 @@ export const pipelineCommand = Command.make(
             )
         const backend = yield* backendNamed(backendName)
         yield* checkPrecision(backend, precision)
-        const computing = computingOf(backend, precision)
+        const computing = yield* computingHere(backend, precision)
         const open = openPipeline(path, definition, parameters, computing).pipe(
           Effect.mapError((error) => withAssignments(error, set)),
         )
@@ -140,7 +140,7 @@ export const pipelineCommand = Command.make(
         const branched =
           branch === undefined ? undefined : yield* openBranch(whole, definition, branch, computing)
         const graph = branched?.graph ?? whole
-        return { definition, parameters, backend, graph, branched }
+        return { definition, parameters, backend, arithmetic: computing.arithmetic, graph, branched }
       }),
     )
     const chosen = yield* chooseLauncher(
@@ -180,7 +180,6 @@ export const pipelineCommand = Command.make(
         yield* Effect.addFinalizer(() => Effect.ignore(owners.sweep))
         yield* (yield* Store).removeHalfWritten
       }
-      const arithmetic = arithmeticOf(backend.name, precision)
       const settings: EstimateSettings = {
         backend: arithmetic,
         processes,

@@ -9,7 +9,7 @@ import { type Endings, endedHow, endingOf, mishaps, unitCounts } from "./counts.
 /** How and where a plan is carried out. */
 export interface Surroundings {
   readonly backend: string
-  /** Its vector instructions, such as `AVX-512`; undefined if it does not tell. */
+  /** What it computes with: vector instructions such as `AVX-512`, or a GPU; undefined if it does not tell. */
   readonly instructions: string | undefined
   readonly precision: Precision
   /** Of each job; undefined if the backend has a fixed number. */
@@ -18,7 +18,11 @@ export interface Surroundings {
   readonly out: string
 }
 
-const precisionNames: Readonly<Record<Precision, string>> = { fp32: "float32", bf16: "bfloat16" }
+const precisionNames: Readonly<Record<Precision, string>> = {
+  fp32: "float32",
+  tf32: "TF32",
+  bf16: "bfloat16",
+}
 
 /** More reasons than this are counted together. */
 const mostReasons = 4

@@ -252,9 +252,9 @@ export const backendNamed = Effect.fn("backendNamed")(function* (name: string) {
   const all = yield* backends()
   const checked = all.map((backend) =>
     backend.check.pipe(
-      Effect.tapError(({ message }) =>
+      Effect.tapError(({ message, isAbsent }) =>
         Effect.sync(() => {
-          if (backend.optional === undefined) process.stderr.write(`${message}\n`)
+          if (isAbsent === undefined) process.stderr.write(`${message}\n`)
         }),
       ),
       Effect.as(backend),

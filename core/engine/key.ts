@@ -1,7 +1,8 @@
 /** A unit's key: the digest of all that its artifact depends on, part by part, so that a plan can name what changed. */
+import { Effect } from "effect"
 import type { Precision } from "../api/precision.ts"
 import { canonicalJson, sha256 } from "../io/digest.ts"
-import { arithmeticOf, type Backend } from "../tensor/backend.ts"
+import { arithmeticOf, type Backend, type BackendUnavailable } from "../tensor/backend.ts"
 import { type Sources, sourcesOf } from "./source-digest.ts"
 
 /** What computes: the arithmetic, and the code that does it. */
@@ -10,11 +11,22 @@ export interface Computing extends Sources {
   readonly arithmetic: string
 }
 
-/** How a backend computes in a precision. */
-export const computingOf = (backend: Backend, precision: Precision): Computing => ({
-  arithmetic: arithmeticOf(backend.name, precision),
+/**
+ * How a backend computes in a precision.
+ *
+ * @param model what decides its bits on this machine, if something does
+ */
+export const computingOf = (backend: Backend, precision: Precision, model?: string): Computing => ({
+  arithmetic: arithmeticOf(backend.name, precision, model),
   ...sourcesOf([backend.module], backend.sources),
 })
+
+/** How a backend computes on this machine. @throws BackendUnavailable if it cannot run here */
+export const computingHere = (
+  backend: Backend,
+  precision: Precision,
+): Effect.Effect<Computing, BackendUnavailable> =>
+  Effect.map(backend.model ?? Effect.undefined, (model) => computingOf(backend, precision, model))
 
 /** What a unit's artifact depends on. JSON data: manifests keep it. */
 export interface KeyParts extends Sources {

@@ -128,15 +128,16 @@ const change = (before: string | undefined, now: string | undefined): string => 
   return `${cut(before, from)} → ${cut(now, from)}`
 }
 
-/** Arithmetic is a backend, and a precision unless that is the default: see `arithmeticOf`. */
+/** Arithmetic is a backend, a precision unless that is the default, and perhaps a model: see `arithmeticOf`. */
 const arithmeticReason = (before: string | undefined, now: string | undefined): string => {
   const [a, b] = [before, now].map((arithmetic) => {
-    const [backend = "none", precision = "fp32"] = arithmetic?.split(" ") ?? []
-    return { backend, precision }
+    const [, backend = "none", precision = "fp32", model = "unknown"] =
+      /^(\S+)(?: (\w+))?(?: \((.*)\))?$/.exec(arithmetic ?? "") ?? []
+    return { backend, precision, model }
   })
-  return a!.backend === b!.backend
-    ? `precision ${a!.precision} → ${b!.precision}`
-    : `backend ${a!.backend} → ${b!.backend}`
+  if (a!.backend !== b!.backend) return `backend ${a!.backend} → ${b!.backend}`
+  if (a!.precision !== b!.precision) return `precision ${a!.precision} → ${b!.precision}`
+  return `device ${a!.model} → ${b!.model}`
 }
 
 /** The shortest end of a path that no other has: `fisher/rank.ts`. */

@@ -19,7 +19,7 @@ import { openBranch } from "./branch.ts"
 import { declaredBackend } from "./discover.ts"
 import { digestOfUnits } from "./graph.ts"
 import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
-import { type Computing, computingOf } from "./key.ts"
+import { type Computing, computingHere } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { aliveEvery, type Reply, Request, repliesDescriptor, terminatedCode } from "./messages.ts"
 import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
@@ -85,7 +85,7 @@ class Session {
     const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
     const backend = yield* declaredBackend(request.backend)
-    const computing = computingOf(backend, precision)
+    const computing = yield* computingHere(backend, precision)
     yield* pinCommits(request.revisions ?? {})
     const whole = yield* openPipeline(opened, definition, parameters, computing)
     const graph =
@@ -132,7 +132,7 @@ class Session {
         yield* this.setThreads(this.threads)
         // Only now is all its code loaded, and the keys were made before.
         forgetSources()
-        const computing = computingOf(this.backend, this.precision)
+        const computing = yield* computingHere(this.backend, this.precision)
         this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
       if (job === undefined || this.edited) {

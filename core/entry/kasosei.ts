@@ -161,10 +161,12 @@ export { sumRowsKernel } from "../tensor/ops/sum-rows.ts"
 export { tanh } from "../tensor/ops/tanh.ts"
 export { transposeKernel } from "../tensor/ops/transpose.ts"
 export {
+  type Clipping,
   type Optimiser,
   type OptimiserFunctions,
   type OptimiserStep,
   optimiserOption,
+  type Updated,
 } from "../tensor/optimiser.ts"
 export { adafactor } from "../tensor/optimisers/adafactor.ts"
 export { adamw } from "../tensor/optimisers/adamw.ts"

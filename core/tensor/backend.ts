@@ -8,6 +8,8 @@ export class BackendUnavailable extends Data.TaggedError("BackendUnavailable")<{
   readonly backend: string
   readonly reason: string
   readonly remedy: string
+  /** Set if what it needs is not there at all, as on most machines: `auto` then skips it without a message. */
+  readonly isAbsent?: true
 }> {
   override get message() {
     return `the backend ${this.backend} cannot run here: ${this.reason}; ${this.remedy}`
@@ -45,20 +47,25 @@ export interface Backend {
   readonly precisions: readonly Precision[]
   /** What it computes on, if that is not the processor: each job then gets one of its own. */
   readonly device?: Device
-  /** Set if it needs something that few machines have: `auto` then skips it without a message. */
-  readonly optional?: true
   /** Fails if it cannot run here. Does not start it. */
   readonly check: Effect.Effect<void, BackendUnavailable>
   /** Loads the library and registers it in tfjs, with its fused kernels. Called again, it only changes the settings. */
   readonly register: (computing: ComputeSettings) => Effect.Effect<void, BackendUnavailable>
   /**
+   * What decides its bits here besides its code and the precision: the model of a GPU, and the versions of libraries that
+   * are not among the packages. Part of the keys of what it computes. Fails if it cannot run here.
+   */
+  readonly model?: Effect.Effect<string, BackendUnavailable>
+  /**
    * Changes the number of threads once it is registered, between two of its kernels. No bit of a result depends on it.
    * Left out by a backend that has a fixed number of threads of its own.
    */
   readonly setThreads?: (threads: number) => Effect.Effect<void>
+  /** What it found on this machine and how it uses it, a line each: for `doctor`, once it is registered. */
+  readonly details?: Effect.Effect<readonly string[], BackendUnavailable>
   /**
-   * The vector instructions that it computes with here, registered or not: `AVX-512`. Left out if it cannot tell. Fails
-   * if it cannot run after all.
+   * What it computes with here, registered or not: vector instructions such as `AVX-512`, or the name of a GPU. Left out
+   * if it cannot tell. Fails if it cannot run after all.
    */
   readonly instructions?: Effect.Effect<string, BackendUnavailable>
 }
@@ -81,9 +88,14 @@ export const checkPrecision = (
         }),
       )
 
-/** The arithmetic that results were computed with: if it differs, so do their bits. */
-export const arithmeticOf = (backend: string, precision: Precision): string =>
-  precision === "fp32" ? backend : `${backend} ${precision}`
+/**
+ * The arithmetic that results were computed with: if it differs, so do their bits. `native`, `native bf16`,
+ * `cuda tf32 (NVIDIA H200, CUDA 12.4)`.
+ *
+ * @param model of the backend, if it has one
+ */
+export const arithmeticOf = (backend: string, precision: Precision, model?: string): string =>
+  `${backend}${precision === "fp32" ? "" : ` ${precision}`}${model === undefined ? "" : ` (${model})`}`
 
 /**
  * Starts a backend and makes it the current one of tfjs, with tfjs's gradients registered.

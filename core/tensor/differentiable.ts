@@ -27,6 +27,9 @@ export type InputOf = <T extends tf.Tensor>(input: T) => T
  * in the same order. It runs in a tidy of its own, so that its intermediate tensors do not live until the end of the
  * whole backward pass.
  *
+ * tfjs copies what it saves, so that it outlives the tidy of the forward pass. What is kept from every tidy, as the
+ * parameters of a model are, is not copied, and must not be disposed of before the backward pass.
+ *
  * @param forward takes each of the inputs through `given`
  */
 export const differentiable = <
@@ -40,12 +43,16 @@ export const differentiable = <
   tf.customGrad<Y>((...arguments_) => {
     const save = arguments_[arguments_.length - 1]
     const { y, saved } = forward((input) => input)
+    const held: Record<string, tf.Tensor> = {}
     const names: string[] = []
     const tensors: tf.Tensor[] = []
     for (const [name, tensor] of Object.entries(saved)) {
       if (tensor === undefined) continue
-      names.push(name)
-      tensors.push(tensor)
+      if (tensor.kept) held[name] = tensor
+      else {
+        names.push(name)
+        tensors.push(tensor)
+      }
     }
     const again = twice
     if (typeof save === "function") save(again ? [...inputs] : tensors)
@@ -55,8 +62,8 @@ export const differentiable = <
         tf.tidy(() => {
           // tfjs returns clones of what was saved, in the same order.
           if (again) return backward(dy, forward(copiesOf(inputs, kept)).saved)
-          const entries = names.map((name, index) => [name, kept[index]])
-          return backward(dy, Object.fromEntries(entries) as S)
+          for (const [index, name] of names.entries()) held[name] = kept[index]!
+          return backward(dy, held as S)
         }),
     }
   })(...inputs)

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core"
+import { differentiate } from "./tape.ts"
 
 /** A tensor's values in host memory, row-major. */
 export interface HostTensor {
@@ -138,13 +139,13 @@ export const valueAndGradients = (
   const gradients = new Map<string, tf.Tensor>()
   const value = tf.tidy(() => {
     const tensors = names.map((name) => parameters.get(name))
-    const { value, grads } = tf.engine().gradients(loss, tensors, undefined, true)
+    const found = differentiate(loss, tensors)
     for (const [index, name] of names.entries()) {
-      const gradient = grads[index]
-      // A clone shares the memory: one tensor may be the gradient of two parameters.
-      if (gradient != null) gradients.set(name, tf.keep(gradient.clone()))
+      const gradient = found.gradients[index]
+      // Two names may have one parameter.
+      if (gradient !== undefined) gradients.set(name, tf.keep(gradient.kept ? gradient.clone() : gradient))
     }
-    return value
+    return found.value
   })
   return { value, gradients }
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core"
+import { differentiate } from "./tape.ts"
 
 /** What the per-sample gradients of an op's parameters follow from. T tokens, I inputs, O outputs, H features. */
 export type Tapped =
@@ -68,7 +69,7 @@ export const backwardThroughTap = (
   try {
     return tf.tidy(() => {
       const sources = input === undefined ? [anchor] : [anchor, input]
-      return tf.engine().gradients(output, sources, outputGradient, true).grads[1]
+      return differentiate(output, sources, outputGradient).gradients[1]
     })
   } finally {
     installed = outer

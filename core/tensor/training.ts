@@ -6,7 +6,7 @@ import { Progress } from "../api/progress.ts"
 import { elapsedMillis } from "../io/clock.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
-import { clippingScale, globalNorm } from "./ops/global-norm.ts"
+import { globalNorm } from "./ops/global-norm.ts"
 import { initialState, type OptimiserState, updateParameters } from "./optimiser.ts"
 import { disposeGradients, type Gradients, type Parameters, valueAndGradients } from "./parameters.ts"
 import {
@@ -68,10 +68,22 @@ export interface Training<E, R> extends UpdateRule {
    * Called at each step (the number of updates done), 0 included. On resuming it is called again for the step resumed
    * from, so it must be safe to call twice. It may read the model, but must not change it.
    *
-   * @param last the metrics of the update that led here; undefined at step 0
+   * @param last the metrics of the update that led here; undefined at step 0. Fails if training has diverged, so whoever
+   *   looks at the model asks for them first. Whoever does not look leaves them alone: the device has to finish all
+   *   updates before they can be read
    */
-  readonly at?: (step: number, last: UpdateMetrics | undefined) => Effect.Effect<void, E, R>
+  readonly at?: (
+    step: number,
+    last: Effect.Effect<UpdateMetrics | undefined, UnitFailure>,
+  ) => Effect.Effect<void, E, R>
 }
+
+/**
+ * Losses and norms are read once in so many updates. To read them is to wait until a device that runs ahead has nothing
+ * left to do, and then it has nothing until the next update has been put into its queue: of eight updates in a row, only
+ * one is not prepared while the device computes. If training has diverged, up to seven updates are computed for nothing.
+ */
+const readEvery = 8
 
 /** A state is saved this often (milliseconds), but saving takes at most a twentieth of the time. */
 const savePeriod = 60_000
@@ -80,13 +92,17 @@ const saveEvery = 20
 /**
  * Trains: each update computes the loss and its gradients, clips their norm and applies the optimiser.
  *
+ * The device may run ahead: losses and norms are read once in several updates, and before what depends on them. An
+ * update whose loss or norm is not finite is not made, nor any after it, since each watches those that were not read:
+ * so what is found late changes nothing but the time that it took.
+ *
  * An update runs without a pause; the fibre yields between updates, and an interruption takes effect there. The state
  * (trained parameters, the optimiser's tensors, metrics) is saved in `scratch` on interruption and every minute. If a
  * state is found there, training resumes from it, and gives the same bits as if it had never been stopped.
  *
  * @returns the metrics of all updates that were made, including those before a stop
- * @throws UnitFailure with the outcome `diverged` and the step that was reached, as soon as the loss or the gradient norm
- *   of the next update is not finite; that update is not made
+ * @throws UnitFailure with the outcome `diverged` and the step that was reached if the loss or the gradient norm of the
+ *   next update is not finite; the parameters are those of that step
  */
 export const train = Effect.fnUntraced(function* <E = never, R = never>(
   training: Training<E, R>,
@@ -107,10 +123,30 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     gradientNorm: new Float64Array(total),
   }
 
-  const save = Effect.suspend(() => saveTraining(scratch, state))
+  const unread: Measured[] = []
+  /** Reads what is not read yet. Training has diverged at the first update of which a number is not finite. */
+  const read = Effect.suspend(() => {
+    while (unread.length > 0) {
+      const update = state.step - unread.length
+      const { loss, gradientNorm } = valuesOf(unread.shift()!)
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+        const reason = Number.isFinite(loss) ? `the gradient norm is ${gradientNorm}` : `the loss is ${loss}`
+        return Effect.fail(new UnitFailure({ outcome: "diverged", reason, step: update }))
+      }
+      state.loss[update] = loss
+      state.gradientNorm[update] = gradientNorm
+    }
+    return Effect.void
+  })
+
+  const save = Effect.andThen(
+    read,
+    Effect.suspend(() => saveTraining(scratch, state)),
+  )
   const visit = Effect.suspend(() => {
     const { step } = state
-    return at?.(step, metricsBefore({ ...state, learningRate: learningRates }, step)) ?? Effect.void
+    const last = Effect.map(read, () => metricsBefore({ ...state, learningRate: learningRates }, step))
+    return at?.(step, last) ?? Effect.void
   })
 
   const enter = (next: Phase) => {
@@ -130,19 +166,17 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
 
   const loop = Effect.gen(function* () {
     yield* visit
+    let shown: string | undefined
     let nextSave = (yield* elapsedMillis) + savePeriod
     while (state.step < until) {
       const update = state.step
       enter(phaseOf(phases, update))
-      const { loss, gradientNorm, made } = makeUpdate(training, phase, optimiser, update)
-      if (!made) {
-        const reason = Number.isFinite(loss) ? `the gradient norm is ${gradientNorm}` : `the loss is ${loss}`
-        return yield* new UnitFailure({ outcome: "diverged", reason, step: update })
-      }
-      state.loss[update] = loss
-      state.gradientNorm[update] = gradientNorm
+      unread.push(makeUpdate(training, phase, optimiser, update, unread.at(-1)))
       state = { ...state, step: update + 1 }
-      yield* progress.report(update + 1, until, `loss ${loss.toFixed(4)}`)
+      // The first at once, so that there is a loss to show.
+      if (shown === undefined || unread.length === readEvery || state.step === until) yield* read
+      if (unread.length === 0) shown = `loss ${state.loss[update]!.toFixed(4)}`
+      yield* progress.report(update + 1, until, shown)
       yield* Effect.yieldNow
       yield* visit
       const now = yield* elapsedMillis
@@ -163,6 +197,7 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     Effect.ensuring(
       Effect.sync(() => {
         for (const kept of optimiser.values()) kept.dispose()
+        for (const { loss, norm } of unread) tf.dispose([loss, norm])
       }),
     ),
   )
@@ -173,27 +208,43 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
   }
 })
 
-/** One update, which is not made if the loss or the gradient norm is not finite. */
+/** What was measured in an update, on the device. */
+interface Measured {
+  readonly loss: tf.Scalar
+  /** Not finite either if the loss is not, or a number of the update before that was not read yet. */
+  readonly norm: tf.Scalar
+}
+
+/** Reads what was measured, which waits for the device, and disposes of it. */
+const valuesOf = ({ loss, norm }: Measured): Pick<UpdateMetrics, "loss" | "gradientNorm"> => {
+  const values = { loss: loss.dataSync()[0]!, gradientNorm: norm.dataSync()[0]! }
+  tf.dispose([loss, norm])
+  return values
+}
+
+/**
+ * One update, which changes no value if the loss, the gradient norm or that of `before` is not finite.
+ *
+ * @param before the update before this one, unless it was read
+ */
 const makeUpdate = <E, R>(
   training: Training<E, R>,
   phase: Phase,
   state: OptimiserState,
   update: number,
-): { readonly loss: number; readonly gradientNorm: number; readonly made: boolean } => {
+  before: Measured | undefined,
+): Measured => {
   const { parameters, learningRates } = training
   const { optimiser, multipliers, since, clip } = phase
   const { loss, gradients } = lossAndGradients(training, phase, update)
-  const gradientNorm = globalNorm(gradients)
-  const made = Number.isFinite(loss) && Number.isFinite(gradientNorm)
-  if (made) {
-    updateParameters(optimiser, parameters, gradients, state, {
-      gradientScale: clippingScale(gradientNorm, clip),
-      learningRate: (name) => learningRates[update]! * multipliers.get(name)!,
-      step: (name) => update + 1 - since.get(name)!,
-    })
-  }
+  const norm = globalNorm(gradients, before === undefined ? [loss] : [loss, before.norm])
+  updateParameters(optimiser, parameters, gradients, state, {
+    clipping: { norm, largestNorm: clip },
+    learningRate: (name) => learningRates[update]! * multipliers.get(name)!,
+    step: (name) => update + 1 - since.get(name)!,
+  })
   disposeGradients(gradients)
-  return { loss, gradientNorm, made }
+  return { loss, norm }
 }
 
 /** The loss of an update, and the gradients of the trained parameters, to which a regulariser's are added. */
@@ -201,7 +252,7 @@ const lossAndGradients = <E, R>(
   training: Training<E, R>,
   phase: Phase,
   update: number,
-): { readonly loss: number; readonly gradients: Gradients } => {
+): { readonly loss: tf.Scalar; readonly gradients: Gradients } => {
   const { parameters, start, loss } = training
   const { regulariser } = phase
   const trained = [...phase.multipliers.keys()]
@@ -210,9 +261,7 @@ const lossAndGradients = <E, R>(
     parameters,
     trained,
   )
-  const measured = value.dataSync()[0]!
-  value.dispose()
-  if (regulariser === undefined) return { loss: measured, gradients }
+  if (regulariser === undefined) return { loss: value, gradients }
   const regularised = new Map<string, tf.Tensor>()
   for (const name of trained) {
     const sum = tf.tidy(() => {
@@ -224,7 +273,7 @@ const lossAndGradients = <E, R>(
     regularised.set(name, sum)
   }
   disposeGradients(gradients)
-  return { loss: measured, gradients: regularised }
+  return { loss: value, gradients: regularised }
 }
 
 /** What the loss of an update is computed with. */

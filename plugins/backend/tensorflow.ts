@@ -15,6 +15,7 @@ const load = Effect.tryPromise({
       remedy:
         `run \`bun pm trust ${packageName}\`, which downloads TensorFlow, on a machine with network access and ` +
         "CUDA 11.2, or choose the backend wasm",
+      isAbsent: true,
     }),
 })
 
@@ -28,7 +29,6 @@ export const tensorflow = backend({
   flopsPerSecond: () => 500e9,
   precisions: ["fp32"],
   device: "cuda",
-  optional: true,
   // Loading is the only test: the native binding may be missing or built for another machine.
   check: load,
   register: () => load,

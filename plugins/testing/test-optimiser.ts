@@ -8,7 +8,14 @@ import { Deferred, Effect, Fiber } from "effect"
 import { Progress } from "../../core/api/progress.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { startBackend } from "../../core/tensor/backend.ts"
-import { initialState, type Optimiser, updateParameters } from "../../core/tensor/optimiser.ts"
+import {
+  type Clipping,
+  initialState,
+  type Optimiser,
+  type OptimiserStep,
+  type Updated,
+  updateParameters,
+} from "../../core/tensor/optimiser.ts"
 import { disposeGradients, Parameters } from "../../core/tensor/parameters.ts"
 import { normal, stream } from "../../core/tensor/stream.ts"
 import { type Training, train } from "../../core/tensor/training.ts"
@@ -67,8 +74,10 @@ const tensorOf = (what: string, name: Name, iteration: number, factor = 1): tf.T
  * `wasm`:
  *
  * - its name and module are well formed, its options survive JSON, and an unknown one is refused;
- * - it keeps the same tensors from update to update, in float32, disposes of nothing and leaves its gradient as it is;
- * - a gradient that is clipped counts as the smaller one that it is, and with a learning rate of 0 nothing moves;
+ * - it keeps the same tensors from update to update, in float32, disposes of nothing (but what its `updateAll` takes
+ *   over) and leaves its gradient as it is;
+ * - a gradient that is clipped counts as the smaller one that it is; with a learning rate of 0 nothing moves, and if the
+ *   gradients' norm is not finite, nothing changes;
  * - its updates are those of its float64 reference, if there is one;
  * - trained twice, it gives the same bits, and no tensor is left over;
  * - stopped at any step and resumed from what is saved, it gives the same bits;
@@ -115,18 +124,17 @@ export const testOptimiser = <S extends object>(
           const gradient = tensorOf("gradient", of, step)
           const given = { ...state, theta, gradient }
           const before = [...gradient.dataSync()]
-          const next = tf.tidy(() =>
-            optimiser.update({
-              theta,
-              gradient,
-              unclipped: gradient,
-              gradientScale: 1,
-              state: state as Record<string, tf.Tensor>,
-              learningRate,
-              step,
-            }),
-          )
-          expect(Object.entries(given).filter(([, tensor]) => tensor?.isDisposed)).toEqual([])
+          const next = oneStep(optimiser, {
+            theta,
+            gradient,
+            state: state as Record<string, tf.Tensor>,
+            learningRate,
+            step,
+          })
+          const gone = Object.entries(given).flatMap(([of, tensor]) => (tensor?.isDisposed ? [of] : []))
+          // `updateAll` takes over all but the gradient, and only what it returns is used from then on.
+          expect("updateAll" in optimiser ? gone.filter((of) => of === "gradient") : gone).toEqual([])
+          expect(Object.values(next).filter((tensor) => tensor?.isDisposed)).toEqual([])
           expect([...gradient.dataSync()]).toEqual(before)
           expect(descriptionOf(next)).toEqual(described)
           const { theta: moved, ...kept } = next
@@ -145,6 +153,27 @@ export const testOptimiser = <S extends object>(
       // A power of two, which changes no digit.
       const clipped = updated(make(options), { learningRate, clippedBy: 4 })
       for (const of of names) expectClose(clipped[of], Float64Array.from(whole[of]))
+    })
+
+    test("if the norm of the gradients is not finite, nothing changes", () => {
+      for (const norm of [Number.NaN, Number.POSITIVE_INFINITY]) {
+        const parameters = parametersAtStart()
+        const optimiser = make(options)
+        const state = initialState(optimiser, parameters, names)
+        const valuesOf = () =>
+          [parameters, ...state.values()].flatMap((set) =>
+            [...set.toHost().values()].map((of) => [...of.values]),
+          )
+        const before = valuesOf()
+        const gradients = new Map(names.map((name) => [name, tensorOf("gradient", name, 1)]))
+        const clipping = { norm: tf.scalar(norm), largestNorm: 1 }
+        const settings = { clipping, learningRate: () => learningRate, step: () => 1 }
+        updateParameters(optimiser, parameters, gradients, state, settings)
+        expect(valuesOf()).toEqual(before)
+        clipping.norm.dispose()
+        disposeGradients(gradients)
+        for (const set of [parameters, ...state.values()]) set.dispose()
+      }
     })
 
     test("with a learning rate of 0 nothing moves", () => {
@@ -260,6 +289,18 @@ const stoppedAt = Effect.fnUntraced(function* <A, E>(step: number, training: Eff
   yield* Fiber.interrupt(running)
 })
 
+/** The clipping that divides gradients by a factor; its norm is to be disposed of. */
+const clippingBy = (factor: number): Clipping => ({
+  norm: tf.scalar(factor),
+  largestNorm: (factor + 1e-6) / factor,
+})
+
+/** An update of one parameter, without clipping. */
+const oneStep = (optimiser: Optimiser, step: OptimiserStep<string>): Updated<string> =>
+  tf.tidy(() =>
+    "updateAll" in optimiser ? optimiser.updateAll([step], clippingBy(1))[0]! : optimiser.update(step),
+  )
+
 /** The parameters after some updates from given gradients, of which no tensor may be left over. */
 const updated = (
   optimiser: Optimiser,
@@ -269,11 +310,13 @@ const updated = (
   const state = initialState(optimiser, parameters, names)
   for (let step = 1; step <= updates; step++) {
     const gradients = new Map(names.map((name) => [name, tensorOf("gradient", name, step, clippedBy)]))
+    const clipping = clippingBy(clippedBy)
     updateParameters(optimiser, parameters, gradients, state, {
-      gradientScale: 1 / clippedBy,
+      clipping,
       learningRate: () => learningRate,
       step: () => step,
     })
+    clipping.norm.dispose()
     disposeGradients(gradients)
   }
   const host = parameters.toHost()

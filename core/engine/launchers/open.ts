@@ -4,7 +4,7 @@ import { pinCommits } from "../../hub/revision.ts"
 import { openBranch } from "../branch.ts"
 import { backendNamed } from "../discover.ts"
 import { digestOfUnits } from "../graph.ts"
-import { computingOf } from "../key.ts"
+import { computingHere } from "../key.ts"
 import type { Launch } from "../launch.ts"
 import { loadPipeline, openPipeline } from "../load.ts"
 import type { Publication } from "../publish.ts"
@@ -25,7 +25,7 @@ export class LaunchChanged extends Data.TaggedError("LaunchChanged")<{ readonly 
  */
 export const openLaunch = Effect.fn("openLaunch")(function* (out: string, launch: Launch) {
   const backend = yield* backendNamed(launch.backend)
-  const computing = computingOf(backend, launch.precision)
+  const computing = yield* computingHere(backend, launch.precision)
   yield* pinCommits(launch.revisions)
   const { parameters, branch, command } = launch
   const given: ReadonlySet<string> = new Set(

@@ -29,10 +29,17 @@ export const adamw = component({
   }),
   make: ({ beta1, beta2, epsilon, weightDecay, biasCorrection }): OptimiserFunctions<"m" | "v"> => ({
     init: (theta) => ({ m: tf.zerosLike(theta), v: tf.zerosLike(theta) }),
-    update: ({ theta, unclipped, gradientScale, state: { m, v }, learningRate, step }) => {
-      const correction = biasCorrection ? Math.sqrt(1 - power(beta2, step)) / (1 - power(beta1, step)) : 1
-      const [stepSize, decay] = [learningRate * correction, learningRate * weightDecay]
-      return adamwKernel(theta, unclipped, m, v, { gradientScale, beta1, beta2, epsilon, stepSize, decay })
-    },
+    updateAll: (steps, clipping) =>
+      adamwKernel(
+        steps.map(({ state, learningRate, step, ...given }) => {
+          const correction = biasCorrection ? Math.sqrt(1 - power(beta2, step)) / (1 - power(beta1, step)) : 1
+          return {
+            ...{ ...given, ...state },
+            stepSize: learningRate * correction,
+            decay: learningRate * weightDecay,
+          }
+        }),
+        { ...clipping, beta1, beta2, epsilon },
+      ),
   }),
 })

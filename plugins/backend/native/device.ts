@@ -1,182 +1,34 @@
-/**
- * The device that tensors live on: memory behind opaque handles, and one table of kernels over them. Code above it
- * accesses buffers only by `read`, `write`, `borrow` and, for tfjs's own JavaScript kernels, `view`, so that a device
- * of another kind can implement the same table.
- */
-import { createRequire } from "node:module"
+/** The processor: its memory is the host's, and its kernels have finished when they return. */
+import {
+  type Addon,
+  arrays,
+  type Device,
+  type Elements,
+  type ElementType,
+  type Handle,
+  loadAddon,
+  typeNumbers,
+} from "../device/device.ts"
 
-/** A tensor's memory. A released handle never becomes valid again. */
-export type Handle = number
-
-export type ElementType = "float32" | "int32" | "bool"
-export type Elements = Float32Array | Int32Array | Uint8Array
-
-/** [rate, seed, hash of the stream's name, site, iteration], or empty for no dropout. */
-export type DropoutList = Float64Array
-
-/**
- * The kernels. They check the sizes of all arguments, and throw a TypeError or a RangeError before they touch an
- * argument that does not fit. Handles are float32, lists are in the caller's memory. Shapes: as in
- * `core/tensor/kernel.ts`, and U given rows of a table. What a kernel computes is documented by the definition of the
- * same name, or above its function in `source/`.
- */
-export interface DeviceKernels {
-  /** c_BMN = op(a_BMK) op(b_BKN); the whole batch may share one a or one b. */
-  matmul(
-    a: Handle,
-    b: Handle,
-    c: Handle,
-    batch: number,
-    m: number,
-    n: number,
-    k: number,
-    transposeA: boolean,
-    transposeB: boolean,
-    bfloat16: boolean,
-  ): void
-  linear(x: Handle, weight: Handle, bias: Handle, y: Handle, bfloat16: boolean): void
-  linearGelu(x: Handle, weight: Handle, bias: Handle, y: Handle, derivative: Handle, bfloat16: boolean): void
-  linearInputGradient(dy: Handle, weight: Handle, dx: Handle, tokens: number, bfloat16: boolean): void
-  linearParameterGradients(
-    dy: Handle,
-    x: Handle,
-    dWeight: Handle,
-    dBias: Handle,
-    tokens: number,
-    bfloat16: boolean,
-  ): void
-  /** b is as long as a, or is broadcast: a row, or one number. */
-  add(a: Handle, b: Handle, out: Handle): void
-  subtract(a: Handle, b: Handle, out: Handle): void
-  multiply(a: Handle, b: Handle, out: Handle): void
-  fill(out: Handle, value: number): void
-  /** @param indices of x's rows in the matrix that the mask covers; empty if x is that matrix */
-  dropout(x: Handle, y: Handle, dropout: DropoutList, indices: Int32Array): void
-  transpose(x: Handle, y: Handle, rows: number): void
-  layerNorm(
-    x: Handle,
-    gamma: Handle,
-    beta: Handle,
-    epsilon: number,
-    y: Handle,
-    normalised: Handle,
-    rstd: Handle,
-  ): void
-  residualNorm(
-    x: Handle,
-    residual: Handle,
-    gamma: Handle,
-    beta: Handle,
-    epsilon: number,
-    dropout: DropoutList,
-    indices: Int32Array,
-    y: Handle,
-    normalised: Handle,
-    rstd: Handle,
-  ): void
-  layerNormInputGradient(dy: Handle, normalised: Handle, rstd: Handle, gamma: Handle, dx: Handle): void
-  layerNormParameterGradients(dy: Handle, normalised: Handle, dGamma: Handle, dBeta: Handle): void
-  /** @param statistics [heads, R, 2], for the gradient */
-  attention(
-    q: Handle,
-    k: Handle,
-    v: Handle,
-    heads: number,
-    offsets: Int32Array,
-    queryIndices: Int32Array,
-    dropout: DropoutList,
-    y: Handle,
-    statistics: Handle,
-  ): void
-  attentionGradient(
-    dy: Handle,
-    q: Handle,
-    k: Handle,
-    v: Handle,
-    statistics: Handle,
-    heads: number,
-    offsets: Int32Array,
-    queryIndices: Int32Array,
-    dropout: DropoutList,
-    dq: Handle,
-    dk: Handle,
-    dv: Handle,
-  ): void
-  softmaxCrossEntropy(logits: Handle, labels: Int32Array, loss: Handle, dLogits: Handle): void
-  infoNCE(
-    z1: Handle,
-    z2: Handle,
-    temperature: number,
-    rows: number,
-    loss: Handle,
-    dz1: Handle,
-    dz2: Handle,
-  ): void
-  gatherRows(table: Handle, ids: Int32Array, rows: Handle): void
-  /** rows[slots[n]] = Σ x[n] */
-  sumIntoRows(x: Handle, slots: Int32Array, rows: Handle): void
-  /** Writes a table that is zero except in the rows `ids`. */
-  spreadRows(rows: Handle, ids: Int32Array, table: Handle): void
-  /** Over rows of `width` numbers; rows of zeros change no bit of the sum. */
-  sumOfSquares(x: Handle, width: number): number
-  /** @param coefficients [gradient scale, β₁, β₂, ε, step size, decay] */
-  adamw(theta: Handle, gradient: Handle, m: Handle, v: Handle, coefficients: Float64Array): void
-  /** @param active [V], 1 for rows that ever had a gradient; the rows of this one are marked too */
-  adamwRows(
-    theta: Handle,
-    gradientRows: Handle,
-    ids: Int32Array,
-    m: Handle,
-    v: Handle,
-    active: Uint8Array,
-    coefficients: Float64Array,
-  ): void
-  markActiveRows(m: Handle, v: Handle, active: Uint8Array): void
-  /** @param gram [N, N], written */
-  gramByTokens(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
-  gramDirectly(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
-  /** @param factor multiplied with x element by element; empty for x alone */
-  gramOfSums(x: Handle, factor: Handle, offsets: Int32Array, gram: Float64Array): void
-}
-
-export interface Device extends DeviceKernels {
-  /** Allocates memory, not initialised. */
-  allocate(type: ElementType, size: number): Handle
-  release(handle: Handle): void
-  write(handle: Handle, values: Elements): void
-  /** A copy of the values. */
-  read(handle: Handle, type: ElementType, size: number): Elements
-  /** Values to be read before the next write: the memory itself if it is the host's, otherwise a copy. */
-  borrow(handle: Handle, type: ElementType, size: number): Elements
-  /** The memory itself, on a device whose memory is the host's; not to be used after its release. */
+export interface Processor extends Device {
   view(handle: Handle, type: ElementType, size: number): Elements
   setThreads(count: number): void
-  /** Bytes of all buffers that have not been released. */
-  bytesInUse(): number
   /** The instruction set that it was built for, such as `AVX-512`. */
   readonly instructions: string
 }
 
-/** What the addon exports. */
-interface Addon extends DeviceKernels {
-  allocate(type: number, size: number): Handle
-  release(handle: Handle): void
-  write(handle: Handle, values: Elements): void
+interface ProcessorAddon extends Addon {
   /** The ArrayBuffer of the region that contains a buffer, the region's index, and the buffer's offset in bytes. */
   region(handle: Handle): ArrayBuffer
   regionOf(handle: Handle): number
   offset(handle: Handle): number
   setThreads(count: number): void
-  bytesInUse(): number
   instructions(): string
 }
 
-const typeNumbers: Readonly<Record<ElementType, number>> = { float32: 0, int32: 1, bool: 2 }
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
-
-/** Loads a built addon; a process loads the same file once. */
-export const openDevice = (path: string): Device => {
-  const addon: Addon = createRequire(import.meta.url)(path)
+/** @param path of the built addon */
+export const openProcessor = (path: string): Processor => {
+  const addon = loadAddon<ProcessorAddon>(path)
   const regions = new Map<number, ArrayBuffer>()
   const view = (handle: Handle, type: ElementType, size: number): Elements => {
     const number = addon.regionOf(handle)
@@ -191,7 +43,6 @@ export const openDevice = (path: string): Device => {
     ...addon,
     allocate: (type, size) => addon.allocate(typeNumbers[type], size),
     read: (handle, type, size) => view(handle, type, size).slice(),
-    borrow: view,
     view,
     instructions: addon.instructions(),
   }

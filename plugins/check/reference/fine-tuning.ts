@@ -43,6 +43,7 @@ interface Tolerances {
  */
 const tolerances: Readonly<Record<Precision, Tolerances>> = {
   fp32: { value: 1e-4, gradient: 1e-3, trajectory: 2e-3, mostSpread: 100 },
+  tf32: { value: 0.1 / 8, gradient: 0.2 / 8, trajectory: 2e-2 / 8, mostSpread: 10 },
   bf16: { value: 0.1, gradient: 0.2, trajectory: 2e-2, mostSpread: 10 },
 }
 /** Relative to the peak learning rate; the schedule is computed in float64. */
@@ -145,7 +146,9 @@ const fineTuned = Effect.fn("fineTuned")(function* (
     at: (step, last) =>
       step === steps
         ? Effect.void
-        : writeSnapshot(scratch, { step, loss: last?.loss ?? null, parameters: model.parameters }),
+        : Effect.flatMap(last, (last) =>
+            writeSnapshot(scratch, { step, loss: last?.loss ?? null, parameters: model.parameters }),
+          ),
   }).pipe(Effect.provideService(Progress, silent))
   const rows = yield* trajectoryRows(
     {

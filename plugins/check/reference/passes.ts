@@ -29,10 +29,11 @@ interface Tolerances {
 /**
  * bfloat16 keeps 8 bits, so each factor of a product is off by up to 2⁻⁹ = 0.2 % of itself, where float32 is off by
  * 2⁻²⁴; in a sum the errors partly cancel, from layer to layer they add up. Its tolerances are twice the largest
- * deviation that a correct backend shows on the figures in `test/fixtures`.
+ * deviation that a correct backend shows on the figures in `test/fixtures`. TF32 keeps three bits more: an eighth.
  */
 const tolerances: Readonly<Record<Precision, Tolerances>> = {
   fp32: { value: 1e-4, gradient: 1e-3 },
+  tf32: { value: 0.1 / 8, gradient: 0.2 / 8 },
   bf16: { value: 0.1, gradient: 0.2 },
 }
 /**

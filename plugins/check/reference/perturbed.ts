@@ -2,8 +2,8 @@ import type { Precision } from "../../../core/api/precision.ts"
 import { Parameters, type ReadonlyParameters } from "../../../core/tensor/parameters.ts"
 import { integers, type Stream } from "../../../core/tensor/stream.ts"
 
-/** The bits of a float32 that a rounding changes by one: its last bit, or the last that bfloat16 keeps. */
-const roundings: Readonly<Record<Precision, number>> = { fp32: 1, bf16: 2 ** 16 }
+/** The bits of a float32 that a rounding changes by one: its last bit, or the last that TF32 or bfloat16 keeps. */
+const roundings: Readonly<Record<Precision, number>> = { fp32: 1, tf32: 2 ** 13, bf16: 2 ** 16 }
 
 /**
  * A copy of parameters in which every number is moved to a neighbour, up or down by chance, in the precision of matrix

@@ -209,7 +209,8 @@ export const fineTuning = <O extends OptionsType>({
       },
       scratch,
       until,
-      at: (step, last) => (watch.wants(step) ? watch.at(step, view.at(step, last)) : Effect.void),
+      at: (step, last) =>
+        watch.wants(step) ? Effect.flatMap(last, (last) => watch.at(step, view.at(step, last))) : Effect.void,
     })
     yield* watch.end(view.at(until, metricsBefore(metrics, until)))
     const { wanted } = watch

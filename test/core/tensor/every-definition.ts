@@ -5,6 +5,7 @@ import { registerKernels } from "../../../core/tensor/kernel.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import { native } from "../../../plugins/backend/native.ts"
 import { wasm } from "../../../plugins/backend/wasm.ts"
+import { emulated, startEmulated } from "../../plugins/backend/cuda/emulated.ts"
 
 /** Whether the native backend builds here. */
 export const nativeBuilds = Result.isSuccess(await Effect.runPromise(Effect.result(native.check)))
@@ -26,6 +27,10 @@ export const onEveryDefinition = (name: string, define: () => void): void => {
   }
   describe.skipIf(!nativeBuilds)(`${name}, fused on native`, () => {
     beforeAll(() => Effect.runPromise(startBackend(native)))
+    define()
+  })
+  describe.skipIf(emulated === undefined)(`${name}, fused on cuda, emulated`, () => {
+    beforeAll(() => startEmulated())
     define()
   })
 }

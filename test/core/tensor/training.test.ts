@@ -2,11 +2,12 @@ import { describe, expect, test } from "bun:test"
 import { readdir, rm, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
-import { Data, Deferred, Effect, Fiber, Logger } from "effect"
+import { Cause, Data, Deferred, Effect, Exit, Fiber, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { Progress } from "../../../core/api/progress.ts"
 import { adamw } from "../../../core/tensor/optimisers/adamw.ts"
+import { sgd } from "../../../core/tensor/optimisers/sgd.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
 import { learningRates } from "../../../core/tensor/schedule.ts"
 import { linearSchedule } from "../../../core/tensor/schedules/linear.ts"
@@ -66,7 +67,7 @@ const silent = Effect.provideService(Progress, { report: () => Effect.void })
 const quiet = Effect.provide(Logger.layer([]))
 
 /** Trains fresh parameters; returns their values and the metrics. */
-const trained = async <E>(settings: Settings<E, never> = {}) => {
+const trained = async <E = never>(settings: Settings<E, never> = {}) => {
   const parameters = freshParameters()
   try {
     const metrics = await Effect.runPromise(train(trainingOf(parameters, settings)).pipe(silent, quiet))
@@ -171,7 +172,8 @@ describe("an observer of training", () => {
     const metrics = await Effect.runPromise(
       train(
         trainingOf(parameters, {
-          at: (step, last) => Effect.sync(() => seen.push([step, last?.loss, last?.learningRate])),
+          at: (step, last) =>
+            Effect.map(last, (last) => void seen.push([step, last?.loss, last?.learningRate])),
         }),
       ).pipe(
         Effect.provideService(Progress, {
@@ -344,6 +346,125 @@ describe("training that is stopped", () => {
     const part = await trained({ until: 4 })
     await rm(scratch, { recursive: true, force: true })
     expect(part).toEqual(await trained({ until: 4 }))
+  })
+})
+
+describe("training that runs ahead of what it reads", () => {
+  const read = (_: number, last: Effect.Effect<unknown, UnitFailure>) => Effect.asVoid(last)
+
+  test("gives the same numbers as when all is read after every update", async () => {
+    const whole = await trained()
+    await rm(scratch, { recursive: true })
+    expect(await trained({ at: read })).toEqual(whole)
+  })
+
+  test("reads at the first update, after eight others, at the end, and where a visit asks", async () => {
+    const readAt = async (settings: Settings<UnitFailure, never>) => {
+      const parameters = freshParameters()
+      const found: number[] = []
+      let step = 0
+      const noisy = noisyLoss(parameters)
+      const loss = (update: number) => {
+        step = update + 1
+        return noisy(update)
+      }
+      const { dataSync } = tf.Tensor.prototype
+      tf.Tensor.prototype.dataSync = function (this: tf.Tensor) {
+        if (this.size === 1) found.push(step)
+        return dataSync.call(this)
+      } as typeof dataSync
+      try {
+        const endless = { loss, learningRates: new Float64Array(20).fill(0.01), ...settings }
+        await Effect.runPromise(train(trainingOf(parameters, endless)).pipe(silent))
+      } finally {
+        tf.Tensor.prototype.dataSync = dataSync
+        parameters.dispose()
+        await rm(scratch, { recursive: true })
+      }
+      return [...new Set(found)]
+    }
+    expect(await readAt({ optimiser })).toEqual([1, 9, 17, 20])
+    const asking = (step: number, last: Effect.Effect<unknown, UnitFailure>) =>
+      step === 4 ? Effect.asVoid(last) : Effect.void
+    expect(await readAt({ optimiser, at: asking })).toEqual([1, 4, 12, 20])
+  })
+
+  /** Trains on losses of which one update's is not finite, or its gradient is not. */
+  const diverging = async (
+    bad: number,
+    what: "loss" | "gradient",
+    settings: Settings<UnitFailure, never> = {},
+  ) => {
+    const tensors = tf.memory().numTensors
+    const parameters = freshParameters()
+    const noisy = noisyLoss(parameters)
+    const loss = (update: number): tf.Scalar =>
+      tf.tidy(() => {
+        if (update !== bad) return noisy(update)
+        if (what === "loss") return tf.mul(noisy(update), Number.NaN)
+        const w = parameters.get("weight")
+        return tf.add(noisy(update), tf.sum(tf.sqrt(tf.mul(w, tf.sub(w, w)))))
+      })
+    const exit = await Effect.runPromiseExit(
+      train(trainingOf(parameters, { loss, ...settings })).pipe(silent, quiet),
+    )
+    const values = parameters.toHost()
+    parameters.dispose()
+    expect(tf.memory().numTensors).toBe(tensors)
+    return { exit, values }
+  }
+  const failureOf = (exit: Exit.Exit<unknown, unknown>) =>
+    Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+
+  describe.each([
+    ["adamw", optimiser],
+    ["sgd", sgd({})],
+  ] as const)("and diverges, by %s,", (_, optimiser) => {
+    test.each(
+      Array.from({ length: steps }, (_, update) => [update, update % 2 === 0 ? "loss" : "gradient"] as const),
+    )("leaves the model of step %i, whose %s is not finite", async (update, what) => {
+      const { values } = await trained({ optimiser, until: update })
+      await rm(scratch, { recursive: true, force: true })
+      const found = await diverging(update, what, { optimiser })
+      expect(failureOf(found.exit)).toMatchObject({ outcome: "diverged", step: update })
+      expect(`${failureOf(found.exit)}`).toContain(
+        what === "loss" ? "the loss is NaN" : "the gradient norm is",
+      )
+      expect(found.values).toEqual(values)
+    })
+
+    test("leaves it too if updates are made in another way before it is found", async () => {
+      const { values } = await trained({ optimiser, until: 3 })
+      await rm(scratch, { recursive: true, force: true })
+      const changes = [{ from: 5, newState: true, optimiser: sgd({ momentum: 0.5 }), clip: 1 }]
+      const found = await diverging(3, "loss", { optimiser, changes })
+      expect(failureOf(found.exit)).toMatchObject({ outcome: "diverged", step: 3 })
+      expect(found.values).toEqual(values)
+    })
+  })
+
+  test("shows no visit that asks for the metrics a model of after that", async () => {
+    const visited: number[] = []
+    const at = (step: number, last: Effect.Effect<unknown, UnitFailure>) =>
+      step % 3 === 0 ? Effect.map(last, () => void visited.push(step)) : Effect.void
+    const { exit } = await diverging(4, "gradient", { at })
+    expect(failureOf(exit)).toMatchObject({ outcome: "diverged", step: 4 })
+    expect(visited).toEqual([0, 3])
+  })
+
+  test("saves nothing of after that when it is stopped before it is found, and finds it when resumed", async () => {
+    const { values } = await trained({ until: 4 })
+    await rm(scratch, { recursive: true, force: true })
+    for (const stop of [3, 6, 7]) {
+      const at = (step: number) => (step === stop ? Effect.interrupt : Effect.void)
+      const { exit } = await diverging(4, "loss", { at })
+      expect(Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)).toBe(true)
+      // That of the first stop.
+      expect(await readdir(scratch)).toEqual(["training-3"])
+    }
+    const found = await diverging(4, "loss")
+    expect(failureOf(found.exit)).toMatchObject({ outcome: "diverged", reason: "the loss is NaN", step: 4 })
+    expect(found.values).toEqual(values)
   })
 })
 

@@ -38,7 +38,7 @@ const optimiser = adamw({ biasCorrection: false })
 const state = initialState(optimiser, parameters, parameters.names)
 updateParameters(optimiser, parameters, first.gradients, state, {
   learningRate: () => 0.1,
-  gradientScale: 1,
+  clipping: { norm: globalNorm(first.gradients), largestNorm: Number.POSITIVE_INFINITY },
   step: () => 1,
 })
 disposeGradients(first.gradients)
@@ -55,7 +55,7 @@ const elementary = new Float64Array([
 console.log(
   JSON.stringify({
     loss: value.dataSync()[0],
-    norm: globalNorm(gradients),
+    norm: globalNorm(gradients).dataSync()[0],
     numbers: [...values(3, 10_000)].slice(-50),
     elementary: createHash("sha256").update(elementary).digest("hex"),
   }),

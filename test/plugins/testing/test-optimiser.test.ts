@@ -22,7 +22,21 @@ const reference = () => (theta, gradient, { learningRate }) => {
   for (const [i, g] of gradient.entries()) theta[i] -= learningRate * g
 }
 
+/** The same for all parameters at once, if the norm is finite. */
+const clip = ({ norm, largestNorm }) => tf.minimum(1, tf.div(largestNorm, tf.add(norm, 1e-6)))
+const atOnce = (factor, finite = ({ norm }) => tf.isFinite(norm)) => ({
+  update: undefined,
+  updateAll: (steps, clipping) => steps.map(({ theta, gradient, state: { last }, learningRate }) => {
+    const [g, made] = [tf.mul(gradient, factor(clipping)), finite(clipping)]
+    const next = tf.where(made, plain({ theta, gradient: g, learningRate }), theta)
+    const kept = tf.where(made, g, last)
+    tf.dispose([theta, last])
+    return { theta: next, last: kept }
+  }),
+})
+
 look("sound", {}, { reference })
+look("sound-at-once", atOnce(clip), { reference })
 look("bad-Name")
 look("any-option", {}, { options: type({ "scale?": "number" }) })
 look("json-less", {}, { options: type({ "+": "reject", at: type("Date").default(() => new Date(0)) }) })
@@ -30,7 +44,8 @@ look("half", { init: (theta) => ({ last: tf.cast(tf.zerosLike(theta), "int32") }
 look("growing", { init: () => ({}) })
 look("flat", { update: (step) => ({ theta: plain(step), last: step.gradient.flatten() }) })
 look("greedy", { update: (step) => { const theta = plain(step); step.gradient.dispose(); return { theta, last: tf.zerosLike(theta) } } })
-look("unclipped", { update: ({ unclipped, ...step }) => ({ theta: plain({ ...step, gradient: unclipped }), last: tf.clone(unclipped) }) })
+look("unclipped", atOnce(() => 1))
+look("reckless", atOnce(clip, () => true))
 look("restless", { update: (step) => ({ theta: tf.mul(plain(step), 0.999), last: tf.clone(step.gradient) }) })
 look("inexact", { update: ({ learningRate, ...step }) => ({ theta: plain({ ...step, learningRate: 1.001 * learningRate }), last: tf.clone(step.gradient) }) }, { reference })
 look("by-chance", { update: (step) => ({ theta: plain({ ...step, learningRate: step.learningRate * (0.99 + 0.02 * Math.random()) }), last: tf.clone(step.gradient) }) })
@@ -69,6 +84,7 @@ test.each([
   ["flat", "it keeps the same tensors"],
   ["greedy", "it keeps the same tensors"],
   ["unclipped", "a gradient that is clipped"],
+  ["reckless", "if the norm of the gradients is not finite"],
   ["restless", "with a learning rate of 0"],
   ["inexact", "its updates are those"],
   ["by-chance", "trained twice"],
@@ -82,8 +98,8 @@ test.each([
   expect(titles.filter((full) => full.startsWith(title))).toHaveLength(1)
 })
 
-test("an optimiser without a defect passes", () => {
-  expect([...found.sound]).toEqual(["sound"])
+test("an optimiser without a defect passes, whether by update or by updateAll", () => {
+  expect([...found.sound]).toEqual(["sound", "sound-at-once"])
 })
 
 test("a defect is found by few tests, so that they tell where it is", () => {
@@ -92,6 +108,7 @@ test("a defect is found by few tests, so that they tell where it is", () => {
     "any-option",
     "json-less",
     "unclipped",
+    "reckless",
     "restless",
     "inexact",
     "forgetful",

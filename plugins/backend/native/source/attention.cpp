@@ -2,57 +2,18 @@
 // head of d = H / heads features. The scores of a head exist only while a thread works on it; the backward pass
 // recomputes them, and the dropout mask.
 #include <algorithm>
-#include <cmath>
-#include <vector>
 
+#include "attention-shapes.h"
 #include "binding.h"
 #include "dropout.h"
+#include "elementary.h"
 #include "gemm.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
-// One sequence: its tokens are rows token … token + length − 1, its queries rows query … query + queries − 1.
-struct Sequence {
-  int64_t token, length, query, queries;
-  // Its first element in the numbering of all probabilities, heads x L x L, sequence after sequence.
-  int64_t probability;
-};
-
-struct Layout {
-  int64_t tokens, queries, heads, hidden, d;
-  float scale;
-  std::vector<Sequence> sequences;
-  List<int32_t> query_indices;
-
-  Layout(In q, In k, int64_t head_count, const List<int32_t>& offsets, const List<int32_t>& indices)
-      : heads(head_count), query_indices(indices) {
-    expect(offsets.size > 1, "expected at least one sequence");
-    tokens = offsets[offsets.size - 1];
-    expect_offsets(offsets, tokens);
-    queries = query_indices.size;
-    expect(tokens > 0 && k.size % tokens == 0, "expected k with a row for each token");
-    hidden = k.size / tokens;
-    expect(heads > 0 && hidden % heads == 0, "expected a number of heads that divides the features");
-    expect_size(q, queries * hidden, "q");
-    expect_below(query_indices, tokens, "query indices");
-    d = hidden / heads;
-    scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d)));
-    int64_t query = 0, probability = 0;
-    for (int64_t n = 0; n + 1 < offsets.size; n++) {
-      Sequence s{offsets[n], offsets[n + 1] - offsets[n], query, 0, probability};
-      for (; query < queries && query_indices[query] < offsets[n + 1]; query++) {
-        expect(query_indices[query] >= offsets[n] && (query == 0 || query_indices[query - 1] < query_indices[query]),
-               "expected ascending query indices");
-        s.queries++;
-      }
-      probability += heads * s.length * s.length;
-      sequences.push_back(s);
-    }
-    expect(query == queries, "expected ascending query indices");
-  }
-
+struct Layout : AttentionShape {
   // Multiplications of all heads together, with `products` matrix products for each.
   int64_t work(int64_t products) const {
     int64_t pairs = 0;
@@ -80,11 +41,8 @@ void score(const Layout& layout, const Sequence& s, int64_t head, const float* q
 // `statistics`, [heads, R, 2]: of each head's row of scores the largest, and one over the sum of exponentials.
 void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, List<int32_t> query_indices_R,
                List<double> dropout, Out y_RH, Out statistics) {
-  const Layout layout(q_RH, k_TH, heads, offsets, query_indices_R);
+  const Layout layout{attention_shape(q_RH, k_TH, v_TH, heads, offsets, query_indices_R, y_RH, statistics)};
   const Dropout mask(dropout);
-  expect_size(v_TH, k_TH.size, "v");
-  expect_size(y_RH, q_RH.size, "y");
-  expect_size(statistics, 2 * heads * layout.queries, "statistics");
   parallel_for(layout.sequences.size() * heads, layout.work(2), [&](int64_t item) {
     static thread_local Scratch scratch;
     const Sequence& s = layout.sequences[item / heads];
@@ -124,14 +82,9 @@ EXPORT(attention, "attention")
 
 void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int64_t heads, List<int32_t> offsets,
                         List<int32_t> query_indices_R, List<double> dropout, Out dq_RH, Out dk_TH, Out dv_TH) {
-  const Layout layout(q_RH, k_TH, heads, offsets, query_indices_R);
+  const Layout layout{attention_gradient_shape(dy_RH, q_RH, k_TH, v_TH, statistics, heads, offsets, query_indices_R,
+                                               dq_RH, dk_TH, dv_TH)};
   const Dropout mask(dropout);
-  expect_size(dy_RH, q_RH.size, "dy");
-  expect_size(v_TH, k_TH.size, "v");
-  expect_size(statistics, 2 * heads * layout.queries, "statistics");
-  expect_size(dq_RH, q_RH.size, "dq");
-  expect_size(dk_TH, k_TH.size, "dk");
-  expect_size(dv_TH, k_TH.size, "dv");
   parallel_for(layout.sequences.size() * heads, layout.work(5), [&](int64_t item) {
     static thread_local Scratch scratch;
     const Sequence& s = layout.sequences[item / heads];
@@ -179,4 +132,4 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
 }
 EXPORT(attention_gradient, "attentionGradient")
 
-}  // namespace native
+}  // namespace kasosei

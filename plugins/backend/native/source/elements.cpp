@@ -1,20 +1,21 @@
 // Elementwise kernels, and the transpose.
 #include <algorithm>
+#include <cmath>
 
 #include "binding.h"
 #include "dropout.h"
+#include "element-shapes.h"
 #include "kernels.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // `b` is as long as `a`, or is broadcast: a row vector, or one number. `out` may be `a`.
 template <typename Operation>
 void combine(In a, In b, Out out, Operation operation) {
-  expect_size(out, a.size, "out");
+  expect_combinable(a, b, out);
   if (a.size == 0) return;
-  expect(b.size > 0 && a.size % b.size == 0, "expected a size of a that is a multiple of the size of b");
   const int64_t width = b.size;
   if (width == 1) {
     const Floats right = all(b.data[0]);
@@ -65,12 +66,32 @@ void fill(Out out, double value) {
 }
 EXPORT(fill, "fill")
 
+void tanh_elements(In x, Out y) {
+  expect_tanh(x, y);
+  parallel_for_ranges(x.size, 64, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; i++) y.data[i] = static_cast<float>(std::tanh(static_cast<double>(x.data[i])));
+  });
+}
+EXPORT(tanh_elements, "tanh")
+
+// (1 − y²) dy, in which the square, the difference and the product are each rounded to float32.
+void tanh_gradient(In dy, In y, Out dx) {
+  expect_tanh_gradient(dy, y, dx);
+  parallel_for_ranges(y.size, 4, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; i++) {
+      const double value = y.data[i];
+      const float square = static_cast<float>(value * value);
+      dx.data[i] = static_cast<float>(1 - static_cast<double>(square)) * dy.data[i];
+    }
+  });
+}
+EXPORT(tanh_gradient, "tanhGradient")
+
 // Row n of x is row indices_N[n] of the matrix that the mask covers, or row n if no indices are given.
 void dropout(In x, Out y, List<double> dropout, List<int32_t> indices_N) {
   const Dropout mask(dropout);
-  expect_size(y, x.size, "y");
+  expect_dropout(x, y, indices_N);
   if (x.size == 0) return;
-  expect(indices_N.size == 0 || x.size % indices_N.size == 0, "expected x with a row for each index");
   // Without indices, pieces whose length is a multiple of the chunks in which the mask is computed.
   const int64_t width = indices_N.size == 0 ? 4096 : x.size / indices_N.size;
   parallel_for_ranges((x.size + width - 1) / width, 4 * width, [&](int64_t first, int64_t end) {
@@ -93,10 +114,8 @@ void dropout(In x, Out y, List<double> dropout, List<int32_t> indices_N) {
 EXPORT(dropout, "dropout")
 
 void transpose_matrix(In x_TH, Out y_HT, int64_t rows) {
-  expect_size(y_HT, x_TH.size, "y");
-  if (x_TH.size == 0) return;
-  expect(rows > 0 && x_TH.size % rows == 0, "expected x with that number of rows");
-  const int64_t columns = x_TH.size / rows;
+  const int64_t columns = transpose_columns(x_TH, y_HT, rows);
+  if (columns == 0) return;
   // Strips of rows that fill whole cache lines of the result.
   parallel_for_ranges(rows, columns, [&](int64_t first, int64_t end) {
     int64_t row = first;
@@ -118,4 +137,4 @@ void transpose_matrix(In x_TH, Out y_HT, int64_t rows) {
 }
 EXPORT(transpose_matrix, "transpose")
 
-}  // namespace native
+}  // namespace kasosei

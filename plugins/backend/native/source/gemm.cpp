@@ -6,7 +6,7 @@
 #include "threads.h"
 #include "tile.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // Depth per pass, so that a panel of the right factor stays in the first-level cache (384 x 32 floats: 48 KiB).
@@ -131,4 +131,4 @@ void multiply(const Product& p) {
   }
 }
 
-}  // namespace native
+}  // namespace kasosei

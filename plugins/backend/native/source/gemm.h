@@ -3,7 +3,7 @@
 
 #include "panel.h"
 
-namespace native {
+namespace kasosei {
 
 // Applied to each number of the product while it is still in the cache.
 struct Epilogue {
@@ -32,4 +32,4 @@ void multiply(const Product& product);
 // On the calling thread only, for small matrices inside a loop that is already parallel.
 void multiply_alone(const Product& product);
 
-}  // namespace native
+}  // namespace kasosei

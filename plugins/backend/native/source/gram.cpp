@@ -6,26 +6,11 @@
 
 #include "binding.h"
 #include "gemm.h"
+#include "gram-shapes.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
-
-struct Samples {
-  int64_t count, tokens, inputs, outputs;
-  List<int32_t> offsets;
-  Samples(In input, In gradient, const List<int32_t>& sample_offsets, Buffer<double> gram) : offsets(sample_offsets) {
-    expect(offsets.size > 1, "expected at least one sample");
-    count = offsets.size - 1;
-    tokens = offsets[count];
-    expect_offsets(offsets, tokens);
-    expect_size(gram, count * count, "the Gram matrix");
-    expect(tokens == 0 || (input.size % tokens == 0 && gradient.size % tokens == 0), "expected rows of equal length");
-    inputs = tokens == 0 ? 0 : input.size / tokens;
-    outputs = tokens == 0 ? 0 : gradient.size / tokens;
-  }
-  int64_t length(int64_t i) const { return offsets[i + 1] - offsets[i]; }
-};
 
 // Samples first … end − 1, whose tokens are multiplied in one product; one of this size runs at full speed.
 struct Tile {
@@ -161,8 +146,7 @@ EXPORT(gram_directly, "gramDirectly")
 
 // The Gram matrix of each sample's sum over its tokens of x, or of x ∘ factor if factor is not empty.
 void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(x_TD, x_TD, offsets, gram);
-  if (factor_TD.size > 0) expect_size(factor_TD, x_TD.size, "the factor");
+  const Samples samples = samples_of_sums(x_TD, factor_TD, offsets, gram);
   const int64_t n = samples.count, width = samples.inputs;
   std::vector<float> sums(n * width, 0.0f);
   parallel_for(n, x_TD.size, [&](int64_t i) {
@@ -180,4 +164,4 @@ void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> g
 }
 EXPORT(gram_of_sums, "gramOfSums")
 
-}  // namespace native
+}  // namespace kasosei

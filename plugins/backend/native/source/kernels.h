@@ -3,8 +3,8 @@
 
 #include "buffer.h"
 
-namespace native {
+namespace kasosei {
 
 void fill(Out out, double value);
 
-}  // namespace native
+}  // namespace kasosei

@@ -4,10 +4,12 @@
 #include <vector>
 
 #include "binding.h"
+#include "elementary.h"
 #include "gemm.h"
+#include "loss-shapes.h"
 #include "threads.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 // −log softmax(row)[label]; overwrites `row` with scale · (softmax(row) − one-hot(label)).
@@ -50,12 +52,7 @@ void through_normalisation(float* gradient, const float* unit, int64_t size, dou
 
 // The mean of −log softmax(logits)[label], and its gradient with respect to the logits.
 void softmax_cross_entropy(In logits_NC, List<int32_t> labels_N, Out loss, Out d_logits_NC) {
-  const int64_t rows = labels_N.size;
-  expect(rows > 0 && logits_NC.size % rows == 0, "expected at least one label, and one for each row of logits");
-  const int64_t classes = logits_NC.size / rows;
-  expect_below(labels_N, classes, "labels");
-  expect_size(loss, 1, "loss");
-  expect_size(d_logits_NC, logits_NC.size, "the gradient of the logits");
+  const int64_t rows = labels_N.size, classes = cross_entropy_classes(logits_NC, labels_N, loss, d_logits_NC);
   std::vector<double> losses(rows);
   parallel_for(rows, 16 * logits_NC.size, [&](int64_t n) {
     float* row = d_logits_NC.data + n * classes;
@@ -70,12 +67,7 @@ EXPORT(softmax_cross_entropy, "softmaxCrossEntropy")
 
 // The mean over i of −log softmax_j(cos(z1ᵢ, z2ⱼ) / temperature)[i], and its gradients.
 void info_nce(In z1_ND, In z2_ND, double temperature, int64_t rows, Out loss, Out dz1_ND, Out dz2_ND) {
-  expect(rows > 0 && z1_ND.size % rows == 0 && z1_ND.size > 0, "expected z1 with that number of rows, at least one");
-  const int64_t size = z1_ND.size / rows;
-  expect_size(z2_ND, z1_ND.size, "z2");
-  expect_size(loss, 1, "loss");
-  expect_size(dz1_ND, z1_ND.size, "the gradient of z1");
-  expect_size(dz2_ND, z1_ND.size, "the gradient of z2");
+  const int64_t size = info_nce_width(z1_ND, z2_ND, rows, loss, dz1_ND, dz2_ND);
   const float inverse_temperature = static_cast<float>(1 / temperature);
   std::vector<float> unit1(z1_ND.size), unit2(z1_ND.size), similarities(rows * rows);
   std::vector<double> norm1(rows), norm2(rows);
@@ -105,4 +97,4 @@ void info_nce(In z1_ND, In z2_ND, double temperature, int64_t rows, Out loss, Ou
 }
 EXPORT(info_nce, "infoNCE")
 
-}  // namespace native
+}  // namespace kasosei

@@ -7,9 +7,10 @@
 
 #include <algorithm>
 
+#include "precision.h"
 #include "vector.h"
 
-namespace native {
+namespace kasosei {
 
 // The tile of the product that is kept in registers: rows x (columns / lanes) sums, which leaves room for a row of the
 // right factor. AVX-512 has 32 registers, 28 of them sums; AVX2 has 16; NEON 32 and SSE 16 of four lanes.
@@ -71,11 +72,9 @@ inline Words to_bfloat16(Floats value) {
       choose(value != value, bits_to_floats(Ints{} + 0x7fc0), reinterpret_cast<Floats>(rounded)));
 }
 
-// How the numbers of a panel are stored. In `bfloat16`, on processors that multiply pairs of such numbers, a panel
+// In bfloat16, on processors that multiply pairs of such numbers, a panel
 // holds two steps of depth in each 32 bits, and a product takes half the instructions; on others, numbers are only
 // rounded.
-enum class Precision { float32, bfloat16 };
-
 #if defined(__AVX512BF16__)
 constexpr int bfloat16_steps = 2;
 #else
@@ -120,4 +119,4 @@ inline void pack_columns(const Matrix& b, int64_t first, int count, int64_t from
   if (precision == Precision::bfloat16) round_panel(to, depth, tile_columns);
 }
 
-}  // namespace native
+}  // namespace kasosei

@@ -4,18 +4,15 @@
 
 #include "binding.h"
 #include "kernels.h"
+#include "row-shapes.h"
 #include "threads.h"
 #include "vector.h"
 
-namespace native {
+namespace kasosei {
 
 void gather_rows(In table_VH, List<int32_t> ids_N, Out rows_NH) {
-  if (ids_N.size == 0) return expect_size(rows_NH, 0, "rows");
-  expect(rows_NH.size % ids_N.size == 0, "expected a row for each id");
-  const int64_t width = rows_NH.size / ids_N.size;
+  const int64_t width = gathered_width(table_VH, ids_N, rows_NH);
   if (width == 0) return;
-  expect(table_VH.size % width == 0, "expected rows as long as those of the table");
-  expect_below(ids_N, table_VH.size / width, "ids");
   parallel_for_ranges(ids_N.size, width, [&](int64_t first, int64_t end) {
     for (int64_t n = first; n < end; n++)
       std::copy_n(table_VH.data + ids_N[n] * width, width, rows_NH.data + n * width);
@@ -25,12 +22,8 @@ EXPORT(gather_rows, "gatherRows")
 
 // rows_UH[slots[n]] = Σ x[n], summed in the order of n.
 void sum_into_rows(In x_NH, List<int32_t> slots_N, Out rows_UH) {
-  if (slots_N.size == 0) return fill(rows_UH, 0);
-  expect(x_NH.size % slots_N.size == 0, "expected a row of x for each slot");
-  const int64_t width = x_NH.size / slots_N.size;
-  if (width == 0) return;
-  expect(rows_UH.size % width == 0, "expected rows as long as those of x");
-  expect_below(slots_N, rows_UH.size / width, "slots");
+  const int64_t width = summed_width(x_NH, slots_N, rows_UH);
+  if (width == 0) return fill(rows_UH, 0);
   // Each thread takes some of the columns, over all rows.
   parallel_for_ranges(width, 2 * slots_N.size, [&](int64_t first, int64_t end) {
     for (int64_t slot = 0; slot < rows_UH.size / width; slot++)
@@ -48,16 +41,12 @@ EXPORT(sum_into_rows, "sumIntoRows")
 
 // Fills table_VH with zeros, then writes its rows ids_U, which are distinct.
 void spread_rows(In rows_UH, List<int32_t> ids_U, Out table_VH) {
+  const int64_t width = spread_width(rows_UH, ids_U, table_VH);
   fill(table_VH, 0);
-  if (ids_U.size == 0) return;
-  expect(rows_UH.size % ids_U.size == 0, "expected a row for each id");
-  const int64_t width = rows_UH.size / ids_U.size;
   if (width == 0) return;
-  expect(table_VH.size % width == 0, "expected rows as long as those of the table");
-  expect_below(ids_U, table_VH.size / width, "ids");
   for (int64_t n = 0; n < ids_U.size; n++)
     std::copy_n(rows_UH.data + n * width, width, table_VH.data + ids_U[n] * width);
 }
 EXPORT(spread_rows, "spreadRows")
 
-}  // namespace native
+}  // namespace kasosei

@@ -5,7 +5,7 @@
 #include "threads.h"
 #include "vector.h"
 
-namespace native {
+namespace kasosei {
 
 // Rows per group: a group is added in float32, row after row, and the sums of the groups in float64, in their order.
 constexpr int64_t rows_in_a_sum = 64;
@@ -39,4 +39,4 @@ inline void sum_rows(In x_TH, Out sum_H) {
   });
 }
 
-}  // namespace native
+}  // namespace kasosei

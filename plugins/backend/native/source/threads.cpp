@@ -6,7 +6,7 @@
 
 #include "vector.h"
 
-namespace native {
+namespace kasosei {
 namespace {
 
 inline void pause() {
@@ -115,4 +115,4 @@ void run_tasks(int64_t count, Task task, const void* body) {
   }
 }
 
-}  // namespace native
+}  // namespace kasosei

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <new>
 
-namespace native {
+namespace kasosei {
 
 // The number of threads that compute, including the calling one. It changes only on the thread that calls kernels, so
 // between two of them.
@@ -66,4 +66,4 @@ class Scratch {
   int64_t size = 0;
 };
 
-}  // namespace native
+}  // namespace kasosei

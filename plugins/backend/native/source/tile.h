@@ -5,7 +5,7 @@
 
 #include "panel.h"
 
-namespace native {
+namespace kasosei {
 
 // sum[i][v] + left · right: one step of depth in float32, or two in bfloat16 with a float32 sum.
 template <Precision precision>
@@ -66,4 +66,4 @@ inline void multiply_panels(Precision precision, int rows, int columns, int64_t 
   tile(steps, a, b, c, stride, add, last);
 }
 
-}  // namespace native
+}  // namespace kasosei

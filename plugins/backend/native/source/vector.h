@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #endif
 
-namespace native {
+namespace kasosei {
 
 #if defined(__AVX512F__)
 constexpr int lanes = 16;
@@ -50,6 +50,7 @@ inline Ints floats_to_bits(Floats value) { return reinterpret_cast<Ints>(value);
 inline Floats choose(Ints condition, Floats value, Floats otherwise) { return condition ? value : otherwise; }
 inline Floats at_least(Floats value, float bound) { return choose(value < bound, all(bound), value); }
 inline Floats at_most(Floats value, float bound) { return choose(value > bound, all(bound), value); }
+inline Ints to_integers(Floats value) { return __builtin_convertvector(value, Ints); }
 inline Floats magnitude(Floats value) { return bits_to_floats(floats_to_bits(value) & 0x7fffffff); }
 
 inline Floats square_root(Floats value) {
@@ -60,6 +61,24 @@ inline Floats square_root(Floats value) {
 #else
   for (int i = 0; i < lanes; i++) value[i] = __builtin_sqrtf(value[i]);
   return value;
+#endif
+}
+
+struct Wide {
+  Words high, low;
+};
+
+// The full 64 bits of x · m in each lane.
+inline Wide multiply_wide(Words x, uint32_t m) {
+#if defined(__AVX512F__)
+  const __m512i a = reinterpret_cast<__m512i>(x), b = _mm512_set1_epi32(m);
+  const __m512i even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), b);
+  return {reinterpret_cast<Words>(_mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd)),
+          reinterpret_cast<Words>(_mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32)))};
+#else
+  typedef uint64_t Long __attribute__((vector_size(lanes * 8)));
+  const Long product = __builtin_convertvector(x, Long) * m;
+  return {__builtin_convertvector(product >> 32, Words), __builtin_convertvector(product, Words)};
 #endif
 }
 
@@ -82,24 +101,6 @@ inline void for_lanes(int64_t size, Body&& body) {
 }
 inline Floats load_some(const float* from, std::integral_constant<int, lanes>) { return load(from); }
 inline void store_some(float* to, Floats value, std::integral_constant<int, lanes>) { store(to, value); }
-
-// eˣ to about one unit in the last place: 2ⁿ times a polynomial of the rest, |rest| ≤ ln 2 / 2 (coefficients of Cephes'
-// expf, Moshier 1992). 0 below −87.3, where the result is no longer a normal float32.
-inline Floats exponential(Floats x) {
-  const Floats inside = at_most(at_least(x, -87.33654f), 88.37626f);
-  // Adding and subtracting 1.5 · 2²³ rounds to the nearest integer.
-  const Floats n = (inside * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
-  const Floats rest = (inside - n * 0.693359375f) - n * -2.12194440e-4f;
-  Floats p = all(1.9875691500e-4f);
-  p = p * rest + 1.3981999507e-3f;
-  p = p * rest + 8.3334519073e-3f;
-  p = p * rest + 4.1665795894e-2f;
-  p = p * rest + 1.6666665459e-1f;
-  p = p * rest + 5.0000001201e-1f;
-  const Floats value = (p * rest) * rest + rest + 1.0f;
-  const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
-  return choose(x < -87.33654f, Floats{}, value * bits_to_floats(power));
-}
 
 namespace transposition {
 // Swaps the off-diagonal blocks of `width` lanes between rows i and i + width, for all i without that bit.
@@ -130,4 +131,4 @@ inline void stage(Floats (&rows)[lanes]) {
 // Transposes a square of lanes x lanes in registers, in log₂ lanes stages that each exchange halves.
 inline void transpose(Floats (&rows)[lanes]) { transposition::stage<1>(rows); }
 
-}  // namespace native
+}  // namespace kasosei

@@ -124,9 +124,10 @@ export const trainContrastively = Effect.fnUntraced(function* ({
           parameters.get(ownName(name)),
         ),
       scratch,
-      at: Effect.fnUntraced(function* (step: number) {
+      at: Effect.fnUntraced(function* (step, last) {
         const due = step > 0 && (step % options.evalEvery === 0 || step === steps)
         if (dev === undefined || !due || chosen.knows(step)) return
+        yield* last
         const score = yield* similarityScore(dev, (sequences) => sentenceEmbeddings(model, sequences))
         yield* chosen.record(step, score, save)
       }),

@@ -64,13 +64,17 @@ const difference = ({ difference: of }: ModelRank, noun: string): readonly strin
 const signedMean = ({ mean }: CellMean): string =>
   mean === null ? "no common seed" : `${mean > 0 ? "+" : ""}${decimal(mean, 2)}`
 
-/** bfloat16 has 8 bits of precision: rounding the factors of matrix products moves eigenvalues across the threshold. */
+/** bfloat16 has 8 bits of precision, TF32 11: rounding the factors of matrix products moves eigenvalues across the threshold. */
 const precisionNotes = (models: readonly ModelRank[], precisions: readonly string[]): readonly string[] =>
   precisions.includes("bf16")
     ? [
         `Matrix products were computed in bfloat16 (precision bf16). That alone moves about 1 in 20 effective ranks by one: 4.7 % of those at N = 16 in a comparison with float32. Differences of single ranks (${decimal(1 / Math.max(...maximumRanks(models)), 3)} of the maximum) mean nothing here; run again with --precision fp32 for those.`,
       ]
-    : []
+    : precisions.includes("tf32")
+      ? [
+          "Matrix products were computed in TF32 (precision tf32), whose rounding may move an effective rank by one; run again with --precision fp32 where single ranks matter.",
+        ]
+      : []
 
 const maximumRanks = (models: readonly ModelRank[]): readonly number[] =>
   [...new Set(models.flatMap((model) => model.maximumRanks))].sort((a, b) => a - b)

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
+import { adamwKernel } from "../../../../core/tensor/ops/adamw.ts"
 import { linear } from "../../../../core/tensor/ops/linear.ts"
 import { initialState, updateParameters } from "../../../../core/tensor/optimiser.ts"
 import { adamw } from "../../../../core/tensor/optimisers/adamw.ts"
@@ -28,11 +29,14 @@ const optimising = (
     state,
     step: (gradients: Gradients) => {
       step++
+      // The norm that is scaled down by this factor, whatever that of the gradients.
+      const norm = tf.scalar(1 / gradientScale)
       updateParameters(optimiser, parameters, gradients, state, {
         learningRate: () => learningRate,
-        gradientScale,
+        clipping: { norm, largestNorm: gradientScale * (1 / gradientScale + 1e-6) },
         step: () => step,
       })
+      norm.dispose()
     },
     dispose: () => {
       for (const set of [parameters, ...state.values()]) set.dispose()
@@ -120,6 +124,62 @@ onEveryDefinition("adamw", () => {
     expect(right).toBeCloseTo(1e-3, 8)
     disposeGradients(gradients)
     dispose()
+  })
+
+  test("updates several parameters at once, each with its own step size and decay, and takes over their tensors", () => {
+    const settings = { beta1: 0.9, beta2: 0.99, epsilon: 1e-6, largestNorm: 2 }
+    const before = tf.memory().numTensors
+    const kept = tf.tensor1d(noise(0, 17))
+    const given = [17, 1, 40].map((count, site) => ({
+      theta: site === 0 ? kept.clone() : tf.tensor1d(noise(site, count)),
+      gradient: tf.tensor1d(noise(10 + site, count)),
+      m: tf.tensor1d(noise(20 + site, count)),
+      v: tf.tensor1d(noise(30 + site, count).map(Math.abs)),
+      stepSize: 0.1 * (site + 1),
+      decay: 0.01 * site,
+    }))
+    const norm = tf.scalar(8)
+    const updated = adamwKernel(given, { norm, ...settings })
+    for (const [site, { theta, m, v }] of updated.entries()) {
+      const count = theta.size
+      const [start, g] = [noise(site, count), noise(10 + site, count).map((value) => value / 4)]
+      const first = noise(20 + site, count).map((value, i) => 0.9 * value + 0.1 * g[i]!)
+      const second = noise(30 + site, count).map((value, i) => 0.99 * Math.abs(value) + 0.01 * g[i]! ** 2)
+      const { stepSize, decay } = given[site]!
+      for (const i of start.keys()) {
+        const moved = start[i]! - (stepSize * first[i]!) / (Math.sqrt(second[i]!) + 1e-6)
+        expect(Math.abs(theta.dataSync()[i]! - moved * (1 - decay))).toBeLessThan(
+          1e-5 * (1 + Math.abs(moved)),
+        )
+        expect(Math.abs(m.dataSync()[i]! - first[i]!)).toBeLessThan(1e-6)
+        expect(Math.abs(v.dataSync()[i]! - second[i]!)).toBeLessThan(1e-6)
+      }
+    }
+    // A tensor that shared θ's data keeps its values.
+    expect([...kept.dataSync()]).toEqual([...noise(0, 17)])
+    tf.dispose([kept, norm, given.map(({ gradient }) => gradient), updated.flatMap(Object.values<tf.Tensor>)])
+    // What was taken over is returned or gone.
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY])("changes nothing if the norm is %p", (value) => {
+    const before = tf.memory().numTensors
+    const of = (site: number) => tf.tensor1d(noise(site, 5).map(Math.abs))
+    const given = {
+      theta: of(1),
+      gradient: tf.fill([5], value),
+      m: of(2),
+      v: of(3),
+      stepSize: 0.1,
+      decay: 0.1,
+    }
+    const norm = tf.scalar(value)
+    const settings = { norm, largestNorm: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-6 }
+    const [updated] = adamwKernel([given], settings)
+    for (const [site, part] of (["theta", "m", "v"] as const).entries())
+      expect([...updated![part].dataSync()]).toEqual([...noise(site + 1, 5).map(Math.abs)])
+    tf.dispose([norm, given.gradient, Object.values(updated!)])
+    expect(tf.memory().numTensors).toBe(before)
   })
 
   test("a parameter without a gradient stays as it is", () => {

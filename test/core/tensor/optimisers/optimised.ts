@@ -37,11 +37,13 @@ export const optimised = (optimiser: OptimiserFunctions, gradientScale = 1): Rec
         ),
       ]),
     )
+    const norm = tf.scalar(1 / gradientScale)
     updateParameters(optimiser, parameters, gradients, state, {
       learningRate: () => learningRate,
-      gradientScale,
+      clipping: { norm, largestNorm: gradientScale * (1 / gradientScale + 1e-6) },
       step: () => step,
     })
+    norm.dispose()
     disposeGradients(gradients)
   }
   const host = parameters.toHost()

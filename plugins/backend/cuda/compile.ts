@@ -1,0 +1,183 @@
+/** The kernels, compiled for the GPU that is there, by NVRTC or clang, and kept in the user's cache. */
+import { execFile } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { userCacheFolder } from "../../../core/io/cache-folder.ts"
+import { sha256 } from "../../../core/io/digest.ts"
+import { firstErrorOf } from "../device/build.ts"
+import type { CudaAddon } from "./device.ts"
+import { librariesNamed } from "./libraries.ts"
+
+const run = promisify(execFile)
+
+const folderOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+const kernelFolder = folderOf("kernels")
+const sharedFolder = folderOf("../device/source")
+const program = "kernels.cu"
+
+/** Whatever the program may include, with their texts; the program first. */
+const kernelFiles = (): readonly (readonly [name: string, path: string])[] => {
+  const files = [kernelFolder, sharedFolder].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => /\.(cu|cuh|h)$/.test(name))
+      .sort()
+      .map((name) => [name, join(folder, name)] as const),
+  )
+  return [...files.filter(([name]) => name === program), ...files.filter(([name]) => name !== program)]
+}
+
+/** The options that decide what the compiled kernels compute; those of NVRTC are spelled so by clang too. */
+const optionsOf = (target: string): readonly string[] => [`--gpu-architecture=${target}`, "-std=c++17"]
+
+/** A compiler of kernels. */
+export interface Compiler {
+  readonly name: string
+  /** Of what it gives: `sm_90` is for one capability, `compute_90` for it and all later ones. */
+  readonly target: string
+  readonly compile: () => Promise<Uint8Array>
+}
+
+/** Those that can compile for a capability, the best first, and why the others cannot. */
+export const compilersFor = async (
+  addon: CudaAddon,
+  capability: number,
+): Promise<{ readonly compilers: readonly Compiler[]; readonly refusals: string[] }> => {
+  const compilers: Compiler[] = []
+  const refusals: string[] = []
+  for (const library of librariesNamed("libnvrtc")) {
+    try {
+      const [major, minor, ...targets] = addon.compilerVersion(library)
+      const name = `NVRTC ${major}.${minor}`
+      const target = targets.includes(capability)
+        ? `sm_${capability}`
+        : `compute_${Math.max(...targets.filter((each) => each < capability))}`
+      const files = () => kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
+      const options = [...optionsOf(target), "-default-device"]
+      compilers.push({
+        name,
+        target,
+        compile: async () => addon.compile(library, files(), options, target.startsWith("sm_")),
+      })
+    } catch (cause) {
+      refusals.push(`${library} (${cause instanceof Error ? cause.message : cause})`)
+    }
+  }
+  const clang = await findClang()
+  if (clang !== undefined) compilers.push(clangFor(clang, capability))
+  return { compilers, refusals }
+}
+
+interface Clang {
+  readonly program: string
+  readonly version: number
+}
+
+/** The first version that compiles our kernels without CUDA's headers, and the newest that is looked for. */
+const [oldestClang, newestClang] = [16, 24]
+
+const findClang = async (): Promise<Clang | undefined> => {
+  const numbered = Array.from(
+    { length: newestClang - oldestClang + 1 },
+    (_, n) => `clang++-${newestClang - n}`,
+  )
+  for (const program of ["clang++", ...numbered]) {
+    const found = await run(program, ["--version"]).catch(() => undefined)
+    const version = Number(/version (\d+)/.exec(found?.stdout ?? "")?.[1] ?? 0)
+    if (version >= oldestClang) return { program, version }
+  }
+  return undefined
+}
+
+/** PTX for capability 8.0 or 9.0, which later ones run too: newer targets need newer versions than most have. */
+const clangFor = ({ program: command, version }: Clang, capability: number): Compiler => {
+  const target = capability >= 90 ? 90 : 80
+  return {
+    name: `clang ${version}`,
+    target: `compute_${target}`,
+    compile: async () => {
+      const work = await fs.mkdtemp(join(tmpdir(), "kasosei-kernels-"))
+      try {
+        const output = join(work, "kernels.ptx")
+        const options = ["-x", "cuda", "--cuda-device-only", `--cuda-gpu-arch=sm_${target}`, "-nocudainc"]
+        const more = ["-nocudalib", "-std=c++17", "-O3", "-w", `-I${kernelFolder}`, `-I${sharedFolder}`]
+        await run(command, [...options, ...more, "-S", join(kernelFolder, program), "-o", output])
+        return Buffer.concat([await fs.readFile(output), Buffer.of(0)])
+      } finally {
+        await fs.rm(work, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+/** What is wrong with a kernels' compiler, for people. */
+export class NoKernels extends Error {
+  constructor(
+    readonly reason: string,
+    readonly remedy: string,
+  ) {
+    super(reason)
+  }
+}
+
+const cachePath = (digest: string): string => join(userCacheFolder(), "cuda", `${digest}.kernels`)
+
+/** An image as it was written: its SHA-256 comes first. */
+const cached = async (path: string): Promise<Uint8Array | undefined> => {
+  if (!existsSync(path)) return undefined
+  const bytes = await fs.readFile(path)
+  const image = bytes.subarray(64)
+  return bytes.subarray(0, 64).toString("latin1") === sha256(image) ? image : undefined
+}
+
+const keep = async (path: string, image: Uint8Array): Promise<void> => {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}`
+  await fs.mkdir(join(path, ".."), { recursive: true })
+  await fs.writeFile(temporary, Buffer.concat([Buffer.from(sha256(image), "latin1"), image]))
+  await fs.rename(temporary, path)
+}
+
+/**
+ * The kernels for a GPU, compiled unless the cache has them, and loaded.
+ *
+ * @param capability 90 for 9.0
+ * @param load what loads them; where the driver refuses what one compiler gives, as one that is older than the compiler
+ *   does, the next compiler is tried
+ * @returns what compiled them
+ * @throws NoKernels if no compiler is there, or none gives kernels that load
+ */
+export const loadKernels = async (addon: CudaAddon, capability: number): Promise<Compiler> => {
+  const { compilers, refusals } = await compilersFor(addon, capability)
+  const parts = kernelFiles().map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
+  for (const compiler of compilers) {
+    const { name, target, compile } = compiler
+    const path = cachePath(sha256([name, ...optionsOf(target), ...parts].join("\0")).slice(0, 32))
+    try {
+      let image = await cached(path)
+      if (image === undefined) {
+        console.error(`compiling the GPU's kernels with ${name}, once for ${target} …`)
+        image = await compile()
+        await keep(path, image)
+      }
+      addon.load(image)
+      return compiler
+    } catch (cause) {
+      refusals.push(`${name}: ${firstErrorOf(cause)}`)
+    }
+  }
+  if (compilers.length === 0) {
+    const found = refusals.length === 0 ? "" : `; found ${refusals.join("; ")}`
+    throw new NoKernels(
+      `there is no compiler for the kernels: neither NVRTC (libnvrtc.so) nor clang++ ${oldestClang} or later${found}`,
+      "install the CUDA toolkit's NVRTC (`pip install nvidia-cuda-nvrtc-cu12` has it), or clang",
+    )
+  }
+  throw new NoKernels(
+    `the kernels do not load (${refusals.join("; ")})`,
+    "update the driver, or install an NVRTC of the driver's CUDA version",
+  )
+}

@@ -1,0 +1,455 @@
+// Attention on tensor cores: as in attention.cuh, with factors of products rounded to bfloat16 or tf32, also
+// probabilities and the gradients of scores; sums and the softmax are float32.
+#pragma once
+
+#include "instructions.cuh"
+
+#include "attention-arguments.h"
+#include "attention.cuh"
+#include "elementary.h"
+
+namespace kasosei {
+namespace attending {
+
+// A number in shared memory, and how many of them a step of a product has: 32 bytes.
+struct Bfloat16 {
+  static constexpr int bytes = 2, step = 16;
+};
+struct Tf32 {
+  static constexpr int bytes = 4, step = 8;
+};
+
+// Among 16 columns, a thread's results of a product are columns 2t, 2t + 1, 8 + 2t and 9 + 2t, t = lane mod 4. With
+// columns at these places they are its neighbours 4t … 4t + 3, whose dropout masks come from the same numbers.
+KASOSEI_INLINE int tensor_place(int column) {
+  return (column & ~15) | (column & 2) << 2 | (column >> 1 & 6) | (column & 1);
+}
+
+// Loads `count` rows of d numbers as [rows, D], rounded and filled up with zeros; at their places, or in order.
+template <typename Number, int rows, int D, int threads, bool placed>
+KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d, bool vectors) {
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes);
+#pragma unroll 4
+  for (int i = threadIdx.x; i < rows * (D / 4); i += threads) {
+    const int row = i / (D / 4), feature = i % (D / 4) * 4;
+    const float* const at = from + row * stride + feature;
+    Four some = {0, 0, 0, 0};
+    if (row < count) {
+      if (vectors) {
+        if (feature < d) some = load_four(at);
+      } else {
+        if (feature < d) some.x = at[0];
+        if (feature + 1 < d) some.y = at[1];
+        if (feature + 2 < d) some.z = at[2];
+        if (feature + 3 < d) some.w = at[3];
+      }
+    }
+    char* const place = to + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
+    if constexpr (Number::bytes == 2) {
+      *reinterpret_cast<uint64_t*>(place) = pack_bf16(some.x, some.y) | uint64_t{pack_bf16(some.z, some.w)} << 32;
+    } else {
+      store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(some.x)), float_of(to_tf32(some.y)),
+                                                   float_of(to_tf32(some.z)), float_of(to_tf32(some.w))});
+    }
+  }
+}
+
+template <typename Number>
+KASOSEI_INLINE void multiply_tile(float (&sums)[4], const uint32_t (&left)[4], uint32_t right0, uint32_t right1) {
+  const uint32_t right[2] = {right0, right1};
+  if constexpr (Number::bytes == 2) mma_bf16(sums, left, right);
+  else mma_tf32(sums, left, right);
+}
+
+// sums[n] = the warp's 16 rows times columns 8n … 8n + 7, of d features, for those pairs of n in which there are columns.
+template <typename Number, int D, int tiles>
+KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int count, int d, float (&sums)[tiles][4]) {
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes);
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int n = 0; n < tiles; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) sums[n][i] = 0;
+  const char* const left_row = rows + lane % 16 * row_bytes + lane / 16 * 16;
+  const char* const right_row = columns + (lane % 8 + lane / 16 * 8) * row_bytes + lane / 8 % 2 * 16;
+#pragma unroll
+  for (int k = 0; k < D / Number::step; k++)
+    if (k * Number::step < d) {
+      uint32_t left[4];
+      load_matrices(left, left_row + k * 32);
+#pragma unroll
+      for (int n = 0; n < tiles; n += 2)
+        if (8 * n < count) {
+          uint32_t right[4];
+          load_matrices(right, right_row + 8 * n * row_bytes + k * 32);
+          multiply_tile<Number>(sums[n], left, right[0], right[1]);
+          multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
+        }
+    }
+}
+
+// sums[n] += p times features 8n … 8n + 7 of the columns, for the warp's 16 rows. The results of tensor_products are
+// just what a thread needs of the left factor.
+template <typename Number, int D, int tiles>
+KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* columns, int count, int d,
+                                      float (&sums)[D / 8][4]) {
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes);
+  const int lane = threadIdx.x % 32;
+  if constexpr (Number::bytes == 2) {
+    const char* const right_row = columns + lane % 16 * row_bytes + lane / 16 * 16;
+#pragma unroll
+    for (int m = 0; m < tiles; m += 2)
+      if (8 * m < count) {
+        const uint32_t left[4] = {pack_bf16(p[m][0], p[m][1]), pack_bf16(p[m][2], p[m][3]),
+                                  pack_bf16(p[m + 1][0], p[m + 1][1]), pack_bf16(p[m + 1][2], p[m + 1][3])};
+#pragma unroll
+        for (int n = 0; n < D / 8; n += 2)
+          if (8 * n < d) {
+            uint32_t right[4];
+            load_matrices_transposed(right, right_row + 8 * m * row_bytes + 16 * n);
+            multiply_tile<Number>(sums[n], left, right[0], right[1]);
+            multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
+          }
+      }
+  } else {
+    const char* const right_word = columns + lane % 4 * 2 * row_bytes + lane / 4 * 4;
+#pragma unroll
+    for (int m = 0; m < tiles; m++)
+      if (m / 2 * 16 < count) {
+        const uint32_t left[4] = {to_tf32(p[m][0]), to_tf32(p[m][2]), to_tf32(p[m][1]), to_tf32(p[m][3])};
+        const char* const at = right_word + 8 * m * row_bytes;
+#pragma unroll
+        for (int n = 0; n < D / 8; n++)
+          if (8 * n < d)
+            multiply_tile<Number>(sums[n], left, *reinterpret_cast<const uint32_t*>(at + 32 * n),
+                                  *reinterpret_cast<const uint32_t*>(at + 32 * n + row_bytes));
+      }
+  }
+}
+
+// Over the four lanes that share a row.
+KASOSEI_INLINE float sum_of_quad(float value) {
+  value += shuffle_xor(value, 1);
+  return value + shuffle_xor(value, 2);
+}
+KASOSEI_INLINE float largest_of_quad(float value) {
+  float other = shuffle_xor(value, 1);
+  value = other > value ? other : value;
+  other = shuffle_xor(value, 2);
+  return other > value ? other : value;
+}
+
+// A thread's result i of tile n of a product is of its row i / 2, and of its column 4 · (n / 2) + 2 · (n mod 2) + i mod 2
+// among those that it has of 16 after 16. Bit 16 · row + column: whether the mask keeps it. element(row): of a row's
+// first column.
+template <int tiles, typename Element>
+KASOSEI_INLINE uint32_t tensor_kept_along_rows(const Mask& mask, const Element& element) {
+  constexpr int groups = tiles / 2;
+  const int lane = threadIdx.x % 4, quad = threadIdx.x & 28;
+  const uint32_t after = lane < 2 ? kept_of_block(mask, element(lane) / 4 + 4 * groups) : 0;
+  uint32_t kept = 0;
+#pragma unroll 1
+  for (int row = 0; row < 2; row++) {
+    const int64_t first = element(row);
+    uint32_t own = 0;
+#pragma unroll 1
+    for (int m = 0; m < groups; m++) own |= kept_of_block(mask, first / 4 + 4 * m + lane) << 4 * m;
+    const uint32_t last = shuffle(after, quad + row);
+    uint32_t next = shuffle(own, quad + (lane + 1) % 4);
+    if (lane == 3) next = next >> 4 | last << 4 * (groups - 1);
+#pragma unroll
+    for (int m = 0; m < groups; m++) {
+      const uint32_t both = (own >> 4 * m & 15) | (next >> 4 * m & 15) << 4;
+      kept |= (both >> (first & 3) & 15) << (16 * row + 4 * m);
+    }
+  }
+  return kept;
+}
+
+// The same bits where rows are keys and columns queries; element(column) is that of a query's row for the first of the
+// warp's 16 keys. The eight lanes that share a query find five blocks of four together.
+template <int tiles, typename Element>
+KASOSEI_INLINE uint32_t tensor_kept_along_columns(const Mask& mask, const Element& element) {
+  const int lane = threadIdx.x % 4, row = threadIdx.x % 32 / 4;
+  uint32_t kept = 0;
+#pragma unroll 1
+  for (int column = 0; column < 2 * tiles; column++) {
+    const int64_t first = element(column);
+    const uint32_t own = row < 5 ? kept_of_block(mask, first / 4 + row) : 0;
+    const int at = static_cast<int>(first & 3) + row;
+    const uint32_t one = shuffle(own, at / 4 * 4 + lane), other = shuffle(own, (at + 8) / 4 * 4 + lane);
+    kept |= (one >> at % 4 & 1) << column | (other >> at % 4 & 1) << (16 + column);
+  }
+  return kept;
+}
+
+// Which of the 16 columns after 16 a thread's result i of tile n is, and its bit in a mask.
+KASOSEI_INLINE int column_of(int n, int i) { return n / 2 * 16 + threadIdx.x % 4 * 4 + n % 2 * 2 + i % 2; }
+KASOSEI_INLINE int bit_of(int n, int i) { return i / 2 * 16 + n * 2 + i % 2; }
+
+// Writes a thread's features of one of its two rows, times a factor.
+template <int tiles>
+KASOSEI_INLINE void store_tensor_row(float* to, const float (&sums)[tiles][4], int row, float factor, int d,
+                                     bool vectors) {
+  const int first = threadIdx.x % 4 * 2;
+#pragma unroll
+  for (int n = 0; n < tiles; n++) {
+    const int at = 8 * n + first;
+    const Two some = {sums[n][2 * row] * factor, sums[n][2 * row + 1] * factor};
+    if (vectors) {
+      if (at < d) *reinterpret_cast<Two*>(to + at) = some;
+    } else {
+      if (at < d) to[at] = some.x;
+      if (at + 1 < d) to[at + 1] = some.y;
+    }
+  }
+}
+
+template <int tiles>
+KASOSEI_INLINE void clear(float (&sums)[tiles][4]) {
+#pragma unroll
+  for (int n = 0; n < tiles; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) sums[n][i] = 0;
+}
+
+template <typename Number, int D>
+KASOSEI_INLINE void tensor_forward(const Attention& a) {
+  constexpr int rows = attention_rows, columns = attention_columns, threads = tensor_threads(rows), tiles = columns / 8;
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes);
+  char* const q = dynamic_shared<char>();
+  char* const k = q + rows * row_bytes;
+  char* const v = k + columns * row_bytes;
+  const AttentionTile tile = a.tiles[blockIdx.x];
+  const int head = blockIdx.y, warp_row = threadIdx.x / 32 * 16, first_row = warp_row + threadIdx.x % 32 / 4;
+  const int count = smaller(rows, tile.queries - tile.first);
+  const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
+  const bool working = warp_row < count;
+  load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
+
+  float sums[D / 8][4], largest[2] = {minus_infinity(), minus_infinity()}, total[2] = {0, 0};
+  clear(sums);
+  for (int first = 0; first < tile.length; first += columns) {
+    const int keys = smaller(columns, tile.length - first);
+    const int64_t offset = (static_cast<int64_t>(tile.token) + first) * a.hidden + features;
+    if (first > 0) block_barrier();  // the keys and values before these have been read
+    load_rounded<Number, columns, D, threads, true>(k, a.k_TH + offset, a.hidden, keys, a.d, a.vectors);
+    load_rounded<Number, columns, D, threads, true>(v, a.v_TH + offset, a.hidden, keys, a.d, a.vectors);
+    block_barrier();
+    if (!working) continue;
+    float p[tiles][4];
+    tensor_products<Number, D>(q + warp_row * row_bytes, k, keys, a.d, p);
+    uint32_t kept = 0xffffffff;
+    if (a.mask.active)
+      kept = tensor_kept_along_rows<tiles>(a.mask, [&](int row) {
+        return element_of(tile, a.query_indices_R, head, smaller(tile.first + first_row + 8 * row, tile.queries - 1)) +
+               first;
+      });
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+      float now = largest[row];
+#pragma unroll
+      for (int n = 0; n < tiles; n++)
+#pragma unroll
+        for (int i = 2 * row; i < 2 * row + 2; i++)
+          if (column_of(n, i) < keys && p[n][i] > now) now = p[n][i];
+      now = largest_of_quad(now);
+      const float shrink = exponential((largest[row] - now) * a.scale);
+      largest[row] = now;
+      total[row] *= shrink;
+#pragma unroll
+      for (int n = 0; n < D / 8; n++)
+#pragma unroll
+        for (int i = 2 * row; i < 2 * row + 2; i++) sums[n][i] *= shrink;
+#pragma unroll
+      for (int n = 0; n < tiles; n++)
+#pragma unroll
+        for (int i = 2 * row; i < 2 * row + 2; i++) {
+          const float value = column_of(n, i) < keys ? exponential((p[n][i] - now) * a.scale) : 0.0f;
+          total[row] += value;
+          p[n][i] = kept >> bit_of(n, i) & 1 ? value : 0.0f;
+        }
+    }
+    tensor_accumulate<Number, D>(p, v, keys, a.d, sums);
+  }
+  if (!working) return;
+#pragma unroll
+  for (int row = 0; row < 2; row++) {
+    const float inverse_sum = divide_rn(1.0f, sum_of_quad(total[row]));
+    if (first_row + 8 * row >= count) continue;
+    const int64_t at = query + first_row + 8 * row;
+    store_tensor_row(a.y_RH + at * a.hidden + features, sums, row, inverse_sum * a.mask.scale, a.d, a.vectors);
+    if (threadIdx.x % 4 == 0) {
+      float* const kept_of_row = a.statistics + 2 * (head * a.queries + at);
+      kept_of_row[0] = largest[row];
+      kept_of_row[1] = inverse_sum;
+    }
+  }
+}
+
+template <typename Number, int D>
+KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
+  constexpr int rows = tensor_gradient_rows(D), columns = tensor_gradient_columns(D), threads = tensor_threads(rows);
+  constexpr int tiles = columns / 8, row_bytes = tensor_row_bytes(D, Number::bytes);
+  char* const q = dynamic_shared<char>();
+  char* const dy = q + rows * row_bytes;
+  char* const k = dy + rows * row_bytes;
+  char* const v = k + columns * row_bytes;
+  const AttentionTile tile = a.tiles[blockIdx.x];
+  const int head = blockIdx.y, warp_row = threadIdx.x / 32 * 16, first_row = warp_row + threadIdx.x % 32 / 4;
+  const int count = smaller(rows, tile.queries - tile.first);
+  const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
+  const bool working = warp_row < count;
+  load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
+  load_rounded<Number, rows, D, threads, false>(dy, a.dy_RH + query * a.hidden + features, a.hidden, count, a.d,
+                                                a.vectors);
+
+  float sums[D / 8][4], mean[2] = {0, 0}, largest[2], inverse_sum[2];
+  clear(sums);
+#pragma unroll
+  for (int row = 0; row < 2; row++) {
+    const int64_t at = head * a.queries + query + smaller(first_row + 8 * row, count - 1);
+    largest[row] = a.statistics[2 * at];
+    inverse_sum[row] = a.statistics[2 * at + 1];
+  }
+  const bool one_pass = tile.length <= columns;
+  for (int pass = one_pass ? 1 : 0; pass < 2; pass++) {
+    for (int first = 0; first < tile.length; first += columns) {
+      const int keys = smaller(columns, tile.length - first);
+      const int64_t offset = (static_cast<int64_t>(tile.token) + first) * a.hidden + features;
+      if (first > 0 || (pass == 1 && !one_pass)) block_barrier();
+      load_rounded<Number, columns, D, threads, true>(k, a.k_TH + offset, a.hidden, keys, a.d, a.vectors);
+      load_rounded<Number, columns, D, threads, true>(v, a.v_TH + offset, a.hidden, keys, a.d, a.vectors);
+      block_barrier();
+      if (!working) continue;
+      float p[tiles][4], dp[tiles][4];
+      tensor_products<Number, D>(q + warp_row * row_bytes, k, keys, a.d, p);
+      tensor_products<Number, D>(dy + warp_row * row_bytes, v, keys, a.d, dp);
+      uint32_t kept = 0xffffffff;
+      if (a.mask.active)
+        kept = tensor_kept_along_rows<tiles>(a.mask, [&](int row) {
+          return element_of(tile, a.query_indices_R, head,
+                            smaller(tile.first + first_row + 8 * row, tile.queries - 1)) +
+                 first;
+        });
+#pragma unroll
+      for (int row = 0; row < 2; row++) {
+#pragma unroll
+        for (int n = 0; n < tiles; n++)
+#pragma unroll
+          for (int i = 2 * row; i < 2 * row + 2; i++) {
+            p[n][i] = column_of(n, i) < keys
+                          ? exponential((p[n][i] - largest[row]) * a.scale) * inverse_sum[row]
+                          : 0.0f;
+            dp[n][i] = kept >> bit_of(n, i) & 1 ? dp[n][i] * a.mask.scale : 0.0f;
+            if (pass == 0 || one_pass) mean[row] += p[n][i] * dp[n][i];
+          }
+        if (one_pass) mean[row] = sum_of_quad(mean[row]);
+      }
+      if (pass == 0) continue;
+#pragma unroll
+      for (int n = 0; n < tiles; n++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) p[n][i] *= dp[n][i] - mean[i / 2];
+      tensor_accumulate<Number, D>(p, k, keys, a.d, sums);
+    }
+    if (pass == 0 && working)
+#pragma unroll
+      for (int row = 0; row < 2; row++) mean[row] = sum_of_quad(mean[row]);
+  }
+  if (!working) return;
+#pragma unroll
+  for (int row = 0; row < 2; row++) {
+    if (first_row + 8 * row >= count) continue;
+    const int64_t at = query + first_row + 8 * row;
+    store_tensor_row(a.dq_RH + at * a.hidden + features, sums, row, a.scale, a.d, a.vectors);
+    if (threadIdx.x % 4 == 0) a.means[head * a.queries + at] = mean[row];
+  }
+}
+
+// Here the rows are keys and the columns queries.
+template <typename Number, int D>
+KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
+  constexpr int rows = tensor_gradient_rows(D), columns = tensor_gradient_columns(D), threads = tensor_threads(rows);
+  constexpr int tiles = columns / 8, row_bytes = tensor_row_bytes(D, Number::bytes);
+  char* const k = dynamic_shared<char>();
+  char* const v = k + rows * row_bytes;
+  char* const q = v + rows * row_bytes;
+  char* const dy = q + columns * row_bytes;
+  // Of each query the largest score, one over the sum of exponentials, and the mean.
+  float* const of_queries = reinterpret_cast<float*>(dy + columns * row_bytes);
+  const AttentionTile tile = a.tiles[blockIdx.x];
+  const int head = blockIdx.y, warp_row = threadIdx.x / 32 * 16, first_row = warp_row + threadIdx.x % 32 / 4;
+  const int count = smaller(rows, tile.length - tile.first);
+  const int64_t features = static_cast<int64_t>(head) * a.d, key = tile.token + tile.first;
+  const bool working = warp_row < count;
+  load_rounded<Number, rows, D, threads, false>(k, a.k_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
+  load_rounded<Number, rows, D, threads, false>(v, a.v_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
+
+  float dk[D / 8][4], dv[D / 8][4];
+  clear(dk);
+  clear(dv);
+  for (int first = 0; first < tile.queries; first += columns) {
+    const int queries = smaller(columns, tile.queries - first);
+    const int64_t query = static_cast<int64_t>(tile.query) + first;
+    if (first > 0) block_barrier();
+    load_rounded<Number, columns, D, threads, true>(q, a.q_RH + query * a.hidden + features, a.hidden, queries, a.d,
+                                                    a.vectors);
+    load_rounded<Number, columns, D, threads, true>(dy, a.dy_RH + query * a.hidden + features, a.hidden, queries, a.d,
+                                                    a.vectors);
+    for (int i = threadIdx.x; i < columns; i += threads) {
+      const int64_t at = head * a.queries + query + smaller(i, queries - 1);
+      of_queries[i] = a.statistics[2 * at];
+      of_queries[columns + i] = a.statistics[2 * at + 1];
+      of_queries[2 * columns + i] = a.means[at];
+    }
+    block_barrier();
+    if (!working) continue;
+    float p[tiles][4], ds[tiles][4];
+    tensor_products<Number, D>(k + warp_row * row_bytes, q, queries, a.d, p);
+    tensor_products<Number, D>(v + warp_row * row_bytes, dy, queries, a.d, ds);
+    uint32_t kept = 0xffffffff;
+    if (a.mask.active)
+      kept = tensor_kept_along_columns<tiles>(a.mask, [&](int column) {
+        return element_of(tile, a.query_indices_R, head, first + smaller(column_of(column / 2, column), queries - 1)) +
+               tile.first + warp_row;
+      });
+#pragma unroll
+    for (int n = 0; n < tiles; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const int column = column_of(n, i);
+        const float value =
+            column < queries ? exponential((p[n][i] - of_queries[column]) * a.scale) * of_queries[columns + column] : 0.0f;
+        const float factor = kept >> bit_of(n, i) & 1 ? a.mask.scale : 0.0f;
+        p[n][i] = value * factor;
+        ds[n][i] = value * (ds[n][i] * factor - of_queries[2 * columns + column]);
+      }
+    tensor_accumulate<Number, D>(p, dy, queries, a.d, dv);
+    tensor_accumulate<Number, D>(ds, q, queries, a.d, dk);
+  }
+#pragma unroll
+  for (int row = 0; row < 2; row++) {
+    if (first_row + 8 * row >= count) continue;
+    const int64_t at = (key + first_row + 8 * row) * a.hidden + features;
+    store_tensor_row(a.dk_TH + at, dk, row, a.scale, a.d, a.vectors);
+    store_tensor_row(a.dv_TH + at, dv, row, 1.0f, a.d, a.vectors);
+  }
+}
+
+}  // namespace attending
+
+extern "C" __global__ void __launch_bounds__(128, 3) attention_bf16_64(const Attention a) { attending::tensor_forward<attending::Bfloat16, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128) attention_bf16_128(const Attention a) { attending::tensor_forward<attending::Bfloat16, 128>(a); }
+extern "C" __global__ void __launch_bounds__(128, 3) attention_tf32_64(const Attention a) { attending::tensor_forward<attending::Tf32, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128) attention_tf32_128(const Attention a) { attending::tensor_forward<attending::Tf32, 128>(a); }
+extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_bf16_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 64>(a); }
+extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_bf16_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 128>(a); }
+extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_tf32_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 64>(a); }
+extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_tf32_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 128>(a); }
+extern "C" __global__ void __launch_bounds__(128) attention_key_gradient_bf16_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Bfloat16, 64>(a); }
+extern "C" __global__ void __launch_bounds__(64) attention_key_gradient_bf16_128(const AttentionGradient a) { attending::tensor_key_gradient<attending::Bfloat16, 128>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_key_gradient_tf32_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Tf32, 64>(a); }
+extern "C" __global__ void __launch_bounds__(64) attention_key_gradient_tf32_128(const AttentionGradient a) { attending::tensor_key_gradient<attending::Tf32, 128>(a); }
+
+}  // namespace kasosei

@@ -1,0 +1,295 @@
+#include "blas.h"
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "binding.h"
+#include "device.h"
+#include "driver.h"
+#include "library.h"
+
+namespace kasosei {
+namespace {
+
+// The part of cublasLt.h that is used. Its numbers and structures are the same in all versions since 11.
+using LibraryHandle = void*;
+using Description = void*;
+using Layout = void*;
+using Preference = void*;
+
+struct Algorithm {
+  uint64_t data[8];
+};
+struct Choice {
+  Algorithm algorithm;
+  size_t workspace;
+  int status;
+  float waves;
+  int reserved[4];
+};
+
+enum DataType : int { float32_data = 0, bfloat16_data = 14 };
+enum ComputeType : int { float32_sums = 68, float32_sums_of_tf32 = 77 };
+enum DescriptionAttribute : int { transpose_a = 3, transpose_b = 4, epilogue_kind = 7, bias_pointer = 8 };
+enum LayoutAttribute : int { batch_count = 5, batch_step = 6 };
+enum PreferenceAttribute : int { most_workspace = 1, reduction_schemes = 3, alignment_a = 5 };
+constexpr int32_t transposed = 1, no_epilogue = 1, bias_epilogue = 4;
+constexpr int not_supported = 15;
+// Sums over k that are divided: parts are added in a fixed order if they are kept in the workspace; in place (1), the
+// order is that in which the blocks end.
+constexpr uint32_t schemes_of_fixed_order = 2 | 4;
+constexpr uint64_t largest_workspace = uint64_t{32} << 20;
+
+#define KASOSEI_BLAS(FUNCTION)                                                                                         \
+  FUNCTION(cublasLtCreate, LibraryHandle* handle)                                                                     \
+  FUNCTION(cublasLtMatmulDescCreate, Description* description, ComputeType compute, DataType scale)                   \
+  FUNCTION(cublasLtMatmulDescDestroy, Description description)                                                        \
+  FUNCTION(cublasLtMatmulDescSetAttribute, Description description, DescriptionAttribute attribute, const void* value, \
+           size_t bytes)                                                                                              \
+  FUNCTION(cublasLtMatrixLayoutCreate, Layout* layout, DataType type, uint64_t rows, uint64_t columns, int64_t stride) \
+  FUNCTION(cublasLtMatrixLayoutDestroy, Layout layout)                                                                \
+  FUNCTION(cublasLtMatrixLayoutSetAttribute, Layout layout, LayoutAttribute attribute, const void* value, size_t bytes) \
+  FUNCTION(cublasLtMatmulPreferenceCreate, Preference* preference)                                                    \
+  FUNCTION(cublasLtMatmulPreferenceDestroy, Preference preference)                                                    \
+  FUNCTION(cublasLtMatmulPreferenceSetAttribute, Preference preference, PreferenceAttribute attribute,                \
+           const void* value, size_t bytes)                                                                           \
+  FUNCTION(cublasLtMatmulAlgoGetHeuristic, LibraryHandle handle, Description description, Layout a, Layout b, Layout c, \
+           Layout d, Preference preference, int wanted, Choice* choices, int* found)                                  \
+  FUNCTION(cublasLtMatmul, LibraryHandle handle, Description description, const void* alpha, const void* a,           \
+           Layout a_layout, const void* b, Layout b_layout, const void* beta, const void* c, Layout c_layout, void* d, \
+           Layout d_layout, const Algorithm* algorithm, void* workspace, size_t bytes, Stream stream)
+
+struct Library {
+#define KASOSEI_POINTER(name, ...) int (*name)(__VA_ARGS__);
+  KASOSEI_BLAS(KASOSEI_POINTER)
+#undef KASOSEI_POINTER
+  size_t (*cublasLtGetVersion)();
+  LibraryHandle handle = nullptr;
+};
+// Never destroyed: at the end of the process, the driver may have ended before.
+const Library* library = nullptr;
+
+// By their numbers.
+std::string status_in_words(int status) {
+  const char* name = [&] {
+    switch (status) {
+      case 1: return "CUBLAS_STATUS_NOT_INITIALIZED";
+      case 3: return "CUBLAS_STATUS_ALLOC_FAILED";
+      case 7: return "CUBLAS_STATUS_INVALID_VALUE";
+      case 8: return "CUBLAS_STATUS_ARCH_MISMATCH";
+      case 11: return "CUBLAS_STATUS_MAPPING_ERROR";
+      case 13: return "CUBLAS_STATUS_EXECUTION_FAILED";
+      case 14: return "CUBLAS_STATUS_INTERNAL_ERROR";
+      case 15: return "CUBLAS_STATUS_NOT_SUPPORTED";
+      case 16: return "CUBLAS_STATUS_LICENSE_ERROR";
+      default: return "status";
+    }
+  }();
+  return std::string(name) + " (" + std::to_string(status) + ")";
+}
+
+std::string in_words(const Product& p) {
+  const char* precisions[] = {"float32", "tf32", "bfloat16"};
+  const auto factor = [](int64_t rows, int64_t columns, const Factor& x) {
+    return "[" + std::to_string(rows) + ", " + std::to_string(columns) + "]" + (x.transposed ? ", transposed" : "");
+  };
+  return std::string("a ") + precisions[static_cast<int>(p.precision)] + " product of " + factor(p.m, p.k, p.a) +
+         " and " + factor(p.k, p.n, p.b) + (p.batch == 1 ? "" : ", " + std::to_string(p.batch) + " times");
+}
+
+void require(int status, const char* call, const Product& p) {
+  if (status != success)
+    throw DeviceFailure(std::string(call) + " failed for " + in_words(p) + ": " + status_in_words(status));
+}
+
+// An object of the library.
+template <int (*Library::*destroy)(void*)>
+struct Owned {
+  void* object = nullptr;
+  Owned() = default;
+  ~Owned() {
+    if (object != nullptr) (library->*destroy)(object);
+  }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+};
+
+// How a product is computed. The library's matrices are column after column: it computes Cᵀ = op(B)ᵀ op(A)ᵀ, whose rows
+// are our columns, so that its bias, one number a row, is ours.
+struct Plan {
+  Owned<&Library::cublasLtMatmulDescDestroy> description;
+  Owned<&Library::cublasLtMatrixLayoutDestroy> a, b, c;
+  // Whether the library has an algorithm, and one that adds the bias.
+  bool found = false, with_bias = false;
+  Algorithm algorithm;
+  size_t workspace = 0;
+};
+
+// What an algorithm is chosen by.
+using Key = std::array<int64_t, 12>;
+auto& plans = *new std::map<Key, Plan>;
+// Lengths of texts make many shapes. If there are more, plans are made anew, and will be the same.
+constexpr size_t most_plans = 4096;
+
+const void* data_of(const Factor& x, Precision precision) {
+  return precision == Precision::bfloat16 ? static_cast<const void*>(x.rounded) : x.data;
+}
+
+// The largest power of two up to 256 that divides an address.
+uint32_t alignment_of(const void* address) {
+  const uintptr_t bits = reinterpret_cast<uintptr_t>(address) | 256;
+  return static_cast<uint32_t>(bits & -bits);
+}
+
+Key key_of(const Product& p) {
+  const auto packed = [](const void* address) { return static_cast<int64_t>(alignment_of(address)); };
+  const int64_t alignments = packed(data_of(p.a, p.precision)) | packed(data_of(p.b, p.precision)) << 9 |
+                             packed(p.c) << 18 | (p.bias == nullptr ? 0 : packed(p.bias) << 27);
+  const int64_t flags = static_cast<int64_t>(p.precision) << 2 | p.a.transposed << 1 | p.b.transposed;
+  return {p.m, p.n, p.k, p.batch, p.a.stride, p.b.stride, p.stride, p.a.step, p.b.step, p.step, flags, alignments};
+}
+
+template <typename Value>
+void describe(const Plan& plan, DescriptionAttribute attribute, Value value, const Product& p) {
+  require(library->cublasLtMatmulDescSetAttribute(plan.description.object, attribute, &value, sizeof value),
+          "cublasLtMatmulDescSetAttribute", p);
+}
+
+Layout layout_of(DataType type, int64_t rows, int64_t columns, int64_t stride, int64_t step, const Product& p) {
+  Layout layout = nullptr;
+  require(library->cublasLtMatrixLayoutCreate(&layout, type, rows, columns, stride), "cublasLtMatrixLayoutCreate", p);
+  if (p.batch == 1) return layout;
+  const int32_t count = static_cast<int32_t>(p.batch);
+  const auto set = [&](LayoutAttribute attribute, const auto& value) {
+    return library->cublasLtMatrixLayoutSetAttribute(layout, attribute, &value, sizeof value);
+  };
+  const int first = set(batch_count, count), status = first == success ? set(batch_step, step) : first;
+  if (status != success) library->cublasLtMatrixLayoutDestroy(layout);
+  require(status, "cublasLtMatrixLayoutSetAttribute", p);
+  return layout;
+}
+
+// Of a factor [rows, columns]: a matrix in memory, row after row, is its transpose, column after column.
+Layout layout_of(const Factor& x, int64_t rows, int64_t columns, const Product& p) {
+  const DataType type = p.precision == Precision::bfloat16 ? bfloat16_data : float32_data;
+  return layout_of(type, x.transposed ? rows : columns, x.transposed ? columns : rows, x.stride, x.step, p);
+}
+
+// The library's first choice, if it has one.
+void choose(Plan& plan, const Product& p) {
+  Owned<&Library::cublasLtMatmulPreferenceDestroy> preference;
+  require(library->cublasLtMatmulPreferenceCreate(&preference.object), "cublasLtMatmulPreferenceCreate", p);
+  const auto prefer = [&](int attribute, auto value) {
+    require(library->cublasLtMatmulPreferenceSetAttribute(
+                preference.object, static_cast<PreferenceAttribute>(attribute), &value, sizeof value),
+            "cublasLtMatmulPreferenceSetAttribute", p);
+  };
+  prefer(most_workspace, largest_workspace);
+  prefer(reduction_schemes, schemes_of_fixed_order);
+  // Of the library's A, B, C and D.
+  const void* addresses[] = {data_of(p.b, p.precision), data_of(p.a, p.precision), p.c, p.c};
+  for (int i = 0; i < 4; i++) prefer(alignment_a + i, alignment_of(addresses[i]));
+  Choice choice;
+  int found = 0;
+  const int status = library->cublasLtMatmulAlgoGetHeuristic(library->handle, plan.description.object, plan.a.object,
+                                                             plan.b.object, plan.c.object, plan.c.object,
+                                                             preference.object, 1, &choice, &found);
+  if (status == not_supported || (status == success && found == 0)) return;
+  require(status, "cublasLtMatmulAlgoGetHeuristic", p);
+  if (choice.status != success) return;
+  plan.found = true;
+  plan.algorithm = choice.algorithm;
+  plan.workspace = choice.workspace;
+}
+
+void make(Plan& plan, const Product& p) {
+  const ComputeType compute = p.precision == Precision::tensor_float32 ? float32_sums_of_tf32 : float32_sums;
+  require(library->cublasLtMatmulDescCreate(&plan.description.object, compute, float32_data),
+          "cublasLtMatmulDescCreate", p);
+  if (p.b.transposed) describe(plan, transpose_a, transposed, p);
+  if (p.a.transposed) describe(plan, transpose_b, transposed, p);
+  plan.a.object = layout_of(p.b, p.k, p.n, p);
+  plan.b.object = layout_of(p.a, p.m, p.k, p);
+  plan.c.object = layout_of(float32_data, p.n, p.m, p.stride, p.step, p);
+  if (p.bias != nullptr) {
+    describe(plan, epilogue_kind, bias_epilogue, p);
+    describe(plan, bias_pointer, p.bias, p);
+    choose(plan, p);
+    plan.with_bias = plan.found;
+    if (plan.found) return;
+    describe(plan, epilogue_kind, no_epilogue, p);
+  }
+  choose(plan, p);
+}
+
+const Plan& plan_for(const Product& p) {
+  const Key key = key_of(p);
+  const auto known = plans.find(key);
+  if (known != plans.end()) return known->second;
+  if (plans.size() == most_plans) plans.clear();
+  Plan& plan = plans[key];
+  try {
+    make(plan, p);
+  } catch (...) {
+    plans.erase(key);
+    throw;
+  }
+  return plan;
+}
+
+// blasVersion(library): as it numbers it. Uses no GPU.
+napi_value blas_version(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    const std::string path = text_from(env, given);
+    size_t (*version)() = nullptr;
+    find_function(open_library(path), path, "cublasLtGetVersion", version);
+    return to_value(env, static_cast<double>(version()));
+  });
+}
+EXPORT_AS_IS(blas_version, "blasVersion")
+
+// openBlas(library): products by it from now on. Its version.
+napi_value open_blas(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    if (library == nullptr) {
+      const std::string path = text_from(env, given);
+      void* file = open_library(path);
+      Library found;
+#define KASOSEI_FIND(name, ...) find_function(file, path, #name, found.name);
+      KASOSEI_BLAS(KASOSEI_FIND)
+#undef KASOSEI_FIND
+      find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
+      const int status = found.cublasLtCreate(&found.handle);
+      if (status != success) throw DeviceFailure("starting " + path + ": " + status_in_words(status));
+      library = new Library(found);
+    }
+    return to_value(env, static_cast<double>(library->cublasLtGetVersion()));
+  });
+}
+EXPORT_AS_IS(open_blas, "openBlas")
+
+}  // namespace
+
+bool has_blas() { return library != nullptr; }
+
+bool multiply_by_blas(const Product& p, bool& with_bias) {
+  const Plan& plan = plan_for(p);
+  if (!plan.found) return false;
+  with_bias = plan.with_bias;
+  if (with_bias) describe(plan, bias_pointer, p.bias, p);
+  std::optional<Scratch> workspace;
+  if (plan.workspace > 0) workspace.emplace(static_cast<int64_t>(plan.workspace));
+  const float one = 1, beta = p.add ? 1 : 0;
+  require(library->cublasLtMatmul(library->handle, plan.description.object, &one, data_of(p.b, p.precision),
+                                  plan.a.object, data_of(p.a, p.precision), plan.b.object, &beta, p.c, plan.c.object,
+                                  p.c, plan.c.object, &plan.algorithm, workspace ? workspace->as<void>() : nullptr,
+                                  plan.workspace, stream()),
+          "cublasLtMatmul", p);
+  return true;
+}
+
+}  // namespace kasosei

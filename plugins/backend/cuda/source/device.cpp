@@ -1,0 +1,345 @@
+// The device of this process: found, started, and its memory and stream.
+#include "device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "binding.h"
+#include "driver.h"
+#include "library.h"
+
+namespace kasosei {
+
+Driver driver;
+
+void require(int result, const std::string& doing) {
+  if (result == success) return;
+  const char *name = nullptr, *text = nullptr;
+  driver.cuGetErrorName(result, &name);
+  driver.cuGetErrorString(result, &text);
+  throw DeviceFailure(doing + ": " + (name == nullptr ? "error " + std::to_string(result) : name) +
+                      (text == nullptr ? "" : std::string(" (") + text + ")"));
+}
+
+namespace {
+
+// A part of pinned memory through which lists and small tensors go to the device: the processor writes it, a copy of the
+// stream reads it. Before a part is written again, the copies of its last use must have happened.
+struct RingPart {
+  Event used = nullptr;
+  bool waits = false;
+};
+constexpr int64_t part_bytes = int64_t{2} << 20;
+constexpr int parts = 4;
+
+struct State {
+  int device = 0;
+  bool found = false, started = false;
+  Context context = nullptr;
+  Stream stream = nullptr;
+  Module module = nullptr;
+  std::map<std::string, Function> functions;
+  std::map<Function, int> shared;
+  int multiprocessors = 0, largest_shared = 0;
+  char* pinned = nullptr;
+  DeviceAddress mirror = 0;
+  RingPart ring[parts];
+  int part = 0;
+  int64_t used = 0;
+  // Lists of this call that were too long for the ring.
+  std::vector<Handle> long_lists;
+};
+State& state = *new State;
+
+// Less than this is left to best fit; larger tensors get regions of their own.
+constexpr int64_t region_bytes = int64_t{128} << 20;
+
+char* reserve(int64_t bytes) {
+  DeviceAddress address = 0;
+  const int result = driver.cuMemAlloc_v2(&address, bytes);
+  if (result == out_of_memory) return nullptr;
+  require(result, "reserving " + std::to_string(bytes) + " bytes of the GPU's memory");
+  return reinterpret_cast<char*>(address);
+}
+
+void give_back(char* start, int64_t) {
+  require(driver.cuMemFree_v2(reinterpret_cast<DeviceAddress>(start)), "giving memory of the GPU back");
+}
+
+std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
+OutOfMemory none_left(int64_t bytes) {
+  size_t available = 0, total = 0;
+  driver.cuMemGetInfo_v2(&available, &total);
+  return OutOfMemory("out of GPU memory: " + mebibytes(bytes) + " wanted, " + mebibytes(available) + " of " +
+                     mebibytes(total) + " free, " + mebibytes(heap.bytes_in_use()) + " in use here");
+}
+
+void expect_started() { expect(state.started, "expected a device that was started"); }
+
+// Room in the pinned ring for at most a part.
+int64_t ring_offset(int64_t bytes) {
+  if (state.used + bytes > part_bytes) {
+    RingPart& full = state.ring[state.part];
+    require(driver.cuEventRecord(full.used, state.stream), "recording an event");
+    full.waits = true;
+    state.part = (state.part + 1) % parts;
+    state.used = 0;
+    RingPart& next = state.ring[state.part];
+    if (next.waits) require(driver.cuEventSynchronize(next.used), "waiting for the GPU");
+    next.waits = false;
+  }
+  const int64_t offset = state.part * part_bytes + state.used;
+  state.used += (bytes + 255) / 256 * 256;
+  return offset;
+}
+
+void send(DeviceAddress to, const void* from, int64_t bytes) {
+  // What is not pinned is copied by the driver before it returns.
+  const void* source = from;
+  if (bytes <= part_bytes) {
+    char* staged = state.pinned + ring_offset(bytes);
+    std::memcpy(staged, from, bytes);
+    source = staged;
+  }
+  require(driver.cuMemcpyHtoDAsync_v2(to, source, bytes, state.stream), "copying to the GPU");
+}
+
+DeviceAddress address_of(const void* pointer) { return reinterpret_cast<DeviceAddress>(pointer); }
+
+Function function_of(const char* kernel) {
+  const auto found = state.functions.find(kernel);
+  if (found != state.functions.end()) return found->second;
+  expect(state.module != nullptr, "expected kernels that were loaded");
+  Function function = nullptr;
+  require(driver.cuModuleGetFunction(&function, state.module, kernel), std::string("finding the kernel ") + kernel);
+  state.functions.emplace(kernel, function);
+  return function;
+}
+
+constexpr int shared_without_asking = 48 << 10;
+
+}  // namespace
+
+Heap heap({region_bytes, reserve, give_back, none_left});
+
+void launch(const char* kernel, const Launch& shape, const void* arguments) {
+  const auto& [x, y, z] = shape.blocks;
+  if (x == 0 || y == 0 || z == 0) return;
+  if (x > 0x7fffffff || y > 65535 || z > 65535)
+    throw std::invalid_argument(std::string(kernel) + ": the tensors are too large for one launch");
+  const Function function = function_of(kernel);
+  if (shape.shared > shared_without_asking && state.shared[function] < shape.shared) {
+    require(driver.cuFuncSetAttribute(function, function_largest_dynamic_shared, shape.shared),
+            std::string(kernel) + ": asking for " + std::to_string(shape.shared) + " bytes of shared memory");
+    state.shared[function] = shape.shared;
+  }
+  void* parameters[] = {const_cast<void*>(arguments)};
+  require(driver.cuLaunchKernel(function, x, y, z, shape.threads, 1, 1, shape.shared, state.stream, parameters, nullptr),
+          std::string("launching the kernel ") + kernel);
+}
+
+Scratch::Scratch(int64_t bytes)
+    : handle(heap.allocate(Type::bool8, bytes)), address(heap.find(handle).data) {}
+Scratch::~Scratch() { heap.release(handle); }
+
+const void* upload(const void* data, int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  if (bytes > part_bytes) {
+    state.long_lists.push_back(heap.allocate(Type::bool8, bytes));
+    const void* room = heap.find(state.long_lists.back()).data;
+    send(address_of(room), data, bytes);
+    return room;
+  }
+  const int64_t offset = ring_offset(bytes);
+  std::memcpy(state.pinned + offset, data, bytes);
+  const DeviceAddress to = state.mirror + offset;
+  require(driver.cuMemcpyHtoDAsync_v2(to, state.pinned + offset, bytes, state.stream), "copying to the GPU");
+  return reinterpret_cast<const void*>(to);
+}
+
+void call_ended() {
+  for (const Handle list : state.long_lists) heap.release(list);
+  state.long_lists.clear();
+}
+
+void download(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  require(driver.cuMemcpyDtoHAsync_v2(to, address_of(from), bytes, state.stream), "copying from the GPU");
+  require(driver.cuStreamSynchronize(state.stream), "waiting for the GPU");
+}
+
+void write_bytes(void* to, const void* from, int64_t bytes) {
+  if (bytes > 0) send(address_of(to), from, bytes);
+}
+
+void fill_zero(void* to, int64_t bytes) {
+  if (bytes > 0) require(driver.cuMemsetD8Async(address_of(to), 0, bytes, state.stream), "filling memory of the GPU");
+}
+
+void copy(void* to, const void* from, int64_t bytes) {
+  if (bytes > 0)
+    require(driver.cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes, state.stream), "copying on the GPU");
+}
+
+int multiprocessors() { return state.multiprocessors; }
+int64_t largest_shared() { return state.largest_shared; }
+Stream stream() { return state.stream; }
+
+namespace {
+
+int attribute(int number) {
+  int value;
+  require(driver.cuDeviceGetAttribute(&value, number, state.device), "asking the driver about the GPU");
+  return value;
+}
+
+// find(library): the driver, and the first GPU that it shows this process.
+napi_value find(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    const std::string path = text_from(env, given);
+    void* library = open_library(path);
+#define KASOSEI_FIND(name, ...) find_function(library, path, #name, driver.name);
+    KASOSEI_DRIVER(KASOSEI_FIND)
+#undef KASOSEI_FIND
+    require(driver.cuInit(0), "starting the driver");
+    int version, count;
+    require(driver.cuDriverGetVersion(&version), "asking for the driver's version");
+    require(driver.cuDeviceGetCount(&count), "counting GPUs");
+    if (count == 0) throw DeviceFailure("the driver shows no GPU (CUDA_VISIBLE_DEVICES chooses among them)");
+    require(driver.cuDeviceGet(&state.device, 0), "choosing the GPU");
+    char name[256] = {};
+    require(driver.cuDeviceGetName(name, sizeof name - 1, state.device), "asking for the GPU's name");
+    const int capability = 10 * attribute(attribute_capability_major) + attribute(attribute_capability_minor);
+    size_t total;
+    require(driver.cuDeviceTotalMem_v2(&total, state.device), "asking for the GPU's memory");
+    state.found = true;
+    napi_value result;
+    napi_create_array(env, &result);
+    const napi_value items[] = {to_value(env, std::string(name)), to_value(env, double(capability)),
+                                to_value(env, double(version)), to_value(env, double(total))};
+    for (uint32_t i = 0; i < 4; i++) napi_set_element(env, result, i, items[i]);
+    return result;
+  });
+}
+EXPORT_AS_IS(find, "find")
+
+// Makes what every launch needs, or nothing.
+void start() {
+  expect(state.found, "expected a GPU that was found");
+  if (state.started) return;
+  try {
+    state.multiprocessors = attribute(attribute_multiprocessors);
+    state.largest_shared = attribute(attribute_largest_shared);
+    require(driver.cuDevicePrimaryCtxRetain(&state.context, state.device), "starting the GPU");
+    require(driver.cuCtxSetCurrent(state.context), "choosing the GPU's context");
+    require(driver.cuStreamCreate(&state.stream, stream_non_blocking), "making a stream");
+    void* pinned = nullptr;
+    require(driver.cuMemHostAlloc(&pinned, parts * part_bytes, 0), "pinning memory");
+    state.pinned = static_cast<char*>(pinned);
+    require(driver.cuMemAlloc_v2(&state.mirror, parts * part_bytes), "reserving memory of the GPU");
+    for (RingPart& part : state.ring) require(driver.cuEventCreate(&part.used, event_without_time), "making an event");
+    state.started = true;
+  } catch (...) {
+    for (RingPart& part : state.ring)
+      if (part.used != nullptr) driver.cuEventDestroy_v2(part.used);
+    if (state.mirror != 0) driver.cuMemFree_v2(state.mirror);
+    if (state.pinned != nullptr) driver.cuMemFreeHost(state.pinned);
+    if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
+    if (state.context != nullptr) {
+      driver.cuCtxSetCurrent(nullptr);
+      driver.cuDevicePrimaryCtxRelease_v2(state.device);
+    }
+    const int device = state.device;
+    state = State{};
+    state.device = device;
+    state.found = true;
+    throw;
+  }
+}
+EXPORT(start, "start")
+
+// load(image): the kernels, as PTX that ends with 0, or as a cubin.
+napi_value load(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    const List<uint8_t> image = list_from<uint8_t>(env, given);
+    expect_started();
+    char log[4096] = {};
+    int names[] = {option_error_log, option_error_log_bytes};
+    void* values[] = {log, reinterpret_cast<void*>(sizeof log - 1)};
+    Module module = nullptr;
+    const int result = driver.cuModuleLoadDataEx(&module, image.data, 2, names, values);
+    require(result, std::string("loading the kernels") + (log[0] == '\0' ? "" : std::string(" (") + log + ")"));
+    if (state.module != nullptr) driver.cuModuleUnload(state.module);
+    state.module = module;
+    state.functions.clear();
+    state.shared.clear();
+    return nullptr;
+  });
+}
+EXPORT_AS_IS(load, "load")
+
+// read(handle, values): fills a typed array of the tensor's type and size, after all that was launched before.
+napi_value read(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [handle, values] = arguments_of<2>(env, info);
+    const Allocation& from = heap.find(Argument<int64_t>::from(env, handle));
+    download(bytes_of(env, values, from), from.data, from.size * bytes_of(from.type));
+    return nullptr;
+  });
+}
+EXPORT_AS_IS(read, "read")
+
+// Pinned memory that the caller sees too: a copy into it is several times as fast as into other memory.
+struct Window {
+  void* start = nullptr;
+  int64_t bytes = 0;
+  napi_ref buffer = nullptr;
+};
+Window& window = *new Window;
+
+napi_value window_of(napi_env env, int64_t bytes) {
+  napi_value buffer;
+  if (bytes > window.bytes) {
+    if (window.buffer != nullptr) {
+      // What is left of the old one must not be reached any more.
+      napi_get_reference_value(env, window.buffer, &buffer);
+      napi_detach_arraybuffer(env, buffer);
+      napi_delete_reference(env, window.buffer);
+      driver.cuMemFreeHost(window.start);
+      window = Window{};
+    }
+    // Larger than needed, so that a model's tensors ask for few.
+    const int64_t size = std::max(bytes + bytes / 4, int64_t{1} << 20);
+    void* start = nullptr;
+    require(driver.cuMemHostAlloc(&start, size, 0), "pinning " + std::to_string(size) + " bytes of memory");
+    check(napi_create_external_arraybuffer(env, start, size, nullptr, nullptr, &buffer),
+          "a runtime that can share external memory");
+    check(napi_create_reference(env, buffer, 1, &window.buffer), "a reference");
+    window.start = start;
+    window.bytes = size;
+    return buffer;
+  }
+  check(napi_get_reference_value(env, window.buffer, &buffer), "a reference");
+  return buffer;
+}
+
+// borrow(handle): an ArrayBuffer whose first bytes are the tensor's, until the next call of this function.
+napi_value borrow(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [handle] = arguments_of<1>(env, info);
+    const Allocation& from = heap.find(Argument<int64_t>::from(env, handle));
+    const int64_t bytes = from.size * bytes_of(from.type);
+    const napi_value buffer = window_of(env, std::max<int64_t>(1, bytes));
+    download(window.start, from.data, bytes);
+    return buffer;
+  });
+}
+EXPORT_AS_IS(borrow, "borrow")
+
+}  // namespace
+}  // namespace kasosei

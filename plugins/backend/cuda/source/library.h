@@ -1,0 +1,29 @@
+// Libraries that are looked for at run time: nothing of CUDA is needed to build.
+#pragma once
+
+#include <dlfcn.h>
+
+#include <string>
+
+#include "heap.h"
+
+namespace kasosei {
+
+// Opens a library, which then stays open. Throws DeviceFailure with the loader's reason.
+inline void* open_library(const std::string& path) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    const char* reason = dlerror();
+    throw DeviceFailure(reason == nullptr ? path + " does not load" : reason);
+  }
+  return library;
+}
+
+// Its function of that name. Throws DeviceFailure if it is another version of the library.
+template <typename Function>
+inline void find_function(void* library, const std::string& path, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  if (function == nullptr) throw DeviceFailure(path + " is too old: it has no " + name);
+}
+
+}  // namespace kasosei
