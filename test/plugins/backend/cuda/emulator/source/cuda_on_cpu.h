@@ -153,10 +153,6 @@ struct Stack {
   char* top;
 };
 
-struct Index {
-  uint32_t x, y, z;
-};
-
 constexpr size_t page = 4096;
 #ifdef __SANITIZE_ADDRESS__
 constexpr size_t stack_bytes = 512 << 10;
@@ -497,7 +493,7 @@ extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* c
 extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __stop_emulated_kernels[];
 extern "C" __attribute__((visibility("default"))) const emulated::Program emulated_program;
 const emulated::Program emulated_program = {emulated::program_version, __start_emulated_kernels,
-                                            __stop_emulated_kernels, emulated::run};
+                                            __stop_emulated_kernels, emulated::run, &blockIdx, &threadIdx};
 #else
 #define __global__
 #define __launch_bounds__(...)

@@ -3,9 +3,10 @@
 // memory too early computes with other numbers. Every call is checked. What the real driver refuses is refused with its
 // number; what it would take and do something undefined with is told, and ends the process with status 86.
 #include <dlfcn.h>
+#include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cinttypes>
 #include <cstdarg>
 #include <deque>
@@ -260,6 +261,54 @@ struct AtLoad {
 
 void run_until(Stream& stream, uint64_t sequence);
 
+// What a host thread runs, for the message if it does something that the processor does not survive.
+struct Running {
+  const char* kernel;
+  const Program* program;
+};
+thread_local Running running = {};
+
+constexpr int fatal_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+struct sigaction earlier_actions[4];
+
+void fault(int signal, siginfo_t* info, void*) {
+  if (running.program == nullptr) {
+    // Not a kernel's: it happens again, to whoever waited for it before.
+    for (int i = 0; i < 4; i++) sigaction(fatal_signals[i], &earlier_actions[i], nullptr);
+    return;
+  }
+  const Index& block = *running.program->block;
+  char text[256];
+  const int length = snprintf(text, sizeof text,
+                              "emulated CUDA: kernel %s, block (%u, %u, %u), thread %u: signal %d at address %p; "
+                              "KASOSEI_EMULATED_CUDA=sanitize=1 may say more\n",
+                              running.kernel, block.x, block.y, block.z, running.program->thread->x, signal,
+                              info->si_addr);
+  if (write(2, text, static_cast<size_t>(length)) < 0) _exit(87);
+  _exit(86);
+}
+
+// While it lives, this host thread runs a kernel, and has a stack for the signals that end one.
+class Watch {
+ public:
+  Watch(const char* kernel, const Program* program) {
+    static thread_local const std::unique_ptr<char[]> memory(new char[bytes]);
+    stack_t stack = {};
+    stack.ss_sp = memory.get();
+    stack.ss_size = bytes;
+    sigaltstack(&stack, &earlier);
+    running = {kernel, program};
+  }
+  ~Watch() {
+    running = {};
+    sigaltstack(&earlier, nullptr);
+  }
+
+ private:
+  static constexpr size_t bytes = 64 << 10;
+  stack_t earlier = {};
+};
+
 void run_launch(const Work& work) {
   Launch launch = work.shape;
   launch.argument = work.argument.data();
@@ -272,11 +321,19 @@ void run_launch(const Work& work) {
   const auto part = [&](uint64_t p) {
     Launch own = launch;
     own.kernel = programs[p]->first[work.kernel];
+    const Watch watch(own.kernel->name, programs[p]);
     programs[p]->run(own, blocks * p / parts, blocks * (p + 1) / parts);
   };
+  // AddressSanitizer tells of them itself.
+  const bool watched = !driver.settings.sanitize;
+  struct sigaction action = {};
+  action.sa_sigaction = fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  for (int i = 0; watched && i < 4; i++) sigaction(fatal_signals[i], &action, &earlier_actions[i]);
   for (uint64_t p = 1; p < parts; p++) threads.emplace_back(part, p);
   part(0);
   for (std::thread& thread : threads) thread.join();
+  for (int i = 0; watched && i < 4; i++) sigaction(fatal_signals[i], &earlier_actions[i], nullptr);
 }
 
 void run_work(const Work& work) {
