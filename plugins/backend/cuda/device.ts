@@ -23,6 +23,8 @@ export interface CudaAddon extends Addon {
   load(image: Uint8Array): void
   /** Products by cuBLASLt from now on: its version. */
   openBlas(library: string): number
+  /** cuBLASLt's version, as it numbers it. */
+  blasVersion(library: string): number
   /** NVRTC's version, and the capabilities that it compiles for: [major, minor, …]. */
   compilerVersion(library: string): readonly number[]
   /** @param files names and texts by turns, the program first */
@@ -30,6 +32,8 @@ export interface CudaAddon extends Addon {
   /** How attention's products are rounded; all others are told with each call. */
   setPrecision(precision: PrecisionNumber): void
   read(handle: Handle, values: Elements): void
+  /** Memory that begins with the values, until the next call of this function. */
+  borrow(handle: Handle): ArrayBuffer
 }
 
 /** @param path of the built addon */
@@ -49,4 +53,5 @@ export const gpuOf = (addon: CudaAddon): Gpu => ({
     addon.read(handle, values)
     return values
   },
+  borrow: (handle, type, size) => new arrays[type](addon.borrow(handle), 0, size),
 })
