@@ -138,9 +138,8 @@ struct Warp {
 
 struct Copy {
   void* to;
-  const void* from;
+  const void* from;  // null for zeros
   uint32_t bytes, group;
-  bool inside;
 };
 
 // The asynchronous copies of a thread, in order.
@@ -462,15 +461,23 @@ static inline bool is_shared(const void* pointer, size_t bytes) {
          (p >= __start_emulated_shared && p + bytes <= __stop_emulated_shared);
 }
 
-static inline void need_shared(const void* pointer, size_t bytes, const char* name, const Site& site) {
+// That `bytes` at an address are in shared memory, and aligned to as many.
+template <uint32_t bytes>
+static inline void need_shared(const void* pointer, const char* name, const Site& site) {
   if (__builtin_expect(!is_shared(pointer, bytes), 0)) {
     undefined("thread %u: %s at %s:%d takes an address that is not in shared memory", threadIdx.x, name, site.file,
               site.line);
   }
   if (__builtin_expect(reinterpret_cast<uintptr_t>(pointer) % bytes != 0, 0)) {
-    undefined("thread %u: %s at %s:%d takes a shared address that is not aligned to %zu bytes", threadIdx.x, name,
+    undefined("thread %u: %s at %s:%d takes a shared address that is not aligned to %u bytes", threadIdx.x, name,
               site.file, site.line, bytes);
   }
+}
+
+__attribute__((noinline, cold)) static void grow(Copies& copies) {
+  copies.capacity = copies.capacity == 0 ? 32 : copies.capacity * 2;
+  copies.list = static_cast<Copy*>(realloc(copies.list, copies.capacity * sizeof(Copy)));
+  if (copies.list == nullptr) abort();
 }
 
 }  // namespace emulated

@@ -150,21 +150,27 @@ inline bool vote(bool value, const Site& site) {
   return warp.word[turn][0] != 0;
 }
 
-inline void copy_async(void* to, const void* from, uint32_t bytes, bool inside, const char* name, const Site& site) {
-  need_shared(to, bytes, name, site);
-  if (inside && reinterpret_cast<uintptr_t>(from) % bytes != 0) {
+template <uint32_t bytes>
+inline void copy_async(void* to, const void* from, bool inside, const char* name, const Site& site) {
+  need_shared<bytes>(to, name, site);
+  if (__builtin_expect(inside && reinterpret_cast<uintptr_t>(from) % bytes != 0, 0)) {
     undefined("thread %u: %s at %s:%d takes a global address that is not aligned to %u bytes", threadIdx.x, name,
               site.file, site.line, bytes);
   }
   Copies& copies = block.copies[threadIdx.x];
-  if (copies.count == copies.capacity) {
-    copies.capacity = copies.capacity == 0 ? 32 : copies.capacity * 2;
-    copies.list = static_cast<Copy*>(realloc(copies.list, copies.capacity * sizeof(Copy)));
-    if (copies.list == nullptr) abort();
-  }
-  copies.list[copies.count++] = {to, from, bytes, copies.group, inside};
+  if (__builtin_expect(copies.count == copies.capacity, 0)) grow(copies);
+  copies.list[copies.count++] = {to, inside ? from : nullptr, bytes, copies.group};
   // Between the start and the end of a copy, nothing is known of its destination.
   memset(to, 0xff, bytes);
+}
+
+template <uint32_t bytes>
+inline void finish(const Copy& copy) {
+  if (copy.from != nullptr) {
+    memcpy(copy.to, copy.from, bytes);
+  } else {
+    memset(copy.to, 0, bytes);
+  }
 }
 
 }  // namespace emulated
@@ -189,25 +195,25 @@ inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 }
 
 inline void load_matrices(uint32_t (&r)[4], const void* row, EMULATED_SITE) {
-  emulated::need_shared(row, 16, "load_matrices", {file, line});
+  emulated::need_shared<16>(row, "load_matrices", {file, line});
   const emulated::Matrices own{r, row};
   emulated::block.warp->operand[emulated::block.lane] = &own;
   emulated::together(emulated::load_operation, {file, line});
 }
 
 inline void load_matrices_transposed(uint32_t (&r)[4], const void* row, EMULATED_SITE) {
-  emulated::need_shared(row, 16, "load_matrices_transposed", {file, line});
+  emulated::need_shared<16>(row, "load_matrices_transposed", {file, line});
   const emulated::Matrices own{r, row};
   emulated::block.warp->operand[emulated::block.lane] = &own;
   emulated::together(emulated::load_transposed_operation, {file, line});
 }
 
 inline void copy_async_16(void* shared, const void* global, bool inside, EMULATED_SITE) {
-  emulated::copy_async(shared, global, 16, inside, "copy_async_16", {file, line});
+  emulated::copy_async<16>(shared, global, inside, "copy_async_16", {file, line});
 }
 
 inline void copy_async_4(void* shared, const void* global, bool inside, EMULATED_SITE) {
-  emulated::copy_async(shared, global, 4, inside, "copy_async_4", {file, line});
+  emulated::copy_async<4>(shared, global, inside, "copy_async_4", {file, line});
 }
 
 inline void copies_commit() { emulated::block.copies[threadIdx.x].group++; }
@@ -221,10 +227,10 @@ inline void copies_wait() {
     const emulated::Copy copy = copies.list[i];
     if (copy.group + pending >= copies.group) {
       copies.list[kept++] = copy;
-    } else if (copy.inside) {
-      memcpy(copy.to, copy.from, copy.bytes);
+    } else if (copy.bytes == 16) {
+      emulated::finish<16>(copy);
     } else {
-      memset(copy.to, 0, copy.bytes);
+      emulated::finish<4>(copy);
     }
   }
   copies.count = kept;
