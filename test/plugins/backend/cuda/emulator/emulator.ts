@@ -16,6 +16,7 @@
  * | `products=all\|plain\|none` | what cuBLASLt has an algorithm for: `plain` is without bias |
  * | `threads=1` | host threads that run blocks, of modules loaded from then on |
  * | `sanitize=1` | kernels with AddressSanitizer, which must be in the process; only when loaded |
+ * | `dry=1\|0` | whether nothing is computed: calls are checked and counted, and all memory reads as zeros |
  * | `reset=1` | counts from zero |
  *
  * `emulated_cuda_counts` of the driver gives a JSON text with the calls by name, launches by kernel, bytes by direction,
