@@ -45,6 +45,9 @@ export interface CudaAddon extends Addon {
   read(handle: Handle, values: Elements): void
   /** How many kernels, products and copies were put into the stream so far; the most bytes that tensors have reserved. */
   counts(): readonly [queued: number, reserved: number]
+
+  /** Memory that begins with the values, until the next call of this function. */
+  borrow(handle: Handle): ArrayBuffer
 }
 
 /** @param path of the built addon */
@@ -64,4 +67,5 @@ export const gpuOf = (addon: CudaAddon): Gpu => ({
     addon.read(handle, values)
     return values
   },
+  borrow: (handle, type, size) => new arrays[type](addon.borrow(handle), 0, size),
 })

@@ -7,9 +7,6 @@
 #include "gelu.h"
 #include "product-arguments.h"
 
-// What takes an array or a kernel's arguments by reference: not inlined, they would be in memory.
-#define KASOSEI_INLINE __attribute__((always_inline)) inline
-
 namespace kasosei::products {
 
 // Read and written in one access.
