@@ -150,11 +150,7 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
     host.control("reset=1")
     host.open()
   })
-  afterEach(() => {
-    host.control(
-      "order=forward lazy=1 fail=0 memory=1073741824 capability=90 driver=12100 devices=1 threads=1",
-    )
-  })
+  afterEach(() => host.restore())
   afterAll(() => host.close())
 
   const compute = (module: bigint, { kernel, inputs, size, more, shape }: Case): Float32Array => {
