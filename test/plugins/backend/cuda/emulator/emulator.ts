@@ -16,6 +16,7 @@
  * | `products=all\|plain\|none` | what cuBLASLt has an algorithm for: `plain` is without bias |
  * | `threads=1` | host threads that run blocks, of modules loaded from then on |
  * | `sanitize=1` | kernels with AddressSanitizer; only when loaded, in a process of `sanitizing` |
+ * | `dry=1\|0` | whether nothing is computed: calls are checked and counted, and all memory reads as zeros |
  * | `reset=1` | counts from zero |
  *
  * What the real libraries would take and do something undefined with is told on standard error, and ends the process with

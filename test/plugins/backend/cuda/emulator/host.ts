@@ -144,7 +144,7 @@ export class Host {
   /** All settings as they are when the libraries are loaded. */
   restore(): void {
     const defaults =
-      "order=forward lazy=1 fail=0 memory=1073741824 capability=90 driver=12100 devices=1 threads=1"
+      "order=forward lazy=1 dry=0 fail=0 memory=1073741824 capability=90 driver=12100 devices=1 threads=1"
     this.control(`${defaults} products=all ${process.env["KASOSEI_EMULATED_CUDA"] ?? ""}`)
   }
 

@@ -109,6 +109,7 @@ struct Work {
   void* to = nullptr;
   const void* from = nullptr;
   uint64_t bytes = 0;
+  bool to_host = false;
   uint32_t value = 0;
   Moment moment = {};
   // external
@@ -161,7 +162,7 @@ constexpr int maximal_devices = 16;
 constexpr uint64_t granule = 512;
 
 struct Settings {
-  bool reverse = false, lazy = true, sanitize = false;
+  bool reverse = false, lazy = true, sanitize = false, dry = false;
   uint64_t memory = 1ull << 30;
   int capability = 90, driver = 12100, devices = 1, threads = 1;
   uint64_t fail_in = 0;
@@ -222,6 +223,7 @@ bool set(const std::string& key, const std::string& value) {
   if (key == "order") return (value == "forward" || value == "reverse") && (s.reverse = value == "reverse", true);
   if (key == "lazy") return flag(s.lazy);
   if (key == "sanitize") return flag(s.sanitize);
+  if (key == "dry") return flag(s.dry);
   if (key == "memory") return numeric && (s.memory = number, true);
   if (key == "capability") return range(s.capability, 10, 999);
   if (key == "driver") return range(s.driver, 1000, 99999);
@@ -342,6 +344,9 @@ void run_launch(const Work& work) {
 }
 
 void run_work(const Work& work) {
+  const bool writes_device = work.kind == Work::launch || work.kind == Work::set_bytes ||
+                             work.kind == Work::set_words || (work.kind == Work::copy && !work.to_host);
+  if (driver.settings.dry && writes_device) return;
   switch (work.kind) {
     case Work::launch: run_launch(work); break;
     case Work::copy: memcpy(work.to, work.from != nullptr ? work.from : work.argument.data(), work.bytes); break;
@@ -828,7 +833,9 @@ API int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
     }
     void* memory = nullptr;
     if (posix_memalign(&memory, 256, bytes) != 0) return out_of_memory;
-    memset(memory, 0xff, bytes);
+    // Large blocks are new pages, which are zeros, and take no memory of the host until they are written.
+    const bool new_pages = bytes >= uint64_t{64} << 20;
+    if (!driver.settings.dry || !new_pages) memset(memory, driver.settings.dry ? 0 : 0xff, bytes);
     const Pointer at = reinterpret_cast<Pointer>(memory);
     // What lay here before is gone for good.
     for (auto f = driver.freed.lower_bound(at); f != driver.freed.end() && f->first < at + bytes;) {
@@ -928,6 +935,7 @@ API int cuMemcpyDtoHAsync_v2(void* to, Pointer from, size_t bytes, Handle handle
     work.to = to;
     work.from = reinterpret_cast<const void*>(from);
     work.bytes = bytes;
+    work.to_host = true;
     driver.to_host += bytes;
     const bool pinned = is_pinned(to, bytes);
     enqueue(stream, std::move(work));
@@ -1168,6 +1176,12 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
 // Counts a call, which fails if it is its turn or there is no current context.
 API int emulated_cuda_call(const char* name, int is_release) {
   return call(name, context, is_release != 0 ? releases : acts, [] { return success; });
+}
+
+// Whether nothing is computed.
+API int emulated_cuda_dry() {
+  const std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+  return driver.settings.dry;
 }
 
 // Which products there are: 0 none, 1 those without bias, 2 all.
