@@ -61,6 +61,8 @@ export interface Backend {
    * Left out by a backend that has a fixed number of threads of its own.
    */
   readonly setThreads?: (threads: number) => Effect.Effect<void>
+  /** What it found on this machine and how it uses it, a line each: for `doctor`, once it is registered. */
+  readonly details?: Effect.Effect<readonly string[], BackendUnavailable>
   /**
    * What it computes with here, registered or not: vector instructions such as `AVX-512`, or the name of a GPU. Left out
    * if it cannot tell. Fails if it cannot run after all.

@@ -35,7 +35,7 @@ const kernelFiles = (): readonly (readonly [name: string, path: string])[] => {
 const optionsOf = (target: string): readonly string[] => [`--gpu-architecture=${target}`, "-std=c++17"]
 
 /** A compiler of kernels. */
-interface Compiler {
+export interface Compiler {
   readonly name: string
   /** Of what it gives: `sm_90` is for one capability, `compute_90` for it and all later ones. */
   readonly target: string
@@ -43,7 +43,7 @@ interface Compiler {
 }
 
 /** Those that can compile for a capability, the best first, and why the others cannot. */
-const compilersFor = async (
+export const compilersFor = async (
   addon: CudaAddon,
   capability: number,
 ): Promise<{ readonly compilers: readonly Compiler[]; readonly refusals: string[] }> => {
@@ -147,13 +147,14 @@ const keep = async (path: string, image: Uint8Array): Promise<void> => {
  * @param capability 90 for 9.0
  * @param load what loads them; where the driver refuses what one compiler gives, as one that is older than the compiler
  *   does, the next compiler is tried
- * @returns what compiled them, for people: `NVRTC 12.4`
+ * @returns what compiled them
  * @throws NoKernels if no compiler is there, or none gives kernels that load
  */
-export const loadKernels = async (addon: CudaAddon, capability: number): Promise<string> => {
+export const loadKernels = async (addon: CudaAddon, capability: number): Promise<Compiler> => {
   const { compilers, refusals } = await compilersFor(addon, capability)
   const parts = kernelFiles().map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
-  for (const { name, target, compile } of compilers) {
+  for (const compiler of compilers) {
+    const { name, target, compile } = compiler
     const path = cachePath(sha256([name, ...optionsOf(target), ...parts].join("\0")).slice(0, 32))
     try {
       let image = await cached(path)
@@ -163,7 +164,7 @@ export const loadKernels = async (addon: CudaAddon, capability: number): Promise
         await keep(path, image)
       }
       addon.load(image)
-      return name
+      return compiler
     } catch (cause) {
       refusals.push(`${name}: ${firstErrorOf(cause)}`)
     }
