@@ -114,9 +114,10 @@ export class DeviceData {
     return this.device.read(this.handle, this.type, this.size)
   }
 
-  /** The values, to be read before the next kernel: not a copy if the memory is the host's. */
+  /** The values, to be read before the next kernel or borrowing: not a copy if the memory is the host's. */
   borrow(): tf.backend_util.BackendValues {
-    return this.device.view !== undefined || this.#array !== undefined ? this.values : this.read()
+    if (this.device.borrow === undefined || this.#array !== undefined) return this.values
+    return this.device.borrow(this.handle, this.type, this.size)
   }
 
   /**

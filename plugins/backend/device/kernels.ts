@@ -11,6 +11,7 @@ import {
   layerNormInputGradientKernel,
   layerNormKernel,
   layerNormParameterGradientsKernel,
+  residualNormInputGradientKernel,
   residualNormKernel,
 } from "../../../core/tensor/ops/layer-norm.ts"
 import {
@@ -21,6 +22,7 @@ import {
 } from "../../../core/tensor/ops/linear.ts"
 import { gatherRowsKernel, scatterAddRowsKernel } from "../../../core/tensor/ops/rows.ts"
 import { softmaxCrossEntropyKernel } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
+import { tanhGradientKernel, tanhKernel } from "../../../core/tensor/ops/tanh.ts"
 import type { Dropout } from "../../../core/tensor/stream.ts"
 // The probe's own kernels: a backend may speed up what a plugin defines, so core need not contain the Fisher.
 import { sumsGramKernel } from "../../probe/shared/gram/gram.ts"
@@ -134,6 +136,16 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     }),
     implement(dropoutKernel, (x, dropout, indices) => ({ y: drop(x, dropout, indices), mask: undefined })),
     implement(dropoutGradientKernel, (dy, _mask, dropout, indices) => drop(dy, dropout, indices)),
+    implement(tanhKernel, (x) => {
+      const y = like(x)
+      device.tanh(of(x), of(y))
+      return y
+    }),
+    implement(tanhGradientKernel, (dy, y) => {
+      const dx = like(y)
+      device.tanhGradient(of(dy), of(y), of(dx))
+      return dx
+    }),
     implement(residualNormKernel, (x_TH, residual_TH, gamma_H, beta_H, epsilon, dropout, indices) => {
       const result = norm(x_TH)
       device.residualNorm(
@@ -168,6 +180,23 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       device.layerNormInputGradient(of(dy_TH), of(normalised_TH), of(rstd_T), of(gamma_H), of(dx_TH))
       return dx_TH
     }),
+    implement(
+      residualNormInputGradientKernel,
+      (dy_TH, normalised_TH, rstd_T, gamma_H, _mask, dropout, indices) => {
+        const result = { dx_TH: like(dy_TH), dResidual_TH: like(dy_TH) }
+        device.residualNormInputGradient(
+          of(dy_TH),
+          of(normalised_TH),
+          of(rstd_T),
+          of(gamma_H),
+          dropoutList(dropout),
+          indices ?? allRows,
+          of(result.dx_TH),
+          of(result.dResidual_TH),
+        )
+        return result
+      },
+    ),
     implement(layerNormParameterGradientsKernel, (dy_TH, normalised_TH) => {
       const hidden = dy_TH.shape[1]
       const result = { dGamma_H: allocate<tf.Tensor1D>([hidden]), dBeta_H: allocate<tf.Tensor1D>([hidden]) }

@@ -9,12 +9,11 @@
 
 #include "attention-arguments.h"
 #include "elementary.h"
+#include "four.h"
 #include "philox.h"
 
 namespace kasosei {
 namespace attending {
-
-#define KASOSEI_INLINE __attribute__((always_inline)) inline
 
 struct alignas(8) Two {
   float x, y;
@@ -67,10 +66,10 @@ KASOSEI_INLINE void products(const float* left, const float* right, float (&sums
   for (int k = 0; k < D; k += 4) {
     Four column[C];
 #pragma unroll
-    for (int j = 0; j < C; j++) column[j] = *reinterpret_cast<const Four*>(right + 16 * j * (D + 4) + k);
+    for (int j = 0; j < C; j++) column[j] = load_four(right + 16 * j * (D + 4) + k);
 #pragma unroll
     for (int i = 0; i < R; i++) {
-      const Four row = *reinterpret_cast<const Four*>(left + i * (D + 4) + k);
+      const Four row = load_four(left + i * (D + 4) + k);
 #pragma unroll
       for (int j = 0; j < C; j++) {
         sums[i][j] = fused(row.x, column[j].x, sums[i][j]);
@@ -96,7 +95,7 @@ KASOSEI_INLINE void accumulate(const float* p, const float* right, int count, fl
   for (int column = 0; column < count; column += 4) {
     Four left[R];
 #pragma unroll
-    for (int i = 0; i < R; i++) left[i] = *reinterpret_cast<const Four*>(p + i * (columns + 4) + column);
+    for (int i = 0; i < R; i++) left[i] = load_four(p + i * (columns + 4) + column);
 #pragma unroll
     for (int u = 0; u < 4; u++) {
       const float* const row = right + place<columns>(column + u) * (D + 4);
@@ -108,7 +107,7 @@ KASOSEI_INLINE void accumulate(const float* p, const float* right, int count, fl
       } else {
 #pragma unroll
         for (int c = 0; c < D / 16; c += 4) {
-          const Four some = *reinterpret_cast<const Four*>(row + feature<D>(lane, c));
+          const Four some = load_four(row + feature<D>(lane, c));
           factor[c] = some.x;
           factor[c + 1] = some.y;
           factor[c + 2] = some.z;
@@ -133,8 +132,7 @@ KASOSEI_INLINE void store_row(float* to, const float (&values)[D / 16], float fa
 #pragma unroll
     for (int c = 0; c + 3 < D / 16; c += 4)
       if (feature<D>(lane, c) < d)
-        *reinterpret_cast<Four*>(to + feature<D>(lane, c)) = {values[c] * factor, values[c + 1] * factor,
-                                                               values[c + 2] * factor, values[c + 3] * factor};
+        store_four(to + feature<D>(lane, c), Four{values[c], values[c + 1], values[c + 2], values[c + 3]} * factor);
   } else {
 #pragma unroll
     for (int c = 0; c < D / 16; c++)
@@ -266,8 +264,8 @@ KASOSEI_INLINE void forward(const Attention& a) {
     if (working) {
 #pragma unroll
       for (int i = 0; i < R; i++)
-        *reinterpret_cast<Four*>(p + (first_row + i) * (columns + 4) + C * lane) = {scores[i][0], scores[i][1],
-                                                                                    scores[i][2], scores[i][3]};
+        store_four(p + (first_row + i) * (columns + 4) + C * lane,
+                   {scores[i][0], scores[i][1], scores[i][2], scores[i][3]});
       warp_barrier();
       accumulate<D, R, columns>(p + first_row * (columns + 4), v, keys, sums);
     }
@@ -354,8 +352,7 @@ KASOSEI_INLINE void query_gradient(const AttentionGradient& a) {
           for (int i = 0; i < R; i++) {
 #pragma unroll
             for (int j = 0; j < C; j++) p[i][j] *= (dp[i][j] - mean[i]) * a.scale;
-            *reinterpret_cast<Four*>(ds + (first_row + i) * (columns + 4) + C * lane) = {p[i][0], p[i][1], p[i][2],
-                                                                                         p[i][3]};
+            store_four(ds + (first_row + i) * (columns + 4) + C * lane, {p[i][0], p[i][1], p[i][2], p[i][3]});
           }
           warp_barrier();
           accumulate<D, R, columns>(ds + first_row * (columns + 4), k, keys, sums);
@@ -458,14 +455,15 @@ KASOSEI_INLINE void key_gradient(const AttentionGradient& a) {
 
 }  // namespace attending
 
+// The second number, of blocks on a multiprocessor, is given where the compiler would rather spill than use more registers.
 extern "C" __global__ void __launch_bounds__(128) attention_32(const Attention a) { attending::forward<32>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_64(const Attention a) { attending::forward<64>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_128(const Attention a) { attending::forward<128>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_32(const AttentionGradient a) { attending::query_gradient<32>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_64(const AttentionGradient a) { attending::query_gradient<64>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_128(const AttentionGradient a) { attending::query_gradient<128>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_key_gradient_32(const AttentionGradient a) { attending::key_gradient<32>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_query_gradient_128(const AttentionGradient a) { attending::query_gradient<128>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_key_gradient_32(const AttentionGradient a) { attending::key_gradient<32>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_key_gradient_64(const AttentionGradient a) { attending::key_gradient<64>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_key_gradient_128(const AttentionGradient a) { attending::key_gradient<128>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_key_gradient_128(const AttentionGradient a) { attending::key_gradient<128>(a); }
 
 }  // namespace kasosei

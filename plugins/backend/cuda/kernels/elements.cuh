@@ -4,10 +4,28 @@
 #include "element-arguments.h"
 
 #include "dropout.cuh"
+#include "elementary.h"
 #include "four.h"
 #include "grid.cuh"
 
 namespace kasosei {
+
+// tanh(x) to about one unit in the last place (coefficients of Cephes' tanhf, Moshier 1992).
+inline float hyperbolic_tangent(float x) {
+  const float size = magnitude(x);
+  // NaN comes here too.
+  if (!(size < 0.625f)) {
+    const float value = 1.0f - divide_rn(2.0f, exponential(2.0f * size) + 1.0f);
+    return x < 0 ? -value : value;
+  }
+  const float z = x * x;
+  float p = -5.70498872745e-3f;
+  p = p * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  return p * z * x + x;
+}
 
 template <typename T>
 inline T combined(Operation operation, const T& a, const T& b) {
@@ -33,6 +51,14 @@ extern "C" __global__ void __launch_bounds__(256) fill_elements(const FillElemen
   for (int64_t i = thread_of_grid(); i < fours; i += stride)
     store_four(a.out + 4 * i, {a.value, a.value, a.value, a.value});
   for (int64_t i = 4 * fours + thread_of_grid(); i < a.size; i += stride) a.out[i] = a.value;
+}
+
+extern "C" __global__ void __launch_bounds__(256) tanh_elements(const TanhElements a) {
+  for (int64_t i = thread_of_grid(); i < a.size; i += threads_of_grid()) a.y[i] = hyperbolic_tangent(a.x[i]);
+}
+
+extern "C" __global__ void __launch_bounds__(256) tanh_gradient(const TanhGradient a) {
+  for (int64_t i = thread_of_grid(); i < a.size; i += threads_of_grid()) a.dx[i] = (1.0f - a.y[i] * a.y[i]) * a.dy[i];
 }
 
 extern "C" __global__ void __launch_bounds__(256) drop_elements(const DropElements a) {

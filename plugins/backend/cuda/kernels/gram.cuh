@@ -5,12 +5,11 @@
 #include "four.h"
 #include "instructions.cuh"
 
+#include "four.h"
 #include "gram-arguments.h"
 
 namespace kasosei {
 namespace gramming {
-
-#define KASOSEI_INLINE __attribute__((always_inline)) inline
 
 KASOSEI_INLINE int rows_left(int64_t rows, int64_t first, int tile) {
   return static_cast<int>(rows - first < tile ? rows - first : tile);
@@ -71,10 +70,10 @@ KASOSEI_INLINE void add_products(const float* left, int left_rows, const float* 
       Four column[C];
 #pragma unroll
       for (int j = 0; j < C; j++)
-        column[j] = *reinterpret_cast<const Four*>(columns + j * gram_lanes * gram_stride + k);
+        column[j] = load_four(columns + j * gram_lanes * gram_stride + k);
 #pragma unroll
       for (int i = 0; i < R; i++) {
-        const Four row = *reinterpret_cast<const Four*>(rows + i * gram_stride + k);
+        const Four row = load_four(rows + i * gram_stride + k);
 #pragma unroll
         for (int j = 0; j < C; j++) {
           sums[i][j] = fused(row.x, column[j].x, sums[i][j]);
@@ -212,10 +211,10 @@ extern "C" __global__ void __launch_bounds__(256) gradients_of_samples(const Gra
     const float* const column = shared + step % gram_stages * stage + gram_depth * tile + 4 * lane;
 #pragma unroll
     for (int k = 0; k < gram_depth; k++) {
-      const Four rows0 = *reinterpret_cast<const Four*>(row + k * tile);
-      const Four rows1 = *reinterpret_cast<const Four*>(row + k * tile + 4);
-      const Four columns0 = *reinterpret_cast<const Four*>(column + k * tile);
-      const Four columns1 = *reinterpret_cast<const Four*>(column + k * tile + 64);
+      const Four rows0 = load_four(row + k * tile);
+      const Four rows1 = load_four(row + k * tile + 4);
+      const Four columns0 = load_four(column + k * tile);
+      const Four columns1 = load_four(column + k * tile + 64);
       const float of_rows[R] = {rows0.x, rows0.y, rows0.z, rows0.w, rows1.x, rows1.y, rows1.z, rows1.w};
       const float of_columns[C] = {columns0.x, columns0.y, columns0.z, columns0.w,
                                    columns1.x, columns1.y, columns1.z, columns1.w};

@@ -15,7 +15,7 @@ typedef unsigned long long uintptr_t;
 #define __global__ __attribute__((global))
 #define __device__ __attribute__((device))
 #define __shared__ __attribute__((shared))
-#define __launch_bounds__(threads) __attribute__((launch_bounds(threads)))
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 
 // NVRTC knows these names.
 #define KASOSEI_REGISTERS(type, name, prefix)                                  \

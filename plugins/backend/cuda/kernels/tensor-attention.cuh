@@ -36,7 +36,7 @@ KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, in
     Four some = {0, 0, 0, 0};
     if (row < count) {
       if (vectors) {
-        if (feature < d) some = *reinterpret_cast<const Four*>(at);
+        if (feature < d) some = load_four(at);
       } else {
         if (feature < d) some.x = at[0];
         if (feature + 1 < d) some.y = at[1];
@@ -44,13 +44,12 @@ KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, in
         if (feature + 3 < d) some.w = at[3];
       }
     }
-    uint32_t* const words =
-        reinterpret_cast<uint32_t*>(to + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes);
+    char* const place = to + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
     if constexpr (Number::bytes == 2) {
-      *reinterpret_cast<uint64_t*>(words) = pack_bf16(some.x, some.y) | uint64_t{pack_bf16(some.z, some.w)} << 32;
+      *reinterpret_cast<uint64_t*>(place) = pack_bf16(some.x, some.y) | uint64_t{pack_bf16(some.z, some.w)} << 32;
     } else {
-      *reinterpret_cast<Four*>(words) = {float_of(to_tf32(some.x)), float_of(to_tf32(some.y)),
-                                         float_of(to_tf32(some.z)), float_of(to_tf32(some.w))};
+      store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(some.x)), float_of(to_tf32(some.y)),
+                                                   float_of(to_tf32(some.z)), float_of(to_tf32(some.w))});
     }
   }
 }
@@ -440,17 +439,17 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
 
 }  // namespace attending
 
-extern "C" __global__ void __launch_bounds__(128) attention_bf16_64(const Attention a) { attending::tensor_forward<attending::Bfloat16, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128, 3) attention_bf16_64(const Attention a) { attending::tensor_forward<attending::Bfloat16, 64>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_bf16_128(const Attention a) { attending::tensor_forward<attending::Bfloat16, 128>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_tf32_64(const Attention a) { attending::tensor_forward<attending::Tf32, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128, 3) attention_tf32_64(const Attention a) { attending::tensor_forward<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_tf32_128(const Attention a) { attending::tensor_forward<attending::Tf32, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_bf16_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 64>(a); }
-extern "C" __global__ void __launch_bounds__(64) attention_query_gradient_bf16_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 128>(a); }
+extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_bf16_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_tf32_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 64>(a); }
-extern "C" __global__ void __launch_bounds__(64) attention_query_gradient_tf32_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 128>(a); }
+extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_tf32_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_key_gradient_bf16_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Bfloat16, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64) attention_key_gradient_bf16_128(const AttentionGradient a) { attending::tensor_key_gradient<attending::Bfloat16, 128>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_key_gradient_tf32_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Tf32, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_key_gradient_tf32_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64) attention_key_gradient_tf32_128(const AttentionGradient a) { attending::tensor_key_gradient<attending::Tf32, 128>(a); }
 
 }  // namespace kasosei

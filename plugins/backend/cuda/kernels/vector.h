@@ -3,6 +3,9 @@
 
 #include "instructions.cuh"
 
+// What takes an array or a kernel's arguments by reference: not inlined, they would be in memory.
+#define KASOSEI_INLINE __attribute__((always_inline)) inline
+
 namespace kasosei {
 
 typedef float Floats;

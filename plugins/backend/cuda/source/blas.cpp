@@ -289,6 +289,7 @@ bool multiply_by_blas(const Product& p, bool& with_bias) {
                                   p.c, plan.c.object, &plan.algorithm, workspace ? workspace->as<void>() : nullptr,
                                   plan.workspace, stream()),
           "cublasLtMatmul", p);
+  work_queued();
   return true;
 }
 

@@ -51,6 +51,7 @@ struct State {
   RingPart ring[parts];
   int part = 0;
   int64_t used = 0;
+  int64_t queued = 0, reserved = 0, most_reserved = 0;
   // Lists of this call that were too long for the ring.
   std::vector<Handle> long_lists;
 };
@@ -63,7 +64,8 @@ constexpr int64_t region_bytes = int64_t{128} << 20;
 
 std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
-char* reserve(int64_t bytes) {
+// Null if the device has no more.
+char* new_memory(int64_t bytes) {
   DeviceAddress address = 0;
   const int result = driver.cuMemAlloc_v2(&address, bytes);
   if (result == out_of_memory) return nullptr;
@@ -71,7 +73,17 @@ char* reserve(int64_t bytes) {
   return reinterpret_cast<char*>(address);
 }
 
-void give_back(char* start, int64_t) {
+char* reserve(int64_t bytes) {
+  char* const start = new_memory(bytes);
+  if (start == nullptr) return nullptr;
+  state.reserved += bytes;
+  state.most_reserved = std::max(state.most_reserved, state.reserved);
+  return start;
+}
+
+void give_back(char* start, int64_t bytes) {
+  // Also if the driver then reports that earlier work has failed.
+  state.reserved -= bytes;
   require(driver.cuMemFree_v2(reinterpret_cast<DeviceAddress>(start)), "giving memory of the GPU back");
 }
 
@@ -111,6 +123,7 @@ void send(DeviceAddress to, const void* from, int64_t bytes) {
     source = staged;
   }
   require(driver.cuMemcpyHtoDAsync_v2(to, source, bytes, state.stream), "copying to the GPU");
+  work_queued();
 }
 
 DeviceAddress address_of(const void* pointer) { return reinterpret_cast<DeviceAddress>(pointer); }
@@ -131,6 +144,8 @@ constexpr int shared_without_asking = 48 << 10;
 
 Heap heap({region_bytes, reserve, give_back, none_left});
 
+void work_queued() { state.queued++; }
+
 void launch(const char* kernel, const Launch& shape, const void* arguments) {
   const auto& [x, y, z] = shape.blocks;
   if (x == 0 || y == 0 || z == 0) return;
@@ -145,6 +160,7 @@ void launch(const char* kernel, const Launch& shape, const void* arguments) {
   void* parameters[] = {const_cast<void*>(arguments)};
   require(driver.cuLaunchKernel(function, x, y, z, shape.threads, 1, 1, shape.shared, state.stream, parameters, nullptr),
           std::string("launching the kernel ") + kernel);
+  work_queued();
 }
 
 Scratch::Scratch(int64_t bytes)
@@ -163,6 +179,7 @@ const void* upload(const void* data, int64_t bytes) {
   std::memcpy(state.pinned + offset, data, bytes);
   const DeviceAddress to = state.mirror + offset;
   require(driver.cuMemcpyHtoDAsync_v2(to, state.pinned + offset, bytes, state.stream), "copying to the GPU");
+  work_queued();
   return reinterpret_cast<const void*>(to);
 }
 
@@ -174,6 +191,7 @@ void call_ended() {
 void download(void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
   require(driver.cuMemcpyDtoHAsync_v2(to, address_of(from), bytes, state.stream), "copying from the GPU");
+  work_queued();
   require(driver.cuStreamSynchronize(state.stream), "waiting for the GPU");
 }
 
@@ -182,12 +200,15 @@ void write_bytes(void* to, const void* from, int64_t bytes) {
 }
 
 void fill_zero(void* to, int64_t bytes) {
-  if (bytes > 0) require(driver.cuMemsetD8Async(address_of(to), 0, bytes, state.stream), "filling memory of the GPU");
+  if (bytes == 0) return;
+  require(driver.cuMemsetD8Async(address_of(to), 0, bytes, state.stream), "filling memory of the GPU");
+  work_queued();
 }
 
 void copy(void* to, const void* from, int64_t bytes) {
-  if (bytes > 0)
-    require(driver.cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes, state.stream), "copying on the GPU");
+  if (bytes == 0) return;
+  require(driver.cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes, state.stream), "copying on the GPU");
+  work_queued();
 }
 
 int multiprocessors() { return state.multiprocessors; }
@@ -202,7 +223,7 @@ int attribute(int number) {
   return value;
 }
 
-// find(library): the driver, and the first GPU that it shows this process.
+// find(library) → [name, capability, driver, memory, multiprocessors, clock, bandwidth]: the driver, and the first GPU that it shows this process.
 napi_value find(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     const auto [given] = arguments_of<1>(env, info);
@@ -225,9 +246,17 @@ napi_value find(napi_env env, napi_callback_info info) {
     found = true;
     napi_value result;
     napi_create_array(env, &result);
-    const napi_value items[] = {to_value(env, std::string(name)), to_value(env, double(capability)),
-                                to_value(env, double(version)), to_value(env, double(total))};
-    for (uint32_t i = 0; i < 4; i++) napi_set_element(env, result, i, items[i]);
+    // Of the processors in Hz, and of the memory in bytes/s: it transfers twice in each cycle. From kHz, and bits.
+    const double clock = 1e3 * attribute(attribute_clock);
+    const double bandwidth = 2e3 * attribute(attribute_memory_clock) * attribute(attribute_bus_width) / 8;
+    const napi_value items[] = {to_value(env, std::string(name)),
+                                to_value(env, double(capability)),
+                                to_value(env, double(version)),
+                                to_value(env, double(total)),
+                                to_value(env, double(attribute(attribute_multiprocessors))),
+                                to_value(env, clock),
+                                to_value(env, bandwidth)};
+    for (uint32_t i = 0; i < 7; i++) napi_set_element(env, result, i, items[i]);
     return result;
   });
 }
@@ -271,7 +300,7 @@ void start() {
     void* pinned = nullptr;
     require(driver.cuMemHostAlloc(&pinned, parts * part_bytes, 0), "pinning " + mebibytes(parts * part_bytes));
     state.pinned = static_cast<char*>(pinned);
-    char* const mirror = reserve(parts * part_bytes);
+    char* const mirror = new_memory(parts * part_bytes);
     if (mirror == nullptr) throw none_left(parts * part_bytes);
     state.mirror = address_of(mirror);
     for (RingPart& part : state.ring) require(driver.cuEventCreate(&part.used, event_without_time), "making an event");
@@ -314,6 +343,65 @@ napi_value read(napi_env env, napi_callback_info info) {
   });
 }
 EXPORT_AS_IS(read, "read")
+
+// counts(): how much work was put into the stream so far, and the most bytes that tensors have reserved.
+napi_value counts(napi_env env, napi_callback_info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value result;
+    napi_create_array(env, &result);
+    napi_set_element(env, result, 0, to_value(env, double(state.queued)));
+    napi_set_element(env, result, 1, to_value(env, double(state.most_reserved)));
+    return result;
+  });
+}
+EXPORT_AS_IS(counts, "counts")
+
+// Pinned memory that the caller sees too: a copy into it is several times as fast as into other memory.
+struct Window {
+  void* start = nullptr;
+  int64_t bytes = 0;
+  napi_ref buffer = nullptr;
+};
+Window& window = *new Window;
+
+napi_value window_of(napi_env env, int64_t bytes) {
+  napi_value buffer;
+  if (bytes > window.bytes) {
+    if (window.buffer != nullptr) {
+      // What is left of the old one must not be reached any more.
+      napi_get_reference_value(env, window.buffer, &buffer);
+      napi_detach_arraybuffer(env, buffer);
+      napi_delete_reference(env, window.buffer);
+      driver.cuMemFreeHost(window.start);
+      window = Window{};
+    }
+    // Larger than needed, so that a model's tensors ask for few.
+    const int64_t size = std::max(bytes + bytes / 4, int64_t{1} << 20);
+    void* start = nullptr;
+    require(driver.cuMemHostAlloc(&start, size, 0), "pinning " + std::to_string(size) + " bytes of memory");
+    check(napi_create_external_arraybuffer(env, start, size, nullptr, nullptr, &buffer),
+          "a runtime that can share external memory");
+    check(napi_create_reference(env, buffer, 1, &window.buffer), "a reference");
+    window.start = start;
+    window.bytes = size;
+    return buffer;
+  }
+  check(napi_get_reference_value(env, window.buffer, &buffer), "a reference");
+  return buffer;
+}
+
+// borrow(handle): an ArrayBuffer whose first bytes are the tensor's, until the next call of this function.
+napi_value borrow(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [handle] = arguments_of<1>(env, info);
+    const Allocation& from = heap.find(Argument<int64_t>::from(env, handle));
+    const int64_t bytes = from.size * bytes_of(from.type);
+    const napi_value buffer = window_of(env, std::max<int64_t>(1, bytes));
+    download(window.start, from.data, bytes);
+    return buffer;
+  });
+}
+EXPORT_AS_IS(borrow, "borrow")
 
 }  // namespace
 }  // namespace kasosei

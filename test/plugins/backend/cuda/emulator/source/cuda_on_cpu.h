@@ -138,9 +138,8 @@ struct Warp {
 
 struct Copy {
   void* to;
-  const void* from;
+  const void* from;  // null for zeros
   uint32_t bytes, group;
-  bool inside;
 };
 
 // The asynchronous copies of a thread, in order.
@@ -152,10 +151,6 @@ struct Copies {
 struct Stack {
   char* bottom;
   char* top;
-};
-
-struct Index {
-  uint32_t x, y, z;
 };
 
 constexpr size_t page = 4096;
@@ -462,15 +457,23 @@ static inline bool is_shared(const void* pointer, size_t bytes) {
          (p >= __start_emulated_shared && p + bytes <= __stop_emulated_shared);
 }
 
-static inline void need_shared(const void* pointer, size_t bytes, const char* name, const Site& site) {
+// That `bytes` at an address are in shared memory, and aligned to as many.
+template <uint32_t bytes>
+static inline void need_shared(const void* pointer, const char* name, const Site& site) {
   if (__builtin_expect(!is_shared(pointer, bytes), 0)) {
     undefined("thread %u: %s at %s:%d takes an address that is not in shared memory", threadIdx.x, name, site.file,
               site.line);
   }
   if (__builtin_expect(reinterpret_cast<uintptr_t>(pointer) % bytes != 0, 0)) {
-    undefined("thread %u: %s at %s:%d takes a shared address that is not aligned to %zu bytes", threadIdx.x, name,
+    undefined("thread %u: %s at %s:%d takes a shared address that is not aligned to %u bytes", threadIdx.x, name,
               site.file, site.line, bytes);
   }
+}
+
+__attribute__((noinline, cold)) static void grow(Copies& copies) {
+  copies.capacity = copies.capacity == 0 ? 32 : copies.capacity * 2;
+  copies.list = static_cast<Copy*>(realloc(copies.list, copies.capacity * sizeof(Copy)));
+  if (copies.list == nullptr) abort();
 }
 
 }  // namespace emulated
@@ -490,7 +493,7 @@ extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* c
 extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __stop_emulated_kernels[];
 extern "C" __attribute__((visibility("default"))) const emulated::Program emulated_program;
 const emulated::Program emulated_program = {emulated::program_version, __start_emulated_kernels,
-                                            __stop_emulated_kernels, emulated::run};
+                                            __stop_emulated_kernels, emulated::run, &blockIdx, &threadIdx};
 #else
 #define __global__
 #define __launch_bounds__(...)

@@ -3,10 +3,11 @@
 // memory too early computes with other numbers. Every call is checked. What the real driver refuses is refused with its
 // number; what it would take and do something undefined with is told, and ends the process with status 86.
 #include <dlfcn.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cinttypes>
 #include <cstdarg>
 #include <deque>
@@ -109,6 +110,7 @@ struct Work {
   void* to = nullptr;
   const void* from = nullptr;
   uint64_t bytes = 0;
+  bool to_host = false;
   uint32_t value = 0;
   Moment moment = {};
   // external
@@ -161,7 +163,7 @@ constexpr int maximal_devices = 16;
 constexpr uint64_t granule = 512;
 
 struct Settings {
-  bool reverse = false, lazy = true, sanitize = false;
+  bool reverse = false, lazy = true, sanitize = false, dry = false;
   uint64_t memory = 1ull << 30;
   int capability = 90, driver = 12100, devices = 1, threads = 1;
   uint64_t fail_in = 0;
@@ -222,6 +224,7 @@ bool set(const std::string& key, const std::string& value) {
   if (key == "order") return (value == "forward" || value == "reverse") && (s.reverse = value == "reverse", true);
   if (key == "lazy") return flag(s.lazy);
   if (key == "sanitize") return flag(s.sanitize);
+  if (key == "dry") return flag(s.dry);
   if (key == "memory") return numeric && (s.memory = number, true);
   if (key == "capability") return range(s.capability, 10, 999);
   if (key == "driver") return range(s.driver, 1000, 99999);
@@ -261,6 +264,54 @@ struct AtLoad {
 
 void run_until(Stream& stream, uint64_t sequence);
 
+// What a host thread runs, for the message if it does something that the processor does not survive.
+struct Running {
+  const char* kernel;
+  const Program* program;
+};
+thread_local Running running = {};
+
+constexpr int fatal_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+struct sigaction earlier_actions[4];
+
+void fault(int signal, siginfo_t* info, void*) {
+  if (running.program == nullptr) {
+    // Not a kernel's: it happens again, to whoever waited for it before.
+    for (int i = 0; i < 4; i++) sigaction(fatal_signals[i], &earlier_actions[i], nullptr);
+    return;
+  }
+  const Index& block = *running.program->block;
+  char text[256];
+  const int length = snprintf(text, sizeof text,
+                              "emulated CUDA: kernel %s, block (%u, %u, %u), thread %u: signal %d at address %p; "
+                              "KASOSEI_EMULATED_CUDA=sanitize=1 may say more\n",
+                              running.kernel, block.x, block.y, block.z, running.program->thread->x, signal,
+                              info->si_addr);
+  if (write(2, text, static_cast<size_t>(length)) < 0) _exit(87);
+  _exit(86);
+}
+
+// While it lives, this host thread runs a kernel, and has a stack for the signals that end one.
+class Watch {
+ public:
+  Watch(const char* kernel, const Program* program) {
+    static thread_local const std::unique_ptr<char[]> memory(new char[bytes]);
+    stack_t stack = {};
+    stack.ss_sp = memory.get();
+    stack.ss_size = bytes;
+    sigaltstack(&stack, &earlier);
+    running = {kernel, program};
+  }
+  ~Watch() {
+    running = {};
+    sigaltstack(&earlier, nullptr);
+  }
+
+ private:
+  static constexpr size_t bytes = 64 << 10;
+  stack_t earlier = {};
+};
+
 void run_launch(const Work& work) {
   Launch launch = work.shape;
   launch.argument = work.argument.data();
@@ -273,14 +324,25 @@ void run_launch(const Work& work) {
   const auto part = [&](uint64_t p) {
     Launch own = launch;
     own.kernel = programs[p]->first[work.kernel];
+    const Watch watch(own.kernel->name, programs[p]);
     programs[p]->run(own, blocks * p / parts, blocks * (p + 1) / parts);
   };
+  // AddressSanitizer tells of them itself.
+  const bool watched = !driver.settings.sanitize;
+  struct sigaction action = {};
+  action.sa_sigaction = fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  for (int i = 0; watched && i < 4; i++) sigaction(fatal_signals[i], &action, &earlier_actions[i]);
   for (uint64_t p = 1; p < parts; p++) threads.emplace_back(part, p);
   part(0);
   for (std::thread& thread : threads) thread.join();
+  for (int i = 0; watched && i < 4; i++) sigaction(fatal_signals[i], &earlier_actions[i], nullptr);
 }
 
 void run_work(const Work& work) {
+  const bool writes_device = work.kind == Work::launch || work.kind == Work::set_bytes ||
+                             work.kind == Work::set_words || (work.kind == Work::copy && !work.to_host);
+  if (driver.settings.dry && writes_device) return;
   switch (work.kind) {
     case Work::launch:
       run_launch(work);
@@ -774,7 +836,8 @@ API int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
     }
     void* memory = reserve_memory(bytes);
     if (memory == nullptr) return out_of_memory;
-    memset(memory, 0xff, bytes);
+    // New pages are zeros, and take no memory of the host until they are written.
+    if (!driver.settings.dry) memset(memory, 0xff, bytes);
     const Pointer at = reinterpret_cast<Pointer>(memory);
     // What lay here before is gone for good.
     for (auto f = driver.freed.lower_bound(at); f != driver.freed.end() && f->first < at + bytes;) {
@@ -874,6 +937,7 @@ API int cuMemcpyDtoHAsync_v2(void* to, Pointer from, size_t bytes, Handle handle
     work.to = to;
     work.from = reinterpret_cast<const void*>(from);
     work.bytes = bytes;
+    work.to_host = true;
     driver.to_host += bytes;
     const bool pinned = is_pinned(to, bytes);
     enqueue(stream, std::move(work));
@@ -1112,6 +1176,12 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
 // Counts a call, which fails if it is its turn or there is no current context.
 API int emulated_cuda_call(const char* name, int is_release) {
   return call(name, context, is_release != 0 ? releases : acts, [] { return success; });
+}
+
+// Whether nothing is computed.
+API int emulated_cuda_dry() {
+  const std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+  return driver.settings.dry;
 }
 
 // Which products there are: 0 none, 1 those without bias, 2 all.

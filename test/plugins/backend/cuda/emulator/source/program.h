@@ -226,17 +226,21 @@ inline std::string register_kernels(std::string text, std::string& problem) {
  */
 inline std::string build_program(const ProgramText& program, bool sanitize, std::string& log) {
   const std::string folder = emulator_folder(), kernels = folder + "/kernels";
-  std::vector<std::string> flags = {"-std=c++17", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-w", "-g1"};
 #if defined(__x86_64__)
   const char* target = "-march=native";
 #else
   const char* target = "-mcpu=native";
 #endif
-  for (const char* flag : {target, "-fvisibility=hidden"}) flags.push_back(flag);
+  // Without contraction, the same bits on every processor.
+  std::vector<std::string> flags = {"-std=c++17", target, "-ffp-contract=off", "-fno-math-errno", "-fPIC",
+                                    "-fvisibility=hidden", "-w"};
+  const std::vector<std::string> checked = {"-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=address",
+                                            "-fsanitize-sections=emulated_shared"};
   if (sanitize) {
-    for (const char* flag : {"-fsanitize=address", "-fsanitize-sections=emulated_shared", "-fno-omit-frame-pointer"}) {
-      flags.push_back(flag);
-    }
+    flags.insert(flags.end(), checked.begin(), checked.end());
+  } else {
+    // Products unroll their small loops.
+    for (const char* flag : {"-O2", "-fpeel-loops", "-fvect-cost-model=dynamic"}) flags.push_back(flag);
   }
   uint64_t low = 0xcbf29ce484222325ull, high = 0x84222325cbf29ce4ull;
   const auto add = [&](const std::string& text) {
