@@ -4,6 +4,7 @@
 // with its number; what it would take and do something undefined with is told, and ends the process with status 86.
 #include <dlfcn.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -648,11 +649,27 @@ int device_of_context(Handle handle) {
   return static_cast<int>(device);
 }
 
+bool sanitizes() { return dlsym(RTLD_DEFAULT, "__asan_init") != nullptr; }
+
+// At high addresses, as those of a GPU are: two small numbers that lie beside each other in a kernel's argument are then
+// not taken for an address. AddressSanitizer's allocator, which guards the ends, takes high ones too.
+void* reserve_memory(size_t bytes) {
+  void* memory = nullptr;
+  if (sanitizes()) return posix_memalign(&memory, 256, bytes) == 0 ? memory : nullptr;
+  memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+void return_memory(Pointer memory, size_t bytes) {
+  if (sanitizes()) free(reinterpret_cast<void*>(memory));
+  else munmap(reinterpret_cast<void*>(memory), bytes);
+}
+
 void free_memory(std::map<Pointer, Allocation>::iterator found) {
   Device& device = driver.devices[found->second.device];
   device.used -= (found->second.bytes + granule - 1) / granule * granule;
   driver.freed[found->first] = found->second.bytes;
-  free(reinterpret_cast<void*>(found->first));
+  return_memory(found->first, found->second.bytes);
   driver.allocations.erase(found);
 }
 
@@ -831,11 +848,10 @@ API int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
     if (rounded < bytes || rounded > driver.settings.memory || device.used > driver.settings.memory - rounded) {
       return out_of_memory;
     }
-    void* memory = nullptr;
-    if (posix_memalign(&memory, 256, bytes) != 0) return out_of_memory;
-    // Large blocks are new pages, which are zeros, and take no memory of the host until they are written.
-    const bool new_pages = bytes >= uint64_t{64} << 20;
-    if (!driver.settings.dry || !new_pages) memset(memory, driver.settings.dry ? 0 : 0xff, bytes);
+    void* memory = reserve_memory(bytes);
+    if (memory == nullptr) return out_of_memory;
+    // New pages are zeros, and take no memory of the host until they are written.
+    if (!driver.settings.dry) memset(memory, 0xff, bytes);
     const Pointer at = reinterpret_cast<Pointer>(memory);
     // What lay here before is gone for good.
     for (auto f = driver.freed.lower_bound(at); f != driver.freed.end() && f->first < at + bytes;) {
