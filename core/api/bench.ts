@@ -16,6 +16,14 @@ export interface BenchJob {
   readonly run: (lap: Effect.Effect<void>) => Effect.Effect<void, { readonly message: string }, Progress>
 }
 
+/** Options of a bench, to be measured on every machine. */
+export interface BenchSettings {
+  /** As on the command line. */
+  readonly options: Readonly<Record<string, string>>
+  /** Whether it shows how the processor's speed grows with its threads, too. */
+  readonly byThreads?: true
+}
+
 /** A measurement of this installation's speed, in `plugins/bench`; `bun run bench` runs it. */
 export interface Bench<O extends type.Any = type.Any> {
   readonly kind: "bench"
@@ -27,6 +35,8 @@ export interface Bench<O extends type.Any = type.Any> {
   readonly flags: Readonly<Record<string, string>>
   /** An arktype that decodes an object of strings with those names. */
   readonly options: O
+  /** What `bench gpu-machine` measures of it; left out if nothing. */
+  readonly suite?: readonly BenchSettings[]
   /** Does everything up to the first step, on the backend that is running. */
   readonly prepare: (
     options: O["infer"],
