@@ -6,6 +6,8 @@ import type { Progress } from "./progress.ts"
 export interface BenchJob {
   /** The size of the model, such as `mini`, for the report. */
   readonly model: string
+  /** How many steps are timed, after one for warm-up. */
+  readonly steps: number
   /** Tokens that a step processes, on average. None is padding. */
   readonly tokensPerStep: number
   /** Floating-point operations of the matrix products that a step requires, on average. */

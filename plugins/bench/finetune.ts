@@ -32,7 +32,7 @@ export const finetune = bench({
   }),
   suite: [
     { options: { model: "base", batch: "16" }, byThreads: true },
-    { options: { model: "large", batch: "16" } },
+    { options: { model: "large", batch: "16", steps: "24" } },
   ],
   prepare: Effect.fnUntraced(function* ({ model: size, rte, tokenizer, batch, "max-len": maxLength, steps }) {
     const count = batch * (steps + 1)

@@ -63,6 +63,7 @@ export const fisher = bench({
     )
     return {
       model: size,
+      steps,
       tokensPerStep: tokens,
       flopsPerStep: cost.flops,
       facts: { samples, data },
