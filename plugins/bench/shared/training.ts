@@ -44,6 +44,7 @@ export const trainingJob = Effect.fnUntraced(function* (
   const workload = { sequences: lengths.length / steps, tokens, attended, predictions }
   return {
     ...about,
+    steps: steps - 1,
     tokensPerStep: tokens,
     flopsPerStep: trainingFlops(model.config, outputHeads, workload),
     run: (lap) =>
