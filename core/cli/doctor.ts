@@ -39,11 +39,13 @@ export const doctorCommand = Command.make(
       Effect.map(Effect.result(tryOut(backend, precision)), (result) => ({
         backend,
         problem: Result.isFailure(result) ? result.failure.message : null,
+        details: Result.isFailure(result) ? [] : result.success,
       })),
     )
     say("backends")
-    for (const { backend, problem } of states) {
+    for (const { backend, problem, details } of states) {
       say(`  ${problem === null ? "works" : "fails"}  ${backend.name}: ${problem ?? backend.summary}`)
+      for (const line of details) say(`           ${line}`)
     }
     const working = states.filter(({ problem }) => problem === null).map(({ backend }) => backend)
     if (working.length === 0) return yield* exitWith(1, "no backend works here")
@@ -68,10 +70,11 @@ export const doctorCommand = Command.make(
     }
     const off = comparisons.flatMap(({ quantities }) => quantities.filter(({ ok }) => !ok)).length
     if (json) {
-      const found = states.map(({ backend, problem }) => ({
+      const found = states.map(({ backend, problem, details }) => ({
         backend: backend.name,
         works: problem === null,
         problem,
+        details,
       }))
       process.stdout.write(`${JSON.stringify({ backends: found, comparisons, off }, null, 1)}\n`)
     }
@@ -90,7 +93,11 @@ export const doctorCommand = Command.make(
   ]),
 )
 
-/** Starts a backend and multiplies two matrices: a library that loads may still fail to compute. */
+/**
+ * Starts a backend and multiplies two matrices: a library that loads may still fail to compute.
+ *
+ * @returns what the backend found here
+ */
 const tryOut = Effect.fnUntraced(function* (backend: Backend, precision: Precision) {
   yield* backend.check
   yield* startBackend(backend, { precision })
@@ -100,4 +107,5 @@ const tryOut = Effect.fnUntraced(function* (backend: Backend, precision: Precisi
   if (wrong !== undefined) {
     return yield* Effect.fail(new Error(`expected 1·1 + 1·1 + 1·1 = 3, found ${wrong}`))
   }
+  return yield* backend.details ?? Effect.succeed([])
 })

@@ -4,8 +4,8 @@ import type { TensorSource } from "./safetensors.ts"
 
 /**
  * The values of a float32 tensor, to be read immediately; not a copy if the backend can share its memory, since copying
- * a large model to save it leaves gigabytes to the garbage collector. Valid until the next op or until the tensor is
- * disposed of; read-only.
+ * a large model to save it leaves gigabytes to the garbage collector. Valid until the next op or borrowing, or until the
+ * tensor is disposed of; read-only.
  */
 export const borrowKernel = defineKernel(
   "borrow",

@@ -1,9 +1,14 @@
 import { Effect } from "effect"
+import { formatBytes } from "../../core/io/format.ts"
 import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 import { cudaAddon } from "./cuda/addon.ts"
+import type { BlasFound } from "./cuda/blas.ts"
 import { NoKernels } from "./cuda/compile.ts"
-import { driverLibrary } from "./cuda/libraries.ts"
-import { addonPath } from "./device/build.ts"
+import type { Compiler } from "./cuda/compiler.ts"
+import type { Gpu } from "./cuda/device.ts"
+import { driverLibrary, librariesVariable } from "./cuda/libraries.ts"
+import { type KnownGpu, speedOf } from "./cuda/speed.ts"
+import { addonPath, prebuildAddon } from "./device/build.ts"
 
 const name = "cuda"
 
@@ -19,7 +24,12 @@ const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.me
 
 /** Tensor cores multiply bfloat16 and TF32 from here on: Ampere. */
 const leastCapability = 80
-const inWords = (capability: number): string => `${Math.floor(capability / 10)}.${capability % 10}`
+const capabilityInWords = (capability: number): string => `${Math.floor(capability / 10)}.${capability % 10}`
+const versionInWords = (version: number): string =>
+  `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`
+
+/** What plans know of the GPU, once it was found. */
+let known: KnownGpu | undefined
 
 /** The GPU, found but not started. */
 const found = Effect.gen(function* () {
@@ -31,7 +41,7 @@ const found = Effect.gen(function* () {
     unavailable(reason, remedy),
   )
   const { loadCudaAddon } = yield* Effect.promise(() => import("./cuda/device.ts"))
-  const [addon, [gpu, capability, driver, memory]] = yield* Effect.try({
+  const [addon, [gpu, capability, driver, memory, multiprocessors, clock, bandwidth]] = yield* Effect.try({
     try: () => {
       const addon = loadCudaAddon(path)
       return [addon, addon.find(library)] as const
@@ -40,12 +50,20 @@ const found = Effect.gen(function* () {
   })
   if (capability < leastCapability) {
     return yield* unavailable(
-      `${gpu} has the compute capability ${inWords(capability)}, and ${inWords(leastCapability)} or later is needed`,
+      `${gpu} has the compute capability ${capabilityInWords(capability)}, and ${capabilityInWords(leastCapability)} or later is needed`,
       "use an Ampere GPU or a later one",
     )
   }
+  known = { capability, multiprocessors, clock, bandwidth }
   return { addon, gpu, capability, driver, memory }
 })
+
+/** What a started GPU computes with. */
+interface Running {
+  readonly compiler: Compiler
+  readonly blas: BlasFound
+}
+let running: Running | undefined
 
 /** Kasosei's own kernels on an NVIDIA GPU. */
 export const cuda = backend({
@@ -54,10 +72,51 @@ export const cuda = backend({
   sources: ["./device/source", "./cuda/source", "./cuda/kernels"],
   summary: "kernels of our own on an NVIDIA GPU, compiled on first use",
   rank: 40,
-  flopsPerSecond: () => 20e12,
+  // Where jobs run elsewhere, there may be none here: then a guess, low enough for float32 on most.
+  flopsPerSecond: (_threads, precision) => (known === undefined ? 10e12 : speedOf(known, precision)),
   precisions: ["fp32", "tf32", "bf16"],
   device: "cuda",
   check: Effect.asVoid(found),
+  model: Effect.gen(function* () {
+    const { addon, gpu, capability, driver } = yield* found
+    const { compilersFor } = yield* Effect.promise(() => import("./cuda/compile.ts"))
+    const { findBlas } = yield* Effect.promise(() => import("./cuda/blas.ts"))
+    const { compilers } = yield* Effect.promise(() => compilersFor(addon, capability))
+    const libraries = [compilers[0]?.name ?? "no compiler", findBlas(addon).name ?? "own products"]
+    return [gpu, `driver ${versionInWords(driver)}`, ...libraries].join(", ")
+  }),
+  instructions: Effect.map(found, ({ gpu }) => gpu),
+  counts: Effect.promise(async () => {
+    const { findBackend } = await import("@tensorflow/tfjs-core")
+    const { DeviceBackend } = await import("./device/backend.ts")
+    const backend = findBackend(name)
+    if (!(backend instanceof DeviceBackend)) throw new Error("another backend of that name is registered")
+    const [queued, memory] = (backend.device as Gpu).counts()
+    return { queued, memory }
+  }),
+  prebuild: Effect.fnUntraced(function* (folder) {
+    const refused = ({ reason, remedy }: { readonly reason: string; readonly remedy: string }) =>
+      unavailable(reason, remedy)
+    yield* Effect.mapError(prebuildAddon(cudaAddon, folder, true), refused)
+    const path = yield* Effect.mapError(addonPath(cudaAddon), refused)
+    const { loadCudaAddon } = yield* Effect.promise(() => import("./cuda/device.ts"))
+    const { prebuildKernels } = yield* Effect.promise(() => import("./cuda/prebuild.ts"))
+    yield* Effect.tryPromise({
+      try: () => prebuildKernels(loadCudaAddon(path), folder),
+      catch: (cause) =>
+        cause instanceof NoKernels ? refused(cause) : unavailable(messageOf(cause), "try again"),
+    })
+  }),
+  details: Effect.gen(function* () {
+    const { gpu, capability, driver, memory } = yield* found
+    const { compiler, blas } = running ?? { compiler: undefined, blas: undefined }
+    return [
+      `device: ${gpu}, compute capability ${capabilityInWords(capability)}, ${formatBytes(memory)} of memory`,
+      `driver: for CUDA up to ${versionInWords(driver)}`,
+      ...(compiler === undefined ? [] : [`kernels: compiled by ${compiler.name} for ${compiler.target}`]),
+      ...(blas === undefined ? [] : productLines(blas)),
+    ]
+  }),
   register: Effect.fnUntraced(function* ({ precision }) {
     const { addon, capability } = yield* found
     yield* Effect.tryPromise({
@@ -74,8 +133,7 @@ export const cuda = backend({
         const { registerKernels } = await import("../../core/tensor/kernel.ts")
         if (tf.findBackend(name) === null) {
           addon.start()
-          await loadKernels(addon, capability)
-          openBlas(addon)
+          running = { compiler: await loadKernels(addon, capability), blas: openBlas(addon) }
           const backend = new DeviceBackend(gpuOf(addon))
           registerDeviceKernels(name)
           tf.registerBackend(name, () => backend)
@@ -89,7 +147,15 @@ export const cuda = backend({
       catch: (cause) =>
         cause instanceof NoKernels
           ? unavailable(cause.reason, cause.remedy)
-          : unavailable(messageOf(cause), "see that nothing else fills the GPU's memory"),
+          : unavailable(messageOf(cause), "see by `nvidia-smi` that nothing else fills the GPU's memory"),
     })
   }),
 })
+
+const productLines = ({ name: library, refusals }: BlasFound): readonly string[] =>
+  library !== undefined
+    ? [`products: ${library}`]
+    : [
+        "products: our own, which are slower in large models, since cuBLASLt is not found; the CUDA toolkit and PyTorch have it " +
+          `(${librariesVariable} names its folder)${refusals.length === 0 ? "" : `; ${refusals.join("; ")}`}`,
+      ]

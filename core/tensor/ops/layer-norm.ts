@@ -79,6 +79,28 @@ export const residualNormKernel = defineKernel(
   },
 )
 
+/**
+ * The gradients of both terms of a residual sum that is normalised: `layerNormInputGradient` for the residual, and dropped
+ * as x was for x.
+ *
+ * @param mask that of the forward pass, unless it is recomputed
+ */
+export const residualNormInputGradientKernel = defineKernel(
+  "residualNormInputGradient",
+  (
+    dy_TH: tf.Tensor2D,
+    normalised_TH: tf.Tensor2D,
+    rstd_T: tf.Tensor1D,
+    gamma_H: tf.Tensor1D,
+    mask: tf.Tensor | undefined,
+    dropout: Dropout,
+    indices?: Int32Array,
+  ): { readonly dx_TH: tf.Tensor; readonly dResidual_TH: tf.Tensor } => {
+    const dResidual_TH = layerNormInputGradientKernel(dy_TH, normalised_TH, rstd_T, gamma_H)
+    return { dx_TH: dropoutGradientKernel(dResidual_TH, mask, dropout, indices), dResidual_TH }
+  },
+)
+
 interface Saved {
   readonly [name: string]: tf.Tensor | undefined
   readonly normalised_TH: tf.Tensor2D
@@ -86,19 +108,18 @@ interface Saved {
   readonly gamma_H: tf.Tensor1D
 }
 
-/** The gradients of the normalised sum's terms, by `partsOf` from that of the sum, and of scale and shift. */
+/** The gradients of what is normalised, by `inputGradients`, and of scale and shift. */
 const backward = (
   tap: Tap | undefined,
   name: string | undefined,
   dy_TH: tf.Tensor2D,
-  { normalised_TH, rstd_T, gamma_H }: Saved,
-  partsOf: (dx_TH: tf.Tensor2D) => readonly tf.Tensor[],
+  { normalised_TH }: Saved,
+  inputGradients: () => readonly tf.Tensor[],
 ): tf.Tensor[] => {
   if (tap !== undefined && name !== undefined) {
     tap.receive({ op: "layerNorm", name, normalised_TH, outputGradient_TH: dy_TH })
   }
-  const dx_TH = layerNormInputGradientKernel(dy_TH, normalised_TH, rstd_T, gamma_H)
-  return gradientsOf(tap, partsOf(dx_TH), () => {
+  return gradientsOf(tap, inputGradients(), () => {
     const { dGamma_H, dBeta_H } = layerNormParameterGradientsKernel(dy_TH, normalised_TH)
     return [dGamma_H, dBeta_H]
   })
@@ -124,7 +145,10 @@ export const layerNorm = (
       const { y_TH, ...saved } = layerNormKernel(given(x_TH), gamma, given(beta_H), epsilon)
       return { y: y_TH, saved: { ...saved, gamma_H: gamma } }
     },
-    (dy_TH, saved) => backward(tap, name, dy_TH, saved, (dx_TH) => [dx_TH]),
+    (dy_TH, saved) =>
+      backward(tap, name, dy_TH, saved, () => [
+        layerNormInputGradientKernel(dy_TH, saved.normalised_TH, saved.rstd_T, saved.gamma_H),
+      ]),
   )
 }
 
@@ -165,9 +189,22 @@ export const residualNorm = (
       return { y: y_TH, saved: { ...saved, gamma_H: gamma } }
     },
     (dy_TH, saved) =>
-      backward(tap, name, dy_TH, saved, (dSum_TH) => {
-        if (active === undefined) return [dSum_TH.clone(), dSum_TH]
-        return [dropoutGradientKernel(dSum_TH, saved.mask, active, indices), dSum_TH]
+      backward(tap, name, dy_TH, saved, () => {
+        const { normalised_TH, rstd_T, gamma_H, mask } = saved
+        if (active === undefined) {
+          const dSum_TH = layerNormInputGradientKernel(dy_TH, normalised_TH, rstd_T, gamma_H)
+          return [dSum_TH.clone(), dSum_TH]
+        }
+        const { dx_TH, dResidual_TH } = residualNormInputGradientKernel(
+          dy_TH,
+          normalised_TH,
+          rstd_T,
+          gamma_H,
+          mask,
+          active,
+          indices,
+        )
+        return [dx_TH, dResidual_TH]
       }),
   )
 }

@@ -10,8 +10,10 @@ import { promisify } from "node:util"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { sha256 } from "../../../core/io/digest.ts"
 import { firstErrorOf } from "../device/build.ts"
+import type { Compiler } from "./compiler.ts"
 import type { CudaAddon } from "./device.ts"
 import { librariesNamed } from "./libraries.ts"
+import { prebuiltCompilers } from "./prebuilt.ts"
 
 const run = promisify(execFile)
 
@@ -34,16 +36,43 @@ const kernelFiles = (): readonly (readonly [name: string, path: string])[] => {
 /** The options that decide what the compiled kernels compute; those of NVRTC are spelled so by clang too. */
 const optionsOf = (target: string): readonly string[] => [`--gpu-architecture=${target}`, "-std=c++17"]
 
-/** A compiler of kernels. */
-interface Compiler {
-  readonly name: string
-  /** Of what it gives: `sm_90` is for one capability, `compute_90` for it and all later ones. */
-  readonly target: string
-  readonly compile: () => Promise<Uint8Array>
+const compileByNvrtc = (addon: CudaAddon, library: string, target: string): Uint8Array => {
+  const files = kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
+  return addon.compile(library, files, [...optionsOf(target), "-default-device"], target.startsWith("sm_"))
+}
+
+/**
+ * Those that can compile PTX of a capability for other machines. The oldest first: a driver takes no PTX that is newer
+ * than itself.
+ */
+export const portableCompilers = async (
+  addon: CudaAddon,
+  capability: number,
+): Promise<readonly Compiler[]> => {
+  const target = `compute_${capability}`
+  const clang = await findClang()
+  const libraries = librariesNamed("libnvrtc").flatMap((library) => {
+    try {
+      const [major = 0, minor = 0, ...targets] = addon.compilerVersion(library)
+      return targets.includes(capability) ? [{ library, major, minor }] : []
+    } catch {
+      return []
+    }
+  })
+  return [
+    ...(clang === undefined ? [] : [clangFor(clang, capability)]),
+    ...libraries
+      .sort((a, b) => a.major - b.major || a.minor - b.minor)
+      .map(({ library, major, minor }) => ({
+        name: `NVRTC ${major}.${minor}`,
+        target,
+        compile: async () => compileByNvrtc(addon, library, target),
+      })),
+  ]
 }
 
 /** Those that can compile for a capability, the best first, and why the others cannot. */
-const compilersFor = async (
+export const compilersFor = async (
   addon: CudaAddon,
   capability: number,
 ): Promise<{ readonly compilers: readonly Compiler[]; readonly refusals: string[] }> => {
@@ -56,19 +85,14 @@ const compilersFor = async (
       const target = targets.includes(capability)
         ? `sm_${capability}`
         : `compute_${Math.max(...targets.filter((each) => each < capability))}`
-      const files = () => kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
-      const options = [...optionsOf(target), "-default-device"]
-      compilers.push({
-        name,
-        target,
-        compile: async () => addon.compile(library, files(), options, target.startsWith("sm_")),
-      })
+      compilers.push({ name, target, compile: async () => compileByNvrtc(addon, library, target) })
     } catch (cause) {
       refusals.push(`${library} (${cause instanceof Error ? cause.message : cause})`)
     }
   }
   const clang = await findClang()
   if (clang !== undefined) compilers.push(clangFor(clang, capability))
+  compilers.push(...(await prebuiltCompilers(capability)))
   return { compilers, refusals }
 }
 
@@ -147,13 +171,14 @@ const keep = async (path: string, image: Uint8Array): Promise<void> => {
  * @param capability 90 for 9.0
  * @param load what loads them; where the driver refuses what one compiler gives, as one that is older than the compiler
  *   does, the next compiler is tried
- * @returns what compiled them, for people: `NVRTC 12.4`
+ * @returns what compiled them
  * @throws NoKernels if no compiler is there, or none gives kernels that load
  */
-export const loadKernels = async (addon: CudaAddon, capability: number): Promise<string> => {
+export const loadKernels = async (addon: CudaAddon, capability: number): Promise<Compiler> => {
   const { compilers, refusals } = await compilersFor(addon, capability)
   const parts = kernelFiles().map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
-  for (const { name, target, compile } of compilers) {
+  for (const compiler of compilers) {
+    const { name, target, compile } = compiler
     const path = cachePath(sha256([name, ...optionsOf(target), ...parts].join("\0")).slice(0, 32))
     try {
       let image = await cached(path)
@@ -163,7 +188,7 @@ export const loadKernels = async (addon: CudaAddon, capability: number): Promise
         await keep(path, image)
       }
       addon.load(image)
-      return name
+      return compiler
     } catch (cause) {
       refusals.push(`${name}: ${firstErrorOf(cause)}`)
     }

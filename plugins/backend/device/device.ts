@@ -67,6 +67,8 @@ export interface DeviceKernels {
   subtract(a: Handle, b: Handle, out: Handle): void
   multiply(a: Handle, b: Handle, out: Handle): void
   fill(out: Handle, value: number): void
+  tanh(x: Handle, y: Handle): void
+  tanhGradient(dy: Handle, y: Handle, dx: Handle): void
   /** @param indices of x's rows in the matrix that the mask covers; empty if x is that matrix */
   dropout(x: Handle, y: Handle, dropout: DropoutList, indices: Int32Array): void
   transpose(x: Handle, y: Handle, rows: number): void
@@ -92,6 +94,17 @@ export interface DeviceKernels {
     rstd: Handle,
   ): void
   layerNormInputGradient(dy: Handle, normalised: Handle, rstd: Handle, gamma: Handle, dx: Handle): void
+  /** @param dResidual that of `layerNormInputGradient`; dx is the same, dropped as x was */
+  residualNormInputGradient(
+    dy: Handle,
+    normalised: Handle,
+    rstd: Handle,
+    gamma: Handle,
+    dropout: DropoutList,
+    indices: Int32Array,
+    dx: Handle,
+    dResidual: Handle,
+  ): void
   layerNormParameterGradients(dy: Handle, normalised: Handle, dGamma: Handle, dBeta: Handle): void
   /** @param statistics [heads, R, 2], for the gradient */
   attention(
@@ -169,6 +182,8 @@ export interface Device extends DeviceKernels {
   write(handle: Handle, values: Elements): void
   /** A copy of the values. */
   read(handle: Handle, type: ElementType, size: number): Elements
+  /** The values until the next of these calls, on a device whose memory is not the host's: a faster copy than `read`. */
+  borrow?(handle: Handle, type: ElementType, size: number): Elements
   /** The memory itself, on a device whose memory is the host's; not to be used after its release. */
   view?(handle: Handle, type: ElementType, size: number): Elements
   /** Bytes of all buffers that have not been released. */

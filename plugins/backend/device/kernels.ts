@@ -11,6 +11,7 @@ import {
   layerNormInputGradientKernel,
   layerNormKernel,
   layerNormParameterGradientsKernel,
+  residualNormInputGradientKernel,
   residualNormKernel,
 } from "../../../core/tensor/ops/layer-norm.ts"
 import {
@@ -21,11 +22,12 @@ import {
 } from "../../../core/tensor/ops/linear.ts"
 import { gatherRowsKernel, scatterAddRowsKernel } from "../../../core/tensor/ops/rows.ts"
 import { softmaxCrossEntropyKernel } from "../../../core/tensor/ops/softmax-cross-entropy.ts"
+import { tanhGradientKernel, tanhKernel } from "../../../core/tensor/ops/tanh.ts"
 import type { Dropout } from "../../../core/tensor/stream.ts"
 // The probe's own kernels: a backend may speed up what a plugin defines, so core need not contain the Fisher.
 import { sumsGramKernel } from "../../probe/shared/gram/gram.ts"
 import { linearGramKernel } from "../../probe/shared/gram/linear.ts"
-import type { DeviceBackend } from "./backend.ts"
+import { type DeviceBackend, filled } from "./backend.ts"
 
 const noDropout = new Float64Array()
 const allRows = new Int32Array()
@@ -54,8 +56,28 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
 export const deviceKernels = (backend: DeviceBackend): readonly Implementation[] => {
   const { device } = backend
   const of = (tensor: tf.Tensor) => backend.floats(tensor)
-  const allocate = <T extends tf.Tensor>(shape: readonly number[]): T =>
-    tf.engine().makeTensorFromTensorInfo(backend.allocate(shape), backend) as T
+  /** The tensors that the kernel which runs has made. */
+  let made: tf.Tensor[] = []
+  const allocate = <T extends tf.Tensor>(shape: readonly number[]): T => {
+    const tensor = tf.engine().makeTensorFromTensorInfo(backend.allocate(shape), backend)
+    made.push(tensor)
+    return tensor as T
+  }
+  /** Disposes of what a kernel has made if it fails: the device may be out of memory, and then goes on. */
+  const whole = ({ kernel, run }: Implementation): Implementation => ({
+    kernel,
+    run: (...given) => {
+      made = []
+      try {
+        return run(...given)
+      } catch (error) {
+        tf.dispose(made)
+        throw error
+      } finally {
+        made = []
+      }
+    },
+  })
   const like = <T extends tf.Tensor>(tensor: T): T => allocate<T>(tensor.shape)
 
   const norm = (x_TH: tf.Tensor2D) => ({
@@ -76,14 +98,11 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     return copy
   }
   /** The rows of a table in which a moment is not zero: a new buffer. */
-  const activeRows = (m: tf.Tensor, v: tf.Tensor) => {
-    const active = device.allocate("bool", m.shape[0] ?? 0)
-    device.markActiveRows(of(m), of(v), active)
-    return active
-  }
+  const activeRows = (m: tf.Tensor, v: tf.Tensor) =>
+    filled(device, "bool", m.shape[0] ?? 0, (active) => device.markActiveRows(of(m), of(v), active))
   const noNumbers = () => tf.tidy(() => tf.keep(allocate<tf.Tensor1D>([0])))
 
-  return [
+  const kernels = [
     implement(linearKernel, (x_TI, weight_OI, bias_O) => {
       const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
       device.linear(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), backend.precision)
@@ -117,6 +136,16 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     }),
     implement(dropoutKernel, (x, dropout, indices) => ({ y: drop(x, dropout, indices), mask: undefined })),
     implement(dropoutGradientKernel, (dy, _mask, dropout, indices) => drop(dy, dropout, indices)),
+    implement(tanhKernel, (x) => {
+      const y = like(x)
+      device.tanh(of(x), of(y))
+      return y
+    }),
+    implement(tanhGradientKernel, (dy, y) => {
+      const dx = like(y)
+      device.tanhGradient(of(dy), of(y), of(dx))
+      return dx
+    }),
     implement(residualNormKernel, (x_TH, residual_TH, gamma_H, beta_H, epsilon, dropout, indices) => {
       const result = norm(x_TH)
       device.residualNorm(
@@ -151,6 +180,23 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       device.layerNormInputGradient(of(dy_TH), of(normalised_TH), of(rstd_T), of(gamma_H), of(dx_TH))
       return dx_TH
     }),
+    implement(
+      residualNormInputGradientKernel,
+      (dy_TH, normalised_TH, rstd_T, gamma_H, _mask, dropout, indices) => {
+        const result = { dx_TH: like(dy_TH), dResidual_TH: like(dy_TH) }
+        device.residualNormInputGradient(
+          of(dy_TH),
+          of(normalised_TH),
+          of(rstd_T),
+          of(gamma_H),
+          dropoutList(dropout),
+          indices ?? allRows,
+          of(result.dx_TH),
+          of(result.dResidual_TH),
+        )
+        return result
+      },
+    ),
     implement(layerNormParameterGradientsKernel, (dy_TH, normalised_TH) => {
       const hidden = dy_TH.shape[1]
       const result = { dGamma_H: allocate<tf.Tensor1D>([hidden]), dBeta_H: allocate<tf.Tensor1D>([hidden]) }
@@ -176,8 +222,9 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
           `expected ids inside the table, found rows ${ids[0]} to ${ids.at(-1)} of a table of ${rows} rows`,
         )
       }
-      const sums = device.allocate("float32", ids.length * width)
-      device.sumIntoRows(of(x_NH), slots, sums)
+      const sums = filled(device, "float32", ids.length * width, (rows) =>
+        device.sumIntoRows(of(x_NH), slots, rows),
+      )
       const info = backend.allocateSparse([rows, width], { ids, rows: sums, width })
       return tf.engine().makeTensorFromTensorInfo(info, backend) as tf.Tensor2D
     }),
@@ -286,9 +333,13 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     implement(sumsGramKernel, (x_TD, offsets, factor_TD) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
       const factor = factor_TD ?? noNumbers()
-      device.gramOfSums(of(x_TD), of(factor), offsets, gram)
-      if (factor_TD === undefined) factor.dispose()
+      try {
+        device.gramOfSums(of(x_TD), of(factor), offsets, gram)
+      } finally {
+        if (factor_TD === undefined) factor.dispose()
+      }
       return gram
     }),
   ]
+  return kernels.map(whole)
 }

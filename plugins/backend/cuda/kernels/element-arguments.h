@@ -28,6 +28,21 @@ struct FillElements {
   bool fours;
 };
 
+struct TanhElements {
+  static constexpr const char* kernel = "tanh_elements";
+  const float* x;
+  float* y;
+  int64_t size;
+};
+
+struct TanhGradient {
+  static constexpr const char* kernel = "tanh_gradient";
+  const float* dy;
+  const float* y;
+  float* dx;
+  int64_t size;
+};
+
 struct DropElements {
   static constexpr const char* kernel = "drop_elements";
   const float* x;

@@ -4,10 +4,25 @@
 #include "element-arguments.h"
 
 #include "dropout.cuh"
+#include "elementary.h"
 #include "four.h"
 #include "grid.cuh"
 
 namespace kasosei {
+
+// tanh(x) to about one unit in the last place (coefficients of Cephes' tanhf, Moshier 1992).
+inline float hyperbolic_tangent(float x) {
+  const float size = magnitude(x), square = size * size;
+  float p = -5.70498872745e-3f;
+  p = p * square + 2.06390887954e-2f;
+  p = p * square - 5.37397155531e-2f;
+  p = p * square + 1.33314422036e-1f;
+  p = p * square - 3.33332819422e-1f;
+  // The second is NaN's too.
+  const float value = size < 0.625f ? p * square * size + size
+                                    : 1.0f - divide_rn(2.0f, exponential(2.0f * size) + 1.0f);
+  return float_of(bits_of(value) | (bits_of(x) & 0x80000000u));
+}
 
 template <typename T>
 inline T combined(Operation operation, const T& a, const T& b) {
@@ -33,6 +48,14 @@ extern "C" __global__ void __launch_bounds__(256) fill_elements(const FillElemen
   for (int64_t i = thread_of_grid(); i < fours; i += stride)
     store_four(a.out + 4 * i, {a.value, a.value, a.value, a.value});
   for (int64_t i = 4 * fours + thread_of_grid(); i < a.size; i += stride) a.out[i] = a.value;
+}
+
+extern "C" __global__ void __launch_bounds__(256) tanh_elements(const TanhElements a) {
+  for (int64_t i = thread_of_grid(); i < a.size; i += threads_of_grid()) a.y[i] = hyperbolic_tangent(a.x[i]);
+}
+
+extern "C" __global__ void __launch_bounds__(256) tanh_gradient(const TanhGradient a) {
+  for (int64_t i = thread_of_grid(); i < a.size; i += threads_of_grid()) a.dx[i] = (1.0f - a.y[i] * a.y[i]) * a.dy[i];
 }
 
 extern "C" __global__ void __launch_bounds__(256) drop_elements(const DropElements a) {

@@ -37,6 +37,10 @@ struct LayerNormInputGradient {
   float* dx;
   int64_t hidden;
   bool kept;
+  // Null, or where dx is written once more, dropped by a mask.
+  float* dropped;
+  const int32_t* rows_at;  // as in DropElements
+  Mask mask;
 };
 
 }  // namespace kasosei

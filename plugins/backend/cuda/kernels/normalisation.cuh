@@ -85,13 +85,15 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm(const LayerNorm a) 
   if (threadIdx.x == 0) a.rstd[row] = rstd;
 }
 
-// dx = (g − mean(g) − x̂ · mean(g · x̂)) · rstd, with g = γ · dy.
+// dx = (g − mean(g) − x̂ · mean(g · x̂)) · rstd, with g = γ · dy; and the same dropped by a mask, if that is wanted.
 extern "C" __global__ void __launch_bounds__(256) layer_norm_input_gradient(const LayerNormInputGradient a) {
   __shared__ float parts[2][warps_of_a_row];
   const int64_t row = blockIdx.x, start = row * a.hidden;
   const float* dy = a.dy + start;
   const float* normalised = a.normalised + start;
   float* dx = a.dx + start;
+  float* dropped = a.dropped == nullptr ? nullptr : a.dropped + start;
+  const int64_t masked_start = (a.rows_at == nullptr ? row : a.rows_at[row]) * a.hidden;
   const float count = static_cast<float>(a.hidden), rstd = a.rstd[row];
   float total = 0, along = 0;
   if (a.kept) {
@@ -112,7 +114,10 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm_input_gradient(cons
     for (int i = 0; i < fours_of_a_thread; i++) {
       const int column = i * step + 4 * threadIdx.x;
       if (column >= hidden) continue;
-      store_four(dx + column, (gradients[i] - mean - numbers[i] * mean_along) * rstd);
+      const Four value = (gradients[i] - mean - numbers[i] * mean_along) * rstd;
+      store_four(dx + column, value);
+      if (dropped == nullptr) continue;
+      store_four(dropped + column, a.mask.active ? value * kept_four(a.mask, (masked_start + column) / 4) : value);
     }
     return;
   }
@@ -125,7 +130,10 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm_input_gradient(cons
   const float mean_along = divide_rn(block_sum(along, parts[1]), count);
   for (int64_t column = threadIdx.x; column < a.hidden; column += blockDim.x) {
     const float gradient = dy[column] * a.gamma[column];
-    dx[column] = (gradient - mean - normalised[column] * mean_along) * rstd;
+    const float value = (gradient - mean - normalised[column] * mean_along) * rstd;
+    dx[column] = value;
+    if (dropped == nullptr) continue;
+    dropped[column] = a.mask.active ? value * kept_one(a.mask, masked_start + column) : value;
   }
 }
 

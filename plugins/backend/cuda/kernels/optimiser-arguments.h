@@ -13,7 +13,7 @@ namespace kasosei {
 // A tensor of rows of `width` numbers.
 struct SquaredTensor {
   // Longer rows are taken in pieces, by a warp each; rows of at most `narrow` numbers are a thread's.
-  static constexpr int64_t piece = 4096, narrow = 32;
+  static constexpr int64_t piece = 4096, narrow = 32, numbers_in_a_block = 65536;
   const float* x;
   int64_t rows, width;
   // Rows or pieces, in all and of a block.
@@ -38,7 +38,7 @@ struct SumSquares {
 
 struct FinishNorm {
   static constexpr const char* kernel = "finish_norm";
-  static constexpr int threads = 256;
+  static constexpr int threads = 1024;
   const PreciseSum* sums;
   int64_t count;
   // Tensors of one number each: the norm is NaN unless all are finite.

@@ -105,10 +105,11 @@ extern "C" __global__ void __launch_bounds__(256) sum_squares(const SumSquares a
 }
 
 // One block.
-extern "C" __global__ void __launch_bounds__(256) finish_norm(const FinishNorm a) {
+extern "C" __global__ void __launch_bounds__(1024) finish_norm(const FinishNorm a) {
   __shared__ PreciseSum parts[FinishNorm::threads / warp_size];
   __shared__ float strange[FinishNorm::threads / warp_size];
   PreciseSum total{};
+#pragma unroll 4
   for (int64_t i = threadIdx.x; i < a.count; i += blockDim.x) total = total + a.sums[i];
   float found = 0;
   for (int64_t i = threadIdx.x; i < a.watched_count; i += blockDim.x) found += is_finite(*a.watched[i]) ? 0.0f : 1.0f;

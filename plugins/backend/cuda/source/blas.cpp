@@ -239,6 +239,18 @@ const Plan& plan_for(const Product& p) {
   return plan;
 }
 
+// blasVersion(library): as it numbers it. Uses no GPU.
+napi_value blas_version(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [given] = arguments_of<1>(env, info);
+    const std::string path = text_from(env, given);
+    size_t (*version)() = nullptr;
+    find_function(open_library(path), path, "cublasLtGetVersion", version);
+    return to_value(env, static_cast<double>(version()));
+  });
+}
+EXPORT_AS_IS(blas_version, "blasVersion")
+
 // openBlas(library): products by it from now on. Its version.
 napi_value open_blas(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
@@ -277,6 +289,7 @@ bool multiply_by_blas(const Product& p, bool& with_bias) {
                                   p.c, plan.c.object, &plan.algorithm, workspace ? workspace->as<void>() : nullptr,
                                   plan.workspace, stream()),
           "cublasLtMatmul", p);
+  work_queued();
   return true;
 }
 

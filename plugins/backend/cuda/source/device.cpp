@@ -14,13 +14,14 @@ namespace kasosei {
 
 Driver driver;
 
-void require(int result, const std::string& doing) {
+void require(int result, const std::string& doing, const std::string& more) {
   if (result == success) return;
   const char *name = nullptr, *text = nullptr;
   driver.cuGetErrorName(result, &name);
   driver.cuGetErrorString(result, &text);
   throw DeviceFailure(doing + ": " + (name == nullptr ? "error " + std::to_string(result) : name) +
-                      (text == nullptr ? "" : std::string(" (") + text + ")"));
+                          (text == nullptr ? "" : std::string(" (") + text + ")") + (more.empty() ? "" : ": " + more),
+                      name == nullptr ? "DEVICE_FAILURE" : name);
 }
 
 namespace {
@@ -33,10 +34,12 @@ struct RingPart {
 };
 constexpr int64_t part_bytes = int64_t{2} << 20;
 constexpr int parts = 4;
+// Longer lists of a call get memory of their own: what a call has brought to the ring stays there until it ends.
+constexpr int64_t longest_list = part_bytes / 4;
 
 struct State {
   int device = 0;
-  bool found = false, started = false;
+  bool started = false;
   Context context = nullptr;
   Stream stream = nullptr;
   Module module = nullptr;
@@ -48,27 +51,41 @@ struct State {
   RingPart ring[parts];
   int part = 0;
   int64_t used = 0;
+  int64_t queued = 0, reserved = 0, most_reserved = 0;
   // Lists of this call that were too long for the ring.
   std::vector<Handle> long_lists;
 };
 State& state = *new State;
+// Whether `find` has chosen a device.
+bool found = false;
 
 // Less than this is left to best fit; larger tensors get regions of their own.
 constexpr int64_t region_bytes = int64_t{128} << 20;
 
-char* reserve(int64_t bytes) {
+std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
+// Null if the device has no more.
+char* new_memory(int64_t bytes) {
   DeviceAddress address = 0;
   const int result = driver.cuMemAlloc_v2(&address, bytes);
   if (result == out_of_memory) return nullptr;
-  require(result, "reserving " + std::to_string(bytes) + " bytes of the GPU's memory");
+  require(result, "reserving " + mebibytes(bytes) + " of the GPU's memory");
   return reinterpret_cast<char*>(address);
 }
 
-void give_back(char* start, int64_t) {
-  require(driver.cuMemFree_v2(reinterpret_cast<DeviceAddress>(start)), "giving memory of the GPU back");
+char* reserve(int64_t bytes) {
+  char* const start = new_memory(bytes);
+  if (start == nullptr) return nullptr;
+  state.reserved += bytes;
+  state.most_reserved = std::max(state.most_reserved, state.reserved);
+  return start;
 }
 
-std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+void give_back(char* start, int64_t bytes) {
+  // Also if the driver then reports that earlier work has failed.
+  state.reserved -= bytes;
+  require(driver.cuMemFree_v2(reinterpret_cast<DeviceAddress>(start)), "giving memory of the GPU back");
+}
 
 OutOfMemory none_left(int64_t bytes) {
   size_t available = 0, total = 0;
@@ -83,13 +100,14 @@ void expect_started() { expect(state.started, "expected a device that was starte
 int64_t ring_offset(int64_t bytes) {
   if (state.used + bytes > part_bytes) {
     RingPart& full = state.ring[state.part];
+    RingPart& next = state.ring[(state.part + 1) % parts];
     require(driver.cuEventRecord(full.used, state.stream), "recording an event");
     full.waits = true;
-    state.part = (state.part + 1) % parts;
-    state.used = 0;
-    RingPart& next = state.ring[state.part];
+    // Only then is it the part that is written: nothing is changed before if one of the calls fails.
     if (next.waits) require(driver.cuEventSynchronize(next.used), "waiting for the GPU");
     next.waits = false;
+    state.part = (state.part + 1) % parts;
+    state.used = 0;
   }
   const int64_t offset = state.part * part_bytes + state.used;
   state.used += (bytes + 255) / 256 * 256;
@@ -105,6 +123,7 @@ void send(DeviceAddress to, const void* from, int64_t bytes) {
     source = staged;
   }
   require(driver.cuMemcpyHtoDAsync_v2(to, source, bytes, state.stream), "copying to the GPU");
+  work_queued();
 }
 
 DeviceAddress address_of(const void* pointer) { return reinterpret_cast<DeviceAddress>(pointer); }
@@ -125,6 +144,8 @@ constexpr int shared_without_asking = 48 << 10;
 
 Heap heap({region_bytes, reserve, give_back, none_left});
 
+void work_queued() { state.queued++; }
+
 void launch(const char* kernel, const Launch& shape, const void* arguments) {
   const auto& [x, y, z] = shape.blocks;
   if (x == 0 || y == 0 || z == 0) return;
@@ -139,6 +160,7 @@ void launch(const char* kernel, const Launch& shape, const void* arguments) {
   void* parameters[] = {const_cast<void*>(arguments)};
   require(driver.cuLaunchKernel(function, x, y, z, shape.threads, 1, 1, shape.shared, state.stream, parameters, nullptr),
           std::string("launching the kernel ") + kernel);
+  work_queued();
 }
 
 Scratch::Scratch(int64_t bytes)
@@ -147,7 +169,7 @@ Scratch::~Scratch() { heap.release(handle); }
 
 const void* upload(const void* data, int64_t bytes) {
   if (bytes == 0) return nullptr;
-  if (bytes > part_bytes) {
+  if (bytes > longest_list) {
     state.long_lists.push_back(heap.allocate(Type::bool8, bytes));
     const void* room = heap.find(state.long_lists.back()).data;
     send(address_of(room), data, bytes);
@@ -157,6 +179,7 @@ const void* upload(const void* data, int64_t bytes) {
   std::memcpy(state.pinned + offset, data, bytes);
   const DeviceAddress to = state.mirror + offset;
   require(driver.cuMemcpyHtoDAsync_v2(to, state.pinned + offset, bytes, state.stream), "copying to the GPU");
+  work_queued();
   return reinterpret_cast<const void*>(to);
 }
 
@@ -168,6 +191,7 @@ void call_ended() {
 void download(void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
   require(driver.cuMemcpyDtoHAsync_v2(to, address_of(from), bytes, state.stream), "copying from the GPU");
+  work_queued();
   require(driver.cuStreamSynchronize(state.stream), "waiting for the GPU");
 }
 
@@ -176,12 +200,15 @@ void write_bytes(void* to, const void* from, int64_t bytes) {
 }
 
 void fill_zero(void* to, int64_t bytes) {
-  if (bytes > 0) require(driver.cuMemsetD8Async(address_of(to), 0, bytes, state.stream), "filling memory of the GPU");
+  if (bytes == 0) return;
+  require(driver.cuMemsetD8Async(address_of(to), 0, bytes, state.stream), "filling memory of the GPU");
+  work_queued();
 }
 
 void copy(void* to, const void* from, int64_t bytes) {
-  if (bytes > 0)
-    require(driver.cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes, state.stream), "copying on the GPU");
+  if (bytes == 0) return;
+  require(driver.cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes, state.stream), "copying on the GPU");
+  work_queued();
 }
 
 int multiprocessors() { return state.multiprocessors; }
@@ -196,7 +223,7 @@ int attribute(int number) {
   return value;
 }
 
-// find(library): the driver, and the first GPU that it shows this process.
+// find(library) → [name, capability, driver, memory, multiprocessors, clock, bandwidth]: the driver, and the first GPU that it shows this process.
 napi_value find(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     const auto [given] = arguments_of<1>(env, info);
@@ -209,27 +236,60 @@ napi_value find(napi_env env, napi_callback_info info) {
     int version, count;
     require(driver.cuDriverGetVersion(&version), "asking for the driver's version");
     require(driver.cuDeviceGetCount(&count), "counting GPUs");
-    if (count == 0) throw DeviceFailure("the driver shows no GPU (CUDA_VISIBLE_DEVICES chooses among them)");
+    if (count == 0) throw DeviceFailure("the driver shows no GPU", "CUDA_ERROR_NO_DEVICE");
     require(driver.cuDeviceGet(&state.device, 0), "choosing the GPU");
     char name[256] = {};
     require(driver.cuDeviceGetName(name, sizeof name - 1, state.device), "asking for the GPU's name");
     const int capability = 10 * attribute(attribute_capability_major) + attribute(attribute_capability_minor);
     size_t total;
     require(driver.cuDeviceTotalMem_v2(&total, state.device), "asking for the GPU's memory");
-    state.found = true;
+    found = true;
     napi_value result;
     napi_create_array(env, &result);
-    const napi_value items[] = {to_value(env, std::string(name)), to_value(env, double(capability)),
-                                to_value(env, double(version)), to_value(env, double(total))};
-    for (uint32_t i = 0; i < 4; i++) napi_set_element(env, result, i, items[i]);
+    // Of the processors in Hz, and of the memory in bytes/s: it transfers twice in each cycle. From kHz, and bits.
+    const double clock = 1e3 * attribute(attribute_clock);
+    const double bandwidth = 2e3 * attribute(attribute_memory_clock) * attribute(attribute_bus_width) / 8;
+    const napi_value items[] = {to_value(env, std::string(name)),
+                                to_value(env, double(capability)),
+                                to_value(env, double(version)),
+                                to_value(env, double(total)),
+                                to_value(env, double(attribute(attribute_multiprocessors))),
+                                to_value(env, clock),
+                                to_value(env, bandwidth)};
+    for (uint32_t i = 0; i < 7; i++) napi_set_element(env, result, i, items[i]);
     return result;
   });
 }
 EXPORT_AS_IS(find, "find")
 
+// Ends what was started. No tensor may be left.
+void stop() {
+  expect(heap.bytes_in_use() == 0, "expected a device without tensors");
+  // All regions are free. Each is gone also if the driver reports an earlier failure.
+  for (bool left = true; left;) try {
+      left = heap.give_back_regions();
+    } catch (const DeviceFailure&) {
+    }
+  if (state.module != nullptr) driver.cuModuleUnload(state.module);
+  for (RingPart& part : state.ring)
+    if (part.used != nullptr) driver.cuEventDestroy_v2(part.used);
+  // Waits for the copies from the pinned memory.
+  if (state.mirror != 0) driver.cuMemFree_v2(state.mirror);
+  if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
+  if (state.pinned != nullptr) driver.cuMemFreeHost(state.pinned);
+  if (state.context != nullptr) {
+    driver.cuCtxSetCurrent(nullptr);
+    driver.cuDevicePrimaryCtxRelease_v2(state.device);
+  }
+  const int device = state.device;
+  state = State{};
+  state.device = device;
+}
+EXPORT(stop, "stop")
+
 // Makes what every launch needs, or nothing.
 void start() {
-  expect(state.found, "expected a GPU that was found");
+  expect(found, "expected a GPU that was found");
   if (state.started) return;
   try {
     state.multiprocessors = attribute(attribute_multiprocessors);
@@ -238,25 +298,15 @@ void start() {
     require(driver.cuCtxSetCurrent(state.context), "choosing the GPU's context");
     require(driver.cuStreamCreate(&state.stream, stream_non_blocking), "making a stream");
     void* pinned = nullptr;
-    require(driver.cuMemHostAlloc(&pinned, parts * part_bytes, 0), "pinning memory");
+    require(driver.cuMemHostAlloc(&pinned, parts * part_bytes, 0), "pinning " + mebibytes(parts * part_bytes));
     state.pinned = static_cast<char*>(pinned);
-    require(driver.cuMemAlloc_v2(&state.mirror, parts * part_bytes), "reserving memory of the GPU");
+    char* const mirror = new_memory(parts * part_bytes);
+    if (mirror == nullptr) throw none_left(parts * part_bytes);
+    state.mirror = address_of(mirror);
     for (RingPart& part : state.ring) require(driver.cuEventCreate(&part.used, event_without_time), "making an event");
     state.started = true;
   } catch (...) {
-    for (RingPart& part : state.ring)
-      if (part.used != nullptr) driver.cuEventDestroy_v2(part.used);
-    if (state.mirror != 0) driver.cuMemFree_v2(state.mirror);
-    if (state.pinned != nullptr) driver.cuMemFreeHost(state.pinned);
-    if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
-    if (state.context != nullptr) {
-      driver.cuCtxSetCurrent(nullptr);
-      driver.cuDevicePrimaryCtxRelease_v2(state.device);
-    }
-    const int device = state.device;
-    state = State{};
-    state.device = device;
-    state.found = true;
+    stop();
     throw;
   }
 }
@@ -273,7 +323,7 @@ napi_value load(napi_env env, napi_callback_info info) {
     void* values[] = {log, reinterpret_cast<void*>(sizeof log - 1)};
     Module module = nullptr;
     const int result = driver.cuModuleLoadDataEx(&module, image.data, 2, names, values);
-    require(result, std::string("loading the kernels") + (log[0] == '\0' ? "" : std::string(" (") + log + ")"));
+    require(result, "loading the kernels", log);
     if (state.module != nullptr) driver.cuModuleUnload(state.module);
     state.module = module;
     state.functions.clear();
@@ -293,6 +343,65 @@ napi_value read(napi_env env, napi_callback_info info) {
   });
 }
 EXPORT_AS_IS(read, "read")
+
+// counts(): how much work was put into the stream so far, and the most bytes that tensors have reserved.
+napi_value counts(napi_env env, napi_callback_info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value result;
+    napi_create_array(env, &result);
+    napi_set_element(env, result, 0, to_value(env, double(state.queued)));
+    napi_set_element(env, result, 1, to_value(env, double(state.most_reserved)));
+    return result;
+  });
+}
+EXPORT_AS_IS(counts, "counts")
+
+// Pinned memory that the caller sees too: a copy into it is several times as fast as into other memory.
+struct Window {
+  void* start = nullptr;
+  int64_t bytes = 0;
+  napi_ref buffer = nullptr;
+};
+Window& window = *new Window;
+
+napi_value window_of(napi_env env, int64_t bytes) {
+  napi_value buffer;
+  if (bytes > window.bytes) {
+    if (window.buffer != nullptr) {
+      // What is left of the old one must not be reached any more.
+      napi_get_reference_value(env, window.buffer, &buffer);
+      napi_detach_arraybuffer(env, buffer);
+      napi_delete_reference(env, window.buffer);
+      driver.cuMemFreeHost(window.start);
+      window = Window{};
+    }
+    // Larger than needed, so that a model's tensors ask for few.
+    const int64_t size = std::max(bytes + bytes / 4, int64_t{1} << 20);
+    void* start = nullptr;
+    require(driver.cuMemHostAlloc(&start, size, 0), "pinning " + std::to_string(size) + " bytes of memory");
+    check(napi_create_external_arraybuffer(env, start, size, nullptr, nullptr, &buffer),
+          "a runtime that can share external memory");
+    check(napi_create_reference(env, buffer, 1, &window.buffer), "a reference");
+    window.start = start;
+    window.bytes = size;
+    return buffer;
+  }
+  check(napi_get_reference_value(env, window.buffer, &buffer), "a reference");
+  return buffer;
+}
+
+// borrow(handle): an ArrayBuffer whose first bytes are the tensor's, until the next call of this function.
+napi_value borrow(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    const auto [handle] = arguments_of<1>(env, info);
+    const Allocation& from = heap.find(Argument<int64_t>::from(env, handle));
+    const int64_t bytes = from.size * bytes_of(from.type);
+    const napi_value buffer = window_of(env, std::max<int64_t>(1, bytes));
+    download(window.start, from.data, bytes);
+    return buffer;
+  });
+}
+EXPORT_AS_IS(borrow, "borrow")
 
 }  // namespace
 }  // namespace kasosei

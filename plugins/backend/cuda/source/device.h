@@ -60,6 +60,9 @@ void download(void* to, const void* from, int64_t bytes);
 void fill_zero(void* to, int64_t bytes);
 void copy(void* to, const void* from, int64_t bytes);
 
+// Counts a piece of work that was put into the stream: the functions above do; products of a library are counted by us.
+void work_queued();
+
 // How many multiprocessors the device has, and the shared memory that a block can have, in bytes.
 int multiprocessors();
 int64_t largest_shared();

@@ -23,7 +23,7 @@ using Function = FunctionObject*;
 // Results and attributes by their numbers in cuda.h.
 constexpr int success = 0, out_of_memory = 2, not_ready = 600;
 constexpr int attribute_multiprocessors = 16, attribute_capability_major = 75, attribute_capability_minor = 76,
-              attribute_largest_shared = 97;
+              attribute_largest_shared = 97, attribute_clock = 13, attribute_memory_clock = 36, attribute_bus_width = 37;
 constexpr int function_largest_dynamic_shared = 8;
 constexpr int stream_non_blocking = 1;
 constexpr int event_without_time = 2;
@@ -78,7 +78,8 @@ extern Driver driver;
 // That everything is put into.
 Stream stream();
 
-// Throws DeviceFailure unless a call of the driver succeeded: what was being done, and the driver's name and words for it.
-void require(int result, const std::string& doing);
+// Throws DeviceFailure unless a call of the driver succeeded: what was being done, the driver's name and words for it,
+// and what else there is to say. Its code is the driver's name.
+void require(int result, const std::string& doing, const std::string& more = "");
 
 }  // namespace kasosei

@@ -34,6 +34,19 @@ void fill(Out out, double value) {
 }
 EXPORT(fill, "fill")
 
+void tanh_elements(In x, Out y) {
+  expect_tanh(x, y);
+  launch(for_items(x.size), TanhElements{x.data, y.data, x.size});
+}
+EXPORT(tanh_elements, "tanh")
+
+// (1 − y²) dy.
+void tanh_gradient(In dy, In y, Out dx) {
+  expect_tanh_gradient(dy, y, dx);
+  launch(for_items(y.size), TanhGradient{dy.data, y.data, dx.data, y.size});
+}
+EXPORT(tanh_gradient, "tanhGradient")
+
 // Row n of x is row indices_N[n] of the matrix that the mask covers, or row n if no indices are given.
 void dropout(In x, Out y, List<double> dropout, List<int32_t> indices_N) {
   const Mask mask = mask_of(dropout);

@@ -30,6 +30,18 @@ void normalise(In x_TH, const float* residual_TH, In gamma_H, In beta_H, double 
                    rstd_T.data, hidden, static_cast<float>(epsilon), mask, kept});
 }
 
+void input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, Out dx_TH, float* dropped_TH, const Mask& mask,
+                    const List<int32_t>& indices_T) {
+  const int64_t hidden = gamma_H.size;
+  if (dy_TH.size == 0) return;
+  const bool kept = can_be_kept(hidden) && in_fours(dy_TH.data, normalised_TH.data, gamma_H.data, dx_TH.data) &&
+                    in_fours(dropped_TH);
+  const int32_t* rows_at = indices_T.size == 0 || !mask.active ? nullptr : upload(indices_T);
+  launch(for_rows(rstd_T.size, hidden, kept),
+         LayerNormInputGradient{dy_TH.data, normalised_TH.data, rstd_T.data, gamma_H.data, dx_TH.data, hidden, kept,
+                                dropped_TH, rows_at, mask});
+}
+
 }  // namespace
 
 // The normalised rows x̂ = (x − mean) · rstd with rstd = (variance + ε)^−½, y = γ x̂ + β, and rstd.
@@ -51,13 +63,17 @@ EXPORT(residual_norm, "residualNorm")
 // dx = (g − mean(g) − x̂ · mean(g · x̂)) · rstd, with g = γ · dy.
 void layer_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, Out dx_TH) {
   expect_layer_norm_input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, dx_TH);
-  const int64_t hidden = gamma_H.size;
-  if (dy_TH.size == 0) return;
-  const bool kept = can_be_kept(hidden) && in_fours(dy_TH.data, normalised_TH.data, gamma_H.data, dx_TH.data);
-  launch(for_rows(rstd_T.size, hidden, kept),
-         LayerNormInputGradient{dy_TH.data, normalised_TH.data, rstd_T.data, gamma_H.data, dx_TH.data, hidden, kept});
+  input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, dx_TH, nullptr, {}, {});
 }
 EXPORT(layer_norm_input_gradient, "layerNormInputGradient")
+
+// The same for the residual, and dropped as x was in `residualNorm` for x.
+void residual_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, List<double> dropout,
+                                  List<int32_t> indices_T, Out dx_TH, Out d_residual_TH) {
+  expect_residual_norm_input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, indices_T, dx_TH, d_residual_TH);
+  input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, d_residual_TH, dx_TH.data, mask_of(dropout), indices_T);
+}
+EXPORT(residual_norm_input_gradient, "residualNormInputGradient")
 
 // dγ = Σ_t dy · x̂, dβ = Σ_t dy.
 void layer_norm_parameter_gradients(In dy_TH, In normalised_TH, Out d_gamma_H, Out d_beta_H) {

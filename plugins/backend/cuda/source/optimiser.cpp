@@ -14,9 +14,8 @@ namespace {
 int64_t divide(const Measured& measured, int64_t first_block, SquaredTensor& to) {
   const int64_t width = measured.width, rows = measured.x.size / width;
   const int64_t pieces = divide_up(width, SquaredTensor::piece), units = rows * pieces;
-  // As many as have about the numbers of a block of AdamW.
   const int64_t units_in_a_block =
-      std::max<int64_t>(1, UpdatedTensor::numbers_in_a_block / std::min(width, SquaredTensor::piece));
+      std::max<int64_t>(1, SquaredTensor::numbers_in_a_block / std::min(width, SquaredTensor::piece));
   const bool fours = width % 4 == 0 && in_fours(measured.x.data);
   to = {measured.x.data, rows, width, units, units_in_a_block, first_block, fours};
   return divide_up(units, units_in_a_block);

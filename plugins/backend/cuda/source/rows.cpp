@@ -1,6 +1,7 @@
 // Rows of a table by index, and gradients that are zero except in some rows.
 #include "row-arguments.h"
 
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -32,11 +33,9 @@ void sum_into_rows(In x_NH, List<int32_t> slots_N, Out rows_UH) {
   if (width == 0) return fill_zero(rows_UH.data, rows_UH.size * static_cast<int64_t>(sizeof(float)));
   const int64_t slots = rows_UH.size / width;
   // The rows of x by slot, in their order.
-  std::vector<int32_t> starts(slots + 1), order(slots_N.size);
+  std::vector<int32_t> starts(slots + 1);
   for (int64_t n = 0; n < slots_N.size; n++) starts[slots_N[n] + 1]++;
   std::partial_sum(starts.begin(), starts.end(), starts.begin());
-  std::vector<int32_t> next(starts.begin(), starts.end() - 1);
-  for (int64_t n = 0; n < slots_N.size; n++) order[next[slots_N[n]]++] = static_cast<int32_t>(n);
   std::vector<Segment> segments;
   std::vector<Joint> joints;
   int32_t parts = 0;
@@ -50,13 +49,22 @@ void sum_into_rows(In x_NH, List<int32_t> slots_N, Out rows_UH) {
     for (int32_t from = 0; from < count; from += rows_in_a_segment)
       segments.push_back({first + from, std::min(rows_in_a_segment, count - from), -1, parts++});
   }
+  // All that the kernels need to know, in one list: it goes to the device in one copy.
+  const int64_t segments_at = slots_N.size, joints_at = segments_at + segments.size() * sizeof(Segment) / 4;
+  std::vector<int32_t> list(joints_at + joints.size() * sizeof(Joint) / 4);
+  std::vector<int32_t> next(starts.begin(), starts.end() - 1);
+  for (int64_t n = 0; n < slots_N.size; n++) list[next[slots_N[n]]++] = static_cast<int32_t>(n);
+  std::memcpy(list.data() + segments_at, segments.data(), segments.size() * sizeof(Segment));
+  std::memcpy(list.data() + joints_at, joints.data(), joints.size() * sizeof(Joint));
+  const int32_t* there = upload(list);
   const Scratch scratch(parts * width * static_cast<int64_t>(sizeof(float)));
   const int64_t across = divide_up(width, SumSegments::threads);
   launch({.blocks = {static_cast<int64_t>(segments.size()) * across}, .threads = SumSegments::threads},
-         SumSegments{x_NH.data, upload(order), upload(segments), rows_UH.data, scratch.as<float>(), width, across});
+         SumSegments{x_NH.data, there, reinterpret_cast<const Segment*>(there + segments_at), rows_UH.data,
+                     scratch.as<float>(), width, across});
   if (joints.empty()) return;
   launch({.blocks = {static_cast<int64_t>(joints.size()) * across}, .threads = AddSegments::threads},
-         AddSegments{scratch.as<float>(), upload(joints), rows_UH.data, width, across});
+         AddSegments{scratch.as<float>(), reinterpret_cast<const Joint*>(there + joints_at), rows_UH.data, width, across});
 }
 EXPORT(sum_into_rows, "sumIntoRows")
 

@@ -11,6 +11,13 @@ inline void expect_combinable(In a, In b, Out out) {
   if (a.size > 0) expect(b.size > 0 && a.size % b.size == 0, "expected a size of a that is a multiple of the size of b");
 }
 
+inline void expect_tanh(In x, Out y) { expect_size(y, x.size, "y"); }
+
+inline void expect_tanh_gradient(In dy, In y, Out dx) {
+  expect_size(dy, y.size, "dy");
+  expect_size(dx, y.size, "dx");
+}
+
 inline void expect_dropout(In x, Out y, const List<int32_t>& indices_N) {
   expect_size(y, x.size, "y");
   if (x.size > 0) expect(indices_N.size == 0 || x.size % indices_N.size == 0, "expected x with a row for each index");

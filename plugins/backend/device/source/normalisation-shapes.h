@@ -26,6 +26,13 @@ inline void expect_layer_norm_input_gradient(In dy_TH, In normalised_TH, In rstd
   expect_size(dx_TH, dy_TH.size, "dx");
 }
 
+inline void expect_residual_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H,
+                                                const List<int32_t>& indices_T, Out dx_TH, Out d_residual_TH) {
+  expect_layer_norm_input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, d_residual_TH);
+  expect_size(dx_TH, dy_TH.size, "the gradient of x");
+  expect(indices_T.size == 0 || indices_T.size == rstd_T.size, "expected an index for each row of x, or none");
+}
+
 // The number of rows.
 inline int64_t layer_norm_parameter_gradients_rows(In dy_TH, In normalised_TH, Out d_gamma_H, Out d_beta_H) {
   const int64_t hidden = d_gamma_H.size;

@@ -1,5 +1,6 @@
 // Elementwise kernels, and the transpose.
 #include <algorithm>
+#include <cmath>
 
 #include "binding.h"
 #include "dropout.h"
@@ -64,6 +65,27 @@ void fill(Out out, double value) {
   });
 }
 EXPORT(fill, "fill")
+
+void tanh_elements(In x, Out y) {
+  expect_tanh(x, y);
+  parallel_for_ranges(x.size, 64, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; i++) y.data[i] = static_cast<float>(std::tanh(static_cast<double>(x.data[i])));
+  });
+}
+EXPORT(tanh_elements, "tanh")
+
+// (1 − y²) dy, in which the square, the difference and the product are each rounded to float32.
+void tanh_gradient(In dy, In y, Out dx) {
+  expect_tanh_gradient(dy, y, dx);
+  parallel_for_ranges(y.size, 4, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; i++) {
+      const double value = y.data[i];
+      const float square = static_cast<float>(value * value);
+      dx.data[i] = static_cast<float>(1 - static_cast<double>(square)) * dy.data[i];
+    }
+  });
+}
+EXPORT(tanh_gradient, "tanhGradient")
 
 // Row n of x is row indices_N[n] of the matrix that the mask covers, or row n if no indices are given.
 void dropout(In x, Out y, List<double> dropout, List<int32_t> indices_N) {

@@ -32,6 +32,22 @@ float normalise(float* x, int64_t hidden, double epsilon, const float* gamma, co
   return rstd;
 }
 
+// The gradient of a row from that of its normalised form.
+void input_gradient(const float* gradient, const float* row, float rstd, In gamma_H, float* to) {
+  const int64_t hidden = gamma_H.size;
+  Floats sum{}, along{};
+  for_lanes(hidden, [&](int64_t h, auto count) {
+    const Floats g = load_some(gradient + h, count) * load_some(gamma_H.data + h, count);
+    sum += g;
+    along += g * load_some(row + h, count);
+  });
+  const float mean = sum_lanes(sum) / hidden, mean_along = sum_lanes(along) / hidden;
+  for_lanes(hidden, [&](int64_t h, auto count) {
+    const Floats g = load_some(gradient + h, count) * load_some(gamma_H.data + h, count);
+    store_some(to + h, (g - mean - load_some(row + h, count) * mean_along) * rstd, count);
+  });
+}
+
 }  // namespace
 
 // The normalised rows x̂ = (x − mean) · rstd with rstd = (variance + ε)^−½, y = γ x̂ + β, and rstd.
@@ -83,24 +99,37 @@ void layer_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H
   const int64_t hidden = gamma_H.size;
   parallel_for_ranges(rstd_T.size, 4 * hidden, [&](int64_t first, int64_t end) {
     for (int64_t t = first; t < end; t++) {
-      const float* gradient = dy_TH.data + t * hidden;
-      const float* row = normalised_TH.data + t * hidden;
-      float* to = dx_TH.data + t * hidden;
-      Floats sum{}, along{};
-      for_lanes(hidden, [&](int64_t h, auto count) {
-        const Floats g = load_some(gradient + h, count) * load_some(gamma_H.data + h, count);
-        sum += g;
-        along += g * load_some(row + h, count);
-      });
-      const float mean = sum_lanes(sum) / hidden, mean_along = sum_lanes(along) / hidden, rstd = rstd_T.data[t];
-      for_lanes(hidden, [&](int64_t h, auto count) {
-        const Floats g = load_some(gradient + h, count) * load_some(gamma_H.data + h, count);
-        store_some(to + h, (g - mean - load_some(row + h, count) * mean_along) * rstd, count);
-      });
+      const int64_t at = t * hidden;
+      input_gradient(dy_TH.data + at, normalised_TH.data + at, rstd_T.data[t], gamma_H, dx_TH.data + at);
     }
   });
 }
 EXPORT(layer_norm_input_gradient, "layerNormInputGradient")
+
+// The same for the residual, and dropped as x was in `residualNorm` for x.
+void residual_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, List<double> dropout,
+                                  List<int32_t> indices_T, Out dx_TH, Out d_residual_TH) {
+  expect_residual_norm_input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, indices_T, dx_TH, d_residual_TH);
+  const Dropout mask(dropout);
+  const int64_t hidden = gamma_H.size;
+  parallel_for_ranges(rstd_T.size, 8 * hidden, [&](int64_t first, int64_t end) {
+    for (int64_t t = first; t < end; t++) {
+      const int64_t at = t * hidden;
+      float* dropped = dx_TH.data + at;
+      float* whole = d_residual_TH.data + at;
+      input_gradient(dy_TH.data + at, normalised_TH.data + at, rstd_T.data[t], gamma_H, whole);
+      if (!mask.active) {
+        std::copy_n(whole, hidden, dropped);
+        continue;
+      }
+      mask.fill((indices_T.size == 0 ? t : indices_T[t]) * hidden, hidden, dropped);
+      for_lanes(hidden, [&](int64_t h, auto count) {
+        store_some(dropped + h, load_some(whole + h, count) * load_some(dropped + h, count), count);
+      });
+    }
+  });
+}
+EXPORT(residual_norm_input_gradient, "residualNormInputGradient")
 
 // dγ = Σ_t dy · x̂, dβ = Σ_t dy.
 void layer_norm_parameter_gradients(In dy_TH, In normalised_TH, Out d_gamma_H, Out d_beta_H) {

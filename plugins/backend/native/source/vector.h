@@ -35,13 +35,30 @@ inline Floats load(const float* from) { return *reinterpret_cast<const Unaligned
 inline void store(float* to, Floats value) { *reinterpret_cast<UnalignedFloats*>(to) = value; }
 inline Floats all(float value) { return value - Floats{}; }
 
-// Only the first `count` lanes: the others are 0 when loaded, and unchanged in memory when stored.
+// Only the first `count` lanes: the others are 0 when loaded, and unchanged in memory when stored. Masked instructions
+// where there are any: a copy of a length that the compiler does not know is a call of the C library.
+#if defined(__AVX512F__)
+inline __mmask16 first_lanes(int count) { return static_cast<__mmask16>((1u << count) - 1); }
+inline Floats load_some(const float* from, int count) { return _mm512_maskz_loadu_ps(first_lanes(count), from); }
+inline void store_some(float* to, Floats value, int count) { _mm512_mask_storeu_ps(to, first_lanes(count), value); }
+#elif defined(__AVX2__) && defined(__FMA__)
+inline __m256i first_lanes(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline Floats load_some(const float* from, int count) { return _mm256_maskload_ps(from, first_lanes(count)); }
+inline void store_some(float* to, Floats value, int count) { _mm256_maskstore_ps(to, first_lanes(count), value); }
+#else
 inline Floats load_some(const float* from, int count) {
   Floats value{};
-  std::memcpy(&value, from, sizeof(float) * count);
+  for (int i = 0; i < lanes; i++)
+    if (i < count) value[i] = from[i];
   return value;
 }
-inline void store_some(float* to, Floats value, int count) { std::memcpy(to, &value, sizeof(float) * count); }
+inline void store_some(float* to, Floats value, int count) {
+  for (int i = 0; i < lanes; i++)
+    if (i < count) to[i] = value[i];
+}
+#endif
 
 inline Floats bits_to_floats(Ints bits) { return reinterpret_cast<Floats>(bits); }
 inline Ints floats_to_bits(Floats value) { return reinterpret_cast<Ints>(value); }

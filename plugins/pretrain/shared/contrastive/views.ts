@@ -1,5 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core"
+import type * as tf from "@tensorflow/tfjs-core"
 import { type Sequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
+import { rows } from "../../../../core/tensor/ops/rows.ts"
 import { type EncoderModel, encode, type ModelDropout } from "../../../model/encoder.ts"
 import { clsIndices, pool } from "../../../model/output-heads.ts"
 
@@ -19,9 +20,13 @@ export const twoViews = (
 
 /** The first and the second half of the rows. */
 export const halves = (x_2NH: tf.Tensor2D): [first_NH: tf.Tensor2D, second_NH: tf.Tensor2D] => {
-  const [rows, hidden] = x_2NH.shape
-  const count = rows / 2
-  return [tf.slice(x_2NH, [0, 0], [count, hidden]), tf.slice(x_2NH, [count, 0], [count, hidden])]
+  const count = x_2NH.shape[0] / 2
+  const half = (first: number) =>
+    rows(
+      x_2NH,
+      Array.from({ length: count }, (_, n) => first + n),
+    )
+  return [half(0), half(count)]
 }
 
 /** Sentence embeddings for evaluation: the last layer's hidden states of [CLS], without dropout and head, [N · H]. */

@@ -45,10 +45,19 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
       dropout: () => device.dropout(two, three, noDropout, none),
       "dropout's list": () => device.dropout(two, two, Float64Array.of(0.1, 1), none),
       "dropout's rate": () => device.dropout(two, two, Float64Array.of(1, 0, 0, 0, 0), none),
+      tanh: () => device.tanh(two, three),
+      tanhGradient: () => device.tanhGradient(two, three, three),
+      "tanhGradient's result": () => device.tanhGradient(two, two, three),
       transpose: () => device.transpose(three, three, 2),
       layerNorm: () => device.layerNorm(two, two, three, 1, two, two, one),
       residualNorm: () => device.residualNorm(two, three, two, two, 1, noDropout, none, two, two, one),
       layerNormInputGradient: () => device.layerNormInputGradient(two, two, two, two, two),
+      residualNormInputGradient: () =>
+        device.residualNormInputGradient(two, two, one, two, noDropout, none, two, three),
+      "residualNormInputGradient's dropped part": () =>
+        device.residualNormInputGradient(two, two, one, two, noDropout, none, three, two),
+      "residualNormInputGradient's indices": () =>
+        device.residualNormInputGradient(two, two, one, two, noDropout, Int32Array.of(0, 1), two, two),
       layerNormParameterGradients: () => device.layerNormParameterGradients(three, three, two, two),
       attention: () => device.attention(two, two, two, 1, offsets, Int32Array.of(0, 1), noDropout, two, two),
       "attention's query indices": () =>
@@ -108,7 +117,7 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
     }
     // Those that manage memory are tested below; `fill` takes a buffer of any size.
     const ofProcessor = "instructions offset region regionOf setThreads view"
-    const ofGpu = "compile compilerVersion find load openBlas setPrecision start"
+    const ofGpu = "blasVersion borrow compile compilerVersion counts find load openBlas setPrecision start"
     const others = `allocate bytesInUse fill read release ${ofProcessor} ${ofGpu}`.split(" ")
     const kernels = Object.keys(device).filter((name) => !others.includes(name))
     expect(kernels.filter((name) => !(name in calls))).toEqual([])

@@ -1,7 +1,9 @@
 import { beforeAll, beforeEach, describe } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
+import { testVariable } from "../../../../core/cli/gpu-machine/measurements.ts"
 import { type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
+import { cuda } from "../../../../plugins/backend/cuda.ts"
 import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
 import { addonPath } from "../../../../plugins/backend/device/build.ts"
 import type { Device, Handle } from "../../../../plugins/backend/device/device.ts"
@@ -37,6 +39,17 @@ const deviceOf = (name: string) => (): Device => {
   return found.device
 }
 
+/** The GPU that is there, if it is to be tested; else one that is emulated. */
+const gpu =
+  process.env[testVariable] === "1"
+    ? {
+        title: "cuda",
+        runs: true,
+        name: "cuda",
+        start: (computing: Partial<ComputeSettings> = {}) => Effect.runPromise(startBackend(cuda, computing)),
+      }
+    : { title: "cuda, emulated", runs: emulated !== undefined, name: "cuda", start: startEmulated }
+
 /** Runs tests on every device that there is here: the processor, and a GPU that is emulated. */
 export const onEveryDevice = (name: string, define: (target: Target) => void): void => {
   const targets = [
@@ -46,7 +59,7 @@ export const onEveryDevice = (name: string, define: (target: Target) => void): v
       name: "native",
       start: (computing = {}) => Effect.runPromise(startBackend(native, computing)),
     },
-    { title: "cuda, emulated", runs: emulated !== undefined, name: "cuda", start: startEmulated },
+    gpu,
   ] satisfies readonly (Omit<Target, "device"> & { readonly title: string; readonly runs: boolean })[]
   for (const { title, runs, ...target } of targets) {
     describe.skipIf(!runs)(`${name}, on ${title}`, () => {
@@ -64,8 +77,8 @@ export const onEveryPath = (name: string, define: (device: () => Device) => void
   for (const { target, device } of processors) {
     describe(`${name}, built for ${target} (${device.instructions})`, () => define(() => device))
   }
-  describe.skipIf(emulated === undefined)(`${name}, on cuda, emulated`, () => {
-    beforeAll(() => startEmulated())
+  describe.skipIf(!gpu.runs)(`${name}, on ${gpu.title}`, () => {
+    beforeAll(() => gpu.start())
     define(deviceOf("cuda"))
   })
 }

@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import { Progress } from "../../../../core/api/progress.ts"
+import { packSequences } from "../../../../core/artifacts/sequences.ts"
+import { infoNCE } from "../../../../core/tensor/ops/info-nce.ts"
+import { adamw } from "../../../../core/tensor/optimisers/adamw.ts"
+import { Parameters } from "../../../../core/tensor/parameters.ts"
+import { stream } from "../../../../core/tensor/stream.ts"
+import { train } from "../../../../core/tensor/training.ts"
+import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
+import { crossEntropy } from "../../../../plugins/finetune/classification.ts"
+import { lossOf } from "../../../../plugins/finetune/shared/classifier.ts"
+import { configOf, type EncoderConfig } from "../../../../plugins/model/config.ts"
+import type { EncoderModel, ModelDropout } from "../../../../plugins/model/encoder.ts"
+import { initialise } from "../../../../plugins/model/initialise.ts"
+import { parametersOf } from "../../../../plugins/model/parameters.ts"
+import { maskedLoss } from "../../../../plugins/pretrain/mlm/masked-loss.ts"
+import { twoViews } from "../../../../plugins/pretrain/shared/contrastive/views.ts"
+import { onEveryDevice } from "./devices.ts"
+
+const configWith = (layers: number): EncoderConfig => ({
+  ...configOf("tiny", 60, 0),
+  ...{ layers, hidden: 8, heads: 2, intermediate: 16, positions: 16 },
+})
+const sequences = packSequences(
+  [
+    [2, 5, 7],
+    [2, 9, 4, 11],
+    [2, 3],
+  ].map((ids) => ({
+    ids: Int32Array.from(ids),
+    tokenTypeIds: new Int32Array(ids.length),
+  })),
+)
+const split = { sequences, labels: Float64Array.of(0, 1, 1) }
+const all = Int32Array.of(0, 1, 2)
+const masked = { sequences, indices: Int32Array.of(1, 4), labels: Int32Array.of(5, 9) }
+
+type Loss = (model: EncoderModel, dropout: ModelDropout) => tf.Scalar
+const losses: Readonly<Record<string, Loss>> = {
+  "fine-tuning": (model, { iteration }) =>
+    lossOf(model, crossEntropy, split, all, { rate: 0.1, seed: 1, update: iteration }),
+  SimCSE: (model, dropout) => tf.tidy(() => infoNCE(...twoViews(model, sequences, all, dropout), 0.05)),
+  "masked-language-model training": (model, dropout) => maskedLoss(model, masked, dropout),
+}
+
+let scratch: string
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "kasosei-calls-"))
+})
+afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+/** What an update calls of the device after some others, by name. */
+const calledIn = async (loss: Loss, layers: number, update = 5): Promise<ReadonlyMap<string, number>> => {
+  const backend = tf.backend()
+  if (!(backend instanceof DeviceBackend)) throw new Error("no device is running")
+  const config = configWith(layers)
+  const heads = ["pooler", "classifier", "maskedLanguageModel"] as const
+  const parameters = Parameters.fromHost(initialise(config, parametersOf(config, heads), stream(1, "head")))
+  const counts = new Map<string, number>()
+  let now = 0
+  const table = backend.device as unknown as Record<string, unknown>
+  const before = { ...table }
+  for (const [name, call] of Object.entries(before)) {
+    if (typeof call !== "function") continue
+    table[name] = (...args: unknown[]) => {
+      if (now === update) counts.set(name, (counts.get(name) ?? 0) + 1)
+      return call(...args)
+    }
+  }
+  try {
+    await Effect.runPromise(
+      train({
+        parameters,
+        learningRates: new Float64Array(update + 2).fill(1e-3),
+        optimiser: adamw({}),
+        clip: 1,
+        loss: (iteration) => {
+          now = iteration
+          return loss({ config, parameters }, { rate: 0.1, stream: stream(1, "dropout"), iteration })
+        },
+        scratch: join(scratch, `${layers}`),
+      }).pipe(Effect.provideService(Progress, { report: () => Effect.void })),
+    )
+  } finally {
+    Object.assign(table, before)
+    parameters.dispose()
+  }
+  return counts
+}
+
+const memory = ["allocate", "release", "write"]
+/** The number of kernels that an update calls. */
+const kernelsIn = async (loss: Loss, layers: number) =>
+  [...(await calledIn(loss, layers))].reduce((sum, [name, n]) => sum + (memory.includes(name) ? 0 : n), 0)
+
+onEveryDevice("an update", () => {
+  test.each(Object.entries(losses))("of %s brings no number to the processor", async (_, loss) => {
+    const called = await calledIn(loss, 2)
+    expect(called.get("linear")).toBeGreaterThan(8)
+    expect(["view", "read", "borrow"].filter((name) => called.has(name))).toEqual([])
+  })
+
+  test.each([
+    ["fine-tuning", 774],
+    ["SimCSE", 777],
+    ["masked-language-model training", 776],
+  ])("of %s, of as many layers as BERT-large has, calls at most %i kernels", async (name, most) => {
+    const [two, three] = [await kernelsIn(losses[name]!, 2), await kernelsIn(losses[name]!, 3)]
+    expect(two + 22 * (three - two)).toBeLessThanOrEqual(most)
+  })
+})
