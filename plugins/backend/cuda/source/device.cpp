@@ -290,7 +290,10 @@ EXPORT(stop, "stop")
 // Makes what every launch needs, or nothing.
 void start() {
   expect(found, "expected a GPU that was found");
-  if (state.started) return;
+  if (state.started) {
+    // Other code in the process may have chosen another one since.
+    return require(driver.cuCtxSetCurrent(state.context), "choosing the GPU's context");
+  }
   try {
     state.multiprocessors = attribute(attribute_multiprocessors);
     state.largest_shared = attribute(attribute_largest_shared);

@@ -252,11 +252,26 @@ bool set(const std::string& key, const std::string& value) {
   return false;
 }
 
+// As the driver reads CUDA_VISIBLE_DEVICES: numbers of devices, up to the first that is none.
+int visible_devices() {
+  const char* list = getenv("CUDA_VISIBLE_DEVICES");
+  if (list == nullptr) return maximal_devices;
+  int visible = 0;
+  for (char* end = nullptr;; list = end + 1) {
+    const long number = strtol(list, &end, 10);
+    if (end == list || number < 0 || number >= driver.settings.devices) break;
+    visible++;
+    if (*end != ',') break;
+  }
+  return visible;
+}
+
 struct AtLoad {
   AtLoad() {
     if (!read_settings(environment_settings(), set)) {
       misuse("KASOSEI_EMULATED_CUDA=\"%s\" has a setting that there is not", environment_settings());
     }
+    driver.settings.devices = std::min(driver.settings.devices, visible_devices());
   }
 } at_load;
 
