@@ -107,8 +107,10 @@ export const stage = Effect.fn("stage")(function* (
   if (outside !== undefined)
     return yield* notHere(`${outside} is outside of the checkout`, "install packages by `bun install`")
   const built = backends.filter(({ prebuild }) => prebuild !== undefined)
-  const sources = built.flatMap(({ module, sources = [] }) =>
-    sources.map((source) => relative(packageFolder, fileURLToPath(new URL(source, module)))),
+  const sources = backends.flatMap(({ module, sources = [] }) =>
+    sources
+      .filter((source) => source.startsWith("."))
+      .map((source) => relative(packageFolder, fileURLToPath(new URL(source, module)))),
   )
   const manifests = manifestsOf(paths)
   const machineCode = [...machineCodeOf(manifests), ...(yield* webAssemblyBeside(paths))]

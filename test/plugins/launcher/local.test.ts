@@ -26,7 +26,7 @@ describe("slots", () => {
     expect(await slots({ memory: 3e9, jobs: 20 })).toEqual({ processes: 20 })
   })
 
-  test("on a backend that needs a GPU, have one each, and no others are there", async () => {
+  test("on GPUs of which nothing is known, have one each, and no others are there", async () => {
     const before = process.env["CUDA_VISIBLE_DEVICES"]
     process.env["CUDA_VISIBLE_DEVICES"] = "3,5,7"
     try {
