@@ -72,7 +72,7 @@ const settingsOf = ({ benches, model, steps }: Wanted) => {
         ...(steps === undefined ? {} : { steps }),
       }
       const args = Object.entries(given).flatMap(([key, value]) => [`--${key}`, value])
-      return { title: [name, ...Object.values(options)].join(" "), args: [name, ...args], byThreads }
+      return { title: [name, ...Object.values(given)].join(" "), args: [name, ...args], byThreads }
     }),
   )
   return [...new Map(all.toReversed().map((each) => [each.args.join(" "), each])).values()].toReversed()

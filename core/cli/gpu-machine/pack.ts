@@ -7,7 +7,8 @@ import { dirname, join, relative, sep } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Data, Effect } from "effect"
-import { attempt, listFiles, remove } from "../../io/files.ts"
+import { attempt, listFiles, listNames, remove } from "../../io/files.ts"
+import { readManifest } from "../../io/package-manifest.ts"
 import { packageFolder, packageName, version } from "../../io/project.ts"
 import type { Backend } from "../../tensor/backend.ts"
 import { deviceTests } from "./measurements.ts"
@@ -47,6 +48,8 @@ const modules = Effect.gen(function* () {
         root: packageFolder,
         target: "bun",
         metafile: true,
+        // Also what a package says is without effect: nothing is left out of the modules that import it.
+        ignoreDCEAnnotations: true,
         // Where it is not installed, its backend says so.
         external: ["@tensorflow/tfjs-node-gpu"],
       }),
@@ -67,6 +70,25 @@ const manifestsOf = (paths: readonly string[]): readonly string[] => {
   )
 }
 
+/** The WebAssembly that packages have beside their modules. */
+const webAssemblyBeside = Effect.fnUntraced(function* (paths: readonly string[]) {
+  const folders = new Set(paths.filter((path) => path.startsWith("node_modules")).map(dirname))
+  const found: string[] = []
+  for (const folder of folders) {
+    for (const name of yield* listNames(join(packageFolder, folder)))
+      if (name.endsWith(".wasm")) found.push(join(folder, name))
+  }
+  return found
+})
+
+/** The machine code that packages have in packages of their own, of which those for this machine are installed. */
+const machineCodeOf = (manifests: readonly string[]): readonly string[] =>
+  manifests.flatMap((path) =>
+    Object.keys(readManifest(join(packageFolder, dirname(path)))?.optionalDependencies ?? {})
+      .map((name) => join("node_modules", name))
+      .filter((folder) => readManifest(join(packageFolder, folder))?.main?.endsWith(".node")),
+  )
+
 /**
  * Writes a folder from which the program runs without anything else.
  *
@@ -85,10 +107,14 @@ export const stage = Effect.fn("stage")(function* (
   if (outside !== undefined)
     return yield* notHere(`${outside} is outside of the checkout`, "install packages by `bun install`")
   const built = backends.filter(({ prebuild }) => prebuild !== undefined)
-  const sources = built.flatMap(({ module, sources = [] }) =>
-    sources.map((source) => relative(packageFolder, fileURLToPath(new URL(source, module)))),
+  const sources = backends.flatMap(({ module, sources = [] }) =>
+    sources
+      .filter((source) => source.startsWith("."))
+      .map((source) => relative(packageFolder, fileURLToPath(new URL(source, module)))),
   )
-  const copied = new Set([...paths, ...manifestsOf(paths), ...sources, ...fixtures])
+  const manifests = manifestsOf(paths)
+  const machineCode = [...machineCodeOf(manifests), ...(yield* webAssemblyBeside(paths))]
+  const copied = new Set([...paths, ...manifests, ...machineCode, ...sources, ...fixtures])
   yield* attempt("write", folder, async () => {
     for (const path of copied) {
       await fs.cp(join(packageFolder, path), join(folder, path), { recursive: true, dereference: true })

@@ -232,6 +232,8 @@ napi_value find(napi_env env, napi_callback_info info) {
 #define KASOSEI_FIND(name, ...) find_function(library, path, #name, driver.name);
     KASOSEI_DRIVER(KASOSEI_FIND)
 #undef KASOSEI_FIND
+    // As nvidia-smi counts GPUs, by which jobs are given theirs.
+    setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0);
     require(driver.cuInit(0), "starting the driver");
     int version, count;
     require(driver.cuDriverGetVersion(&version), "asking for the driver's version");

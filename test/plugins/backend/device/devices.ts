@@ -1,7 +1,6 @@
 import { beforeAll, beforeEach, describe } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
-import { testVariable } from "../../../../core/cli/gpu-machine/measurements.ts"
 import { type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
 import { cuda } from "../../../../plugins/backend/cuda.ts"
 import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
@@ -11,7 +10,7 @@ import { nativeAddon } from "../../../../plugins/backend/native/addon.ts"
 import { openProcessor, type Processor } from "../../../../plugins/backend/native/device.ts"
 import { native } from "../../../../plugins/backend/native.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
-import { emulated, startEmulated } from "../cuda/emulated.ts"
+import { emulated, startEmulated, testsGpu } from "../cuda/emulated.ts"
 
 /** The code path of this processor, and those of older processors, which it can also run. */
 const targets = process.arch === "x64" ? ["native", "x86-64-v3", "x86-64"] : ["native"]
@@ -40,15 +39,14 @@ const deviceOf = (name: string) => (): Device => {
 }
 
 /** The GPU that is there, if it is to be tested; else one that is emulated. */
-const gpu =
-  process.env[testVariable] === "1"
-    ? {
-        title: "cuda",
-        runs: true,
-        name: "cuda",
-        start: (computing: Partial<ComputeSettings> = {}) => Effect.runPromise(startBackend(cuda, computing)),
-      }
-    : { title: "cuda, emulated", runs: emulated !== undefined, name: "cuda", start: startEmulated }
+const gpu = testsGpu
+  ? {
+      title: "cuda",
+      runs: true,
+      name: "cuda",
+      start: (computing: Partial<ComputeSettings> = {}) => Effect.runPromise(startBackend(cuda, computing)),
+    }
+  : { title: "cuda, emulated", runs: emulated !== undefined, name: "cuda", start: startEmulated }
 
 /** Runs tests on every device that there is here: the processor, and a GPU that is emulated. */
 export const onEveryDevice = (name: string, define: (target: Target) => void): void => {
