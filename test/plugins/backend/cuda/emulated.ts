@@ -1,4 +1,10 @@
 import { dlopen } from "bun:ffi"
+import { execFile } from "node:child_process"
+import { createHash } from "node:crypto"
+import { existsSync } from "node:fs"
+import { readdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { promisify } from "node:util"
 import { Effect } from "effect"
 import { testVariable } from "../../../../core/cli/gpu-machine/measurements.ts"
 import { type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
@@ -17,6 +23,27 @@ export const emulatedEnvironment = (): Readonly<Record<string, string>> => ({
   LD_LIBRARY_PATH: [emulated!.folder, process.env["LD_LIBRARY_PATH"] ?? ""].filter(Boolean).join(":"),
   [librariesVariable]: emulated!.folder,
 })
+
+/**
+ * Compiles the kernels before the first test, which would otherwise wait for them: in a process of its own, which leaves
+ * them in the caches.
+ */
+const prepare = async (): Promise<void> => {
+  const project = join(import.meta.dir, "..", "..", "..", "..")
+  const backend = join(project, "plugins", "backend")
+  const hash = createHash("sha256")
+  for (const folder of ["device/source", "cuda/source", "cuda/kernels"]) {
+    for (const name of (await readdir(join(backend, folder))).sort()) {
+      hash.update(`${name}\0`).update(await readFile(join(backend, folder, name)))
+    }
+  }
+  const prepared = join(emulated!.folder, `prepared-${hash.digest("hex").slice(0, 16)}`)
+  if (existsSync(prepared)) return
+  const doctor = [join(project, "core", "cli", "main.ts"), "doctor", "--backend", "cuda"]
+  await promisify(execFile)(process.execPath, doctor, { env: { ...process.env, ...emulatedEnvironment() } })
+  await writeFile(prepared, "")
+}
+if (emulated !== undefined) await prepare()
 
 const given = { ...process.env }
 
