@@ -16,26 +16,31 @@ constexpr int64_t depth_at_once = 384;
 // second-level cache.
 constexpr int64_t left_panels_at_once = 12, right_panels_at_once = 8;
 
+// Numbers of the smaller factor that are packed at a time if its depth is divided: 1 MiB.
+constexpr int64_t ready_at_once = 1 << 18;
+
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 Pieces pieces_of(int64_t size, int64_t most) { return {size, std::max<int64_t>(1, divide_up(size, most))}; }
 
 void finish(const Epilogue& epilogue, int64_t row, int rows, int64_t column, int columns, int64_t n, float* c,
             int64_t stride) {
-  if (epilogue.bias == nullptr && epilogue.gelu_derivative == nullptr) return;
-  for (int64_t i = row; i < row + rows; i++) {
-    float* line = c + i * stride + column;
-    for_lanes(columns, [&](int64_t j, auto width) {
-      Floats value = load_some(line + j, width);
-      if (epilogue.bias != nullptr) value += load_some(epilogue.bias + column + j, width);
-      if (epilogue.gelu_derivative != nullptr) {
-        const Gelu result = gelu(value);
-        value = result.value;
-        store_some(epilogue.gelu_derivative + i * n + column + j, result.derivative, width);
-      }
-      store_some(line + j, value, width);
+  const float* bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + column;
+  const auto lines = [&](auto&& body) {
+    for (int64_t i = row; i < row + rows; i++) for_lanes(columns, [&](int64_t j, auto width) { body(i, j, width); });
+  };
+  const auto sum = [&](int64_t i, int64_t j, auto width) {
+    const Floats value = load_some(c + i * stride + column + j, width);
+    return bias == nullptr ? value : value + load_some(bias + j, width);
+  };
+  if (epilogue.gelu_derivative != nullptr)
+    lines([&](int64_t i, int64_t j, auto width) {
+      const Gelu result = gelu(sum(i, j, width));
+      store_some(epilogue.gelu_derivative + i * n + column + j, result.derivative, width);
+      store_some(c + i * stride + column + j, result.value, width);
     });
-  }
+  else if (bias != nullptr)
+    lines([&](int64_t i, int64_t j, auto width) { store_some(c + i * stride + column + j, sum(i, j, width), width); });
 }
 
 // How a product is divided into tiles, blocks of tiles and pieces of depth.
@@ -88,7 +93,8 @@ void multiply_alone(const Product& p) {
   }
 }
 
-// The smaller factor is packed first, whole. A block then packs a few panels of the larger one, and multiplies them with
+// The smaller factor is packed first: whole or, if the sums are long and C is small, some pieces of its depth at a time,
+// so that they too stay in the cache. A block then packs a few panels of the larger one, and multiplies them with
 // all panels of the smaller while they are in its thread's cache.
 void multiply(const Product& p) {
   if (p.m == 0 || p.n == 0) return;
@@ -108,30 +114,36 @@ void multiply(const Product& p) {
       cut->count = std::min(cut->size, 2 * cut->count);
 
   const int64_t panels = tall ? plan.right : plan.rows.count, room = tall ? right_room : left_room;
-  float* whole = shared.floats(plan.depths.count * panels * room);
+  const bool deep = p.k > 2 * std::max(p.m, p.n);
+  const int64_t most = deep ? ready_at_once / (panels * room) : plan.depths.count;
+  const int64_t at_once = std::clamp<int64_t>(most, 1, plan.depths.count);
+  float* whole = shared.floats(at_once * panels * room);
   const Pieces groups{panels, std::min(panels, several)};
-  parallel_for(plan.depths.count * groups.count, std::min(p.m, p.n) * p.k, [&](int64_t item) {
-    const int64_t piece = item / groups.count, first = groups.begin(item % groups.count);
-    const int64_t end = first + groups.length(item % groups.count);
-    float* to = whole + (piece * panels + first) * room;
-    if (tall) plan.pack_right(first, end, piece, to);
-    else plan.pack_left(first, end, piece, to);
-  });
-  parallel_for(down.count * across.count, work, [&](int64_t block) {
-    const int64_t i0 = down.begin(block / across.count), i1 = i0 + down.length(block / across.count);
-    const int64_t j0 = across.begin(block % across.count), j1 = j0 + across.length(block % across.count);
-    float* few = own.floats(tall ? (i1 - i0) * left_room : (j1 - j0) * right_room);
-    for (int64_t piece = 0; piece < plan.depths.count; piece++) {
-      const float* ready = whole + piece * panels * room;
-      if (tall) plan.pack_left(i0, i1, piece, few);
-      else plan.pack_right(j0, j1, piece, few);
-      for (int64_t from = i0; from < i1; from += left_panels_at_once)
-        for (int64_t j = j0; j < j1; j++)
-          for (int64_t i = from; i < std::min(i1, from + left_panels_at_once); i++)
-            plan.multiply_tile(i, j, piece, tall ? few + (i - i0) * left_room : ready + i * left_room,
-                               tall ? ready + j * right_room : few + (j - j0) * right_room);
-    }
-  });
+  for (int64_t begin = 0; begin < plan.depths.count; begin += at_once) {
+    const int64_t end = std::min(begin + at_once, plan.depths.count);
+    parallel_for((end - begin) * groups.count, std::min(p.m, p.n) * p.k, [&](int64_t item) {
+      const int64_t piece = item / groups.count, first = groups.begin(item % groups.count);
+      const int64_t last = first + groups.length(item % groups.count);
+      float* to = whole + (piece * panels + first) * room;
+      if (tall) plan.pack_right(first, last, begin + piece, to);
+      else plan.pack_left(first, last, begin + piece, to);
+    });
+    parallel_for(down.count * across.count, work, [&](int64_t block) {
+      const int64_t i0 = down.begin(block / across.count), i1 = i0 + down.length(block / across.count);
+      const int64_t j0 = across.begin(block % across.count), j1 = j0 + across.length(block % across.count);
+      float* few = own.floats(tall ? (i1 - i0) * left_room : (j1 - j0) * right_room);
+      for (int64_t piece = begin; piece < end; piece++) {
+        const float* ready = whole + (piece - begin) * panels * room;
+        if (tall) plan.pack_left(i0, i1, piece, few);
+        else plan.pack_right(j0, j1, piece, few);
+        for (int64_t from = i0; from < i1; from += left_panels_at_once)
+          for (int64_t j = j0; j < j1; j++)
+            for (int64_t i = from; i < std::min(i1, from + left_panels_at_once); i++)
+              plan.multiply_tile(i, j, piece, tall ? few + (i - i0) * left_room : ready + i * left_room,
+                                 tall ? ready + j * right_room : few + (j - j0) * right_room);
+      }
+    });
+  }
 }
 
 }  // namespace kasosei

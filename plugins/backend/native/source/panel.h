@@ -40,6 +40,10 @@ inline void pack_across(const Matrix& from, int count, int64_t depth, float* to,
     for (int64_t k = 0; k < depth; k += lanes) {
       const int steps = static_cast<int>(std::min<int64_t>(lanes, depth - k));
       Floats square[lanes];
+      // Processors do not foresee that many rows by themselves; after the last column come the next rows.
+      const int64_t ahead = k + 4 * lanes;
+      const float* next = ahead < depth ? from.at(first, ahead) : from.at(first + rows, ahead - depth);
+      for (int i = 0; i < rows; i++) __builtin_prefetch(next + i * from.row, 0, 2);
       if (steps == lanes)
         for (int i = 0; i < lanes; i++) square[i] = i < rows ? load(from.at(first + i, k)) : Floats{};
       else
