@@ -37,17 +37,24 @@ describe.skipIf(emulated === undefined)("training, Gram matrices and InfoNCE by 
   })
 
   test("launch products and attention of every precision", () => {
-    const expected = ["attention_32", "attention_tf32_64", "attention_bf16_64", "product_float32_64"].concat(
-      ["product_tf32_64", "product_bfloat16_64", "gram_by_tokens_64", "gradients_of_samples", "update_tensors"],
-    )
+    const expected = ["attention_32", "attention_tf32_64", "attention_bf16_64", "product_float32_64"].concat([
+      "product_tf32_64",
+      "product_bfloat16_64",
+      "gram_by_tokens_64",
+      "gradients_of_samples",
+      "update_tensors",
+    ])
     expect(Object.keys(forwards.launches)).toEqual(expect.arrayContaining(expected))
     expect(forwards.launches["cublasLtMatmul"]).toBeUndefined()
   })
 
-  test.skipIf(!existsSync(sanitizer))("read and write nothing beside their memory, by AddressSanitizer", async () => {
-    const environment = { LD_PRELOAD: sanitizer, ASAN_OPTIONS: "detect_leaks=0" }
-    const found = await computed("products=none sanitize=1", environment)
-    expect(Object.keys(found.digests)).toEqual(["fp32", "tf32", "bf16"])
-    expect(found.launches).toEqual(forwards.launches)
-  })
+  test.skipIf(!existsSync(sanitizer))(
+    "read and write nothing beside their memory, by AddressSanitizer",
+    async () => {
+      const environment = { LD_PRELOAD: sanitizer, ASAN_OPTIONS: "detect_leaks=0" }
+      const found = await computed("products=none sanitize=1", environment)
+      expect(Object.keys(found.digests)).toEqual(["fp32", "tf32", "bf16"])
+      expect(found.launches).toEqual(forwards.launches)
+    },
+  )
 })
