@@ -6,6 +6,8 @@ import type { Progress } from "./progress.ts"
 export interface BenchJob {
   /** The size of the model, such as `mini`, for the report. */
   readonly model: string
+  /** How many steps are timed, after one for warm-up. */
+  readonly steps: number
   /** Tokens that a step processes, on average. None is padding. */
   readonly tokensPerStep: number
   /** Floating-point operations of the matrix products that a step requires, on average. */
@@ -14,6 +16,14 @@ export interface BenchJob {
   readonly facts: Readonly<Record<string, string | number | boolean>>
   /** Runs steps with the product's own code, calling `lap` before the first one and after each. */
   readonly run: (lap: Effect.Effect<void>) => Effect.Effect<void, { readonly message: string }, Progress>
+}
+
+/** Options of a bench, to be measured on every machine. */
+export interface BenchSettings {
+  /** As on the command line. */
+  readonly options: Readonly<Record<string, string>>
+  /** Whether it shows how the processor's speed grows with its threads, too. */
+  readonly byThreads?: true
 }
 
 /** A measurement of this installation's speed, in `plugins/bench`; `bun run bench` runs it. */
@@ -27,6 +37,8 @@ export interface Bench<O extends type.Any = type.Any> {
   readonly flags: Readonly<Record<string, string>>
   /** An arktype that decodes an object of strings with those names. */
   readonly options: O
+  /** What `bench gpu-machine` measures of it; left out if nothing. */
+  readonly suite?: readonly BenchSettings[]
   /** Does everything up to the first step, on the backend that is running. */
   readonly prepare: (
     options: O["infer"],

@@ -188,7 +188,7 @@ export const pipelineCommand = Command.make(
           const { threads } = computing(side)
           const machines = queue === undefined ? 1 : side
           return (
-            backend.flopsPerSecond(threads) *
+            backend.flopsPerSecond(threads, precision) *
             Math.min(1, (machines * availableParallelism()) / (side * threads))
           )
         },

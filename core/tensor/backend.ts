@@ -23,6 +23,14 @@ export interface ComputeSettings {
   readonly precision: Precision
 }
 
+/** What this process has asked of a device so far. */
+export interface DeviceCounts {
+  /** Kernels, products and copies. */
+  readonly queued: number
+  /** The most bytes of its memory that tensors have reserved. */
+  readonly memory: number
+}
+
 /**
  * A tfjs backend as a plugin. Neither importing its file nor making this value loads its library: commands that
  * compute nothing must start fast.
@@ -42,8 +50,8 @@ export interface Backend {
   readonly summary: string
   /** `auto` takes the backend of the highest rank that can run. */
   readonly rank: number
-  /** The speed of one process in training a small encoder, in flop/s: for plans, until units have been timed. */
-  readonly flopsPerSecond: (threads: number) => number
+  /** The speed of one process in training an encoder, in flop/s: for plans, until units have been timed. */
+  readonly flopsPerSecond: (threads: number, precision: Precision) => number
   readonly precisions: readonly Precision[]
   /** What it computes on, if that is not the processor: each job then gets one of its own. */
   readonly device?: Device
@@ -63,6 +71,13 @@ export interface Backend {
   readonly setThreads?: (threads: number) => Effect.Effect<void>
   /** What it found on this machine and how it uses it, a line each: for `doctor`, once it is registered. */
   readonly details?: Effect.Effect<readonly string[], BackendUnavailable>
+  /** Of a device that runs behind the process, once it is registered. */
+  readonly counts?: Effect.Effect<DeviceCounts>
+  /**
+   * Writes what it would build on its first use into a folder, for machines with processors of this architecture and no
+   * compiler: `prebuilt` in the folder of this package there. Left out by a backend that builds nothing.
+   */
+  readonly prebuild?: (folder: string) => Effect.Effect<void, BackendUnavailable>
   /**
    * What it computes with here, registered or not: vector instructions such as `AVX-512`, or the name of a GPU. Left out
    * if it cannot tell. Fails if it cannot run after all.

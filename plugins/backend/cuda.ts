@@ -3,8 +3,8 @@ import { formatBytes } from "../../core/io/format.ts"
 import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 import { cudaAddon } from "./cuda/addon.ts"
 import type { BlasFound } from "./cuda/blas.ts"
+
 import {
-  type Compiler,
   capabilityInWords,
   compilersFor,
   leastCapability,
@@ -12,8 +12,12 @@ import {
   NoKernels,
   noCompiler,
 } from "./cuda/compile.ts"
+import type { Compiler } from "./cuda/compiler.ts"
+import type { Gpu } from "./cuda/device.ts"
+
 import { driverLibrary, librariesVariable } from "./cuda/libraries.ts"
-import { addonPath } from "./device/build.ts"
+import { type KnownGpu, speedOf } from "./cuda/speed.ts"
+import { addonPath, prebuildAddon } from "./device/build.ts"
 
 const name = "cuda"
 
@@ -53,6 +57,9 @@ const failure = (cause: unknown): BackendUnavailable => {
 const versionInWords = (version: number): string =>
   `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`
 
+/** What plans know of the GPU, once it was found. */
+let known: KnownGpu | undefined
+
 /** The GPU, found but not started. */
 const found = Effect.gen(function* () {
   const library = driverLibrary()
@@ -63,7 +70,7 @@ const found = Effect.gen(function* () {
     unavailable(reason, remedy),
   )
   const { loadCudaAddon } = yield* Effect.promise(() => import("./cuda/device.ts"))
-  const [addon, [gpu, capability, driver, memory]] = yield* Effect.try({
+  const [addon, [gpu, capability, driver, memory, multiprocessors, clock, bandwidth]] = yield* Effect.try({
     try: () => {
       const addon = loadCudaAddon(path)
       return [addon, addon.find(library)] as const
@@ -76,6 +83,7 @@ const found = Effect.gen(function* () {
       "use an Ampere GPU or a later one",
     )
   }
+  known = { capability, multiprocessors, clock, bandwidth }
   return { addon, gpu, capability, driver, memory }
 })
 
@@ -93,8 +101,8 @@ export const cuda = backend({
   sources: ["./device/source", "./cuda/source", "./cuda/kernels"],
   summary: "kernels of our own on an NVIDIA GPU, compiled on first use",
   rank: 40,
-  // Measured speeds take its place once units have run: this is TF32's or float32's on a GPU that is not kept busy.
-  flopsPerSecond: () => 10e12,
+  // Where jobs run elsewhere, there may be none here: then a guess, low enough for float32 on most.
+  flopsPerSecond: (_threads, precision) => (known === undefined ? 10e12 : speedOf(known, precision)),
   precisions: ["fp32", "tf32", "bf16"],
   device: "cuda",
   check: Effect.gen(function* () {
@@ -112,6 +120,27 @@ export const cuda = backend({
     return [gpu, `driver ${versionInWords(driver)}`, ...libraries].join(", ")
   }),
   instructions: Effect.map(found, ({ gpu }) => gpu),
+  counts: Effect.promise(async () => {
+    const { findBackend } = await import("@tensorflow/tfjs-core")
+    const { DeviceBackend } = await import("./device/backend.ts")
+    const backend = findBackend(name)
+    if (!(backend instanceof DeviceBackend)) throw new Error("another backend of that name is registered")
+    const [queued, memory] = (backend.device as Gpu).counts()
+    return { queued, memory }
+  }),
+  prebuild: Effect.fnUntraced(function* (folder) {
+    const refused = ({ reason, remedy }: { readonly reason: string; readonly remedy: string }) =>
+      unavailable(reason, remedy)
+    yield* Effect.mapError(prebuildAddon(cudaAddon, folder, true), refused)
+    const path = yield* Effect.mapError(addonPath(cudaAddon), refused)
+    const { loadCudaAddon } = yield* Effect.promise(() => import("./cuda/device.ts"))
+    const { prebuildKernels } = yield* Effect.promise(() => import("./cuda/prebuild.ts"))
+    yield* Effect.tryPromise({
+      try: () => prebuildKernels(loadCudaAddon(path), folder),
+      catch: (cause) =>
+        cause instanceof NoKernels ? refused(cause) : unavailable(messageOf(cause), "try again"),
+    })
+  }),
   details: Effect.gen(function* () {
     const { gpu, capability, driver, memory } = yield* found
     const { compiler, blas } = running ?? { compiler: undefined, blas: undefined }

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 import type { DeviceBackend } from "./device/backend.ts"
-import { type AddonUnavailable, addonPath } from "./device/build.ts"
+import { type AddonUnavailable, addonPath, prebuildAddon } from "./device/build.ts"
 import { instructionsOf, nativeAddon } from "./native/addon.ts"
 import type { Processor } from "./native/device.ts"
 
@@ -42,6 +42,7 @@ export const native = backend({
   flopsPerSecond: (threads) => 100e9 * threads,
   precisions: ["fp32", "bf16"],
   check: Effect.asVoid(Effect.catch(addonPath(nativeAddon), unavailable)),
+  prebuild: (folder) => Effect.catch(prebuildAddon(nativeAddon, folder), unavailable),
   setThreads: (threads) => Effect.promise(async () => (await running()).device.setThreads(threads)),
   instructions: Effect.gen(function* () {
     if (registered) return yield* Effect.promise(async () => (await running()).device.instructions)

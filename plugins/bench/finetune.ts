@@ -30,6 +30,10 @@ export const finetune = bench({
     "max-len": fields.length.default("128"),
     steps: fields.steps.default("12"),
   }),
+  suite: [
+    { options: { model: "base", batch: "16" }, byThreads: true },
+    { options: { model: "large", batch: "16", steps: "24" } },
+  ],
   prepare: Effect.fnUntraced(function* ({ model: size, rte, tokenizer, batch, "max-len": maxLength, steps }) {
     const count = batch * (steps + 1)
     const material = yield* pairs(rte, { count, maxLength, tokenizer })

@@ -32,6 +32,7 @@ export const fisher = bench({
     "max-len": fields.length.default("128"),
     steps: fields.steps.default("3"),
   }),
+  suite: ["16", "128"].map((samples) => ({ options: { model: "large", samples } })),
   prepare: Effect.fnUntraced(function* ({
     model: size,
     rte,
@@ -62,6 +63,7 @@ export const fisher = bench({
     )
     return {
       model: size,
+      steps,
       tokensPerStep: tokens,
       flopsPerStep: cost.flops,
       facts: { samples, data },

@@ -14,6 +14,7 @@ export const simcse = bench({
   name: "simcse",
   summary: "Updates of unsupervised SimCSE: every sentence twice, InfoNCE at temperature 0.05",
   ...onSentences("32"),
+  suite: [{ options: { model: "large", batch: "64", steps: "24" } }],
   prepare: Effect.fnUntraced(function* ({
     model: size,
     corpus,

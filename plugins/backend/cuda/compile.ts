@@ -12,8 +12,10 @@ import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { sha256 } from "../../../core/io/digest.ts"
 import { lockFile } from "../../../core/io/file-lock.ts"
 import { firstErrorOf } from "../device/build.ts"
+import type { Compiler } from "./compiler.ts"
 import type { CudaAddon } from "./device.ts"
 import { librariesNamed, librariesVariable } from "./libraries.ts"
+import { prebuiltCompilers } from "./prebuilt.ts"
 
 const run = promisify(execFile)
 
@@ -41,12 +43,39 @@ export const leastCapability = 80
 export const capabilityInWords = (capability: number): string =>
   `${Math.floor(capability / 10)}.${capability % 10}`
 
-/** A compiler of kernels. */
-export interface Compiler {
-  readonly name: string
-  /** Of what it gives: `sm_90` is for one capability, `compute_90` for it and all later ones. */
-  readonly target: string
-  readonly compile: () => Promise<Uint8Array>
+const compileByNvrtc = (addon: CudaAddon, library: string, target: string): Uint8Array => {
+  const files = kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
+  return addon.compile(library, files, [...optionsOf(target), "-default-device"], target.startsWith("sm_"))
+}
+
+/**
+ * Those that can compile PTX of a capability for other machines. The oldest first: a driver takes no PTX that is newer
+ * than itself.
+ */
+export const portableCompilers = async (
+  addon: CudaAddon,
+  capability: number,
+): Promise<readonly Compiler[]> => {
+  const target = `compute_${capability}`
+  const clang = await findClang()
+  const libraries = librariesNamed("libnvrtc").flatMap((library) => {
+    try {
+      const [major = 0, minor = 0, ...targets] = addon.compilerVersion(library)
+      return targets.includes(capability) ? [{ library, major, minor }] : []
+    } catch {
+      return []
+    }
+  })
+  return [
+    ...(clang === undefined ? [] : [clangFor(clang, capability)]),
+    ...libraries
+      .sort((a, b) => a.major - b.major || a.minor - b.minor)
+      .map(({ library, major, minor }) => ({
+        name: `NVRTC ${major}.${minor}`,
+        target,
+        compile: async () => compileByNvrtc(addon, library, target),
+      })),
+  ]
 }
 
 /** Those that can compile for a capability, the best first, and why the others cannot. */
@@ -68,19 +97,14 @@ export const compilersFor = async (
         throw new Error(`${name} compiles for no capability later than ${last}, and ${need} is needed`)
       }
       const target = targets.includes(capability) ? `sm_${capability}` : `compute_${Math.max(...older)}`
-      const files = () => kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
-      const options = [...optionsOf(target), "-default-device"]
-      compilers.push({
-        name,
-        target,
-        compile: async () => addon.compile(library, files(), options, target.startsWith("sm_")),
-      })
+      compilers.push({ name, target, compile: async () => compileByNvrtc(addon, library, target) })
     } catch (cause) {
       refusals.push(`${library} (${cause instanceof Error ? cause.message : cause})`)
     }
   }
   const clang = await findClang()
   if (clang !== undefined) compilers.push(clangFor(clang, capability))
+  compilers.push(...(await prebuiltCompilers(capability)))
   return { compilers, refusals }
 }
 

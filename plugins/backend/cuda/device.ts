@@ -58,6 +58,7 @@ export const loadCudaAddon = (path: string): CudaAddon => loadAddon<CudaAddon>(p
 /** A GPU that computes. */
 export interface Gpu extends Device {
   setPrecision(precision: PrecisionNumber): void
+  counts(): readonly [queued: number, reserved: number]
 }
 
 /** The device of an addon that was started, and whose kernels were loaded. */

@@ -15,6 +15,7 @@ import { Data, Effect } from "effect"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { digestFile } from "../../../core/io/digest.ts"
 import { lockFile } from "../../../core/io/file-lock.ts"
+import { packageFolder } from "../../../core/io/project.ts"
 
 const run = promisify(execFile)
 
@@ -27,6 +28,54 @@ export interface Addon {
 }
 
 const sharedFolder = fileURLToPath(new URL("source", import.meta.url))
+
+/** Where a package for machines without a compiler has its addons: those that `prebuildAddon` wrote. */
+export const prebuiltFolder = join(packageFolder, "prebuilt")
+
+/** Processors to build an addon for beforehand: the value of `-march`, with what it needs of /proc/cpuinfo; best first. */
+const processors: readonly (readonly [target: string, features: readonly string[]])[] =
+  process.arch === "arm64"
+    ? [["generic", []]]
+    : [
+        [
+          "x86-64-v4 -mavx512bf16",
+          ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_bf16"],
+        ],
+        ["x86-64-v4", ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]],
+        ["x86-64-v3", ["avx2", "fma", "bmi2", "f16c"]],
+      ]
+
+const prebuiltPath = (folder: string, { name }: Addon, target: string): string =>
+  join(folder, `${name}-${target.replaceAll(" -m", "-")}.node`)
+
+/** Of an addon's builds in the package, the best for this processor. */
+const prebuilt = async (addon: Addon): Promise<string | undefined> => {
+  if (!existsSync(prebuiltFolder)) return undefined
+  const info = await processor()
+  const runs = (features: readonly string[]) => features.every((feature) => info.includes(` ${feature} `))
+  return processors
+    .filter(([, features]) => runs(features))
+    .map(([target]) => prebuiltPath(prebuiltFolder, addon, target))
+    .find((path) => existsSync(path))
+}
+
+/**
+ * Builds an addon for other machines with processors of this architecture.
+ *
+ * @param folder becomes `prebuilt` in the folder of the package there
+ * @param isPlain whether it has no use for later instructions
+ * @throws AddonUnavailable
+ */
+export const prebuildAddon = Effect.fn("prebuildAddon")(function* (
+  addon: Addon,
+  folder: string,
+  isPlain = false,
+) {
+  for (const [target] of isPlain ? processors.slice(-1) : processors) {
+    const path = yield* addonPath(addon, target)
+    yield* Effect.promise(() => fs.copyFile(path, prebuiltPath(folder, addon, target)))
+  }
+})
 
 /** The addon cannot be built here. */
 export class AddonUnavailable extends Data.TaggedError("AddonUnavailable")<{
@@ -56,12 +105,12 @@ const includeFolder = (): string =>
   join(dirname(createRequire(import.meta.url).resolve("node-api-headers/package.json")), "include")
 
 /**
- * @param target the value of `-march`: `native`, or an older processor of the same architecture
+ * @param target the value of `-march`: `native`, or an older processor of the same architecture; further options behind it
  */
 const flagsFor = (target: string): readonly string[] => [
   "-std=c++20",
   "-O3",
-  `${process.arch === "arm64" ? "-mcpu" : "-march"}=${target}`,
+  ...`${process.arch === "arm64" ? "-mcpu" : "-march"}=${target}`.split(" "),
   // errno and the processor's exception flags are never read after a square root.
   "-fno-math-errno",
   "-fno-trapping-math",
@@ -73,9 +122,11 @@ const flagsFor = (target: string): readonly string[] => [
   "-w",
 ]
 
-const linkFlags = [
+const linkFlagsFor = (target: string): readonly string[] => [
   "-shared",
   "-pthread",
+  // On another machine, the compiler's libraries may be older, or missing.
+  ...(target === "native" || process.platform === "darwin" ? [] : ["-static-libstdc++", "-static-libgcc"]),
   ...(process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : []),
 ]
 
@@ -95,9 +146,13 @@ const sourcesOf = async ({ folders }: Addon): Promise<readonly string[]> => {
   return paths.sort((a, b) => (basename(a) < basename(b) ? -1 : 1))
 }
 
-const digestOf = async (sources: readonly string[], compiler: Compiler, flags: readonly string[]) => {
+const digestOf = async (
+  sources: readonly string[],
+  compiler: Compiler,
+  flags: readonly string[],
+): Promise<string> => {
   const hash = createHash("sha256")
-  for (const part of [compiler.program, compiler.version, await processor(), ...flags, ...linkFlags]) {
+  for (const part of [compiler.program, compiler.version, await processor(), ...flags]) {
     hash.update(`${part}\0`)
   }
   for (const path of sources) hash.update(`${basename(path)}\0`).update(await fs.readFile(path))
@@ -129,12 +184,8 @@ const isWhole = async (path: string): Promise<boolean> => {
 }
 
 /** Compiles in a temporary folder beside `path`, and moves the finished addon there in one step. */
-const compile = async (
-  path: string,
-  sources: readonly string[],
-  compiler: Compiler,
-  flags: readonly string[],
-) => {
+const compile = async (path: string, sources: readonly string[], compiler: Compiler, target: string) => {
+  const flags = flagsFor(target)
   const work = await fs.mkdtemp(`${path}.`)
   try {
     const includes = [includeFolder(), ...new Set(sources.map(dirname))].map((folder) => `-I${folder}`)
@@ -148,7 +199,7 @@ const compile = async (
     }
     await Promise.all(Array.from({ length: availableParallelism() }, compileNext))
     const linked = join(work, "addon.node")
-    await run(compiler.program, [...linkFlags, ...objects, "-o", linked])
+    await run(compiler.program, [...linkFlagsFor(target), ...objects, "-o", linked])
     const digest = join(work, "digest")
     await fs.writeFile(digest, await digestFile(linked))
     await fs.rename(digest, digestPath(path))
@@ -159,13 +210,15 @@ const compile = async (
 }
 
 /**
- * The path of an addon, which is built if it is not in the cache, or damaged there. A failed build is not tried again
+ * The path of an addon, which came with the package, or is built if it is not in the cache, or damaged there. A failed build is not tried again
  * until the sources, the compiler or the processor change.
  *
  * @param target the processor to build for, this one by default
  * @throws AddonUnavailable if there is no compiler, or the build fails
  */
 export const addonPath = Effect.fn("addonPath")(function* (addon: Addon, target = "native") {
+  const found = target === "native" ? yield* Effect.promise(() => prebuilt(addon)) : undefined
+  if (found !== undefined) return found
   const compiler = yield* Effect.promise(findCompiler)
   if (compiler === undefined) {
     return yield* new AddonUnavailable({
@@ -173,7 +226,6 @@ export const addonPath = Effect.fn("addonPath")(function* (addon: Addon, target 
       remedy: "install one (on Debian, the package g++)",
     })
   }
-  const flags = flagsFor(target)
   const folder = join(userCacheFolder(), addon.name)
   const notSaved = (cause: unknown) =>
     new AddonUnavailable({
@@ -191,7 +243,10 @@ export const addonPath = Effect.fn("addonPath")(function* (addon: Addon, target 
       },
     })
   const sources = yield* attempt(() => sourcesOf(addon))
-  const path = join(folder, `${yield* attempt(() => digestOf(sources, compiler, flags))}.node`)
+  const path = join(
+    folder,
+    `${yield* attempt(() => digestOf(sources, compiler, [...flagsFor(target), ...linkFlagsFor(target)]))}.node`,
+  )
   const failure = `${path}.failed`
   if (yield* attempt(() => isWhole(path))) return path
   const make = attempt(async () => {
@@ -201,7 +256,7 @@ export const addonPath = Effect.fn("addonPath")(function* (addon: Addon, target 
     console.error(
       `${damaged}building the ${addon.name} backend with ${compiler.program}, once for this machine …`,
     )
-    await compile(path, sources, compiler, flags).catch(async (cause) => {
+    await compile(path, sources, compiler, target).catch(async (cause) => {
       if (signalOf(cause) !== undefined) throw cause
       await fs.writeFile(failure, firstErrorOf(cause))
     })

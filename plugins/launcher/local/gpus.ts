@@ -1,4 +1,4 @@
-/** The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them. */
+/** The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them, and what is known of them. */
 import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -22,10 +22,45 @@ export const visibleGpus = (
   return text === undefined ? describedGpus(driver) : listedGpus(text)
 }
 
-const listed = (): string | undefined => {
-  const { status, stdout } = spawnSync("nvidia-smi", ["-L"], { encoding: "utf8", timeout: longestQuery })
+export interface Gpu {
+  /** As `CUDA_VISIBLE_DEVICES` names it. */
+  readonly id: string
+  /** Its model and the bytes of its memory that are free; undefined if nobody tells. */
+  readonly known: { readonly model: string; readonly free: number } | undefined
+}
+
+const query = ["--query-gpu=index,uuid,name,memory.free", "--format=csv,noheader,nounits"]
+
+/**
+ * What `nvidia-smi` says of GPUs. It tells nothing of the parts of one (MIG), nor what a number stands for if CUDA is
+ * told to count GPUs in another order.
+ *
+ * @param ids as `CUDA_VISIBLE_DEVICES` names them
+ * @param table prints what `nvidia-smi` answers to a query for index, UUID, name and free memory in MiB
+ */
+export const describedBy = (
+  ids: readonly string[],
+  table: () => string | undefined = () => asked(query),
+  order = process.env["CUDA_DEVICE_ORDER"] ?? "PCI_BUS_ID",
+): readonly Gpu[] => {
+  const rows = (table() ?? "").split("\n").map((line) => line.split(",").map((value) => value.trim()))
+  return ids.map((id) => {
+    const row = /^\d+$/.test(id)
+      ? rows.find(([index]) => order === "PCI_BUS_ID" && index === String(Number(id)))
+      : // CUDA takes the beginning of a UUID, too.
+        rows.find(([, uuid]) => id.startsWith("GPU-") && uuid?.startsWith(id))
+    const [, , model = "", free] = row ?? []
+    const mebibytes = free === undefined || free === "" ? Number.NaN : Number(free)
+    return { id, known: mebibytes >= 0 ? { model, free: mebibytes * 2 ** 20 } : undefined }
+  })
+}
+
+const asked = (args: readonly string[]): string | undefined => {
+  const { status, stdout } = spawnSync("nvidia-smi", args, { encoding: "utf8", timeout: longestQuery })
   return status === 0 ? stdout : undefined
 }
+
+const listed = (): string | undefined => asked(["-L"])
 
 /** CUDA sees those before the first that is none, such as -1 or Slurm's NoDevFiles. */
 const chosenGpus = (chosen: string): readonly string[] => {

@@ -41,8 +41,8 @@ test.each([
   ["pipeline x --jobs", "--jobs needs a value: --jobs N"],
   ["pipeline x --jobs 1 --jobs 2", "expected --jobs once, found it 2 times"],
   ["pipeline x --threads 1.5", '--threads must be an integer from 1 to 1024 (was "1.5")'],
-  ["pipeline x --precision fp8", '--precision must be fp32 or bf16 (was "fp8")'],
-  ["pipeline x --precision bf61", '--precision must be fp32 or bf16 (was "bf61"); did you mean bf16?'],
+  ["pipeline x --precision fp8", '--precision must be fp32, tf32 or bf16 (was "fp8")'],
+  ["pipeline x --precision bf61", '--precision must be fp32, tf32 or bf16 (was "bf61"); did you mean bf16?'],
   ["pipeline x --plan=maybe", '--plan takes no value (was "maybe")'],
   ["pipeline x --set --plan", "--set needs a value: --set name=value"],
   [

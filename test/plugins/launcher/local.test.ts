@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import type { SlotsAsked } from "../../../core/api/launcher.ts"
-import { visibleGpus } from "../../../plugins/launcher/local/gpus.ts"
+import { describedBy, visibleGpus } from "../../../plugins/launcher/local/gpus.ts"
 import { local } from "../../../plugins/launcher/local.ts"
 
 const asked: SlotsAsked = {
@@ -26,7 +26,7 @@ describe("slots", () => {
     expect(await slots({ memory: 3e9, jobs: 20 })).toEqual({ processes: 20 })
   })
 
-  test("on a backend that needs a GPU, have one each, and no others are there", async () => {
+  test("on GPUs of which nothing is known, have one each, and no others are there", async () => {
     const before = process.env["CUDA_VISIBLE_DEVICES"]
     process.env["CUDA_VISIBLE_DEVICES"] = "3,5,7"
     try {
@@ -45,6 +45,78 @@ describe("slots", () => {
       if (before === undefined) delete process.env["CUDA_VISIBLE_DEVICES"]
       else process.env["CUDA_VISIBLE_DEVICES"] = before
     }
+  })
+})
+
+describe("slots on GPUs whose memory nvidia-smi tells", () => {
+  const before = { ...process.env }
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "kasosei-smi-"))
+    const rows = [
+      "0, GPU-aa, NVIDIA A, 81000",
+      "1, GPU-bb, NVIDIA A, 9000",
+      "2, GPU-cc, NVIDIA B, 81000",
+      "3, GPU-dd, NVIDIA A, 100",
+    ]
+    const list = rows
+      .map((row) => row.split(", "))
+      .map(([n, uuid, name]) => `GPU ${n}: ${name} (UUID: ${uuid})`)
+    const script = `#!/bin/sh\ncase "$1" in -L) echo '${list.join("\n")}';; *) echo '${rows.join("\n")}';; esac\n`
+    writeFileSync(join(folder, "nvidia-smi"), script, { mode: 0o755 })
+    process.env["PATH"] = `${folder}:${process.env["PATH"]}`
+    delete process.env["CUDA_VISIBLE_DEVICES"]
+  })
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true })
+    process.env["PATH"] = before["PATH"]
+    if (before["CUDA_VISIBLE_DEVICES"] !== undefined)
+      process.env["CUDA_VISIBLE_DEVICES"] = before["CUDA_VISIBLE_DEVICES"]
+  })
+
+  const places = async (more: Partial<SlotsAsked>) => {
+    const { processes, environments } = await slots({ device: "cuda", ...more })
+    expect(environments).toHaveLength(processes)
+    return environments!.map((each) => each["CUDA_VISIBLE_DEVICES"]).join(" ")
+  }
+  const here = { cores: 64, memory: 1e12 }
+
+  test("are as many as fit, at most four on each, none on another model, and never more than cores", async () => {
+    // 9,000 MiB hold two jobs of 3 GB and what CUDA needs for each; a full GPU has one nevertheless.
+    expect(await places({ here, memory: 3e9 })).toBe("GPU-aa GPU-bb GPU-dd GPU-aa GPU-bb GPU-aa GPU-aa")
+    expect(await places({ here, memory: 1e9 })).toBe(
+      "GPU-aa GPU-bb GPU-dd GPU-aa GPU-bb GPU-aa GPU-bb GPU-aa GPU-bb",
+    )
+    expect(await places({ here, memory: 80e9 })).toBe("GPU-aa GPU-bb GPU-dd")
+    expect(await places({ here: { ...here, cores: 2 } })).toBe("GPU-aa GPU-bb")
+    expect(await places({ here: { ...here, memory: 4e9 }, memory: 3e9 })).toBe("GPU-aa")
+    expect(await places({ here, memory: 3e9, jobs: 5 })).toBe("GPU-aa GPU-bb GPU-dd GPU-aa GPU-bb")
+  })
+
+  test("are on the GPUs that CUDA_VISIBLE_DEVICES names; of their model the first decides", async () => {
+    process.env["CUDA_VISIBLE_DEVICES"] = "2,1"
+    try {
+      expect(await places({ here, memory: 30e9 })).toBe("2 2")
+    } finally {
+      delete process.env["CUDA_VISIBLE_DEVICES"]
+    }
+  })
+})
+
+describe("what is known of a GPU", () => {
+  const table = () => "0, GPU-aa-1, NVIDIA A, 100\n1, GPU-bb-2, NVIDIA B, [N/A]\n"
+  const a = { model: "NVIDIA A", free: 100 * 2 ** 20 }
+  const known = (ids: readonly string[], order?: string) =>
+    describedBy(ids, table, order).map((gpu) => gpu.known)
+
+  test("is found by its number, its UUID or the beginning of that", () => {
+    expect(known(["0", "GPU-aa-1", "GPU-aa"], "PCI_BUS_ID")).toEqual([a, a, a])
+  })
+
+  test("is nothing for parts of one, in an order that nvidia-smi does not know, and without nvidia-smi", () => {
+    expect(known(["MIG-11", "1", "7"], "PCI_BUS_ID")).toEqual([undefined, undefined, undefined])
+    expect(known(["0"], "FASTEST_FIRST")).toEqual([undefined])
+    expect(describedBy(["0"], () => undefined)).toEqual([{ id: "0", known: undefined }])
   })
 })
 

@@ -232,6 +232,8 @@ napi_value find(napi_env env, napi_callback_info info) {
 #define KASOSEI_FIND(name, ...) find_function(library, path, #name, driver.name);
     KASOSEI_DRIVER(KASOSEI_FIND)
 #undef KASOSEI_FIND
+    // As nvidia-smi counts GPUs, by which jobs are given theirs.
+    setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0);
     require(driver.cuInit(0), "starting the driver");
     int version, count;
     require(driver.cuDriverGetVersion(&version), "asking for the driver's version");
@@ -290,7 +292,10 @@ EXPORT(stop, "stop")
 // Makes what every launch needs, or nothing.
 void start() {
   expect(found, "expected a GPU that was found");
-  if (state.started) return;
+  if (state.started) {
+    // Other code in the process may have chosen another one since.
+    return require(driver.cuCtxSetCurrent(state.context), "choosing the GPU's context");
+  }
   try {
     state.multiprocessors = attribute(attribute_multiprocessors);
     state.largest_shared = attribute(attribute_largest_shared);

@@ -31,6 +31,7 @@ const cases: readonly Case[] = [
   { lengths: [130, 67], heads: 1, d: 33, rate: 0.5 },
   { lengths: [40, 30, 20], heads: 2, d: 48, rate: 0, chosen: (token) => token < 40 || token >= 70 },
   { lengths: [512], heads: 1, d: 64, rate: 0.1 },
+  { lengths: [5, 3], heads: 1, d: 4, rate: 0.1, chosen: () => false },
 ]
 
 /** The greatest difference as a fraction of the largest number: sums of 512 terms, and a rounding of each factor. */
@@ -175,6 +176,23 @@ describe.skipIf(emulated === undefined)("attention of the GPU, emulated", () => 
       expect(reverse).toEqual(found)
     })
   })
+
+  test.each(["fp32", "tf32", "bf16"] as const)(
+    "keeps what is not a number to its query, in %s",
+    (precision) => {
+      const shape = { lengths: [70], heads: 1, d: 64, rate: 0 }
+      const { queryIndices, inputs } = given(shape)
+      const poisoned = [inputs[0]!.slice(), ...inputs.slice(1)]
+      poisoned[0]![3 * 64 + 5] = Number.NaN
+      const [clean, { y }] = within(precision, () => [
+        computed(shape, queryIndices, inputs),
+        computed(shape, queryIndices, poisoned),
+      ])
+      const others = (values: Float32Array) => Array.from(values).filter((_, i) => Math.floor(i / 64) !== 3)
+      expect(others(y)).toEqual(others(clean.y))
+      expect(y.slice(3 * 64, 4 * 64).every(Number.isNaN)).toBe(true)
+    },
+  )
 
   test("runs on tensor cores unless the precision is fp32", () => {
     const shape = cases[1]!

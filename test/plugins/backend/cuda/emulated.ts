@@ -1,12 +1,16 @@
 import { dlopen } from "bun:ffi"
 import { Effect } from "effect"
+import { testVariable } from "../../../../core/cli/gpu-machine/measurements.ts"
 import { type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
 import { librariesVariable } from "../../../../plugins/backend/cuda/libraries.ts"
 import { cuda } from "../../../../plugins/backend/cuda.ts"
 import { emulator } from "./emulator/emulator.ts"
 
+/** Whether a GPU is here that shall be tested. A process has one driver: then there is none that is emulated. */
+export const testsGpu = process.env[testVariable] === "1"
+
 /** The emulated GPU's libraries; undefined where they cannot be built. */
-export const emulated = await emulator()
+export const emulated = testsGpu ? undefined : await emulator()
 
 /** What a process has in its environment to compute on the emulated GPU. */
 export const emulatedEnvironment = (): Readonly<Record<string, string>> => ({

@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Result } from "effect"
 import { type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
+import { cuda } from "../../../../plugins/backend/cuda.ts"
 import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
 import { addonPath } from "../../../../plugins/backend/device/build.ts"
 import type { Device, Handle } from "../../../../plugins/backend/device/device.ts"
@@ -9,7 +10,7 @@ import { nativeAddon } from "../../../../plugins/backend/native/addon.ts"
 import { openProcessor, type Processor } from "../../../../plugins/backend/native/device.ts"
 import { native } from "../../../../plugins/backend/native.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
-import { emulated, startEmulated } from "../cuda/emulated.ts"
+import { emulated, startEmulated, testsGpu } from "../cuda/emulated.ts"
 
 /** The code path of this processor, and those of older processors, which it can also run. */
 const targets = process.arch === "x64" ? ["native", "x86-64-v3", "x86-64"] : ["native"]
@@ -37,6 +38,16 @@ const deviceOf = (name: string) => (): Device => {
   return found.device
 }
 
+/** The GPU that is there, if it is to be tested; else one that is emulated. */
+const gpu = testsGpu
+  ? {
+      title: "cuda",
+      runs: true,
+      name: "cuda",
+      start: (computing: Partial<ComputeSettings> = {}) => Effect.runPromise(startBackend(cuda, computing)),
+    }
+  : { title: "cuda, emulated", runs: emulated !== undefined, name: "cuda", start: startEmulated }
+
 /** Runs tests on every device that there is here: the processor, and a GPU that is emulated. */
 export const onEveryDevice = (name: string, define: (target: Target) => void): void => {
   const targets = [
@@ -46,7 +57,7 @@ export const onEveryDevice = (name: string, define: (target: Target) => void): v
       name: "native",
       start: (computing = {}) => Effect.runPromise(startBackend(native, computing)),
     },
-    { title: "cuda, emulated", runs: emulated !== undefined, name: "cuda", start: startEmulated },
+    gpu,
   ] satisfies readonly (Omit<Target, "device"> & { readonly title: string; readonly runs: boolean })[]
   for (const { title, runs, ...target } of targets) {
     describe.skipIf(!runs)(`${name}, on ${title}`, () => {
@@ -64,8 +75,8 @@ export const onEveryPath = (name: string, define: (device: () => Device) => void
   for (const { target, device } of processors) {
     describe(`${name}, built for ${target} (${device.instructions})`, () => define(() => device))
   }
-  describe.skipIf(emulated === undefined)(`${name}, on cuda, emulated`, () => {
-    beforeAll(() => startEmulated())
+  describe.skipIf(!gpu.runs)(`${name}, on ${gpu.title}`, () => {
+    beforeAll(() => gpu.start())
     define(deviceOf("cuda"))
   })
 }

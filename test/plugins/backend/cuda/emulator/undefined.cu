@@ -82,7 +82,8 @@ __device__ __noinline__ float descend(volatile float* x, int depth) {
 
 KERNEL(descend_forever) { a.y[0] = descend(a.y, 0); }
 
-// The rest writes one element of a.y, of static or of dynamic shared memory: the one after the last if a.size is its size.
+// The rest writes one element of a.y, of static or of dynamic shared memory: the one after the last if a.size is its
+// size.
 KERNEL(write_global) { a.y[a.size] = 1; }
 
 KERNEL(write_static) {

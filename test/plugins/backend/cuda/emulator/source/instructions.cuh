@@ -1,4 +1,5 @@
-// The instructions of the device that kernels use, on the processor: in the place of the kernels' own file of this name.
+// The instructions of the device that kernels use, on the processor: in the place of the kernels' own file of this
+// name.
 #pragma once
 
 #include "cuda_on_cpu.h"
@@ -23,9 +24,9 @@ struct Fragments {
   const uint32_t* b;
 };
 
-// The product of a warp, c [16, 8] += a b, where each lane has its parts of them and a word has a number of tf32, or two
-// neighbours along the depth of bf16: 8 words deep. Sums in float32, in order of depth. (PTX ISA, "Matrix fragments for
-// mma.m16n8k16" and "… m16n8k8".)
+// The product of a warp, c [16, 8] += a b, where each lane has its parts of them and a word has a number of tf32, or
+// two neighbours along the depth of bf16: 8 words deep. Sums in float32, in order of depth. (PTX ISA, "Matrix fragments
+// for mma.m16n8k16" and "… m16n8k8".)
 template <bool is_bf16>
 inline void multiply_fragments(Warp& warp) {
   // The tensor core does not read the 13 lowest bits of a tf32 number.
@@ -103,7 +104,8 @@ inline void perform_vote(Warp& warp) {
 
 constexpr Operation barrier_operation{"warp_barrier", false, nullptr}, vote_operation{"any_lane", false, perform_vote},
     shuffle_xor_operation{"shuffle_xor", false, perform_shuffle}, shuffle_operation{"shuffle", false, perform_shuffle},
-    mma_bf16_operation{"mma_bf16", true, multiply_fragments<true>}, mma_tf32_operation{"mma_tf32", true, multiply_fragments<false>},
+    mma_bf16_operation{"mma_bf16", true, multiply_fragments<true>},
+    mma_tf32_operation{"mma_tf32", true, multiply_fragments<false>},
     load_operation{"load_matrices", true, perform_load_matrices<false>},
     load_transposed_operation{"load_matrices_transposed", true, perform_load_matrices<true>};
 
@@ -157,15 +159,13 @@ inline T* dynamic_shared() {
   return reinterpret_cast<T*>(emulated::block.dynamic);
 }
 
-inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     EMULATED_SITE) {
+inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
   emulated::together(emulated::mma_bf16_operation, {file, line});
 }
 
-inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     EMULATED_SITE) {
+inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
   emulated::together(emulated::mma_tf32_operation, {file, line});
@@ -243,11 +243,11 @@ inline float divide_rn(float x, float y) { return x / y; }
 inline uint32_t multiply_high(uint32_t x, uint32_t y) { return static_cast<uint32_t>(uint64_t{x} * y >> 32); }
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
-#define EMULATED_SHUFFLES(T)                                                                                  \
-  inline T shuffle_xor(T v, int mask, EMULATED_SITE) {                                  \
+#define EMULATED_SHUFFLES(T)                                                                                          \
+  inline T shuffle_xor(T v, int mask, EMULATED_SITE) {                                                                \
     return emulated::exchange(emulated::shuffle_xor_operation, v, (emulated::block.lane ^ mask) & 31u, {file, line}); \
-  }                                                                                                           \
-  inline T shuffle(T v, int lane, EMULATED_SITE) {                                      \
+  }                                                                                                                   \
+  inline T shuffle(T v, int lane, EMULATED_SITE) {                                                                    \
     return emulated::exchange(emulated::shuffle_operation, v, lane & 31u, {file, line});                              \
   }
 EMULATED_SHUFFLES(float)
@@ -256,13 +256,9 @@ EMULATED_SHUFFLES(int32_t)
 EMULATED_SHUFFLES(double)
 #undef EMULATED_SHUFFLES
 
-inline bool any_lane(bool value, EMULATED_SITE) {
-  return emulated::vote(value, {file, line});
-}
+inline bool any_lane(bool value, EMULATED_SITE) { return emulated::vote(value, {file, line}); }
 
-inline void warp_barrier(EMULATED_SITE) {
-  emulated::together(emulated::barrier_operation, {file, line});
-}
+inline void warp_barrier(EMULATED_SITE) { emulated::together(emulated::barrier_operation, {file, line}); }
 
 inline void block_barrier(EMULATED_SITE) {
   emulated::Block& block = emulated::block;
@@ -270,8 +266,8 @@ inline void block_barrier(EMULATED_SITE) {
     block.at_barrier = true;
     block.barrier = {file, line};
   } else if (block.barrier != emulated::Site{file, line}) {
-    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", threadIdx.x,
-                        file, line, block.barrier.file, block.barrier.line);
+    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", threadIdx.x, file,
+                        line, block.barrier.file, block.barrier.line);
   }
   const uint32_t bit = 1u << block.lane;
   block.warp->at_barrier |= bit;
