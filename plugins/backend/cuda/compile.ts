@@ -191,8 +191,7 @@ const keep = async (path: string, image: Uint8Array): Promise<void> => {
   }
 }
 
-/** What a compiler gives, from the cache or compiled now: once, if several processes ask for it. */
-const imageOf = Effect.fnUntraced(function* ({ name, target, compile }: Compiler, path: string) {
+const imageAt = Effect.fnUntraced(function* ({ name, target, compile }: Compiler, path: string) {
   const known = yield* Effect.promise(() => cached(path))
   if (known !== undefined) return known
   const make = async () => {
@@ -218,6 +217,13 @@ const imageOf = Effect.fnUntraced(function* ({ name, target, compile }: Compiler
   })
 }, Effect.scoped)
 
+/** What a compiler gives, from the cache or compiled now: once, if several processes ask for it. */
+export const imageOf = (compiler: Compiler): Promise<Uint8Array> => {
+  const parts = kernelFiles().map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
+  const digest = sha256([compiler.name, ...optionsOf(compiler.target), ...parts].join("\0"))
+  return Effect.runPromise(imageAt(compiler, cachePath(digest.slice(0, 32))))
+}
+
 /**
  * The kernels for a GPU, compiled unless the cache has them, and loaded.
  *
@@ -229,15 +235,12 @@ const imageOf = Effect.fnUntraced(function* ({ name, target, compile }: Compiler
  */
 export const loadKernels = async (addon: CudaAddon, capability: number): Promise<Compiler> => {
   const { compilers, refusals } = await compilersFor(addon, capability)
-  const parts = kernelFiles().map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
   for (const compiler of compilers) {
-    const { name, target } = compiler
-    const path = cachePath(sha256([name, ...optionsOf(target), ...parts].join("\0")).slice(0, 32))
     try {
-      addon.load(await Effect.runPromise(imageOf(compiler, path)))
+      addon.load(await imageOf(compiler))
       return compiler
     } catch (cause) {
-      refusals.push(`${name}: ${firstErrorOf(cause)}`)
+      refusals.push(`${compiler.name}: ${firstErrorOf(cause)}`)
     }
   }
   if (compilers.length === 0) throw noCompiler(refusals)

@@ -1,4 +1,5 @@
 // NVRTC, the compiler of kernels at run time: comes with the toolkit, and with PyTorch.
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -33,11 +34,21 @@ struct Compiler {
   const char* (*nvrtcGetErrorString)(int result);
 
   explicit Compiler(const std::string& path) {
+    open_builtins(path);
     void* library = open_library(path);
 #define KASOSEI_FIND(name, ...) find_function(library, path, #name, name);
     KASOSEI_NVRTC(KASOSEI_FIND)
 #undef KASOSEI_FIND
     find_function(library, path, "nvrtcGetErrorString", nvrtcGetErrorString);
+  }
+
+  // NVRTC opens its library of builtins by name, and some of its packages do not tell the loader that it lies beside it.
+  // One of that name that is open already does.
+  static void open_builtins(const std::string& path) {
+    std::error_code ignored;
+    for (const auto& file : std::filesystem::directory_iterator(std::filesystem::path(path).parent_path(), ignored))
+      if (file.path().filename().string().rfind("libnvrtc-builtins.so.", 0) == 0)
+        dlopen(file.path().c_str(), RTLD_NOW | RTLD_LOCAL);
   }
 
   void require(int result, const char* doing) const {
