@@ -17,6 +17,8 @@ const taken = [
   "README.md",
   "core/README.md",
   "plugins/README.md",
+  "plugins/backend/cuda/kernels",
+  "plugins/backend/cuda/source",
   "plugins/backend/device/source",
   "plugins/backend/native/source",
   "plugins/template",

@@ -71,7 +71,7 @@ describe("the package", () => {
     expect(modulesOf(".js").sort()).toEqual(modulesOf(".d.ts").sort())
     const others = packed.filter((path) => !/\.(js|d\.ts)$/.test(path))
     const allowed =
-      /^(package\.json|LICENSE|(core\/|plugins\/)?README\.md|plugins\/backend\/(device|native)\/source\/.*)$/
+      /^(package\.json|LICENSE|(core\/|plugins\/)?README\.md|plugins\/backend\/(cuda|device|native)\/(source|kernels)\/.*)$/
     const templates = others.filter((path) => !allowed.test(path)).sort()
     expect(templates).toEqual(
       [
@@ -81,6 +81,7 @@ describe("the package", () => {
       ].sort(),
     )
     expect(packed).toContain("plugins/backend/native/source/gemm.cpp")
+    expect(packed).toContain("plugins/backend/cuda/kernels/kernels.cu")
     expect(packed).toContain("core/engine/worker.js")
   })
 

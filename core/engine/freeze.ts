@@ -26,7 +26,7 @@ export class NotFrozen extends Data.TaggedError("NotFrozen")<{ readonly found: s
 }
 
 /** What code is made of, and what it reads from beside itself. A longer file is data. */
-const source = /\.(?:[cm]?[jt]sx?|json|jsonc|lock|toml|cpp|cc|c|hpp|h|wasm|css|html|md|txt)$/
+const source = /\.(?:[cm]?[jt]sx?|json|jsonc|lock|toml|cpp|cc|c|hpp|h|cu|cuh|wasm|css|html|md|txt)$/
 const longestSource = 2 ** 21
 const mostFiles = 20_000
 const mostBytes = 2 ** 28

@@ -34,7 +34,7 @@ export const forgetSources = (): void => {
 }
 
 const script = /\.[cm]?[jt]sx?$/
-const cpp = /\.(?:cpp|cc|c|hpp|h)$/
+const cpp = /\.(?:cpp|cc|c|hpp|h|cu|cuh)$/
 
 /** What is left of a data file or a C++ file: its content, without formatting or comments. */
 const contentOf = (path: string, text: string): string => {

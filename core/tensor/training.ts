@@ -217,9 +217,11 @@ interface Measured {
 
 /** Reads what was measured, which waits for the device, and disposes of it. */
 const valuesOf = ({ loss, norm }: Measured): Pick<UpdateMetrics, "loss" | "gradientNorm"> => {
-  const values = { loss: loss.dataSync()[0]!, gradientNorm: norm.dataSync()[0]! }
-  tf.dispose([loss, norm])
-  return values
+  try {
+    return { loss: loss.dataSync()[0]!, gradientNorm: norm.dataSync()[0]! }
+  } finally {
+    tf.dispose([loss, norm])
+  }
 }
 
 /**
@@ -237,14 +239,23 @@ const makeUpdate = <E, R>(
   const { parameters, learningRates } = training
   const { optimiser, multipliers, since, clip } = phase
   const { loss, gradients } = lossAndGradients(training, phase, update)
-  const norm = globalNorm(gradients, before === undefined ? [loss] : [loss, before.norm])
-  updateParameters(optimiser, parameters, gradients, state, {
-    clipping: { norm, largestNorm: clip },
-    learningRate: (name) => learningRates[update]! * multipliers.get(name)!,
-    step: (name) => update + 1 - since.get(name)!,
-  })
-  disposeGradients(gradients)
-  return { loss, norm }
+  const made: tf.Tensor[] = [loss]
+  try {
+    const norm = globalNorm(gradients, before === undefined ? [loss] : [loss, before.norm])
+    made.push(norm)
+    updateParameters(optimiser, parameters, gradients, state, {
+      clipping: { norm, largestNorm: clip },
+      learningRate: (name) => learningRates[update]! * multipliers.get(name)!,
+      step: (name) => update + 1 - since.get(name)!,
+    })
+    return { loss, norm }
+  } catch (error) {
+    // A device may run out of memory, and then goes on with other work.
+    tf.dispose(made)
+    throw error
+  } finally {
+    disposeGradients(gradients)
+  }
 }
 
 /** The loss of an update, and the gradients of the trained parameters, to which a regulariser's are added. */

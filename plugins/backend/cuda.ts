@@ -3,9 +3,18 @@ import { formatBytes } from "../../core/io/format.ts"
 import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 import { cudaAddon } from "./cuda/addon.ts"
 import type { BlasFound } from "./cuda/blas.ts"
-import { NoKernels } from "./cuda/compile.ts"
+
+import {
+  capabilityInWords,
+  compilersFor,
+  leastCapability,
+  loadKernels,
+  NoKernels,
+  noCompiler,
+} from "./cuda/compile.ts"
 import type { Compiler } from "./cuda/compiler.ts"
 import type { Gpu } from "./cuda/device.ts"
+
 import { driverLibrary, librariesVariable } from "./cuda/libraries.ts"
 import { type KnownGpu, speedOf } from "./cuda/speed.ts"
 import { addonPath, prebuildAddon } from "./device/build.ts"
@@ -22,9 +31,29 @@ const unavailable = (reason: string, remedy: string, isAbsent = false) =>
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
-/** Tensor cores multiply bfloat16 and TF32 from here on: Ampere. */
-const leastCapability = 80
-const capabilityInWords = (capability: number): string => `${Math.floor(capability / 10)}.${capability % 10}`
+/** What mends a failure of the driver, by the code that the addon gives its error. */
+const remedies: Readonly<Record<string, string>> = {
+  LIBRARY_NOT_LOADED: "install NVIDIA's driver again",
+  LIBRARY_TOO_OLD: "update NVIDIA's driver",
+  CUDA_ERROR_NO_DEVICE:
+    "see that `nvidia-smi` lists a GPU; a container must be given it (`docker run --gpus all`)",
+  CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: "restart the machine, since its driver was updated while it ran",
+  CUDA_ERROR_OUT_OF_MEMORY: "end what else uses the GPU's memory: `nvidia-smi` lists it",
+  OUT_OF_MEMORY: "end what else uses the GPU's memory: `nvidia-smi` lists it",
+}
+
+/** Of a failure of the driver or the device. */
+const failure = (cause: unknown): BackendUnavailable => {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+  const visible = process.env["CUDA_VISIBLE_DEVICES"]
+  if (code === "CUDA_ERROR_NO_DEVICE" && visible !== undefined) {
+    const reason = `CUDA_VISIBLE_DEVICES is "${visible}", which shows this process no GPU (${messageOf(cause)})`
+    // Somebody may have hidden them on purpose.
+    return unavailable(reason, "name a GPU in it, or remove it", true)
+  }
+  return unavailable(messageOf(cause), remedies[code] ?? "see that `nvidia-smi` works")
+}
+
 const versionInWords = (version: number): string =>
   `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`
 
@@ -46,7 +75,7 @@ const found = Effect.gen(function* () {
       const addon = loadCudaAddon(path)
       return [addon, addon.find(library)] as const
     },
-    catch: (cause) => unavailable(messageOf(cause), "see that `nvidia-smi` lists a GPU"),
+    catch: failure,
   })
   if (capability < leastCapability) {
     return yield* unavailable(
@@ -76,10 +105,15 @@ export const cuda = backend({
   flopsPerSecond: (_threads, precision) => (known === undefined ? 10e12 : speedOf(known, precision)),
   precisions: ["fp32", "tf32", "bf16"],
   device: "cuda",
-  check: Effect.asVoid(found),
+  check: Effect.gen(function* () {
+    const { addon, capability } = yield* found
+    const { compilers, refusals } = yield* Effect.promise(() => compilersFor(addon, capability))
+    if (compilers.length > 0) return
+    const { reason, remedy } = noCompiler(refusals)
+    return yield* unavailable(reason, remedy)
+  }),
   model: Effect.gen(function* () {
     const { addon, gpu, capability, driver } = yield* found
-    const { compilersFor } = yield* Effect.promise(() => import("./cuda/compile.ts"))
     const { findBlas } = yield* Effect.promise(() => import("./cuda/blas.ts"))
     const { compilers } = yield* Effect.promise(() => compilersFor(addon, capability))
     const libraries = [compilers[0]?.name ?? "no compiler", findBlas(addon).name ?? "own products"]
@@ -125,7 +159,6 @@ export const cuda = backend({
         const tf = await import("@tensorflow/tfjs-core")
         const { gpuOf } = await import("./cuda/device.ts")
         const { openBlas } = await import("./cuda/blas.ts")
-        const { loadKernels } = await import("./cuda/compile.ts")
         const { DeviceBackend } = await import("./device/backend.ts")
         const { precisionNumbers } = await import("./device/device.ts")
         const { registerDeviceKernels } = await import("./device/tfjs-kernels.ts")
@@ -133,7 +166,12 @@ export const cuda = backend({
         const { registerKernels } = await import("../../core/tensor/kernel.ts")
         if (tf.findBackend(name) === null) {
           addon.start()
-          running = { compiler: await loadKernels(addon, capability), blas: openBlas(addon) }
+          try {
+            running = { compiler: await loadKernels(addon, capability), blas: openBlas(addon) }
+          } catch (cause) {
+            addon.stop()
+            throw cause
+          }
           const backend = new DeviceBackend(gpuOf(addon))
           registerDeviceKernels(name)
           tf.registerBackend(name, () => backend)
@@ -145,9 +183,7 @@ export const cuda = backend({
         registerKernels(name, deviceKernels(backend))
       },
       catch: (cause) =>
-        cause instanceof NoKernels
-          ? unavailable(cause.reason, cause.remedy)
-          : unavailable(messageOf(cause), "see by `nvidia-smi` that nothing else fills the GPU's memory"),
+        cause instanceof NoKernels ? unavailable(cause.reason, cause.remedy) : failure(cause),
     })
   }),
 })

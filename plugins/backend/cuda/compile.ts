@@ -1,18 +1,20 @@
 /** The kernels, compiled for the GPU that is there, by NVRTC or clang, and kept in the user's cache. */
 import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { Effect, Result } from "effect"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { sha256 } from "../../../core/io/digest.ts"
+import { lockFile } from "../../../core/io/file-lock.ts"
 import { firstErrorOf } from "../device/build.ts"
 import type { Compiler } from "./compiler.ts"
 import type { CudaAddon } from "./device.ts"
-import { librariesNamed } from "./libraries.ts"
+import { librariesNamed, librariesVariable } from "./libraries.ts"
 import { prebuiltCompilers } from "./prebuilt.ts"
 
 const run = promisify(execFile)
@@ -35,6 +37,11 @@ const kernelFiles = (): readonly (readonly [name: string, path: string])[] => {
 
 /** The options that decide what the compiled kernels compute; those of NVRTC are spelled so by clang too. */
 const optionsOf = (target: string): readonly string[] => [`--gpu-architecture=${target}`, "-std=c++17"]
+
+/** Tensor cores multiply bfloat16 and TF32 from here on: Ampere. */
+export const leastCapability = 80
+export const capabilityInWords = (capability: number): string =>
+  `${Math.floor(capability / 10)}.${capability % 10}`
 
 const compileByNvrtc = (addon: CudaAddon, library: string, target: string): Uint8Array => {
   const files = kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
@@ -78,13 +85,18 @@ export const compilersFor = async (
 ): Promise<{ readonly compilers: readonly Compiler[]; readonly refusals: string[] }> => {
   const compilers: Compiler[] = []
   const refusals: string[] = []
+  const need = `${capabilityInWords(leastCapability)} or later`
   for (const library of librariesNamed("libnvrtc")) {
     try {
       const [major, minor, ...targets] = addon.compilerVersion(library)
       const name = `NVRTC ${major}.${minor}`
-      const target = targets.includes(capability)
-        ? `sm_${capability}`
-        : `compute_${Math.max(...targets.filter((each) => each < capability))}`
+      // PTX for an older GPU runs on all later ones, but our kernels need what Ampere has.
+      const older = targets.filter((each) => each >= leastCapability && each < capability)
+      if (!targets.includes(capability) && older.length === 0) {
+        const last = capabilityInWords(Math.max(...targets))
+        throw new Error(`${name} compiles for no capability later than ${last}, and ${need} is needed`)
+      }
+      const target = targets.includes(capability) ? `sm_${capability}` : `compute_${Math.max(...older)}`
       compilers.push({ name, target, compile: async () => compileByNvrtc(addon, library, target) })
     } catch (cause) {
       refusals.push(`${library} (${cause instanceof Error ? cause.message : cause})`)
@@ -148,22 +160,63 @@ export class NoKernels extends Error {
   }
 }
 
+/** @param refusals of compilers that were found, and do not do */
+export const noCompiler = (refusals: readonly string[]): NoKernels => {
+  const found = refusals.length === 0 ? "" : `; found ${refusals.join("; ")}`
+  return new NoKernels(
+    `there is no compiler for the GPU's kernels: neither NVRTC (libnvrtc.so) nor clang++ ${oldestClang} or later${found}`,
+    `install the CUDA toolkit's NVRTC (\`pip install nvidia-cuda-nvrtc-cu12\` has it; ${librariesVariable} names its folder if it is in an unusual one), or clang`,
+  )
+}
+
 const cachePath = (digest: string): string => join(userCacheFolder(), "cuda", `${digest}.kernels`)
 
-/** An image as it was written: its SHA-256 comes first. */
+/** An image as it was written: its SHA-256 comes first. Undefined if there is none, or it is damaged. */
 const cached = async (path: string): Promise<Uint8Array | undefined> => {
-  if (!existsSync(path)) return undefined
-  const bytes = await fs.readFile(path)
+  const bytes = await fs.readFile(path).catch(() => undefined)
+  if (bytes === undefined) return undefined
   const image = bytes.subarray(64)
   return bytes.subarray(0, 64).toString("latin1") === sha256(image) ? image : undefined
 }
 
+/** In one step: the file is there when all of it is. */
 const keep = async (path: string, image: Uint8Array): Promise<void> => {
   const temporary = `${path}.${randomBytes(6).toString("hex")}`
-  await fs.mkdir(join(path, ".."), { recursive: true })
-  await fs.writeFile(temporary, Buffer.concat([Buffer.from(sha256(image), "latin1"), image]))
-  await fs.rename(temporary, path)
+  try {
+    await fs.writeFile(temporary, Buffer.concat([Buffer.from(sha256(image), "latin1"), image]))
+    await fs.rename(temporary, path)
+  } catch (cause) {
+    await fs.rm(temporary, { force: true })
+    throw cause
+  }
 }
+
+/** What a compiler gives, from the cache or compiled now: once, if several processes ask for it. */
+const imageOf = Effect.fnUntraced(function* ({ name, target, compile }: Compiler, path: string) {
+  const known = yield* Effect.promise(() => cached(path))
+  if (known !== undefined) return known
+  const make = async () => {
+    console.error(`compiling the GPU's kernels with ${name}, once for ${target} …`)
+    return compile()
+  }
+  const notKept = (cause: unknown) =>
+    console.error(
+      `the kernels cannot be kept in ${dirname(path)} (${cause instanceof Error ? cause.message : cause}), and are compiled anew by each process; make that folder writable, or set XDG_CACHE_HOME to another`,
+    )
+  const alone = yield* Effect.result(lockFile(`${path}.lock`))
+  if (Result.isFailure(alone)) notKept(alone.failure)
+  return yield* Effect.tryPromise({
+    try: async () => {
+      if (Result.isFailure(alone)) return make()
+      const meanwhile = await cached(path)
+      if (meanwhile !== undefined) return meanwhile
+      const image = await make()
+      await keep(path, image).catch(notKept)
+      return image
+    },
+    catch: (cause) => cause,
+  })
+}, Effect.scoped)
 
 /**
  * The kernels for a GPU, compiled unless the cache has them, and loaded.
@@ -178,28 +231,16 @@ export const loadKernels = async (addon: CudaAddon, capability: number): Promise
   const { compilers, refusals } = await compilersFor(addon, capability)
   const parts = kernelFiles().map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
   for (const compiler of compilers) {
-    const { name, target, compile } = compiler
+    const { name, target } = compiler
     const path = cachePath(sha256([name, ...optionsOf(target), ...parts].join("\0")).slice(0, 32))
     try {
-      let image = await cached(path)
-      if (image === undefined) {
-        console.error(`compiling the GPU's kernels with ${name}, once for ${target} …`)
-        image = await compile()
-        await keep(path, image)
-      }
-      addon.load(image)
+      addon.load(await Effect.runPromise(imageOf(compiler, path)))
       return compiler
     } catch (cause) {
       refusals.push(`${name}: ${firstErrorOf(cause)}`)
     }
   }
-  if (compilers.length === 0) {
-    const found = refusals.length === 0 ? "" : `; found ${refusals.join("; ")}`
-    throw new NoKernels(
-      `there is no compiler for the kernels: neither NVRTC (libnvrtc.so) nor clang++ ${oldestClang} or later${found}`,
-      "install the CUDA toolkit's NVRTC (`pip install nvidia-cuda-nvrtc-cu12` has it), or clang",
-    )
-  }
+  if (compilers.length === 0) throw noCompiler(refusals)
   throw new NoKernels(
     `the kernels do not load (${refusals.join("; ")})`,
     "update the driver, or install an NVRTC of the driver's CUDA version",

@@ -30,6 +30,8 @@ export interface CudaAddon extends Addon {
   ]
   /** Begins to use the GPU that was found. */
   start(): void
+  /** Ends what was started, once there are no tensors. */
+  stop(): void
   /** Loads the kernels: PTX or a cubin. */
   load(image: Uint8Array): void
   /** Products by cuBLASLt from now on: its version. */

@@ -13,19 +13,19 @@ import { isAbsolute, join } from "node:path"
 /** Folders in which NVRTC and cuBLASLt are looked for first, separated by colons. */
 export const librariesVariable = "KASOSEI_CUDA_LIBRARIES"
 
-const foldersIn = (variable: string): readonly string[] =>
-  (process.env[variable] ?? "").split(":").filter((folder) => isAbsolute(folder))
+/** What decides where libraries are: that of this process, and other surroundings in tests. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** The names of what is in a folder; none if there is no such folder. */
+  readonly namesIn: (folder: string) => readonly string[]
+  /** The text of the loader's cache, in which every name ends with 0. */
+  readonly cache: string
+  readonly home: string
+  /** The folder in which the process runs. */
+  readonly folder: string
+}
 
-const multiarch = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu"
-
-/** Where the loader looks, besides the folders that its configuration names. */
-const loaderFolders = (): readonly string[] => [
-  ...foldersIn("LD_LIBRARY_PATH"),
-  ...["/lib", "/usr/lib"].map((folder) => join(folder, multiarch)),
-  ...["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/nvidia/lib64", "/usr/lib/wsl/lib"],
-]
-
-const namesIn = (folder: string): readonly string[] => {
+const namesHere = (folder: string): readonly string[] => {
   try {
     return readdirSync(folder)
   } catch {
@@ -33,8 +33,7 @@ const namesIn = (folder: string): readonly string[] => {
   }
 }
 
-/** The names of all libraries in the loader's cache, as one text. */
-const loaderCache = (): string => {
+const cacheHere = (): string => {
   try {
     return readFileSync("/etc/ld.so.cache", "latin1")
   } catch {
@@ -42,70 +41,84 @@ const loaderCache = (): string => {
   }
 }
 
+const here = (): Surroundings => ({
+  environment: process.env,
+  namesIn: namesHere,
+  cache: cacheHere(),
+  home: homedir(),
+  folder: process.cwd(),
+})
+
+const foldersIn = ({ environment }: Surroundings, variable: string): readonly string[] =>
+  (environment[variable] ?? "").split(":").filter((folder) => isAbsolute(folder))
+
+const multiarch = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu"
+
+/** Where the loader looks, besides the folders that its configuration names. */
+const loaderFolders = (at: Surroundings): readonly string[] => [
+  ...foldersIn(at, "LD_LIBRARY_PATH"),
+  ...["/lib", "/usr/lib"].map((folder) => join(folder, multiarch)),
+  ...["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/nvidia/lib64", "/usr/lib/wsl/lib"],
+]
+
 /** Libraries of a name, newest version first: `libnvrtc.so.13` before `libnvrtc.so.12`. */
 const byVersion = (paths: readonly string[]): readonly string[] => {
   const version = (path: string) => /\.so\.(\d+)/.exec(path)?.[1] ?? "0"
   return [...paths].sort((a, b) => Number(version(b)) - Number(version(a)))
 }
 
-/** Folders of the form `BASE/<what matches>/REST`, the greatest name first. */
-const matching = (base: string, pattern: RegExp, rest: string): readonly string[] =>
-  namesIn(base)
+/** Folders of the form `BASE/<what matches>/REST`, the greatest name first: `cuda-13.0` before `cuda-9.2`. */
+const matching = (at: Surroundings, base: string, pattern: RegExp, rest: string): readonly string[] =>
+  at
+    .namesIn(base)
     .filter((name) => pattern.test(name))
-    .sort()
-    .reverse()
+    .sort((a, b) => b.localeCompare(a, "en", { numeric: true }))
     .map((name) => join(base, name, rest))
 
 /** The folders of Python packages: of the environment in use, here, this user's, and the system's. */
-const pythonFolders = (): readonly string[] => {
-  const environments = [process.env["VIRTUAL_ENV"], process.env["CONDA_PREFIX"], join(process.cwd(), ".venv")]
-  const prefixes = [...environments, join(homedir(), ".local"), "/usr/local", "/usr"]
+const pythonFolders = (at: Surroundings): readonly string[] => {
+  const { environment, home, folder } = at
+  const environments = [environment["VIRTUAL_ENV"], environment["CONDA_PREFIX"], join(folder, ".venv")]
+  const prefixes = [...environments, join(home, ".local"), "/usr/local", "/usr"]
   return prefixes.flatMap((prefix) =>
-    prefix === undefined
+    prefix === undefined || !isAbsolute(prefix)
       ? []
       : ["site-packages", "dist-packages"].flatMap((packages) =>
-          matching(join(prefix, "lib"), /^python3(\.\d+)?$/, packages),
+          matching(at, join(prefix, "lib"), /^python3(\.\d+)?$/, packages),
         ),
   )
 }
 
 /** Where toolkits and PyTorch's wheels have their libraries. */
-const toolkitFolders = (): readonly string[] => [
+const toolkitFolders = (at: Surroundings): readonly string[] => [
   ...["CUDA_HOME", "CUDA_PATH"].flatMap((variable) =>
-    foldersIn(variable).map((folder) => join(folder, "lib64")),
+    foldersIn(at, variable).map((folder) => join(folder, "lib64")),
   ),
-  ...["/usr/local", "/opt"].flatMap((base) => matching(base, /^cuda(-[\d.]+)?$/, "lib64")),
-  ...pythonFolders().flatMap((packages) => matching(join(packages, "nvidia"), /^\w+$/, "lib")),
+  ...["/usr/local", "/opt"].flatMap((base) => matching(at, base, /^cuda(-[\d.]+)?$/, "lib64")),
+  ...pythonFolders(at).flatMap((packages) => matching(at, join(packages, "nvidia"), /^\w+$/, "lib")),
 ]
 
-/**
- * The driver's library, by the name under which the loader finds it; undefined if it finds none.
- *
- * @param cache the text of the loader's cache
- */
-export const driverLibrary = (cache = loaderCache()): string | undefined => {
+/** The driver's library, by the name under which the loader finds it; undefined if it finds none. */
+export const driverLibrary = (at = here()): string | undefined => {
   const name = "libcuda.so.1"
-  const found = cache.includes(name) || loaderFolders().some((folder) => namesIn(folder).includes(name))
+  const found =
+    at.cache.includes(`${name}\0`) || loaderFolders(at).some((folder) => at.namesIn(folder).includes(name))
   return process.platform === "linux" && found ? name : undefined
 }
 
-/**
- * All libraries of a name, such as `libnvrtc`: in the order in which they are tried.
- *
- * @param cache the text of the loader's cache
- */
-export const librariesNamed = (name: string, cache = loaderCache()): readonly string[] => {
+/** All libraries of a name, such as `libnvrtc`: in the order in which they are tried. */
+export const librariesNamed = (name: string, at = here()): readonly string[] => {
   const pattern = new RegExp(`^${name}\\.so\\.\\d+$`)
   const inFolder = (folder: string) =>
-    byVersion(namesIn(folder).filter((file) => pattern.test(file))).map((file) => join(folder, file))
-  const cached = byVersion([...new Set(cache.match(new RegExp(`${name}\\.so\\.\\d+(?=\\0)`, "g")))])
+    byVersion(at.namesIn(folder).filter((file) => pattern.test(file))).map((file) => join(folder, file))
+  const cached = byVersion([...new Set(at.cache.match(new RegExp(`${name}\\.so\\.\\d+(?=\\0)`, "g")))])
   return [
     ...new Set([
-      ...foldersIn(librariesVariable).flatMap(inFolder),
-      ...foldersIn("LD_LIBRARY_PATH").flatMap(inFolder),
+      ...foldersIn(at, librariesVariable).flatMap(inFolder),
+      ...foldersIn(at, "LD_LIBRARY_PATH").flatMap(inFolder),
       ...cached,
-      ...toolkitFolders().flatMap(inFolder),
-      ...loaderFolders().flatMap(inFolder),
+      ...toolkitFolders(at).flatMap(inFolder),
+      ...loaderFolders(at).flatMap(inFolder),
     ]),
   ]
 }

@@ -62,10 +62,13 @@ export class DeviceData {
   /** Its buffer. @throws TypeError for strings and complex numbers, which no kernel of the device accepts */
   get handle(): Handle {
     if (this.#handle === undefined) {
-      this.#handle = this.device.allocate(this.type, this.size)
-      if (this.sparse !== undefined) {
-        this.device.spreadRows(this.sparse.rows, this.sparse.ids, this.#handle)
-      }
+      const { sparse } = this
+      this.#handle =
+        sparse === undefined
+          ? this.device.allocate(this.type, this.size)
+          : filled(this.device, this.type, this.size, (handle) =>
+              this.device.spreadRows(sparse.rows, sparse.ids, handle),
+            )
     }
     if (this.#array !== undefined) {
       this.device.write(this.#handle, this.#array)
@@ -136,6 +139,23 @@ export class DeviceData {
   }
 }
 
+/** A new buffer that `fill` writes, which is released again if that fails. */
+export const filled = (
+  device: Device,
+  type: ElementType,
+  size: number,
+  fill: (handle: Handle) => void,
+): Handle => {
+  const handle = device.allocate(type, size)
+  try {
+    fill(handle)
+  } catch (error) {
+    device.release(handle)
+    throw error
+  }
+  return handle
+}
+
 /** The values as an array of the element type. */
 const elementsOf = (values: tf.backend_util.BackendValues, type: ElementType): Elements => {
   const numbers = values as Elements
@@ -180,6 +200,18 @@ export class DeviceBackend<D extends Device = Device> extends MathBackendCPU {
   /** A new float32 tensor, not initialised. */
   allocate(shape: readonly number[]): tf.TensorInfo {
     return this.keep(new DeviceData(this.device, "float32", tf.util.sizeFromShape([...shape])), shape)
+  }
+
+  /** A new float32 tensor that `fill` writes, which is disposed of again if that fails. */
+  filled(shape: readonly number[], fill: (out: tf.TensorInfo) => void): tf.TensorInfo {
+    const out = this.allocate(shape)
+    try {
+      fill(out)
+    } catch (error) {
+      this.disposeData(out.dataId)
+      throw error
+    }
+    return out
   }
 
   /** A new matrix that is zero except in some rows; it takes ownership of them. */

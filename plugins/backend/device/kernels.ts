@@ -27,7 +27,7 @@ import type { Dropout } from "../../../core/tensor/stream.ts"
 // The probe's own kernels: a backend may speed up what a plugin defines, so core need not contain the Fisher.
 import { sumsGramKernel } from "../../probe/shared/gram/gram.ts"
 import { linearGramKernel } from "../../probe/shared/gram/linear.ts"
-import type { DeviceBackend } from "./backend.ts"
+import { type DeviceBackend, filled } from "./backend.ts"
 
 const noDropout = new Float64Array()
 const allRows = new Int32Array()
@@ -56,8 +56,28 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
 export const deviceKernels = (backend: DeviceBackend): readonly Implementation[] => {
   const { device } = backend
   const of = (tensor: tf.Tensor) => backend.floats(tensor)
-  const allocate = <T extends tf.Tensor>(shape: readonly number[]): T =>
-    tf.engine().makeTensorFromTensorInfo(backend.allocate(shape), backend) as T
+  /** The tensors that the kernel which runs has made. */
+  let made: tf.Tensor[] = []
+  const allocate = <T extends tf.Tensor>(shape: readonly number[]): T => {
+    const tensor = tf.engine().makeTensorFromTensorInfo(backend.allocate(shape), backend)
+    made.push(tensor)
+    return tensor as T
+  }
+  /** Disposes of what a kernel has made if it fails: the device may be out of memory, and then goes on. */
+  const whole = ({ kernel, run }: Implementation): Implementation => ({
+    kernel,
+    run: (...given) => {
+      made = []
+      try {
+        return run(...given)
+      } catch (error) {
+        tf.dispose(made)
+        throw error
+      } finally {
+        made = []
+      }
+    },
+  })
   const like = <T extends tf.Tensor>(tensor: T): T => allocate<T>(tensor.shape)
 
   const norm = (x_TH: tf.Tensor2D) => ({
@@ -78,14 +98,11 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     return copy
   }
   /** The rows of a table in which a moment is not zero: a new buffer. */
-  const activeRows = (m: tf.Tensor, v: tf.Tensor) => {
-    const active = device.allocate("bool", m.shape[0] ?? 0)
-    device.markActiveRows(of(m), of(v), active)
-    return active
-  }
+  const activeRows = (m: tf.Tensor, v: tf.Tensor) =>
+    filled(device, "bool", m.shape[0] ?? 0, (active) => device.markActiveRows(of(m), of(v), active))
   const noNumbers = () => tf.tidy(() => tf.keep(allocate<tf.Tensor1D>([0])))
 
-  return [
+  const kernels = [
     implement(linearKernel, (x_TI, weight_OI, bias_O) => {
       const y_TO = allocate<tf.Tensor2D>([x_TI.shape[0], weight_OI.shape[0]])
       device.linear(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), backend.precision)
@@ -205,8 +222,9 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
           `expected ids inside the table, found rows ${ids[0]} to ${ids.at(-1)} of a table of ${rows} rows`,
         )
       }
-      const sums = device.allocate("float32", ids.length * width)
-      device.sumIntoRows(of(x_NH), slots, sums)
+      const sums = filled(device, "float32", ids.length * width, (rows) =>
+        device.sumIntoRows(of(x_NH), slots, rows),
+      )
       const info = backend.allocateSparse([rows, width], { ids, rows: sums, width })
       return tf.engine().makeTensorFromTensorInfo(info, backend) as tf.Tensor2D
     }),
@@ -315,9 +333,13 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     implement(sumsGramKernel, (x_TD, offsets, factor_TD) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
       const factor = factor_TD ?? noNumbers()
-      device.gramOfSums(of(x_TD), of(factor), offsets, gram)
-      if (factor_TD === undefined) factor.dispose()
+      try {
+        device.gramOfSums(of(x_TD), of(factor), offsets, gram)
+      } finally {
+        if (factor_TD === undefined) factor.dispose()
+      }
       return gram
     }),
   ]
+  return kernels.map(whole)
 }

@@ -1,7 +1,6 @@
 /** tfjs's own kernels on the device: some as kernels of the device, all others as tfjs's cpu kernels on its memory. */
 import * as tf from "@tensorflow/tfjs-core"
 import type { DeviceBackend } from "./backend.ts"
-import type { Handle } from "./device.ts"
 
 /** A kernel of the device; undefined if it does not support such inputs. */
 type DeviceKernel = (call: {
@@ -37,9 +36,9 @@ const elementwise =
       }
       return byRow(backend, a, b, operations[name])
     }
-    const out = backend.allocate(a.shape)
-    backend.device[name](backend.floats(a), backend.floats(b), backend.floats(out))
-    return out
+    return backend.filled(a.shape, (out) =>
+      backend.device[name](backend.floats(a), backend.floats(b), backend.floats(out)),
+    )
   }
 
 const operations = {
@@ -62,47 +61,53 @@ const byRow = (
   const width = a.shape.at(-1) ?? 1
   const rows = b.shape.length === a.shape.length && b.shape.at(-1) === 1
   if (!rows || !tf.util.arraysEqual(a.shape.slice(0, -1), b.shape.slice(0, -1))) return undefined
-  const out = backend.allocate(a.shape)
-  const [x, y, z] = [a, b, out].map((tensor) => backend.dataOf(tensor).values as Float32Array)
-  for (let at = 0, row = 0; at < x!.length; row++) {
-    const other = y![row]!
-    for (const end = at + width; at < end; at++) z![at] = operation(x![at]!, other)
-  }
-  return out
+  return backend.filled(a.shape, (out) => {
+    const [x, y, z] = [a, b, out].map((tensor) => backend.dataOf(tensor).values as Float32Array)
+    for (let at = 0, row = 0; at < x!.length; row++) {
+      const other = y![row]!
+      for (const end = at + width; at < end; at++) z![at] = operation(x![at]!, other)
+    }
+  })
 }
 
 /** A transpose of up to four dimensions, whose innermost loop steps through both arrays by fixed strides. */
 const transposed = (backend: DeviceBackend, x: tf.TensorInfo, perm: readonly number[]): tf.TensorInfo => {
   const strides = x.shape.map((_, axis) => tf.util.sizeFromShape(x.shape.slice(axis + 1)))
   const padding = Array<number>(4 - perm.length).fill(1)
-  const out = backend.allocate(perm.map((axis) => x.shape[axis]!))
-  const [d0, d1, d2, d3] = [...padding, ...out.shape] as [number, number, number, number]
+  const shape = perm.map((axis) => x.shape[axis]!)
+  const [d0, d1, d2, d3] = [...padding, ...shape] as [number, number, number, number]
   const [s0, s1, s2, s3] = [...padding, ...perm.map((axis) => strides[axis]!)] as [
     number,
     number,
     number,
     number,
   ]
-  const [from, to] = [x, out].map((tensor) => backend.dataOf(tensor).values as Float32Array)
-  let at = 0
-  for (let i = 0; i < d0; i++) {
-    for (let j = 0; j < d1; j++) {
-      for (let k = 0; k < d2; k++) {
-        const start = i * s0 + j * s1 + k * s2
-        for (let l = 0; l < d3; l++) to![at++] = from![start + l * s3]!
+  return backend.filled(shape, (out) => {
+    const [from, to] = [x, out].map((tensor) => backend.dataOf(tensor).values as Float32Array)
+    let at = 0
+    for (let i = 0; i < d0; i++) {
+      for (let j = 0; j < d1; j++) {
+        for (let k = 0; k < d2; k++) {
+          const start = i * s0 + j * s1 + k * s2
+          for (let l = 0; l < d3; l++) to![at++] = from![start + l * s3]!
+        }
       }
     }
-  }
-  return out
+  })
 }
 
-/** The product of two tensors with leading batch dimensions: the same for both, or one matrix for the whole batch. */
+/**
+ * The product of two tensors with leading batch dimensions: the same for both, or one matrix for the whole batch.
+ *
+ * @param bias added to each row
+ */
 const product = (
   backend: DeviceBackend,
   a: tf.TensorInfo,
   b: tf.TensorInfo,
   transposeA: boolean,
   transposeB: boolean,
+  bias?: tf.TensorInfo,
 ): tf.TensorInfo | undefined => {
   const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
   const [sizeA, sizeB] = [batchA, batchB].map((shape) => tf.util.sizeFromShape(shape)) as [number, number]
@@ -111,20 +116,23 @@ const product = (
   const [rowsB, columnsB] = b.shape.slice(-2) as [number, number]
   const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA]
   const n = transposeB ? rowsB : columnsB
-  const out = backend.allocate([...(batchA.length > batchB.length || sizeA > sizeB ? batchA : batchB), m, n])
-  backend.device.matmul(
-    backend.floats(a),
-    backend.floats(b),
-    backend.floats(out),
-    Math.max(sizeA, sizeB),
-    m,
-    n,
-    k,
-    transposeA,
-    transposeB,
-    backend.precision,
-  )
-  return out
+  const shape = [...(batchA.length > batchB.length || sizeA > sizeB ? batchA : batchB), m, n]
+  return backend.filled(shape, (out) => {
+    const c = backend.floats(out)
+    backend.device.matmul(
+      backend.floats(a),
+      backend.floats(b),
+      c,
+      Math.max(sizeA, sizeB),
+      m,
+      n,
+      k,
+      transposeA,
+      transposeB,
+      backend.precision,
+    )
+    if (bias !== undefined && sizeOf(out) > 0) backend.device.add(c, backend.floats(bias), c)
+  })
 }
 
 const ofDevice: Readonly<Record<string, DeviceKernel>> = {
@@ -137,19 +145,12 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
       attrs.activation === undefined || attrs.activation === null || attrs.activation === "linear"
     if (a === undefined || b === undefined || !isFloat(a, b) || !linear) return undefined
     if (bias !== undefined && (!isFloat(bias) || sizeOf(bias) !== bias.shape.at(-1))) return undefined
-    const out = product(backend, a, b, attrs.transposeA === true, attrs.transposeB === true)
-    if (out !== undefined && bias !== undefined && sizeOf(out) > 0) {
-      const handle: Handle = backend.floats(out)
-      backend.device.add(handle, backend.floats(bias), handle)
-    }
-    return out
+    return product(backend, a, b, attrs.transposeA === true, attrs.transposeB === true, bias)
   },
   Fill: ({ attrs, backend }) => {
     const { shape, value, dtype } = attrs as { shape: number[]; value: number | string; dtype?: tf.DataType }
     if (typeof value !== "number" || (dtype !== undefined && dtype !== "float32")) return undefined
-    const out = backend.allocate(shape)
-    backend.device.fill(backend.floats(out), value)
-    return out
+    return backend.filled(shape, (out) => backend.device.fill(backend.floats(out), value))
   },
   Transpose: ({ inputs: { x }, attrs, backend }) => {
     const { perm } = attrs as { perm: number[] }
@@ -157,9 +158,9 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
     if (x.shape.length > 2) return transposed(backend, x, perm)
     if (perm[0] !== 1) return undefined
     const [rows, columns] = x.shape as [number, number]
-    const out = backend.allocate([columns, rows])
-    backend.device.transpose(backend.floats(x), backend.floats(out), rows)
-    return out
+    return backend.filled([columns, rows], (out) =>
+      backend.device.transpose(backend.floats(x), backend.floats(out), rows),
+    )
   },
   Add: elementwise("add"),
   Sub: elementwise("subtract"),

@@ -56,7 +56,8 @@ export const trainingJob = Effect.fnUntraced(function* (
           clip: 1,
           loss,
           scratch,
-          at: () => lap,
+          // An update has ended when the device has done it, not when it was told to.
+          at: (_, last) => Effect.andThen(last, lap),
         }),
       ),
   } satisfies BenchJob

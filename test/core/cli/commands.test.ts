@@ -550,7 +550,7 @@ test("the other commands work", async () => {
   ])
   for (const { code, stderr } of [plugins, doctor, help, completions]) expect([code, stderr]).toEqual([0, ""])
   expect(plugins.stdout).toMatch(/\n {2}classification \(version \d+\)/)
-  expect(json(doctor).backends).toEqual([{ backend: "cpu", works: true, problem: null }])
+  expect(json(doctor).backends).toEqual([{ backend: "cpu", works: true, problem: null, details: [] }])
   for (const name of ["pipeline", "doctor", "plugins", "new"]) {
     expect(help.stdout).toContain(`  ${name} `)
     expect(completions.stdout).toContain(name)

@@ -29,7 +29,7 @@ beforeAll(async () => {
   targets = definition.build(definition.parameters({}))
   const named = async (name: string) =>
     (await import(join(copy, "plugins", "backend", `${name}.ts`)))[name] as Backend
-  backends = await Promise.all(["cpu", "wasm", "native", "tensorflow"].map(named))
+  backends = await Promise.all(["cpu", "wasm", "native", "cuda", "tensorflow"].map(named))
   before = await keys()
 })
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
@@ -82,6 +82,7 @@ test.each([
   "core/tensor/ops/adamw.ts",
   "plugins/finetune/classification.ts",
   "plugins/backend/native/source/optimiser.cpp",
+  "plugins/backend/cuda/kernels/optimiser.cuh",
   "plugins/backend/device/build.ts",
 ])("a comment in %s makes nothing again", async (path) => {
   expect(await changedBy(path, withComment)).toEqual([])
@@ -103,6 +104,15 @@ test("a C++ source makes again what trains, on native alone", async () => {
   expect(named(changed, "native")).toEqual(expect.arrayContaining(trained))
   expect(named(changed, "native")).not.toContain("toy-corpus")
   expect(changed.filter((name) => !name.startsWith("native "))).toEqual([])
+})
+
+test.each([
+  ["plugins/backend/cuda/kernels/optimiser.cuh", "beta1", "beta2"],
+  ["plugins/backend/cuda/source/products.cpp", "128", "64"],
+])("%s makes again what trains, on cuda alone", async (source, from, to) => {
+  const changed = await changedBy(source, replacing(from, to))
+  expect(named(changed, "cuda")).toEqual(expect.arrayContaining(trained))
+  expect(changed.filter((name) => !name.startsWith("cuda "))).toEqual([])
 })
 
 test("a flag of the C++ compiler does too, and a kernel of the other backends theirs", async () => {

@@ -12,19 +12,16 @@ namespace kasosei {
 
 // tanh(x) to about one unit in the last place (coefficients of Cephes' tanhf, Moshier 1992).
 inline float hyperbolic_tangent(float x) {
-  const float size = magnitude(x);
-  // NaN comes here too.
-  if (!(size < 0.625f)) {
-    const float value = 1.0f - divide_rn(2.0f, exponential(2.0f * size) + 1.0f);
-    return x < 0 ? -value : value;
-  }
-  const float z = x * x;
+  const float size = magnitude(x), square = size * size;
   float p = -5.70498872745e-3f;
-  p = p * z + 2.06390887954e-2f;
-  p = p * z - 5.37397155531e-2f;
-  p = p * z + 1.33314422036e-1f;
-  p = p * z - 3.33332819422e-1f;
-  return p * z * x + x;
+  p = p * square + 2.06390887954e-2f;
+  p = p * square - 5.37397155531e-2f;
+  p = p * square + 1.33314422036e-1f;
+  p = p * square - 3.33332819422e-1f;
+  // The second is NaN's too.
+  const float value = size < 0.625f ? p * square * size + size
+                                    : 1.0f - divide_rn(2.0f, exponential(2.0f * size) + 1.0f);
+  return float_of(bits_of(value) | (bits_of(x) & 0x80000000u));
 }
 
 template <typename T>

@@ -60,7 +60,8 @@ KASOSEI_INLINE void load_four(const float* from, float (&values)[4]) {
 }
 
 // Finishes and writes 4 neighbours of a row, those of them that are inside. `column` is a multiple of 4.
-KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column, float (&values)[4]) {
+KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column,
+                               float (&values)[4]) {
   if (row >= a.m || column >= a.n) return;
   float* c = a.c + place.matrix * a.step + place.part * a.part + row * a.row + column;
   float* derivative = a.derivative ? a.derivative + (place.matrix * a.m + row) * a.n + column : nullptr;
@@ -238,11 +239,15 @@ KASOSEI_INLINE void float_product(const TiledProduct& a, float* shared) {
 // both kinds of mma are the same.
 struct TensorFloat32 {
   static constexpr int numbers = 1;
-  static KASOSEI_INLINE void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_tf32(c, a, b); }
+  KASOSEI_INLINE static void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    mma_tf32(c, a, b);
+  }
 };
 struct Bfloat16 {
   static constexpr int numbers = 2;
-  static KASOSEI_INLINE void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { mma_bf16(c, a, b); }
+  KASOSEI_INLINE static void multiply(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    mma_bf16(c, a, b);
+  }
 };
 
 template <class Format, int down, int across>
@@ -300,21 +305,22 @@ struct RowCopies {
 
   // With vectors: neighbouring threads have neighbours along k.
   template <int in_row>
-  static KASOSEI_INLINE int vector_row(int i) {
+  KASOSEI_INLINE static int vector_row(int i) {
     return threadIdx.x / in_row + i * (threads / in_row);
   }
   template <int in_row>
-  static KASOSEI_INLINE int vector_in_row() {
+  KASOSEI_INLINE static int vector_in_row() {
     return threadIdx.x % in_row;
   }
   // Without: warps have 8 rows and 4 words.
   static constexpr int row_step = threads / 128 * 8;
-  static KASOSEI_INLINE int word_row() { return threadIdx.x / 128 * 8 + threadIdx.x % 8; }
-  static KASOSEI_INLINE int word_in_row() {
+  KASOSEI_INLINE static int word_row() { return threadIdx.x / 128 * 8 + threadIdx.x % 8; }
+  KASOSEI_INLINE static int word_in_row() {
     return threadIdx.x / 32 % 4 * 4 + threadIdx.x % 32 / 8;
   }
 
-  KASOSEI_INLINE void load(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t k, int64_t end_k) {
+  KASOSEI_INLINE void load(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t k,
+                           int64_t end_k) {
     const int64_t start = matrix * x.step + first * x.row + k * x.depth;
     const int64_t rows_left = end - first, k_left = end_k - k;
     if (x.vectors && Format::numbers == 2 && x.is_bfloat16) {
@@ -461,114 +467,123 @@ KASOSEI_INLINE void tensor_product(const TiledProduct& a, uint32_t* shared) {
 
 // ---- tensor cores, from bfloat16 numbers in memory ----
 
-// For large products. 16 bytes at a time go to shared memory behind the threads' back, two parts of k ahead. Rows that
-// are in memory are [k] numbers, as above, or [m] or [n] numbers for each k: lines, whose eights are permuted so that
-// the same eight of 8 lines is in 32 different banks. Both begin at multiples of 16 bytes, and what is in the eight that
-// k ends in, beyond it, are zeros.
-constexpr int rounded_tile = 128, rounded_threads = 128, rounded_depth = 32, rounded_stages = 3;
-constexpr int rounded_words = rounded_tile * rounded_depth / 2;
-// Parts of A and of B; then slabs of C. As much as a block can have without asking for more.
-constexpr int rounded_shared = rounded_stages * 2 * rounded_words;
-KASOSEI_INLINE int eight_place(int line, int eight) {
-  return line * (rounded_tile / 2) + ((eight ^ (line & 7)) << 2);
-}
+// 16 bytes at a time go to shared memory behind the threads' back, several parts of k ahead. What is in memory row after
+// row are [k] numbers, as above, or lines of [m] or [n] numbers for each k, whose eights are permuted in shared memory so
+// that the same eight of 8 lines is in 32 different banks. Rows begin at multiples of 16 bytes, and the eight in which k
+// ends, with zeros.
+template <int tile, int stages>
+struct Rounded {
+  static constexpr int threads = 128, depth = 32, words = tile * depth / 2;
+  // Parts of A and of B; then slabs of C. No more than a block can have without asking for it.
+  static constexpr int shared = stages * 2 * words;
+  static_assert(slab_rows * tile <= shared && shared * 4 <= 48 * 1024);
 
-template <bool along_k>
-struct EightCopies {
-  static constexpr int each = rounded_words / 4 / rounded_threads, in_row = along_k ? 4 : 16;
-  static constexpr int step = rounded_threads / in_row;
-  const uint16_t* from;
-  int64_t stride, left;
+  KASOSEI_INLINE static int eight_place(int line, int eight) { return line * (tile / 2) + ((eight ^ (line & 7)) << 2); }
 
-  KASOSEI_INLINE EightCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
-    const int row = threadIdx.x / in_row, number = threadIdx.x % in_row * 8;
-    stride = along_k ? x.row : x.depth;
-    from = static_cast<const uint16_t*>(x.data) + matrix * x.step + row * stride + number;
-    from += along_k ? first * stride : first;
-    left = end - first - (along_k ? row : number);
+  template <bool along_k>
+  struct Copies {
+    static constexpr int in_row = along_k ? 4 : tile / 8, step = threads / in_row, each = words / 4 / threads;
+    const uint16_t* from;
+    int64_t stride, left;
+
+    KASOSEI_INLINE Copies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
+      const int row = threadIdx.x / in_row, number = threadIdx.x % in_row * 8;
+      stride = along_k ? x.row : x.depth;
+      from = static_cast<const uint16_t*>(x.data) + matrix * x.step + row * stride + number;
+      from += along_k ? first * stride : first;
+      left = end - first - (along_k ? row : number);
+    }
+
+    KASOSEI_INLINE void copy(int64_t k, int64_t end_k, uint32_t* to) const {
+      const int row = threadIdx.x / in_row, eight = threadIdx.x % in_row;
+      const uint16_t* source = from + (along_k ? k : k * stride);
+      const int64_t left_k = end_k - k - (along_k ? eight * 8 : row);
+#pragma unroll
+      for (int i = 0; i < each; i++) {
+        const bool inside = along_k ? i * step < left && left_k > 0 : left > 0 && i * step < left_k;
+        const int place = along_k ? word_place(row + i * step, eight * 4) : eight_place(row + i * step, eight);
+        copy_async_16(to + place, inside ? source + i * step * stride : from, inside);
+      }
+    }
+  };
+
+  // Warps have a quarter of the tile.
+  template <bool a_along_k, bool b_along_k>
+  KASOSEI_INLINE static void product(const TiledProduct& a, uint32_t* memory) {
+    constexpr int half = tile / 2, down = half / 16, across = half / 8, ahead = stages - 1;
+    const TilePlace place = tile_place<tile, tile>(a);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int first_row = warp / 2 * half, first_column = warp % 2 * half;
+    const Copies<a_along_k> copies_a(a.a, place.matrix, place.row, a.m);
+    const Copies<b_along_k> copies_b(a.b, place.matrix, place.column, a.n);
+
+    float sum[down][across][4];
+#pragma unroll
+    for (int i = 0; i < down; i++)
+#pragma unroll
+      for (int j = 0; j < across; j++)
+#pragma unroll
+        for (int l = 0; l < 4; l++) sum[i][j][l] = 0;
+
+    const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
+#pragma unroll
+    for (int i = 0; i < ahead; i++) {
+      if (start + i * depth < end) {
+        copies_a.copy(start + i * depth, end, memory + i * 2 * words);
+        copies_b.copy(start + i * depth, end, memory + (i * 2 + 1) * words);
+      }
+      copies_commit();
+    }
+    int stage = 0, free_stage = ahead;
+    for (int64_t k = start; k < end; k += depth) {
+      copies_wait<ahead - 1>();
+      // This part is there, and nobody reads the one before it any more.
+      block_barrier();
+      if (k + ahead * depth < end) {
+        copies_a.copy(k + ahead * depth, end, memory + free_stage * 2 * words);
+        copies_b.copy(k + ahead * depth, end, memory + (free_stage * 2 + 1) * words);
+      }
+      copies_commit();
+      const uint32_t* words_a = memory + stage * 2 * words;
+      const uint32_t* words_b = words_a + words;
+#pragma unroll
+      for (int l = 0; l < row_words; l += 8) {
+        uint32_t left[down][4], right[across / 2][4];
+#pragma unroll
+        for (int i = 0; i < down; i++) {
+          const int row = first_row + i * 16;
+          if constexpr (a_along_k)
+            load_matrices(left[i], words_a + word_place(row + lane % 16, l + lane / 16 * 4));
+          else
+            load_matrices_transposed(
+                left[i], words_a + eight_place(l * 2 + lane / 16 * 8 + lane % 8, row / 8 + lane / 8 % 2));
+        }
+#pragma unroll
+        for (int j = 0; j < across / 2; j++) {
+          const int column = first_column + j * 16;
+          if constexpr (b_along_k)
+            load_matrices(right[j], words_b + word_place(column + lane % 8 + lane / 16 * 8, l + lane / 8 % 2 * 4));
+          else
+            load_matrices_transposed(
+                right[j], words_b + eight_place(l * 2 + lane / 8 % 2 * 8 + lane % 8, column / 8 + lane / 16));
+        }
+        multiply_fragments<Bfloat16>(sum, left, right);
+      }
+      stage = stage == ahead ? 0 : stage + 1;
+      free_stage = free_stage == ahead ? 0 : free_stage + 1;
+    }
+    write_sums<tile, threads>(a, place, sum, first_row, first_column, reinterpret_cast<float*>(memory));
   }
 
-  KASOSEI_INLINE void copy(int64_t k, int64_t end_k, uint32_t* words) const {
-    const int row = threadIdx.x / in_row, eight = threadIdx.x % in_row;
-    const uint16_t* source = from + (along_k ? k : k * stride);
-    const int64_t left_k = end_k - k - (along_k ? eight * 8 : row);
-#pragma unroll
-    for (int i = 0; i < each; i++) {
-      const bool inside = along_k ? i * step < left && left_k > 0 : left > 0 && i * step < left_k;
-      const int place = along_k ? word_place(row + i * step, eight * 4) : eight_place(row + i * step, eight);
-      copy_async_16(words + place, inside ? source + i * step * stride : from, inside);
-    }
+  KASOSEI_INLINE static void product(const TiledProduct& a, uint32_t* memory) {
+    if (a.a.depth == 1 && a.b.depth == 1) product<true, true>(a, memory);
+    else if (a.a.depth == 1) product<true, false>(a, memory);
+    else if (a.b.depth == 1) product<false, true>(a, memory);
+    else product<false, false>(a, memory);
   }
 };
-
-// Warps have 64 by 64 numbers of the tile.
-template <bool a_along_k, bool b_along_k>
-KASOSEI_INLINE void rounded_product(const TiledProduct& a, uint32_t* shared) {
-  constexpr int down = 4, across = 8;
-  const TilePlace place = tile_place<rounded_tile, rounded_tile>(a);
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int first_row = warp / 2 * 64, first_column = warp % 2 * 64;
-  const EightCopies<a_along_k> copies_a(a.a, place.matrix, place.row, a.m);
-  const EightCopies<b_along_k> copies_b(a.b, place.matrix, place.column, a.n);
-
-  float sum[down][across][4];
-#pragma unroll
-  for (int i = 0; i < down; i++)
-#pragma unroll
-    for (int j = 0; j < across; j++)
-#pragma unroll
-      for (int l = 0; l < 4; l++) sum[i][j][l] = 0;
-
-  const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
-  constexpr int ahead = rounded_stages - 1;
-#pragma unroll
-  for (int i = 0; i < ahead; i++) {
-    if (start + i * rounded_depth < end) {
-      copies_a.copy(start + i * rounded_depth, end, shared + i * 2 * rounded_words);
-      copies_b.copy(start + i * rounded_depth, end, shared + (i * 2 + 1) * rounded_words);
-    }
-    copies_commit();
-  }
-  int stage = 0, free_stage = ahead;
-  for (int64_t k = start; k < end; k += rounded_depth) {
-    copies_wait<ahead - 1>();
-    // This part is there, and nobody reads the one before it any more.
-    block_barrier();
-    if (k + ahead * rounded_depth < end) {
-      copies_a.copy(k + ahead * rounded_depth, end, shared + free_stage * 2 * rounded_words);
-      copies_b.copy(k + ahead * rounded_depth, end, shared + (free_stage * 2 + 1) * rounded_words);
-    }
-    copies_commit();
-    const uint32_t* words_a = shared + stage * 2 * rounded_words;
-    const uint32_t* words_b = words_a + rounded_words;
-#pragma unroll
-    for (int l = 0; l < row_words; l += 8) {
-      uint32_t left[down][4], right[across / 2][4];
-#pragma unroll
-      for (int i = 0; i < down; i++) {
-        const int row = first_row + i * 16;
-        if constexpr (a_along_k)
-          load_matrices(left[i], words_a + word_place(row + lane % 16, l + lane / 16 * 4));
-        else
-          load_matrices_transposed(
-              left[i], words_a + eight_place(l * 2 + lane / 16 * 8 + lane % 8, row / 8 + lane / 8 % 2));
-      }
-#pragma unroll
-      for (int j = 0; j < across / 2; j++) {
-        const int column = first_column + j * 16;
-        if constexpr (b_along_k)
-          load_matrices(right[j], words_b + word_place(column + lane % 8 + lane / 16 * 8, l + lane / 8 % 2 * 4));
-        else
-          load_matrices_transposed(
-              right[j], words_b + eight_place(l * 2 + lane / 8 % 2 * 8 + lane % 8, column / 8 + lane / 16));
-      }
-      multiply_fragments<Bfloat16>(sum, left, right);
-    }
-    stage = stage == ahead ? 0 : stage + 1;
-    free_stage = free_stage == ahead ? 0 : free_stage + 1;
-  }
-  write_sums<rounded_tile, rounded_threads>(a, place, sum, first_row, first_column, reinterpret_cast<float*>(shared));
-}
+using LargeRounded = Rounded<128, 3>;
+using SmallRounded = Rounded<64, 5>;
 
 }  // namespace kasosei::products
 
@@ -590,16 +605,18 @@ extern "C" __global__ void __launch_bounds__(128) product_tf32_64(const TiledPro
   alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];
   products::tensor_product<products::TensorFloat32, 64, 32, 128>(a, shared);
 }
-extern "C" __global__ void __launch_bounds__(128) product_bfloat16_128(const TiledProduct a) {
-  alignas(16) __shared__ uint32_t shared[products::rounded_shared];
-  if (a.a.depth == 1 && a.b.depth == 1) products::rounded_product<true, true>(a, shared);
-  else if (a.a.depth == 1) products::rounded_product<true, false>(a, shared);
-  else if (a.b.depth == 1) products::rounded_product<false, true>(a, shared);
-  else products::rounded_product<false, false>(a, shared);
-}
 extern "C" __global__ void __launch_bounds__(128) product_bfloat16_64(const TiledProduct a) {
   alignas(16) __shared__ uint32_t shared[products::tensor_shared<64>];
   products::tensor_product<products::Bfloat16, 64, 32, 128>(a, shared);
+}
+
+extern "C" __global__ void __launch_bounds__(128) product_rounded_128(const TiledProduct a) {
+  alignas(16) __shared__ uint32_t shared[products::LargeRounded::shared];
+  products::LargeRounded::product(a, shared);
+}
+extern "C" __global__ void __launch_bounds__(128) product_rounded_64(const TiledProduct a) {
+  alignas(16) __shared__ uint32_t shared[products::SmallRounded::shared];
+  products::SmallRounded::product(a, shared);
 }
 
 // Threads have 4 neighbours of the matrix without gaps.

@@ -72,20 +72,19 @@ KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int c
     for (int i = 0; i < 4; i++) sums[n][i] = 0;
   const char* const left_row = rows + lane % 16 * row_bytes + lane / 16 * 16;
   const char* const right_row = columns + (lane % 8 + lane / 16 * 8) * row_bytes + lane / 8 % 2 * 16;
+#pragma unroll 2
+  for (int k = 0; k * Number::step < d; k++) {
+    uint32_t left[4];
+    load_matrices(left, left_row + k * 32);
 #pragma unroll
-  for (int k = 0; k < D / Number::step; k++)
-    if (k * Number::step < d) {
-      uint32_t left[4];
-      load_matrices(left, left_row + k * 32);
-#pragma unroll
-      for (int n = 0; n < tiles; n += 2)
-        if (8 * n < count) {
-          uint32_t right[4];
-          load_matrices(right, right_row + 8 * n * row_bytes + k * 32);
-          multiply_tile<Number>(sums[n], left, right[0], right[1]);
-          multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
-        }
-    }
+    for (int n = 0; n < tiles; n += 2)
+      if (8 * n < count) {
+        uint32_t right[4];
+        load_matrices(right, right_row + 8 * n * row_bytes + k * 32);
+        multiply_tile<Number>(sums[n], left, right[0], right[1]);
+        multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
+      }
+  }
 }
 
 // sums[n] += p times features 8n … 8n + 7 of the columns, for the warp's 16 rows. The results of tensor_products are
@@ -443,7 +442,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_bf16_64(const Att
 extern "C" __global__ void __launch_bounds__(128) attention_bf16_128(const Attention a) { attending::tensor_forward<attending::Bfloat16, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128, 3) attention_tf32_64(const Attention a) { attending::tensor_forward<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_tf32_128(const Attention a) { attending::tensor_forward<attending::Tf32, 128>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_bf16_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_query_gradient_bf16_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_bf16_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_tf32_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_tf32_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 128>(a); }

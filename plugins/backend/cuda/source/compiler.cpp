@@ -98,7 +98,7 @@ napi_value compile(napi_env env, napi_callback_info info) {
         compiler.nvrtcGetProgramLog(program, log.data());
         log.resize(bytes - 1);
       }
-      throw DeviceFailure("NVRTC could not compile the kernels: " +
+      throw DeviceFailure("the kernels do not compile: " +
                           (log.empty() ? std::string(compiler.nvrtcGetErrorString(result)) : log));
     }
     size_t bytes;

@@ -14,13 +14,14 @@ namespace kasosei {
 
 Driver driver;
 
-void require(int result, const std::string& doing) {
+void require(int result, const std::string& doing, const std::string& more) {
   if (result == success) return;
   const char *name = nullptr, *text = nullptr;
   driver.cuGetErrorName(result, &name);
   driver.cuGetErrorString(result, &text);
   throw DeviceFailure(doing + ": " + (name == nullptr ? "error " + std::to_string(result) : name) +
-                      (text == nullptr ? "" : std::string(" (") + text + ")"));
+                          (text == nullptr ? "" : std::string(" (") + text + ")") + (more.empty() ? "" : ": " + more),
+                      name == nullptr ? "DEVICE_FAILURE" : name);
 }
 
 namespace {
@@ -33,10 +34,12 @@ struct RingPart {
 };
 constexpr int64_t part_bytes = int64_t{2} << 20;
 constexpr int parts = 4;
+// Longer lists of a call get memory of their own: what a call has brought to the ring stays there until it ends.
+constexpr int64_t longest_list = part_bytes / 4;
 
 struct State {
   int device = 0;
-  bool found = false, started = false;
+  bool started = false;
   Context context = nullptr;
   Stream stream = nullptr;
   Module module = nullptr;
@@ -53,26 +56,36 @@ struct State {
   std::vector<Handle> long_lists;
 };
 State& state = *new State;
+// Whether `find` has chosen a device.
+bool found = false;
 
 // Less than this is left to best fit; larger tensors get regions of their own.
 constexpr int64_t region_bytes = int64_t{128} << 20;
 
-char* reserve(int64_t bytes) {
+std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
+// Null if the device has no more.
+char* new_memory(int64_t bytes) {
   DeviceAddress address = 0;
   const int result = driver.cuMemAlloc_v2(&address, bytes);
   if (result == out_of_memory) return nullptr;
-  require(result, "reserving " + std::to_string(bytes) + " bytes of the GPU's memory");
-  state.reserved += bytes;
-  state.most_reserved = std::max(state.most_reserved, state.reserved);
+  require(result, "reserving " + mebibytes(bytes) + " of the GPU's memory");
   return reinterpret_cast<char*>(address);
 }
 
-void give_back(char* start, int64_t bytes) {
-  require(driver.cuMemFree_v2(reinterpret_cast<DeviceAddress>(start)), "giving memory of the GPU back");
-  state.reserved -= bytes;
+char* reserve(int64_t bytes) {
+  char* const start = new_memory(bytes);
+  if (start == nullptr) return nullptr;
+  state.reserved += bytes;
+  state.most_reserved = std::max(state.most_reserved, state.reserved);
+  return start;
 }
 
-std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+void give_back(char* start, int64_t bytes) {
+  // Also if the driver then reports that earlier work has failed.
+  state.reserved -= bytes;
+  require(driver.cuMemFree_v2(reinterpret_cast<DeviceAddress>(start)), "giving memory of the GPU back");
+}
 
 OutOfMemory none_left(int64_t bytes) {
   size_t available = 0, total = 0;
@@ -87,13 +100,14 @@ void expect_started() { expect(state.started, "expected a device that was starte
 int64_t ring_offset(int64_t bytes) {
   if (state.used + bytes > part_bytes) {
     RingPart& full = state.ring[state.part];
+    RingPart& next = state.ring[(state.part + 1) % parts];
     require(driver.cuEventRecord(full.used, state.stream), "recording an event");
     full.waits = true;
-    state.part = (state.part + 1) % parts;
-    state.used = 0;
-    RingPart& next = state.ring[state.part];
+    // Only then is it the part that is written: nothing is changed before if one of the calls fails.
     if (next.waits) require(driver.cuEventSynchronize(next.used), "waiting for the GPU");
     next.waits = false;
+    state.part = (state.part + 1) % parts;
+    state.used = 0;
   }
   const int64_t offset = state.part * part_bytes + state.used;
   state.used += (bytes + 255) / 256 * 256;
@@ -155,7 +169,7 @@ Scratch::~Scratch() { heap.release(handle); }
 
 const void* upload(const void* data, int64_t bytes) {
   if (bytes == 0) return nullptr;
-  if (bytes > part_bytes) {
+  if (bytes > longest_list) {
     state.long_lists.push_back(heap.allocate(Type::bool8, bytes));
     const void* room = heap.find(state.long_lists.back()).data;
     send(address_of(room), data, bytes);
@@ -224,14 +238,14 @@ napi_value find(napi_env env, napi_callback_info info) {
     int version, count;
     require(driver.cuDriverGetVersion(&version), "asking for the driver's version");
     require(driver.cuDeviceGetCount(&count), "counting GPUs");
-    if (count == 0) throw DeviceFailure("the driver shows no GPU (CUDA_VISIBLE_DEVICES chooses among them)");
+    if (count == 0) throw DeviceFailure("the driver shows no GPU", "CUDA_ERROR_NO_DEVICE");
     require(driver.cuDeviceGet(&state.device, 0), "choosing the GPU");
     char name[256] = {};
     require(driver.cuDeviceGetName(name, sizeof name - 1, state.device), "asking for the GPU's name");
     const int capability = 10 * attribute(attribute_capability_major) + attribute(attribute_capability_minor);
     size_t total;
     require(driver.cuDeviceTotalMem_v2(&total, state.device), "asking for the GPU's memory");
-    state.found = true;
+    found = true;
     napi_value result;
     napi_create_array(env, &result);
     // Of the processors in Hz, and of the memory in bytes/s: it transfers twice in each cycle. From kHz, and bits.
@@ -250,10 +264,38 @@ napi_value find(napi_env env, napi_callback_info info) {
 }
 EXPORT_AS_IS(find, "find")
 
+// Ends what was started. No tensor may be left.
+void stop() {
+  expect(heap.bytes_in_use() == 0, "expected a device without tensors");
+  // All regions are free. Each is gone also if the driver reports an earlier failure.
+  for (bool left = true; left;) try {
+      left = heap.give_back_regions();
+    } catch (const DeviceFailure&) {
+    }
+  if (state.module != nullptr) driver.cuModuleUnload(state.module);
+  for (RingPart& part : state.ring)
+    if (part.used != nullptr) driver.cuEventDestroy_v2(part.used);
+  // Waits for the copies from the pinned memory.
+  if (state.mirror != 0) driver.cuMemFree_v2(state.mirror);
+  if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
+  if (state.pinned != nullptr) driver.cuMemFreeHost(state.pinned);
+  if (state.context != nullptr) {
+    driver.cuCtxSetCurrent(nullptr);
+    driver.cuDevicePrimaryCtxRelease_v2(state.device);
+  }
+  const int device = state.device;
+  state = State{};
+  state.device = device;
+}
+EXPORT(stop, "stop")
+
 // Makes what every launch needs, or nothing.
 void start() {
-  expect(state.found, "expected a GPU that was found");
-  if (state.started) return;
+  expect(found, "expected a GPU that was found");
+  if (state.started) {
+    // Other code in the process may have chosen another one since.
+    return require(driver.cuCtxSetCurrent(state.context), "choosing the GPU's context");
+  }
   try {
     state.multiprocessors = attribute(attribute_multiprocessors);
     state.largest_shared = attribute(attribute_largest_shared);
@@ -261,25 +303,15 @@ void start() {
     require(driver.cuCtxSetCurrent(state.context), "choosing the GPU's context");
     require(driver.cuStreamCreate(&state.stream, stream_non_blocking), "making a stream");
     void* pinned = nullptr;
-    require(driver.cuMemHostAlloc(&pinned, parts * part_bytes, 0), "pinning memory");
+    require(driver.cuMemHostAlloc(&pinned, parts * part_bytes, 0), "pinning " + mebibytes(parts * part_bytes));
     state.pinned = static_cast<char*>(pinned);
-    require(driver.cuMemAlloc_v2(&state.mirror, parts * part_bytes), "reserving memory of the GPU");
+    char* const mirror = new_memory(parts * part_bytes);
+    if (mirror == nullptr) throw none_left(parts * part_bytes);
+    state.mirror = address_of(mirror);
     for (RingPart& part : state.ring) require(driver.cuEventCreate(&part.used, event_without_time), "making an event");
     state.started = true;
   } catch (...) {
-    for (RingPart& part : state.ring)
-      if (part.used != nullptr) driver.cuEventDestroy_v2(part.used);
-    if (state.mirror != 0) driver.cuMemFree_v2(state.mirror);
-    if (state.pinned != nullptr) driver.cuMemFreeHost(state.pinned);
-    if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
-    if (state.context != nullptr) {
-      driver.cuCtxSetCurrent(nullptr);
-      driver.cuDevicePrimaryCtxRelease_v2(state.device);
-    }
-    const int device = state.device;
-    state = State{};
-    state.device = device;
-    state.found = true;
+    stop();
     throw;
   }
 }
@@ -296,7 +328,7 @@ napi_value load(napi_env env, napi_callback_info info) {
     void* values[] = {log, reinterpret_cast<void*>(sizeof log - 1)};
     Module module = nullptr;
     const int result = driver.cuModuleLoadDataEx(&module, image.data, 2, names, values);
-    require(result, std::string("loading the kernels") + (log[0] == '\0' ? "" : std::string(" (") + log + ")"));
+    require(result, "loading the kernels", log);
     if (state.module != nullptr) driver.cuModuleUnload(state.module);
     state.module = module;
     state.functions.clear();

@@ -78,7 +78,8 @@ extern Driver driver;
 // That everything is put into.
 Stream stream();
 
-// Throws DeviceFailure unless a call of the driver succeeded: what was being done, and the driver's name and words for it.
-void require(int result, const std::string& doing);
+// Throws DeviceFailure unless a call of the driver succeeded: what was being done, the driver's name and words for it,
+// and what else there is to say. Its code is the driver's name.
+void require(int result, const std::string& doing, const std::string& more = "");
 
 }  // namespace kasosei

@@ -1,4 +1,4 @@
-// Gram matrices on the GPU, by the two methods of plugins/probe/fisher/linear.ts. What is computed is brought to the
+// Gram matrices on the GPU, by the two methods of plugins/probe/shared/gram/linear.ts. What is computed is brought to the
 // caller's list, so these functions wait for the device.
 #include <algorithm>
 #include <vector>

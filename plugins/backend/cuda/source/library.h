@@ -9,21 +9,22 @@
 
 namespace kasosei {
 
-// Opens a library, which then stays open. Throws DeviceFailure with the loader's reason.
+// Opens a library, which then stays open. Throws DeviceFailure LIBRARY_NOT_LOADED with the loader's reason.
 inline void* open_library(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* reason = dlerror();
-    throw DeviceFailure(reason == nullptr ? path + " does not load" : reason);
+    throw DeviceFailure(path + " does not load" + (reason == nullptr ? "" : std::string(" (") + reason + ")"),
+                        "LIBRARY_NOT_LOADED");
   }
   return library;
 }
 
-// Its function of that name. Throws DeviceFailure if it is another version of the library.
+// Its function of that name. Throws DeviceFailure LIBRARY_TOO_OLD if that version of the library has none.
 template <typename Function>
 inline void find_function(void* library, const std::string& path, const char* name, Function& function) {
   function = reinterpret_cast<Function>(dlsym(library, name));
-  if (function == nullptr) throw DeviceFailure(path + " is too old: it has no " + name);
+  if (function == nullptr) throw DeviceFailure(path + " is too old: it has no " + name, "LIBRARY_TOO_OLD");
 }
 
 }  // namespace kasosei

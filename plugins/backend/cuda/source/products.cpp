@@ -30,13 +30,17 @@ void finish_product(const Product& p, const float* x, int64_t parts, int64_t x_r
   launch({.blocks = {divide_up(p.m * p.n, 1024), std::min(p.batch, largest_y)}, .threads = 256}, a);
 }
 
-// A factor whose numbers are bfloat16 in memory, and can be read 16 bytes at a time: as it is given, or a copy, whose
-// rows then end with zeros.
+// Whether a factor [rows, columns] is there as bfloat16 numbers that can be read 16 bytes at a time.
+bool is_rounded(const Factor& x, int64_t rows, int64_t columns) {
+  return x.rounded != nullptr && ((x.transposed ? rows : columns) | x.stride | x.step) % 8 == 0 && aligned(x.rounded);
+}
+
+// Such a factor: as it is given, or a copy, whose rows end with zeros.
 class Rounded {
  public:
   Rounded(const Factor& given, int64_t rows, int64_t columns, int64_t batch) : factor(given) {
+    if (is_rounded(given, rows, columns)) return;
     if (given.transposed) std::swap(rows, columns);
-    if (given.rounded != nullptr && (columns | given.stride | given.step) % 8 == 0 && aligned(given.rounded)) return;
     const int64_t matrices = given.step == 0 ? 1 : batch, stride = divide_up(columns, 8) * 8;
     memory.emplace(matrices * rows * stride * 2);
     factor.rounded = memory->as<uint16_t>();
@@ -72,9 +76,10 @@ int64_t tiles(const Product& p, int64_t size) { return divide_up(p.m, size) * di
 // Whether our own kernels work with large tiles: not if the device had too few of them.
 bool in_large_tiles(const Product& p) { return tiles(p, 128) >= multiprocessors(); }
 
-// By our own kernels. How the work is divided depends on the sizes and the device only. The factors of a bfloat16
-// product in large tiles are `Rounded`.
-void multiply_by_tiles(const Product& p) {
+// By our own kernels. How the work is divided depends on the sizes and the device only.
+//
+// @param rounded whether the factors are `Rounded`: those of a bfloat16 product in large tiles are
+void multiply_by_tiles(const Product& p, bool rounded) {
   const bool large = in_large_tiles(p);
   const int64_t blocks = tiles(p, large ? 128 : 64);
   // Parts of the sum, if there are still too few: such that the device has about two blocks a multiprocessor, and
@@ -85,9 +90,10 @@ void multiply_by_tiles(const Product& p) {
 
   const char* kernels[3][2] = {{"product_float32_64", "product_float32_128"},
                                {"product_tf32_64", "product_tf32_128"},
-                               {"product_bfloat16_64", "product_bfloat16_128"}};
+                               {"product_bfloat16_64", nullptr}};
   const char* kernel = kernels[static_cast<int>(p.precision)][large];
-  const Launch shape{.blocks = {blocks * parts}, .threads = large && p.precision != Precision::bfloat16 ? 256 : 128};
+  if (rounded) kernel = large ? "product_rounded_128" : "product_rounded_64";
+  const Launch shape{.blocks = {blocks * parts}, .threads = large && !rounded ? 256 : 128};
   TiledProduct a{.a = tiled(p.a, !p.a.transposed, p.k, p.precision), .b = tiled(p.b, p.b.transposed, p.k, p.precision),
                  .m = p.m, .n = p.n, .k = p.k, .parts = parts, .part_k = part_k, .c = p.c, .row = p.stride, .part = 0,
                  .step = p.step, .bias = p.bias, .derivative = p.gelu_derivative, .add = p.add};
@@ -112,15 +118,18 @@ void multiply_by_tiles(const Product& p) {
 void multiply(const Product& p) {
   if (p.batch == 0 || p.m == 0 || p.n == 0) return;
   const bool by_blas = has_blas() && p.k > 0;
+  // Small products of our own round the factors on the way to shared memory, unless that has been done.
+  const bool rounded = p.precision == Precision::bfloat16 &&
+                       (by_blas || in_large_tiles(p) || (is_rounded(p.a, p.m, p.k) && is_rounded(p.b, p.k, p.n)));
   std::optional<Rounded> a, b;
   Product product = p;
-  if (p.precision == Precision::bfloat16 && (by_blas || in_large_tiles(p))) {
+  if (rounded) {
     product.a = a.emplace(p.a, p.m, p.k, p.batch).factor;
     product.b = b.emplace(p.b, p.k, p.n, p.batch).factor;
   }
-  if (!by_blas) return multiply_by_tiles(product);
+  if (!by_blas) return multiply_by_tiles(product, rounded);
   bool with_bias;
-  if (!multiply_by_blas(product, with_bias)) return multiply_by_tiles(product);
+  if (!multiply_by_blas(product, with_bias)) return multiply_by_tiles(product, rounded);
   if (p.gelu_derivative != nullptr || (p.bias != nullptr && !with_bias))
     finish_product(p, p.c, 1, p.stride, 0, p.step, false, !with_bias);
 }

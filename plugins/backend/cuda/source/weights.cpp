@@ -21,11 +21,16 @@ const uint16_t* rounded_copy(In x, int64_t columns) {
   if (columns == 0 || columns % 8 != 0) return nullptr;
   if (const uint16_t* known = copy_to_update(x.data)) return known;
   const Handle handle = heap.allocate(Type::bool8, 2 * x.size);
-  copies.emplace(x.data, handle);
   const int64_t rows = x.size / columns;
-  launch({.blocks = {divide_up(rows * (columns / 8), 256)}, .threads = 256},
-         RoundMatrix{.x = x.data, .batch = 1, .rows = rows, .columns = columns, .x_row = columns, .x_step = 0,
-                     .y = copy_at(handle), .y_row = columns, .vectors = true});
+  try {
+    launch({.blocks = {divide_up(rows * (columns / 8), 256)}, .threads = 256},
+           RoundMatrix{.x = x.data, .batch = 1, .rows = rows, .columns = columns, .x_row = columns, .x_step = 0,
+                       .y = copy_at(handle), .y_row = columns, .vectors = true});
+  } catch (...) {
+    heap.release(handle);
+    throw;
+  }
+  copies.emplace(x.data, handle);
   return copy_at(handle);
 }
 

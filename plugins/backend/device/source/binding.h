@@ -189,9 +189,9 @@ napi_value guarded(napi_env env, const Body& body) {
   try {
     return body();
   } catch (const OutOfMemory& error) {
-    napi_throw_range_error(env, nullptr, error.what());
+    napi_throw_range_error(env, "OUT_OF_MEMORY", error.what());
   } catch (const DeviceFailure& error) {
-    napi_throw_error(env, "DEVICE_FAILURE", error.what());
+    napi_throw_error(env, error.code, error.what());
   } catch (const std::bad_alloc&) {
     napi_throw_range_error(env, nullptr, "out of memory");
   } catch (const std::out_of_range& error) {

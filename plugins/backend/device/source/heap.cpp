@@ -23,13 +23,21 @@ int64_t round_up(int64_t size, int64_t multiple) { return (size + multiple - 1) 
 }  // namespace
 
 void Heap::add_region(int64_t bytes) {
-  const int64_t size = round_up(bytes > source.region_bytes ? bytes : source.region_bytes, int64_t{1} << 21);
-  char* start = source.reserve(size);
-  if (start == nullptr && give_back_regions()) start = source.reserve(size);
-  if (start == nullptr) throw source.none_left(size);
+  const int64_t least = round_up(bytes, int64_t{1} << 21);
+  int64_t size = least > source.region_bytes ? least : source.region_bytes;
+  char* start = reserve(size);
+  // What is left may still be enough for this tensor.
+  if (start == nullptr && size > least) start = reserve(size = least);
+  if (start == nullptr) throw source.none_left(least);
   ASAN_POISON_MEMORY_REGION(start, size);
   blocks.emplace(start, Block{size, static_cast<int64_t>(regions.size()), true});
   regions.push_back({start, size, {{size, start}}});
+}
+
+char* Heap::reserve(int64_t bytes) {
+  char* start = source.reserve(bytes);
+  if (start == nullptr && give_back_regions()) start = source.reserve(bytes);
+  return start;
 }
 
 bool Heap::give_back_regions() {
@@ -37,10 +45,10 @@ bool Heap::give_back_regions() {
   bool any = false;
   for (Region& region : regions) {
     if (region.bytes == 0 || !region.available.count({region.bytes, region.start})) continue;
-    source.give_back(region.start, region.bytes);
-    blocks.erase(region.start);
-    region = {nullptr, 0, {}};
+    const auto [start, bytes, available] = std::exchange(region, {nullptr, 0, {}});
+    blocks.erase(start);
     any = true;
+    source.give_back(start, bytes);
   }
   return any;
 }

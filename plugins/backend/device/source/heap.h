@@ -43,7 +43,10 @@ class OutOfMemory : public std::bad_alloc {
 // The device itself fails, whatever the arguments were.
 class DeviceFailure : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit DeviceFailure(const std::string& text, const char* code = "DEVICE_FAILURE")
+      : std::runtime_error(text), code(code) {}
+  // By which a program knows what kind of failure it is: the `code` of the caller's exception. Static.
+  const char* code;
 };
 
 // Where regions come from.
@@ -52,7 +55,7 @@ struct Source {
   int64_t region_bytes;
   // At least `bytes`; null if there is no more.
   char* (*reserve)(int64_t bytes);
-  // Null if regions are never given back.
+  // Null if regions are never given back. It is then gone, also if this throws.
   void (*give_back)(char* start, int64_t bytes);
   // The error after a reservation of `bytes` failed.
   OutOfMemory (*none_left)(int64_t bytes);
@@ -67,6 +70,9 @@ class Heap {
   // Both throw std::invalid_argument for a handle that is not live.
   void release(Handle handle);
   const Allocation& find(Handle handle) const;
+
+  // Gives regions without tensors back to the device. Whether there was one.
+  bool give_back_regions();
 
   struct Region {
     char* start;
@@ -95,8 +101,8 @@ class Heap {
   int64_t in_use = 0;
 
   void add_region(int64_t bytes);
-  // Whether there was a region without tensors.
-  bool give_back_regions();
+  // Null if the device has no room for it, also without the regions that are free.
+  char* reserve(int64_t bytes);
   // The start of a free block of at least `bytes`.
   char* room_for(int64_t bytes);
   const Slot& slot_of(Handle handle) const;

@@ -23,9 +23,12 @@ struct Layout : AttentionShape {
   Matrix part(const float* rows, int64_t row, int64_t head) const {
     return {rows + row * hidden + head * d, hidden, 1};
   }
-  // The first element of the dropout mask for a row of probabilities.
-  int64_t element(const Sequence& s, int64_t head, int64_t query) const {
-    return s.probability + (head * s.length + query_indices[s.query + query] - s.token) * s.length;
+  // The dropout mask of a head's probabilities, [queries, length].
+  void fill(const Dropout& mask, const Sequence& s, int64_t head, float* kept) const {
+    const int64_t first = s.probability + head * s.length * s.length;
+    if (s.queries == s.length) return mask.fill(first, s.length * s.length, kept);
+    for (int64_t i = 0; i < s.queries; i++)
+      mask.fill(first + (query_indices[s.query + i] - s.token) * s.length, s.length, kept + i * s.length);
   }
 };
 
@@ -48,13 +51,14 @@ void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, 
     const Sequence& s = layout.sequences[item / heads];
     const int64_t head = item % heads, length = s.length;
     if (s.queries == 0) return;
-    float* scores = scratch.floats(s.queries * length + length + lanes);
-    float* kept = scores + s.queries * length;
+    float* scores = scratch.floats(2 * s.queries * length);
+    float* mask_of_head = scores + s.queries * length;
     score(layout, s, head, q_RH.data, k_TH.data, scores);
+    if (mask.active) layout.fill(mask, s, head, mask_of_head);
     for (int64_t i = 0; i < s.queries; i++) {
       float* row = scores + i * length;
-      float largest = row[0];
-      for (int64_t j = 1; j < length; j++) largest = row[j] > largest ? row[j] : largest;
+      const float* kept = mask_of_head + i * length;
+      const float largest = largest_of(row, length);
       Floats total{};
       for_lanes(length, [&](int64_t j, auto count) {
         Floats p = exponential((load_some(row + j, count) - largest) * layout.scale);
@@ -66,7 +70,6 @@ void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, 
       float* kept_of_row = statistics.data + 2 * (head * layout.queries + s.query + i);
       kept_of_row[0] = largest;
       kept_of_row[1] = inverse_sum;
-      if (mask.active) mask.fill(layout.element(s, head, i), length, kept);
       for_lanes(length, [&](int64_t j, auto count) {
         Floats p = load_some(row + j, count) * inverse_sum;
         if (mask.active) p *= load_some(kept + j, count);
@@ -89,9 +92,11 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
     static thread_local Scratch scratch;
     const Sequence& s = layout.sequences[item / heads];
     const int64_t head = item % heads, length = s.length, hidden = layout.hidden, d = layout.d;
-    float* p = scratch.floats(2 * s.queries * length + length + lanes);
+    float* p = scratch.floats(3 * s.queries * length);
     float* ds = p + s.queries * length;
-    float* kept = ds + s.queries * length;
+    float* mask_of_head = ds + s.queries * length;
+    if (mask.active) layout.fill(mask, s, head, mask_of_head);
+    else std::fill_n(mask_of_head, s.queries * length, 1.0f);
     const Matrix dy_part = layout.part(dy_RH.data, s.query, head);
     if (s.queries > 0) {
       score(layout, s, head, q_RH.data, k_TH.data, p);
@@ -102,10 +107,9 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
     for (int64_t i = 0; i < s.queries; i++) {
       float* row = p + i * length;
       float* gradient = ds + i * length;
+      const float* kept = mask_of_head + i * length;
       const float* kept_of_row = statistics.data + 2 * (head * layout.queries + s.query + i);
       const float largest = kept_of_row[0], inverse_sum = kept_of_row[1];
-      if (mask.active) mask.fill(layout.element(s, head, i), length, kept);
-      else std::fill_n(kept, length, 1.0f);
       Floats along{};
       for_lanes(length, [&](int64_t j, auto count) {
         const Floats value = exponential((load_some(row + j, count) - largest) * layout.scale) * inverse_sum;

@@ -12,17 +12,11 @@ namespace {
 // Depth per pass, so that a panel of the right factor stays in the first-level cache (384 x 32 floats: 48 KiB).
 constexpr int64_t depth_at_once = 384;
 
-// Panels of both factors that one thread multiplies with each other: together they stay in the second-level cache.
+// Panels that one thread packs, and panels of the left factor that it multiplies with one of the right: they stay in the
+// second-level cache.
 constexpr int64_t left_panels_at_once = 12, right_panels_at_once = 8;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// A size cut into `count` pieces of about equal length, so that none is much smaller than the others.
-struct Pieces {
-  int64_t size, count;
-  int64_t begin(int64_t i) const { return size * i / count; }
-  int64_t length(int64_t i) const { return begin(i + 1) - begin(i); }
-};
 
 Pieces pieces_of(int64_t size, int64_t most) { return {size, std::max<int64_t>(1, divide_up(size, most))}; }
 
@@ -52,17 +46,21 @@ struct Plan {
   int64_t right = divide_up(p.n, tile_columns);
   Pieces depths = pieces_of(p.k, depth_at_once);
 
-  int columns(int64_t j) const { return static_cast<int>(std::min<int64_t>(tile_columns, p.n - j * tile_columns)); }
-  int64_t depth_room() const { return divide_up(p.k, depths.count) + 2; }
+  // The numbers of a panel; an odd depth is rounded in pairs.
+  int64_t left_room() const { return (divide_up(p.k, depths.count) + 1) * left_stride; }
+  int64_t right_room() const { return (divide_up(p.k, depths.count) + 1) * tile_columns; }
 
-  void pack_left(int64_t i, int64_t from, int64_t depth, float* to) const {
-    pack_rows(p.a, rows.begin(i), rows.length(i), from, depth, p.precision, to);
+  // Panels first … end − 1 of a piece of depth.
+  void pack_left(int64_t first, int64_t end, int64_t piece, float* to) const {
+    pack<left_stride>(p.a, rows, first, end, depths.begin(piece), depths.length(piece), p.precision, to, left_room());
   }
-  void pack_right(int64_t j, int64_t from, int64_t depth, float* to) const {
-    pack_columns(p.b, j * tile_columns, columns(j), from, depth, p.precision, to);
+  void pack_right(int64_t first, int64_t end, int64_t piece, float* to) const {
+    pack<tile_columns>(p.b.transposed(), Strips{p.n, tile_columns}, first, end, depths.begin(piece), depths.length(piece),
+                       p.precision, to, right_room());
   }
   void multiply_tile(int64_t i, int64_t j, int64_t piece, const float* a, const float* b) const {
-    const int height = rows.length(i), width = columns(j);
+    const int height = rows.length(i);
+    const int width = static_cast<int>(std::min<int64_t>(tile_columns, p.n - j * tile_columns));
     const int64_t row = rows.begin(i), column = j * tile_columns;
     multiply_panels(p.precision, height, width, steps_of(depths.length(piece), p.precision), a, b,
                     p.c + row * p.stride + column, p.stride, p.add || piece > 0);
@@ -70,65 +68,70 @@ struct Plan {
   }
 };
 
-thread_local Scratch packed;
+// A thread's own panels, and those that all threads read, which belong to the thread that began the product.
+thread_local Scratch own, shared;
 
 }  // namespace
 
 void multiply_alone(const Product& p) {
   if (p.m == 0 || p.n == 0) return;
   const Plan plan{p};
-  const int64_t room = plan.depth_room();
-  float* left = packed.floats(room * (plan.rows.count * tile_rows + lanes + tile_columns));
-  float* right = left + room * plan.rows.count * tile_rows + lanes;
+  const int64_t room = plan.left_room();
+  float* left = own.floats(room * plan.rows.count + plan.right_room());
+  float* right = left + room * plan.rows.count;
   for (int64_t piece = 0; piece < plan.depths.count; piece++) {
-    const int64_t from = plan.depths.begin(piece), depth = plan.depths.length(piece);
-    for (int64_t i = 0; i < plan.rows.count; i++) plan.pack_left(i, from, depth, left + i * room * tile_rows);
+    plan.pack_left(0, plan.rows.count, piece, left);
     for (int64_t j = 0; j < plan.right; j++) {
-      plan.pack_right(j, from, depth, right);
-      for (int64_t i = 0; i < plan.rows.count; i++)
-        plan.multiply_tile(i, j, piece, left + i * room * tile_rows, right);
+      plan.pack_right(j, j + 1, piece, right);
+      for (int64_t i = 0; i < plan.rows.count; i++) plan.multiply_tile(i, j, piece, left + i * room, right);
     }
   }
 }
 
+// The smaller factor is packed first, whole. A block then packs a few panels of the larger one, and multiplies them with
+// all panels of the smaller while they are in its thread's cache.
 void multiply(const Product& p) {
   if (p.m == 0 || p.n == 0) return;
   const int64_t work = p.m * p.n * std::max<int64_t>(1, p.k);
   if (work < least_parallel_work) return multiply_alone(p);
   const Plan plan{p};
-  const int64_t room = plan.depth_room();
-  float* left = packed.floats(room * (plan.rows.count * tile_rows + plan.right * tile_columns) + 2 * lanes);
-  float* right = left + room * plan.rows.count * tile_rows + lanes;
+  const int64_t left_room = plan.left_room(), right_room = plan.right_room();
+  const bool tall = p.m >= p.n;
 
   // Blocks small enough that every thread gets several, since other processes may occupy some of the cores.
-  Pieces down = pieces_of(plan.rows.count, left_panels_at_once), across = pieces_of(plan.right, right_panels_at_once);
-  while (down.count * across.count < 4 * thread_count() && (down.count < down.size || across.count < across.size)) {
-    Pieces& longer = down.size * across.count > across.size * down.count ? down : across;
-    longer.count = std::min(longer.size, 2 * longer.count);
-  }
+  const int64_t several = thread_count() == 1 ? 1 : 4 * thread_count();
+  Pieces down = tall ? pieces_of(plan.rows.count, left_panels_at_once) : Pieces{plan.rows.count, 1};
+  Pieces across = tall ? Pieces{plan.right, 1} : pieces_of(plan.right, right_panels_at_once);
+  // A cut through the smaller factor makes several blocks pack the same panels.
+  for (Pieces* cut : {tall ? &down : &across, tall ? &across : &down})
+    while (down.count * across.count < several && cut->count < cut->size)
+      cut->count = std::min(cut->size, 2 * cut->count);
 
-  // Panels are packed in groups, since packing one is little work.
-  const Pieces left_groups = pieces_of(plan.rows.count, 6), right_groups = pieces_of(plan.right, 3);
-  for (int64_t piece = 0; piece < plan.depths.count; piece++) {
-    const int64_t from = plan.depths.begin(piece), depth = plan.depths.length(piece);
-    parallel_for(left_groups.count + right_groups.count, (p.m + p.n) * depth, [&](int64_t group) {
-      const bool of_left = group < left_groups.count;
-      const Pieces& groups = of_left ? left_groups : right_groups;
-      const int64_t first = groups.begin(of_left ? group : group - left_groups.count);
-      const int64_t end = first + groups.length(of_left ? group : group - left_groups.count);
-      for (int64_t panel = first; panel < end; panel++) {
-        if (of_left) plan.pack_left(panel, from, depth, left + panel * room * tile_rows);
-        else plan.pack_right(panel, from, depth, right + panel * room * tile_columns);
-      }
-    });
-    parallel_for(down.count * across.count, work, [&](int64_t block) {
-      const int64_t i0 = down.begin(block / across.count), i1 = i0 + down.length(block / across.count);
-      const int64_t j0 = across.begin(block % across.count), j1 = j0 + across.length(block % across.count);
-      for (int64_t j = j0; j < j1; j++)
-        for (int64_t i = i0; i < i1; i++)
-          plan.multiply_tile(i, j, piece, left + i * room * tile_rows, right + j * room * tile_columns);
-    });
-  }
+  const int64_t panels = tall ? plan.right : plan.rows.count, room = tall ? right_room : left_room;
+  float* whole = shared.floats(plan.depths.count * panels * room);
+  const Pieces groups{panels, std::min(panels, several)};
+  parallel_for(plan.depths.count * groups.count, std::min(p.m, p.n) * p.k, [&](int64_t item) {
+    const int64_t piece = item / groups.count, first = groups.begin(item % groups.count);
+    const int64_t end = first + groups.length(item % groups.count);
+    float* to = whole + (piece * panels + first) * room;
+    if (tall) plan.pack_right(first, end, piece, to);
+    else plan.pack_left(first, end, piece, to);
+  });
+  parallel_for(down.count * across.count, work, [&](int64_t block) {
+    const int64_t i0 = down.begin(block / across.count), i1 = i0 + down.length(block / across.count);
+    const int64_t j0 = across.begin(block % across.count), j1 = j0 + across.length(block % across.count);
+    float* few = own.floats(tall ? (i1 - i0) * left_room : (j1 - j0) * right_room);
+    for (int64_t piece = 0; piece < plan.depths.count; piece++) {
+      const float* ready = whole + piece * panels * room;
+      if (tall) plan.pack_left(i0, i1, piece, few);
+      else plan.pack_right(j0, j1, piece, few);
+      for (int64_t from = i0; from < i1; from += left_panels_at_once)
+        for (int64_t j = j0; j < j1; j++)
+          for (int64_t i = from; i < std::min(i1, from + left_panels_at_once); i++)
+            plan.multiply_tile(i, j, piece, tall ? few + (i - i0) * left_room : ready + i * left_room,
+                               tall ? ready + j * right_room : few + (j - j0) * right_room);
+    }
+  });
 }
 
 }  // namespace kasosei

@@ -1,5 +1,5 @@
 // The Gram matrix K_ij = ⟨Gᵢ, Gⱼ⟩ of per-sample gradients of a linear layer's weight, Gᵢ = Σ_t b_t a_tᵀ over the tokens
-// of sample i with inputs a and output gradients b, by the two methods of plugins/probe/fisher/linear.ts. Products are
+// of sample i with inputs a and output gradients b, by the two methods of plugins/probe/shared/gram/linear.ts. Products are
 // summed in float32 over at most some thousand terms; longer sums are accumulated in float64.
 #include <algorithm>
 #include <vector>

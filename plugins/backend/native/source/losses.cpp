@@ -14,8 +14,7 @@ namespace {
 
 // −log softmax(row)[label]; overwrites `row` with scale · (softmax(row) − one-hot(label)).
 double cross_entropy(float* row, int64_t classes, int64_t label, float scale) {
-  float largest = row[0];
-  for (int64_t c = 1; c < classes; c++) largest = row[c] > largest ? row[c] : largest;
+  const float largest = largest_of(row, classes);
   const double chosen = row[label];
   double sum = 0;
   for_lanes(classes, [&](int64_t c, auto count) {

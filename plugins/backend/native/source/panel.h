@@ -1,8 +1,8 @@
 // Packed panels: the factors of a matrix product, copied into the order in which the innermost loop reads them.
 //
-// A panel of the left factor is `tile_rows` of its rows, column after column: [depth][tile_rows]. A panel of the right
-// factor is `tile_columns` of its columns: [depth][tile_columns]. So each step of depth reads two short stretches of
-// contiguous numbers, whether or not the matrices were transposed.
+// A panel of the left factor is `tile_rows` of its rows, column after column, in whole vectors: [depth][left_stride]. A
+// panel of the right factor is `tile_columns` of its columns: [depth][tile_columns]. So each step of depth reads two short
+// stretches of contiguous numbers, whether or not the matrices were transposed.
 #pragma once
 
 #include <algorithm>
@@ -22,6 +22,7 @@ constexpr int tile_rows = 6, tile_vectors = 2;
 constexpr int tile_rows = 6, tile_vectors = 2;
 #endif
 constexpr int tile_columns = tile_vectors * lanes;
+constexpr int left_stride = (tile_rows + lanes - 1) / lanes * lanes;
 
 // A matrix in memory. One of the strides is 1: `column` if it is stored row by row, `row` if transposed.
 struct Matrix {
@@ -31,36 +32,37 @@ struct Matrix {
   Matrix transposed() const { return {data, column, row}; }
 };
 
-// Copies `count` rows of `depth` numbers to to[k * stride + i], from rows that are contiguous (stride 1 along k).
+// Copies `count` rows of `depth` numbers to to[k * stride + i], from rows that are contiguous (stride 1 along k); the rest
+// of a step, which is whole vectors, becomes 0.
 inline void pack_across(const Matrix& from, int count, int64_t depth, float* to, int stride) {
-  int64_t k = 0;
-  for (; k + lanes <= depth; k += lanes) {
-    // A vector may spill into the next step, which is written afterwards.
-    for (int first = 0; first < count; first += lanes) {
+  for (int first = 0; first < stride; first += lanes) {
+    const int rows = std::clamp(count - first, 0, lanes);
+    for (int64_t k = 0; k < depth; k += lanes) {
+      const int steps = static_cast<int>(std::min<int64_t>(lanes, depth - k));
       Floats square[lanes];
-      for (int i = 0; i < lanes; i++) square[i] = first + i < count ? load(from.at(first + i, k)) : Floats{};
+      if (steps == lanes)
+        for (int i = 0; i < lanes; i++) square[i] = i < rows ? load(from.at(first + i, k)) : Floats{};
+      else
+        for (int i = 0; i < lanes; i++) square[i] = i < rows ? load_some(from.at(first + i, k), steps) : Floats{};
       transpose(square);
-      const int width = std::min(lanes, stride - first);
-      for (int i = 0; i < lanes; i++) {
-        float* step = to + (k + i) * stride + first;
-        if (width == lanes) store(step, square[i]);
-        else store_some(step, square[i], width);
-      }
+      float* step = to + k * stride + first;
+      if (steps == lanes)
+        for (int i = 0; i < lanes; i++) store(step + i * stride, square[i]);
+      else
+        for (int i = 0; i < steps; i++) store(step + i * stride, square[i]);
     }
-  }
-  for (; k < depth; k++) {
-    for (int i = 0; i < count; i++) to[k * stride + i] = *from.at(i, k);
-    for (int i = count; i < stride; i++) to[k * stride + i] = 0;
   }
 }
 
 // The same from columns that are contiguous (stride 1 along i).
 inline void pack_along(const Matrix& from, int count, int64_t depth, float* to, int stride) {
-  for (int64_t k = 0; k < depth; k++) {
-    const float* line = from.at(0, k);
-    float* step = to + k * stride;
-    for_lanes(count, [&](int64_t i, auto width) { store_some(step + i, load_some(line + i, width), width); });
-    for (int i = count; i < stride; i++) step[i] = 0;
+  for (int first = 0; first < stride; first += lanes) {
+    const int rows = std::clamp(count - first, 0, lanes);
+    const float* line = from.at(first, 0);
+    if (rows == lanes)
+      for (int64_t k = 0; k < depth; k++) store(to + k * stride + first, load(line + k * from.column));
+    else
+      for (int64_t k = 0; k < depth; k++) store(to + k * stride + first, load_some(line + k * from.column, rows));
   }
 }
 
@@ -101,22 +103,39 @@ inline void round_panel(float* panel, int64_t depth, int stride) {
   }
 }
 
-// Packs rows first … first + count − 1 of a left factor, columns from … from + depth − 1.
-inline void pack_rows(const Matrix& a, int64_t first, int count, int64_t from, int64_t depth, Precision precision,
-                      float* to) {
-  const Matrix part{a.at(first, from), a.row, a.column};
-  if (a.column == 1) pack_across(part, count, depth, to, tile_rows);
-  else pack_along(part, count, depth, to, tile_rows);
-  if (precision == Precision::bfloat16) round_panel(to, depth, tile_rows);
-}
+// A size cut into `count` pieces of about equal length, so that none is much smaller than the others.
+struct Pieces {
+  int64_t size, count;
+  int64_t begin(int64_t i) const { return size * i / count; }
+  int64_t length(int64_t i) const { return begin(i + 1) - begin(i); }
+};
 
-// Packs columns first … first + count − 1 of a right factor, rows from … from + depth − 1.
-inline void pack_columns(const Matrix& b, int64_t first, int count, int64_t from, int64_t depth, Precision precision,
-                         float* to) {
-  const Matrix part = Matrix{b.at(from, first), b.row, b.column}.transposed();
-  if (part.column == 1) pack_across(part, count, depth, to, tile_columns);
-  else pack_along(part, count, depth, to, tile_columns);
-  if (precision == Precision::bfloat16) round_panel(to, depth, tile_columns);
+// A size cut into pieces of the same length but for the last.
+struct Strips {
+  int64_t size, most;
+  int64_t begin(int64_t i) const { return i * most; }
+  int64_t length(int64_t i) const { return std::min(most, size - i * most); }
+};
+
+// Packs panels first … end − 1 of a matrix whose rows are cut into `cuts`, each `room` numbers after the one before:
+// columns from … from + depth − 1.
+template <int stride, typename Cuts>
+void pack(const Matrix& matrix, const Cuts& cuts, int64_t first, int64_t end, int64_t from, int64_t depth,
+          Precision precision, float* to, int64_t room) {
+  // Neighbouring panels read the same lines of contiguous columns: all of them take a few columns at a time.
+  const int64_t at_once = matrix.column == 1 ? depth : 16;
+  for (int64_t k = 0; k < depth; k += at_once) {
+    const int64_t columns = std::min(at_once, depth - k);
+    for (int64_t panel = first; panel < end; panel++) {
+      const Matrix part{matrix.at(cuts.begin(panel), from + k), matrix.row, matrix.column};
+      float* step = to + (panel - first) * room + k * stride;
+      const int count = static_cast<int>(cuts.length(panel));
+      if (matrix.column == 1) pack_across(part, count, columns, step, stride);
+      else pack_along(part, count, columns, step, stride);
+    }
+  }
+  if (precision == Precision::bfloat16)
+    for (int64_t panel = first; panel < end; panel++) round_panel(to + (panel - first) * room, depth, stride);
 }
 
 }  // namespace kasosei

@@ -27,7 +27,7 @@ void multiply_tile(int64_t steps, const float* a, const float* b, float* c, int6
     for (int v = 0; v < vectors; v++) right[v] = load(b + k * tile_columns + v * lanes);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-      const Floats left = all(a[k * tile_rows + i]);
+      const Floats left = all(a[k * left_stride + i]);
 #pragma GCC unroll 2
       for (int v = 0; v < vectors; v++) sum[i][v] = multiply_add<precision>(sum[i][v], left, right[v]);
     }

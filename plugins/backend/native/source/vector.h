@@ -35,21 +35,49 @@ inline Floats load(const float* from) { return *reinterpret_cast<const Unaligned
 inline void store(float* to, Floats value) { *reinterpret_cast<UnalignedFloats*>(to) = value; }
 inline Floats all(float value) { return value - Floats{}; }
 
-// Only the first `count` lanes: the others are 0 when loaded, and unchanged in memory when stored.
+// Only the first `count` lanes: the others are 0 when loaded, and unchanged in memory when stored. Masked instructions
+// where there are any: a copy of a length that the compiler does not know is a call of the C library.
+#if defined(__AVX512F__)
+inline __mmask16 first_lanes(int count) { return static_cast<__mmask16>((1u << count) - 1); }
+inline Floats load_some(const float* from, int count) { return _mm512_maskz_loadu_ps(first_lanes(count), from); }
+inline void store_some(float* to, Floats value, int count) { _mm512_mask_storeu_ps(to, first_lanes(count), value); }
+#elif defined(__AVX2__) && defined(__FMA__)
+inline __m256i first_lanes(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline Floats load_some(const float* from, int count) { return _mm256_maskload_ps(from, first_lanes(count)); }
+inline void store_some(float* to, Floats value, int count) { _mm256_maskstore_ps(to, first_lanes(count), value); }
+#else
 inline Floats load_some(const float* from, int count) {
   Floats value{};
-  std::memcpy(&value, from, sizeof(float) * count);
+  for (int i = 0; i < lanes; i++)
+    if (i < count) value[i] = from[i];
   return value;
 }
-inline void store_some(float* to, Floats value, int count) { std::memcpy(to, &value, sizeof(float) * count); }
+inline void store_some(float* to, Floats value, int count) {
+  for (int i = 0; i < lanes; i++)
+    if (i < count) to[i] = value[i];
+}
+#endif
 
 inline Floats bits_to_floats(Ints bits) { return reinterpret_cast<Floats>(bits); }
 inline Ints floats_to_bits(Floats value) { return reinterpret_cast<Ints>(value); }
 
 // A comparison gives all ones or all zeros in each lane. If it is false, as with NaN, the result is `otherwise`.
 inline Floats choose(Ints condition, Floats value, Floats otherwise) { return condition ? value : otherwise; }
-inline Floats at_least(Floats value, float bound) { return choose(value < bound, all(bound), value); }
-inline Floats at_most(Floats value, float bound) { return choose(value > bound, all(bound), value); }
+// NaN stays NaN: of two numbers of which one is NaN, the instruction gives the second.
+#if defined(__AVX512F__)
+inline Floats larger(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+inline Floats smaller(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+#elif defined(__AVX2__) && defined(__FMA__)
+inline Floats larger(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+inline Floats smaller(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+#else
+inline Floats larger(Floats a, Floats b) { return choose(b < a, a, b); }
+inline Floats smaller(Floats a, Floats b) { return choose(b > a, a, b); }
+#endif
+inline Floats at_least(Floats value, float bound) { return larger(all(bound), value); }
+inline Floats at_most(Floats value, float bound) { return smaller(all(bound), value); }
 inline Ints to_integers(Floats value) { return __builtin_convertvector(value, Ints); }
 inline Floats magnitude(Floats value) { return bits_to_floats(floats_to_bits(value) & 0x7fffffff); }
 
@@ -84,11 +112,29 @@ inline Wide multiply_wide(Words x, uint32_t m) {
 
 // The sum of all lanes, always paired in the same way.
 inline float sum_lanes(Floats value) {
-  float part[lanes];
-  std::memcpy(part, &value, sizeof part);
-  for (int width = lanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) part[i] += part[i + width];
-  return part[0];
+#if defined(__AVX512F__)
+  const __m256d high = _mm512_extractf64x4_pd(_mm512_castps_pd(value), 1);
+  const __m256 eight = _mm512_castps512_ps256(value) + _mm256_castpd_ps(high);
+#elif defined(__AVX2__) && defined(__FMA__)
+  const __m256 eight = value;
+#endif
+#if defined(__AVX2__) && defined(__FMA__)
+  const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
+#else
+  const Floats four = value;
+#endif
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+// The largest of `size` numbers, at least one; if some are NaN, it may be NaN or the largest of the others.
+inline float largest_of(const float* from, int64_t size) {
+  Floats largest = all(from[0]);
+  int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) largest = larger(largest, load(from + i));
+  float value = from[0];
+  for (int lane = 0; lane < lanes; lane++) value = largest[lane] > value ? largest[lane] : value;
+  for (; i < size; i++) value = from[i] > value ? from[i] : value;
+  return value;
 }
 
 // Calls body(i, count) for i = 0, lanes, 2 lanes, …: count is `lanes`, as a compile-time constant, except in the last

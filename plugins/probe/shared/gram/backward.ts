@@ -30,32 +30,37 @@ export const backwardInPieces = (
   const firstOf: number[] = [lowest]
   for (let first = lowest + levelsAtATime; first < top; first += levelsAtATime) firstOf.push(first)
 
-  // Forward without a tape, keeping the input of each piece.
   const inputs: (tf.Tensor2D | undefined)[] = []
   let below: tf.Tensor2D | undefined
-  for (const [piece, first] of firstOf.entries()) {
-    const from = firstOf[piece - 1] ?? embeddingsLevel
-    const input = below
-    below =
-      first === embeddingsLevel ? undefined : tf.tidy(() => hiddenAfter(model, batch, from, first, input))
-    inputs.push(below)
-  }
-
   let gradient: tf.Tensor | undefined
-  for (let piece = firstOf.length - 1; piece >= 0; piece--) {
-    const input = inputs[piece]
-    const end = firstOf[piece + 1]
-    const output = (): tf.Tensor => {
-      const hidden_TH = hiddenAfter(model, batch, firstOf[piece]!, end ?? top, input)
-      if (end !== undefined) return hidden_TH
-      return sumOf(batch, classify(model, hidden_TH))
+  try {
+    // Forward without a tape, keeping the input of each piece.
+    for (const [piece, first] of firstOf.entries()) {
+      const from = firstOf[piece - 1] ?? embeddingsLevel
+      const input = below
+      below =
+        first === embeddingsLevel ? undefined : tf.tidy(() => hiddenAfter(model, batch, from, first, input))
+      inputs.push(below)
     }
-    const next = backwardThroughTap(output, receive, {
-      input: piece === 0 ? undefined : input,
-      outputGradient: gradient,
-    })
-    tf.dispose([input, gradient].filter((tensor) => tensor !== undefined))
-    gradient = next
+
+    for (let piece = firstOf.length - 1; piece >= 0; piece--) {
+      const input = inputs[piece]
+      const end = firstOf[piece + 1]
+      const output = (): tf.Tensor => {
+        const hidden_TH = hiddenAfter(model, batch, firstOf[piece]!, end ?? top, input)
+        if (end !== undefined) return hidden_TH
+        return sumOf(batch, classify(model, hidden_TH))
+      }
+      const next = backwardThroughTap(output, receive, {
+        input: piece === 0 ? undefined : input,
+        outputGradient: gradient,
+      })
+      tf.dispose([input, gradient].filter((tensor) => tensor !== undefined))
+      gradient = next
+    }
+  } finally {
+    // Of a pass that fails, as one that runs out of memory, some are left.
+    tf.dispose([...inputs, gradient].filter((tensor) => tensor !== undefined))
   }
 }
 

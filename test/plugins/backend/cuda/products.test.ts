@@ -33,7 +33,8 @@ describe.skipIf((await emulator()) === undefined)("matrix products of the GPU, e
       "tf32_64",
       "tf32_128",
       "bfloat16_64",
-      "bfloat16_128",
+      "rounded_64",
+      "rounded_128",
     ]) {
       expect(report.own.launches[`product_${kernel}`]).toBeGreaterThan(0)
     }

@@ -117,7 +117,8 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
     }
     // Those that manage memory are tested below; `fill` takes a buffer of any size.
     const ofProcessor = "instructions offset region regionOf setThreads view"
-    const ofGpu = "blasVersion borrow compile compilerVersion counts find load openBlas setPrecision start"
+    const ofGpu =
+      "blasVersion borrow compile compilerVersion counts find load openBlas setPrecision start stop"
     const others = `allocate bytesInUse fill read release ${ofProcessor} ${ofGpu}`.split(" ")
     const kernels = Object.keys(device).filter((name) => !others.includes(name))
     expect(kernels.filter((name) => !(name in calls))).toEqual([])

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -6,14 +6,12 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { Progress } from "../../../../core/api/progress.ts"
 import { packSequences } from "../../../../core/artifacts/sequences.ts"
-import { startBackend } from "../../../../core/tensor/backend.ts"
 import { infoNCE } from "../../../../core/tensor/ops/info-nce.ts"
 import { adamw } from "../../../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../../../core/tensor/parameters.ts"
 import { stream } from "../../../../core/tensor/stream.ts"
 import { train } from "../../../../core/tensor/training.ts"
 import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
-import { native } from "../../../../plugins/backend/native.ts"
 import { crossEntropy } from "../../../../plugins/finetune/classification.ts"
 import { lossOf } from "../../../../plugins/finetune/shared/classifier.ts"
 import { configOf, type EncoderConfig } from "../../../../plugins/model/config.ts"
@@ -22,7 +20,7 @@ import { initialise } from "../../../../plugins/model/initialise.ts"
 import { parametersOf } from "../../../../plugins/model/parameters.ts"
 import { maskedLoss } from "../../../../plugins/pretrain/mlm/masked-loss.ts"
 import { twoViews } from "../../../../plugins/pretrain/shared/contrastive/views.ts"
-import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
+import { onEveryDevice } from "./devices.ts"
 
 const configWith = (layers: number): EncoderConfig => ({
   ...configOf("tiny", 60, 0),
@@ -59,7 +57,7 @@ afterAll(() => rm(scratch, { recursive: true, force: true }))
 /** What an update calls of the device after some others, by name. */
 const calledIn = async (loss: Loss, layers: number, update = 5): Promise<ReadonlyMap<string, number>> => {
   const backend = tf.backend()
-  if (!(backend instanceof DeviceBackend)) throw new Error("native is not running")
+  if (!(backend instanceof DeviceBackend)) throw new Error("no device is running")
   const config = configWith(layers)
   const heads = ["pooler", "classifier", "maskedLanguageModel"] as const
   const parameters = Parameters.fromHost(initialise(config, parametersOf(config, heads), stream(1, "head")))
@@ -100,9 +98,7 @@ const memory = ["allocate", "release", "write"]
 const kernelsIn = async (loss: Loss, layers: number) =>
   [...(await calledIn(loss, layers))].reduce((sum, [name, n]) => sum + (memory.includes(name) ? 0 : n), 0)
 
-describe.skipIf(!nativeBuilds)("an update", () => {
-  beforeAll(() => Effect.runPromise(startBackend(native)))
-
+onEveryDevice("an update", () => {
   test.each(Object.entries(losses))("of %s brings no number to the processor", async (_, loss) => {
     const called = await calledIn(loss, 2)
     expect(called.get("linear")).toBeGreaterThan(8)

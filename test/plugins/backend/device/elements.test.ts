@@ -74,4 +74,33 @@ onEveryPath("elementwise kernels", (deviceHere) => {
       expect(read(y, 40 * width)).toEqual(x.values)
     })
   })
+
+  test.each([0, 1, 5, 5003])("the hyperbolic tangent of %i numbers, and its gradient", (size) => {
+    withBuffers(deviceHere(), ({ device, given, empty, read }) => {
+      const [x, dy, y, dx] = [given(1, size), given(2, size), empty(size), empty(size)]
+      // On both sides of where it is a polynomial.
+      device.write(
+        x.handle,
+        x.values.map((value, i) => (i % 3) * value),
+      )
+      device.tanh(x.handle, y)
+      device.tanhGradient(dy.handle, y, dx)
+      const found = { y: read(y, size), dx: read(dx, size) }
+      for (const [i, value] of x.values.entries()) {
+        const expected = Math.tanh((i % 3) * value)
+        expect(Math.abs(found.y[i]! - expected)).toBeLessThanOrEqual(1.5e-7 * Math.abs(expected))
+        expect(Math.abs(found.dx[i]! - (1 - found.y[i]! ** 2) * dy.values[i]!)).toBeLessThan(1e-6)
+      }
+    })
+  })
+
+  test("the hyperbolic tangent of large numbers, of 0 and of NaN", () => {
+    withBuffers(deviceHere(), ({ device, given, read }) => {
+      const { handle } = given(1, 8)
+      const points = [Number.NEGATIVE_INFINITY, -1e30, -9.5, -0, 0, 50, Number.POSITIVE_INFINITY, Number.NaN]
+      device.write(handle, Float32Array.from(points))
+      device.tanh(handle, handle)
+      expect([...read(handle, 8)]).toEqual([-1, -1, -1, -0, 0, 1, 1, Number.NaN])
+    })
+  })
 })

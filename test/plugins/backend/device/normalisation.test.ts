@@ -80,6 +80,20 @@ onEveryPath("layer normalisation", (deviceHere) => {
         }
       }
       expect(deviation(read(dx, size), expected)).toBeLessThan(hidden === 1 ? 1e-4 : 5e-6)
+      // The same for the residual, and for x what dropout gives of it.
+      const [dropping, dResidual] = [empty(size), empty(size)]
+      for (const [list, at, kept] of [
+        [none, everyRow, () => 1],
+        [dropped, everyRow, (t: number, h: number) => mask[t * hidden + h]!],
+        [dropped, indices, (t: number, h: number) => mask[indices[t]! * hidden + h]!],
+      ] as const) {
+        const [back, scale] = [dy.handle, gamma.handle]
+        device.residualNormInputGradient(back, normalised, rstd, scale, list, at, dropping, dResidual)
+        const whole = read(dx, size)
+        expect(read(dResidual, size)).toEqual(whole)
+        const left = whole.map((value, i) => value * kept(Math.floor(i / hidden), i % hidden))
+        expect(read(dropping, size)).toEqual(left)
+      }
       expect(deviation(read(dGamma, hidden), sums.gamma)).toBeLessThan(2e-6)
       expect(deviation(read(dBeta, hidden), sums.beta)).toBeLessThan(2e-6)
     })

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
+import type { Precision } from "../../../../core/api/precision.ts"
 import { Progress } from "../../../../core/api/progress.ts"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
 import { type Backend, type ComputeSettings, startBackend } from "../../../../core/tensor/backend.ts"
@@ -23,6 +24,7 @@ import { blockGrams, parameterGrams } from "../../../../plugins/probe/shared/gra
 import { effectiveRank } from "../../../../plugins/probe/shared/rank.ts"
 import { eigenvalues } from "../../../../plugins/probe/shared/spectrum.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
+import { emulated, startEmulated } from "../cuda/emulated.ts"
 
 const config = {
   ...configOf("tiny", 60, 0),
@@ -53,18 +55,23 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
+const emulatedGpu = "cuda, emulated"
+
 /**
  * The losses of training, the final parameters, and the effective ranks of the layers at the end.
  *
  * @param after runs after each update, by its number
+ * @param until the number of updates that are made
  */
 const trained = async (
-  backend: Backend,
+  backend: Backend | typeof emulatedGpu,
   computing: Partial<ComputeSettings>,
   seed: number,
   after: (step: number) => Effect.Effect<void> = () => Effect.void,
+  until = steps,
 ) => {
-  await Effect.runPromise(startBackend(backend, computing))
+  if (backend === emulatedGpu) await startEmulated(computing)
+  else await Effect.runPromise(startBackend(backend, computing))
   const specs = parametersOf(config, heads)
   const parameters = Parameters.fromHost(initialise(config, specs, stream(seed, "head")))
   const model = { config, parameters }
@@ -72,6 +79,7 @@ const trained = async (
     train({
       parameters,
       learningRates: learningRates(linearSchedule({}), 2e-3, steps, 4),
+      until,
       optimiser: adamw({ biasCorrection: false }),
       clip: 1,
       loss: (update) => {
@@ -138,5 +146,40 @@ describe.skipIf(!nativeBuilds)("training on native", () => {
     const spread = Math.min(...others.map(({ losses }) => meanDistance(losses, fp32.losses)))
     expect(meanDistance(bf16.losses, fp32.losses)).toBeLessThan(spread)
     expect(bf16.losses).not.toEqual(fp32.losses)
+  })
+})
+
+describe.skipIf(emulated === undefined || !nativeBuilds)("training on cuda, emulated", () => {
+  const made = new Map<Precision, ReturnType<typeof trained>>()
+  /** Half a training, since an emulated GPU takes its time; made once. */
+  const half = (precision: Precision) => {
+    const known = made.get(precision) ?? trained(emulatedGpu, { precision }, 3, undefined, steps / 2)
+    made.set(precision, known)
+    return known
+  }
+
+  test("agrees with training on native, with ranks that differ by at most 1", async () => {
+    const [onGpu, onNative] = [await half("fp32"), await trained(native, {}, 3, undefined, steps / 2)]
+    expect(meanDistance(onGpu.losses, onNative.losses)).toBeLessThan(1e-3)
+    expect(onGpu.losses[0]).toBeCloseTo(onNative.losses[0]!, 5)
+    for (const [layer, rank] of onGpu.ranks.entries()) {
+      expect(Math.abs(rank - onNative.ranks[layer]!)).toBeLessThanOrEqual(1)
+    }
+  })
+
+  test.each(["fp32", "tf32", "bf16"] as const)(
+    "in %s gives the same bits when repeated",
+    async (precision) => {
+      const again = await trained(emulatedGpu, { precision }, 3, undefined, 5)
+      expect(again.losses).toEqual((await half(precision)).losses.slice(0, 5))
+    },
+  )
+
+  test("in tf32 is closer to fp32 than in bf16, and in bf16 closer than another seed", async () => {
+    const [fp32, tf32, bf16] = [await half("fp32"), await half("tf32"), await half("bf16")]
+    const others = [await trained(native, {}, 4), await trained(native, {}, 5)]
+    const spread = Math.min(...others.map(({ losses }) => meanDistance(fp32.losses, losses)))
+    expect(meanDistance(tf32.losses, fp32.losses)).toBeLessThan(meanDistance(bf16.losses, fp32.losses))
+    expect(meanDistance(bf16.losses, fp32.losses)).toBeLessThan(spread)
   })
 })

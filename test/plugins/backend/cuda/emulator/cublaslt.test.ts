@@ -70,7 +70,7 @@ describe.skipIf(libraries === undefined)("the emulated cuBLASLt", () => {
     blas = dlopen(libraries!.cublasLt, functions).symbols
     handle = received((slot) => expect(blas.cublasLtCreate(slot)).toBe(0))
   })
-  afterEach(() => host.control("products=all fail=0"))
+  afterEach(() => host.restore())
   afterAll(() => {
     expect(blas.cublasLtDestroy(handle)).toBe(0)
     host.close()

@@ -15,9 +15,12 @@
  * | `capability=90` `driver=12100` `nvrtc=12100` `devices=1` | what there is, of versions that no real one has; `nvrtc` only when loaded |
  * | `products=all\|plain\|none` | what cuBLASLt has an algorithm for: `plain` is without bias |
  * | `threads=1` | host threads that run blocks, of modules loaded from then on |
- * | `sanitize=1` | kernels with AddressSanitizer, which must be in the process; only when loaded |
+ * | `sanitize=1` | kernels with AddressSanitizer; only when loaded, in a process of `sanitizing` |
  * | `dry=1\|0` | whether nothing is computed: calls are checked and counted, and all memory reads as zeros |
  * | `reset=1` | counts from zero |
+ *
+ * What the real libraries would take and do something undefined with is told on standard error, and ends the process with
+ * status 86: a barrier that some threads do not reach, a pointer into memory that was freed, a handle that was destroyed.
  *
  * `emulated_cuda_counts` of the driver gives a JSON text with the calls by name, launches by kernel, bytes by direction,
  * what is live, what the end of a context had to free, and the peak of memory.
@@ -73,6 +76,26 @@ export const emulator = async (): Promise<Emulator | undefined> => {
     driver: path("libcuda.so.1"),
     nvrtc: path("libnvrtc.so.12"),
     cublasLt: path("libcublasLt.so.12"),
+  }
+}
+
+/**
+ * What a process has in its environment if its kernels are to run under AddressSanitizer, which ends it at the first
+ * access out of bounds; undefined where its library is not installed.
+ */
+export const sanitizing = async (): Promise<Readonly<Record<string, string>> | undefined> => {
+  // libstdc++ must be there before AddressSanitizer begins: it takes the place of what throws exceptions.
+  const names = ["libasan.so", "libstdc++.so.6"]
+  const found = await Promise.all(
+    names.map((name) => run("g++", [`-print-file-name=${name}`]).catch(() => ({ stdout: "" }))),
+  )
+  const paths = found.map(({ stdout }) => stdout.trim())
+  // Of what is not installed, the name comes back without a folder.
+  if (!paths.every((path) => path.includes("/"))) return undefined
+  return {
+    LD_PRELOAD: paths.join(":"),
+    ASAN_OPTIONS: "detect_leaks=0",
+    KASOSEI_EMULATED_CUDA: "sanitize=1",
   }
 }
 

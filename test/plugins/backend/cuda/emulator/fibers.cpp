@@ -37,19 +37,22 @@ int main() {
     std::vector<float> x(40 * 100), y(40 * 100);
     for (float& v : x) v = next();
     state = 1;
-    launch("layer_norm", [](const void* a) { layer_norm(*static_cast<const LayerNorm*>(a)); }, 40, 1, 128, 400,
-           LayerNorm{x.data(), y.data(), 100, 1e-12f}, reverse);
+    launch(
+        "layer_norm", [](const void* a) { layer_norm(*static_cast<const LayerNorm*>(a)); }, 40, 1, 128, 400,
+        LayerNorm{x.data(), y.data(), 100, 1e-12f}, reverse);
     print("layer_norm", y);
-    launch("turn_rows", [](const void* a) { turn_rows(*static_cast<const Rows*>(a)); }, 32, 1, 128, 0,
-           Rows{x.data(), y.data(), 125}, reverse);
+    launch(
+        "turn_rows", [](const void* a) { turn_rows(*static_cast<const Rows*>(a)); }, 32, 1, 128, 0,
+        Rows{x.data(), y.data(), 125}, reverse);
     print("turn_rows", y);
     alignas(16) static uint16_t a[70 * 56], b[56 * 24];
     for (uint16_t& v : a) v = static_cast<uint16_t>(pack_bf16(next(), 0));
     for (uint16_t& v : b) v = static_cast<uint16_t>(pack_bf16(next(), 0));
     state = 1;
     std::vector<float> c(70 * 24);
-    launch("product_bf16", [](const void* p) { product_bf16(*static_cast<const Product*>(p)); }, 2, 2, 128, 0,
-           Product{a, b, c.data(), 70, 24, 56}, reverse);
+    launch(
+        "product_bf16", [](const void* p) { product_bf16(*static_cast<const Product*>(p)); }, 2, 2, 128, 0,
+        Product{a, b, c.data(), 70, 24, 56}, reverse);
     print("product_bf16", c);
   }
 }

@@ -141,6 +141,13 @@ export class Host {
     if (this.cuda.emulated_cuda_control(text(pairs)) !== 0) throw new Error(`no such setting: ${pairs}`)
   }
 
+  /** All settings as they are when the libraries are loaded. */
+  restore(): void {
+    const defaults =
+      "order=forward lazy=1 dry=0 fail=0 memory=1073741824 capability=90 driver=12100 devices=1 threads=1"
+    this.control(`${defaults} products=all ${process.env["KASOSEI_EMULATED_CUDA"] ?? ""}`)
+  }
+
   counts(): Counts {
     return JSON.parse(String(this.cuda.emulated_cuda_counts()))
   }

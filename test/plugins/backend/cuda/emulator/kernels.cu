@@ -56,8 +56,7 @@ extern "C" __global__ void __launch_bounds__(128) product_bf16(const Product p) 
   const auto begin = [&](int k0) {
     Stage& stage = stages[k0 / 16 % 2];
     const int row = t / 2, chunk = t % 2 * 8;
-    copy_async_16(&stage.a[row][chunk], p.a + int64_t(m0 + row) * p.k + k0 + chunk,
-                  m0 + row < p.m && k0 + chunk < p.k);
+    copy_async_16(&stage.a[row][chunk], p.a + int64_t(m0 + row) * p.k + k0 + chunk, m0 + row < p.m && k0 + chunk < p.k);
     if (t < 32) {
       copy_async_16(&stage.b[row][chunk], p.b + int64_t(k0 + row) * p.n + n0 + chunk,
                     k0 + row < p.k && n0 + chunk < p.n);
@@ -97,9 +96,9 @@ extern "C" __global__ void __launch_bounds__(128) product_bf16(const Product p) 
 }
 
 struct FloatProduct {
-  const float* a;  // [m, k]
-  const float* b;  // [n, k]
-  float* c;        // [m, n]
+  const float* a;   // [m, k]
+  const float* b;   // [n, k]
+  float* c;         // [m, n]
   int32_t m, n, k;  // k is a multiple of 8
 };
 
@@ -130,8 +129,8 @@ struct Rows {
   int32_t rows;  // of 32
 };
 
-// Turns the 32 numbers of a row around by way of shared memory, then adds the row's first one, and 100 if any of the row
-// is negative. A row a warp.
+// Turns the 32 numbers of a row around by way of shared memory, then adds the row's first one, and 100 if any of the
+// row is negative. A row a warp.
 extern "C" __global__ void turn_rows(const Rows a) {
   __shared__ float staged[32][33];
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = blockIdx.x * (blockDim.x / 32) + warp;

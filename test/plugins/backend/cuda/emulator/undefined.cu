@@ -70,7 +70,20 @@ KERNEL(unaligned_copy) {
   copy_async_16(row, a.x + 1, true);
 }
 
-// The rest writes one element of a.y, of static or of dynamic shared memory: the one after the last if a.size is its size.
+KERNEL(write_nowhere) {
+  if (threadIdx.x == 5) *reinterpret_cast<float*>(uintptr_t(a.size)) = 1;
+}
+
+__device__ __noinline__ float descend(volatile float* x, int depth) {
+  volatile float own[256];
+  own[depth % 256] = x[0];
+  return descend(own, depth + 1) + own[depth % 256];
+}
+
+KERNEL(descend_forever) { a.y[0] = descend(a.y, 0); }
+
+// The rest writes one element of a.y, of static or of dynamic shared memory: the one after the last if a.size is its
+// size.
 KERNEL(write_global) { a.y[a.size] = 1; }
 
 KERNEL(write_static) {

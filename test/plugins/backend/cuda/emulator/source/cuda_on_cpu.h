@@ -1,7 +1,8 @@
 // CUDA C++ on the processor. The threads of a block are fibers of one host thread. A thread runs until it meets a
-// barrier or an operation of its warp, then the next lane of the warp does, and only when none of the warp can go on the
-// next warp: a warp runs as far ahead as it can. With lanes, warps and blocks in reverse as well, a race shows as two
-// results. What is undefined (a barrier that some threads do not reach, a shuffle in a branch) is told, never waited for.
+// barrier or an operation of its warp, then the next lane of the warp does, and only when none of the warp can go on
+// the next warp: a warp runs as far ahead as it can. With lanes, warps and blocks in reverse as well, a race shows as
+// two results. What is undefined (a barrier that some threads do not reach, a shuffle in a branch) is told, never
+// waited for.
 #pragma once
 
 #include <cstdarg>
@@ -38,7 +39,7 @@ struct Context {
 #if defined(__x86_64__)
 
 #ifdef __AVX512F__
-#define EMULATED_MORE_REGISTERS                                                                                  \
+#define EMULATED_MORE_REGISTERS                                                                                 \
   , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", \
       "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
@@ -70,26 +71,26 @@ struct Context {
 
 #else
 
-#define EMULATED_SWITCH(from, to)                                                                                     \
-  do {                                                                                                                \
-    register void* emulated_from asm("x0") = (from);                                                                  \
-    register void* emulated_to asm("x1") = (to);                                                                      \
-    asm volatile(                                                                                                     \
-        "stp x29, x19, [sp, #-16]!\n\t"                                                                               \
-        "adr x9, 1f\n\t"                                                                                              \
-        "mov x10, sp\n\t"                                                                                             \
-        "stp x10, x9, [x0]\n\t"                                                                                       \
-        "ldp x10, x9, [x1]\n\t"                                                                                       \
-        "mov sp, x10\n\t"                                                                                             \
-        "br x9\n"                                                                                                     \
-        "1:\n\t"                                                                                                      \
-        "ldp x29, x19, [sp], #16"                                                                                     \
-        : "+r"(emulated_from), "+r"(emulated_to)                                                                      \
-        :                                                                                                             \
-        : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",     \
-          "x18", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5",   \
-          "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", \
-          "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");                      \
+#define EMULATED_SWITCH(from, to)                                                                                    \
+  do {                                                                                                               \
+    register void* emulated_from asm("x0") = (from);                                                                 \
+    register void* emulated_to asm("x1") = (to);                                                                     \
+    asm volatile(                                                                                                    \
+        "stp x29, x19, [sp, #-16]!\n\t"                                                                              \
+        "adr x9, 1f\n\t"                                                                                             \
+        "mov x10, sp\n\t"                                                                                            \
+        "stp x10, x9, [x0]\n\t"                                                                                      \
+        "ldp x10, x9, [x1]\n\t"                                                                                      \
+        "mov sp, x10\n\t"                                                                                            \
+        "br x9\n"                                                                                                    \
+        "1:\n\t"                                                                                                     \
+        "ldp x29, x19, [sp], #16"                                                                                    \
+        : "+r"(emulated_from), "+r"(emulated_to)                                                                     \
+        :                                                                                                            \
+        : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",    \
+          "x18", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", \
+          "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", \
+          "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");              \
   } while (0)
 
 #endif
@@ -153,10 +154,6 @@ struct Stack {
   char* top;
 };
 
-struct Index {
-  uint32_t x, y, z;
-};
-
 constexpr size_t page = 4096;
 #ifdef __SANITIZE_ADDRESS__
 constexpr size_t stack_bytes = 512 << 10;
@@ -168,7 +165,7 @@ constexpr size_t stack_bytes = 96 << 10;
 struct Block {
   Launch launch;
   uint32_t lane;  // that runs, as threadIdx.x does
-  Warp* warp;             // that it belongs to
+  Warp* warp;     // that it belongs to
   uint32_t warps, ended;
   Warp warp_list[maximal_threads / 32];
   Context context[maximal_threads];  // of threads that have begun
@@ -312,8 +309,8 @@ __attribute__((noinline)) static bool choose_among_all() {
     if (next == nullptr) {
       if (!block.at_barrier) return false;
       if (block.ended != 0) {
-        undefined("%u of %u threads have ended, and the others wait at block_barrier at %s:%d", block.ended,
-                  blockDim.x, block.barrier.file, block.barrier.line);
+        undefined("%u of %u threads have ended, and the others wait at block_barrier at %s:%d", block.ended, blockDim.x,
+                  block.barrier.file, block.barrier.line);
       }
       block.at_barrier = false;
       for (uint32_t w = 0; w < block.warps; w++) {
@@ -496,8 +493,8 @@ __attribute__((noinline, cold)) static void grow(Copies& copies) {
 extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __start_emulated_kernels[];
 extern "C" __attribute__((weak, visibility("hidden"))) const emulated::Kernel* const __stop_emulated_kernels[];
 extern "C" __attribute__((visibility("default"))) const emulated::Program emulated_program;
-const emulated::Program emulated_program = {emulated::program_version, __start_emulated_kernels,
-                                            __stop_emulated_kernels, emulated::run};
+const emulated::Program emulated_program = {
+    emulated::program_version, __start_emulated_kernels, __stop_emulated_kernels, emulated::run, &blockIdx, &threadIdx};
 #else
 #define __global__
 #define __launch_bounds__(...)

@@ -1,4 +1,5 @@
-// The instructions of the device that kernels use, on the processor: in the place of the kernels' own file of this name.
+// The instructions of the device that kernels use, on the processor: in the place of the kernels' own file of this
+// name.
 #pragma once
 
 #include "cuda_on_cpu.h"
@@ -8,13 +9,6 @@
 
 namespace emulated {
 
-inline float bf16_to_float(uint32_t bits) {
-  bits <<= 16;
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
-
 inline float word_to_float(uint32_t bits) {
   float x;
   memcpy(&x, &bits, 4);
@@ -22,6 +16,7 @@ inline float word_to_float(uint32_t bits) {
 }
 
 typedef float Row __attribute__((vector_size(32)));
+typedef uint32_t WordRow __attribute__((vector_size(32)));
 
 struct Fragments {
   float* c;
@@ -29,59 +24,42 @@ struct Fragments {
   const uint32_t* b;
 };
 
-// c[16, 8] += a[16, depth] b[depth, 8] of a warp, where the lanes have their parts of each; sums in float32, in order
-// of depth. (PTX ISA, "Matrix fragments for mma.m16n8k16" and "… m16n8k8".)
-template <int depth>
-inline void multiply_fragments(Warp& warp, const float (&a)[16][depth], const Row (&b)[depth]) {
+// The product of a warp, c [16, 8] += a b, where each lane has its parts of them and a word has a number of tf32, or
+// two neighbours along the depth of bf16: 8 words deep. Sums in float32, in order of depth. (PTX ISA, "Matrix fragments
+// for mma.m16n8k16" and "… m16n8k8".)
+template <bool is_bf16>
+inline void multiply_fragments(Warp& warp) {
+  // The tensor core does not read the 13 lowest bits of a tf32 number.
+  constexpr uint32_t high = is_bf16 ? 0xffff0000u : 0xffffe000u;
+  uint32_t a[16][8], words[8][8];
   float c[16][8];
   for (int lane = 0; lane < 32; lane++) {
-    const float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
-    for (int i = 0; i < 2; i++) memcpy(&c[lane / 4 + i * 8][lane % 4 * 2], own + i * 2, 8);
+    const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
+    const int group = lane / 4, in_group = lane % 4;
+    for (int i = 0; i < 4; i++) a[group + i % 2 * 8][in_group + i / 2 * 4] = own.a[i];
+    for (int i = 0; i < 2; i++) words[in_group + i * 4][group] = own.b[i];
+    for (int i = 0; i < 2; i++) memcpy(&c[group + i * 8][in_group * 2], own.c + i * 2, 8);
+  }
+  Row b[8], b_low[8];
+  for (int q = 0; q < 8; q++) {
+    WordRow row;
+    memcpy(&row, words[q], sizeof row);
+    b[q] = reinterpret_cast<Row>(row & high);
+    b_low[q] = reinterpret_cast<Row>(row << 16);
   }
   for (int row = 0; row < 16; row++) {
     Row sum;
     memcpy(&sum, c[row], sizeof sum);
-    for (int k = 0; k < depth; k++) sum += a[row][k] * b[k];
+    for (int q = 0; q < 8; q++) {
+      if (is_bf16) sum += word_to_float(a[row][q] << 16) * b_low[q];
+      sum += word_to_float(a[row][q] & high) * b[q];
+    }
     memcpy(c[row], &sum, sizeof sum);
   }
   for (int lane = 0; lane < 32; lane++) {
     float* own = static_cast<const Fragments*>(warp.operand[lane])->c;
     for (int i = 0; i < 2; i++) memcpy(own + i * 2, &c[lane / 4 + i * 8][lane % 4 * 2], 8);
   }
-}
-
-inline void perform_mma_bf16(Warp& warp) {
-  float a[16][16];
-  Row b[16];
-  for (int lane = 0; lane < 32; lane++) {
-    const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
-    const int group = lane / 4, pair = lane % 4 * 2;
-    for (int i = 0; i < 4; i++) {
-      float* at = &a[group + i % 2 * 8][pair + i / 2 * 8];
-      at[0] = bf16_to_float(own.a[i] & 0xffff);
-      at[1] = bf16_to_float(own.a[i] >> 16);
-    }
-    for (int i = 0; i < 2; i++) {
-      b[pair + i * 8][group] = bf16_to_float(own.b[i] & 0xffff);
-      b[pair + i * 8 + 1][group] = bf16_to_float(own.b[i] >> 16);
-    }
-  }
-  multiply_fragments(warp, a, b);
-}
-
-// The tensor core does not read the 13 lowest bits.
-inline float tf32_to_float(uint32_t bits) { return word_to_float(bits & 0xffffe000u); }
-
-inline void perform_mma_tf32(Warp& warp) {
-  float a[16][8];
-  Row b[8];
-  for (int lane = 0; lane < 32; lane++) {
-    const Fragments& own = *static_cast<const Fragments*>(warp.operand[lane]);
-    const int group = lane / 4, column = lane % 4;
-    for (int i = 0; i < 4; i++) a[group + i % 2 * 8][column + i / 2 * 4] = tf32_to_float(own.a[i]);
-    for (int i = 0; i < 2; i++) b[column + i * 4][group] = tf32_to_float(own.b[i]);
-  }
-  multiply_fragments(warp, a, b);
 }
 
 struct Matrices {
@@ -126,7 +104,8 @@ inline void perform_vote(Warp& warp) {
 
 constexpr Operation barrier_operation{"warp_barrier", false, nullptr}, vote_operation{"any_lane", false, perform_vote},
     shuffle_xor_operation{"shuffle_xor", false, perform_shuffle}, shuffle_operation{"shuffle", false, perform_shuffle},
-    mma_bf16_operation{"mma_bf16", true, perform_mma_bf16}, mma_tf32_operation{"mma_tf32", true, perform_mma_tf32},
+    mma_bf16_operation{"mma_bf16", true, multiply_fragments<true>},
+    mma_tf32_operation{"mma_tf32", true, multiply_fragments<false>},
     load_operation{"load_matrices", true, perform_load_matrices<false>},
     load_transposed_operation{"load_matrices_transposed", true, perform_load_matrices<true>};
 
@@ -180,15 +159,13 @@ inline T* dynamic_shared() {
   return reinterpret_cast<T*>(emulated::block.dynamic);
 }
 
-inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     EMULATED_SITE) {
+inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
   emulated::together(emulated::mma_bf16_operation, {file, line});
 }
 
-inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                     EMULATED_SITE) {
+inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], EMULATED_SITE) {
   const emulated::Fragments own{c, a, b};
   emulated::block.warp->operand[emulated::block.lane] = &own;
   emulated::together(emulated::mma_tf32_operation, {file, line});
@@ -266,11 +243,11 @@ inline float divide_rn(float x, float y) { return x / y; }
 inline uint32_t multiply_high(uint32_t x, uint32_t y) { return static_cast<uint32_t>(uint64_t{x} * y >> 32); }
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
-#define EMULATED_SHUFFLES(T)                                                                                  \
-  inline T shuffle_xor(T v, int mask, EMULATED_SITE) {                                  \
+#define EMULATED_SHUFFLES(T)                                                                                          \
+  inline T shuffle_xor(T v, int mask, EMULATED_SITE) {                                                                \
     return emulated::exchange(emulated::shuffle_xor_operation, v, (emulated::block.lane ^ mask) & 31u, {file, line}); \
-  }                                                                                                           \
-  inline T shuffle(T v, int lane, EMULATED_SITE) {                                      \
+  }                                                                                                                   \
+  inline T shuffle(T v, int lane, EMULATED_SITE) {                                                                    \
     return emulated::exchange(emulated::shuffle_operation, v, lane & 31u, {file, line});                              \
   }
 EMULATED_SHUFFLES(float)
@@ -279,13 +256,9 @@ EMULATED_SHUFFLES(int32_t)
 EMULATED_SHUFFLES(double)
 #undef EMULATED_SHUFFLES
 
-inline bool any_lane(bool value, EMULATED_SITE) {
-  return emulated::vote(value, {file, line});
-}
+inline bool any_lane(bool value, EMULATED_SITE) { return emulated::vote(value, {file, line}); }
 
-inline void warp_barrier(EMULATED_SITE) {
-  emulated::together(emulated::barrier_operation, {file, line});
-}
+inline void warp_barrier(EMULATED_SITE) { emulated::together(emulated::barrier_operation, {file, line}); }
 
 inline void block_barrier(EMULATED_SITE) {
   emulated::Block& block = emulated::block;
@@ -293,8 +266,8 @@ inline void block_barrier(EMULATED_SITE) {
     block.at_barrier = true;
     block.barrier = {file, line};
   } else if (block.barrier != emulated::Site{file, line}) {
-    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", threadIdx.x,
-                        file, line, block.barrier.file, block.barrier.line);
+    emulated::undefined("thread %u is at block_barrier at %s:%d, and others are at that at %s:%d", threadIdx.x, file,
+                        line, block.barrier.file, block.barrier.line);
   }
   const uint32_t bit = 1u << block.lane;
   block.warp->at_barrier |= bit;

@@ -26,6 +26,10 @@ struct Launch {
   void (*undefined)(const char* message);
 };
 
+struct Index {
+  uint32_t x, y, z;
+};
+
 // The symbol `emulated_program` of a built program. It runs one launch at a time: another host thread takes another
 // copy of the library.
 struct Program {
@@ -34,6 +38,9 @@ struct Program {
   const Kernel* const* last;
   // Blocks [first, last) of the grid, counted along x, then y, then z.
   void (*run)(const Launch& launch, uint64_t first, uint64_t last);
+  // Which ones run now.
+  const Index* block;
+  const Index* thread;
 };
 
 constexpr uint32_t program_version = 1;

@@ -1,5 +1,6 @@
 // libcublasLt.so.12 for machines without a GPU: products on the processor, as work of a stream of the emulated driver,
-// with sums in float32. What it takes is less than what the real one does: matrices in column order, float32 and bfloat16.
+// with sums in float32. What it takes is less than what the real one does: matrices in column order, float32 and
+// bfloat16.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -189,8 +190,8 @@ uint64_t problem_of(const Description& d, const Layout& a, const Layout& b, cons
   const auto add = [&](uint64_t x) { hash = (hash ^ x) * 0x9e3779b97f4a7c15ull, hash ^= hash >> 29; };
   for (const int x : {d.compute, d.transposed_a, d.transposed_b, static_cast<int>(d.epilogue)}) add(x);
   for (const Layout* l : {&a, &b, &c, &result}) {
-    for (const uint64_t x : {uint64_t(l->type), l->rows, l->columns, uint64_t(l->leading), uint64_t(l->stride),
-                             uint64_t(l->batch)}) {
+    for (const uint64_t x :
+         {uint64_t(l->type), l->rows, l->columns, uint64_t(l->leading), uint64_t(l->stride), uint64_t(l->batch)}) {
       add(x);
     }
   }
@@ -268,8 +269,8 @@ void run(const Product& p) {
     pack(p, p.b, base(p.b_at, p.b), p.description.transposed_b == 0, p.n, tile_n, b);
     const char* before = base(p.c_at, p.c);
     char* result = p.d_at + batch * p.d.stride * p.d.element();
-    const char* bias = reinterpret_cast<const char*>(p.description.bias) +
-                       batch * p.description.bias_stride * p.d.element();
+    const char* bias =
+        reinterpret_cast<const char*>(p.description.bias) + batch * p.description.bias_stride * p.d.element();
     for (uint64_t j = 0; j < p.n; j += tile_n) {
       for (uint64_t i = 0; i < p.m; i += tile_m) {
         Vector sum[tile_n][tile_m / 8] = {};
@@ -316,7 +317,8 @@ API int cublasLtDestroy(Context* handle) { return destroy(handle, "cublasLtDestr
 
 API int cublasLtMatmulDescCreate(Description** handle, int compute, int scale) {
   if (handle == nullptr) return invalid_value;
-  if (compute != compute_32f && compute != compute_32f_pedantic && compute != compute_32f_fast_tf32) return not_supported;
+  if (compute != compute_32f && compute != compute_32f_pedantic && compute != compute_32f_fast_tf32)
+    return not_supported;
   if (fails("cublasLtMatmulDescCreate")) return alloc_failed;
   *handle = make<Description>();
   (*handle)->compute = compute;
@@ -335,7 +337,8 @@ API int cublasLtMatmulDescSetAttribute(Description* handle, int attribute, const
     case 2:  // POINTER_MODE: the host's
       if (const int status = put(number, value, bytes)) return status;
       return number == 0 ? success : not_supported;
-    case 3: case 4:  // TRANSA, TRANSB
+    case 3:
+    case 4:  // TRANSA, TRANSB
       if (const int status = put(number, value, bytes)) return status;
       if (number < 0 || number > 1) return invalid_value;
       (attribute == 3 ? d.transposed_a : d.transposed_b) = number;
@@ -407,15 +410,18 @@ API int cublasLtMatmulPreferenceSetAttribute(Preference* handle, int attribute, 
   switch (attribute) {
     case 1: return put(p.workspace, value, bytes);  // MAX_WORKSPACE_BYTES
     case 3: return put(number, value, bytes);       // REDUCTION_SCHEME_MASK: there is one algorithm, without splits
-    case 5: case 6: case 7: case 8:                 // MIN_ALIGNMENT_A_BYTES, B, C, D
+    case 5:
+    case 6:
+    case 7:
+    case 8:  // MIN_ALIGNMENT_A_BYTES, B, C, D
       return put(p.alignment[attribute - 5], value, bytes);
     default: return not_supported;
   }
 }
 
-API int cublasLtMatmulAlgoGetHeuristic(Context* handle, const Description* description, const Layout* a, const Layout* b,
-                                       const Layout* c, const Layout* d, Preference* preference, int wanted,
-                                       HeuristicResult* results, int* found) {
+API int cublasLtMatmulAlgoGetHeuristic(Context* handle, const Description* description, const Layout* a,
+                                       const Layout* b, const Layout* c, const Layout* d, Preference* preference,
+                                       int wanted, HeuristicResult* results, int* found) {
   live(handle, "handle");
   const Description& operation = live(const_cast<Description*>(description), "operation's description");
   const auto layout = [](const Layout* l) -> const Layout& { return live(const_cast<Layout*>(l), "matrix's layout"); };

@@ -1,11 +1,13 @@
-// libcuda.so.1 for machines without a GPU. Memory is the processor's, a module is kernels that g++ compiled, and a stream
-// is a queue: what is put into it is done only when something waits for it, so that a host program that reads or reuses
-// memory too early computes with other numbers. Every call is checked. What the real driver refuses is refused with its
-// number; what it would take and do something undefined with is told, and ends the process with status 86.
+// libcuda.so.1 for machines without a GPU. Memory is the processor's, a module is kernels that g++ compiled, and a
+// stream is a queue: what is put into it is done only when something waits for it, so that a host program that reads or
+// reuses memory too early computes with other numbers. Every call is checked. What the real driver refuses is refused
+// with its number; what it would take and do something undefined with is told, and ends the process with status 86.
 #include <dlfcn.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cinttypes>
 #include <cstdarg>
 #include <deque>
@@ -101,7 +103,7 @@ struct Work {
   Kind kind;
   // launch
   std::vector<char> argument = {};  // or what was staged of pageable memory
-  size_t kernel = 0;  // of the module's
+  size_t kernel = 0;                // of the module's
   std::shared_ptr<struct Module> module = {};
   Launch shape = {};
   // copy, set
@@ -250,17 +252,85 @@ bool set(const std::string& key, const std::string& value) {
   return false;
 }
 
+// As the driver reads CUDA_VISIBLE_DEVICES: numbers of devices, up to the first that is none.
+int visible_devices() {
+  const char* list = getenv("CUDA_VISIBLE_DEVICES");
+  if (list == nullptr) return maximal_devices;
+  int visible = 0;
+  for (char* end = nullptr;; list = end + 1) {
+    const long number = strtol(list, &end, 10);
+    if (end == list || number < 0 || number >= driver.settings.devices) break;
+    visible++;
+    if (*end != ',') break;
+  }
+  return visible;
+}
+
 struct AtLoad {
   AtLoad() {
     if (!read_settings(environment_settings(), set)) {
       misuse("KASOSEI_EMULATED_CUDA=\"%s\" has a setting that there is not", environment_settings());
     }
+    driver.settings.devices = std::min(driver.settings.devices, visible_devices());
   }
 } at_load;
 
 // ---- running what is queued
 
 void run_until(Stream& stream, uint64_t sequence);
+
+// What a host thread runs, for the message if it does something that the processor does not survive.
+struct Running {
+  const char* kernel;
+  const Program* program;
+};
+thread_local Running running = {};
+
+constexpr int fatal_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+struct sigaction earlier_actions[4];
+
+void fault(int signal, siginfo_t* info, void*) {
+  if (running.program == nullptr) {
+    // Not a kernel's: it happens again, to whoever waited for it before.
+    for (int i = 0; i < 4; i++) sigaction(fatal_signals[i], &earlier_actions[i], nullptr);
+    return;
+  }
+  const Index& block = *running.program->block;
+  char text[256];
+  const int length =
+      snprintf(text, sizeof text,
+               "emulated CUDA: kernel %s, block (%u, %u, %u), thread %u: signal %d at address %p; "
+               "KASOSEI_EMULATED_CUDA=sanitize=1 may say more\n",
+               running.kernel, block.x, block.y, block.z, running.program->thread->x, signal, info->si_addr);
+  if (write(2, text, static_cast<size_t>(length)) < 0) _exit(87);
+  _exit(86);
+}
+
+// Gives this host thread a stack for the signals that end a kernel.
+void take_signal_stack(stack_t* earlier) {
+  constexpr size_t bytes = 64 << 10;
+  static thread_local const std::unique_ptr<char[]> memory(new char[bytes]);
+  stack_t stack = {};
+  stack.ss_sp = memory.get();
+  stack.ss_size = bytes;
+  sigaltstack(&stack, earlier);
+}
+
+// While it lives, this host thread runs a kernel.
+class Watch {
+ public:
+  Watch(const char* kernel, const Program* program) {
+    take_signal_stack(&earlier);
+    running = {kernel, program};
+  }
+  ~Watch() {
+    running = {};
+    sigaltstack(&earlier, nullptr);
+  }
+
+ private:
+  stack_t earlier = {};
+};
 
 void run_launch(const Work& work) {
   Launch launch = work.shape;
@@ -274,11 +344,19 @@ void run_launch(const Work& work) {
   const auto part = [&](uint64_t p) {
     Launch own = launch;
     own.kernel = programs[p]->first[work.kernel];
+    const Watch watch(own.kernel->name, programs[p]);
     programs[p]->run(own, blocks * p / parts, blocks * (p + 1) / parts);
   };
+  // AddressSanitizer tells of them itself.
+  const bool watched = !driver.settings.sanitize;
+  struct sigaction action = {};
+  action.sa_sigaction = fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  for (int i = 0; watched && i < 4; i++) sigaction(fatal_signals[i], &action, &earlier_actions[i]);
   for (uint64_t p = 1; p < parts; p++) threads.emplace_back(part, p);
   part(0);
   for (std::thread& thread : threads) thread.join();
+  for (int i = 0; watched && i < 4; i++) sigaction(fatal_signals[i], &earlier_actions[i], nullptr);
 }
 
 void run_work(const Work& work) {
@@ -286,24 +364,14 @@ void run_work(const Work& work) {
                              work.kind == Work::set_words || (work.kind == Work::copy && !work.to_host);
   if (driver.settings.dry && writes_device) return;
   switch (work.kind) {
-    case Work::launch:
-      run_launch(work);
-      break;
-    case Work::copy:
-      memcpy(work.to, work.from != nullptr ? work.from : work.argument.data(), work.bytes);
-      break;
-    case Work::set_bytes:
-      memset(work.to, static_cast<int>(work.value), work.bytes);
-      break;
+    case Work::launch: run_launch(work); break;
+    case Work::copy: memcpy(work.to, work.from != nullptr ? work.from : work.argument.data(), work.bytes); break;
+    case Work::set_bytes: memset(work.to, static_cast<int>(work.value), work.bytes); break;
     case Work::set_words:
       for (uint64_t i = 0; i < work.bytes / 4; i++) static_cast<uint32_t*>(work.to)[i] = work.value;
       break;
-    case Work::wait:
-      run_until(*work.moment.stream, work.moment.sequence);
-      break;
-    case Work::external:
-      work.run(work.data);
-      break;
+    case Work::wait: run_until(*work.moment.stream, work.moment.sequence); break;
+    case Work::external: work.run(work.data); break;
   }
 }
 
@@ -515,8 +583,12 @@ namespace {
 // The most dynamic shared memory that a kernel can ask for, by capability.
 int opt_in_bytes(int capability) {
   switch (capability) {
-    case 80: case 87: return 163 << 10;
-    case 86: case 89: case 120: case 121: return 99 << 10;
+    case 80:
+    case 87: return 163 << 10;
+    case 86:
+    case 89:
+    case 120:
+    case 121: return 99 << 10;
     default: return capability >= 90 ? 227 << 10 : 96 << 10;
   }
 }
@@ -524,30 +596,42 @@ int opt_in_bytes(int capability) {
 bool attribute_of(int attribute, int& value) {
   const int capability = driver.settings.capability;
   switch (attribute) {
-    case 1: case 2: case 3: value = 1024; return true;   // MAX_THREADS_PER_BLOCK, MAX_BLOCK_DIM_X, Y
-    case 4: value = 64; return true;                     // MAX_BLOCK_DIM_Z
-    case 5: value = 2147483647; return true;             // MAX_GRID_DIM_X
-    case 6: case 7: value = 65535; return true;          // MAX_GRID_DIM_Y, Z
-    case 8: value = 48 << 10; return true;               // MAX_SHARED_MEMORY_PER_BLOCK
-    case 9: value = 64 << 10; return true;               // TOTAL_CONSTANT_MEMORY
-    case 10: value = 32; return true;                    // WARP_SIZE
-    case 12: case 82: value = 65536; return true;        // MAX_REGISTERS_PER_BLOCK, PER_MULTIPROCESSOR
-    case 13: value = 1000000; return true;               // CLOCK_RATE, kHz
-    case 16: value = 4; return true;                     // MULTIPROCESSOR_COUNT
-    case 18: case 32: case 83: value = 0; return true;   // INTEGRATED, ECC_ENABLED, MANAGED_MEMORY
-    case 19: case 31: case 41: case 115: value = 1; return true;  // CAN_MAP_HOST_MEMORY, CONCURRENT_KERNELS, UVA, POOLS
-    case 20: case 33: case 34: case 50: value = 0; return true;   // COMPUTE_MODE, PCI_*
-    case 36: value = 1000000; return true;               // MEMORY_CLOCK_RATE, kHz
-    case 37: value = 128; return true;                   // GLOBAL_MEMORY_BUS_WIDTH
-    case 38: value = 4 << 20; return true;               // L2_CACHE_SIZE
+    case 1:
+    case 2:
+    case 3: value = 1024; return true;        // MAX_THREADS_PER_BLOCK, MAX_BLOCK_DIM_X, Y
+    case 4: value = 64; return true;          // MAX_BLOCK_DIM_Z
+    case 5: value = 2147483647; return true;  // MAX_GRID_DIM_X
+    case 6:
+    case 7: value = 65535; return true;     // MAX_GRID_DIM_Y, Z
+    case 8: value = 48 << 10; return true;  // MAX_SHARED_MEMORY_PER_BLOCK
+    case 9: value = 64 << 10; return true;  // TOTAL_CONSTANT_MEMORY
+    case 10: value = 32; return true;       // WARP_SIZE
+    case 12:
+    case 82: value = 65536; return true;    // MAX_REGISTERS_PER_BLOCK, PER_MULTIPROCESSOR
+    case 13: value = 1000000; return true;  // CLOCK_RATE, kHz
+    case 16: value = 4; return true;        // MULTIPROCESSOR_COUNT
+    case 18:
+    case 32:
+    case 83: value = 0; return true;  // INTEGRATED, ECC_ENABLED, MANAGED_MEMORY
+    case 19:
+    case 31:
+    case 41:
+    case 115: value = 1; return true;  // CAN_MAP_HOST_MEMORY, CONCURRENT_KERNELS, UVA, POOLS
+    case 20:
+    case 33:
+    case 34:
+    case 50: value = 0; return true;        // COMPUTE_MODE, PCI_*
+    case 36: value = 1000000; return true;  // MEMORY_CLOCK_RATE, kHz
+    case 37: value = 128; return true;      // GLOBAL_MEMORY_BUS_WIDTH
+    case 38: value = 4 << 20; return true;  // L2_CACHE_SIZE
     case 39: value = capability == 86 || capability == 89 || capability >= 120 ? 1536 : 2048; return true;
-    case 40: value = 2; return true;                     // ASYNC_ENGINE_COUNT
-    case 75: value = capability / 10; return true;       // COMPUTE_CAPABILITY_MAJOR
-    case 76: value = capability % 10; return true;       // COMPUTE_CAPABILITY_MINOR
+    case 40: value = 2; return true;                                // ASYNC_ENGINE_COUNT
+    case 75: value = capability / 10; return true;                  // COMPUTE_CAPABILITY_MAJOR
+    case 76: value = capability % 10; return true;                  // COMPUTE_CAPABILITY_MINOR
     case 81: value = opt_in_bytes(capability) + 1024; return true;  // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
     case 97: value = opt_in_bytes(capability); return true;         // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
-    case 106: value = 32; return true;                   // MAX_BLOCKS_PER_MULTIPROCESSOR
-    case 111: value = 1024; return true;                 // RESERVED_SHARED_MEMORY_PER_BLOCK
+    case 106: value = 32; return true;                              // MAX_BLOCKS_PER_MULTIPROCESSOR
+    case 111: value = 1024; return true;                            // RESERVED_SHARED_MEMORY_PER_BLOCK
     default: return false;
   }
 }
@@ -580,11 +664,27 @@ int device_of_context(Handle handle) {
   return static_cast<int>(device);
 }
 
+bool sanitizes() { return dlsym(RTLD_DEFAULT, "__asan_init") != nullptr; }
+
+// At high addresses, as those of a GPU are: two small numbers that lie beside each other in a kernel's argument are then
+// not taken for an address. AddressSanitizer's allocator, which guards the ends, takes high ones too.
+void* reserve_memory(size_t bytes) {
+  void* memory = nullptr;
+  if (sanitizes()) return posix_memalign(&memory, 256, bytes) == 0 ? memory : nullptr;
+  memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+void return_memory(Pointer memory, size_t bytes) {
+  if (sanitizes()) free(reinterpret_cast<void*>(memory));
+  else munmap(reinterpret_cast<void*>(memory), bytes);
+}
+
 void free_memory(std::map<Pointer, Allocation>::iterator found) {
   Device& device = driver.devices[found->second.device];
   device.used -= (found->second.bytes + granule - 1) / granule * granule;
   driver.freed[found->first] = found->second.bytes;
-  free(reinterpret_cast<void*>(found->first));
+  return_memory(found->first, found->second.bytes);
   driver.allocations.erase(found);
 }
 
@@ -650,6 +750,9 @@ API int cuDevicePrimaryCtxRelease_v2(int device) {
 API int cuCtxSetCurrent(Handle handle) {
   return call("cuCtxSetCurrent", initialization, acts, [&]() -> int {
     current = handle == 0 ? -1 : device_of_context(handle);
+    // AddressSanitizer stumbles over one that begins or ends between two words, as that of a runtime may, when an
+    // exception is thrown.
+    if (driver.settings.sanitize) take_signal_stack(nullptr);
     return success;
   });
 }
@@ -760,11 +863,10 @@ API int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
     if (rounded < bytes || rounded > driver.settings.memory || device.used > driver.settings.memory - rounded) {
       return out_of_memory;
     }
-    void* memory = nullptr;
-    if (posix_memalign(&memory, 256, bytes) != 0) return out_of_memory;
-    // Large blocks are new pages, which are zeros, and take no memory of the host until they are written.
-    const bool new_pages = bytes >= uint64_t{64} << 20;
-    if (!driver.settings.dry || !new_pages) memset(memory, driver.settings.dry ? 0 : 0xff, bytes);
+    void* memory = reserve_memory(bytes);
+    if (memory == nullptr) return out_of_memory;
+    // New pages are zeros, and take no memory of the host until they are written.
+    if (!driver.settings.dry) memset(memory, 0xff, bytes);
     const Pointer at = reinterpret_cast<Pointer>(memory);
     // What lay here before is gone for good.
     for (auto f = driver.freed.lower_bound(at); f != driver.freed.end() && f->first < at + bytes;) {
@@ -970,8 +1072,8 @@ API int cuModuleLoadDataEx(Handle* handle, const void* image, unsigned count, co
       char* buffer = nullptr;
       size_t bytes = 0;
       for (unsigned i = 0; i < count; i++) {
-        if (options[i] == 5) buffer = static_cast<char*>(values[i]);               // CU_JIT_ERROR_LOG_BUFFER
-        if (options[i] == 6) bytes = reinterpret_cast<uintptr_t>(values[i]);       // …_SIZE_BYTES
+        if (options[i] == 5) buffer = static_cast<char*>(values[i]);          // CU_JIT_ERROR_LOG_BUFFER
+        if (options[i] == 6) bytes = reinterpret_cast<uintptr_t>(values[i]);  // …_SIZE_BYTES
       }
       if (buffer != nullptr && bytes != 0) snprintf(buffer, bytes, "%s", why.c_str());
       return code;
@@ -1039,7 +1141,7 @@ API int cuFuncSetAttribute(Handle handle, int attribute, int value) {
   return call("cuFuncSetAttribute", context, acts, [&]() -> int {
     Function& function = live(driver.functions, handle, "function");
     if (attribute == 9) return value >= -1 && value <= 100 ? success : invalid_value;  // the preferred carve-out
-    if (attribute != 8) return invalid_value;  // MAX_DYNAMIC_SHARED_SIZE_BYTES
+    if (attribute != 8) return invalid_value;                                          // MAX_DYNAMIC_SHARED_SIZE_BYTES
     if (value < 0 || value > opt_in_bytes(driver.settings.capability)) return invalid_value;
     function.dynamic_limit = static_cast<uint32_t>(value);
     return success;
@@ -1047,8 +1149,8 @@ API int cuFuncSetAttribute(Handle handle, int attribute, int value) {
 }
 
 API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                       unsigned block_y, unsigned block_z, unsigned shared_bytes, Handle stream_handle, void** arguments,
-                       void** extra) {
+                       unsigned block_y, unsigned block_z, unsigned shared_bytes, Handle stream_handle,
+                       void** arguments, void** extra) {
   return call("cuLaunchKernel", context, acts, [&]() -> int {
     const Function& function = live(driver.functions, handle, "function");
     const std::shared_ptr<Stream> stream = stream_of(stream_handle);
@@ -1077,12 +1179,14 @@ API int cuLaunchKernel(Handle handle, unsigned grid_x, unsigned grid_y, unsigned
     }
     if (argument == nullptr) return invalid_value;
     Work work{Work::launch};
-    work.argument.assign(static_cast<const char*>(argument), static_cast<const char*>(argument) + kernel.argument_bytes);
+    work.argument.assign(static_cast<const char*>(argument),
+                         static_cast<const char*>(argument) + kernel.argument_bytes);
     for (size_t at = 0; at + 8 <= kernel.argument_bytes; at += 8) {
       Pointer word;
       memcpy(&word, &work.argument[at], 8);
       if (is_in(driver.freed, word) && !is_in(driver.allocations, word)) {
-        misuse("cuLaunchKernel: %s: at byte %zu of its argument is a pointer into memory that was freed", kernel.name, at);
+        misuse("cuLaunchKernel: %s: at byte %zu of its argument is a pointer into memory that was freed", kernel.name,
+               at);
       }
     }
     work.kernel = function.kernel;
@@ -1159,15 +1263,19 @@ API const char* emulated_cuda_counts() {
     used += device.used;
     peak += device.peak;
   }
-  driver.report =
-      "{\"calls\":" + table(driver.calls) + ",\"launches\":" + table(driver.launches) + ",\"bytes\":" +
-      table({{"toDevice", driver.to_device}, {"toHost", driver.to_host}, {"onDevice", driver.on_device},
-             {"staged", driver.staged}}) +
-      ",\"live\":" +
-      table({{"allocations", driver.allocations.size()}, {"streams", driver.streams.size()},
-             {"events", driver.events.size()}, {"modules", driver.modules.size()}, {"contexts", contexts},
-             {"pinned", driver.pinned.size()}}) +
-      ",\"abandoned\":" + std::to_string(driver.abandoned) + ",\"usedBytes\":" + std::to_string(used) +
-      ",\"peakBytes\":" + std::to_string(peak) + "}";
+  driver.report = "{\"calls\":" + table(driver.calls) + ",\"launches\":" + table(driver.launches) + ",\"bytes\":" +
+                  table({{"toDevice", driver.to_device},
+                         {"toHost", driver.to_host},
+                         {"onDevice", driver.on_device},
+                         {"staged", driver.staged}}) +
+                  ",\"live\":" +
+                  table({{"allocations", driver.allocations.size()},
+                         {"streams", driver.streams.size()},
+                         {"events", driver.events.size()},
+                         {"modules", driver.modules.size()},
+                         {"contexts", contexts},
+                         {"pinned", driver.pinned.size()}}) +
+                  ",\"abandoned\":" + std::to_string(driver.abandoned) + ",\"usedBytes\":" + std::to_string(used) +
+                  ",\"peakBytes\":" + std::to_string(peak) + "}";
   return driver.report.c_str();
 }

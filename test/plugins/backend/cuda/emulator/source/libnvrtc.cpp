@@ -101,8 +101,8 @@ API int nvrtcGetSupportedArchs(int* list) {
   return success;
 }
 
-API int nvrtcCreateProgram(Program** handle, const char* source, const char* name, int count, const char* const* headers,
-                           const char* const* names) {
+API int nvrtcCreateProgram(Program** handle, const char* source, const char* name, int count,
+                           const char* const* headers, const char* const* names) {
   if (handle == nullptr || source == nullptr || count < 0 || (count > 0 && (headers == nullptr || names == nullptr))) {
     return invalid_input;
   }
@@ -133,7 +133,8 @@ API int nvrtcCompileProgram(Program* handle, int count, const char* const* optio
   for (int i = 0; i < count; i++) {
     const std::string option = options[i];
     const size_t equals = option.find('=');
-    const std::string name = option.substr(0, equals), value = equals == std::string::npos ? "" : option.substr(equals + 1);
+    const std::string name = option.substr(0, equals),
+                      value = equals == std::string::npos ? "" : option.substr(equals + 1);
     if (name == "--gpu-architecture" || name == "-arch") {
       int architecture = 0, used = 0;
       program->text.real = value.rfind("sm_", 0) == 0;

@@ -29,9 +29,9 @@ struct SourceFile {
 };
 
 struct ProgramText {
-  int nvrtc = 0;           // version, as 12040 for 12.4
-  int architecture = 0;    // 80, 90, …
-  bool real = false;       // for sm_90 and not compute_90: for devices of that architecture alone
+  int nvrtc = 0;                  // version, as 12040 for 12.4
+  int architecture = 0;           // 80, 90, …
+  bool real = false;              // for sm_90 and not compute_90: for devices of that architecture alone
   std::vector<SourceFile> files;  // the main one first
 };
 
@@ -63,8 +63,8 @@ inline bool read_program(const char* text, ProgramText& program) {
   const char* at = strstr(text, "#emulated ");
   int real = 0, used = 0;
   size_t count = 0;
-  if (at == nullptr || sscanf(at, "#emulated %d %d %d %zu\n%n", &program.nvrtc, &program.architecture, &real, &count,
-                              &used) != 4) {
+  if (at == nullptr ||
+      sscanf(at, "#emulated %d %d %d %zu\n%n", &program.nvrtc, &program.architecture, &real, &count, &used) != 4) {
     return false;
   }
   program.real = real != 0;
@@ -148,9 +148,10 @@ inline size_t end_of_braces(const std::string& text, size_t open) {
 }
 
 /**
- * Finds each `extern "C" __global__ void … name(const Struct a) {…}` in preprocessed text, blanks what g++ does not know
- * (`extern "C"` too: a kernel may be called as a function of the C library is), and adds the kernel's entry behind it, in
- * the same namespace. Lines stay where they are. What is written differently is an error, in `problem`.
+ * Finds each `extern "C" __global__ void … name(const Struct a) {…}` in preprocessed text, blanks what g++ does not
+ * know
+ * (`extern "C"` too: a kernel may be called as a function of the C library is), and adds the kernel's entry behind it,
+ * in the same namespace. Lines stay where they are. What is written differently is an error, in `problem`.
  */
 inline std::string register_kernels(std::string text, std::string& problem) {
   const auto word = [](char c) { return isalnum(static_cast<unsigned char>(c)) || c == '_'; };
@@ -209,12 +210,14 @@ inline std::string register_kernels(std::string text, std::string& problem) {
     const size_t end = i < text.size() && text[i] == '{' ? end_of_braces(text, i) : std::string::npos;
     if (end == std::string::npos) return text;
     blank(external, at + mark.size());
-    text.insert(end, " using emulated_argument_" + name + " = " + argument + "; static void emulated_call_" + name +
-                         "(const void* a) { " + name + "(*static_cast<const emulated_argument_" + name +
-                         "*>(a)); } static const ::emulated::Kernel emulated_kernel_" + name + "{\"" + name +
-                         "\", emulated_call_" + name + ", sizeof(emulated_argument_" + name + "), " + bound +
-                         "}; __attribute__((section(\"emulated_kernels\"), used)) static const ::emulated::Kernel* const "
-                         "emulated_entry_" + name + " = &emulated_kernel_" + name + ";");
+    text.insert(end,
+                " using emulated_argument_" + name + " = " + argument + "; static void emulated_call_" + name +
+                    "(const void* a) { " + name + "(*static_cast<const emulated_argument_" + name +
+                    "*>(a)); } static const ::emulated::Kernel emulated_kernel_" + name + "{\"" + name +
+                    "\", emulated_call_" + name + ", sizeof(emulated_argument_" + name + "), " + bound +
+                    "}; __attribute__((section(\"emulated_kernels\"), used)) static const ::emulated::Kernel* const "
+                    "emulated_entry_" +
+                    name + " = &emulated_kernel_" + name + ";");
   }
   problem.clear();
   return text;
@@ -231,15 +234,16 @@ inline std::string build_program(const ProgramText& program, bool sanitize, std:
 #else
   const char* target = "-mcpu=native";
 #endif
-  // Products as float32 has them: the same bits with and without vector instructions.
-  std::vector<std::string> flags = {"-std=c++17", target, "-ffp-contract=off", "-fno-math-errno", "-fPIC",
+  // Without contraction, the same bits on every processor.
+  std::vector<std::string> flags = {"-std=c++17",          target, "-ffp-contract=off", "-fno-math-errno", "-fPIC",
                                     "-fvisibility=hidden", "-w"};
   const std::vector<std::string> checked = {"-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=address",
                                             "-fsanitize-sections=emulated_shared"};
   if (sanitize) {
     flags.insert(flags.end(), checked.begin(), checked.end());
   } else {
-    flags.push_back("-O3");
+    // Products unroll their small loops.
+    for (const char* flag : {"-O2", "-fpeel-loops", "-fvect-cost-model=dynamic"}) flags.push_back(flag);
   }
   uint64_t low = 0xcbf29ce484222325ull, high = 0x84222325cbf29ce4ull;
   const auto add = [&](const std::string& text) {
@@ -254,7 +258,8 @@ inline std::string build_program(const ProgramText& program, bool sanitize, std:
     add(file.text);
   }
   char key[40];
-  snprintf(key, sizeof key, "%016llx%016llx", static_cast<unsigned long long>(low), static_cast<unsigned long long>(high));
+  snprintf(key, sizeof key, "%016llx%016llx", static_cast<unsigned long long>(low),
+           static_cast<unsigned long long>(high));
   const std::string library = kernels + "/" + key + ".so";
   log.clear();
   if (access(library.c_str(), R_OK) == 0) return library;
@@ -286,14 +291,15 @@ inline std::string build_program(const ProgramText& program, bool sanitize, std:
       if (file.name == "instructions.cuh") continue;
       const std::filesystem::path path = std::filesystem::path(base + file.name).lexically_normal();
       std::filesystem::create_directories(path.parent_path(), ignored);
-      if (path.string().rfind(work, 0) != 0 || !write_file(path, file.text)) return log = file.name + " cannot be written\n", false;
+      if (path.string().rfind(work, 0) != 0 || !write_file(path, file.text))
+        return log = file.name + " cannot be written\n", false;
     }
     // Without a name of their own outside, static variables of templates too are guarded and have their section.
     const std::string whole = "namespace {\n#line 1 \"" + source.name + "\"\n" + source.text + "\n}\n";
     if (!write_file(base + "main.cpp", whole)) return log = base + "main.cpp cannot be written\n", false;
     const std::string architecture = "-D__CUDA_ARCH__=" + std::to_string(program.architecture * 10);
-    if (!compile({architecture, "-DEMULATED_PROGRAM", "-I" + folder, "-I" + base, "-include", "instructions.cuh", "-E", base + "main.cpp", "-o",
-                  base + "main.ii"})) {
+    if (!compile({architecture, "-DEMULATED_PROGRAM", "-I" + folder, "-I" + base, "-include", "instructions.cuh", "-E",
+                  base + "main.cpp", "-o", base + "main.ii"})) {
       return false;
     }
     std::string text, problem;
@@ -301,7 +307,8 @@ inline std::string build_program(const ProgramText& program, bool sanitize, std:
     text = register_kernels(std::move(text), problem);
     if (!problem.empty()) return log = source.name + ": error: " + problem + "\n", false;
     if (!write_file(base + "program.ii", text)) return log = base + "program.ii cannot be written\n", false;
-    return compile({"-fpreprocessed", "-shared", "-x", "c++-cpp-output", base + "program.ii", "-o", base + "program.so"}) &&
+    return compile(
+               {"-fpreprocessed", "-shared", "-x", "c++-cpp-output", base + "program.ii", "-o", base + "program.so"}) &&
            rename((base + "program.so").c_str(), library.c_str()) == 0;
   };
   const bool built = build();
