@@ -53,7 +53,7 @@ export interface Backend {
   /** The speed of one process in training an encoder, in flop/s: for plans, until units have been timed. */
   readonly flopsPerSecond: (threads: number, precision: Precision) => number
   readonly precisions: readonly Precision[]
-  /** What it computes on, if that is not the processor: each job then gets one of its own. */
+  /** What it computes on, if that is not the processor: a launcher then gives each job one. */
   readonly device?: Device
   /** Fails if it cannot run here. Does not start it. */
   readonly check: Effect.Effect<void, BackendUnavailable>

@@ -116,9 +116,12 @@ export const stage = Effect.fn("stage")(function* (
   const machineCode = [...machineCodeOf(manifests), ...(yield* webAssemblyBeside(paths))]
   const copied = new Set([...paths, ...manifests, ...machineCode, ...sources, ...fixtures])
   yield* attempt("write", folder, async () => {
-    for (const path of copied) {
-      await fs.cp(join(packageFolder, path), join(folder, path), { recursive: true, dereference: true })
-    }
+    for (const parent of new Set([...copied].map(dirname)))
+      await fs.mkdir(join(folder, parent), { recursive: true })
+    const options = { recursive: true, dereference: true } as const
+    await Promise.all(
+      Array.from(copied, (path) => fs.cp(join(packageFolder, path), join(folder, path), options)),
+    )
     await fs.mkdir(join(folder, prebuilt), { recursive: true })
     await fs.copyFile(process.execPath, join(folder, runtime))
     await fs.chmod(join(folder, runtime), 0o755)

@@ -21,7 +21,7 @@ test.each([
   ["xyz", "there is no command xyz; expected pipeline, doctor, plugins, status, store, new or bench"],
   [
     "bench",
-    `bun run bench: expected ${alternatives(namesIn("plugins/bench"))}; bun run bench --help describes them`,
+    `bun run bench: expected ${alternatives([...namesIn("plugins/bench"), "gpu-machine"])}; bun run bench --help describes them`,
   ],
   ["bench finetun", "there is no command bench finetun; did you mean finetune?"],
   [

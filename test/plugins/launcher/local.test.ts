@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -51,6 +51,7 @@ describe("slots", () => {
 describe("slots on GPUs whose memory nvidia-smi tells", () => {
   const before = { ...process.env }
   let folder: string
+  let lines: readonly string[] = []
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "kasosei-smi-"))
     const rows = [
@@ -75,7 +76,11 @@ describe("slots on GPUs whose memory nvidia-smi tells", () => {
   })
 
   const places = async (more: Partial<SlotsAsked>) => {
-    const { processes, environments } = await slots({ device: "cuda", ...more })
+    const told = spyOn(process.stderr, "write").mockReturnValue(true)
+    const { processes, environments } = await slots({ device: "cuda", ...more }).finally(() => {
+      lines = told.mock.calls.map(([line]) => String(line))
+      told.mockRestore()
+    })
     expect(environments).toHaveLength(processes)
     return environments!.map((each) => each["CUDA_VISIBLE_DEVICES"]).join(" ")
   }
@@ -97,6 +102,9 @@ describe("slots on GPUs whose memory nvidia-smi tells", () => {
     process.env["CUDA_VISIBLE_DEVICES"] = "2,1"
     try {
       expect(await places({ here, memory: 30e9 })).toBe("2 2")
+      expect(lines).toEqual([
+        "1 GPU of another model than the first (NVIDIA B) is left out: 1 (NVIDIA A); results are the same bits on one model alone\n",
+      ])
     } finally {
       delete process.env["CUDA_VISIBLE_DEVICES"]
     }
