@@ -47,7 +47,7 @@ export interface CudaAddon extends Addon {
   read(handle: Handle, values: Elements): void
   /** How many kernels, products and copies were put into the stream so far; the most bytes that tensors have reserved. */
   counts(): readonly [queued: number, reserved: number]
-
+  digests(tensors: Float64Array, digests: Float64Array): void
   /** Memory that begins with the values, until the next call of this function. */
   borrow(handle: Handle): ArrayBuffer
 }

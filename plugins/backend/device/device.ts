@@ -184,6 +184,13 @@ export interface Device extends DeviceKernels {
   read(handle: Handle, type: ElementType, size: number): Elements
   /** The values until the next of these calls, on a device whose memory is not the host's: a faster copy than `read`. */
   borrow?(handle: Handle, type: ElementType, size: number): Elements
+  /**
+   * Digests of the bits of tensors, on a device whose memory is not the host's.
+   *
+   * @param tensors handles of tensors of float32 or int32 numbers
+   * @param digests of each, 64 bits that are no number, written
+   */
+  digests?(tensors: Float64Array, digests: Float64Array): void
   /** The memory itself, on a device whose memory is the host's; not to be used after its release. */
   view?(handle: Handle, type: ElementType, size: number): Elements
   /** Bytes of all buffers that have not been released. */

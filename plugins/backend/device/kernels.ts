@@ -1,6 +1,7 @@
 /** The fused kernels of the ops, on a device. */
 import * as tf from "@tensorflow/tfjs-core"
 import { borrowKernel } from "../../../core/tensor/borrow.ts"
+import { digestsKernel } from "../../../core/tensor/digests.ts"
 import { type Implementation, implement } from "../../../core/tensor/kernel.ts"
 import { adamwKernel } from "../../../core/tensor/ops/adamw.ts"
 import { attentionGradientKernel, attentionKernel } from "../../../core/tensor/ops/attention.ts"
@@ -28,6 +29,7 @@ import type { Dropout } from "../../../core/tensor/stream.ts"
 import { sumsGramKernel } from "../../probe/shared/gram/gram.ts"
 import { linearGramKernel } from "../../probe/shared/gram/linear.ts"
 import { type DeviceBackend, filled } from "./backend.ts"
+import type { Device } from "./device.ts"
 
 const noDropout = new Float64Array()
 const allRows = new Int32Array()
@@ -51,6 +53,23 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
   const slotOf = new Map(ids.entries().map(([slot, id]) => [id, slot]))
   return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
 }
+
+const digestsOn =
+  (backend: DeviceBackend, digestsOf: NonNullable<Device["digests"]>) =>
+  async (tensors: readonly tf.Tensor[]): Promise<readonly (bigint | undefined)[]> => {
+    const handles = tensors.map((tensor) => {
+      try {
+        return backend.dataOf(tensor).handle
+      } catch {
+        return undefined
+      }
+    })
+    const live = handles.filter((handle) => handle !== undefined)
+    const digests = new BigUint64Array(live.length)
+    digestsOf(Float64Array.from(live), new Float64Array(digests.buffer))
+    let next = 0
+    return handles.map((handle) => (handle === undefined ? undefined : digests[next++]))
+  }
 
 /** An implementation of every kernel, except those that only definitions call. */
 export const deviceKernels = (backend: DeviceBackend): readonly Implementation[] => {
@@ -340,6 +359,7 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       }
       return gram
     }),
+    ...(device.digests === undefined ? [] : [implement(digestsKernel, digestsOn(backend, device.digests))]),
   ]
   return kernels.map(whole)
 }

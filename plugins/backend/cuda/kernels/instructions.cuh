@@ -104,6 +104,11 @@ inline double shuffle_xor(double value, int mask) {
   asm("mov.b64 %0, {%1, %2};" : "=d"(other) : "r"(low), "r"(high));
   return other;
 }
+inline uint64_t shuffle_xor(uint64_t value, int mask) {
+  const uint32_t low = shuffle_xor(static_cast<uint32_t>(value), mask);
+  const uint32_t high = shuffle_xor(static_cast<uint32_t>(value >> 32), mask);
+  return static_cast<uint64_t>(high) << 32 | low;
+}
 // Whether the condition holds in some lane.
 inline bool any_lane(bool condition) {
   uint32_t found;

@@ -2,6 +2,7 @@
 #include "instructions.cuh"
 
 #include "attention.cuh"
+#include "digests.cuh"
 #include "elements.cuh"
 #include "gram.cuh"
 #include "losses.cuh"

@@ -112,6 +112,10 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
       gramByTokens: () => device.gramByTokens(two, three, offsets, gram),
       gramDirectly: () => device.gramDirectly(two, two, offsets, new Float64Array(4)),
       gramOfSums: () => device.gramOfSums(two, three, offsets, gram),
+      ...(device.digests !== undefined && {
+        digests: () => device.digests!(Float64Array.of(two, three), new Float64Array(1)),
+        "digests of marks": () => device.digests!(Float64Array.of(marks), new Float64Array(1)),
+      }),
       write: () => device.write(two, new Float32Array(3)),
       "write of another type": () => device.write(two, new Int32Array(2)),
     }

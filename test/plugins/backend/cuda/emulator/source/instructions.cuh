@@ -254,6 +254,7 @@ EMULATED_SHUFFLES(float)
 EMULATED_SHUFFLES(uint32_t)
 EMULATED_SHUFFLES(int32_t)
 EMULATED_SHUFFLES(double)
+EMULATED_SHUFFLES(uint64_t)
 #undef EMULATED_SHUFFLES
 
 inline bool any_lane(bool value, EMULATED_SITE) { return emulated::vote(value, {file, line}); }

@@ -1,0 +1,57 @@
+import { expect, test } from "bun:test"
+import * as tf from "@tensorflow/tfjs-core"
+import { digestsKernel } from "../../../../core/tensor/digests.ts"
+import { noise } from "../../../core/tensor/against-float64.ts"
+import { onEveryDevice } from "../device/devices.ts"
+
+const wrap = (x: bigint): bigint => BigInt.asUintN(64, x)
+
+/** The sum of two words and their place, mixed by SplitMix64, in whole numbers of any length. */
+const expectedOf = (values: Float32Array): bigint => {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  let sum = 0n
+  for (let pair = 0; 2 * pair < words.length; pair++) {
+    const both = BigInt(words[2 * pair]!) | (BigInt(words[2 * pair + 1] ?? 0) << 32n)
+    let x = wrap(both + BigInt(pair + 1) * 0x9e3779b97f4a7c15n)
+    x = wrap((x ^ (x >> 30n)) * 0xbf58476d1ce4e5b9n)
+    x = wrap((x ^ (x >> 27n)) * 0x94d049bb133111ebn)
+    sum = wrap(sum + (x ^ (x >> 31n)))
+  }
+  return sum
+}
+
+onEveryDevice("digests", ({ device }) => {
+  const digestsOf = async (tensors: readonly tf.Tensor[]) => [...(await digestsKernel(tensors))]
+
+  test("are those of every word at its place, in tensors of all sizes", async () => {
+    if (device().digests === undefined) return
+    const sizes = [0, 1, 2, 3, 32_767, 32_768, 32_769, 0, 65_536, 70_001, 0]
+    const tensors = sizes.map((size, site) => tf.tensor1d(noise(site, size)))
+    const expected = sizes.map((size, site) => expectedOf(noise(site, size)))
+    expect(await digestsOf(tensors)).toEqual(expected)
+    tf.dispose(tensors)
+  })
+
+  test("differ by a bit, by an exchange of two numbers and by the sign of zero", async () => {
+    if (device().digests === undefined) return
+    const values = noise(1, 1000)
+    values[3] = 0
+    const change = (body: (bits: Int32Array<ArrayBuffer>) => void) => {
+      const bits = new Int32Array(values.slice().buffer)
+      body(bits)
+      return tf.tensor1d(new Float32Array(bits.buffer))
+    }
+    const tensors = [
+      change(() => {}),
+      change(() => {}),
+      change((bits) => (bits[999]! ^= 1)),
+      change((bits) => ([bits[0], bits[1]] = [bits[1]!, bits[0]!])),
+      change((bits) => ([bits[0], bits[2], bits[1], bits[3]] = [bits[2]!, bits[0]!, bits[3]!, bits[1]!])),
+      change((bits) => (bits[3] = -(2 ** 31))),
+    ]
+    const [first, second, ...changed] = await digestsOf(tensors)
+    expect(second).toBe(first!)
+    expect(new Set([first, ...changed]).size).toBe(5)
+    tf.dispose(tensors)
+  })
+})
