@@ -31,8 +31,7 @@ export interface NamedTensor {
   readonly tensor: tf.Tensor
 }
 
-/** Such a tensor for `writeSafetensors`. */
-export const sourceOf = (name: string, tensor: tf.Tensor): TensorSource => ({
+const sourceOf = ({ name, tensor }: NamedTensor): TensorSource => ({
   name,
   shape: tensor.shape,
   values: () => borrowKernel(tensor),
@@ -42,11 +41,7 @@ export const sourceOf = (name: string, tensor: tf.Tensor): TensorSource => ({
 export const writeTensors = (path: string, tensors: readonly NamedTensor[]): Effect.Effect<void, FileError> =>
   Effect.suspend(() => {
     const pieces = transferKernel(tensors.map(({ tensor }) => tensor))
-    if (pieces === undefined)
-      return writeSafetensors(
-        path,
-        tensors.map(({ name, tensor }) => sourceOf(name, tensor)),
-      )
+    if (pieces === undefined) return writeSafetensors(path, tensors.map(sourceOf))
     const entries = tensors.map(({ name, tensor: { shape } }) => ({ name, shape }))
     return writePieces(path, entries, pieces)
   })

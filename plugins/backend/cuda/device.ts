@@ -1,4 +1,5 @@
 /** A GPU: its kernels run behind the caller, and its memory is reached by copies. */
+import { setImmediate, setTimeout } from "node:timers/promises"
 import {
   type Addon,
   arrays,
@@ -70,8 +71,6 @@ export interface Gpu extends Device {
   counts(): readonly [queued: number, reserved: number]
 }
 
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
-const millisecond = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
 /** A window is filled in less than a millisecond, unless the computing before it has not ended. */
 const turnsAtFirst = 20
 
@@ -99,7 +98,7 @@ const transferring = (addon: CudaAddon): NonNullable<Device["transfer"]> => {
   let last: Promise<void> = Promise.resolve()
   const filled = async (index: number) => {
     for (let asked = 0; addon.isFilled(index) === 0; asked++)
-      await (asked < turnsAtFirst ? turn() : millisecond())
+      await (asked < turnsAtFirst ? setImmediate() : setTimeout(1))
   }
   return async function* (tensorsOf) {
     const earlier = last

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Deferred, Effect, Fiber } from "effect"
 import { startBackend } from "../../../../core/tensor/backend.ts"
+import type { CudaAddon } from "../../../../plugins/backend/cuda/device.ts"
 import type { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
 import { native } from "../../../../plugins/backend/native.ts"
 import { trajectory } from "../../../../plugins/probe/trajectory.ts"
@@ -172,5 +173,22 @@ describe.skipIf(emulated === undefined)("a transfer from the GPU", () => {
     expect((await waiting).value).toEqual(new Float32Array(4).fill(7))
     await second.return()
     device().release(handle)
+  })
+
+  test("is refused what is no piece, no window or under way", async () => {
+    const handle = device().allocate("float32", 10)
+    const addon = device() as unknown as CudaAddon
+    addon.startTransfer()
+    const fill = (index: number, ...pieces: readonly number[]) =>
+      addon.fillWindow(index, Float64Array.from(pieces))
+    expect(() => fill(0, handle, 8, 3)).toThrow("expected a piece of a tensor")
+    expect(() => fill(0, handle, 8)).toThrow("expected three numbers for each piece")
+    expect(() => fill(2, handle, 0, 3)).toThrow("expected one of the windows")
+    fill(0, handle, 0, 10)
+    expect(() => fill(0, handle, 0, 10)).toThrow("expected a window that is not being filled")
+    while (addon.isFilled(0) === 0) await Promise.resolve()
+    const large = device().allocate("float32", 4_194_305)
+    expect(() => fill(0, large, 0, 4_194_305)).toThrow("expected pieces that fit into a window")
+    for (const each of [handle, large]) device().release(each)
   })
 })
