@@ -1,5 +1,6 @@
 /** A probe: a plugin that watches a run and observes its model at chosen steps. */
 import type { type } from "arktype"
+import type { Effect } from "effect"
 import type { AnyArtifactKind } from "../artifacts/kind.ts"
 import type { ObservationsKind, Row } from "../artifacts/observations.ts"
 import type { Cost } from "./cost.ts"
@@ -12,6 +13,7 @@ import {
   type InputsTaken,
   type Node,
   type Observed,
+  type PluginError,
   type Takes,
 } from "./plugin.ts"
 import type { RunLength } from "./watch.ts"
@@ -29,6 +31,13 @@ export interface ObserveContext<O, I extends Takes = NoInputs> {
   readonly run: RunLength
   /** A folder of the probe's own, kept when the run is stopped and deleted when the probe has finished. */
   readonly scratch: string
+  /**
+   * Hands over work that goes on beside the run, such as to write what takes long to leave a device. It begins when the
+   * observation has ended, and up to its first wait the run stands still: by then it has copied what it needs of the
+   * model, and it disposes of its copies in every case. The observation is made only once the work has ended, and fails
+   * if that fails. One such work of a run goes on at a time.
+   */
+  readonly beside: (work: Effect.Effect<void, PluginError>) => void
 }
 
 /** The input that is the run to watch: no other may have its name. */

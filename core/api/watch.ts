@@ -48,7 +48,7 @@ export interface Guard {
  *
  * Observations are saved at once, so a run that is resumed does not make them again. If a probe changes what is
  * guarded, the call that let it do so never returns (it dies), and the engine makes the run again without that probe.
- * So a run saves a state to resume from only between such calls, as `train` does.
+ * So a run saves a state to resume from only between such calls, and after `settled`, as `train` does.
  *
  * @typeParam View what the run lets probes see, such as `ClassifierView` of `plugins/model`
  */
@@ -63,6 +63,11 @@ export interface Watch<in View> {
   readonly wants: (step: number) => boolean
   /** Lets the probes that want `step` observe the model. A probe that fails observes no more; the run continues. */
   readonly at: (step: number, view: View) => Effect.Effect<void>
+  /**
+   * Waits for what observations have left to be done beside the run. To be called before a state is saved to resume from:
+   * a run that is resumed does not make the observations before it again.
+   */
+  readonly settled: Effect.Effect<void>
   /** Lets the probes that have a `finish` see the model at the end of the run. */
   readonly end: (view: View) => Effect.Effect<void>
 }

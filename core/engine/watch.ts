@@ -5,13 +5,16 @@
  * Each observation is checked and saved at once, in a folder of its own in the observer's scratch. So a run that was
  * stopped and resumed, or killed and restarted, never observes a step twice and gives the same rows.
  *
+ * An observation may leave work to be done beside the run. It is then saved when that has ended, which is waited for
+ * before the run saves its state, and before the run ends in any way.
+ *
  * An observer cannot change its run. What it could reach is compared before and after each of its observations. One
  * that has changed anything fails, its rows are dropped, and the run is made again without it, from the last state that
  * the run has saved: nothing has to be copied for the sake of the observers that behave.
  */
 import { join } from "node:path"
 import { type } from "arktype"
-import { Cause, Effect, Exit, Result } from "effect"
+import { Cause, Effect, Exit, Fiber, Result } from "effect"
 import { UnitFailure } from "../api/failure.ts"
 import type { AnyProbe, Observed, PluginError } from "../api/plugin.ts"
 import type { Guard, RunLength, Watch } from "../api/watch.ts"
@@ -81,12 +84,17 @@ type Occasion = number | "end"
 class Watching {
   private steps: ReadonlySet<number> = new Set()
   private readonly saved = new Set<Occasion>()
+  /** Observed, but work goes on beside the run. */
+  private readonly pending = new Set<Occasion>()
   private run: RunLength = { steps: 0, warmupSteps: 0 }
   private started = false
   private failure: PluginError | undefined
   private readonly probe: OpenProbe
 
-  constructor(readonly observer: Observer) {
+  constructor(
+    readonly observer: Observer,
+    private readonly beside: Beside,
+  ) {
     this.probe = observer.probe as unknown as OpenProbe
   }
 
@@ -126,7 +134,12 @@ class Watching {
 
   wants(occasion: Occasion): boolean {
     const observed = occasion === "end" ? this.observesEnd : this.steps.has(occasion)
-    return observed && this.failure === undefined && !this.saved.has(occasion)
+    return observed && this.failure === undefined && !this.saved.has(occasion) && !this.pending.has(occasion)
+  }
+
+  /** Whether an observation of its is not made yet, since work goes on beside the run. */
+  get isPending(): boolean {
+    return this.pending.size > 0
   }
 
   /**
@@ -145,9 +158,19 @@ class Watching {
         this.failure = new UnitFailure({ outcome: "failed", reason, step })
       }
       const { observe, finish } = this.probe
-      const body = this.effect(() => (occasion === "end" ? finish! : observe)(view, this.context()))
-      const { ended, left, change } = yield* comparing.around(body)
+      let handedOver: Effect.Effect<void, PluginError> | undefined
+      const context = this.context((work) => {
+        if (handedOver !== undefined) throw new Error("an observation hands over one work at most")
+        handedOver = work
+      })
+      const body = this.effect(() => (occasion === "end" ? finish! : observe)(view, context))
+      const begin = Effect.suspend(() =>
+        handedOver === undefined ? Effect.undefined : this.beside.begin(handedOver),
+      )
+      const { ended, left, change, work } = yield* comparing.around(body, begin)
+      const drop = work === undefined ? Effect.void : Fiber.interrupt(work)
       if (change.names.length > 0) {
+        yield* drop
         fail(describeChange(change))
         return false
       }
@@ -159,19 +182,40 @@ class Watching {
       const rows = yield* this.guarded(ended, step)
       if (rows === undefined) return true
       if (left > 0) {
+        yield* drop
         const tensors = left === 1 ? "a tensor" : `${left} tensors`
         fail(`it left ${tensors} behind: use tf.tidy, or dispose of every tensor that the probe makes`)
         return true
       }
-      const kind = this.observer.gives as unknown as typeof anyObservations
-      const written = writeFolder(this.folder(occasion), (folder) => kind.write(folder, rows))
-      const failed = ({ message }: FileError | InvalidInput) =>
-        new UnitFailure({ outcome: "failed", reason: message, step })
-      const done = yield* this.guarded(Effect.as(Effect.mapError(written, failed), true))
-      if (done === true) this.saved.add(occasion)
+      if (work === undefined) {
+        yield* this.save(occasion, rows, step)
+      } else {
+        this.pending.add(occasion)
+        yield* this.beside.goOn(
+          Effect.gen({ self: this }, function* () {
+            const worked = yield* Fiber.await(work)
+            if (Exit.isFailure(worked) && Cause.hasInterrupts(worked.cause)) fail("it interrupted itself")
+            else if ((yield* this.guarded(Effect.as(worked, true), step)) === true)
+              yield* this.save(occasion, rows, step)
+            this.pending.delete(occasion)
+            yield* this.saveFailure
+          }),
+        )
+      }
       return true
     },
   )
+
+  /** Checks the rows of an observation and saves them: it is then made. */
+  private save(occasion: Occasion, rows: readonly Row[], step: number): Effect.Effect<void> {
+    const kind = this.observer.gives as unknown as typeof anyObservations
+    const written = writeFolder(this.folder(occasion), (folder) => kind.write(folder, rows))
+    const failed = ({ message }: FileError | InvalidInput) =>
+      new UnitFailure({ outcome: "failed", reason: message, step })
+    return Effect.map(this.guarded(Effect.as(Effect.mapError(written, failed), true)), (done) => {
+      if (done === true) this.saved.add(occasion)
+    })
+  }
 
   /** All rows in the order of their steps, once the run is over. `ended`: why it ended early, if it did. */
   readonly rows = Effect.fnUntraced(
@@ -244,9 +288,9 @@ class Watching {
     })
   }
 
-  private context() {
+  private context(beside: (work: Effect.Effect<void, PluginError>) => void) {
     const { options, inputs, scratch } = this.observer
-    return { options, inputs, run: this.run, scratch }
+    return { options, inputs, run: this.run, scratch, beside }
   }
 
   private effect(body: () => Observed): Effect.Effect<readonly Row[], PluginError> {
@@ -282,6 +326,27 @@ class Watching {
   }
 }
 
+/** What observations have left to be done beside the run: one work at a time, since each may hold a copy of the model. */
+class Beside {
+  private ending: Fiber.Fiber<void> | undefined
+
+  readonly settled: Effect.Effect<void> = Effect.suspend(() =>
+    this.ending === undefined ? Effect.void : Effect.asVoid(Fiber.await(this.ending)),
+  )
+
+  /** Begins a work when the one before has ended: what it does before it first waits has then been done. */
+  begin(work: Effect.Effect<void, PluginError>): Effect.Effect<Fiber.Fiber<void, PluginError>> {
+    return Effect.andThen(this.settled, Effect.forkDetach(work, { startImmediately: true }))
+  }
+
+  /** What follows on the work that was begun last. */
+  goOn(ending: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.map(Effect.forkDetach(ending), (fiber) => {
+      this.ending = fiber
+    })
+  }
+}
+
 /** What a probe has started without waiting for it, such as an async function, has mostly ended by then. */
 const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 0)))
 
@@ -296,11 +361,17 @@ class Comparing {
 
   readonly around = Effect.fnUntraced(
     { self: this },
-    function* (this: Comparing, observation: Effect.Effect<readonly Row[], PluginError>) {
+    function* (
+      this: Comparing,
+      observation: Effect.Effect<readonly Row[], PluginError>,
+      /** Done afterwards, if that has succeeded: its tensors are not counted as left behind. */
+      afterwards: Effect.Effect<Fiber.Fiber<void, PluginError> | undefined>,
+    ) {
       const before: Digests = this.digests ?? (yield* this.guard.digests)
       const { ended, left } = yield* this.guard.enclose(Effect.ensuring(this.restore(observation), nextTurn))
+      const work = Exit.isSuccess(ended) ? yield* afterwards : undefined
       this.digests = yield* this.guard.digests
-      return { ended, left, change: changeBetween(before, this.digests) }
+      return { ended, left, work, change: changeBetween(before, this.digests) }
     },
   )
 
@@ -312,7 +383,8 @@ class Comparing {
 
 /** Lets `observers` watch one run. `wanted`: whether the run's own artifact is needed as well. */
 export const watching = (wanted: boolean, observers: readonly Observer[]) => {
-  const watching = observers.map((observer) => new Watching(observer))
+  const beside = new Beside()
+  const watching = observers.map((observer) => new Watching(observer, beside))
   let guard: Guard | undefined
   let spoiled = false
 
@@ -323,6 +395,8 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
         if (guard === undefined) return
         const comparing = new Comparing(guard, restore)
         for (const each of watching) {
+          // Its work may fail, and then it observes no more.
+          if (each.wants(occasion) && each.isPending) yield* beside.settled
           if (!each.wants(occasion)) continue
           if (yield* each.observe(occasion, view, comparing)) continue
           spoiled = true
@@ -340,7 +414,8 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
     last: () => Math.max(-1, ...watching.map((each) => each.last)),
     wants: (step) => watching.some((each) => each.wants(step)),
     at: show,
-    end: (view) => show("end", view),
+    settled: beside.settled,
+    end: (view) => Effect.andThen(beside.settled, show("end", view)),
   }
 
   /**
@@ -354,6 +429,7 @@ export const watching = (wanted: boolean, observers: readonly Observer[]) => {
   ): Effect.Effect<A, E, R> =>
     run.pipe(
       Effect.onInterrupt(() => (spoiled ? discard : Effect.void)),
+      Effect.ensuring(beside.settled),
       Effect.exit,
       Effect.flatMap((exit) => {
         if (!spoiled || (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause))) return exit

@@ -160,6 +160,9 @@ export const describeNonFinite = (values: Float32Array, shape: readonly number[]
   return `${values[first]} at ${show(index)}${others}`
 }
 
+/** A tensor in the header of a file. */
+type TensorEntry = Pick<TensorSource, "name" | "shape">
+
 /**
  * Writes float32 tensors in the given order, one at a time, to a temporary file in the same folder that is renamed
  * when it is complete on disk: readers see the whole file or none. Hugging Face transformers requires the metadata
@@ -172,10 +175,33 @@ export const writeSafetensors: (
   path: string,
   tensors: readonly TensorSource[],
 ) {
+  yield* writePieces(path, tensors, valuesOf(tensors))
+})
+
+async function* valuesOf(tensors: readonly TensorSource[]): AsyncGenerator<Float32Array, void> {
+  for (const { name, shape, values } of tensors) {
+    const data = await values()
+    if (data.length !== elements(shape)) {
+      throw new RangeError(`${name}: ${data.length} values for shape ${show(shape)}`)
+    }
+    yield data
+  }
+}
+
+/**
+ * As {@link writeSafetensors}, from the numbers of all tensors, one after another, in pieces of any length. A piece is
+ * written before the next is asked for; the generator has returned when this ends, however it ends.
+ */
+export const writePieces = Effect.fnUntraced(function* (
+  path: string,
+  tensors: readonly TensorEntry[],
+  pieces: AsyncGenerator<Float32Array, void>,
+): Effect.fn.Return<void, FileError> {
   const header = encodeHeader(tensors)
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`)
   const writing = Effect.scoped(
     Effect.gen(function* () {
+      yield* Effect.addFinalizer(() => Effect.promise(() => pieces.return()))
       const handle = yield* Effect.acquireRelease(
         attempt("write", path, async () => {
           await mkdir(dirname(path), { recursive: true })
@@ -184,12 +210,10 @@ export const writeSafetensors: (
         (handle) => Effect.promise(() => handle.close()),
       )
       yield* writeAll(path, handle, header)
-      for (const { name, shape, values } of tensors) {
-        const data = yield* Effect.promise(async () => values())
-        if (data.length !== elements(shape)) {
-          return yield* Effect.die(`${name}: ${data.length} values for shape ${show(shape)}`)
-        }
-        yield* writeAll(path, handle, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      while (true) {
+        const { value } = yield* Effect.promise(() => pieces.next())
+        if (value === undefined) break
+        yield* writeAll(path, handle, new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
       }
       yield* attempt("write", path, () => handle.sync())
     }),
@@ -294,7 +318,7 @@ const readHeader = Effect.fnUntraced(function* (path: string, handle: FileHandle
   return header
 })
 
-const encodeHeader = (tensors: readonly TensorSource[]): Uint8Array => {
+const encodeHeader = (tensors: readonly TensorEntry[]): Uint8Array => {
   const header = new Map<string, unknown>([[metadataKey, { format: "pt" }]])
   let begin = 0
   for (const { name, shape } of tensors) {

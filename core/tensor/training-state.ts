@@ -10,10 +10,10 @@ import { Effect } from "effect"
 import { ArrayFile, readArray, writeArray } from "../artifacts/arrays.ts"
 import { InvalidInput } from "../io/decode.ts"
 import { attempt, type FileError, readJson, remove, writeFolder, writeJson } from "../io/files.ts"
-import { sourceOf } from "./borrow.ts"
+import { writeTensors } from "./borrow.ts"
 import type { OptimiserState } from "./optimiser.ts"
 import type { Parameters } from "./parameters.ts"
-import { openSafetensors, writeSafetensors } from "./safetensors.ts"
+import { openSafetensors } from "./safetensors.ts"
 
 /** What changes during training. */
 export interface TrainingState {
@@ -70,8 +70,8 @@ export const saveTraining = Effect.fn("saveTraining")(function* (
   yield* writeFolder(
     join(scratch, name),
     Effect.fnUntraced(function* (folder) {
-      const sources = tensorsOf(state).map(({ key, set, name }) => sourceOf(key, set.get(name)))
-      yield* writeSafetensors(join(folder, tensorsFile), sources)
+      const tensors = tensorsOf(state).map(({ key, set, name }) => ({ name: key, tensor: set.get(name) }))
+      yield* writeTensors(join(folder, tensorsFile), tensors)
       yield* writeJson(join(folder, "state.json"), {
         step,
         loss: yield* writeArray(folder, "loss", state.loss),

@@ -76,6 +76,8 @@ export interface Training<E, R> extends UpdateRule {
     step: number,
     last: Effect.Effect<UpdateMetrics | undefined, UnitFailure>,
   ) => Effect.Effect<void, E, R>
+  /** Waited for before a state is saved: what `at` has left to be done would not be done again after resuming. */
+  readonly settled?: Effect.Effect<void>
 }
 
 /**
@@ -107,7 +109,7 @@ const saveEvery = 20
 export const train = Effect.fnUntraced(function* <E = never, R = never>(
   training: Training<E, R>,
 ): Effect.fn.Return<Metrics, E | FileError | InvalidInput | UnitFailure, R | Progress> {
-  const { parameters, learningRates, scratch, at } = training
+  const { parameters, learningRates, scratch, at, settled = Effect.void } = training
   const progress = yield* Progress
   const total = learningRates.length
   const until = Math.min(training.until ?? total, total)
@@ -139,9 +141,9 @@ export const train = Effect.fnUntraced(function* <E = never, R = never>(
     return Effect.void
   })
 
-  const save = Effect.andThen(
-    read,
-    Effect.suspend(() => saveTraining(scratch, state)),
+  const save = read.pipe(
+    Effect.andThen(settled),
+    Effect.andThen(Effect.suspend(() => saveTraining(scratch, state))),
   )
   const visit = Effect.suspend(() => {
     const { step } = state

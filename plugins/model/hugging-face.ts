@@ -4,9 +4,9 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { type FileError, readJson, writeJson } from "../../core/io/files.ts"
-import { sourceOf } from "../../core/tensor/borrow.ts"
+import { writeTensors } from "../../core/tensor/borrow.ts"
 import { Parameters } from "../../core/tensor/parameters.ts"
-import { describeNonFinite, type SafetensorsFile, writeSafetensors } from "../../core/tensor/safetensors.ts"
+import { describeNonFinite, type SafetensorsFile } from "../../core/tensor/safetensors.ts"
 import type { Stream } from "../../core/tensor/stream.ts"
 import { type Architecture, configJson, EncoderConfig } from "./config.ts"
 import type { EncoderModel, TrainableModel } from "./encoder.ts"
@@ -319,9 +319,12 @@ export const saveModel: (
   { config, parameters }: EncoderModel,
   architecture: Architecture,
 ) {
-  yield* writeSafetensors(
+  yield* writeTensors(
     join(folder, "model.safetensors"),
-    storedParametersOf(config, headsOf[architecture]).map(({ name }) => sourceOf(name, parameters.get(name))),
+    storedParametersOf(config, headsOf[architecture]).map(({ name }) => ({
+      name,
+      tensor: parameters.get(name),
+    })),
   )
   yield* writeJson(join(folder, "config.json"), configJson(config, architecture))
 })

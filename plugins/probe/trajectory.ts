@@ -11,7 +11,7 @@ import { borrowKernel } from "../../core/tensor/borrow.ts"
 import { layerWeights } from "../model/cost.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
-import { openSnapshot, type Snapshot, writeSnapshot } from "./shared/snapshot.ts"
+import { openSnapshot, type Snapshot, takeSnapshot } from "./shared/snapshot.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 import { addProducts, type Products, polarOf, productsOf } from "./trajectory/polar.ts"
 
@@ -68,9 +68,12 @@ const scopesOf = (options: Options, blocks: readonly string[]): readonly Scope[]
   )
 }
 
-const observe = (view: ClassifierView, { run, scratch }: ObserveContext<Options>): Observed<TrajectoryRow> =>
+const observe = (
+  view: ClassifierView,
+  { run, scratch, beside }: ObserveContext<Options>,
+): Observed<TrajectoryRow> =>
   // The end of the run needs no snapshot: `finish` sees it.
-  view.step === run.steps ? [] : Effect.as(writeSnapshot(scratch, view), [])
+  view.step === run.steps ? [] : Effect.as(takeSnapshot(scratch, view, beside), [])
 
 /** The products of each block of parameters at a snapshot, or without one at the end of the run. */
 const productsByBlock = Effect.fnUntraced(function* (
@@ -99,7 +102,7 @@ const productsByBlock = Effect.fnUntraced(function* (
  */
 export const trajectoryRows = Effect.fn("trajectory")(function* (
   view: Pick<ClassifierView, "blocks" | "parameters" | "loss">,
-  { options, run, scratch }: Omit<ObserveContext<Options>, "inputs">,
+  { options, run, scratch }: Pick<ObserveContext<Options>, "options" | "run" | "scratch">,
 ) {
   const rows: TrajectoryRow[] = []
   const start = yield* openSnapshot(scratch, 0)

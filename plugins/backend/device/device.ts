@@ -175,6 +175,12 @@ export interface DeviceKernels {
   gramOfSums(x: Handle, factor: Handle, offsets: Int32Array, gram: Float64Array): void
 }
 
+/** The buffer of a float32 tensor, and how many numbers it has. */
+export interface FloatsOnDevice {
+  readonly handle: Handle
+  readonly size: number
+}
+
 export interface Device extends DeviceKernels {
   /** Allocates memory, not initialised. */
   allocate(type: ElementType, size: number): Handle
@@ -184,6 +190,13 @@ export interface Device extends DeviceKernels {
   read(handle: Handle, type: ElementType, size: number): Elements
   /** The values until the next of these calls, on a device whose memory is not the host's: a faster copy than `read`. */
   borrow?(handle: Handle, type: ElementType, size: number): Elements
+  /**
+   * The numbers of tensors one after another, in pieces that are valid until the next is asked for, on a device whose
+   * memory is not the host's: they leave it beside its work. The tensors are not released, nor changed, before the end.
+   *
+   * @param tensors called when its turn comes: after that, all that the device was given to do before is waited for
+   */
+  transfer?(tensors: () => readonly FloatsOnDevice[]): AsyncGenerator<Float32Array, void>
   /**
    * Digests of the bits of tensors, on a device whose memory is not the host's.
    *

@@ -1,6 +1,6 @@
 /** The fused kernels of the ops, on a device. */
 import * as tf from "@tensorflow/tfjs-core"
-import { borrowKernel } from "../../../core/tensor/borrow.ts"
+import { borrowKernel, transferKernel } from "../../../core/tensor/borrow.ts"
 import { digestsKernel } from "../../../core/tensor/digests.ts"
 import { type Implementation, implement } from "../../../core/tensor/kernel.ts"
 import { adamwKernel } from "../../../core/tensor/ops/adamw.ts"
@@ -349,6 +349,9 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       return gram
     }),
     implement(borrowKernel, (tensor) => backend.dataOf(tensor).borrow() as Float32Array),
+    implement(transferKernel, (tensors) =>
+      device.transfer?.(() => tensors.map((tensor) => ({ handle: of(tensor), size: tensor.size }))),
+    ),
     implement(sumsGramKernel, (x_TD, offsets, factor_TD) => {
       const gram = new Float64Array((offsets.length - 1) ** 2)
       const factor = factor_TD ?? noNumbers()

@@ -209,6 +209,7 @@ export const fineTuning = <O extends OptionsType>({
       },
       scratch,
       until,
+      settled: watch.settled,
       at: (step, last) =>
         watch.wants(step) ? Effect.flatMap(last, (last) => watch.at(step, view.at(step, last))) : Effect.void,
     })

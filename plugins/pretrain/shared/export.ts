@@ -2,8 +2,7 @@
 import { join } from "node:path"
 import { Effect } from "effect"
 import { writeJson } from "../../../core/io/files.ts"
-import { sourceOf } from "../../../core/tensor/borrow.ts"
-import { writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import { writeTensors } from "../../../core/tensor/borrow.ts"
 import type { Metrics } from "../../../core/tensor/training.ts"
 import { configJson } from "../../model/config.ts"
 import type { EncoderModel } from "../../model/encoder.ts"
@@ -27,12 +26,13 @@ export const saveExport = Effect.fnUntraced(function* (
   { config, parameters }: EncoderModel,
   outputHeads: readonly OutputHead[],
 ) {
-  const sources = storedParametersOf(config, outputHeads).map(({ name }) =>
-    sourceOf(name, parameters.get(name)),
-  )
+  const tensors = storedParametersOf(config, outputHeads).map(({ name }) => ({
+    name,
+    tensor: parameters.get(name),
+  }))
   const standard = { ...config, hiddenDropout: standardDropout, attentionDropout: standardDropout }
   const architecture = outputHeads.includes("maskedLanguageModel") ? "BertForMaskedLM" : "BertModel"
-  yield* writeSafetensors(join(folder, "model.safetensors"), sources)
+  yield* writeTensors(join(folder, "model.safetensors"), tensors)
   yield* writeJson(join(folder, "config.json"), configJson(standard, architecture))
 })
 

@@ -1,10 +1,12 @@
 import { join } from "node:path"
+import * as tf from "@tensorflow/tfjs-core"
 import { type } from "arktype"
 import { Effect, type Scope } from "effect"
 import type { InvalidInput } from "../../../core/io/decode.ts"
 import { type FileError, readJson, writeFolder, writeJson } from "../../../core/io/files.ts"
-import { sourceOf } from "../../../core/tensor/borrow.ts"
-import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import { transferKernel, writeTensors } from "../../../core/tensor/borrow.ts"
+import { Parameters } from "../../../core/tensor/parameters.ts"
+import { openSafetensors } from "../../../core/tensor/safetensors.ts"
 import type { ClassifierView } from "../../model/view.ts"
 
 /** The parameters at a step, on disk. */
@@ -19,19 +21,50 @@ const SnapshotFile = type({ "+": "reject", loss: "number | null" })
 
 const folderOf = (scratch: string, step: number) => join(scratch, `snapshot-${step}`)
 
+type Shown = Pick<ClassifierView, "step" | "loss" | "parameters">
+
 /** Writes the current parameters, all or those of the given names, one tensor at a time. */
 export const writeSnapshot = (
   scratch: string,
-  { step, loss, parameters }: Pick<ClassifierView, "step" | "loss" | "parameters">,
+  { step, loss, parameters }: Shown,
   names: readonly string[] = parameters.names,
 ): Effect.Effect<void, FileError> =>
   writeFolder(folderOf(scratch, step), (folder) => {
-    const sources = names.map((name) => sourceOf(name, parameters.get(name)))
+    const tensors = names.map((name) => ({ name, tensor: parameters.get(name) }))
     return Effect.andThen(
-      writeSafetensors(join(folder, "parameters.safetensors"), sources),
+      writeTensors(join(folder, "parameters.safetensors"), tensors),
       writeJson(join(folder, "snapshot.json"), { loss }),
     )
   })
+
+/**
+ * Writes the current parameters: from a device of its own memory beside the run, which waits only for a copy there.
+ *
+ * @param beside as a probe is given it
+ */
+export const takeSnapshot = (
+  scratch: string,
+  { step, loss, parameters }: Shown,
+  beside: (work: Effect.Effect<void, FileError>) => void,
+): Effect.Effect<void, FileError> =>
+  Effect.suspend(() => {
+    if (transferKernel([]) === undefined) return writeSnapshot(scratch, { step, loss, parameters })
+    beside(
+      Effect.acquireUseRelease(
+        Effect.sync(() => sharedCopy(parameters)),
+        (copies) => writeSnapshot(scratch, { step, loss, parameters: copies }),
+        (copies) => Effect.sync(() => copies.dispose()),
+      ),
+    )
+    return Effect.void
+  })
+
+/** Tensors of the same values, which share their memory with the parameters until these are updated. */
+const sharedCopy = (parameters: Shown["parameters"]): Parameters => {
+  const copies = new Parameters()
+  for (const name of parameters.names) copies.set(name, tf.clone(parameters.get(name)))
+  return copies
+}
 
 /** Opens a snapshot until the scope closes. */
 export const openSnapshot: (

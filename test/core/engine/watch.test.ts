@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type } from "arktype"
@@ -322,5 +322,155 @@ describe("an observer that changes its run", () => {
     await Effect.runPromise(Fiber.interrupt(fiber))
     // It had saved what the observer changed.
     expect(doubling.saved).toEqual([])
+  })
+})
+
+describe("work that an observation hands over", () => {
+  type Work = Effect.Effect<void, UnitFailure>
+  /** An observer of steps 0 and 1 with such work at each, or at those for which there is some. */
+  const handingOver = (workOf: (step: number) => Work | undefined, key = "norm") => {
+    const observe = (step: number, { beside }: { beside: (work: Work) => void }) => {
+      const work = workOf(step)
+      if (work !== undefined) beside(work)
+      return [{ step, norm: 1 }]
+    }
+    return observing(observe as never, { key })
+  }
+  const rows = [0, 1].map((step) => ({ step, norm: 1 }))
+  const length = { steps: 1, warmupSteps: 0 }
+
+  test("begins at once and goes on beside the run; its observation is made when it has ended", async () => {
+    const done: string[] = []
+    const gate = Deferred.makeUnsafe<void>()
+    const observer = handingOver((step) =>
+      Effect.gen(function* () {
+        done.push(`begun at ${step}`)
+        yield* Deferred.await(gate)
+        done.push(`ended at ${step}`)
+      }),
+    )
+    const { watch, make, observations } = watching(true, [observer])
+    const folder = (step: number) => existsSync(join(observer.scratch, `observation-000000${step}`))
+    const all = Effect.gen(function* () {
+      yield* watch.start(length, nothing)
+      yield* watch.at(0, 0)
+      expect([done, watch.wants(0), folder(0)]).toEqual([["begun at 0"], false, false])
+      const second = yield* Effect.forkChild(watch.at(1, 1))
+      yield* Effect.sleep(5)
+      // One at a time.
+      expect(done).toEqual(["begun at 0"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(second)
+      expect(folder(0)).toBe(true)
+      yield* watch.settled
+      expect([done.at(-1), folder(1)]).toEqual(["ended at 1", true])
+      yield* watch.end(1)
+    })
+    await Effect.runPromise(make(all, Effect.void))
+    expect((await Effect.runPromise(observations(undefined))).get("norm")).toMatchObject({ success: rows })
+  })
+
+  test("that fails is why, though another was waiting for its turn", async () => {
+    const observer = handingOver((step) =>
+      Effect.andThen(
+        Effect.sleep(5),
+        Effect.fail(new UnitFailure({ outcome: "failed", reason: `no room at ${step}` })),
+      ),
+    )
+    const { watch, make, observations } = watching(true, [observer])
+    const all = Effect.gen(function* () {
+      yield* watch.start(length, nothing)
+      for (const step of [0, 1]) yield* watch.at(step, step)
+    })
+    await Effect.runPromise(make(all, Effect.void))
+    const found = await Effect.runPromise(observations(undefined))
+    expect(found.get("norm")).toMatchObject({ failure: { reason: "no room at 0" } })
+  })
+
+  test.each([
+    ["fails", Effect.fail(new UnitFailure({ outcome: "failed", reason: "no room" })), "no room"],
+    ["throws", Effect.die(new Error("no room")), "no room"],
+    ["interrupts itself", Effect.interrupt, "it interrupted itself"],
+  ])("that %s fails its observer alone", async (_, ends: Work, reason) => {
+    const failing = handingOver((step) => (step === 0 ? Effect.andThen(Effect.yieldNow, ends) : undefined))
+    const other = handingOver(() => Effect.sleep(1), "other")
+    const { watch, make, observations } = watching(true, [failing, other])
+    const all = Effect.gen(function* () {
+      yield* watch.start(length, nothing)
+      for (const step of [0, 1]) yield* watch.at(step, step)
+    })
+    await Effect.runPromise(make(all, Effect.void))
+    const found = await Effect.runPromise(observations(undefined))
+    expect(found.get("norm")).toMatchObject({ failure: { reason: expect.stringContaining(reason) } })
+    expect(found.get("other")).toMatchObject({ success: rows })
+    // It is not asked again.
+    const resumed = watching(true, [failing])
+    await Effect.runPromise(resumed.watch.start(length, nothing))
+    expect(resumed.watch.wants(1)).toBe(false)
+  })
+
+  test("is ended before a run that is stopped has ended", async () => {
+    const reached = Deferred.makeUnsafe<void>()
+    let ended = false
+    const observer = handingOver(() =>
+      Effect.andThen(
+        Effect.sleep(5),
+        Effect.sync(() => {
+          ended = true
+        }),
+      ),
+    )
+    const { watch, make } = watching(true, [observer])
+    const all = Effect.gen(function* () {
+      yield* watch.start(length, nothing)
+      yield* watch.at(0, 0)
+      yield* Deferred.succeed(reached, undefined)
+      yield* Effect.never
+    })
+    const fiber = Effect.runFork(make(all, Effect.void))
+    await Effect.runPromise(Deferred.await(reached))
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    expect(ended).toBe(true)
+    const resumed = watching(true, [observer])
+    await Effect.runPromise(resumed.watch.start(length, nothing))
+    expect([resumed.watch.wants(0), resumed.watch.wants(1)]).toEqual([false, true])
+  })
+
+  test("is compared with the run as the observation is, and dropped if that has changed it", async () => {
+    let model = 1
+    let [released, written] = [false, false]
+    const observer = handingOver(() =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => model++),
+        () =>
+          Effect.andThen(
+            Effect.sleep(1000),
+            Effect.sync(() => (written = true)),
+          ),
+        () => Effect.sync(() => (released = true)),
+      ),
+    )
+    const guard: Guard = { ...nothing, digests: Effect.sync(() => new Map([["the model", model]])) }
+    const { watch, make, observations } = watching(true, [observer])
+    const all = Effect.gen(function* () {
+      yield* watch.start(length, guard)
+      yield* watch.at(0, 0)
+    })
+    await Effect.runPromise(make(all, Effect.void))
+    expect([released, written]).toEqual([true, false])
+    expect((await Effect.runPromise(observations(undefined))).get("norm")).toMatchObject({
+      failure: { step: 0, reason: expect.stringContaining("it changed the model") },
+    })
+  })
+
+  test("is one work at most", async () => {
+    const observe = (step: number, { beside }: { beside: (work: Work) => void }) => {
+      beside(Effect.void)
+      beside(Effect.void)
+      return [{ step, norm: 1 }]
+    }
+    expect(await observed(observe as never)).toMatchObject({
+      reason: expect.stringContaining("an observation hands over one work at most"),
+    })
   })
 })

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
-import { borrowKernel, sourceOf } from "../../../core/tensor/borrow.ts"
-import { openSafetensors, writeSafetensors } from "../../../core/tensor/safetensors.ts"
+import { borrowKernel, writeTensors } from "../../../core/tensor/borrow.ts"
+import { openSafetensors } from "../../../core/tensor/safetensors.ts"
 import { noise } from "./against-float64.ts"
 import { onEveryDefinition } from "./every-definition.ts"
 
@@ -26,9 +26,9 @@ onEveryDefinition("a borrowed tensor", () => {
     const folder = await fs.mkdtemp(join(tmpdir(), "kasosei-source-"))
     const path = join(folder, "tensors.safetensors")
     const tensors = { a: tf.tensor2d(noise(2, 6), [2, 3]), empty: tf.zeros([0, 4]), one: tf.scalar(3) }
-    const sources = Object.entries(tensors).map(([name, tensor]) => sourceOf(name, tensor))
+    const named = Object.entries(tensors).map(([name, tensor]) => ({ name, tensor }))
     const read = Effect.gen(function* () {
-      yield* writeSafetensors(path, sources)
+      yield* writeTensors(path, named)
       const file = yield* openSafetensors(path)
       return yield* Effect.forEach(Object.keys(tensors), (name) => file.read(name))
     })

@@ -303,6 +303,17 @@ describe("training that is stopped", () => {
     expect(outcome).toEqual(whole)
   })
 
+  test("saves no state before what goes on beside it has settled", async () => {
+    const found: (readonly string[])[] = []
+    const settled = Effect.promise(async () => void found.push(await readdir(scratch).catch(() => [])))
+    const parameters = freshParameters()
+    const at = (step: number) => (step === 2 ? Effect.interrupt : Effect.void)
+    await Effect.runPromiseExit(train(trainingOf(parameters, { at, settled })).pipe(silent))
+    parameters.dispose()
+    expect(found).toEqual([[]])
+    expect(await readdir(scratch)).toEqual(["training-2"])
+  })
+
   test("while it saved does not read the state that was cut off", async () => {
     const whole = await trained()
     await rm(scratch, { recursive: true })

@@ -9,6 +9,7 @@
 #include "binding.h"
 #include "driver.h"
 #include "library.h"
+#include "transfers.h"
 
 namespace kasosei {
 
@@ -267,6 +268,7 @@ EXPORT_AS_IS(find, "find")
 // Ends what was started. No tensor may be left.
 void stop() {
   expect(heap.bytes_in_use() == 0, "expected a device without tensors");
+  stop_transfers();
   // All regions are free. Each is gone also if the driver reports an earlier failure.
   for (bool left = true; left;) try {
       left = heap.give_back_regions();

@@ -45,9 +45,11 @@ constexpr int option_error_log = 5, option_error_log_bytes = 6;
   FUNCTION(cuStreamCreate, Stream* stream, unsigned flags)                                                    \
   FUNCTION(cuStreamDestroy_v2, Stream stream)                                                                 \
   FUNCTION(cuStreamSynchronize, Stream stream)                                                                \
+  FUNCTION(cuStreamWaitEvent, Stream stream, Event event, unsigned flags)                                     \
   FUNCTION(cuEventCreate, Event* event, unsigned flags)                                                       \
   FUNCTION(cuEventDestroy_v2, Event event)                                                                    \
   FUNCTION(cuEventRecord, Event event, Stream stream)                                                         \
+  FUNCTION(cuEventQuery, Event event)                                                                         \
   FUNCTION(cuEventSynchronize, Event event)                                                                   \
   FUNCTION(cuMemAlloc_v2, DeviceAddress* address, size_t bytes)                                               \
   FUNCTION(cuMemFree_v2, DeviceAddress address)                                                               \

@@ -9,6 +9,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { Progress } from "../../../../core/api/progress.ts"
 import { packSequences, selectSequences } from "../../../../core/artifacts/sequences.ts"
+import { transferKernel } from "../../../../core/tensor/borrow.ts"
+import { digestsKernel } from "../../../../core/tensor/digests.ts"
 import { adamw } from "../../../../core/tensor/optimisers/adamw.ts"
 import { Parameters } from "../../../../core/tensor/parameters.ts"
 import { stream } from "../../../../core/tensor/stream.ts"
@@ -127,7 +129,7 @@ const pair = {
   labels: Int32Array.of(0, 0),
 }
 
-/** The loss, the parameters after an update, and Gram matrices. */
+/** The loss, the parameters after an update as they are written to files, their digests, and Gram matrices. */
 const trained = async (): Promise<string> => {
   const parameters = Parameters.fromHost(values)
   try {
@@ -147,7 +149,10 @@ const trained = async (): Promise<string> => {
       }).pipe(Effect.provideService(Progress, Progress.of({ report: () => Effect.void }))),
     )
     const grams = parameterGrams({ config, parameters }, blocks, pair)
-    const all = [...parameters.toHost().values()].map(({ values }) => [...values])
+    const tensors = parameters.names.map((name) => parameters.get(name))
+    if ((await digestsKernel(tensors)).length !== tensors.length) throw new Error("a digest is missing")
+    const all: number[] = []
+    for await (const piece of transferKernel(tensors)!) all.push(...piece)
     return JSON.stringify([[...metrics.loss], [...grams.values()].map((gram) => [...gram]), all])
   } finally {
     parameters.dispose()

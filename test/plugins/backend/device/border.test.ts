@@ -122,7 +122,7 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
     // Those that manage memory are tested below; `fill` takes a buffer of any size.
     const ofProcessor = "instructions offset region regionOf setThreads view"
     const ofGpu =
-      "blasVersion borrow compile compilerVersion counts find load openBlas setPrecision start stop"
+      "blasVersion borrow compile compilerVersion counts fillWindow find isFilled load openBlas setPrecision start startTransfer stop transfer window"
     const others = `allocate bytesInUse fill read release ${ofProcessor} ${ofGpu}`.split(" ")
     const kernels = Object.keys(device).filter((name) => !others.includes(name))
     expect(kernels.filter((name) => !(name in calls))).toEqual([])
