@@ -39,7 +39,7 @@ describe.skipIf(emulated === undefined)("training, Gram matrices and InfoNCE by 
   test("launch products and attention of every precision", () => {
     const expected = ["attention_32", "attention_tf32_64", "attention_bf16_64", "product_float32_64"].concat([
       "product_tf32_64",
-      "product_bfloat16_64",
+      "product_rounded_64",
       "gram_by_tokens_64",
       "gradients_of_samples",
       "update_tensors",
