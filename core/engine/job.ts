@@ -245,10 +245,18 @@ const asResult = <A, E, R>(
       const error = Cause.findError(cause)
       const failure = Result.isSuccess(error)
         ? error.success
-        : new UnitFailure({ outcome: "failed", reason: Cause.pretty(cause) })
+        : new UnitFailure({ outcome: "failed", reason: memoryReason(cause) ?? Cause.pretty(cause) })
       return Effect.succeed(Result.fail<E | UnitFailure>(failure))
     }),
   )
+
+/** If a device has run out of memory, which is no bug: how much was wanted and is free, as it says. */
+const memoryReason = (cause: Cause.Cause<unknown>): string | undefined => {
+  const error = Cause.squash(cause)
+  return error instanceof Error && "code" in error && error.code === "OUT_OF_MEMORY"
+    ? `${error.message}. Use options that need less memory, fewer jobs at a time, or a device with more`
+    : undefined
+}
 
 const storeOutcome = Effect.fnUntraced(function* (
   unit: Unit,

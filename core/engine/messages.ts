@@ -91,13 +91,14 @@ export type Request = typeof Request.infer
 /**
  * From the worker: `ready` or `refused` for `open`, or `differs` if a copy gives other units; `begun` and in the end
  * `finished` for `run`, or else `refused`, `held` if another process makes one of the job's units, or `unavailable` if
- * the backend did not start, which `starting` announces; `alive` at any time.
+ * the backend did not start, which `starting` announces; `alive` at any time. `worn`: a unit has failed on a device,
+ * which for this process may be out of order from then on, or full; the next job needs another process.
  */
 export const Reply = type({ "+": "reject", type: "'ready' | 'starting' | 'begun' | 'alive' | 'differs'" })
   .or({ "+": "reject", type: "'refused' | 'unavailable'", reason: "string" })
   .or({ "+": "reject", type: "'held'", by: "string" })
   .or({ "+": "reject", type: "'progress'", done: "number", total: "number", note: "string" })
-  .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array() })
+  .or({ "+": "reject", type: "'finished'", outcomes: Outcome.array(), "worn?": "true" })
 export type Reply = typeof Reply.infer
 
 /** The descriptor that a worker writes its replies to: nothing that prints knows it. */

@@ -147,7 +147,10 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
     const reply = yield* Effect.onInterrupt(asked, () => stopped).pipe(
       Effect.tapError(({ reason }) => Effect.sync(() => log.write(reason))),
     )
-    if (reply.type === "finished") log.ended(job, reply.outcomes)
+    if (reply.type === "finished") {
+      log.ended(job, reply.outcomes)
+      if (reply.worn === true) yield* worker.stop
+    }
     return reply
   }, Effect.scoped)
 
@@ -219,8 +222,6 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
               ({ reason }) => Effect.succeed(new Unavailable(`${reason} while it started the backend`)),
             ),
           )
-          // What failed may have left the device out of order, or full: the next job begins anew.
-          if (environments !== undefined && hasFailed(ended)) yield* vacate([slot])
           return ended instanceof Unavailable ? yield* withoutBackend(slot, job, ended) : ended
         }).pipe(
           Effect.ensuring(
@@ -236,11 +237,6 @@ export const workerProcesses = Effect.fn("workerProcesses")(function* (settings:
   }
   return runner
 })
-
-/** Whether a unit has failed while its plugin ran. */
-const hasFailed = (ended: readonly UnitOutcome[] | Held | Unavailable): boolean =>
-  Array.isArray(ended) &&
-  ended.some((outcome: UnitOutcome) => outcome.status === "failed" && outcome.kind === "plugin")
 
 /** Ends the workers of slots. */
 const vacate = (slots: readonly Slot[]): Effect.Effect<void> =>

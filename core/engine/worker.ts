@@ -166,7 +166,9 @@ class Session {
       const { job: left, outcomes } = yield* remaining(job, missing)
       const made =
         left === undefined ? [] : yield* runJob(left, this.computing.arithmetic, missing, this.origin)
-      say({ type: "finished", outcomes: [...outcomes, ...made] })
+      const failed = made.some((outcome) => outcome.status === "failed" && outcome.kind === "plugin")
+      const worn = failed && this.backend.device !== undefined
+      say({ type: "finished", outcomes: [...outcomes, ...made], ...(worn ? { worn } : {}) })
     },
   )
 

@@ -21,15 +21,18 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 interface Summary {
   readonly made: number
-  readonly failures: readonly { readonly unit: string; readonly status: string }[]
+  readonly failures: readonly { readonly unit: string; readonly status: string; readonly reason: string }[]
 }
 interface Claim {
   readonly verdict: string
   readonly effect: { readonly value: number } | null
 }
 
-const run = async (backend: string, environment: Readonly<Record<string, string>> = {}) => {
-  const out = join(root, backend)
+const run = async (
+  backend: string,
+  environment: Readonly<Record<string, string>> = {},
+  out = join(root, backend),
+) => {
   const set = Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`])
   const command = [process.execPath, "core/cli/main.ts", "pipeline", "quickstart.ts"]
   const child = Bun.spawn([...command, "--json", "--backend", backend, "--jobs", "1", "--out", out, ...set], {
@@ -60,5 +63,32 @@ describe.skipIf(emulated === undefined || !nativeBuilds)("a whole study on an em
       expect(Math.abs((effect?.value ?? 0) - (native.claims[i]!.effect?.value ?? 0))).toBeLessThan(1e-3)
     }
     expect(gpu.provenance).toContain("emulated CUDA device")
+  })
+
+  test("of which a unit fails, for want of memory or by the driver, goes on with the others, and then makes the rest", async () => {
+    const out = join(root, "failing")
+    const failing = async (emulatedCuda: string) => {
+      const ended = await run("cuda", { ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: emulatedCuda }, out)
+      return { ...ended, failed: ended.failures.filter(({ status }) => status === "failed") }
+    }
+    const full = await failing("memory=9500000")
+    expect(full.status).toBe(1)
+    const [first, ...others] = full.failed
+    expect(first?.reason).toMatch(
+      /^out of GPU memory: \d+ MiB wanted, \d+ MiB of 10 MiB free, 0 MiB in use here\. Use options/,
+    )
+    expect(others.filter(({ reason }) => !reason.startsWith("not started: it needs the output of"))).toEqual(
+      [],
+    )
+
+    // From one of its calls on, all calls of a process fail. Others then make the units after that.
+    const broken = await failing("fail=6000:719")
+    expect(broken.status).toBe(1)
+    expect(broken.failed[0]?.reason).toMatch(
+      /^Error: .+: CUDA_ERROR_LAUNCH_FAILED \(unspecified launch failure\)/,
+    )
+    expect(broken.made).toBeGreaterThan(12)
+    const whole = await failing("")
+    expect([whole.status, whole.failed]).toEqual([0, []])
   })
 })
