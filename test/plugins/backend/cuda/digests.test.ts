@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
 import { digestsKernel } from "../../../../core/tensor/digests.ts"
+import { guardOf } from "../../../../core/tensor/guard.ts"
+import { registerKernels } from "../../../../core/tensor/kernel.ts"
+import { Parameters } from "../../../../core/tensor/parameters.ts"
+import type { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
+import { deviceKernels } from "../../../../plugins/backend/device/kernels.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 import { onEveryDevice } from "../device/devices.ts"
 
@@ -53,5 +59,31 @@ onEveryDevice("digests", ({ device }) => {
     expect(second).toBe(first!)
     expect(new Set([first, ...changed]).size).toBe(5)
     tf.dispose(tensors)
+  })
+
+  test("are all that a guard brings to the processor", async () => {
+    if (device().digests === undefined) return
+    const parameters = new Parameters()
+    for (const name of ["a", "b"]) parameters.set(name, tf.tensor1d(noise(1, 100)))
+    const guard = guardOf({ parameters, arrays: {} })
+    await Effect.runPromise(guard.digests)
+    const called: string[] = []
+    const table = device() as unknown as Record<string, (...args: unknown[]) => unknown>
+    const before = { ...table }
+    for (const [name, call] of Object.entries(before)) {
+      table[name] = (...args) => {
+        called.push(name)
+        return call(...args)
+      }
+    }
+    registerKernels("cuda", deviceKernels(tf.backend() as DeviceBackend))
+    try {
+      await Effect.runPromise(guard.digests)
+    } finally {
+      Object.assign(table, before)
+      registerKernels("cuda", deviceKernels(tf.backend() as DeviceBackend))
+      parameters.dispose()
+    }
+    expect(called).toEqual(["digests"])
   })
 })

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
 import { Deferred, Effect, Fiber } from "effect"
@@ -102,6 +102,12 @@ for (const [title, runs, start] of targets) {
       expect(onItsWay).toBe(title !== "native")
       const made = readdirSync(join(stopped, "trajectory")).filter((name) => name.startsWith("snapshot"))
       expect(made.sort()).toEqual(["snapshot-0", "snapshot-1", "snapshot-4"])
+      // The run would be resumed behind a snapshot that a kill had prevented.
+      const [state] = readdirSync(stopped, { recursive: true, encoding: "utf8" }).filter((name) =>
+        name.endsWith(join("training-4", "tensors.safetensors")),
+      )
+      const writtenAt = (...names: readonly string[]) => statSync(join(stopped, ...names)).mtimeMs
+      expect(writtenAt("trajectory", "snapshot-4", "snapshot.json")).toBeLessThanOrEqual(writtenAt(state!))
       const resumed = await run({ scratch: stopped, observers })
       expect(resumed.rows.get("trajectory")).toEqual(whole.rows.get("trajectory")!)
       expect(bytesIn(stopped)).toEqual(expected)
