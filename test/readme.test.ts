@@ -131,7 +131,7 @@ test.each(documents)(
         : [folder, root].some((from) => existsSync(join(from, name)))
     const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link]) => link!)
     // Files that a reader is to make are named after their examples.
-    const made = /NAME|my-method|weight-norm|\/X\.|^out\/|^~|^models--/
+    const made = /NAME|my-method|weight-norm|\/X[.-]|^out\/|^~|^models--/
     const named = [...text.matchAll(/`([\w.-]+(?:\/[\w.-]+)+\/?|[\w-]+\/)`/g)].map(([, name]) => name!)
     expect([...links, ...named].filter((name) => !made.test(name) && !isThere(name))).toEqual([])
     expect(links.length + named.length).toBeGreaterThan(0)
