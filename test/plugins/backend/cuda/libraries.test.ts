@@ -22,7 +22,7 @@ const surroundings = (files: readonly string[], given: Partial<Surroundings> = {
     namesIn: (folder) => [...(folders.get(folder) ?? [])],
     cache: "",
     home: "/home/ada",
-    folder: "/work",
+    folder: "/home",
     ...given,
   }
 }
@@ -43,7 +43,7 @@ describe("libraries of the toolkit", () => {
       "/opt/cuda/lib64/libnvrtc.so.12",
       `/venv/lib/python3.12/${site}/cuda_nvrtc/lib/libnvrtc.so.12`,
       `/conda/lib/python3.11/${site}/cuda_nvrtc/lib/libnvrtc.so.12`,
-      `/work/.venv/lib/python3.13/${site}/cu13/lib/libnvrtc.so.13`,
+      `/home/.venv/lib/python3.13/${site}/cu13/lib/libnvrtc.so.13`,
       `/home/ada/.local/lib/python3.11/${site}/cuda_nvrtc/lib/libnvrtc.so.12`,
       `/usr/local/lib/python3.11/dist-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12`,
       `/usr/lib/python3/dist-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.11`,
@@ -83,7 +83,7 @@ describe("libraries of the toolkit", () => {
   })
 
   test("are not looked for in relative folders", () => {
-    const at = surroundings(["/work/own/libnvrtc.so.12", "/own/libnvrtc.so.12"], {
+    const at = surroundings(["/home/own/libnvrtc.so.12", "/own/libnvrtc.so.12"], {
       environment: {
         KASOSEI_CUDA_LIBRARIES: "own:",
         LD_LIBRARY_PATH: ":own",
