@@ -225,11 +225,11 @@ export const imageOf = (compiler: Compiler): Promise<Uint8Array> => {
 }
 
 /**
- * The kernels for a GPU, compiled unless the cache has them, and loaded.
+ * The kernels for a GPU, compiled unless the cache has them, and loaded. Where the driver refuses what one compiler gives,
+ * as a driver that is older than the compiler does, the next compiler is tried.
  *
+ * @param addon with a device that was started
  * @param capability 90 for 9.0
- * @param load what loads them; where the driver refuses what one compiler gives, as one that is older than the compiler
- *   does, the next compiler is tried
  * @returns what compiled them
  * @throws NoKernels if no compiler is there, or none gives kernels that load
  */
