@@ -26,6 +26,8 @@ struct TiledProduct {
   const float* bias;
   // The derivative of GELU, [batch, m, n], or null: without GELU.
   float* derivative;
+  // [batch, m, n], multiplied with the sum, or null.
+  const float* factor;
   // C += …
   int32_t add;
   // Whether rows of C can be written 16 bytes at a time, and those of the derivative.
@@ -44,6 +46,7 @@ struct FinishProduct {
   int64_t row, step;
   const float* bias;
   float* derivative;
+  const float* factor;
   int32_t add;
   // Whether n and all distances are multiples of 4, and all pointers of 16 bytes.
   int32_t vectors;

@@ -64,14 +64,16 @@ KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, in
                                float (&values)[4]) {
   if (row >= a.m || column >= a.n) return;
   float* c = a.c + place.matrix * a.step + place.part * a.part + row * a.row + column;
-  float* derivative = a.derivative ? a.derivative + (place.matrix * a.m + row) * a.n + column : nullptr;
+  const int64_t place_in_result = (place.matrix * a.m + row) * a.n + column;
+  float* derivative = a.derivative ? a.derivative + place_in_result : nullptr;
+  const float* factor = a.factor ? a.factor + place_in_result : nullptr;
   const bool whole = column + 4 <= a.n;
   float derivatives[4];
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     if (!whole && column + i >= a.n) continue;
     const Finished one = finish(a.add ? c[i] + values[i] : values[i], a.bias, column + i, derivative);
-    values[i] = one.value;
+    values[i] = factor ? one.value * factor[i] : one.value;
     derivatives[i] = one.derivative;
   }
   if (whole && a.vectors) {
@@ -628,7 +630,9 @@ extern "C" __global__ void __launch_bounds__(256) finish_product(const FinishPro
   for (int64_t matrix = blockIdx.y; matrix < a.batch; matrix += gridDim.y) {
     const float* x = a.x + matrix * a.x_step;
     float* c = a.c + matrix * a.step;
-    float* derivative = a.derivative ? a.derivative + matrix * a.m * a.n + first : nullptr;
+    const int64_t place_in_result = matrix * a.m * a.n + first;
+    float* derivative = a.derivative ? a.derivative + place_in_result : nullptr;
+    const float* factor = a.factor ? a.factor + place_in_result : nullptr;
     if (a.vectors) {
       float sum[4], derivatives[4];
       load_four(x + row * a.x_row + column, sum);
@@ -642,7 +646,7 @@ extern "C" __global__ void __launch_bounds__(256) finish_product(const FinishPro
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const Finished one = finish(a.add ? to[i] + sum[i] : sum[i], a.bias, column + i, derivative);
-        sum[i] = one.value;
+        sum[i] = factor ? one.value * factor[i] : one.value;
         derivatives[i] = one.derivative;
       }
       store_four(to, sum);
@@ -655,7 +659,7 @@ extern "C" __global__ void __launch_bounds__(256) finish_product(const FinishPro
       for (int64_t part = 1; part < a.parts; part++) sum += x[part * a.x_part + at_row * a.x_row + at_column];
       float* to = c + at_row * a.row + at_column;
       const Finished one = finish(a.add ? *to + sum : sum, a.bias, at_column, derivative);
-      *to = one.value;
+      *to = factor ? one.value * factor[i] : one.value;
       if (derivative) derivative[i] = one.derivative;
       if (++at_column == a.n) {
         at_column = 0;

@@ -37,6 +37,8 @@ struct Product {
   const float* bias = nullptr;
   // [batch, m, n], or null. If given, each number x becomes gelu(x), and the derivative is written here.
   float* gelu_derivative = nullptr;
+  // [batch, m, n], multiplied with the product, or null.
+  const float* factor = nullptr;
 };
 
 // The same bits each time, on the same device and with the same libraries.

@@ -182,7 +182,12 @@ const compare = (): Compared => {
         number,
         number,
       ]
-      const [dx, dWeight, dBias] = [empty(tokens * inputs), empty(outputs * inputs), empty(outputs)]
+      const [dx, times, dWeight, dBias] = [
+        empty(tokens * inputs),
+        empty(tokens * inputs),
+        empty(outputs * inputs),
+        empty(outputs),
+      ]
       const before = product(
         [tokens, outputs, inputs],
         (t, i) => X[t * inputs + i]!,
@@ -193,7 +198,9 @@ const compare = (): Compared => {
       check(`${precision} linear layer of [${tokens}, ${inputs}, ${outputs}]`, () => {
         device.linear(xHandle, wHandle, bHandle, y, number)
         device.linearGelu(xHandle, wHandle, bHandle, activated, derivative, number)
-        device.linearInputGradient(dyHandle, wHandle, dx, tokens, number)
+        device.linearInputGradient(dyHandle, wHandle, dx, tokens, false, number)
+        device.linearInputGradient(dyHandle, wHandle, dx, tokens, true, number)
+        device.linearInputGradientTimes(dyHandle, wHandle, xHandle, times, tokens, number)
         device.linearParameterGradients(dyHandle, xHandle, dWeight, dBias, tokens, number)
       }, [
         [y, before],
@@ -205,7 +212,15 @@ const compare = (): Compared => {
             [tokens, inputs, outputs],
             (t, o) => G[t * outputs + o]!,
             (o, i) => W[o * inputs + i]!,
-          ),
+          ).map((value) => 2 * value),
+        ],
+        [
+          times,
+          product(
+            [tokens, inputs, outputs],
+            (t, o) => G[t * outputs + o]!,
+            (o, i) => W[o * inputs + i]!,
+          ).map((value, i) => value * x[i]!),
         ],
         [
           dWeight,
