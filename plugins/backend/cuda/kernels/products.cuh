@@ -59,6 +59,13 @@ KASOSEI_INLINE void load_four(const float* from, float (&values)[4]) {
   for (int i = 0; i < 4; i++) values[i] = float_of(words.word[i]);
 }
 
+KASOSEI_INLINE void store_rounded(uint16_t* to, const float (&values)[4]) {
+  TwoWords words;
+  words.word[0] = pack_bf16(values[0], values[1]);
+  words.word[1] = pack_bf16(values[2], values[3]);
+  *reinterpret_cast<TwoWords*>(to) = words;
+}
+
 // Finishes and writes 4 neighbours of a row, those of them that are inside. `column` is a multiple of 4.
 KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column,
                                float (&values)[4]) {
@@ -76,6 +83,7 @@ KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, in
     values[i] = factor ? one.value * factor[i] : one.value;
     derivatives[i] = one.derivative;
   }
+  if (a.rounded) store_rounded(a.rounded + place_in_result, values);
   if (whole && a.vectors) {
     store_four(c, values);
     if (derivative) store_four(derivative, derivatives);
@@ -650,22 +658,26 @@ extern "C" __global__ void __launch_bounds__(256) finish_product(const FinishPro
         derivatives[i] = one.derivative;
       }
       store_four(to, sum);
+      if (a.rounded) store_rounded(a.rounded + first, sum);
       if (derivative) store_four(derivative, derivatives);
       continue;
     }
     int64_t at_row = row, at_column = column;
+    float values[4];
     for (int i = 0; i < 4 && first + i < a.m * a.n; i++) {
       float sum = x[at_row * a.x_row + at_column];
       for (int64_t part = 1; part < a.parts; part++) sum += x[part * a.x_part + at_row * a.x_row + at_column];
       float* to = c + at_row * a.row + at_column;
       const Finished one = finish(a.add ? *to + sum : sum, a.bias, at_column, derivative);
-      *to = factor ? one.value * factor[i] : one.value;
+      *to = values[i] = factor ? one.value * factor[i] : one.value;
       if (derivative) derivative[i] = one.derivative;
       if (++at_column == a.n) {
         at_column = 0;
         at_row++;
       }
     }
+    // Then n is a multiple of 8, and no four ends outside.
+    if (a.rounded) store_rounded(a.rounded + first, values);
   }
 }
 

@@ -186,10 +186,13 @@ KASOSEI_INLINE uint32_t tensor_kept_along_columns(const Mask& mask, const Elemen
 KASOSEI_INLINE int column_of(int n, int i) { return n / 2 * 16 + threadIdx.x % 4 * 4 + n % 2 * 2 + i % 2; }
 KASOSEI_INLINE int bit_of(int n, int i) { return i / 2 * 16 + n * 2 + i % 2; }
 
-// Writes a thread's features of one of its two rows, times a factor.
+// Writes a thread's features of one of its two rows, times a factor, from `place` on; and as bfloat16 numbers, unless
+// there is no room for them.
 template <int tiles>
-KASOSEI_INLINE void store_tensor_row(float* to, const float (&sums)[tiles][4], int row, float factor, int d,
-                                     bool vectors) {
+KASOSEI_INLINE void store_tensor_row(float* tensor, uint16_t* rounded, int64_t place, const float (&sums)[tiles][4],
+                                     int row, float factor, int d, bool vectors) {
+  float* to = tensor + place;
+  uint16_t* rounded_to = rounded + place;
   const int first = threadIdx.x % 4 * 2;
 #pragma unroll
   for (int n = 0; n < tiles; n++) {
@@ -197,9 +200,12 @@ KASOSEI_INLINE void store_tensor_row(float* to, const float (&sums)[tiles][4], i
     const Two some = {sums[n][2 * row] * factor, sums[n][2 * row + 1] * factor};
     if (vectors) {
       if (at < d) *reinterpret_cast<Two*>(to + at) = some;
+      if (rounded && at < d) *reinterpret_cast<uint32_t*>(rounded_to + at) = pack_bf16(some.x, some.y);
     } else {
       if (at < d) to[at] = some.x;
       if (at + 1 < d) to[at + 1] = some.y;
+      if (rounded && at < d) rounded_to[at] = static_cast<uint16_t>(pack_bf16(some.x, 0));
+      if (rounded && at + 1 < d) rounded_to[at + 1] = static_cast<uint16_t>(pack_bf16(some.y, 0));
     }
   }
 }
@@ -277,7 +283,7 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
     const float inverse_sum = divide_rn(1.0f, sum_of_quad(total[row]));
     if (first_row + 8 * row >= count) continue;
     const int64_t at = query + first_row + 8 * row;
-    store_tensor_row(a.y_RH + at * a.hidden + features, sums, row, inverse_sum * a.mask.scale, a.d, a.vectors);
+    store_tensor_row(a.y_RH, a.rounded_RH, at * a.hidden + features, sums, row, inverse_sum * a.mask.scale, a.d, a.vectors);
     if (threadIdx.x % 4 == 0) {
       float* const kept_of_row = a.statistics + 2 * (head * a.queries + at);
       kept_of_row[0] = largest[row];
@@ -361,7 +367,7 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
   for (int row = 0; row < 2; row++) {
     if (first_row + 8 * row >= count) continue;
     const int64_t at = query + first_row + 8 * row;
-    store_tensor_row(a.dq_RH + at * a.hidden + features, sums, row, a.scale, a.d, a.vectors);
+    store_tensor_row(a.dq_RH, a.rounded_dq_RH, at * a.hidden + features, sums, row, a.scale, a.d, a.vectors);
     if (threadIdx.x % 4 == 0) a.means[head * a.queries + at] = mean[row];
   }
 }
@@ -431,8 +437,8 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
   for (int row = 0; row < 2; row++) {
     if (first_row + 8 * row >= count) continue;
     const int64_t at = (key + first_row + 8 * row) * a.hidden + features;
-    store_tensor_row(a.dk_TH + at, dk, row, a.scale, a.d, a.vectors);
-    store_tensor_row(a.dv_TH + at, dv, row, 1.0f, a.d, a.vectors);
+    store_tensor_row(a.dk_TH, a.rounded_dk_TH, at, dk, row, a.scale, a.d, a.vectors);
+    store_tensor_row(a.dv_TH, a.rounded_dv_TH, at, dv, row, 1.0f, a.d, a.vectors);
   }
 }
 
