@@ -19,7 +19,7 @@ import { openBranch } from "./branch.ts"
 import { declaredBackend } from "./discover.ts"
 import { digestOfUnits } from "./graph.ts"
 import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
-import { type Computing, computingHere } from "./key.ts"
+import { type Computing, computingHere, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { aliveEvery, type Reply, Request, repliesDescriptor, terminatedCode } from "./messages.ts"
 import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
@@ -85,7 +85,7 @@ class Session {
     const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
     const backend = yield* declaredBackend(request.backend)
-    const computing = yield* computingHere(backend, precision)
+    const computing = computingOf(backend, precision, request.model)
     yield* pinCommits(request.revisions ?? {})
     const whole = yield* openPipeline(opened, definition, parameters, computing)
     const graph =
@@ -133,6 +133,10 @@ class Session {
         // Only now is all its code loaded, and the keys were made before.
         forgetSources()
         const computing = yield* computingHere(this.backend, this.precision)
+        if (computing.arithmetic !== this.computing.arithmetic) {
+          const reason = `this machine computes on ${computing.arithmetic}, and the plan is for ${this.computing.arithmetic}`
+          return say({ type: "unavailable", reason })
+        }
         this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
       if (job === undefined || this.edited) {
