@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binding.h"
+#include "cublaslt-functions.h"
 #include "device.h"
 #include "driver.h"
 #include "library.h"
@@ -13,59 +14,11 @@
 namespace kasosei {
 namespace {
 
-// The part of cublasLt.h that is used. Its numbers and structures are the same in all versions since 11.
-using LibraryHandle = void*;
-using Description = void*;
-using Layout = void*;
-using Preference = void*;
+using namespace cublaslt;
 
-struct Algorithm {
-  uint64_t data[8];
-};
-struct Choice {
-  Algorithm algorithm;
-  size_t workspace;
-  int status;
-  float waves;
-  int reserved[4];
-};
-
-enum DataType : int { float32_data = 0, bfloat16_data = 14 };
-enum ComputeType : int { float32_sums = 68, float32_sums_of_tf32 = 77 };
-enum DescriptionAttribute : int { transpose_a = 3, transpose_b = 4, epilogue_kind = 7, bias_pointer = 8 };
-enum LayoutAttribute : int { batch_count = 5, batch_step = 6 };
-enum PreferenceAttribute : int { most_workspace = 1, reduction_schemes = 3, alignment_a = 5 };
-constexpr int32_t transposed = 1, no_epilogue = 1, bias_epilogue = 4;
-constexpr int not_supported = 15;
-// Sums over k that are divided: parts are added in a fixed order if they are kept in the workspace; in place (1), the
-// order is that in which the blocks end.
-constexpr uint32_t schemes_of_fixed_order = 2 | 4;
 constexpr uint64_t largest_workspace = uint64_t{32} << 20;
 
-#define KASOSEI_BLAS(FUNCTION)                                                                                         \
-  FUNCTION(cublasLtCreate, LibraryHandle* handle)                                                                     \
-  FUNCTION(cublasLtMatmulDescCreate, Description* description, ComputeType compute, DataType scale)                   \
-  FUNCTION(cublasLtMatmulDescDestroy, Description description)                                                        \
-  FUNCTION(cublasLtMatmulDescSetAttribute, Description description, DescriptionAttribute attribute, const void* value, \
-           size_t bytes)                                                                                              \
-  FUNCTION(cublasLtMatrixLayoutCreate, Layout* layout, DataType type, uint64_t rows, uint64_t columns, int64_t stride) \
-  FUNCTION(cublasLtMatrixLayoutDestroy, Layout layout)                                                                \
-  FUNCTION(cublasLtMatrixLayoutSetAttribute, Layout layout, LayoutAttribute attribute, const void* value, size_t bytes) \
-  FUNCTION(cublasLtMatmulPreferenceCreate, Preference* preference)                                                    \
-  FUNCTION(cublasLtMatmulPreferenceDestroy, Preference preference)                                                    \
-  FUNCTION(cublasLtMatmulPreferenceSetAttribute, Preference preference, PreferenceAttribute attribute,                \
-           const void* value, size_t bytes)                                                                           \
-  FUNCTION(cublasLtMatmulAlgoGetHeuristic, LibraryHandle handle, Description description, Layout a, Layout b, Layout c, \
-           Layout d, Preference preference, int wanted, Choice* choices, int* found)                                  \
-  FUNCTION(cublasLtMatmul, LibraryHandle handle, Description description, const void* alpha, const void* a,           \
-           Layout a_layout, const void* b, Layout b_layout, const void* beta, const void* c, Layout c_layout, void* d, \
-           Layout d_layout, const Algorithm* algorithm, void* workspace, size_t bytes, Stream stream)
-
-struct Library {
-#define KASOSEI_POINTER(name, ...) int (*name)(__VA_ARGS__);
-  KASOSEI_BLAS(KASOSEI_POINTER)
-#undef KASOSEI_POINTER
-  size_t (*cublasLtGetVersion)();
+struct Library : Functions {
   LibraryHandle handle = nullptr;
 };
 // Never destroyed: at the end of the process, the driver may have ended before.
@@ -105,7 +58,7 @@ void require(int status, const char* call, const Product& p) {
 }
 
 // An object of the library.
-template <int (*Library::*destroy)(void*)>
+template <int (*Functions::*destroy)(void*)>
 struct Owned {
   void* object = nullptr;
   Owned() = default;
@@ -119,8 +72,8 @@ struct Owned {
 // How a product is computed. The library's matrices are column after column: it computes Cᵀ = op(B)ᵀ op(A)ᵀ, whose rows
 // are our columns, so that its bias, one number a row, is ours.
 struct Plan {
-  Owned<&Library::cublasLtMatmulDescDestroy> description;
-  Owned<&Library::cublasLtMatrixLayoutDestroy> a, b, c;
+  Owned<&Functions::cublasLtMatmulDescDestroy> description;
+  Owned<&Functions::cublasLtMatrixLayoutDestroy> a, b, c;
   // Whether the library has an algorithm, and one that adds the bias.
   bool found = false, with_bias = false;
   Algorithm algorithm;
@@ -179,7 +132,7 @@ Layout layout_of(const Factor& x, int64_t rows, int64_t columns, const Product& 
 
 // The library's first choice, if it has one.
 void choose(Plan& plan, const Product& p) {
-  Owned<&Library::cublasLtMatmulPreferenceDestroy> preference;
+  Owned<&Functions::cublasLtMatmulPreferenceDestroy> preference;
   require(library->cublasLtMatmulPreferenceCreate(&preference.object), "cublasLtMatmulPreferenceCreate", p);
   const auto prefer = [&](int attribute, auto value) {
     require(library->cublasLtMatmulPreferenceSetAttribute(
@@ -260,7 +213,7 @@ napi_value open_blas(napi_env env, napi_callback_info info) {
       void* file = open_library(path);
       Library found;
 #define KASOSEI_FIND(name, ...) find_function(file, path, #name, found.name);
-      KASOSEI_BLAS(KASOSEI_FIND)
+      KASOSEI_CUBLASLT(KASOSEI_FIND)
 #undef KASOSEI_FIND
       find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
       const int status = found.cublasLtCreate(&found.handle);
