@@ -1,9 +1,11 @@
 #include "blas.h"
 
 #include <array>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "binding.h"
 #include "cublaslt-functions.h"
@@ -21,7 +23,7 @@ constexpr uint64_t largest_workspace = uint64_t{32} << 20;
 struct Library : Functions {
   LibraryHandle handle = nullptr;
 };
-// Never destroyed: at the end of the process, the driver may have ended before.
+// Not destroyed at the end of the process: the driver may have ended before.
 const Library* library = nullptr;
 
 // By their numbers.
@@ -52,9 +54,13 @@ std::string in_words(const Product& p) {
          " and " + factor(p.k, p.n, p.b) + (p.batch == 1 ? "" : ", " + std::to_string(p.batch) + " times");
 }
 
+DeviceFailure failure(const std::string& doing, int status) {
+  return DeviceFailure(doing + ": " + status_in_words(status),
+                       status == allocation_failed ? "OUT_OF_MEMORY" : "DEVICE_FAILURE");
+}
+
 void require(int status, const char* call, const Product& p) {
-  if (status != success)
-    throw DeviceFailure(std::string(call) + " failed for " + in_words(p) + ": " + status_in_words(status));
+  if (status != succeeded) throw failure(std::string(call) + " failed for " + in_words(p), status);
 }
 
 // An object of the library.
@@ -118,8 +124,8 @@ Layout layout_of(DataType type, int64_t rows, int64_t columns, int64_t stride, i
   const auto set = [&](LayoutAttribute attribute, const auto& value) {
     return library->cublasLtMatrixLayoutSetAttribute(layout, attribute, &value, sizeof value);
   };
-  const int first = set(batch_count, count), status = first == success ? set(batch_step, step) : first;
-  if (status != success) library->cublasLtMatrixLayoutDestroy(layout);
+  const int first = set(batch_count, count), status = first == succeeded ? set(batch_step, step) : first;
+  if (status != succeeded) library->cublasLtMatrixLayoutDestroy(layout);
   require(status, "cublasLtMatrixLayoutSetAttribute", p);
   return layout;
 }
@@ -149,9 +155,11 @@ void choose(Plan& plan, const Product& p) {
   const int status = library->cublasLtMatmulAlgoGetHeuristic(library->handle, plan.description.object, plan.a.object,
                                                              plan.b.object, plan.c.object, plan.c.object,
                                                              preference.object, 1, &choice, &found);
-  if (status == not_supported || (status == success && found == 0)) return;
+  // Versions differ in how they say that they have none.
+  if (status == not_supported || status == invalid_value || status == arch_mismatch) return;
   require(status, "cublasLtMatmulAlgoGetHeuristic", p);
-  if (choice.status != success) return;
+  if (found == 0) return;
+  if (choice.status != succeeded) return;
   plan.found = true;
   plan.algorithm = choice.algorithm;
   plan.workspace = choice.workspace;
@@ -177,7 +185,7 @@ void make(Plan& plan, const Product& p) {
   choose(plan, p);
 }
 
-const Plan& plan_for(const Product& p) {
+Plan& plan_for(const Product& p) {
   const Key key = key_of(p);
   const auto known = plans.find(key);
   if (known != plans.end()) return known->second;
@@ -192,6 +200,39 @@ const Plan& plan_for(const Product& p) {
   return plan;
 }
 
+// Multiplies small matrices in each precision: a library that is older than the GPU may have no kernels for it, and tells
+// only when one is launched. Throws DeviceFailure unless the products are right.
+void try_out() {
+  constexpr int64_t n = 64;
+  // Exact in float32; rounded to TF32 or bfloat16, it is 1.
+  const std::vector<float> numbers(n * n, 1 + 0x1p-12f);
+  const std::vector<uint16_t> ones(n * n, 0x3f80);
+  std::vector<float> results(n * n);
+  const int64_t bytes = n * n * static_cast<int64_t>(sizeof(float));
+  const Scratch x(bytes), rounded(bytes / 2), y(bytes);
+  write_bytes(x.as<void>(), numbers.data(), bytes);
+  write_bytes(rounded.as<void>(), ones.data(), bytes / 2);
+  const Factor factor{.data = x.as<float>(), .stride = n, .rounded = rounded.as<uint16_t>()};
+  for (const Precision precision : {Precision::float32, Precision::tensor_float32, Precision::bfloat16}) {
+    const Product p{.m = n, .n = n, .k = n, .a = factor, .b = factor, .c = y.as<float>(), .stride = n,
+                    .precision = precision};
+    bool with_bias;
+    if (!multiply_by_blas(p, with_bias)) throw DeviceFailure("it has no algorithm for " + in_words(p));
+    download(results.data(), p.c, bytes);
+    const float exact = n * numbers[0] * numbers[0], of_ones = n;
+    const auto is_right = [&](float result) {
+      const bool is_exact = std::abs(result - exact) < 0x1p-10f, is_rounded = result == of_ones;
+      if (precision == Precision::float32) return is_exact;
+      // What may be rounded to TF32 may also be exact.
+      return is_rounded || (precision == Precision::tensor_float32 && is_exact);
+    };
+    for (const float result : results)
+      if (!is_right(result))
+        throw DeviceFailure("it computes " + in_words(p) + " wrongly: " + std::to_string(result) + " instead of " +
+                            std::to_string(precision == Precision::float32 ? exact : of_ones));
+  }
+}
+
 // blasVersion(library): as it numbers it. Uses no GPU.
 napi_value blas_version(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
@@ -204,21 +245,30 @@ napi_value blas_version(napi_env env, napi_callback_info info) {
 }
 EXPORT_AS_IS(blas_version, "blasVersion")
 
-// openBlas(library): products by it from now on. Its version.
+// openBlas(library): products by it from now on, if it computes on this GPU. Its version.
 napi_value open_blas(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     const auto [given] = arguments_of<1>(env, info);
-    if (library == nullptr) {
-      const std::string path = text_from(env, given);
-      void* file = open_library(path);
-      Library found;
+    const std::string path = text_from(env, given);
+    void* file = open_library(path);
+    Library found;
 #define KASOSEI_FIND(name, ...) find_function(file, path, #name, found.name);
-      KASOSEI_CUBLASLT(KASOSEI_FIND)
+    KASOSEI_CUBLASLT(KASOSEI_FIND)
 #undef KASOSEI_FIND
-      find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
-      const int status = found.cublasLtCreate(&found.handle);
-      if (status != success) throw DeviceFailure("starting " + path + ": " + status_in_words(status));
-      library = new Library(found);
+    find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
+    const int status = found.cublasLtCreate(&found.handle);
+    if (status != succeeded) throw failure("starting " + path, status);
+    stop_blas();
+    library = new Library(found);
+    try {
+      try_out();
+      heap.give_back_regions();
+    } catch (const DeviceFailure& error) {
+      stop_blas();
+      throw DeviceFailure("trying " + path + ": " + error.what(), error.code);
+    } catch (...) {
+      stop_blas();
+      throw;
     }
     return to_value(env, static_cast<double>(library->cublasLtGetVersion()));
   });
@@ -229,19 +279,37 @@ EXPORT_AS_IS(open_blas, "openBlas")
 
 bool has_blas() { return library != nullptr; }
 
+void stop_blas() {
+  plans.clear();
+  if (library == nullptr) return;
+  library->cublasLtDestroy(library->handle);
+  delete library;
+  library = nullptr;
+}
+
 bool multiply_by_blas(const Product& p, bool& with_bias) {
-  const Plan& plan = plan_for(p);
+  Plan& plan = plan_for(p);
   if (!plan.found) return false;
   with_bias = plan.with_bias;
   if (with_bias) describe(plan, bias_pointer, p.bias, p);
   std::optional<Scratch> workspace;
   if (plan.workspace > 0) workspace.emplace(static_cast<int64_t>(plan.workspace));
   const float one = 1, beta = p.add ? 1 : 0;
-  require(library->cublasLtMatmul(library->handle, plan.description.object, &one, data_of(p.b, p.precision),
-                                  plan.a.object, data_of(p.a, p.precision), plan.b.object, &beta, p.c, plan.c.object,
-                                  p.c, plan.c.object, &plan.algorithm, workspace ? workspace->as<void>() : nullptr,
-                                  plan.workspace, stream()),
-          "cublasLtMatmul", p);
+  const auto multiply = [&] {
+    return library->cublasLtMatmul(library->handle, plan.description.object, &one, data_of(p.b, p.precision),
+                                   plan.a.object, data_of(p.a, p.precision), plan.b.object, &beta, p.c, plan.c.object,
+                                   p.c, plan.c.object, &plan.algorithm, workspace ? workspace->as<void>() : nullptr,
+                                   plan.workspace, stream());
+  };
+  int status = multiply();
+  // A kernel takes memory of its own when it is first used.
+  if (status == allocation_failed && heap.give_back_regions()) status = multiply();
+  if (status == not_supported) {
+    // It refuses what it chose itself: for this product each time.
+    plan.found = false;
+    return false;
+  }
+  require(status, "cublasLtMatmul", p);
   work_queued();
   return true;
 }

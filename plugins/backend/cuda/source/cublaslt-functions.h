@@ -32,7 +32,7 @@ enum LayoutAttribute : int { batch_count = 5, batch_step = 6 };
 // The alignments of B, C and D follow that of A.
 enum PreferenceAttribute : int { most_workspace = 1, reduction_schemes = 3, alignment_a = 5 };
 constexpr int32_t transposed = 1, no_epilogue = 1, bias_epilogue = 4;
-constexpr int succeeded = 0, invalid_value = 7, arch_mismatch = 8, not_supported = 15;
+constexpr int succeeded = 0, allocation_failed = 3, invalid_value = 7, arch_mismatch = 8, not_supported = 15;
 // Sums over k that are divided: parts are added in a fixed order if they are kept in the workspace, as numbers of the
 // computation or of the result; in place (1), the order is that in which the blocks end.
 constexpr uint32_t schemes_of_fixed_order = 2 | 4;

@@ -21,7 +21,7 @@ host.control(`memory=${208 * mebibyte}`)
 const addon = loadCudaAddon(await Effect.runPromise(addonPath(cudaAddon)))
 addon.find(emulated.driver)
 addon.start()
-await loadKernels(addon, 90)
+await loadKernels(addon, 90, 12_100)
 const device = gpuOf(addon)
 
 /** Its code, and its words. */

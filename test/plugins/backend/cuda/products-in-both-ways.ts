@@ -36,7 +36,7 @@ const host = new Host(libraries)
 const addon = loadCudaAddon(await Effect.runPromise(addonPath(cudaAddon)))
 addon.find(libraries.driver)
 addon.start()
-await loadKernels(addon, 90)
+await loadKernels(addon, 90, 12_100)
 const device = gpuOf(addon)
 
 const words = (values: Float32Array, round: (word: number) => number): Float32Array =>

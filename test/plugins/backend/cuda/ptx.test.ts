@@ -33,7 +33,7 @@ const found: { readonly capability: number; readonly compiler: Compiler }[] = []
 if (Result.isSuccess(addon)) {
   const loaded = loadCudaAddon(addon.success)
   for (const capability of [80, 90, 100, 120]) {
-    const { compilers } = await compilersFor(loaded, capability)
+    const { compilers } = await compilersFor(loaded, capability, Number.POSITIVE_INFINITY)
     for (const compiler of compilers) found.push({ capability, compiler })
   }
 }
