@@ -24,6 +24,10 @@ describe.skipIf(emulated === undefined)("on a small GPU, emulated", () => {
     expect(report.writes.filter((right) => !right)).toEqual([])
   })
 
+  test("a tensor that is larger than the ring goes through it in pieces: nothing is copied from memory that is not pinned", () => {
+    expect(report.longWrite).toEqual({ staged: 0, sent: 10_400_000, right: true })
+  })
+
   test("lists that are too long for the ring keep theirs", () => {
     expect(report.lists.long).toEqual([true, true, true])
   })

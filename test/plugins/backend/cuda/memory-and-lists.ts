@@ -70,6 +70,20 @@ const written = Array.from({ length: 40 }, (_, site) => {
   return { rows: handle, expected: values }
 })
 const writes = written.map(isRight)
+// Larger than the ring, whose parts it goes through by turns.
+const longValues = noise(3, 2_600_000)
+const longTensor = device.allocate("float32", longValues.length)
+const bytesBefore = host.counts().bytes
+const changing = longValues.slice()
+device.write(longTensor, changing)
+changing.fill(0)
+const bytesAfter = host.counts().bytes
+const longWrite = {
+  /** Read by the driver from memory that is not pinned: when it does depends on the machine. */
+  staged: bytesAfter.staged - bytesBefore.staged,
+  sent: bytesAfter.toDevice - bytesBefore.toDevice,
+  right: isRight({ rows: longTensor, expected: longValues }),
+}
 device.release(some)
 
 // Memory: one region has all that was used so far. It is free, and given back for a larger tensor.
@@ -109,6 +123,7 @@ const { live } = host.counts()
 const report = {
   lists,
   writes,
+  longWrite,
   used,
   before,
   refused,
