@@ -59,10 +59,13 @@ const progress = Layer.sync(Progress, () => {
   })
 })
 
+const fileChanged =
+  "a source file, or a file that a plugin reads, has changed since the start; start again to use the new version"
+
 class Session {
   private started = false
-  /** Whether this process has loaded code that is not what the keys say. */
-  private edited = false
+  /** Why no job can be run, if this process does not compute as the keys say. */
+  private refusal: string | undefined
   /** Of the backend, once it has started. */
   private instructions: string | null = null
   /** How many threads the job may use now, and all such numbers since it began. */
@@ -133,14 +136,12 @@ class Session {
         // Only now is all its code loaded, and the keys were made before.
         forgetSources()
         const computing = yield* computingHere(this.backend, this.precision)
-        this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
+        if (computing.arithmetic !== this.computing.arithmetic) {
+          this.refusal = `planned for ${this.computing.arithmetic}, but this process computes by ${computing.arithmetic}; start again to plan anew`
+        } else if (canonicalJson(computing) !== canonicalJson(this.computing)) this.refusal = fileChanged
       }
-      if (job === undefined || this.edited) {
-        return say({
-          type: "refused",
-          reason:
-            "a source file, or a file that a plugin reads, has changed since the start; start again to use the new version",
-        })
+      if (job === undefined || this.refusal !== undefined) {
+        return say({ type: "refused", reason: this.refusal ?? fileChanged })
       }
       const missing: Missing = new Map(request.missing.map((failure) => [failure.key, failure]))
       yield* this.runLeased(job, missing).pipe(Effect.scoped, Effect.provide(this.services))

@@ -253,8 +253,7 @@ device.matmul(x, y, sums, 1, 3, 4, 6, false, false, precisionNumbers.fp32)
 device.matmul(x, y, sums, 1, 3, 4, 6, false, false, precisionNumbers.fp32)
 const refused = {
   sums: [...device.read(sums, "float32", 12)],
-  byCublasLt:
-    (host.counts().launches["cublasLtMatmul"] ?? 0) - (counted["cublasLtMatmul"] ?? 0),
+  byCublasLt: (host.counts().launches["cublasLtMatmul"] ?? 0) - (counted["cublasLtMatmul"] ?? 0),
 }
 for (const handle of [a, b, c, x, y, sums]) device.release(handle)
 addon.stop()
