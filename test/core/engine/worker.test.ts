@@ -145,7 +145,7 @@ test("a worker refuses to compute with a backend that was edited after the keys 
 
 test("a worker says so if the backend computes otherwise than the keys say once it has started", async () => {
   const changing = (text: string) =>
-    `${text}\nlet asked = 0\nObject.assign(cpu, { model: Effect.sync(() => \`device ${"${++asked}"}\`) })\n`
+    `${text}\nlet asked = 0\nObject.assign(cpu, { model: Effect.sync(() => "device " + ++asked) })\n`
   const reply = await edited("plugins/backend/cpu.ts", changing, (edit) => {
     edit()
     return replyTo("device 1")
