@@ -304,7 +304,7 @@ bool multiply_by_blas(const Product& p, bool& with_bias) {
   int status = multiply();
   // A kernel takes memory of its own when it is first used.
   if (status == allocation_failed && heap.give_back_regions()) status = multiply();
-  if (status == not_supported) {
+  if (status == not_supported || status == arch_mismatch) {
     // It refuses what it chose itself: for this product each time.
     plan.found = false;
     return false;

@@ -147,6 +147,16 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
       expect(found).toContain(`${none}; found ${text}/libnvrtc.so.12 (${text}/libnvrtc.so.12 does not load (`)
     })
 
+    test("of memory to try kernels in, and takes no other compiler for it", async () => {
+      const found = await fails(
+        { ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: "memory=9437184" },
+        "start",
+      )
+      expect(found).toStartWith(
+        `${cannot} out of GPU memory: 2 MiB wanted, 1 MiB of 9 MiB free, 0 MiB in use here; end what else`,
+      )
+    })
+
     test("of memory for the start", async () => {
       const found = await fails(
         { ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: "memory=4194304" },
@@ -197,6 +207,13 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
     expect((await tryOut("model", { ...both, KASOSEI_EMULATED_CUDA: "fail=15" })).message).toStartWith(
       `${cannot} starting the GPU: CUDA_ERROR_UNKNOWN (unknown error); see that \`nvidia-smi\` works, ${end}`,
     )
+    // Whose kernels the driver may take comes first.
+    const newerFirst = {
+      ...both,
+      [librariesVariable]: `${emulated!.folder}:${nvrtc}`,
+      KASOSEI_EMULATED_CUDA: "driver=11080",
+    }
+    expect(await fails(newerFirst, "start")).toMatch(/do not load \(NVRTC 11\.3: [^;]+; NVRTC 12\.10: /)
     // The driver is older than the compiler of the kernels.
     const old = { ...environment, ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: "driver=11080" }
     expect(await fails(old, "start")).toContain(
