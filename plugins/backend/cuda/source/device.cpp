@@ -26,8 +26,15 @@ void require(int result, const std::string& doing, const std::string& more) {
   const char *name = nullptr, *text = nullptr;
   driver.cuGetErrorName(result, &name);
   driver.cuGetErrorString(result, &text);
+  // Told by whatever call comes next.
+  const bool by_kernel = result == illegal_address || result == launch_timeout ||
+                         (result >= hardware_stack_error && result <= launch_failed);
   throw DeviceFailure(doing + ": " + (name == nullptr ? "error " + std::to_string(result) : name) +
-                          (text == nullptr ? "" : std::string(" (") + text + ")") + (more.empty() ? "" : ": " + more),
+                          (text == nullptr ? "" : std::string(" (") + text + ")") +
+                          (by_kernel ? ", by something that was launched before: with CUDA_LAUNCH_BLOCKING=1 in the "
+                                       "environment, the message names the kernel"
+                                     : "") +
+                          (more.empty() ? "" : ": " + more),
                       name == nullptr ? "DEVICE_FAILURE" : name);
 }
 

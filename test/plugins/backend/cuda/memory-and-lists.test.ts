@@ -54,6 +54,12 @@ describe.skipIf(emulated === undefined)("on a small GPU, emulated", () => {
     expect(report.leftByGram).toBe(0)
   })
 
+  test("the failure of a kernel is told with how its name can be had", () => {
+    expect(report.faulty).toBe(
+      "CUDA_ERROR_ILLEGAL_ADDRESS Error: copying from the GPU: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered), by something that was launched before: with CUDA_LAUNCH_BLOCKING=1 in the environment, the message names the kernel",
+    )
+  })
+
   test("what was started can be ended once there are no tensors", () => {
     expect(report.atTheEnd).toBe(0)
     expect(Object.values(report.live)).toEqual(Array(6).fill(0))

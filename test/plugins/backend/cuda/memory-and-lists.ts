@@ -106,6 +106,10 @@ const inUse = device.bytesInUse()
 const offsets = Int32Array.from({ length: samples + 1 }, (_, n) => n)
 const gram = messageOf(() => device.gramDirectly(x, x, offsets, new Float64Array(samples ** 2)))
 const leftByGram = device.bytesInUse() - inUse
+// A kernel that fails is told by whatever is called next.
+host.control("fail=1:700")
+const faulty = messageOf(() => device.read(doubled, "float32", 1000))
+host.control("fail=0")
 // The large one is released while what was launched on it has not been done, and its memory is given back.
 const sum = device.allocate("float32", 1)
 device.fill(sum, 0)
@@ -130,6 +134,7 @@ const report = {
   more,
   gram,
   leftByGram,
+  faulty,
   values,
   atTheEnd,
   live,
