@@ -294,6 +294,8 @@ EXPORT_AS_IS(find, "find")
 // Ends what was started. No tensor may be left.
 void stop() {
   expect(heap.bytes_in_use() == 0, "expected a device without tensors");
+  // Until all is done that uses what is given back.
+  if (state.stream != nullptr) driver.cuStreamSynchronize(state.stream);
   stop_blas();
   stop_transfers();
   // All regions are free. Each is gone also if the driver reports an earlier failure.
@@ -304,7 +306,6 @@ void stop() {
   if (state.module != nullptr) driver.cuModuleUnload(state.module);
   for (RingPart& part : state.ring)
     if (part.used != nullptr) driver.cuEventDestroy_v2(part.used);
-  // Waits for the copies from the pinned memory.
   if (state.mirror != 0) driver.cuMemFree_v2(state.mirror);
   if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
   if (state.pinned != nullptr) driver.cuMemFreeHost(state.pinned);

@@ -888,12 +888,27 @@ API int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
   });
 }
 
-// Waits for the device, as the real one does.
+// Whether the real one waits for work that uses the memory is not documented for all versions.
 API int cuMemFree_v2(Pointer pointer) {
   return call("cuMemFree_v2", context, releases, [&]() -> int {
     if (pointer == 0) return success;
     const auto found = driver.allocations.find(pointer);
     if (found == driver.allocations.end()) return invalid_value;
+    const auto is_inside = [&](const void* at) {
+      const Pointer address = reinterpret_cast<Pointer>(at);
+      return address >= pointer && address - pointer < found->second.bytes;
+    };
+    for_each_stream(found->second.device, [&](const std::shared_ptr<Stream>& stream) {
+      for (const Work& work : stream->queue) {
+        bool uses = is_inside(work.to) || is_inside(work.from);
+        for (size_t at = 0; work.kind == Work::launch && at + 8 <= work.argument.size(); at += 8) {
+          const void* word;
+          memcpy(&word, &work.argument[at], 8);
+          uses = uses || is_inside(word);
+        }
+        if (uses) misuse("cuMemFree_v2: work that has not ended uses the memory");
+      }
+    });
     run_device(found->second.device);
     free_memory(found);
     return success;
