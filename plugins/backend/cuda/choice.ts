@@ -77,5 +77,5 @@ const chosenElsewhere = async (): Promise<Outcome> => {
     child.once("close", resolve)
   })
   if (code !== 0) throw new Error(`the process that tries the GPU ended with the status ${code}`)
-  return outcome.assert(JSON.parse(text))
+  return outcome.assert(JSON.parse(text.slice(text.lastIndexOf("\n") + 1)))
 }

@@ -9,4 +9,5 @@ const started = await Effect.runPromise(
 const outcome: Outcome = Result.isFailure(started)
   ? { reason: started.failure.reason, remedy: started.failure.remedy }
   : { choice: started.success }
-process.stdout.write(JSON.stringify(outcome))
+// On a line of its own: libraries may be told to print, too.
+process.stdout.write(`\n${JSON.stringify(outcome)}`)

@@ -50,9 +50,13 @@ const nvrtcOptions = (target: string): readonly string[] => [
   "--prec-sqrt=true",
 ]
 
-/** The same for clang, of which `-nocudainc` and `-nocudalib` need no part of CUDA. */
+/**
+ * The same for clang, without any part of CUDA: if it knew of a toolkit, it would write PTX that needs a driver as new as
+ * that.
+ */
 const clangOptions = (target: string): readonly string[] => [
-  ...["-x", "cuda", "--cuda-device-only", `--cuda-gpu-arch=${target}`, "-nocudainc", "-nocudalib"],
+  ...["-x", "cuda", "--cuda-device-only", `--cuda-gpu-arch=${target}`],
+  ...["--cuda-path=/nonexistent", "-nocudainc", "-nocudalib"],
   ...["-std=c++17", "-O3", "-ffp-contract=fast", "-w"],
 ]
 

@@ -70,6 +70,9 @@ describe("the GPU's kernels", () => {
         ? kernels.filter((name) => !text.includes(`.text.${name}\0`))
         : kernels.filter((name) => !text.includes(`.entry ${name}(`))
       expect(lacking).toEqual([])
+      // The oldest that the target has: drivers of CUDA 11.0, or 11.8, and later take it.
+      if (compiler.name.startsWith("clang"))
+        expect(text).toContain(`.version ${compiler.target === "compute_80" ? "7.0" : "7.8"}\n`)
     })
   }
 
