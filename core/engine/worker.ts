@@ -63,6 +63,8 @@ class Session {
   private started = false
   /** Whether this process has loaded code that is not what the keys say. */
   private edited = false
+  /** How this machine computes, and the plan says, if that is not the same. */
+  private elsewhere: string | undefined
   /** Of the backend, once it has started. */
   private instructions: string | null = null
   /** How many threads the job may use now, and all such numbers since it began. */
@@ -134,11 +136,10 @@ class Session {
         forgetSources()
         const computing = yield* computingHere(this.backend, this.precision)
         if (computing.arithmetic !== this.computing.arithmetic) {
-          const reason = `this machine computes on ${computing.arithmetic}, and the plan is for ${this.computing.arithmetic}`
-          return say({ type: "unavailable", reason })
-        }
-        this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
+          this.elsewhere = `planned for ${this.computing.arithmetic}, but this machine computes by ${computing.arithmetic}`
+        } else this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
+      if (this.elsewhere !== undefined) return say({ type: "unavailable", reason: this.elsewhere })
       if (job === undefined || this.edited) {
         return say({
           type: "refused",

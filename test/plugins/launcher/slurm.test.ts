@@ -143,8 +143,8 @@ describe("a plan", () => {
       slurm.behave({ runs: true, gpuNode: emulatedEnvironment() })
       expect((await launch(few, ["--backend", "cuda", "--device", "another GPU"])).code).toBe(0)
       // Both runs say so, and the report.
-      expect(inAll("this machine computes on cuda (emulated CUDA device")).toBe(3)
-      expect(inAll("and the plan is for cuda (another GPU)")).toBe(3)
+      expect(inAll("but this machine computes by cuda (emulated CUDA device")).toBe(3)
+      expect(inAll("planned for cuda (another GPU)")).toBe(3)
     })
 
     test("is not made without that", async () => {

@@ -27,6 +27,10 @@ export interface Report {
   readonly cublasLt: Compared
   /** The message if cuBLASLt fails. */
   readonly failure: string
+  /** Products of ones that it refuses after all. */
+  readonly refused: { readonly sums: readonly number[]; readonly byCublasLt: number }
+  /** What is still there of the driver's objects at the end. */
+  readonly left: number
 }
 
 const libraries = await emulator()
@@ -36,7 +40,7 @@ const host = new Host(libraries)
 const addon = loadCudaAddon(await Effect.runPromise(addonPath(cudaAddon)))
 addon.find(libraries.driver)
 addon.start()
-await loadKernels(addon, 90)
+await loadKernels(addon, 90, 12_100)
 const device = gpuOf(addon)
 
 const words = (values: Float32Array, round: (word: number) => number): Float32Array =>
@@ -256,4 +260,23 @@ try {
 } catch (cause) {
   failure = String(cause)
 }
-console.log(JSON.stringify({ own, cublasLt, failure } satisfies Report))
+// An algorithm is found, and then does not compute.
+host.control("fail=0 products=refused")
+const [x, y, sums] = [given(new Float32Array(18).fill(1)), given(new Float32Array(24).fill(1)), empty(12)]
+const counted = host.counts().launches
+device.matmul(x, y, sums, 1, 3, 4, 6, false, false, precisionNumbers.fp32)
+device.matmul(x, y, sums, 1, 3, 4, 6, false, false, precisionNumbers.fp32)
+const refused = {
+  sums: [...device.read(sums, "float32", 12)],
+  byCublasLt: (host.counts().launches["cublasLtMatmul"] ?? 0) - (counted["cublasLtMatmul"] ?? 0),
+}
+for (const handle of [a, b, c, x, y, sums]) device.release(handle)
+addon.stop()
+// The library goes with the device that it was opened for.
+addon.start()
+await loadKernels(addon, 90, 12_100)
+host.control("products=all")
+addon.openBlas(libraries.cublasLt)
+addon.stop()
+const left = Object.values(host.counts().live).reduce((sum, count) => sum + count, 0)
+console.log(JSON.stringify({ own, cublasLt, failure, refused, left } satisfies Report))
