@@ -17,9 +17,10 @@ import { lossOf } from "../../../../plugins/finetune/shared/classifier.ts"
 import { configOf, type EncoderConfig } from "../../../../plugins/model/config.ts"
 import type { EncoderModel, ModelDropout } from "../../../../plugins/model/encoder.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
-import { parametersOf } from "../../../../plugins/model/parameters.ts"
+import { blocksOf, layerOf, parametersOf } from "../../../../plugins/model/parameters.ts"
 import { maskedLoss } from "../../../../plugins/pretrain/mlm/masked-loss.ts"
 import { twoViews } from "../../../../plugins/pretrain/shared/contrastive/views.ts"
+import { parameterGrams } from "../../../../plugins/probe/shared/gram/block-grams.ts"
 import { onEveryDevice } from "./devices.ts"
 
 const configWith = (layers: number): EncoderConfig => ({
@@ -54,24 +55,35 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-/** What an update calls of the device after some others, by name. */
-const calledIn = async (loss: Loss, layers: number, update = 5): Promise<ReadonlyMap<string, number>> => {
+const heads = ["pooler", "classifier", "maskedLanguageModel"] as const
+const parametersWith = (config: EncoderConfig): Parameters =>
+  Parameters.fromHost(initialise(config, parametersOf(config, heads), stream(1, "head")))
+
+/** Tells `count` the name of each call of the device, until `restore`. */
+const watchCalls = (count: (name: string) => void) => {
   const backend = tf.backend()
   if (!(backend instanceof DeviceBackend)) throw new Error("no device is running")
-  const config = configWith(layers)
-  const heads = ["pooler", "classifier", "maskedLanguageModel"] as const
-  const parameters = Parameters.fromHost(initialise(config, parametersOf(config, heads), stream(1, "head")))
-  const counts = new Map<string, number>()
-  let now = 0
   const table = backend.device as unknown as Record<string, unknown>
   const before = { ...table }
   for (const [name, call] of Object.entries(before)) {
     if (typeof call !== "function") continue
     table[name] = (...args: unknown[]) => {
-      if (now === update) counts.set(name, (counts.get(name) ?? 0) + 1)
+      count(name)
       return call(...args)
     }
   }
+  return { restore: () => Object.assign(table, before) }
+}
+
+/** What an update calls of the device after some others, by name. */
+const calledIn = async (loss: Loss, layers: number, update = 5): Promise<ReadonlyMap<string, number>> => {
+  const config = configWith(layers)
+  const parameters = parametersWith(config)
+  const counts = new Map<string, number>()
+  let now = 0
+  const { restore } = watchCalls((name) => {
+    if (now === update) counts.set(name, (counts.get(name) ?? 0) + 1)
+  })
   try {
     await Effect.runPromise(
       train({
@@ -87,7 +99,7 @@ const calledIn = async (loss: Loss, layers: number, update = 5): Promise<Readonl
       }).pipe(Effect.provideService(Progress, { report: () => Effect.void })),
     )
   } finally {
-    Object.assign(table, before)
+    restore()
     parameters.dispose()
   }
   return counts
@@ -112,5 +124,31 @@ onEveryDevice("an update", () => {
   ])("of %s, of as many layers as BERT-large has, calls at most %i kernels", async (name, most) => {
     const [two, three] = [await kernelsIn(losses[name]!, 2), await kernelsIn(losses[name]!, 3)]
     expect(two + 22 * (three - two)).toBeLessThanOrEqual(most)
+  })
+})
+
+onEveryDevice("Gram matrices of per-sample gradients", () => {
+  test.each([2, 3])("are brought to the processor all at once, of %i layers", (layers) => {
+    const config = configWith(layers)
+    const parameters = parametersWith(config)
+    const blocks = new Map(
+      [...blocksOf(parametersOf(config, heads))].filter(([block]) => layerOf(block) !== undefined),
+    )
+    const called: string[] = []
+    const { restore } = watchCalls((name) => called.push(name))
+    try {
+      const grams = parameterGrams({ config, parameters }, blocks, {
+        sequences,
+        labels: Int32Array.of(0, 1, 1),
+      })
+      expect(grams.size).toBe(16 * layers)
+    } finally {
+      restore()
+      parameters.dispose()
+    }
+    const times = (...names: readonly string[]) => called.filter((name) => names.includes(name)).length
+    expect([times("readFloat64"), times("view", "read", "borrow")]).toEqual([1, 0])
+    // Of each layer's six linear and two normalisation layers.
+    expect([times("gramByTokens", "gramDirectly"), times("gramOfSums")]).toEqual([6 * layers, 10 * layers])
   })
 })
