@@ -27,7 +27,7 @@ import { tanhGradientKernel, tanhKernel } from "../../../core/tensor/ops/tanh.ts
 import type { Dropout } from "../../../core/tensor/stream.ts"
 // The probe's own kernels: a backend may speed up what a plugin defines, so core need not contain the Fisher.
 import { type Grams, gramsKernel } from "../../probe/shared/gram/grams.ts"
-import { type DeviceBackend, filled } from "./backend.ts"
+import { type DeviceBackend, type DeviceData, filled } from "./backend.ts"
 import type { Device } from "./device.ts"
 
 const noDropout = new Float64Array()
@@ -53,16 +53,19 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
   return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
 }
 
+/** A tensor's data, unless its memory is gone. */
+const dataIn = (backend: DeviceBackend, tensor: tf.Tensor): DeviceData | undefined => {
+  try {
+    return backend.dataOf(tensor)
+  } catch {
+    return undefined
+  }
+}
+
 const digestsOn =
   (backend: DeviceBackend, digestsOf: NonNullable<Device["digests"]>) =>
   async (tensors: readonly tf.Tensor[]): Promise<readonly (bigint | undefined)[]> => {
-    const handles = tensors.map((tensor) => {
-      try {
-        return backend.dataOf(tensor).handle
-      } catch {
-        return undefined
-      }
-    })
+    const handles = tensors.map((tensor) => dataIn(backend, tensor)?.handle)
     const live = handles.filter((handle) => handle !== undefined)
     const written = filled(backend.device, "float64", live.length, (written) =>
       digestsOf(Float64Array.from(live), written),
@@ -149,11 +152,11 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     device.dropout(of(x), of(y), dropoutList(dropout), indices ?? allRows)
     return y
   }
-  /** The tensor or, if others share its data, a copy in its place: they keep their values. */
+  /** The tensor or, if others share its data, a copy to be put in its place: they keep their values. */
   const unshared = <T extends tf.Tensor>(tensor: T): T => {
     if (backend.refCount(tensor.dataId) === 1) return tensor
     const copy = tf.mul(tensor, 1) as T
-    tensor.dispose()
+    made.push(copy)
     return copy
   }
   /** The rows of a table in which a moment is not zero: a new buffer. */
@@ -379,6 +382,7 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
         of(norm),
         Float64Array.of(largestNorm, beta1, beta2, epsilon),
       )
+      for (const [i, { theta }] of updates.entries()) if (results[i]!.theta !== theta) theta.dispose()
       return results
     }),
     implement(gramsKernel, (count, samples) => gramsOn(backend, count, samples)),

@@ -249,6 +249,33 @@ onEveryDevice("gradients of a table that are zero except in some rows", (target)
     return value!
   }
 
+  test("are of no effect if the update fails, as where memory runs out: parameters stay, also those that others share", () => {
+    const device = target.device()
+    const given = Object.fromEntries(
+      ["theta", "gradient", "m", "v"].map((name, site) => [name, random(site, [5, 7])]),
+    ) as Readonly<Record<"theta" | "gradient" | "m" | "v", tf.Tensor>>
+    const shared = given.theta.clone()
+    const [before, values] = [tf.memory().numTensors, given.theta.dataSync().slice()]
+    const { adamw } = device
+    device.adamw = () => {
+      throw new RangeError("out of GPU memory")
+    }
+    const norm = tf.scalar(1)
+    try {
+      expect(() => updated(given, 0, norm)).toThrow("out of GPU memory")
+    } finally {
+      device.adamw = adamw
+      norm.dispose()
+    }
+    expect(tf.memory().numTensors).toBe(before)
+    expect(given.theta.isDisposed).toBe(false)
+    const next = updated(given)
+    expect(shared.dataSync()).toEqual(values)
+    expect(next.theta.dataSync()).not.toEqual(values)
+    expect(given.theta.isDisposed).toBe(true)
+    tf.dispose([shared, given.gradient, next.theta, next.m, next.v])
+  })
+
   test("agree with the definition", () => {
     tf.tidy(() => {
       const ids = Int32Array.of(3, 49, 3, 0, 3)
