@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os"
 import { resolve } from "node:path"
 import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { onDevice, together } from "../api/cost.ts"
 import { sampleSeconds } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { checkFiles } from "../engine/check-files.ts"
@@ -11,6 +12,7 @@ import { confoundersOf, confounderWarnings, designOf } from "../engine/design.ts
 import { backendNamed, declaredBackend } from "../engine/discover.ts"
 import type { Summary } from "../engine/execute.ts"
 import { commitOf } from "../engine/git.ts"
+import type { Graph } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
 import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
@@ -28,7 +30,7 @@ import { InvalidInput } from "../io/decode.ts"
 import { attempt } from "../io/files.ts"
 import { formatBytes, formatSeconds, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
-import { BackendUnavailable, checkPrecision } from "../tensor/backend.ts"
+import { type Backend, BackendUnavailable, checkPrecision } from "../tensor/backend.ts"
 import { accepted } from "./accept.ts"
 import { type CarryingOut, carryOutHere, carryOutQueued, submit } from "./carry-out.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
@@ -179,7 +181,7 @@ export const pipelineCommand = Command.make(
     const chosen = yield* chooseLauncher(
       { launcher: launcherName, launcherSet, jobs, threads },
       backend,
-      graph.units.reduce((most, { cost }) => Math.max(most, cost.memory), 0),
+      largestMemory(graph, backend),
       !planOnly,
     )
     const { slots } = chosen
@@ -217,6 +219,7 @@ export const pipelineCommand = Command.make(
         backend: arithmetic,
         processes,
         threads: (side) => (backend.setThreads === undefined ? 1 : computing(side).threads),
+        ...(backend.secondsPerCall !== undefined && { device: { secondsPerCall: backend.secondsPerCall } }),
         flopsPerSecond: (side) => {
           const { threads } = computing(side)
           const machines = queue === undefined ? 1 : side
@@ -343,6 +346,12 @@ export const pipelineCommand = Command.make(
 )
 
 /** A command line that does the same, quoted as a shell takes it. */
+/** The memory of the largest job, bytes: of a run and its probes the largest, and the copies of one of them. */
+const largestMemory = ({ units }: Graph, { secondsPerCall }: Backend): number => {
+  const costs = units.map(({ cost }) => cost)
+  return (secondsPerCall === undefined ? together(costs) : onDevice(together(costs))).memory
+}
+
 const commandLine = (args: readonly string[]): string =>
   // `bun run` sets this; its scripts have the names of the commands.
   [...(process.env["npm_lifecycle_event"] === undefined ? ["kasosei"] : ["bun", "run"]), ...args]

@@ -203,10 +203,11 @@ export interface Sample {
  */
 export const sampleOf = (
   adoptions: readonly Adoption[],
-  { backend, flopsPerSecond, threads }: EstimateSettings,
+  { backend, flopsPerSecond, device, threads }: EstimateSettings,
 ): Sample => {
   const manifests = adoptions.flatMap(({ entry: { record } }) => ("files" in record ? [record] : []))
-  const speeds = measuredSpeeds(manifests, backend, threads(1)) ?? assumedSpeeds(flopsPerSecond(1))
+  const speeds =
+    measuredSpeeds(manifests, backend, threads(1)) ?? assumedSpeeds(flopsPerSecond(1), device?.secondsPerCall)
   const edited = adoptions
     .filter(({ changed }) => changed.length > 0)
     .map((adoption) => ({

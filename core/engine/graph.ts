@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { componentsIn, isComponent } from "../api/component.ts"
+import { cost } from "../api/cost.ts"
 import type { Targets } from "../api/pipeline.ts"
 import type { AnyPlugin, Cohort, Node } from "../api/plugin.ts"
 import { InvalidInput } from "../io/decode.ts"
@@ -327,7 +328,7 @@ export const thrownAt = (cause: unknown): string => {
 
 const noEstimate: Estimated = {
   artifact: undefined,
-  cost: { flops: 0, memory: 0, disk: 0, scratch: 0 },
+  cost: cost({}),
 }
 
 type Estimated = ReturnType<AnyPlugin["estimate"]>

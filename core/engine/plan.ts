@@ -3,7 +3,7 @@
  * and what those will cost.
  */
 import { Effect } from "effect"
-import { type Cost, together } from "../api/cost.ts"
+import { type Cost, onDevice, together } from "../api/cost.ts"
 import type { RunLength } from "../api/watch.ts"
 import type { InvalidInput } from "../io/decode.ts"
 import type { FileError } from "../io/files.ts"
@@ -72,7 +72,8 @@ const replayCost = ({ cost, replay }: Unit, observers: readonly Unit[]): Cost =>
     (last, observer) => Math.max(last, observedSteps(observer, length).at(-1) ?? 0),
     0,
   )
-  return { ...cost, flops: Math.min(cost.flops, steps * flopsPerStep), disk: 0 }
+  const flops = Math.min(cost.flops, steps * flopsPerStep)
+  return { ...cost, flops, calls: cost.flops === 0 ? 0 : cost.calls * (flops / cost.flops), disk: 0 }
 }
 
 /** The steps at which a probe sees a run of this length, ascending; the end counts if it has a `finish`. */
@@ -142,7 +143,9 @@ export const planOf = Effect.fn("planOf")(function* (
     ),
   )
   const stored = new Map([...found].map(([key, entry]) => [key, isCurrent(entry, found) ? entry : absent]))
-  const jobs = jobsOf(graph, stored)
+  const jobs = jobsOf(graph, stored).map((job) =>
+    settings.device === undefined ? job : { ...job, cost: onDevice(job.cost) },
+  )
   const plugins = new Set(
     jobs.flatMap(({ unit, observers }) => [unit, ...observers]).map(({ plugin }) => plugin.name),
   )
@@ -159,6 +162,8 @@ export interface EstimateSettings {
   readonly backend: string
   /** What each of this many processes can be expected to reach on the backend. */
   readonly flopsPerSecond: (processes: number) => number
+  /** If it computes on a device of its own memory: the seconds that it takes to ask it for a kernel. */
+  readonly device?: { readonly secondsPerCall: number }
   /** With how many threads each of them computes; 1 if the backend has a fixed number. */
   readonly threads: (processes: number) => number
   /** The largest number of jobs in parallel. */
@@ -255,32 +260,34 @@ export const jobsThatMake = (graph: Graph, wanted: ReadonlySet<Unit>): readonly 
 
 /** The seconds that a job takes of each of its plugins, in one process. */
 export const workOf = ({ unit, own, observers }: Job, speeds: Speeds): Work => {
-  const work = new Map([[unit.plugin.name, speeds.seconds(unit.plugin.name, own.flops)]])
+  const work = new Map([[unit.plugin.name, speeds.seconds(unit.plugin.name, own)]])
   for (const { plugin, cost } of observers)
-    work.set(plugin.name, (work.get(plugin.name) ?? 0) + speeds.seconds(plugin.name, cost.flops))
+    work.set(plugin.name, (work.get(plugin.name) ?? 0) + speeds.seconds(plugin.name, cost))
   return work
 }
 
 /** The seconds that a job takes in one process. */
 export const jobSeconds = ({ unit, own, observers }: Job, speeds: Speeds): number =>
   observers.reduce(
-    (sum, { plugin, cost }) => sum + speeds.seconds(plugin.name, cost.flops),
-    speeds.seconds(unit.plugin.name, own.flops),
+    (sum, { plugin, cost }) => sum + speeds.seconds(plugin.name, cost),
+    speeds.seconds(unit.plugin.name, own),
   )
 
 /** What the jobs of a plan are expected to compute with. */
 const speedsFor = (
   jobs: readonly Job[],
   manifests: readonly Manifest[],
-  { backend, flopsPerSecond, threads, processes: most }: EstimateSettings,
+  { backend, flopsPerSecond, device, threads, processes: most }: EstimateSettings,
 ): Speeds => {
   const processes = processesFor(jobs, most)
   const speeds =
-    measuredSpeeds(manifests, backend, threads(processes)) ?? assumedSpeeds(flopsPerSecond(processes))
+    measuredSpeeds(manifests, backend, threads(processes)) ??
+    assumedSpeeds(flopsPerSecond(processes), device?.secondsPerCall)
   const idle = idleSeconds(manifests)
   return {
     ...speeds,
-    seconds: (plugin, flops) => (flops === 0 ? idle(plugin) : speeds.seconds(plugin, flops)),
+    seconds: (plugin, computing) =>
+      computing.flops === 0 ? idle(plugin) : speeds.seconds(plugin, computing),
   }
 }
 
@@ -295,14 +302,14 @@ const planEstimate = (jobs: readonly Job[], speeds: Speeds, most: number): PlanE
   const flops = sum((cost) => cost.flops)
   const computing = ({ unit, own, observers }: Job) =>
     [{ plugin: unit.plugin, cost: own }, ...observers].reduce(
-      (total, { plugin, cost }) => total + (cost.flops === 0 ? 0 : speeds.seconds(plugin.name, cost.flops)),
+      (total, { plugin, cost }) => total + (cost.flops === 0 ? 0 : speeds.seconds(plugin.name, cost)),
       0,
     )
   return {
     flops,
     flopsPerSecond:
       flops === 0
-        ? 1 / speeds.seconds("", 1)
+        ? 1 / speeds.seconds("", { flops: 1, calls: 0 })
         : flops / jobs.reduce((total, job) => total + computing(job), 0),
     measured: speeds.measured,
     processes,

@@ -146,8 +146,8 @@ const nothing: Work = new Map()
 /** The same for jobs that take the same time, which many do. */
 const alikeIn = ({ unit, own, observers }: Job): string =>
   observers.reduce(
-    (text, { plugin, cost }) => `${text} ${plugin.name} ${cost.flops}`,
-    `${unit.plugin.name} ${own.flops}`,
+    (text, { plugin, cost }) => `${text} ${plugin.name} ${cost.flops} ${cost.calls}`,
+    `${unit.plugin.name} ${own.flops} ${own.calls}`,
   )
 
 /** A job that takes no time would say nothing about the pace. */
@@ -182,11 +182,11 @@ const workDoneOf = (job: Job, speeds: Speeds): WorkDone => {
   if (replay === undefined || own.flops === 0) return ({ done, total }) => proportional(done / total)
   const probes = observers.map((observer) => ({
     name: observer.plugin.name,
-    seconds: speeds.seconds(observer.plugin.name, observer.cost.flops),
+    seconds: speeds.seconds(observer.plugin.name, observer.cost),
     steps: observedSteps(observer, replay.length),
   }))
   const updates = wanted ? replay.length.steps : Math.max(0, ...probes.flatMap(({ steps }) => steps))
-  const ofRun = speeds.seconds(unit.plugin.name, own.flops)
+  const ofRun = speeds.seconds(unit.plugin.name, own)
   return ({ done, total }) => {
     if (total !== updates) return proportional(done / total)
     const sums = new Map([[unit.plugin.name, ofRun * Math.min(1, (done * replay.flopsPerStep) / own.flops)]])

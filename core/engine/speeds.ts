@@ -1,4 +1,5 @@
 /** How fast plugins are expected to compute: as finished units were or, before there are any, as the backend assumes. */
+import type { Cost } from "../api/cost.ts"
 import type { Manifest } from "./store/manifest.ts"
 
 export interface Speeds {
@@ -6,9 +7,12 @@ export interface Speeds {
   readonly measured: boolean
   /** Whether a plugin's own was. */
   readonly knows: (plugin: string) => boolean
-  /** The seconds that a plugin takes for so many floating-point operations. */
-  readonly seconds: (plugin: string, flops: number) => number
+  /** The seconds that a plugin takes to compute. */
+  readonly seconds: (plugin: string, computing: Computing) => number
 }
+
+/** What a plugin computes. */
+export type Computing = Pick<Cost, "flops" | "calls">
 
 /** A shorter unit's time says more about starting than about computing, s. */
 const shortestTimed = 0.1
@@ -68,7 +72,7 @@ export const measuredSpeeds = (
   return {
     measured: true,
     knows: (plugin) => speeds.has(plugin),
-    seconds: (plugin, flops) => flops / (speeds.get(plugin) ?? typical),
+    seconds: (plugin, { flops }) => flops / (speeds.get(plugin) ?? typical),
   }
 }
 
@@ -90,9 +94,13 @@ export const idleSeconds = (manifests: readonly Manifest[]): ((plugin: string) =
   return (plugin) => seconds.get(plugin) ?? 0
 }
 
-/** The same speed for every plugin: what a backend is assumed to reach. */
-export const assumedSpeeds = (flopsPerSecond: number): Speeds => ({
+/**
+ * The same speed for every plugin: what a backend is assumed to reach.
+ *
+ * @param secondsPerCall of a device, which computes while it is asked for more: the longer of both counts
+ */
+export const assumedSpeeds = (flopsPerSecond: number, secondsPerCall = 0): Speeds => ({
   measured: false,
   knows: () => false,
-  seconds: (_plugin, flops) => flops / flopsPerSecond,
+  seconds: (_plugin, { flops, calls }) => Math.max(flops / flopsPerSecond, calls * secondsPerCall),
 })

@@ -156,7 +156,10 @@ const remainingOf = Effect.fnUntraced(function* (out: string, launch: Launch, un
       const maker = makers.get(index)
       return maker === undefined || maker === job ? [] : [maker]
     })
-    return { seconds: Math.max(0, speeds.seconds(status.plugin, flops) - spent), after: [...new Set(after)] }
+    return {
+      seconds: Math.max(0, speeds.seconds(status.plugin, { flops, calls: 0 }) - spent),
+      after: [...new Set(after)],
+    }
   })
   return makespan(tasks, workers.size)
 })

@@ -52,6 +52,11 @@ export interface Backend {
   readonly rank: number
   /** The speed of one process in training an encoder, in flop/s: for plans, until units have been timed. */
   readonly flopsPerSecond: (threads: number, precision: Precision) => number
+  /**
+   * If it computes on a device of its own memory, which runs behind the process: the seconds that it takes to ask it for
+   * a kernel. For plans too: a small model takes as long as that.
+   */
+  readonly secondsPerCall?: number
   readonly precisions: readonly Precision[]
   /** What it computes on, if that is not the processor: a launcher then gives each job one. */
   readonly device?: Device

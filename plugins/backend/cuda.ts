@@ -16,7 +16,7 @@ import type { Compiler } from "./cuda/compiler.ts"
 import type { Gpu } from "./cuda/device.ts"
 import { codeOf } from "./cuda/failures.ts"
 import { driverLibrary, librariesVariable } from "./cuda/libraries.ts"
-import { type KnownGpu, speedOf } from "./cuda/speed.ts"
+import { type KnownGpu, secondsPerCall, speedOf } from "./cuda/speed.ts"
 import { addonPath, prebuildAddon } from "./device/build.ts"
 
 const name = "cuda"
@@ -126,6 +126,7 @@ export const cuda = backend({
   rank: 40,
   // Where jobs run elsewhere, there may be none here: then a guess, low enough for float32 on most.
   flopsPerSecond: (_threads, precision) => (known === undefined ? 10e12 : speedOf(known, precision)),
+  secondsPerCall,
   precisions: ["fp32", "tf32", "bf16"],
   device: "cuda",
   check: Effect.gen(function* () {

@@ -61,6 +61,12 @@ export const forwardFlops = (
 export const trainingFlops = (sizes: Sizes, outputHeads: readonly OutputHead[], workload: Workload): number =>
   3 * forwardFlops(sizes, outputHeads, workload)
 
+/** The kernels of a forward pass, for plans, as they are counted on a device. */
+export const forwardCalls = ({ layers }: Pick<Sizes, "layers">): number => 9 * layers + 5
+
+/** The same of an update. */
+export const trainingCalls = ({ layers }: Pick<Sizes, "layers">): number => 27 * layers + 8
+
 /**
  * Bytes that the forward pass of one update keeps for the backward pass, as measured with the wasm backend. Each layer
  * keeps, per token, 14 times the hidden width and 3 times the width of the feed-forward network, and, per pair of

@@ -12,7 +12,7 @@ import { Similarity } from "../../core/artifacts/similarity.ts"
 import { decode } from "../../core/io/decode.ts"
 import { limitsOfCheckpoint, sequenceProblems } from "../model/compatibility.ts"
 import { EncoderConfig } from "../model/config.ts"
-import { activationBytes, forwardFlops, workloadOf } from "../model/cost.ts"
+import { activationBytes, forwardCalls, forwardFlops, workloadOf } from "../model/cost.ts"
 import { loadModel } from "../model/hugging-face.ts"
 import { similarityProblems } from "./shared/contrastive/pairs.ts"
 import { similarityScore } from "./shared/contrastive/sentence-similarity.ts"
@@ -90,6 +90,7 @@ export const stsScore = plugin({
           forwardFlops(checkpoint, heads, workloadOf(fitted, tokens)) +
           forwardFlops(checkpoint, heads, workloadOf(scored, similarity.tokensPerSentence)) +
           whitening,
+        calls: (Math.ceil(fitted / atOnce) + Math.ceil(scored / atOnce)) * forwardCalls(checkpoint),
         memory:
           2.5e8 +
           Float32Array.BYTES_PER_ELEMENT * parameterCount(checkpoint, []) +

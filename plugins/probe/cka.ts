@@ -168,16 +168,17 @@ export const cka = probe<ClassifierView, RunEstimate>()({
     }
     const observations = stepsOf(options, run).length
     const rows = observations * pairsOf(options, run, reference)
-    const { flops, memory } = representationCost(run, samples, poolings)
+    const { flops, calls, memory } = representationCost(run, samples, poolings)
     const ofReference =
       reference === undefined
-        ? { flops: 0, memory: 0 }
+        ? { flops: 0, calls: 0, memory: 0 }
         : representationCost({ ...run, ...reference }, samples, poolings)
     const grams = representationCount(run, poolings) * Float64Array.BYTES_PER_ELEMENT * samples ** 2
     return {
       rows,
       cost: cost({
         flops: observations * flops + ofReference.flops,
+        calls: observations * calls + ofReference.calls,
         // Beside the run's, the parameters of the reference, of about as many layers.
         memory:
           Math.max(memory, ofReference.memory + (reference === undefined ? 0 : 4 * run.parameters)) +

@@ -11,7 +11,7 @@ import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { InvalidInput } from "../../core/io/decode.ts"
 import { classifierProblems, sequenceProblems } from "../model/compatibility.ts"
-import { activationBytes, forwardFlops, workloadOf } from "../model/cost.ts"
+import { activationBytes, forwardCalls, forwardFlops, workloadOf } from "../model/cost.ts"
 import { predictAll, predictionBatch, predictionFrom } from "../model/predict.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { loadHead } from "./evaluate/head.ts"
@@ -117,6 +117,7 @@ export const evaluate = probe<ClassifierView, RunEstimate>()({
       rows,
       cost: cost({
         flops: observations * pass,
+        calls: observations * Math.ceil(data[split] / predictionBatch) * forwardCalls(run),
         // Beside the run's parameters one layer's activations, and two int32 per token of both splits.
         memory:
           activationBytes({ ...run, layers: 1 }, workloadOf(predictionBatch, tokensPerExample)) +

@@ -173,12 +173,13 @@ export const fisher = probe<ClassifierView, RunEstimate>()({
     const blocks = others + (layers ? run.layers : 0)
     const rows = observations * (blocks + (layers ? 1 : 0))
     const kept = options.grams === "tensors" && layers ? observations * run.layers * layerTensors : 0
-    const { flops, memory } = observationCost(run, { ...options, layers, blocks })
+    const { flops, calls, memory } = observationCost(run, { ...options, layers, blocks })
     const disk = rows * rowBytes + (rows + kept) * 8 * options.samples ** 2
     return {
       rows,
       cost: cost({
         flops: observations * flops,
+        calls: observations * calls,
         memory,
         disk,
         // Each observation's rows stay in the scratch folder until the run ends.

@@ -92,7 +92,7 @@ export const gradientNoise = probe<ClassifierView, RunEstimate>()({
     const observations = chooseSteps(steps, run).length
     // In BERT: embeddings, pooler, classifier; encoder and all.
     const rows = observations * (run.layers + 5)
-    const { flops, memory } = observationCost(run, {
+    const { flops, calls, memory } = observationCost(run, {
       samples,
       layers: true,
       labels: "true",
@@ -101,7 +101,13 @@ export const gradientNoise = probe<ClassifierView, RunEstimate>()({
     })
     return {
       rows,
-      cost: cost({ flops: observations * flops, memory, disk: rowBytes * rows, scratch: rowBytes * rows }),
+      cost: cost({
+        flops: observations * flops,
+        calls: observations * calls,
+        memory,
+        disk: rowBytes * rows,
+        scratch: rowBytes * rows,
+      }),
     }
   },
 })

@@ -9,7 +9,7 @@ import { observationsOf } from "../../core/artifacts/observations.ts"
 import type { RunEstimate } from "../../core/artifacts/run.ts"
 import { selectSequences } from "../../core/artifacts/sequences.ts"
 import { normal } from "../../core/tensor/stream.ts"
-import { activationBytes, forwardFlops, layerWeights, workloadOf } from "../model/cost.ts"
+import { activationBytes, forwardCalls, forwardFlops, layerWeights, workloadOf } from "../model/cost.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
 import { absoluteTraceOf, densityOf, effectiveRankOf, negativeShareOf, traceOf } from "./hessian/density.ts"
@@ -188,6 +188,7 @@ export const hessian = probe<ClassifierView, RunEstimate>()({
           ((layers + encoder) * products * passesOfProduct * forward +
             // Both projections onto the basis, and the first search's eigenvectors.
             4 * iterations ** 2 * (1 + vectors) * ofParameters),
+        calls: observations * (layers + encoder) * products * passesOfProduct * forwardCalls(run),
         memory:
           // Of training itself: parameters and AdamW's two moments.
           3 * Float32Array.BYTES_PER_ELEMENT * run.parameters +

@@ -78,10 +78,16 @@ export const poolerSaturation = probe<ClassifierView, RunEstimate>()({
   observe,
   estimate: ({ steps, samples }, run) => {
     const rows = chooseSteps(steps, run).length
-    const { flops, memory } = representationCost(run, samples, ["cls"])
+    const { flops, calls, memory } = representationCost(run, samples, ["cls"])
     return {
       rows,
-      cost: cost({ flops: rows * flops, memory, disk: rowBytes * rows, scratch: rowBytes * rows }),
+      cost: cost({
+        flops: rows * flops,
+        calls: rows * calls,
+        memory,
+        disk: rowBytes * rows,
+        scratch: rowBytes * rows,
+      }),
     }
   },
 })

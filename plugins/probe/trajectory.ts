@@ -11,7 +11,7 @@ import { borrowKernel } from "../../core/tensor/borrow.ts"
 import { layerWeights } from "../model/cost.ts"
 import { layerOf } from "../model/parameters.ts"
 import type { ClassifierView } from "../model/view.ts"
-import { openSnapshot, type Snapshot, takeSnapshot } from "./shared/snapshot.ts"
+import { openSnapshot, type Snapshot, snapshotCopies, takeSnapshot } from "./shared/snapshot.ts"
 import { chooseSteps, Steps } from "./shared/steps.ts"
 import { addProducts, type Products, polarOf, productsOf } from "./trajectory/polar.ts"
 
@@ -157,6 +157,7 @@ export const trajectory = probe<ClassifierView, RunEstimate>()({
         // For each parameter, two differences and three products with their sums.
         flops: 8 * parameters * points,
         memory: 3 * Float32Array.BYTES_PER_ELEMENT * largestTensor,
+        copies: snapshotCopies(parameters),
         disk: rowBytes * rows,
         scratch: Float32Array.BYTES_PER_ELEMENT * parameters * (points - 1),
       }),

@@ -46,10 +46,10 @@ export interface CudaAddon extends Addon {
   compile(library: string, files: readonly string[], options: readonly string[], asCubin: boolean): Uint8Array
   /** How attention's products are rounded; all others are told with each call. */
   setPrecision(precision: PrecisionNumber): void
-  read(handle: Handle, values: Elements): void
+  read(handle: Handle, values: Elements | Float64Array): void
   /** How many kernels, products and copies were put into the stream so far; the most bytes that tensors have reserved. */
   counts(): readonly [queued: number, reserved: number]
-  digests(tensors: Float64Array, digests: Float64Array): void
+  digests(tensors: Float64Array, digests: Handle): void
   /** What is transferred from now on is as all that was launched before leaves it. */
   startTransfer(): void
   /** One of the two windows, 0 or 1, whose memory is pinned. */
@@ -140,6 +140,11 @@ export const gpuOf = (addon: CudaAddon): Gpu => ({
   allocate: (type, size) => addon.allocate(typeNumbers[type], size),
   read: (handle, type, size) => {
     const values = new arrays[type](size)
+    addon.read(handle, values)
+    return values
+  },
+  readFloat64: (handle, size) => {
+    const values = new Float64Array(size)
     addon.read(handle, values)
     return values
   },

@@ -147,7 +147,7 @@ export class DeviceData {
 /** A new buffer that `fill` writes, which is released again if that fails. */
 export const filled = (
   device: Device,
-  type: ElementType,
+  type: ElementType | "float64",
   size: number,
   fill: (handle: Handle) => void,
 ): Handle => {

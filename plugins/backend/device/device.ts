@@ -8,6 +8,7 @@ import type { Precision } from "../../../core/api/precision.ts"
 /** A tensor's memory. A released handle never becomes valid again. */
 export type Handle = number
 
+/** Of tensors. */
 export type ElementType = "float32" | "int32" | "bool"
 export type Elements = Float32Array | Int32Array | Uint8Array
 
@@ -178,11 +179,14 @@ export interface DeviceKernels {
   adamw(updates: Float64Array, ids: Int32Array, norm: Handle, coefficients: Float64Array): void
   /** Marks the rows in which a moment is not zero. @param active bool, [V], written */
   markActiveRows(m: Handle, v: Handle, active: Handle): void
-  /** @param gram [N, N], written */
-  gramByTokens(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
-  gramDirectly(input: Handle, outputGradient: Handle, offsets: Int32Array, gram: Float64Array): void
+  /**
+   * @param grams float64, [M, N, N]
+   * @param at the index of the matrix that is written
+   */
+  gramByTokens(input: Handle, outputGradient: Handle, offsets: Int32Array, grams: Handle, at: number): void
+  gramDirectly(input: Handle, outputGradient: Handle, offsets: Int32Array, grams: Handle, at: number): void
   /** @param factor multiplied with x element by element; empty for x alone */
-  gramOfSums(x: Handle, factor: Handle, offsets: Int32Array, gram: Float64Array): void
+  gramOfSums(x: Handle, factor: Handle, offsets: Int32Array, grams: Handle, at: number): void
 }
 
 /** The buffer of a float32 tensor, and how many numbers it has. */
@@ -192,12 +196,14 @@ export interface FloatsOnDevice {
 }
 
 export interface Device extends DeviceKernels {
-  /** Allocates memory, not initialised. */
-  allocate(type: ElementType, size: number): Handle
+  /** Allocates memory, not initialised: of a tensor or, as no tensor has it, of numbers in float64. */
+  allocate(type: ElementType | "float64", size: number): Handle
   release(handle: Handle): void
   write(handle: Handle, values: Elements): void
   /** A copy of the values. */
   read(handle: Handle, type: ElementType, size: number): Elements
+  /** The same of numbers in float64. */
+  readFloat64(handle: Handle, size: number): Float64Array
   /** The values until the next of these calls, on a device whose memory is not the host's: a faster copy than `read`. */
   borrow?(handle: Handle, type: ElementType, size: number): Elements
   /**
@@ -211,9 +217,9 @@ export interface Device extends DeviceKernels {
    * Digests of the bits of tensors, on a device whose memory is not the host's.
    *
    * @param tensors handles of tensors of float32 or int32 numbers
-   * @param digests of each, 64 bits that are no number, written
+   * @param digests float64, of each 64 bits that are no number, written
    */
-  digests?(tensors: Float64Array, digests: Float64Array): void
+  digests?(tensors: Float64Array, digests: Handle): void
   /** The memory itself, on a device whose memory is the host's; not to be used after its release. */
   view?(handle: Handle, type: ElementType, size: number): Elements
   /** Bytes of all buffers that have not been released. */
@@ -228,7 +234,12 @@ export interface Addon extends DeviceKernels {
   bytesInUse(): number
 }
 
-export const typeNumbers: Readonly<Record<ElementType, number>> = { float32: 0, int32: 1, bool: 2 }
+export const typeNumbers: Readonly<Record<ElementType | "float64", number>> = {
+  float32: 0,
+  int32: 1,
+  bool: 2,
+  float64: 3,
+}
 export const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
 
 /** Loads a built addon; a process loads the same file once. */

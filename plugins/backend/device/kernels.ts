@@ -27,9 +27,8 @@ import { softmaxCrossEntropyKernel } from "../../../core/tensor/ops/softmax-cros
 import { tanhGradientKernel, tanhKernel } from "../../../core/tensor/ops/tanh.ts"
 import type { Dropout } from "../../../core/tensor/stream.ts"
 // The probe's own kernels: a backend may speed up what a plugin defines, so core need not contain the Fisher.
-import { sumsGramKernel } from "../../probe/shared/gram/gram.ts"
-import { linearGramKernel } from "../../probe/shared/gram/linear.ts"
-import { type DeviceBackend, filled } from "./backend.ts"
+import { type Grams, gramsKernel } from "../../probe/shared/gram/grams.ts"
+import { type DeviceBackend, type DeviceData, filled } from "./backend.ts"
 import type { Device } from "./device.ts"
 
 const noDropout = new Float64Array()
@@ -55,22 +54,66 @@ const distinct = (ids_N: Int32Array): { readonly ids: Int32Array; readonly slots
   return { ids, slots: ids_N.map((id) => slotOf.get(id)!) }
 }
 
+/** A tensor's data, unless its memory is gone. */
+const dataIn = (backend: DeviceBackend, tensor: tf.Tensor): DeviceData | undefined => {
+  try {
+    return backend.dataOf(tensor)
+  } catch {
+    return undefined
+  }
+}
+
 const digestsOn =
   (backend: DeviceBackend, digestsOf: NonNullable<Device["digests"]>) =>
   async (tensors: readonly tf.Tensor[]): Promise<readonly (bigint | undefined)[]> => {
-    const handles = tensors.map((tensor) => {
-      try {
-        return backend.dataOf(tensor).handle
-      } catch {
-        return undefined
-      }
-    })
+    const handles = tensors.map((tensor) => dataIn(backend, tensor)?.handle)
     const live = handles.filter((handle) => handle !== undefined)
-    const digests = new BigUint64Array(live.length)
-    digestsOf(Float64Array.from(live), new Float64Array(digests.buffer))
+    const written = filled(backend.device, "float64", live.length, (written) =>
+      digestsOf(Float64Array.from(live), written),
+    )
+    let bits: Float64Array
+    try {
+      bits = backend.device.readFloat64(written, live.length)
+    } finally {
+      backend.device.release(written)
+    }
+    const digests = new BigUint64Array(bits.buffer)
     let next = 0
     return handles.map((handle) => (handle === undefined ? undefined : digests[next++]))
   }
+
+/** Gram matrices in a buffer of the device. */
+const gramsOn = (backend: DeviceBackend, count: number, samples: number): Grams => {
+  const { device } = backend
+  const of = (tensor: tf.Tensor) => backend.floats(tensor)
+  const size = count * samples ** 2
+  const grams = device.allocate("float64", size)
+  const others: (readonly [at: number, gram: Float64Array])[] = []
+  return {
+    linear: (at, { input_TI, outputGradient_TO, offsets }, method) => {
+      const write = method === "token" ? device.gramByTokens : device.gramDirectly
+      write(of(input_TI), of(outputGradient_TO), offsets, grams, at)
+    },
+    sums: (at, x_TD, offsets, factor_TD) => {
+      if (factor_TD !== undefined) return device.gramOfSums(of(x_TD), of(factor_TD), offsets, grams, at)
+      const none = device.allocate("float32", 0)
+      try {
+        device.gramOfSums(of(x_TD), none, offsets, grams, at)
+      } finally {
+        device.release(none)
+      }
+    },
+    write: (at, gram) => {
+      others.push([at, gram])
+    },
+    read: () => {
+      const all = device.readFloat64(grams, size)
+      for (const [at, gram] of others) all.set(gram, at * samples ** 2)
+      return all
+    },
+    dispose: () => device.release(grams),
+  }
+}
 
 /** An implementation of every kernel, except those that only definitions call. */
 export const deviceKernels = (backend: DeviceBackend): readonly Implementation[] => {
@@ -110,17 +153,16 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     device.dropout(of(x), of(y), dropoutList(dropout), indices ?? allRows)
     return y
   }
-  /** A tensor to be written: itself or, if others share its data or it has only some rows, a copy in its place. */
+  /** A tensor to be written: itself or, if others share its data or it has only some rows, a copy for its place. */
   const unshared = <T extends tf.Tensor>(tensor: T): T => {
     if (backend.refCount(tensor.dataId) === 1 && backend.dataOf(tensor).sparse === undefined) return tensor
     const copy = tf.mul(tensor, 1) as T
-    tensor.dispose()
+    made.push(copy)
     return copy
   }
   /** The rows of a table in which a moment is not zero: a new buffer. */
   const activeRows = (m: tf.Tensor, v: tf.Tensor) =>
     filled(device, "bool", m.shape[0] ?? 0, (active) => device.markActiveRows(of(m), of(v), active))
-  const noNumbers = () => tf.tidy(() => tf.keep(allocate<tf.Tensor1D>([0])))
 
   const kernels = [
     implement(linearKernel, (x_TI, weight_OI, bias_O) => {
@@ -355,28 +397,14 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
         of(norm),
         Float64Array.of(largestNorm, beta1, beta2, epsilon),
       )
+      for (const [i, { theta }] of updates.entries()) if (results[i]!.theta !== theta) theta.dispose()
       return results
     }),
-    implement(linearGramKernel, (input_TI, outputGradient_TO, offsets, method) => {
-      const gram = new Float64Array((offsets.length - 1) ** 2)
-      if (method === "token") device.gramByTokens(of(input_TI), of(outputGradient_TO), offsets, gram)
-      else device.gramDirectly(of(input_TI), of(outputGradient_TO), offsets, gram)
-      return gram
-    }),
+    implement(gramsKernel, (count, samples) => gramsOn(backend, count, samples)),
     implement(borrowKernel, (tensor) => backend.dataOf(tensor).borrow() as Float32Array),
     implement(transferKernel, (tensors) =>
       device.transfer?.(() => tensors.map((tensor) => ({ handle: of(tensor), size: tensor.size }))),
     ),
-    implement(sumsGramKernel, (x_TD, offsets, factor_TD) => {
-      const gram = new Float64Array((offsets.length - 1) ** 2)
-      const factor = factor_TD ?? noNumbers()
-      try {
-        device.gramOfSums(of(x_TD), of(factor), offsets, gram)
-      } finally {
-        if (factor_TD === undefined) factor.dispose()
-      }
-      return gram
-    }),
     ...(device.digests === undefined ? [] : [implement(digestsKernel, digestsOn(backend, device.digests))]),
   ]
   return kernels.map(whole)

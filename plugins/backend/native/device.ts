@@ -30,19 +30,22 @@ interface ProcessorAddon extends Addon {
 export const openProcessor = (path: string): Processor => {
   const addon = loadAddon<ProcessorAddon>(path)
   const regions = new Map<number, ArrayBuffer>()
-  const view = (handle: Handle, type: ElementType, size: number): Elements => {
+  const regionOf = (handle: Handle): ArrayBuffer => {
     const number = addon.regionOf(handle)
     let region = regions.get(number)
     if (region === undefined) {
       region = addon.region(handle)
       regions.set(number, region)
     }
-    return new arrays[type](region, addon.offset(handle), size)
+    return region
   }
+  const view = (handle: Handle, type: ElementType, size: number): Elements =>
+    new arrays[type](regionOf(handle), addon.offset(handle), size)
   return {
     ...addon,
     allocate: (type, size) => addon.allocate(typeNumbers[type], size),
     read: (handle, type, size) => view(handle, type, size).slice(),
+    readFloat64: (handle, size) => new Float64Array(regionOf(handle), addon.offset(handle), size).slice(),
     view,
     instructions: addon.instructions(),
   }

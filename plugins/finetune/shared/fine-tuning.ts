@@ -23,7 +23,14 @@ import {
   sequenceProblems,
 } from "../../model/compatibility.ts"
 import { configOf, withDropout } from "../../model/config.ts"
-import { activationBytes, forwardFlops, trainingFlops, workloadOf } from "../../model/cost.ts"
+import {
+  activationBytes,
+  forwardCalls,
+  forwardFlops,
+  trainingCalls,
+  trainingFlops,
+  workloadOf,
+} from "../../model/cost.ts"
 import type { EncoderModel, TrainableModel } from "../../model/encoder.ts"
 import { loadModel, saveModel } from "../../model/hugging-face.ts"
 import {
@@ -34,6 +41,7 @@ import {
   type ParameterSpec,
   parametersOf,
 } from "../../model/parameters.ts"
+import { predictionBatch } from "../../model/predict.ts"
 import { tokenizerFiles } from "../../model/tokenizer.ts"
 import type { ClassifierView } from "../../model/view.ts"
 import { logitsOf, lossOf, predict } from "./classifier.ts"
@@ -296,6 +304,9 @@ export const fineTuning = <O extends OptionsType>({
         replay: { length: { steps, warmupSteps }, flopsPerStep: training / steps },
         cost: cost({
           flops: training + forwardFlops(config, outputHeads, workload(data.dev)),
+          calls:
+            steps * passes * trainingCalls(config) +
+            Math.ceil(data.dev / predictionBatch) * forwardCalls(config),
           // Parameters, and for those that are trained their gradients and at most two moments.
           memory:
             model + 3 * bytes * trained + start + passes * activationBytes(checkpoint, workload(batchSize)),

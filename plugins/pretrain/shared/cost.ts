@@ -3,7 +3,14 @@
 import { type Cost, cost } from "../../../core/api/cost.ts"
 import type { CheckpointEstimate } from "../../../core/artifacts/checkpoint.ts"
 import { configOf } from "../../model/config.ts"
-import { activationBytes, forwardFlops, trainingFlops, type Workload } from "../../model/cost.ts"
+import {
+  activationBytes,
+  forwardCalls,
+  forwardFlops,
+  trainingCalls,
+  trainingFlops,
+  type Workload,
+} from "../../model/cost.ts"
 import { countParameters, type OutputHead, parametersOf } from "../../model/parameters.ts"
 
 /** The number of scalars of a model with the given output heads. */
@@ -18,8 +25,8 @@ export interface TrainingPlan {
   readonly steps: number
   /** The workload of one update. */
   readonly update: Workload
-  /** The workload of all evaluations together, which are forward passes only. */
-  readonly evaluation?: Workload
+  /** The workload of all evaluations together, which are forward passes only, and their number. */
+  readonly evaluation?: { readonly workload: Workload; readonly passes: number }
   /** Tokens of the corpus, kept in memory. */
   readonly corpusTokens: number
   /** Copies of the model's weights that are kept until training ends. */
@@ -40,9 +47,10 @@ export const trainingCost = ({
   const size = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1)
   const own = Float32Array.BYTES_PER_ELEMENT * more.reduce((sum, shape) => sum + size(shape), 0)
   const weights = Float32Array.BYTES_PER_ELEMENT * parameterCount(model, outputHeads)
-  const evaluating = evaluation === undefined ? 0 : forwardFlops(model, [], evaluation)
+  const evaluating = evaluation === undefined ? 0 : forwardFlops(model, [], evaluation.workload)
   return cost({
     flops: steps * trainingFlops(model, outputHeads, update) + evaluating,
+    calls: steps * trainingCalls(model) + (evaluation?.passes ?? 0) * forwardCalls(model),
     memory:
       4 * (weights + own) + activationBytes(model, update) + 4 * Int32Array.BYTES_PER_ELEMENT * corpusTokens,
     disk: weights,

@@ -7,7 +7,7 @@ import { UnitFailure } from "../../../core/api/failure.ts"
 import type { RunEstimate } from "../../../core/artifacts/run.ts"
 import { countOf, type Sequences, selectSequences } from "../../../core/artifacts/sequences.ts"
 import { rows } from "../../../core/tensor/ops/rows.ts"
-import { forwardFlops, workloadOf } from "../../model/cost.ts"
+import { forwardCalls, forwardFlops, workloadOf } from "../../model/cost.ts"
 import type { EncoderModel, ModelDropout } from "../../model/encoder.ts"
 import { readHiddenStates } from "../../model/inspect.ts"
 import { classifierFeatures, clsIndices } from "../../model/output-heads.ts"
@@ -133,13 +133,14 @@ const meansOf = (states_TH: Float32Array, offsets: Int32Array, hidden: number): 
 export const representationCount = ({ layers }: Pick<RunEstimate, "layers">, poolings: readonly Pooling[]) =>
   poolings.length * (layers + 1) + (poolings.includes("cls") ? 1 : 0)
 
-/** The arithmetic of a pass, and the bytes that it holds beside the run's own. */
+/** The arithmetic and the calls of a pass, and the bytes that it holds beside the run's own. */
 export const representationCost = (run: RunEstimate, sequences: number, poolings: readonly Pooling[]) => {
   const { hidden, intermediate, heads, tokensPerExample } = run
   const pooled = poolings.includes("cls") ? 2 * sequences * hidden ** 2 : 0
   const batch = workloadOf(Math.min(sequences, predictionBatch), tokensPerExample)
   return {
     flops: forwardFlops(run, [], workloadOf(sequences, tokensPerExample)) + pooled,
+    calls: Math.ceil(sequences / predictionBatch) * forwardCalls(run),
     memory:
       Float32Array.BYTES_PER_ELEMENT *
       // Of one layer at a time; the representations of all blocks.
@@ -169,9 +170,15 @@ export const representationEstimate = (
   },
 ) => {
   const rows = steps * representationCount(run, poolings)
-  const { flops, memory } = representationCost(run, sequences, poolings)
+  const { flops, calls, memory } = representationCost(run, sequences, poolings)
   return {
     rows,
-    cost: cost({ flops: steps * flops, memory, disk: rowBytes * rows, scratch: rowBytes * rows }),
+    cost: cost({
+      flops: steps * flops,
+      calls: steps * calls,
+      memory,
+      disk: rowBytes * rows,
+      scratch: rowBytes * rows,
+    }),
   }
 }

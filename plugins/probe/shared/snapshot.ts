@@ -59,6 +59,13 @@ export const takeSnapshot = (
     return Effect.void
   })
 
+/**
+ * The bytes of a snapshot on its way from a device of its own memory: the parameters, and what such a device may keep of
+ * them for products of bfloat16 numbers.
+ */
+export const snapshotCopies = (parameters: number): number =>
+  (Float32Array.BYTES_PER_ELEMENT + Uint16Array.BYTES_PER_ELEMENT) * parameters
+
 /** Tensors of the same values, which share their memory with the parameters until these are updated. */
 const sharedCopy = (parameters: Shown["parameters"]): Parameters => {
   const copies = new Parameters()

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { cost } from "../../../core/api/cost.ts"
 import { UnitFailure } from "../../../core/api/failure.ts"
 import { Agenda, type Ready } from "../../../core/engine/agenda.ts"
 import type { UnitOutcome } from "../../../core/engine/job.ts"
@@ -22,7 +23,7 @@ const unit = (
       ? {}
       : { members: { cohorts: [{ labels: {}, members: many.map((value, seed) => ({ seed, value })) }] } }),
   },
-  cost: { flops: 0, memory: 0, disk: 0, scratch: 0 },
+  cost: cost({}),
   replay: undefined,
   parts: { read: {} } as Unit["parts"],
   ...({} as Pick<Unit, "plugin" | "options" | "estimate">),

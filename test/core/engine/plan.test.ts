@@ -41,7 +41,7 @@ describe("a run that is replayed for its probes", () => {
     const { units } = await Effect.runPromise(graphOf(targets, computing))
     const observers = units.filter(({ watched }) => watched !== null)
     const watched = observers[0]!.watched!
-    const whole = { ...watched, cost: cost({ flops: 14e6, disk: 100, memory: 7 }) }
+    const whole = { ...watched, cost: cost({ flops: 14e6, calls: 140, disk: 100, memory: 7 }) }
     return jobFor(whole, false, observers)
   }
 
@@ -53,7 +53,7 @@ describe("a run that is replayed for its probes", () => {
     [[99], 10e6],
   ])("costs its updates up to the last look: at %j", async (steps, flops) => {
     const job = await jobWith(steps)
-    expect(job.own).toEqual(cost({ flops, memory: 7 }))
+    expect(job.own).toEqual(cost({ flops, calls: flops / 1e5, memory: 7 }))
     expect(job.cost.flops).toBe(flops + 5e5)
   })
 
@@ -68,6 +68,37 @@ describe("a run that is replayed for its probes", () => {
     expect(plan.estimate.flops).toBe(2e6 + 1e6)
     expect(plan.estimate.disk).toBe(0)
   })
+})
+
+test("on a device, a job takes no less than its calls, and the memory of a run also has a probe's copies", async () => {
+  const copying = probe<WalkView, { count: number }>()({
+    name: "copying",
+    version: 1,
+    module: import.meta.url,
+    summary: "Copies",
+    options: type({ "+": "reject", bytes: "number" }),
+    gives: watchSum.gives,
+    steps: () => [0],
+    observe: () => [],
+    estimate: ({ bytes }) => ({ rows: 0, cost: cost({ flops: 1e6, calls: 5000, memory: 3, copies: bytes }) }),
+  })
+  const run = walk({ data: source({ count: 10 }), seed: 1, lr: 1 })
+  const targets = { seen: copying({ run, bytes: 40 }), more: copying({ run, bytes: 50 }) }
+  const computing = { arithmetic: "cuda", sources: {}, packages: {} }
+  const plans = Effect.gen(function* () {
+    const graph = yield* graphOf(targets, computing)
+    const settings = { ...estimating, backend: "cuda", flopsPerSecond: () => 1e9, processes: 1 }
+    return [
+      yield* planOf(graph, settings),
+      yield* planOf(graph, { ...settings, device: { secondsPerCall: 1e-5 } }),
+    ]
+  })
+  const [processor, device] = await inStore(out, plans)
+  // The run takes 1 MB. Of its probes, one at a time has copies.
+  expect([processor!, device!].map(({ estimate }) => estimate.memory)).toEqual([1e6, 1e6 + 50])
+  expect(device!.jobs.map((job) => job.cost.memory)).toContain(1e6 + 50)
+  // Each probe has 1 MFLOP, at 1 GFLOP/s, in 5,000 calls of 10 µs.
+  expect(device!.estimate.seconds - processor!.estimate.seconds).toBeCloseTo(2 * (0.05 - 0.001))
 })
 
 describe("the speed of the machine", () => {

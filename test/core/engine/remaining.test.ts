@@ -40,7 +40,7 @@ const jobOf = ({ plugin, seconds, after = [], steps = 100, probes = [] }: Simula
   return jobFor(unit, true, observers)
 }
 
-const known: Speeds = { measured: true, knows: () => true, seconds: (_, flops) => flops }
+const known: Speeds = { measured: true, knows: () => true, seconds: (_, { flops }) => flops }
 
 interface Study {
   readonly jobs: readonly Job[]

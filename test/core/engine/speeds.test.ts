@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { idleSeconds, measuredSpeeds } from "../../../core/engine/speeds.ts"
+import { assumedSpeeds, idleSeconds, measuredSpeeds } from "../../../core/engine/speeds.ts"
 import type { Manifest } from "../../../core/engine/store/manifest.ts"
 import { normal, stream } from "../../../core/tensor/stream.ts"
 
@@ -27,7 +27,7 @@ const manifest = ({ plugin = "a", flops = 1000, seconds, cpuSeconds = seconds, t
   }) as unknown as Manifest
 
 const secondsOf = (manifests: readonly Manifest[], threads = 1, plugin = "a") =>
-  measuredSpeeds(manifests, "native", threads)!.seconds(plugin, 1000)
+  measuredSpeeds(manifests, "native", threads)!.seconds(plugin, { flops: 1000, calls: 0 })
 
 /** Units of a run that take 10 s on a free machine, give or take 5 %. */
 const run = (count: number, load: number, seed: number) =>
@@ -75,6 +75,13 @@ test("of a plugin that was never timed is that of the others", () => {
   expect(secondsOf(manifests, 1, "new")).toBeCloseTo(20)
   expect(measuredSpeeds(manifests, "native", 1)!.knows("new")).toBe(false)
   expect(measuredSpeeds(manifests, "wasm", 1)).toBeUndefined()
+})
+
+test("that is assumed of a device is that of asking it, where it has little to do in each call", () => {
+  const { seconds } = assumedSpeeds(1e12, 1e-5)
+  expect(seconds("a", { flops: 5e12, calls: 1000 })).toBe(5)
+  expect(seconds("a", { flops: 5e9, calls: 1000 })).toBeCloseTo(0.01)
+  expect(assumedSpeeds(1e12).seconds("a", { flops: 5e9, calls: 1000 })).toBeCloseTo(0.005)
 })
 
 test("what computes nothing takes the median of what it took before; 0 if it was never timed", () => {

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect, Exit } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import type { Guard } from "../../../core/api/watch.ts"
+import { startBackend } from "../../../core/tensor/backend.ts"
 import { borrowKernel } from "../../../core/tensor/borrow.ts"
 import { guardOf } from "../../../core/tensor/guard.ts"
+import { implement, registerKernels } from "../../../core/tensor/kernel.ts"
 import { Parameters } from "../../../core/tensor/parameters.ts"
+import { cpu } from "../../../plugins/backend/cpu.ts"
 import { noise } from "./against-float64.ts"
 import { onEveryDefinition } from "./every-definition.ts"
 
@@ -149,4 +152,18 @@ onEveryDefinition("a guard", () => {
     expect((await Effect.runPromise(guard.enclose(keeping))).left).toBe(1)
     kept!.dispose()
   })
+})
+
+test("a guard whose device fails tells the failure, not that a parameter is gone", async () => {
+  await Effect.runPromise(startBackend(cpu))
+  const parameters = new Parameters()
+  parameters.set("a", tf.tensor1d(noise(1, 3)))
+  registerKernels("cpu", [implement(borrowKernel, () => Promise.reject(new Error("the device was lost")))])
+  try {
+    const found = await Effect.runPromise(Effect.exit(guardOf({ parameters, arrays: {} }).digests))
+    expect(Exit.isFailure(found) && Cause.pretty(found.cause)).toContain("the device was lost")
+  } finally {
+    await Effect.runPromise(startBackend(cpu))
+    parameters.dispose()
+  }
 })

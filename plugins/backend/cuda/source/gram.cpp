@@ -1,5 +1,4 @@
-// Gram matrices on the GPU, by the two methods of plugins/probe/shared/gram/linear.ts. What is computed is brought to the
-// caller's list, so these functions wait for the device.
+// Gram matrices on the GPU, by the two methods of plugins/probe/shared/gram/linear.ts.
 #include <algorithm>
 #include <vector>
 
@@ -47,8 +46,8 @@ void multiply_vectors(const float* vectors, int64_t count, int64_t size, double*
 
 // K_ij = Σ_{t,u} (a_t·a_u)(b_t·b_u) over tokens t of sample i and u of j, [N, N]: no gradient is ever formed, and of the
 // products of tokens only those of a pair of tiles at a time.
-void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(input_TI, output_gradient_TO, offsets, gram);
+void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> grams, int64_t at) {
+  const Samples samples(input_TI, output_gradient_TO, offsets, grams, at);
   const int64_t n = samples.count;
   // Large tiles are faster, if there are enough of them.
   const int64_t large = divide_up(samples.tokens, gram_large_tile);
@@ -69,7 +68,7 @@ void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, B
   const auto uploaded = [](const std::vector<int32_t>& list) {
     return upload(List<int32_t>{list.data(), static_cast<int64_t>(list.size())});
   };
-  const Scratch sums(std::max<int64_t>(1, parts * parts) * sizeof(double)), result(n * n * sizeof(double));
+  const Scratch sums(std::max<int64_t>(1, parts * parts) * sizeof(double));
   const GramByTokens by_tokens{.input_TI = input_TI.data,
                                .output_gradient_TO = output_gradient_TO.data,
                                .starts = uploaded(starts),
@@ -86,24 +85,23 @@ void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, B
   launch({.blocks = {divide_up(n * n, elementwise_threads)}, .threads = elementwise_threads},
          GramOfParts{.sums = sums.as<double>(),
                      .parts_of_samples = uploaded(parts_of_samples),
-                     .gram = result.as<double>(),
+                     .gram = samples.gram,
                      .samples = n,
                      .parts = parts});
-  download(gram.data, result.as<double>(), n * n * sizeof(double));
 }
 EXPORT(gram_by_tokens, "gramByTokens")
 
 // From the gradients of all samples, some rows of the weight at a time.
-void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(input_TI, output_gradient_TO, offsets, gram);
+void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> grams, int64_t at) {
+  const Samples samples(input_TI, output_gradient_TO, offsets, grams, at);
   const int64_t n = samples.count, inputs = samples.inputs, outputs = samples.outputs;
   if (inputs * outputs == 0) {
-    std::fill_n(gram.data, n * n, 0.0);
+    fill_zero(samples.gram, n * n * sizeof(double));
     return;
   }
   int64_t rows_at_once = std::clamp<int64_t>(largest_gradients / (n * inputs * sizeof(float)), 1, outputs);
   if (rows_at_once > gram_large_tile && rows_at_once < outputs) rows_at_once -= rows_at_once % gram_large_tile;
-  const Scratch gradients(n * rows_at_once * inputs * sizeof(float)), result(n * n * sizeof(double));
+  const Scratch gradients(n * rows_at_once * inputs * sizeof(float));
   const int32_t* const offsets_there = upload(offsets);
   for (int64_t first = 0; first < outputs; first += rows_at_once) {
     const int64_t rows = std::min(rows_at_once, outputs - first);
@@ -120,17 +118,16 @@ void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Bu
                               .rows = rows,
                               .vectors_of_inputs = in_vectors(input_TI.data, inputs),
                               .vectors_of_outputs = in_vectors(output_gradient_TO.data + first, outputs)});
-    multiply_vectors(gradients.as<float>(), n, rows * inputs, result.as<double>(), first > 0);
+    multiply_vectors(gradients.as<float>(), n, rows * inputs, samples.gram, first > 0);
   }
-  download(gram.data, result.as<double>(), n * n * sizeof(double));
 }
 EXPORT(gram_directly, "gramDirectly")
 
 // The Gram matrix of each sample's sum over its tokens of x, or of x ∘ factor if factor is not empty.
-void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples = samples_of_sums(x_TD, factor_TD, offsets, gram);
+void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> grams, int64_t at) {
+  const Samples samples = samples_of_sums(x_TD, factor_TD, offsets, grams, at);
   const int64_t n = samples.count, width = samples.inputs;
-  const Scratch sums(std::max<int64_t>(1, n * width) * sizeof(float)), result(n * n * sizeof(double));
+  const Scratch sums(std::max<int64_t>(1, n * width) * sizeof(float));
   constexpr int threads = 256;
   launch({.blocks = {divide_up(width, threads), n}, .threads = threads},
          SumsOfSamples{.x_TD = x_TD.data,
@@ -138,8 +135,7 @@ void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> g
                        .offsets = upload(offsets),
                        .sums = sums.as<float>(),
                        .width = width});
-  multiply_vectors(sums.as<float>(), n, width, result.as<double>(), false);
-  download(gram.data, result.as<double>(), n * n * sizeof(double));
+  multiply_vectors(sums.as<float>(), n, width, samples.gram, false);
 }
 EXPORT(gram_of_sums, "gramOfSums")
 

@@ -9,7 +9,7 @@ const Binding* Binding::first = nullptr;
 namespace {
 
 int64_t allocate(int64_t type, int64_t size) {
-  expect(type <= static_cast<int64_t>(Type::bool8), "expected the type float32, int32 or bool");
+  expect(type <= static_cast<int64_t>(Type::float64), "expected the type float32, int32, bool or float64");
   return heap.allocate(static_cast<Type>(type), size);
 }
 EXPORT(allocate, "allocate")

@@ -33,6 +33,7 @@ constexpr Type type_of() {
   using Number = std::remove_const_t<T>;
   if constexpr (std::is_same_v<Number, float>) return Type::float32;
   else if constexpr (std::is_same_v<Number, int32_t>) return Type::int32;
+  else if constexpr (std::is_same_v<Number, double>) return Type::float64;
   else return Type::bool8;
 }
 
@@ -59,9 +60,10 @@ inline void* bytes_of(napi_env env, napi_value value, const Allocation& tensor) 
   size_t length;
   void* data;
   check(napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr), "a typed array");
-  const bool fits = tensor.type == Type::float32 ? type == napi_float32_array
-                    : tensor.type == Type::int32 ? type == napi_int32_array
-                                                 : type == napi_uint8_array;
+  const bool fits = tensor.type == Type::float32   ? type == napi_float32_array
+                    : tensor.type == Type::int32   ? type == napi_int32_array
+                    : tensor.type == Type::float64 ? type == napi_float64_array
+                                                   : type == napi_uint8_array;
   if (!fits || static_cast<int64_t>(length) != tensor.size)
     throw std::invalid_argument("expected a typed array of the tensor's type and size");
   return data;
@@ -148,18 +150,13 @@ Buffer<T> buffer_of(double handle) {
   return {reinterpret_cast<T*>(found.data), found.size};
 }
 
-// A tensor, given by its handle. Lists that kernels write to are typed arrays of the caller.
+// A tensor, given by its handle.
 template <typename T>
 struct Argument<Buffer<T>> {
   static Buffer<T> from(napi_env env, napi_value value) {
-    if constexpr (std::is_same_v<T, double>) {
-      const List<T> list = list_from<T>(env, value);
-      return {const_cast<T*>(list.data), list.size};
-    } else {
-      const Buffer<T> buffer = buffer_of<T>(Argument<double>::from(env, value));
-      if constexpr (!std::is_const_v<T>) content_changes(buffer.data);
-      return buffer;
-    }
+    const Buffer<T> buffer = buffer_of<T>(Argument<double>::from(env, value));
+    if constexpr (!std::is_const_v<T>) content_changes(buffer.data);
+    return buffer;
   }
 };
 

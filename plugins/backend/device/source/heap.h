@@ -14,8 +14,8 @@
 
 namespace kasosei {
 
-enum class Type : uint8_t { float32, int32, bool8 };
-constexpr int64_t bytes_of(Type type) { return type == Type::bool8 ? 1 : 4; }
+enum class Type : uint8_t { float32, int32, bool8, float64 };
+constexpr int64_t bytes_of(Type type) { return type == Type::bool8 ? 1 : type == Type::float64 ? 8 : 4; }
 
 // A tensor's memory, as the caller refers to it. The upper part counts the uses of a slot in the table, so a released
 // handle is never mistaken for the next one of its slot. Below 2⁵³, since it is passed as a double.

@@ -81,9 +81,10 @@ void mirror(double* gram, int64_t n) {
 }  // namespace
 
 // K_ij = Σ_{t,u} (a_t·a_u)(b_t·b_u) over tokens t of sample i and u of j, [N, N]: no gradient is ever formed.
-void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(input_TI, output_gradient_TO, offsets, gram);
+void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> grams, int64_t at) {
+  const Samples samples(input_TI, output_gradient_TO, offsets, grams, at);
   const int64_t n = samples.count;
+  double* const gram = samples.gram;
   const std::vector<Tile> tiles = tiles_of(samples);
   std::vector<std::pair<Tile, Tile>> pairs;
   for (size_t i = 0; i < tiles.size(); i++)
@@ -104,20 +105,21 @@ void gram_by_tokens(In input_TI, In output_gradient_TO, List<int32_t> offsets, B
     products(output_gradient_TO.data, samples.outputs, gradients);
     for (int64_t i = one.first; i < one.end; i++)
       for (int64_t j = std::max(i, other.first); j < other.end; j++) {
-        const int64_t at = (offsets[i] - from) * columns + offsets[j] - to;
-        gram.data[i * n + j] =
-            dot_of_blocks(inputs + at, gradients + at, samples.length(i), samples.length(j), columns);
+        const int64_t start = (offsets[i] - from) * columns + offsets[j] - to;
+        gram[i * n + j] =
+            dot_of_blocks(inputs + start, gradients + start, samples.length(i), samples.length(j), columns);
       }
   });
-  mirror(gram.data, n);
+  mirror(gram, n);
 }
 EXPORT(gram_by_tokens, "gramByTokens")
 
 // From the gradients of all samples, some rows of the weight at a time: as many as stay in the second-level cache, but
 // enough for an efficient product.
-void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples(input_TI, output_gradient_TO, offsets, gram);
+void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Buffer<double> grams, int64_t at) {
+  const Samples samples(input_TI, output_gradient_TO, offsets, grams, at);
   const int64_t n = samples.count, inputs = samples.inputs, outputs = samples.outputs;
+  double* const gram = samples.gram;
   constexpr int64_t in_cache = 1 << 18, terms = 2048;
   const int64_t rows_in_cache = in_cache / std::max<int64_t>(1, n * inputs);
   const int64_t rows_at_once = std::clamp<int64_t>(rows_in_cache, tile_rows, 4 * tile_rows);
@@ -137,17 +139,18 @@ void gram_directly(In input_TI, In output_gradient_TO, List<int32_t> offsets, Bu
     for (int64_t from = 0; from < rows * inputs; from += terms)
       add_products(gradients + from, n, rows * inputs, std::min(terms, rows * inputs - from), &partial[piece * n * n]);
   });
-  std::fill_n(gram.data, n * n, 0.0);
+  std::fill_n(gram, n * n, 0.0);
   for (int64_t piece = 0; piece < pieces; piece++)
-    for (int64_t i = 0; i < n * n; i++) gram.data[i] += partial[piece * n * n + i];
-  mirror(gram.data, n);
+    for (int64_t i = 0; i < n * n; i++) gram[i] += partial[piece * n * n + i];
+  mirror(gram, n);
 }
 EXPORT(gram_directly, "gramDirectly")
 
 // The Gram matrix of each sample's sum over its tokens of x, or of x ∘ factor if factor is not empty.
-void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> gram) {
-  const Samples samples = samples_of_sums(x_TD, factor_TD, offsets, gram);
+void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> grams, int64_t at) {
+  const Samples samples = samples_of_sums(x_TD, factor_TD, offsets, grams, at);
   const int64_t n = samples.count, width = samples.inputs;
+  double* const gram = samples.gram;
   std::vector<float> sums(n * width, 0.0f);
   parallel_for(n, x_TD.size, [&](int64_t i) {
     for (int64_t t = offsets[i]; t < offsets[i + 1]; t++)
@@ -158,9 +161,9 @@ void gram_of_sums(In x_TD, In factor_TD, List<int32_t> offsets, Buffer<double> g
         store_some(sum, load_some(sum, count) + term, count);
       });
   });
-  std::fill_n(gram.data, n * n, 0.0);
-  add_products(sums.data(), n, width, width, gram.data);
-  mirror(gram.data, n);
+  std::fill_n(gram, n * n, 0.0);
+  add_products(sums.data(), n, width, width, gram);
+  mirror(gram, n);
 }
 EXPORT(gram_of_sums, "gramOfSums")
 

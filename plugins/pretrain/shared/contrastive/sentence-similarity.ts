@@ -4,7 +4,7 @@ import { countOf, type Sequences, selectSequences } from "../../../../core/artif
 import type { Similarity } from "../../../../core/artifacts/similarity.ts"
 
 /** Pairs per batch: the encoder gets their first sentences together, then their second ones. */
-const pairsAtOnce = 32
+export const pairsAtOnce = 32
 
 type Vector = Float32Array | Float64Array
 

@@ -36,7 +36,7 @@ import { poolers, traitsAfter } from "../traits.ts"
 import type { ContrastiveOptions } from "./options.ts"
 import { similarityProblems } from "./pairs.ts"
 import { selection } from "./selection.ts"
-import { similarityScore } from "./sentence-similarity.ts"
+import { pairsAtOnce, similarityScore } from "./sentence-similarity.ts"
 import { sentenceEmbeddings } from "./views.ts"
 
 /** What is trained on: items, such as sentences or triples of them, of which an update takes `batchSize`. */
@@ -221,14 +221,18 @@ export const contrastiveCost = ({
   shapes,
 }: ContrastiveEstimate): Cost => {
   const steps = stepsOf(options, items, options.batchSize)
-  const evaluated = 2 * (dev?.pairs ?? 0) * Math.ceil(steps / options.evalEvery)
+  const evaluations = Math.ceil(steps / options.evalEvery)
+  const pairs = dev?.pairs ?? 0
   return trainingCost({
     model: checkpoint,
     outputHeads: ["pooler"],
     more: Object.values(shapes(checkpoint.hidden)),
     steps,
     update: workloadOf(sequencesPerItem * options.batchSize, Math.min(tokens, options.maxLength)),
-    evaluation: workloadOf(evaluated, dev?.tokensPerSentence ?? 0),
+    evaluation: {
+      workload: workloadOf(2 * pairs * evaluations, dev?.tokensPerSentence ?? 0),
+      passes: 2 * Math.ceil(pairs / pairsAtOnce) * evaluations,
+    },
     corpusTokens: keptTokens,
     kept: dev === undefined ? 1 : 2,
   })

@@ -4,9 +4,10 @@ import { rowOffsetsOf } from "../../../model/gradients.ts"
 import { layerOf } from "../../../model/parameters.ts"
 import { backwardInPieces, embeddingsLevel } from "./backward.ts"
 import { type Columns, countOf } from "./columns.ts"
-import { contributionsOf } from "./contribution.ts"
+import { contribute } from "./contribution.ts"
 import { addTo } from "./gram.ts"
 import type { GramMethod } from "./gram-method.ts"
+import { gramsKernel } from "./grams.ts"
 import { layersAtATime } from "./memory.ts"
 
 /** The names of a block's parameters, by block, in the model's order: see `ClassifierView.blocks`. */
@@ -26,26 +27,41 @@ export const parameterGrams = (
 ): ReadonlyMap<string, Float64Array> => {
   const { offsets } = batch.sequences
   const wanted = new Set([...blocks.values()].flat())
-  const grams = new Map<string, Float64Array>()
+  const indices = new Map<string, number>()
   const shared: string[] = []
-  const lengths = Array.from({ length: countOf(batch) }, (_, n) => offsets[n + 1]! - offsets[n]!)
+  const columns = countOf(batch)
+  const lengths = Array.from({ length: columns }, (_, n) => offsets[n + 1]! - offsets[n]!)
   const extent = {
     lowest: lowestOf(model, blocks),
     levelsAtATime: layersAtATime(model.config, lengths),
   }
-  backwardInPieces(model, batch, extent, (tapped) => {
-    if (!wanted.has(`${tapped.name}.weight`)) return
-    const rows = rowOffsetsOf(tapped, offsets)
-    for (const { parameter, gram } of contributionsOf(tapped, rows, method)) {
-      if (grams.has(parameter)) shared.push(parameter)
-      grams.set(parameter, gram)
-    }
-  })
-  // Its gradient would be the sum of both ops' gradients, whose Gram matrix is not the sum of their Gram matrices.
-  if (shared.length > 0) throw new Error(`two tapped ops share the parameters ${shared.join(", ")}`)
-  const missing = [...wanted].filter((parameter) => !grams.has(parameter))
-  if (missing.length > 0) throw new Error(`no tapped op has the parameters ${missing.join(", ")}`)
-  return grams
+  const indexOf = (parameter: string): number => {
+    const given = indices.get(parameter)
+    if (given !== undefined) shared.push(parameter)
+    const index = given ?? indices.size
+    indices.set(parameter, index)
+    return index
+  }
+  const grams = gramsKernel(wanted.size, columns)
+  try {
+    backwardInPieces(model, batch, extent, (tapped) => {
+      if (!wanted.has(`${tapped.name}.weight`)) return
+      contribute(grams, tapped, rowOffsetsOf(tapped, offsets), method, indexOf)
+    })
+    // Its gradient would be the sum of both ops' gradients, whose Gram matrix is not the sum of their Gram matrices.
+    if (shared.length > 0) throw new Error(`two tapped ops share the parameters ${shared.join(", ")}`)
+    const missing = [...wanted].filter((parameter) => !indices.has(parameter))
+    if (missing.length > 0) throw new Error(`no tapped op has the parameters ${missing.join(", ")}`)
+    const all = grams.read()
+    return new Map(
+      [...indices].map(([parameter, index]) => [
+        parameter,
+        all.subarray(index * columns ** 2, (index + 1) * columns ** 2),
+      ]),
+    )
+  } finally {
+    grams.dispose()
+  }
 }
 
 /** All layers together, reported as a block though it is not one of the model's. */

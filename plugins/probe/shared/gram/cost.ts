@@ -1,6 +1,7 @@
 /** The estimated cost of an observation, from the sizes that are known before anything runs. */
+import type { Cost } from "../../../../core/api/cost.ts"
 import type { RunEstimate } from "../../../../core/artifacts/run.ts"
-import { forwardFlops, layerWeights, workloadOf } from "../../../model/cost.ts"
+import { forwardCalls, forwardFlops, layerWeights, workloadOf } from "../../../model/cost.ts"
 import type { LabelSource } from "./columns.ts"
 import { cheaper, directWork, type GramMethod, type LinearShape, tokenWork } from "./gram-method.ts"
 import { layersAtATime, layerTapeBytes } from "./memory.ts"
@@ -15,6 +16,12 @@ export interface Observation {
   readonly blocks: number
 }
 
+/** The tensors of a layer, each of which has its Gram matrix. */
+const layerTensors = 16
+
+/** The kernels of a layer's backward pass to its inputs, and those of the Gram matrices. */
+const callsOfLayer = 17 + layerTensors
+
 /** Bytes of the gradients and products that exist at once while a weight's Gram matrix is computed. */
 const working = 2 ** 26
 
@@ -24,7 +31,7 @@ const linearFlops = (shape: LinearShape, method: GramMethod): number =>
 export const observationCost = (
   run: RunEstimate,
   observation: Observation,
-): { readonly flops: number; readonly memory: number } => {
+): Pick<Cost, "flops" | "calls" | "memory"> => {
   const { layers, hidden, intermediate, parameters, tokensPerExample } = run
   const lengths = Array.from({ length: observation.samples }, () => tokensPerExample)
   const tokens = observation.samples * tokensPerExample
@@ -38,7 +45,8 @@ export const observationCost = (
 
   const atATime = Math.min(layers, layersAtATime(run, lengths))
   // Forward, backward to the inputs, and forward once more if the backward pass is in pieces.
-  const passes = observation.layers ? forward * (atATime < layers ? 3 : 2) : forward
+  const forwards = observation.layers && atATime < layers ? 2 : 1
+  const passes = observation.layers ? forward * (forwards + 1) : forward
   const batched = (method?: GramMethod) => passes + (observation.layers ? grams(method) : 0)
   // By definition: every block has its own passes, down to its parameters, and holds all its gradients at once.
   const defined = observation.blocks * 3 * forward + observation.samples ** 2 * parameters
@@ -50,12 +58,17 @@ export const observationCost = (
       (observation.labels === "true" ? 0 : forward) +
       batched() +
       (observation.selfCheck ? batched("token") + batched("direct") + defined : 0),
+    // Of the batched pass: the others are checks.
+    calls: forwards * forwardCalls(run) + (observation.layers ? callsOfLayer * layers : 0),
     memory:
       // Of training itself: parameters and AdamW's two moments.
       3 * Float32Array.BYTES_PER_ELEMENT * parameters +
       (observation.layers ? atATime * layerTapeBytes(run, lengths) : 0) +
       Float32Array.BYTES_PER_ELEMENT * tokens * (hidden * (layers / atATime) + 2 * (hidden + intermediate)) +
       working +
+      (observation.layers
+        ? Float64Array.BYTES_PER_ELEMENT * layerTensors * layers * observation.samples ** 2
+        : 0) +
       (observation.selfCheck
         ? Float32Array.BYTES_PER_ELEMENT * (parameters + observation.samples * blockParameters)
         : 0),

@@ -3,7 +3,6 @@
  * Shapes: N samples, T packed tokens of all samples, D features.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { defineKernel } from "../../../../core/tensor/kernel.ts"
 import { gatherRows } from "../../../../core/tensor/ops/rows.ts"
 import { sumRowsKernel } from "../../../../core/tensor/ops/sum-rows.ts"
 
@@ -66,13 +65,14 @@ const sumsBySample = (x_TD: tf.Tensor2D, offsets: Int32Array): readonly Float32A
  *
  * @param offsets [N + 1], sample n has the rows offsets[n] … offsets[n + 1] − 1
  */
-export const sumsGramKernel = defineKernel(
-  "sumsGram",
-  (x_TD: tf.Tensor2D, offsets: Int32Array, factor_TD?: tf.Tensor2D): Float64Array => {
-    if (factor_TD === undefined) return gramOf(sumsBySample(x_TD, offsets))
-    const product_TD: tf.Tensor2D = tf.mul(x_TD, factor_TD)
-    const gram = gramOf(sumsBySample(product_TD, offsets))
-    product_TD.dispose()
-    return gram
-  },
-)
+export const sumsGram = (
+  x_TD: tf.Tensor2D,
+  offsets: Int32Array,
+  factor_TD: tf.Tensor2D | undefined,
+): Float64Array => {
+  if (factor_TD === undefined) return gramOf(sumsBySample(x_TD, offsets))
+  const product_TD: tf.Tensor2D = tf.mul(x_TD, factor_TD)
+  const gram = gramOf(sumsBySample(product_TD, offsets))
+  product_TD.dispose()
+  return gram
+}

@@ -5,11 +5,10 @@
  * multiplies transposed factors ten times slower.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { defineKernel } from "../../../../core/tensor/kernel.ts"
 import { gatherRows } from "../../../../core/tensor/ops/rows.ts"
 import { transposeKernel } from "../../../../core/tensor/ops/transpose.ts"
 import { addTo, mirror, slice } from "./gram.ts"
-import { cheaper, type GramMethod, rowsAtATime, rowsInASum, tilesOf } from "./gram-method.ts"
+import { type GramMethod, type LinearShape, rowsAtATime, rowsInASum, tilesOf } from "./gram-method.ts"
 
 export interface Factors {
   readonly input_TI: tf.Tensor2D
@@ -18,36 +17,18 @@ export interface Factors {
   readonly offsets: Int32Array
 }
 
-/** The Gram matrix by the given method, or by the cheaper one. */
-export const linearGram = (factors: Factors, method: GramMethod | "cheaper"): Float64Array => {
-  const { input_TI, outputGradient_TO, offsets } = factors
-  const chosen = method === "cheaper" ? cheaper(shapeOf(factors)) : method
-  return linearGramKernel(input_TI, outputGradient_TO, offsets, chosen)
-}
-
 /**
  * K_ij = ⟨Gᵢ, Gⱼ⟩ of N samples' gradients, by pairs of tokens or from the gradients themselves: [N, N], symmetric,
  * row-major.
- *
- * @param offsets see `Factors`
  */
-export const linearGramKernel = defineKernel(
-  "linearGram",
-  (
-    input_TI: tf.Tensor2D,
-    outputGradient_TO: tf.Tensor2D,
-    offsets: Int32Array,
-    method: GramMethod,
-  ): Float64Array => {
-    const n = offsets.length - 1
-    const gram = new Float64Array(n * n)
-    tf.tidy(() => {
-      const add = method === "token" ? addByTokens : addDirectly
-      add(gram, { input_TI, outputGradient_TO, offsets })
-    })
-    return mirror(gram)
-  },
-)
+export const linearGram = (factors: Factors, method: GramMethod): Float64Array => {
+  const gram = new Float64Array((factors.offsets.length - 1) ** 2)
+  tf.tidy(() => {
+    const add = method === "token" ? addByTokens : addDirectly
+    add(gram, factors)
+  })
+  return mirror(gram)
+}
 
 /** Which tokens belong to which sample: [N, T] of 0 and 1. */
 const membership = (offsets: Int32Array): tf.Tensor2D => {
@@ -64,7 +45,7 @@ const membership = (offsets: Int32Array): tf.Tensor2D => {
 const lengthsOf = (offsets: Int32Array): readonly number[] =>
   Array.from({ length: offsets.length - 1 }, (_, n) => offsets[n + 1]! - offsets[n]!)
 
-const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors) => ({
+export const shapeOf = ({ input_TI, outputGradient_TO, offsets }: Factors): LinearShape => ({
   inputs: input_TI.shape[1],
   outputs: outputGradient_TO.shape[1],
   lengths: lengthsOf(offsets),

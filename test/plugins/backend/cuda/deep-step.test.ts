@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { emulated } from "./emulated.ts"
@@ -9,21 +9,27 @@ setDefaultTimeout(120_000)
 
 interface Found {
   readonly step: Counts
+  /** Two updates later, with a copy of the parameters beside. */
+  readonly beside: Counts
+  /** bytes */
   readonly estimate: number
+  readonly copies: number
 }
 
-test.skipIf(emulated === undefined)(
-  "an update of as many layers as BERT-large has queues little work, reads nothing, and needs no more memory than is estimated",
-  () => {
-    const { stdout, stderr } = spawnSync(
-      process.execPath,
-      [join(import.meta.dir, "deep-step.ts"), "128", "384"],
-      {
-        encoding: "utf8",
-      },
-    )
-    expect(stderr).toBe("")
-    const found: readonly Found[] = JSON.parse(stdout)
+/** Of models of these widths. */
+const deepSteps = (precision: string, ...widths: readonly string[]): readonly Found[] => {
+  const script = join(import.meta.dir, "deep-step.ts")
+  const { stdout, stderr } = spawnSync(process.execPath, [script, precision, ...widths], { encoding: "utf8" })
+  expect(stderr).toBe("")
+  return JSON.parse(stdout)
+}
+
+/** Memory is reserved in regions of 128 MiB, and the ring has 8 MiB. */
+const regions = 2 ** 28
+
+describe.skipIf(emulated === undefined)("an update of as many layers as BERT-large has", () => {
+  test("queues little work, reads nothing, and needs no more memory than is estimated", () => {
+    const found = deepSteps("fp32", "128", "384")
     for (const { step, estimate } of found) {
       const { calls, launches, bytes, peakBytes } = step
       expect(calls["cuLaunchKernel"]).toBeLessThan(750)
@@ -36,9 +42,19 @@ test.skipIf(emulated === undefined)(
         0,
       ])
       expect([launches["update_tensors"], launches["finish_norm"]]).toEqual([1, 1])
-      // Memory is reserved in regions of 128 MiB; the ring has 8 MiB.
-      expect(peakBytes).toBeLessThan(estimate + 2 ** 28)
+      expect(peakBytes).toBeLessThan(estimate + regions)
     }
     expect(found[1]!.step.peakBytes).toBeGreaterThan(found[1]!.estimate / 2)
-  },
-)
+  })
+
+  test.each(["fp32", "bf16"])(
+    "in %s with a snapshot beside needs no more than is estimated with its copies",
+    (precision) => {
+      const [{ step, beside, estimate, copies }] = deepSteps(precision, "512") as [Found]
+      expect(step.peakBytes).toBeLessThan(estimate)
+      expect(beside.peakBytes).toBeGreaterThan(step.peakBytes + copies / 2)
+      expect(beside.peakBytes).toBeLessThan(estimate + copies)
+      expect(beside.peakBytes).toBeGreaterThan((estimate + copies) / 1.5)
+    },
+  )
+})

@@ -1,6 +1,14 @@
 import { expect, test } from "bun:test"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import { type } from "arktype"
+import { Cause, Effect, Exit } from "effect"
+import { UnitFailure } from "../../../../core/api/failure.ts"
+import type { AnyProbe } from "../../../../core/api/plugin.ts"
+import { observationsOf } from "../../../../core/artifacts/observations.ts"
+import { watching } from "../../../../core/engine/watch.ts"
 import { digestsKernel } from "../../../../core/tensor/digests.ts"
 import { guardOf } from "../../../../core/tensor/guard.ts"
 import { registerKernels } from "../../../../core/tensor/kernel.ts"
@@ -84,6 +92,45 @@ onEveryDevice("digests", ({ device }) => {
       registerKernels("cuda", deviceKernels(tf.backend() as DeviceBackend))
       parameters.dispose()
     }
-    expect(called).toEqual(["digests"])
+    expect(called).toEqual(["allocate", "digests", "readFloat64", "release"])
+  })
+
+  test("fail as the device does: no probe is told that it disposed of a parameter", async () => {
+    if (device().digests === undefined) return
+    const parameters = new Parameters()
+    parameters.set("a", tf.tensor1d(noise(1, 100)))
+    const there = device()
+    const { write } = there
+    const scratch = await mkdtemp(join(tmpdir(), "kasosei-digests-"))
+    // It reads values in the processor's memory, as tfjs's own kernels do; they go back to the device when it is used.
+    const observe = () => {
+      tf.tidy(() => tf.sin(parameters.get("a")))
+      there.write = () => {
+        throw Object.assign(new Error("copying to the GPU: CUDA_ERROR_UNKNOWN"), {
+          code: "CUDA_ERROR_UNKNOWN",
+        })
+      }
+      return []
+    }
+    const gives = observationsOf(type({ "+": "reject", step: "number" }))
+    const probe = { steps: () => [0], observe } as unknown as AnyProbe
+    const { watch, observations } = watching(true, [
+      { key: "sine", gives, options: {}, inputs: {}, scratch, probe },
+    ])
+    const run = Effect.andThen(
+      watch.start({ steps: 1, warmupSteps: 0 }, guardOf({ parameters, arrays: {} })),
+      watch.at(0, undefined),
+    )
+    try {
+      const ended = await Effect.runPromise(Effect.exit(run))
+      expect(Exit.isFailure(ended) && Cause.pretty(ended.cause)).toContain("CUDA_ERROR_UNKNOWN")
+      const failure = new UnitFailure({ outcome: "failed", reason: "the GPU failed" })
+      const found = await Effect.runPromise(observations(failure))
+      expect(found.get("sine")).toMatchObject({ failure })
+    } finally {
+      there.write = write
+      parameters.dispose()
+      await rm(scratch, { recursive: true })
+    }
   })
 })

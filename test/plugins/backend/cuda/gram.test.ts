@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs-core"
 import type { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
-import type { Device } from "../../../../plugins/backend/device/device.ts"
+import type { Device, Handle } from "../../../../plugins/backend/device/device.ts"
 import { deviation, withBuffers } from "../device/devices.ts"
 import { emulated, startEmulated } from "./emulated.ts"
 import { inBothOrders, launchesOf } from "./orders.ts"
@@ -41,6 +41,25 @@ const gradientsOf = (
     return gradient
   })
 
+/** A matrix that is written at three places, which do not touch one another. */
+const written = (
+  device: Device,
+  samples: number,
+  compute: (grams: Handle, at: number) => void,
+): Float64Array => {
+  const size = samples ** 2
+  const grams = device.allocate("float64", 3 * size)
+  try {
+    for (const at of [2, 0, 1]) compute(grams, at)
+    const all = device.readFloat64(grams, 3 * size)
+    const [first, ...others] = [0, 1, 2].map((at) => all.slice(at * size, (at + 1) * size))
+    for (const other of others) expect(other).toEqual(first!)
+    return first!
+  } finally {
+    device.release(grams)
+  }
+}
+
 describe.skipIf(emulated === undefined)("Gram matrices of the GPU, emulated", () => {
   beforeAll(() => startEmulated(), 300_000)
 
@@ -67,26 +86,22 @@ describe.skipIf(emulated === undefined)("Gram matrices of the GPU, emulated", ()
         given(2, tokens * inputs),
       ]
       const none = empty(0)
-      const agrees = (expected: Float64Array, compute: (gram: Float64Array) => void) => {
-        const [found, reverse] = inBothOrders(() => {
-          const gram = new Float64Array(lengths.length ** 2).fill(Number.NaN)
-          compute(gram)
-          return gram
-        })
+      const agrees = (expected: Float64Array, compute: (grams: Handle, at: number) => void) => {
+        const [found, reverse] = inBothOrders(() => written(device, lengths.length, compute))
         const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1
         const scaled = (gram: Float64Array) => gram.map((value) => value / largest)
         expect(deviation(scaled(found), scaled(expected))).toBeLessThan(2e-6)
         expect(reverse).toEqual(found)
       }
       const gradients = gramOf(gradientsOf(offsets, a.values, inputs, b.values, outputs))
-      agrees(gradients, (gram) => device.gramByTokens(a.handle, b.handle, offsets, gram))
-      agrees(gradients, (gram) => device.gramDirectly(a.handle, b.handle, offsets, gram))
+      agrees(gradients, (...to) => device.gramByTokens(a.handle, b.handle, offsets, ...to))
+      agrees(gradients, (...to) => device.gramDirectly(a.handle, b.handle, offsets, ...to))
       const ones = new Float32Array(tokens).fill(1)
       const sums = gramOf(gradientsOf(offsets, a.values, inputs, ones, 1))
-      agrees(sums, (gram) => device.gramOfSums(a.handle, none, offsets, gram))
+      agrees(sums, (...to) => device.gramOfSums(a.handle, none, offsets, ...to))
       const products = a.values.map((value, i) => value * factor.values[i]!)
       const sumsOfProducts = gramOf(gradientsOf(offsets, products, inputs, ones, 1))
-      agrees(sumsOfProducts, (gram) => device.gramOfSums(a.handle, factor.handle, offsets, gram))
+      agrees(sumsOfProducts, (...to) => device.gramOfSums(a.handle, factor.handle, offsets, ...to))
     })
   })
 
@@ -96,9 +111,11 @@ describe.skipIf(emulated === undefined)("Gram matrices of the GPU, emulated", ()
   ])("by tokens use tiles that fill the multiprocessors: $tokens tokens", ({ tokens, kernel }) => {
     withBuffers(gpu(), ({ device, given }) => {
       const [a, b] = [given(0, tokens * 4), given(1, tokens * 4)]
+      const gram = device.allocate("float64", 1)
       const launches = launchesOf(() => {
-        device.gramByTokens(a.handle, b.handle, offsetsOf([tokens]), new Float64Array(1))
+        device.gramByTokens(a.handle, b.handle, offsetsOf([tokens]), gram, 0)
       })
+      device.release(gram)
       expect(launches).toEqual({ [kernel]: 1, gram_of_parts: 1 })
     })
   })

@@ -92,19 +92,19 @@ const large = device.allocate("float32", numbersIn(150))
 const before = host.counts().live.allocations
 const refused = messageOf(() => device.allocate("float32", numbersIn(90)))
 // 50 MiB are left, less than a region has by default.
-const small = device.allocate("float32", numbersIn(40))
+const [samples, width] = [1500, 2]
+const grams = device.allocate("float64", 2 * samples ** 2)
 const more = messageOf(() => device.allocate("float32", numbersIn(20)))
 const doubled = device.allocate("float32", 1000)
 device.fill(large, 3)
 device.fill(doubled, 0)
 device.add(doubled, doubled, doubled)
-// The matrix of the products of 1500 samples takes 18 MiB, besides others.
-const [samples, width] = [1500, 2]
+// Sums of the products of 1500 samples take 18 MiB.
 const x = device.allocate("float32", samples * width)
 device.write(x, noise(5, samples * width))
 const inUse = device.bytesInUse()
 const offsets = Int32Array.from({ length: samples + 1 }, (_, n) => n)
-const gram = messageOf(() => device.gramDirectly(x, x, offsets, new Float64Array(samples ** 2)))
+const gram = messageOf(() => device.gramDirectly(x, x, offsets, grams, 0))
 const leftByGram = device.bytesInUse() - inUse
 // A kernel that fails is told by whatever is called next.
 host.control("fail=1:700")
@@ -119,7 +119,7 @@ device.matmul(ones, ones, sum, 1, 1, 1, 1, false, false, 0)
 device.release(large)
 const another = device.allocate("float32", numbersIn(155))
 const values = [device.read(sum, "float32", 1)[0], device.read(doubled, "float32", 1000)[999]]
-for (const handle of [another, small, doubled, x, sum, ones]) device.release(handle)
+for (const handle of [another, grams, doubled, x, sum, ones]) device.release(handle)
 const atTheEnd = device.bytesInUse()
 addon.stop()
 const { live } = host.counts()

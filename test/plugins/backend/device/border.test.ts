@@ -22,7 +22,7 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
     const three = device.allocate("float32", 3)
     const marks = device.allocate("bool", 2)
     const offsets = Int32Array.of(0, 2)
-    const gram = new Float64Array(1)
+    const grams = device.allocate("float64", 4)
     const settings = Float64Array.of(1, 0.9, 0.999, 1e-6)
     const denseUpdate = ({ gradient = two, m = two, v = two }) =>
       Float64Array.of(two, gradient, m, v, -1, 0, 0, 0.1, 0)
@@ -110,12 +110,15 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
       "adamw's decay": () => device.adamw(sparseUpdate({ decay: 0.1 }), Int32Array.of(1), one, settings),
       markActiveRows: () => device.markActiveRows(two, three, marks),
       "markActiveRows' marks": () => device.markActiveRows(two, two, three),
-      gramByTokens: () => device.gramByTokens(two, three, offsets, gram),
-      gramDirectly: () => device.gramDirectly(two, two, offsets, new Float64Array(4)),
-      gramOfSums: () => device.gramOfSums(two, three, offsets, gram),
+      gramByTokens: () => device.gramByTokens(two, three, offsets, grams, 0),
+      gramDirectly: () => device.gramDirectly(two, two, offsets, two, 0),
+      "gramDirectly's index": () => device.gramDirectly(two, two, offsets, grams, 4),
+      "gramDirectly's matrices": () => device.gramDirectly(two, two, Int32Array.of(0, 1, 1, 2), grams, 0),
+      gramOfSums: () => device.gramOfSums(two, three, offsets, grams, 0),
       ...(device.digests !== undefined && {
-        digests: () => device.digests!(Float64Array.of(two, three), new Float64Array(1)),
-        "digests of marks": () => device.digests!(Float64Array.of(marks), new Float64Array(1)),
+        digests: () => device.digests!(Float64Array.of(two, three), grams),
+        "digests of marks": () => device.digests!(Float64Array.of(marks, two, two, two), grams),
+        "digests of float64": () => device.digests!(Float64Array.of(grams, two, two, two), grams),
       }),
       write: () => device.write(two, new Float32Array(3)),
       "write of another type": () => device.write(two, new Int32Array(2)),
@@ -124,7 +127,7 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
     const ofProcessor = "instructions offset region regionOf setThreads view"
     const ofGpu =
       "blasVersion borrow compile compilerVersion counts fillWindow find isFilled load openBlas setPrecision start startTransfer stop transfer window"
-    const others = `allocate bytesInUse fill read release ${ofProcessor} ${ofGpu}`.split(" ")
+    const others = `allocate bytesInUse fill read readFloat64 release ${ofProcessor} ${ofGpu}`.split(" ")
     const kernels = Object.keys(device).filter((name) => !others.includes(name))
     expect(kernels.filter((name) => !(name in calls))).toEqual([])
     for (const [name, call] of Object.entries(calls)) {
@@ -142,7 +145,7 @@ onEveryDevice("the border of the addon", ({ device: deviceHere }) => {
     }
     // Nothing was touched before all was checked.
     expect(device.read(two, "float32", 2)).toEqual(before)
-    for (const handle of [one, two, three, marks]) device.release(handle)
+    for (const handle of [one, two, three, marks, grams]) device.release(handle)
   })
 
   test("released handles, handles that were never allocated and values that are not handles are refused", () => {

@@ -15,11 +15,14 @@ import { DeviceBackend } from "../../../../plugins/backend/device/backend.ts"
 import { crossEntropy } from "../../../../plugins/finetune/classification.ts"
 import { lossOf } from "../../../../plugins/finetune/shared/classifier.ts"
 import { configOf, type EncoderConfig } from "../../../../plugins/model/config.ts"
-import type { EncoderModel, ModelDropout } from "../../../../plugins/model/encoder.ts"
+import { forwardCalls, trainingCalls } from "../../../../plugins/model/cost.ts"
+import { type EncoderModel, encode, type ModelDropout } from "../../../../plugins/model/encoder.ts"
 import { initialise } from "../../../../plugins/model/initialise.ts"
-import { parametersOf } from "../../../../plugins/model/parameters.ts"
+import { blocksOf, layerOf, parametersOf } from "../../../../plugins/model/parameters.ts"
 import { maskedLoss } from "../../../../plugins/pretrain/mlm/masked-loss.ts"
 import { twoViews } from "../../../../plugins/pretrain/shared/contrastive/views.ts"
+import { parameterGrams } from "../../../../plugins/probe/shared/gram/block-grams.ts"
+import { observationCost } from "../../../../plugins/probe/shared/gram/cost.ts"
 import { onEveryDevice } from "./devices.ts"
 
 const configWith = (layers: number): EncoderConfig => ({
@@ -54,24 +57,35 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-/** What an update calls of the device after some others, by name. */
-const calledIn = async (loss: Loss, layers: number, update = 5): Promise<ReadonlyMap<string, number>> => {
+const heads = ["pooler", "classifier", "maskedLanguageModel"] as const
+const parametersWith = (config: EncoderConfig): Parameters =>
+  Parameters.fromHost(initialise(config, parametersOf(config, heads), stream(1, "head")))
+
+/** Tells `count` the name of each call of the device, until `restore`. */
+const watchCalls = (count: (name: string) => void) => {
   const backend = tf.backend()
   if (!(backend instanceof DeviceBackend)) throw new Error("no device is running")
-  const config = configWith(layers)
-  const heads = ["pooler", "classifier", "maskedLanguageModel"] as const
-  const parameters = Parameters.fromHost(initialise(config, parametersOf(config, heads), stream(1, "head")))
-  const counts = new Map<string, number>()
-  let now = 0
   const table = backend.device as unknown as Record<string, unknown>
   const before = { ...table }
   for (const [name, call] of Object.entries(before)) {
     if (typeof call !== "function") continue
     table[name] = (...args: unknown[]) => {
-      if (now === update) counts.set(name, (counts.get(name) ?? 0) + 1)
+      count(name)
       return call(...args)
     }
   }
+  return { restore: () => Object.assign(table, before) }
+}
+
+/** What an update calls of the device after some others, by name. */
+const calledIn = async (loss: Loss, layers: number, update = 5): Promise<ReadonlyMap<string, number>> => {
+  const config = configWith(layers)
+  const parameters = parametersWith(config)
+  const counts = new Map<string, number>()
+  let now = 0
+  const { restore } = watchCalls((name) => {
+    if (now === update) counts.set(name, (counts.get(name) ?? 0) + 1)
+  })
   try {
     await Effect.runPromise(
       train({
@@ -87,11 +101,14 @@ const calledIn = async (loss: Loss, layers: number, update = 5): Promise<Readonl
       }).pipe(Effect.provideService(Progress, { report: () => Effect.void })),
     )
   } finally {
-    Object.assign(table, before)
+    restore()
     parameters.dispose()
   }
   return counts
 }
+
+/** What is planned for may differ by a tenth. */
+const isNear = (planned: number, called: number): boolean => Math.abs(planned / called - 1) < 0.1
 
 const memory = ["allocate", "release", "write"]
 /** The number of kernels that an update calls. */
@@ -111,6 +128,68 @@ onEveryDevice("an update", () => {
     ["masked-language-model training", 657],
   ])("of %s, of as many layers as BERT-large has, calls at most %i kernels", async (name, most) => {
     const [two, three] = [await kernelsIn(losses[name]!, 2), await kernelsIn(losses[name]!, 3)]
-    expect(two + 22 * (three - two)).toBeLessThanOrEqual(most)
+    const called = two + 22 * (three - two)
+    expect(called).toBeLessThanOrEqual(most)
+    expect(isNear(trainingCalls({ layers: 24 }), called)).toBe(true)
+  })
+})
+
+onEveryDevice("Gram matrices of per-sample gradients", () => {
+  const calledOf = (layers: number): readonly string[] => {
+    const config = configWith(layers)
+    const parameters = parametersWith(config)
+    const blocks = new Map(
+      [...blocksOf(parametersOf(config, heads))].filter(([block]) => layerOf(block) !== undefined),
+    )
+    const called: string[] = []
+    const { restore } = watchCalls((name) => called.push(name))
+    try {
+      const labels = Int32Array.of(0, 1, 1)
+      expect(parameterGrams({ config, parameters }, blocks, { sequences, labels }).size).toBe(16 * layers)
+    } finally {
+      restore()
+      parameters.dispose()
+    }
+    return called
+  }
+
+  test.each([2, 3])("are brought to the processor all at once, of %i layers", (layers) => {
+    const called = calledOf(layers)
+    const times = (...names: readonly string[]) => called.filter((name) => names.includes(name)).length
+    expect([times("readFloat64"), times("view", "read", "borrow")]).toEqual([1, 0])
+    // Of each layer's six linear and two normalisation layers.
+    expect([times("gramByTokens", "gramDirectly"), times("gramOfSums")]).toEqual([6 * layers, 10 * layers])
+  })
+
+  test("take about as many calls as are planned for, of as many layers as BERT-large has", () => {
+    const [two, three] = [2, 3].map(
+      (layers) => calledOf(layers).filter((name) => !memory.includes(name)).length,
+    )
+    const sizes = { ...configWith(24), parameters: 1, tokensPerExample: 3, keepsModel: false }
+    const run = { ...sizes, steps: 1, warmupSteps: 0, batchSize: 3 }
+    const observed = { samples: 3, layers: true, selfCheck: false, labels: "true", blocks: 24 } as const
+    expect(isNear(observationCost(run, observed).calls, two! + 22 * (three! - two!))).toBe(true)
+  })
+})
+
+onEveryDevice("a forward pass", () => {
+  test("takes about as many calls as are planned for, of as many layers as BERT-large has", () => {
+    const calledOf = (layers: number): number => {
+      const config = configWith(layers)
+      const parameters = parametersWith(config)
+      let called = 0
+      const { restore } = watchCalls((name) => {
+        if (!memory.includes(name)) called++
+      })
+      try {
+        tf.dispose(tf.tidy(() => encode({ config, parameters }, sequences)))
+      } finally {
+        restore()
+        parameters.dispose()
+      }
+      return called
+    }
+    const [two, three] = [calledOf(2), calledOf(3)]
+    expect(isNear(forwardCalls({ layers: 24 }), two + 22 * (three - two))).toBe(true)
   })
 })

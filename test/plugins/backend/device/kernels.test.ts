@@ -17,8 +17,7 @@ import { scatterAddRowsKernel } from "../../../../core/tensor/ops/rows.ts"
 import { fillDropoutMask, stream } from "../../../../core/tensor/stream.ts"
 import { cpu } from "../../../../plugins/backend/cpu.ts"
 import { native } from "../../../../plugins/backend/native.ts"
-import { sumsGramKernel } from "../../../../plugins/probe/shared/gram/gram.ts"
-import { linearGramKernel } from "../../../../plugins/probe/shared/gram/linear.ts"
+import { gramsKernel } from "../../../../plugins/probe/shared/gram/grams.ts"
 import { noise } from "../../../core/tensor/against-float64.ts"
 import { nativeBuilds } from "../../../core/tensor/every-definition.ts"
 import { deviation, onEveryDevice, processors } from "./devices.ts"
@@ -64,7 +63,7 @@ const agree = (shapes: readonly number[][], compute: (x: tf.Tensor[]) => tf.Tens
 
 beforeAll(() => Effect.runPromise(startBackend(cpu)))
 
-onEveryDevice("fused kernels", () => {
+onEveryDevice("fused kernels", ({ device }) => {
   test.each([
     { lengths: [1], heads: 1, d: 1 },
     { lengths: [1, 1, 15], heads: 2, d: 17 },
@@ -225,19 +224,33 @@ onEveryDevice("fused kernels", () => {
         ),
       ).toBe(true)
     }
-    for (const method of ["token", "direct"] as const) {
-      expectClose(
-        method,
-        linearGramKernel(input, gradient, offsets, method),
-        linearGramKernel.definition(input, gradient, offsets, method),
-      )
+    const size = lengths.length ** 2
+    const given = Float64Array.from({ length: size }, (_, at) => at)
+    const compute = (room: typeof gramsKernel.definition) => {
+      const grams = room(5, lengths.length)
+      const factors = { input_TI: input, outputGradient_TO: gradient, offsets }
+      try {
+        // In another order than they are read in.
+        grams.sums(3, input, offsets, factor)
+        grams.write(4, given)
+        grams.linear(0, factors, "token")
+        grams.linear(1, factors, "direct")
+        grams.sums(2, input, offsets)
+        const all = grams.read()
+        return [0, 1, 2, 3, 4].map((at) => all.slice(at * size, (at + 1) * size))
+      } finally {
+        grams.dispose()
+      }
     }
-    expectClose("sums", sumsGramKernel(input, offsets), sumsGramKernel.definition(input, offsets))
-    expectClose(
-      "sums with a factor",
-      sumsGramKernel(input, offsets, factor),
-      sumsGramKernel.definition(input, offsets, factor),
-    )
+    const found = compute(gramsKernel)
+    const before = device().bytesInUse()
+    expect(compute(gramsKernel)).toEqual(found)
+    expect(device().bytesInUse()).toBe(before)
+    const defined = compute(gramsKernel.definition)
+    for (const [at, name] of ["by tokens", "directly", "sums", "sums with a factor"].entries()) {
+      expectClose(name, found[at]!, defined[at]!)
+    }
+    expect(found[4]).toEqual(given)
     tf.dispose([input, gradient, factor])
   })
 })
@@ -283,6 +296,33 @@ onEveryDevice("gradients of a table that are zero except in some rows", (target)
     norm.dispose()
     return value!
   }
+
+  test("are of no effect if the update fails, as where memory runs out: parameters stay, also those that others share", () => {
+    const device = target.device()
+    const given = Object.fromEntries(
+      ["theta", "gradient", "m", "v"].map((name, site) => [name, random(site, [5, 7])]),
+    ) as Readonly<Record<"theta" | "gradient" | "m" | "v", tf.Tensor>>
+    const shared = given.theta.clone()
+    const [before, values] = [tf.memory().numTensors, given.theta.dataSync().slice()]
+    const { adamw } = device
+    device.adamw = () => {
+      throw new RangeError("out of GPU memory")
+    }
+    const norm = tf.scalar(1)
+    try {
+      expect(() => updated(given, 0, norm)).toThrow("out of GPU memory")
+    } finally {
+      device.adamw = adamw
+      norm.dispose()
+    }
+    expect(tf.memory().numTensors).toBe(before)
+    expect(given.theta.isDisposed).toBe(false)
+    const next = updated(given)
+    expect(shared.dataSync()).toEqual(values)
+    expect(next.theta.dataSync()).not.toEqual(values)
+    expect(given.theta.isDisposed).toBe(true)
+    tf.dispose([shared, given.gradient, next.theta, next.m, next.v])
+  })
 
   test("agree with the definition", () => {
     tf.tidy(() => {
