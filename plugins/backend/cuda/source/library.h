@@ -15,7 +15,7 @@ namespace kasosei {
 inline void forget_overrides() {
   for (const char* name : {"NVIDIA_TF32_OVERRIDE", "CUBLAS_EMULATE_SINGLE_PRECISION", "CUBLAS_EMULATION_STRATEGY",
                            "CUBLASLT_HEURISTICS_LUT_FILE", "CUBLASLT_DISABLE_CPU_INSTRUCTIONS_MASK",
-                           "NVRTC_PREPEND_FLAGS", "NVRTC_APPEND_FLAGS"})
+                           "NVRTC_APPEND_FLAGS"})
     unsetenv(name);
 }
 
