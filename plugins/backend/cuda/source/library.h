@@ -10,12 +10,12 @@
 
 namespace kasosei {
 
-// What computes other numbers, or by other algorithms, than the program asks for if it is in the environment. Those of
-// this process go by its own settings, which results are keyed by.
+// Takes out of this process's environment what makes libraries compute other numbers, or by other algorithms, than they
+// are asked for. Results are keyed by what they are asked for.
 inline void forget_overrides() {
   for (const char* name : {"NVIDIA_TF32_OVERRIDE", "CUBLAS_EMULATE_SINGLE_PRECISION", "CUBLAS_EMULATION_STRATEGY",
                            "CUBLASLT_HEURISTICS_LUT_FILE", "CUBLASLT_DISABLE_CPU_INSTRUCTIONS_MASK",
-                           "NVRTC_PREPEND_FLAGS", "NVRTC_APPEND_FLAGS"})
+                           "NVRTC_APPEND_FLAGS"})
     unsetenv(name);
 }
 
