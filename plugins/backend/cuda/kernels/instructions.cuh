@@ -127,7 +127,7 @@ inline bool any_lane(bool condition) {
 // The block's shared memory whose size the launch says, aligned to 16 bytes.
 template <typename T>
 inline T* dynamic_shared() {
-  extern __shared__ uint64_t kasosei_dynamic[];
+  alignas(16) extern __shared__ uint64_t kasosei_dynamic[];
   return reinterpret_cast<T*>(kasosei_dynamic);
 }
 

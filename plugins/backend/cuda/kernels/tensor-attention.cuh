@@ -90,7 +90,7 @@ KASOSEI_INLINE void multiply_tile(float (&sums)[4], const uint32_t (&left)[4], u
 // Several steps have no branch between them, so that what they load is under way together.
 template <typename Number, int D, int tiles>
 KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int count, int d, float (&sums)[tiles][4]) {
-  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = 4;
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = 2;
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int n = 0; n < tiles; n++)
@@ -490,7 +490,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_bf16_64(const Att
 extern "C" __global__ void __launch_bounds__(128) attention_bf16_128(const Attention a) { attending::tensor_forward<attending::Bfloat16, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128, 3) attention_tf32_64(const Attention a) { attending::tensor_forward<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(128) attention_tf32_128(const Attention a) { attending::tensor_forward<attending::Tf32, 128>(a); }
-extern "C" __global__ void __launch_bounds__(128, 3) attention_query_gradient_bf16_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_query_gradient_bf16_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_bf16_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128, 2) attention_query_gradient_tf32_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_tf32_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 128>(a); }
