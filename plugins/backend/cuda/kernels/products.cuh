@@ -493,27 +493,32 @@ struct Rounded {
   template <bool along_k>
   struct Copies {
     static constexpr int in_row = along_k ? 4 : tile / 8, step = threads / in_row, each = words / 4 / threads;
+    // Where the next part begins; also beyond the end, where nothing is read.
     const uint16_t* from;
-    int64_t stride, left;
+    int64_t stride;
+    int left;
 
-    KASOSEI_INLINE Copies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
+    KASOSEI_INLINE Copies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t first_k) {
       const int row = threadIdx.x / in_row, number = threadIdx.x % in_row * 8;
       stride = along_k ? x.row : x.depth;
       from = static_cast<const uint16_t*>(x.data) + matrix * x.step + row * stride + number;
-      from += along_k ? first * stride : first;
-      left = end - first - (along_k ? row : number);
+      from += along_k ? first * stride + first_k : first + first_k * stride;
+      left = static_cast<int>(end - first < tile ? end - first : tile) - (along_k ? row : number);
     }
 
-    KASOSEI_INLINE void copy(int64_t k, int64_t end_k, uint32_t* to) const {
+    // Copies the next part, of which there are `part_k` numbers, and goes on.
+    KASOSEI_INLINE void copy(int64_t part_k, uint32_t* to) {
       const int row = threadIdx.x / in_row, eight = threadIdx.x % in_row;
-      const uint16_t* source = from + (along_k ? k : k * stride);
-      const int64_t left_k = end_k - k - (along_k ? eight * 8 : row);
+      const int left_k = static_cast<int>(part_k < depth ? part_k : depth) - (along_k ? eight * 8 : row);
+      const uint16_t* source = from;
 #pragma unroll
       for (int i = 0; i < each; i++) {
         const bool inside = along_k ? i * step < left && left_k > 0 : left > 0 && i * step < left_k;
         const int place = along_k ? word_place(row + i * step, eight * 4) : eight_place(row + i * step, eight);
-        copy_async_16(to + place, inside ? source + i * step * stride : from, inside);
+        copy_async_16(to + place, source, inside);
+        source += step * stride;
       }
+      from += along_k ? depth : depth * stride;
     }
   };
 
@@ -524,8 +529,9 @@ struct Rounded {
     const TilePlace place = tile_place<tile, tile>(a);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int first_row = warp / 2 * half, first_column = warp % 2 * half;
-    const Copies<a_along_k> copies_a(a.a, place.matrix, place.row, a.m);
-    const Copies<b_along_k> copies_b(a.b, place.matrix, place.column, a.n);
+    const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
+    Copies<a_along_k> copies_a(a.a, place.matrix, place.row, a.m, start);
+    Copies<b_along_k> copies_b(a.b, place.matrix, place.column, a.n, start);
 
     float sum[down][across][4];
 #pragma unroll
@@ -535,12 +541,11 @@ struct Rounded {
 #pragma unroll
         for (int l = 0; l < 4; l++) sum[i][j][l] = 0;
 
-    const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
 #pragma unroll
     for (int i = 0; i < ahead; i++) {
       if (start + i * depth < end) {
-        copies_a.copy(start + i * depth, end, memory + i * 2 * words);
-        copies_b.copy(start + i * depth, end, memory + (i * 2 + 1) * words);
+        copies_a.copy(end - start - i * depth, memory + i * 2 * words);
+        copies_b.copy(end - start - i * depth, memory + (i * 2 + 1) * words);
       }
       copies_commit();
     }
@@ -550,8 +555,8 @@ struct Rounded {
       // This part is there, and nobody reads the one before it any more.
       block_barrier();
       if (k + ahead * depth < end) {
-        copies_a.copy(k + ahead * depth, end, memory + free_stage * 2 * words);
-        copies_b.copy(k + ahead * depth, end, memory + (free_stage * 2 + 1) * words);
+        copies_a.copy(end - k - ahead * depth, memory + free_stage * 2 * words);
+        copies_b.copy(end - k - ahead * depth, memory + (free_stage * 2 + 1) * words);
       }
       copies_commit();
       const uint32_t* words_a = memory + stage * 2 * words;
