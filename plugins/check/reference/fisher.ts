@@ -21,12 +21,14 @@ interface Tolerances {
 
 /**
  * In the reference figures no rank is so close to its threshold that float32 could change it; bfloat16 moves about one in
- * twenty, by one, and TF32 may. Its other tolerance is twice the largest deviation on the figures in `test/fixtures`.
+ * twenty, by one, and TF32 may. Its other tolerance is twice the largest deviation on the figures in `test/fixtures`: 0.12,
+ * of the sample with the largest gradient of `distilbert-2x32`, if attention's factors are rounded too, as on a GPU.
+ * PyTorch's fused attention is off by 0.51 there under autocast, its eager one by 0.02.
  */
 const tolerances: Readonly<Record<Precision, Tolerances>> = {
   fp32: { gram: 2e-3, rank: 0 },
   tf32: { gram: 0.1 / 8, rank: 1 },
-  bf16: { gram: 0.1, rank: 1 },
+  bf16: { gram: 0.25, rank: 1 },
 }
 /** For the normalised ranks and their sum, which follow from the ranks, exactly up to rounding. */
 const rounding = 1e-12
