@@ -29,6 +29,7 @@ export interface CarryingOut {
   readonly branch: BranchRequest | undefined
   readonly backend: Backend
   readonly precision: Precision
+  readonly model: string | undefined
   /** Of each job; undefined if jobs share the cores. */
   readonly threads: number | undefined
   /** Of each job. */
@@ -65,6 +66,7 @@ const prepare = Effect.fnUntraced(function* (
     branch: how.branch,
     backend: how.backend.name,
     precision: how.precision,
+    model: how.model,
     threads: how.threads,
     out: folder,
     command,

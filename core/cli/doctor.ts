@@ -107,5 +107,11 @@ const tryOut = Effect.fnUntraced(function* (backend: Backend, precision: Precisi
   if (wrong !== undefined) {
     return yield* Effect.fail(new Error(`expected 1·1 + 1·1 + 1·1 = 3, found ${wrong}`))
   }
-  return yield* backend.details ?? Effect.succeed([])
+  const model = yield* backend.model ?? Effect.undefined
+  return [
+    ...(yield* backend.details ?? Effect.succeed([])),
+    ...(model === undefined
+      ? []
+      : [`to plan for it on another machine: --backend ${backend.name} --device ${JSON.stringify(model)}`]),
+  ]
 })

@@ -9,12 +9,12 @@ import { sampleSeconds } from "../engine/accept.ts"
 import { branchRequest, checkReached, openBranch, pipelinePrefix } from "../engine/branch.ts"
 import { checkFiles } from "../engine/check-files.ts"
 import { confoundersOf, confounderWarnings, designOf } from "../engine/design.ts"
-import { backendNamed } from "../engine/discover.ts"
+import { backendNamed, declaredBackend } from "../engine/discover.ts"
 import type { Summary } from "../engine/execute.ts"
 import { commitOf } from "../engine/git.ts"
 import type { Graph } from "../engine/graph.ts"
 import { carryOutHealing, damagedLines, setAsideDamaged } from "../engine/heal.ts"
-import { computingHere } from "../engine/key.ts"
+import { computingOf } from "../engine/key.ts"
 import { findPipeline, loadPipeline, openPipeline } from "../engine/load.ts"
 import { type EstimateSettings, type Plan, planOf } from "../engine/plan.ts"
 import { checkReportFolder, type Publication, publish, reportFolder, summaryJson } from "../engine/publish.ts"
@@ -30,7 +30,7 @@ import { InvalidInput } from "../io/decode.ts"
 import { attempt } from "../io/files.ts"
 import { formatBytes, formatSeconds, quoted } from "../io/format.ts"
 import { findProject, packageFolder } from "../io/project.ts"
-import { type Backend, checkPrecision } from "../tensor/backend.ts"
+import { type Backend, BackendUnavailable, checkPrecision } from "../tensor/backend.ts"
 import { accepted } from "./accept.ts"
 import { type CarryingOut, carryOutHere, carryOutQueued, submit } from "./carry-out.ts"
 import { computeFlags, computeSettingsOf, countFlag, durationFlag, textFlag } from "./compute-flags.ts"
@@ -75,6 +75,12 @@ const flags = {
     Flag.atLeast(0),
   ),
   ...computeFlags,
+  device: textFlag("device", "TEXT").pipe(
+    Flag.withDescription(
+      "What the backend computes with on the machines of the jobs, as `bun run doctor` prints it there, if this one has none (default: what is here)",
+    ),
+    Flag.optional,
+  ),
   jobs: countFlag("jobs", "Jobs in parallel (default: one per core, as memory allows)"),
   ...launcherFlags,
   timeLimit: durationFlag(
@@ -91,6 +97,29 @@ const flags = {
   ),
 }
 
+/** The backend of `--device`, by its name alone: whether it can run here does not matter. */
+const backendElsewhere = Effect.fnUntraced(function* (name: string) {
+  const refused = (problem: string) => new InvalidInput({ what: "--device", problems: [problem] })
+  if (name === "auto") return yield* refused("expected its backend too, as in --backend cuda")
+  const backend = yield* declaredBackend(name)
+  if (backend.model === undefined)
+    return yield* refused(`no bit of ${name} depends on a device; leave it out`)
+  return backend
+})
+
+/** The backend that computes here, and on the machines of the jobs. */
+const backendHere = (name: string, launcher: string) =>
+  Effect.catchTag(backendNamed(name), "BackendUnavailable", (error) =>
+    Effect.fail(
+      launcher === "local"
+        ? error
+        : new BackendUnavailable({
+            ...error,
+            remedy: `${error.remedy}; to plan for the GPUs of other machines, give --device`,
+          }),
+    ),
+  )
+
 export const pipelineCommand = Command.make(
   "pipeline",
   flags,
@@ -103,6 +132,7 @@ export const pipelineCommand = Command.make(
     backend: backendName,
     threads,
     precision,
+    device,
     jobs,
     launcher: launcherName,
     launcherSet,
@@ -118,7 +148,7 @@ export const pipelineCommand = Command.make(
       Option.isNone(branchText) || assignment.startsWith(pipelinePrefix)
     const ofRun = set.filter((assignment) => !isOfPipeline(assignment))
     const branch = Option.isNone(branchText) ? undefined : yield* branchRequest(branchText.value, ofRun)
-    const { definition, parameters, backend, arithmetic, graph, branched } = yield* showing(
+    const { definition, parameters, backend, model, arithmetic, graph, branched } = yield* showing(
       screen,
       `planning ${file} …`,
       Effect.gen(function* () {
@@ -130,9 +160,12 @@ export const pipelineCommand = Command.make(
               set.filter(isOfPipeline).map((assignment) => assignment.slice(pipelinePrefix.length)),
               pipelinePrefix,
             )
-        const backend = yield* backendNamed(backendName)
+        const backend = yield* Option.isSome(device)
+          ? backendElsewhere(backendName)
+          : backendHere(backendName, launcherName)
         yield* checkPrecision(backend, precision)
-        const computing = yield* computingHere(backend, precision)
+        const model = Option.getOrUndefined(device) ?? (yield* backend.model ?? Effect.undefined)
+        const computing = computingOf(backend, precision, model)
         const open = openPipeline(path, definition, parameters, computing).pipe(
           Effect.mapError((error) => withAssignments(error, set)),
         )
@@ -142,7 +175,7 @@ export const pipelineCommand = Command.make(
         const branched =
           branch === undefined ? undefined : yield* openBranch(whole, definition, branch, computing)
         const graph = branched?.graph ?? whole
-        return { definition, parameters, backend, arithmetic: computing.arithmetic, graph, branched }
+        return { definition, parameters, backend, model, arithmetic: computing.arithmetic, graph, branched }
       }),
     )
     const chosen = yield* chooseLauncher(
@@ -203,6 +236,7 @@ export const pipelineCommand = Command.make(
         branch,
         backend,
         precision,
+        model,
         threads: Option.getOrUndefined(threads),
         timeLimit: Option.getOrUndefined(timeLimit),
         chosen,
@@ -238,7 +272,9 @@ export const pipelineCommand = Command.make(
       }
       yield* checkDisk(out, plan)
       const instructions =
-        plan.jobs.length === 0 ? undefined : yield* backend.instructions ?? Effect.succeed(undefined)
+        plan.jobs.length === 0
+          ? undefined
+          : (Option.getOrUndefined(device) ?? (yield* backend.instructions ?? Effect.succeed(undefined)))
       const lines = startLines(name, plan, {
         backend: backend.name,
         instructions,

@@ -49,6 +49,8 @@ export const Launch = type({
   revisions: "Record<string, string>",
   backend: "string",
   arithmetic: "string",
+  /** As in `WorkerSettings`. */
+  "model?": "string",
   precision: type.enumerated(...precisions),
   /** Of each job; null if jobs share the cores. */
   threads: type("number.integer >= 1").or("null"),
@@ -99,6 +101,7 @@ export const launchOf = (
     branch,
     backend,
     precision,
+    model,
     threads,
     command,
     commit,
@@ -119,6 +122,7 @@ export const launchOf = (
     branch: branch === undefined ? null : { ...branch, set: [...branch.set] },
     revisions: { ...revisions },
     ...{ backend, arithmetic: plan.backend, precision, threads: threads ?? null },
+    ...(model !== undefined && { model }),
     digest: digestOfUnits(graph),
     units: graph.units.map((unit) => ({
       key: unit.key,
@@ -154,12 +158,13 @@ export const settingsOf = (
   out: string,
   launch: Launch,
 ): Omit<WorkerSettings, "processes" | "timeLimit" | "onLog"> => {
-  const { file, code, parameters, branch, backend, precision, threads, command, commit, revisions } = launch
+  const { file, code, parameters, branch, backend, precision, model, threads } = launch
+  const { command, commit, revisions } = launch
   return {
     file,
     code,
     units: launch.digest,
-    ...{ parameters, branch: branch ?? undefined, backend, precision, threads: threads ?? undefined },
+    ...{ parameters, branch: branch ?? undefined, backend, precision, model, threads: threads ?? undefined },
     ...{ command, commit, revisions, out },
   }
 }

@@ -67,6 +67,8 @@ export const Request = type({
   "branch?": { "+": "reject", run: "string", at: "number", set: "string[]" },
   backend: "string",
   precision: type.enumerated(...precisions),
+  /** What the backend computes with, as the plan is for it; left out for one whose bits depend on no device. */
+  "model?": "string",
   out: "string",
   /** The command line that started the supervising process. */
   command: "string",

@@ -62,6 +62,8 @@ export interface WorkerSettings {
   readonly branch?: BranchRequest | undefined
   readonly backend: string
   readonly precision: Precision
+  /** What the plan is for: `Backend.model` of the machines of its jobs. */
+  readonly model: string | undefined
   /** The threads of each job; undefined if the jobs that run share the cores. */
   readonly threads: number | undefined
   readonly out: string
@@ -251,10 +253,11 @@ const workersOf = (
   clock: Clock.Clock,
   diagnose: () => Pick<WorkerLost, "kind" | "reason">,
 ) => {
-  const { onLog, file, units, parameters, branch, backend, precision, out, command, commit } = settings
+  const { onLog, file, units, parameters, branch, backend, precision, model, out, command, commit } = settings
   const branched = branch === undefined ? {} : { branch: { ...branch, set: [...branch.set] } }
   const revisions = { ...settings.revisions }
-  const asked = { file, parameters, ...branched, backend, precision, out, command, commit, revisions }
+  const computing = { backend, precision, ...(model !== undefined && { model }) }
+  const asked = { file, parameters, ...branched, ...computing, out, command, commit, revisions }
   let { code } = settings
   const workerOf = (slot: Slot): Effect.Effect<WorkerProcess, WorkerLost> =>
     Effect.gen(function* () {

@@ -19,7 +19,7 @@ import { openBranch } from "./branch.ts"
 import { declaredBackend } from "./discover.ts"
 import { digestOfUnits } from "./graph.ts"
 import { type Missing, remaining, runJob, usesBackend } from "./job.ts"
-import { type Computing, computingHere } from "./key.ts"
+import { type Computing, computingHere, computingOf } from "./key.ts"
 import { loadPipeline, openPipeline } from "./load.ts"
 import { aliveEvery, type Reply, Request, repliesDescriptor, terminatedCode } from "./messages.ts"
 import { type Job, jobFor, unitsGivenBy } from "./plan.ts"
@@ -63,6 +63,8 @@ class Session {
   private started = false
   /** Whether this process has loaded code that is not what the keys say. */
   private edited = false
+  /** How this machine computes, and the plan says, if that is not the same. */
+  private elsewhere: string | undefined
   /** Of the backend, once it has started. */
   private instructions: string | null = null
   /** How many threads the job may use now, and all such numbers since it began. */
@@ -85,7 +87,7 @@ class Session {
     const definition = yield* loadPipeline(opened)
     const { file, parameters, branch, precision, out } = request
     const backend = yield* declaredBackend(request.backend)
-    const computing = yield* computingHere(backend, precision)
+    const computing = computingOf(backend, precision, request.model)
     yield* pinCommits(request.revisions ?? {})
     const whole = yield* openPipeline(opened, definition, parameters, computing)
     const graph =
@@ -133,8 +135,11 @@ class Session {
         // Only now is all its code loaded, and the keys were made before.
         forgetSources()
         const computing = yield* computingHere(this.backend, this.precision)
-        this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
+        if (computing.arithmetic !== this.computing.arithmetic) {
+          this.elsewhere = `planned for ${this.computing.arithmetic}, but this machine computes by ${computing.arithmetic}`
+        } else this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
+      if (this.elsewhere !== undefined) return say({ type: "unavailable", reason: this.elsewhere })
       if (job === undefined || this.edited) {
         return say({
           type: "refused",

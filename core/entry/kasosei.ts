@@ -151,6 +151,7 @@ export {
 } from "../tensor/ops/attention.ts"
 export { dropout } from "../tensor/ops/dropout.ts"
 export { embedding } from "../tensor/ops/embedding.ts"
+export { feedForward, type LinearLayer } from "../tensor/ops/feed-forward.ts"
 export { clippingScale, globalNorm } from "../tensor/ops/global-norm.ts"
 export { infoNCE } from "../tensor/ops/info-nce.ts"
 export { layerNorm, residualNorm } from "../tensor/ops/layer-norm.ts"

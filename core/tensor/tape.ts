@@ -7,6 +7,15 @@ import * as tf from "@tensorflow/tfjs-core"
 
 type TapeNode = ReturnType<typeof tf.engine>["state"]["activeTape"][number]
 
+let takeFrom: (input: tf.Tensor) => tf.Tensor | undefined = () => undefined
+
+/**
+ * For an op whose backward pass runs: what has flowed into one of its inputs so far from the ops that came after it,
+ * undefined if nothing has. Whoever takes it gives the sum with its own part as the gradient of that input (of the
+ * first, if several are the same tensor), and may write it in its place.
+ */
+export const takeGradientSoFar = (input: tf.Tensor): tf.Tensor | undefined => takeFrom(input)
+
 /** The inputs that depend on `xs` of each node from which y follows, last first. */
 const pathFrom = (
   tape: readonly TapeNode[],
@@ -61,26 +70,37 @@ const walk = (
   for (const [node, inputs] of path) {
     // tfjs takes null for the gradient of an output that y does not depend on.
     const dys = node.outputs.map(({ id }) => gradients.get(id) ?? (null as unknown as tf.Tensor))
-    const found = tf.tidy(() => {
-      const gradientOf = node.gradient?.(dys)
-      return inputs.map((name) => {
-        const gradient = gradientOf?.[name]?.()
-        if (gradient === undefined)
-          throw new Error(`${node.kernelName || "an op"} has no gradient for its input ${name}`)
-        return gradient
-      })
-    })
+    const taken = new Set<number>()
+    const take = ({ id }: tf.Tensor) => {
+      const before = taken.has(id) ? undefined : gradients.get(id)
+      if (before !== undefined) taken.add(id)
+      return before
+    }
+    const found = tf.tidy(() =>
+      taking(take, () => {
+        const gradientOf = node.gradient?.(dys)
+        return inputs.map((name) => {
+          const gradient = gradientOf?.[name]?.()
+          if (gradient === undefined)
+            throw new Error(`${node.kernelName || "an op"} has no gradient for its input ${name}`)
+          return gradient
+        })
+      }),
+    )
     for (const [i, name] of inputs.entries()) {
       const { id, shape } = node.inputs[name]!
-      const gradient = owned(found[i]!)
+      const before = gradients.get(id)
+      const gradient = found[i] === before ? before! : owned(found[i]!)
       if (gradient.dtype !== "float32" || !tf.util.arraysEqual(gradient.shape, shape)) {
         throw new Error(
           `expected a gradient of shape [${shape}] for an input, found ${gradient.dtype} of shape [${gradient.shape}]`,
         )
       }
-      const before = gradients.get(id)
       if (before === undefined) gradients.set(id, gradient)
-      else {
+      else if (taken.delete(id)) {
+        gradients.set(id, gradient)
+        if (gradient !== before) drop(before)
+      } else {
         const sum = owned(tf.add(before, gradient))
         gradients.set(id, sum)
         drop(before)
@@ -122,6 +142,16 @@ export const differentiate = <Y extends tf.Tensor>(
   } catch (error) {
     for (const node of tape) disposeSaved(node)
     throw error
+  }
+}
+
+const taking = <A>(take: typeof takeFrom, body: () => A): A => {
+  const outer = takeFrom
+  takeFrom = take
+  try {
+    return body()
+  } finally {
+    takeFrom = outer
   }
 }
 

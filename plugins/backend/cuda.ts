@@ -3,7 +3,7 @@ import { formatBytes } from "../../core/io/format.ts"
 import { BackendUnavailable, backend } from "../../core/tensor/backend.ts"
 import { cudaAddon } from "./cuda/addon.ts"
 import type { BlasFound } from "./cuda/blas.ts"
-
+import type { KnownDevice } from "./cuda/choice.ts"
 import {
   capabilityInWords,
   compilersFor,
@@ -14,7 +14,7 @@ import {
 } from "./cuda/compile.ts"
 import type { Compiler } from "./cuda/compiler.ts"
 import type { Gpu } from "./cuda/device.ts"
-
+import { codeOf } from "./cuda/failures.ts"
 import { driverLibrary, librariesVariable } from "./cuda/libraries.ts"
 import { type KnownGpu, secondsPerCall, speedOf } from "./cuda/speed.ts"
 import { addonPath, prebuildAddon } from "./device/build.ts"
@@ -38,13 +38,21 @@ const remedies: Readonly<Record<string, string>> = {
   CUDA_ERROR_NO_DEVICE:
     "see that `nvidia-smi` lists a GPU; a container must be given it (`docker run --gpus all`)",
   CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: "restart the machine, since its driver was updated while it ran",
+  CUDA_ERROR_STUB_LIBRARY:
+    "take the folder `stubs` of the CUDA toolkit out of LD_LIBRARY_PATH, and see that NVIDIA's driver is installed",
+  CUDA_ERROR_DEVICE_UNAVAILABLE:
+    "another process may have the GPU for itself: end that one, or let several use it (`nvidia-smi -c 0`)",
+  CUDA_ERROR_SYSTEM_NOT_READY:
+    "start what connects the GPUs of this machine (`systemctl start nvidia-fabricmanager`)",
+  CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE:
+    "take the folder `compat` of the CUDA toolkit out of LD_LIBRARY_PATH, since this GPU works with its own driver only",
   CUDA_ERROR_OUT_OF_MEMORY: "end what else uses the GPU's memory: `nvidia-smi` lists it",
   OUT_OF_MEMORY: "end what else uses the GPU's memory: `nvidia-smi` lists it",
 }
 
 /** Of a failure of the driver or the device. */
 const failure = (cause: unknown): BackendUnavailable => {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+  const code = codeOf(cause)
   const visible = process.env["CUDA_VISIBLE_DEVICES"]
   if (code === "CUDA_ERROR_NO_DEVICE" && visible !== undefined) {
     const reason = `CUDA_VISIBLE_DEVICES is "${visible}", which shows this process no GPU (${messageOf(cause)})`
@@ -84,15 +92,30 @@ const found = Effect.gen(function* () {
     )
   }
   known = { capability, multiprocessors, clock, bandwidth }
-  return { addon, gpu, capability, driver, memory }
+  return { addon, gpu, capability, driver, memory, multiprocessors }
 })
 
 /** What a started GPU computes with. */
 interface Running {
   readonly compiler: Compiler
   readonly blas: BlasFound
+  /** What decides its bits, in words. */
+  readonly model: string
 }
 let running: Running | undefined
+
+/** How products are divided depends on the number of multiprocessors, which not every name tells. */
+const modelOf = (
+  { gpu, multiprocessors, driver }: KnownDevice,
+  compiler: Compiler,
+  blas: BlasFound,
+): string =>
+  [
+    `${gpu} of ${multiprocessors} multiprocessors`,
+    `driver ${versionInWords(driver)}`,
+    `${compiler.name} for ${compiler.target}`,
+    blas.name ?? "own products",
+  ].join(", ")
 
 /** Kasosei's own kernels on an NVIDIA GPU. */
 export const cuda = backend({
@@ -107,18 +130,20 @@ export const cuda = backend({
   precisions: ["fp32", "tf32", "bf16"],
   device: "cuda",
   check: Effect.gen(function* () {
-    const { addon, capability } = yield* found
-    const { compilers, refusals } = yield* Effect.promise(() => compilersFor(addon, capability))
+    const { addon, capability, driver } = yield* found
+    const { compilers, refusals } = yield* Effect.promise(() => compilersFor(addon, capability, driver))
     if (compilers.length > 0) return
     const { reason, remedy } = noCompiler(refusals)
     return yield* unavailable(reason, remedy)
   }),
   model: Effect.gen(function* () {
-    const { addon, gpu, capability, driver } = yield* found
-    const { findBlas } = yield* Effect.promise(() => import("./cuda/blas.ts"))
-    const { compilers } = yield* Effect.promise(() => compilersFor(addon, capability))
-    const libraries = [compilers[0]?.name ?? "no compiler", findBlas(addon).name ?? "own products"]
-    return [gpu, `driver ${versionInWords(driver)}`, ...libraries].join(", ")
+    if (running !== undefined) return running.model
+    const device = yield* found
+    const { choiceOf } = yield* Effect.promise(() => import("./cuda/choice.ts"))
+    const outcome = yield* Effect.tryPromise({ try: () => choiceOf(device.addon, device), catch: failure })
+    return "choice" in outcome
+      ? outcome.choice
+      : yield* new BackendUnavailable({ backend: name, reason: outcome.reason, remedy: outcome.remedy })
   }),
   instructions: Effect.map(found, ({ gpu }) => gpu),
   counts: Effect.promise(async () => {
@@ -153,13 +178,15 @@ export const cuda = backend({
     ]
   }),
   register: Effect.fnUntraced(function* ({ precision }) {
-    const { addon, capability } = yield* found
+    const device = yield* found
+    const { addon, capability, driver } = device
     yield* Effect.tryPromise({
       try: async () => {
         await import("@tensorflow/tfjs-backend-cpu")
         const tf = await import("@tensorflow/tfjs-core")
         const { gpuOf } = await import("./cuda/device.ts")
         const { openBlas } = await import("./cuda/blas.ts")
+        const { keepChoice } = await import("./cuda/choice.ts")
         const { DeviceBackend } = await import("./device/backend.ts")
         const { precisionNumbers } = await import("./device/device.ts")
         const { registerDeviceKernels } = await import("./device/tfjs-kernels.ts")
@@ -168,7 +195,11 @@ export const cuda = backend({
         if (tf.findBackend(name) === null) {
           addon.start()
           try {
-            running = { compiler: await loadKernels(addon, capability), blas: openBlas(addon) }
+            const compiler = await loadKernels(addon, capability, driver)
+            const blas = openBlas(addon)
+            const model = modelOf(device, compiler, blas)
+            await keepChoice(addon, device, model)
+            running = { compiler, blas, model }
           } catch (cause) {
             addon.stop()
             throw cause
@@ -189,10 +220,11 @@ export const cuda = backend({
   }),
 })
 
-const productLines = ({ name: library, refusals }: BlasFound): readonly string[] =>
-  library !== undefined
-    ? [`products: ${library}`]
-    : [
-        "products: our own, which are slower in large models, since cuBLASLt is not found; the CUDA toolkit and PyTorch have it " +
-          `(${librariesVariable} names its folder)${refusals.length === 0 ? "" : `; ${refusals.join("; ")}`}`,
-      ]
+const productLines = ({ name: library, refusals }: BlasFound): readonly string[] => {
+  if (library !== undefined) return [`products: ${library}`]
+  const why =
+    refusals.length === 0 ? "cuBLASLt is not found" : `no cuBLASLt works here (${refusals.join("; ")})`
+  return [
+    `products: our own, which are slower in large models, since ${why}; the CUDA toolkit and PyTorch have it (${librariesVariable} names its folder)`,
+  ]
+}

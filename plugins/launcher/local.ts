@@ -52,7 +52,7 @@ const alike = (gpus: readonly Gpu[]): readonly Gpu[] => {
 /** A GPU for each job: the first on each come first. */
 const placesOn = (gpus: readonly Gpu[], memory: number): readonly string[] => {
   const places = (known: Gpu["known"]) =>
-    known === undefined
+    known === undefined || known.isExclusive
       ? 1
       : Math.max(1, Math.min(mostOnGpu, Math.floor(known.free / (memory + contextBytes))))
   return Array.from({ length: mostOnGpu }, (_, round) =>

@@ -65,7 +65,7 @@ export const trainingFlops = (sizes: Sizes, outputHeads: readonly OutputHead[], 
 export const forwardCalls = ({ layers }: Pick<Sizes, "layers">): number => 9 * layers + 5
 
 /** The same of an update. */
-export const trainingCalls = ({ layers }: Pick<Sizes, "layers">): number => 32 * layers + 8
+export const trainingCalls = ({ layers }: Pick<Sizes, "layers">): number => 27 * layers + 8
 
 /**
  * Bytes that the forward pass of one update keeps for the backward pass, as measured with the wasm backend. Each layer

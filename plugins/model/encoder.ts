@@ -8,6 +8,7 @@ import type { Sequences } from "../../core/artifacts/sequences.ts"
 import { attention } from "../../core/tensor/ops/attention.ts"
 import { dropout } from "../../core/tensor/ops/dropout.ts"
 import { embedding } from "../../core/tensor/ops/embedding.ts"
+import { feedForward, type LinearLayer } from "../../core/tensor/ops/feed-forward.ts"
 import { layerNorm, residualNorm } from "../../core/tensor/ops/layer-norm.ts"
 import { linear, linearGelu } from "../../core/tensor/ops/linear.ts"
 import { rows } from "../../core/tensor/ops/rows.ts"
@@ -54,6 +55,12 @@ export const dropoutSite = {
 /** `linear` with the parameters of that prefix, under which it also reports to a tap. */
 export const dense = ({ parameters }: EncoderModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linear(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
+
+const layerOf = ({ parameters }: EncoderModel, prefix: string): LinearLayer => ({
+  weight_OI: parameters.get(`${prefix}.weight`),
+  bias_O: parameters.get(`${prefix}.bias`),
+  name: prefix,
+})
 
 /** `linearGelu` with the parameters of that prefix. */
 export const denseGelu = ({ parameters }: EncoderModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
@@ -159,11 +166,10 @@ const selfAttention = (pass: LayerPass, x_TH: tf.Tensor2D): tf.Tensor2D => {
   return addAndNormalise(pass, { prefix: names.attentionNorm, site }, output_RH, x_RH)
 }
 
-const feedForward = (pass: LayerPass, x_RH: tf.Tensor2D): tf.Tensor2D => {
+const feedForwardNetwork = (pass: LayerPass, x_RH: tf.Tensor2D): tf.Tensor2D => {
   const { model, layer } = pass
   const names = model.config.layout.layer(layer)
-  const inner_RF = denseGelu(model, names.intermediate, x_RH)
-  const output_RH = dense(model, names.output, inner_RF)
+  const output_RH = feedForward(x_RH, layerOf(model, names.intermediate), layerOf(model, names.output))
   return addAndNormalise(pass, { prefix: names.outputNorm, site: dropoutSite.output(layer) }, output_RH, x_RH)
 }
 
@@ -177,7 +183,7 @@ export const encoderLayer = (
 ): tf.Tensor2D =>
   tf.tidy(() => {
     const pass = { model, layer, offsets, ...forward }
-    return feedForward(pass, selfAttention(pass, x_TH))
+    return feedForwardNetwork(pass, selfAttention(pass, x_TH))
   })
 
 /**

@@ -76,6 +76,7 @@ const fill = (out: string, units: number) =>
       parameters: {},
       backend: "cpu",
       precision: "fp32",
+      model: undefined,
       threads: 1,
       out,
       command: "kasosei pipeline many.ts",

@@ -2,9 +2,9 @@
 import { Data, Effect } from "effect"
 import { pinCommits } from "../../hub/revision.ts"
 import { openBranch } from "../branch.ts"
-import { backendNamed } from "../discover.ts"
+import { declaredBackend } from "../discover.ts"
 import { digestOfUnits } from "../graph.ts"
-import { computingHere } from "../key.ts"
+import { computingOf } from "../key.ts"
 import type { Launch } from "../launch.ts"
 import { loadPipeline, openPipeline } from "../load.ts"
 import type { Publication } from "../publish.ts"
@@ -24,8 +24,8 @@ export class LaunchChanged extends Data.TaggedError("LaunchChanged")<{ readonly 
  * @throws LaunchChanged if its units are not those that were launched
  */
 export const openLaunch = Effect.fn("openLaunch")(function* (out: string, launch: Launch) {
-  const backend = yield* backendNamed(launch.backend)
-  const computing = yield* computingHere(backend, launch.precision)
+  // Not of this machine, which may have no GPU: a worker process looks before it computes.
+  const computing = computingOf(yield* declaredBackend(launch.backend), launch.precision, launch.model)
   yield* pinCommits(launch.revisions)
   const { parameters, branch, command } = launch
   const given: ReadonlySet<string> = new Set(

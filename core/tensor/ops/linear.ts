@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { differentiable } from "../differentiable.ts"
 import { defineKernel } from "../kernel.ts"
 import { currentTap, differentiatedBy, gradientsOf, type Tap } from "../tap.ts"
+import { takeGradientSoFar } from "../tape.ts"
 import { geluKernel } from "./gelu.ts"
 import { sumRowsKernel } from "./sum-rows.ts"
 import { transposeKernel } from "./transpose.ts"
@@ -28,10 +29,20 @@ export const linearGeluKernel = defineKernel(
   },
 )
 
-/** dy W. */
+/** dy W. With `onto_TI`, onto + dy W: its caller gives it up, and may get it back as the result. */
 export const linearInputGradientKernel = defineKernel(
   "linearInputGradient",
-  (dy_TO: tf.Tensor2D, weight_OI: tf.Tensor2D): tf.Tensor2D => tf.matMul(dy_TO, weight_OI),
+  (dy_TO: tf.Tensor2D, weight_OI: tf.Tensor2D, onto_TI?: tf.Tensor2D): tf.Tensor2D => {
+    const dx_TI: tf.Tensor2D = tf.matMul(dy_TO, weight_OI)
+    return onto_TI === undefined ? dx_TI : tf.add(onto_TI, dx_TI)
+  },
+)
+
+/** dy W ∘ factor: through a layer, and the activation before it, whose derivative is the factor. */
+export const linearInputGradientTimesKernel = defineKernel(
+  "linearInputGradientTimes",
+  (dy_TO: tf.Tensor2D, weight_OI: tf.Tensor2D, factor_TI: tf.Tensor2D): tf.Tensor2D =>
+    tf.mul(tf.matMul(dy_TO, weight_OI), factor_TI),
 )
 
 /** dyᵀ x and Σ_t dy. */
@@ -46,21 +57,20 @@ export const linearParameterGradientsKernel = defineKernel(
   }),
 )
 
-/** The backward pass from the gradient of x Wᵀ + b on, whatever followed it. */
-const backward = (
+/** Tells the tap of a layer whose backward pass runs. */
+export const reportLinear = (
   tap: Tap | undefined,
   name: string | undefined,
-  dy_TO: tf.Tensor2D,
-  x_TI: tf.Tensor2D,
-  weight_OI: tf.Tensor2D,
-): tf.Tensor[] => {
-  if (tap !== undefined && name !== undefined) {
-    tap.receive({ op: "linear", name, input_TI: x_TI, outputGradient_TO: dy_TO })
-  }
-  return gradientsOf(tap, [linearInputGradientKernel(dy_TO, weight_OI)], () => {
-    const { dWeight_OI, dBias_O } = linearParameterGradientsKernel(dy_TO, x_TI)
-    return [dWeight_OI, dBias_O]
-  })
+  outputGradient_TO: tf.Tensor2D,
+  input_TI: tf.Tensor2D,
+): void => {
+  if (name !== undefined) tap?.receive({ op: "linear", name, input_TI, outputGradient_TO })
+}
+
+/** Of the weight and of the bias. */
+export const parameterGradients = (dy_TO: tf.Tensor2D, x_TI: tf.Tensor2D): readonly tf.Tensor[] => {
+  const { dWeight_OI, dBias_O } = linearParameterGradientsKernel(dy_TO, x_TI)
+  return [dWeight_OI, dBias_O]
 }
 
 /**
@@ -81,7 +91,11 @@ export const linear = (
       const saved = { x_TI: given(x_TI), weight_OI: given(weight_OI) }
       return { y: linearKernel(saved.x_TI, saved.weight_OI, given(bias_O)), saved }
     },
-    (dy_TO: tf.Tensor2D, { x_TI, weight_OI }) => backward(tap, name, dy_TO, x_TI, weight_OI),
+    (dy_TO: tf.Tensor2D, saved) => {
+      reportLinear(tap, name, dy_TO, saved.x_TI)
+      const dx_TI = linearInputGradientKernel(dy_TO, saved.weight_OI, takeGradientSoFar(x_TI) as tf.Tensor2D)
+      return gradientsOf(tap, [dx_TI], () => parameterGradients(dy_TO, saved.x_TI))
+    },
   )
 }
 
@@ -104,7 +118,15 @@ export const linearGelu = (
       const { y_TO, derivative_TO } = linearGeluKernel(saved.x_TI, saved.weight_OI, given(bias_O))
       return { y: y_TO, saved: { ...saved, derivative_TO } }
     },
-    (dy_TO: tf.Tensor2D, { x_TI, weight_OI, derivative_TO }) =>
-      backward(tap, name, tf.mul(dy_TO, derivative_TO), x_TI, weight_OI),
+    (dy_TO: tf.Tensor2D, saved) => {
+      const dSum_TO: tf.Tensor2D = tf.mul(dy_TO, saved.derivative_TO)
+      reportLinear(tap, name, dSum_TO, saved.x_TI)
+      const dx_TI = linearInputGradientKernel(
+        dSum_TO,
+        saved.weight_OI,
+        takeGradientSoFar(x_TI) as tf.Tensor2D,
+      )
+      return gradientsOf(tap, [dx_TI], () => parameterGradients(dSum_TO, saved.x_TI))
+    },
   )
 }

@@ -1,5 +1,6 @@
 /** cuBLASLt, NVIDIA's matrix products: used where it is found, and our own otherwise. */
 import type { CudaAddon } from "./device.ts"
+import { outOfMemory } from "./failures.ts"
 import { librariesNamed } from "./libraries.ts"
 
 /** What there is to say about a library that was looked for. */
@@ -14,21 +15,32 @@ export interface BlasFound {
 const inWords = (version: number): string =>
   [Math.floor(version / 10_000), Math.floor(version / 100) % 100, version % 100].join(".")
 
-/** The first cuBLASLt for which `use`, which gives its version, does not throw. */
-const firstBlas = (use: (library: string) => number): BlasFound => {
+const blasNamed = (version: number): string => `cuBLASLt ${inWords(version)}`
+
+/** All that load, in the order in which they are tried. Whether they compute here is seen when one is opened. */
+export const blasHere = (addon: CudaAddon): readonly string[] =>
+  librariesNamed("libcublasLt").flatMap((library) => {
+    try {
+      return [`${library} ${blasNamed(addon.blasVersion(library))}`]
+    } catch {
+      return []
+    }
+  })
+
+/**
+ * Takes the first cuBLASLt that computes on a device that was started, for its products.
+ *
+ * @throws Error of the addon if the device has too little memory to see whether one does
+ */
+export const openBlas = (addon: CudaAddon): BlasFound => {
   const refusals: string[] = []
   for (const library of librariesNamed("libcublasLt")) {
     try {
-      return { name: `cuBLASLt ${inWords(use(library))}`, refusals }
+      return { name: blasNamed(addon.openBlas(library)), refusals }
     } catch (cause) {
+      if (outOfMemory(cause)) throw cause
       refusals.push(cause instanceof Error ? cause.message : String(cause))
     }
   }
   return { name: undefined, refusals }
 }
-
-/** The one that would be taken. */
-export const findBlas = (addon: CudaAddon): BlasFound => firstBlas((library) => addon.blasVersion(library))
-
-/** Takes the first that works for the products of a device that was started. */
-export const openBlas = (addon: CudaAddon): BlasFound => firstBlas((library) => addon.openBlas(library))

@@ -14,6 +14,7 @@ import { lockFile } from "../../../core/io/file-lock.ts"
 import { firstErrorOf } from "../device/build.ts"
 import type { Compiler } from "./compiler.ts"
 import type { CudaAddon } from "./device.ts"
+import { outOfMemory } from "./failures.ts"
 import { librariesNamed, librariesVariable } from "./libraries.ts"
 import { prebuiltCompilers } from "./prebuilt.ts"
 
@@ -35,17 +36,46 @@ const kernelFiles = (): readonly (readonly [name: string, path: string])[] => {
   return [...files.filter(([name]) => name === program), ...files.filter(([name]) => name !== program)]
 }
 
-/** The options that decide what the compiled kernels compute; those of NVRTC are spelled so by clang too. */
-const optionsOf = (target: string): readonly string[] => [`--gpu-architecture=${target}`, "-std=c++17"]
+/**
+ * NVRTC's options. Those of arithmetic are its defaults: sums of products may be fused, and all else is rounded as IEEE
+ * 754 says.
+ */
+const nvrtcOptions = (target: string): readonly string[] => [
+  `--gpu-architecture=${target}`,
+  "--std=c++17",
+  "--device-as-default-execution-space",
+  "--fmad=true",
+  "--ftz=false",
+  "--prec-div=true",
+  "--prec-sqrt=true",
+]
+
+/**
+ * The same for clang, without any part of CUDA: if it knew of a toolkit, it would write PTX that needs a driver as new as
+ * that.
+ */
+const clangOptions = (target: string): readonly string[] => [
+  ...["-x", "cuda", "--cuda-device-only", `--cuda-gpu-arch=${target}`],
+  ...["--cuda-path=/nonexistent", "-nocudainc", "-nocudalib"],
+  ...["-std=c++17", "-O3", "-ffp-contract=fast", "-w"],
+]
 
 /** Tensor cores multiply bfloat16 and TF32 from here on: Ampere. */
 export const leastCapability = 80
 export const capabilityInWords = (capability: number): string =>
   `${Math.floor(capability / 10)}.${capability % 10}`
 
-const compileByNvrtc = (addon: CudaAddon, library: string, target: string): Uint8Array => {
-  const files = kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
-  return addon.compile(library, files, [...optionsOf(target), "-default-device"], target.startsWith("sm_"))
+const nvrtcFor = (addon: CudaAddon, library: string, version: string, target: string): Compiler => {
+  const options = nvrtcOptions(target)
+  return {
+    name: `NVRTC ${version}`,
+    target,
+    options,
+    compile: async () => {
+      const files = kernelFiles().flatMap(([name, path]) => [name, readFileSync(path, "utf8")])
+      return addon.compile(library, files, options, target.startsWith("sm_"))
+    },
+  }
 }
 
 /**
@@ -70,41 +100,69 @@ export const portableCompilers = async (
     ...(clang === undefined ? [] : [clangFor(clang, capability)]),
     ...libraries
       .sort((a, b) => a.major - b.major || a.minor - b.minor)
-      .map(({ library, major, minor }) => ({
-        name: `NVRTC ${major}.${minor}`,
-        target,
-        compile: async () => compileByNvrtc(addon, library, target),
-      })),
+      .map(({ library, major, minor }) => nvrtcFor(addon, library, `${major}.${minor}`, target)),
   ]
 }
 
-/** Those that can compile for a capability, the best first, and why the others cannot. */
+/** GPUs on one chip with their processor: what is compiled for one of these runs on no other of its generation. */
+const onChip: readonly number[] = [87, 88, 101, 110]
+
+/**
+ * For what a compiler that knows these capabilities compiles kernels for a GPU, the best first. Machine code is for one
+ * generation, from its capability on; PTX for all that come later, but a driver takes none that is newer than itself.
+ */
+const targetsFor = (known: readonly number[], capability: number): readonly string[] => {
+  if (known.includes(capability)) return [`sm_${capability}`]
+  const older = known.filter((each) => each >= leastCapability && each < capability && !onChip.includes(each))
+  if (older.length === 0) return []
+  const latest = Math.max(...older)
+  const isOfGeneration = Math.floor(latest / 10) === Math.floor(capability / 10)
+  return [...(isOfGeneration ? [`sm_${latest}`] : []), `compute_${latest}`]
+}
+
+/** Whether a driver for CUDA up to a version (12040 for 12.4) may take what an NVRTC gives. */
+const takes = (driver: number, major: number, minor: number, target: string): boolean =>
+  target.startsWith("sm_") ? major <= Math.floor(driver / 1000) : major * 1000 + minor * 10 <= driver
+
+/**
+ * Those that can compile for a GPU, the best first, and why the others cannot. Last come those whose kernels its driver
+ * is too old for, as far as versions tell.
+ *
+ * @param capability 90 for 9.0
+ * @param driver 12040 for 12.4
+ */
 export const compilersFor = async (
   addon: CudaAddon,
   capability: number,
+  driver: number,
 ): Promise<{ readonly compilers: readonly Compiler[]; readonly refusals: string[] }> => {
   const compilers: Compiler[] = []
+  const tooNew: Compiler[] = []
   const refusals: string[] = []
   const need = `${capabilityInWords(leastCapability)} or later`
   for (const library of librariesNamed("libnvrtc")) {
     try {
-      const [major, minor, ...targets] = addon.compilerVersion(library)
-      const name = `NVRTC ${major}.${minor}`
-      // PTX for an older GPU runs on all later ones, but our kernels need what Ampere has.
-      const older = targets.filter((each) => each >= leastCapability && each < capability)
-      if (!targets.includes(capability) && older.length === 0) {
-        const last = capabilityInWords(Math.max(...targets))
-        throw new Error(`${name} compiles for no capability later than ${last}, and ${need} is needed`)
+      const [major = 0, minor = 0, ...known] = addon.compilerVersion(library)
+      const version = `${major}.${minor}`
+      // Our kernels need what Ampere has.
+      const targets = targetsFor(known, capability)
+      if (targets.length === 0) {
+        const last = capabilityInWords(Math.max(...known))
+        throw new Error(
+          `NVRTC ${version} compiles for no capability later than ${last}, and ${need} is needed`,
+        )
       }
-      const target = targets.includes(capability) ? `sm_${capability}` : `compute_${Math.max(...older)}`
-      compilers.push({ name, target, compile: async () => compileByNvrtc(addon, library, target) })
+      for (const target of targets) {
+        const list = takes(driver, major, minor, target) ? compilers : tooNew
+        list.push(nvrtcFor(addon, library, version, target))
+      }
     } catch (cause) {
       refusals.push(`${library} (${cause instanceof Error ? cause.message : cause})`)
     }
   }
   const clang = await findClang()
   if (clang !== undefined) compilers.push(clangFor(clang, capability))
-  compilers.push(...(await prebuiltCompilers(capability)))
+  compilers.push(...(await prebuiltCompilers(capability)), ...tooNew)
   return { compilers, refusals }
 }
 
@@ -132,16 +190,17 @@ const findClang = async (): Promise<Clang | undefined> => {
 /** PTX for capability 8.0 or 9.0, which later ones run too: newer targets need newer versions than most have. */
 const clangFor = ({ program: command, version }: Clang, capability: number): Compiler => {
   const target = capability >= 90 ? 90 : 80
+  const options = clangOptions(`sm_${target}`)
   return {
     name: `clang ${version}`,
     target: `compute_${target}`,
+    options,
     compile: async () => {
       const work = await fs.mkdtemp(join(tmpdir(), "kasosei-kernels-"))
       try {
         const output = join(work, "kernels.ptx")
-        const options = ["-x", "cuda", "--cuda-device-only", `--cuda-gpu-arch=sm_${target}`, "-nocudainc"]
-        const more = ["-nocudalib", "-std=c++17", "-O3", "-w", `-I${kernelFolder}`, `-I${sharedFolder}`]
-        await run(command, [...options, ...more, "-S", join(kernelFolder, program), "-o", output])
+        const folders = [`-I${kernelFolder}`, `-I${sharedFolder}`]
+        await run(command, [...options, ...folders, "-S", join(kernelFolder, program), "-o", output])
         return Buffer.concat([await fs.readFile(output), Buffer.of(0)])
       } finally {
         await fs.rm(work, { recursive: true, force: true })
@@ -217,10 +276,18 @@ const imageAt = Effect.fnUntraced(function* ({ name, target, compile }: Compiler
   })
 }, Effect.scoped)
 
+/** Of the kernels' texts. */
+export const kernelsDigest = (): string =>
+  sha256(
+    kernelFiles()
+      .map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
+      .join("\0"),
+  )
+
 /** What a compiler gives, from the cache or compiled now: once, if several processes ask for it. */
 export const imageOf = (compiler: Compiler): Promise<Uint8Array> => {
-  const parts = kernelFiles().map(([name, path]) => `${name}\0${readFileSync(path, "utf8")}`)
-  const digest = sha256([compiler.name, ...optionsOf(compiler.target), ...parts].join("\0"))
+  const { name, target, options } = compiler
+  const digest = sha256([name, target, ...options, kernelsDigest()].join("\0"))
   return Effect.runPromise(imageAt(compiler, cachePath(digest.slice(0, 32))))
 }
 
@@ -230,16 +297,23 @@ export const imageOf = (compiler: Compiler): Promise<Uint8Array> => {
  *
  * @param addon with a device that was started
  * @param capability 90 for 9.0
+ * @param driver 12040 for 12.4
  * @returns what compiled them
- * @throws NoKernels if no compiler is there, or none gives kernels that load
+ * @throws NoKernels if no compiler is there, or none gives kernels that load, and Error of the addon if the device has
+ *   too little memory to load them
  */
-export const loadKernels = async (addon: CudaAddon, capability: number): Promise<Compiler> => {
-  const { compilers, refusals } = await compilersFor(addon, capability)
+export const loadKernels = async (
+  addon: CudaAddon,
+  capability: number,
+  driver: number,
+): Promise<Compiler> => {
+  const { compilers, refusals } = await compilersFor(addon, capability, driver)
   for (const compiler of compilers) {
     try {
       addon.load(await imageOf(compiler))
       return compiler
     } catch (cause) {
+      if (outOfMemory(cause)) throw cause
       refusals.push(`${compiler.name}: ${firstErrorOf(cause)}`)
     }
   }

@@ -58,8 +58,11 @@ const multiarch = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux
 const loaderFolders = (at: Surroundings): readonly string[] => [
   ...foldersIn(at, "LD_LIBRARY_PATH"),
   ...["/lib", "/usr/lib"].map((folder) => join(folder, multiarch)),
-  ...["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/nvidia/lib64", "/usr/lib/wsl/lib"],
+  ...["/lib64", "/usr/lib64", "/lib", "/usr/lib"],
 ]
+
+/** Where containers, Windows' Linux and NixOS have the driver's libraries, which not every loader is told. */
+const driverFolders = ["/usr/local/nvidia/lib64", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"]
 
 /** Libraries of a name, newest version first: `libnvrtc.so.13` before `libnvrtc.so.12`. */
 const byVersion = (paths: readonly string[]): readonly string[] => {
@@ -89,21 +92,23 @@ const pythonFolders = (at: Surroundings): readonly string[] => {
   )
 }
 
-/** Where toolkits and PyTorch's wheels have their libraries. */
+/** Where toolkits, conda's packages and PyTorch's wheels have their libraries. */
 const toolkitFolders = (at: Surroundings): readonly string[] => [
-  ...["CUDA_HOME", "CUDA_PATH"].flatMap((variable) =>
-    foldersIn(at, variable).map((folder) => join(folder, "lib64")),
+  ...["CUDA_HOME", "CUDA_PATH", "CONDA_PREFIX"].flatMap((variable) =>
+    foldersIn(at, variable).flatMap((folder) => ["lib64", "lib"].map((name) => join(folder, name))),
   ),
   ...["/usr/local", "/opt"].flatMap((base) => matching(at, base, /^cuda(-[\d.]+)?$/, "lib64")),
   ...pythonFolders(at).flatMap((packages) => matching(at, join(packages, "nvidia"), /^\w+$/, "lib")),
 ]
 
-/** The driver's library, by the name under which the loader finds it; undefined if it finds none. */
+/** The driver's library: by its name if the loader finds it so, else by its path. Undefined if there is none. */
 export const driverLibrary = (at = here()): string | undefined => {
+  if (process.platform !== "linux") return undefined
   const name = "libcuda.so.1"
-  const found =
-    at.cache.includes(`${name}\0`) || loaderFolders(at).some((folder) => at.namesIn(folder).includes(name))
-  return process.platform === "linux" && found ? name : undefined
+  const isIn = (folder: string) => at.namesIn(folder).includes(name)
+  if (at.cache.includes(`${name}\0`) || loaderFolders(at).some(isIn)) return name
+  const folder = driverFolders.find(isIn)
+  return folder === undefined ? undefined : join(folder, name)
 }
 
 /** All libraries of a name, such as `libnvrtc`: in the order in which they are tried. */
@@ -118,7 +123,7 @@ export const librariesNamed = (name: string, at = here()): readonly string[] => 
       ...foldersIn(at, "LD_LIBRARY_PATH").flatMap(inFolder),
       ...cached,
       ...toolkitFolders(at).flatMap(inFolder),
-      ...loaderFolders(at).flatMap(inFolder),
+      ...[...loaderFolders(at), ...driverFolders].flatMap(inFolder),
     ]),
   ]
 }

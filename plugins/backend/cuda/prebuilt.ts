@@ -23,6 +23,7 @@ export const prebuiltCompilers = async (capability: number): Promise<readonly Co
     .map(({ file, compiler, least }) => ({
       name: `${compiler.replaceAll("-", " ")} beforehand`,
       target: `compute_${least}`,
+      options: [],
       compile: () => fs.readFile(join(prebuiltFolder, file)),
     }))
 }

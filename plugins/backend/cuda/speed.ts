@@ -6,9 +6,9 @@ export interface KnownGpu {
   /** 90 for 9.0 */
   readonly capability: number
   readonly multiprocessors: number
-  /** Of the multiprocessors, Hz. */
+  /** Of the multiprocessors, Hz; 0 if the driver does not tell. */
   readonly clock: number
-  /** Of its memory, bytes/s. */
+  /** Of its memory, bytes/s; 0 if the driver does not tell, as where it is the processor's. */
   readonly bandwidth: number
 }
 
@@ -35,6 +35,9 @@ const [ofArithmetic, ofBandwidth] = [0.6, 0.8]
  */
 const bytesPerFlop = 0.014
 
+/** Hz, and bytes/s: where nothing is known, of a small GPU. */
+const [usualClock, usualBandwidth] = [1.4e9, 0.25e12]
+
 /**
  * What the processor takes to ask for a kernel: an update of BERT-large, of about 780 calls, takes JavaScript 11 ms. A GPU
  * that is faster waits for it.
@@ -47,6 +50,6 @@ export const speedOf = (
   precision: Precision,
 ): number => {
   const [, rates] = perCycle.find(([least]) => capability >= least) ?? perCycle.at(-1)!
-  const arithmetic = multiprocessors * clock * rates[precision]
-  return 1 / (1 / (ofArithmetic * arithmetic) + bytesPerFlop / (ofBandwidth * bandwidth))
+  const arithmetic = multiprocessors * (clock || usualClock) * rates[precision]
+  return 1 / (1 / (ofArithmetic * arithmetic) + bytesPerFlop / (ofBandwidth * (bandwidth || usualBandwidth)))
 }

@@ -23,12 +23,15 @@ export interface SparseRows {
 const elementType = (dtype: tf.DataType): ElementType | undefined =>
   dtype === "float32" || dtype === "int32" || dtype === "bool" ? dtype : undefined
 
+/** Numbers of a tensor whose values wait in host memory, as the next kernel may be one of tfjs's own. */
+const largestInHostMemory = 2 ** 16
+
 /**
  * A tensor's data: a buffer of the device or, until all of it is needed, only the rows that are not zero.
  *
  * tfjs's own JavaScript kernels read and write values in host memory. On a device whose memory is not the host's they
  * get an array, which from then on has the values; the next kernel of the device that asks for the buffer makes it up to
- * date again. A new tensor's values stay in such an array until then.
+ * date again. The values of a new tensor stay in such an array until then, unless it is large, as a weight is.
  */
 export class DeviceData {
   refCount = 1
@@ -99,12 +102,14 @@ export class DeviceData {
     return this.#array
   }
 
-  /** Sets the values; the array is not kept. */
+  /** Sets the values of new data; the array is not kept. */
   write(values: tf.backend_util.BackendValues): void {
-    const { type } = this
-    const elements = elementsOf(values, type)
-    if (this.device.view !== undefined) this.device.write(this.handle, elements)
-    else this.#array = elements === values ? elements.slice() : elements
+    const elements = elementsOf(values, this.type)
+    if (this.device.view !== undefined || this.size > largestInHostMemory) {
+      this.#handle = filled(this.device, this.type, this.size, (handle) =>
+        this.device.write(handle, elements),
+      )
+    } else this.#array = elements === values ? elements.slice() : elements
   }
 
   /** A copy of the values. */

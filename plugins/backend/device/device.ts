@@ -48,9 +48,19 @@ export interface DeviceKernels {
     derivative: Handle,
     precision: PrecisionNumber,
   ): void
+  /** @param add whether dx is added to, rather than written */
   linearInputGradient(
     dy: Handle,
     weight: Handle,
+    dx: Handle,
+    tokens: number,
+    add: boolean,
+    precision: PrecisionNumber,
+  ): void
+  linearInputGradientTimes(
+    dy: Handle,
+    weight: Handle,
+    factor: Handle,
     dx: Handle,
     tokens: number,
     precision: PrecisionNumber,

@@ -18,6 +18,7 @@ import {
 import {
   linearGeluKernel,
   linearInputGradientKernel,
+  linearInputGradientTimesKernel,
   linearKernel,
   linearParameterGradientsKernel,
 } from "../../../core/tensor/ops/linear.ts"
@@ -152,9 +153,9 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
     device.dropout(of(x), of(y), dropoutList(dropout), indices ?? allRows)
     return y
   }
-  /** The tensor or, if others share its data, a copy to be put in its place: they keep their values. */
+  /** A tensor to be written: itself or, if others share its data or it has only some rows, a copy for its place. */
   const unshared = <T extends tf.Tensor>(tensor: T): T => {
-    if (backend.refCount(tensor.dataId) === 1) return tensor
+    if (backend.refCount(tensor.dataId) === 1 && backend.dataOf(tensor).sparse === undefined) return tensor
     const copy = tf.mul(tensor, 1) as T
     made.push(copy)
     return copy
@@ -175,10 +176,24 @@ export const deviceKernels = (backend: DeviceBackend): readonly Implementation[]
       device.linearGelu(of(x_TI), of(weight_OI), of(bias_O), of(y_TO), of(derivative_TO), backend.precision)
       return { y_TO, derivative_TO }
     }),
-    implement(linearInputGradientKernel, (dy_TO, weight_OI) => {
+    implement(linearInputGradientKernel, (dy_TO, weight_OI, onto_TI) => {
       const tokens = dy_TO.shape[0]
-      const dx_TI = allocate<tf.Tensor2D>([tokens, weight_OI.shape[1]])
-      device.linearInputGradient(of(dy_TO), of(weight_OI), of(dx_TI), tokens, backend.precision)
+      const add = onto_TI !== undefined
+      const dx_TI = add ? unshared(onto_TI) : allocate<tf.Tensor2D>([tokens, weight_OI.shape[1]])
+      device.linearInputGradient(of(dy_TO), of(weight_OI), of(dx_TI), tokens, add, backend.precision)
+      return dx_TI
+    }),
+    implement(linearInputGradientTimesKernel, (dy_TO, weight_OI, factor_TI) => {
+      const dx_TI = like(factor_TI)
+      const tokens = dy_TO.shape[0]
+      device.linearInputGradientTimes(
+        of(dy_TO),
+        of(weight_OI),
+        of(factor_TI),
+        of(dx_TI),
+        tokens,
+        backend.precision,
+      )
       return dx_TI
     }),
     implement(linearParameterGradientsKernel, (dy_TO, x_TI) => {

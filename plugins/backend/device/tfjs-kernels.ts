@@ -152,6 +152,10 @@ const ofDevice: Readonly<Record<string, DeviceKernel>> = {
     if (typeof value !== "number" || (dtype !== undefined && dtype !== "float32")) return undefined
     return backend.filled(shape, (out) => backend.device.fill(backend.floats(out), value))
   },
+  ZerosLike: ({ inputs: { x }, backend }) =>
+    x === undefined || !isFloat(x)
+      ? undefined
+      : backend.filled(x.shape, (out) => backend.device.fill(backend.floats(out), 0)),
   Transpose: ({ inputs: { x }, attrs, backend }) => {
     const { perm } = attrs as { perm: number[] }
     if (x === undefined || !isFloat(x) || x.shape.length < 2 || x.shape.length > 4) return undefined

@@ -37,10 +37,11 @@ const tolerances: Readonly<Record<Precision, Tolerances>> = {
   bf16: { value: 0.1, gradient: 0.2 },
 }
 /**
- * A gradient that vanishes (softmax does not depend on the keys' bias) is pure rounding error in float32. Norms below
- * this fraction of the whole model's are treated as if they were that large.
+ * A gradient that vanishes (softmax does not depend on the keys' bias) is pure rounding error. Norms below this fraction
+ * of the whole model's are treated as if they were that large. With factors rounded to bfloat16, also in attention, those
+ * of the keys' biases in `test/fixtures` reach 1e-4 of it, and 3e-4 in PyTorch under autocast.
  */
-const negligible = 1e-4
+const negligible: Readonly<Record<Precision, number>> = { fp32: 1e-4, tf32: 1e-3, bf16: 1e-3 }
 
 const maximumBytes = 2 ** 28
 
@@ -152,7 +153,7 @@ export const comparePasses: (
   const allowed = tolerances[precision]
   return [
     ...compareForward(expected, model, batch, allowed),
-    ...compareBackward(expected, model, batch, labels, allowed),
+    ...compareBackward(expected, model, batch, labels, allowed, negligible[precision]),
     ...compareInfoNCE(expected.infonce, allowed),
   ]
 })
@@ -219,6 +220,7 @@ const compareBackward = (
   batch: Sequences,
   labels: Int32Array,
   allowed: Tolerances,
+  negligible: number,
 ): readonly Quantity[] => {
   const { value, gradients } = valueAndGradients(() => {
     const first_NH = encode(model, batch, { indices: clsIndices(batch.offsets) })

@@ -25,18 +25,26 @@ export const visibleGpus = (
 export interface Gpu {
   /** As `CUDA_VISIBLE_DEVICES` names it. */
   readonly id: string
-  /** Its model and the bytes of its memory that are free; undefined if nobody tells. */
-  readonly known: { readonly model: string; readonly free: number } | undefined
+  /** What is known of it; undefined if nobody tells. */
+  readonly known: KnownGpu | undefined
 }
 
-const query = ["--query-gpu=index,uuid,name,memory.free", "--format=csv,noheader,nounits"]
+export interface KnownGpu {
+  readonly model: string
+  /** The bytes of its memory that are free. */
+  readonly free: number
+  /** Whether one process has it for itself. */
+  readonly isExclusive: boolean
+}
+
+const query = ["--query-gpu=index,uuid,name,memory.free,compute_mode", "--format=csv,noheader,nounits"]
 
 /**
  * What `nvidia-smi` says of GPUs. It tells nothing of the parts of one (MIG), nor what a number stands for if CUDA is
  * told to count GPUs in another order.
  *
  * @param ids as `CUDA_VISIBLE_DEVICES` names them
- * @param table prints what `nvidia-smi` answers to a query for index, UUID, name and free memory in MiB
+ * @param table prints what `nvidia-smi` answers to a query for index, UUID, name, free memory in MiB and compute mode
  */
 export const describedBy = (
   ids: readonly string[],
@@ -49,9 +57,10 @@ export const describedBy = (
       ? rows.find(([index]) => order === "PCI_BUS_ID" && index === String(Number(id)))
       : // CUDA takes the beginning of a UUID, too.
         rows.find(([, uuid]) => id.startsWith("GPU-") && uuid?.startsWith(id))
-    const [, , model = "", free] = row ?? []
+    const [, , model = "", free, mode = ""] = row ?? []
     const mebibytes = free === undefined || free === "" ? Number.NaN : Number(free)
-    return { id, known: mebibytes >= 0 ? { model, free: mebibytes * 2 ** 20 } : undefined }
+    const isExclusive = mode.startsWith("Exclusive")
+    return { id, known: mebibytes >= 0 ? { model, free: mebibytes * 2 ** 20, isExclusive } : undefined }
   })
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { answer } from "./answer.ts"
+import { command } from "./command-line.ts"
 
 describe("what is set for a pipeline", () => {
   const refusal = async (assignment: string) => {
@@ -27,6 +28,29 @@ describe("what is set for a pipeline", () => {
     expect(await refusal("epochs=0.0001")).toMatch(
       /^the pipeline cannot be built \(with --set epochs=0\.0001\): fisher: [^\n]*$/,
     )
+  })
+})
+
+describe("--device", () => {
+  const planned = (...flags: readonly string[]) => [
+    ...["pipeline", "quickstart.ts", "--plan", ...flags],
+    ...["--device", "NVIDIA H200, driver 12.4"],
+  ]
+
+  test("is what a plan is for, where there is no such thing", async () => {
+    const { code, stdout } = await command(planned("--backend", "cuda", "--precision", "tf32"))
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining("with backend cuda tf32 (NVIDIA H200, driver 12.4)"),
+    ])
+  })
+
+  test.each([
+    ["auto", "--device: expected its backend too, as in --backend cuda"],
+    ["wasm", "--device: no bit of wasm depends on a device; leave it out"],
+  ])("is refused for the backend %s", async (backend, message) => {
+    const { failure } = await answer(planned("--backend", backend))
+    expect((failure as Error).message).toBe(message)
   })
 })
 

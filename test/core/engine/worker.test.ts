@@ -41,23 +41,28 @@ const asking = (worker: ChildProcess) => {
   }
 }
 
-/** What a worker replies that is asked for a unit and its probe after an edit of a source, made once it is ready. */
-const replyAfter = async (path: string, edit: (text: string) => string) => {
+/**
+ * What a worker replies that is asked for a unit and its probe.
+ *
+ * @param model that the keys say of the backend
+ * @param ready called once the worker is
+ */
+const replyTo = async (model: string | undefined, ready = () => {}) => {
   forgetSources()
   const file = join(copy, "test", "core", "sample", "pipeline.ts")
   const { default: definition } = await import(file)
   const { cpu } = await import(join(copy, "plugins", "backend", "cpu.ts"))
   const parameters = definition.parameters({})
-  const { units } = await Effect.runPromise(graphOf(definition.build(parameters), computingOf(cpu, "fp32")))
+  const computing = computingOf(cpu, "fp32", model)
+  const { units } = await Effect.runPromise(graphOf(definition.build(parameters), computing))
   const probe = units.find(({ watched }) => watched !== null)!
   const worker = startWorker()
-  const source = join(copy, path)
-  const text = fs.readFileSync(source, "utf8")
   try {
     const ask = asking(worker)
-    const settings = { backend: "cpu", precision: "fp32", out: join(copy, "out"), ...asked }
+    const computes = { backend: "cpu", precision: "fp32", ...(model !== undefined && { model }) }
+    const settings = { ...computes, out: join(copy, "out"), ...asked }
     expect(await ask({ type: "open", file, parameters, ...settings })).toEqual({ type: "ready" })
-    fs.writeFileSync(source, edit(text))
+    ready()
     return await ask({
       type: "run",
       unit: probe.watched!.key,
@@ -67,10 +72,28 @@ const replyAfter = async (path: string, edit: (text: string) => string) => {
       threads: 1,
     })
   } finally {
-    fs.writeFileSync(source, text)
     worker.kill("SIGKILL")
   }
 }
+
+/** Edits a source of the copy while `body` runs. */
+const edited = async <A>(
+  path: string,
+  edit: (text: string) => string,
+  body: (edit: () => void) => Promise<A>,
+) => {
+  const source = join(copy, path)
+  const text = fs.readFileSync(source, "utf8")
+  try {
+    return await body(() => fs.writeFileSync(source, edit(text)))
+  } finally {
+    fs.writeFileSync(source, text)
+  }
+}
+
+/** What a worker replies after an edit of a source, made once it is ready. */
+const replyAfter = (path: string, edit: (text: string) => string) =>
+  edited(path, edit, (make) => replyTo(undefined, make))
 
 test("a plugin that interrupts itself is refused, rather than waited for", async () => {
   const file = join(copy, "test", "core", "sample", "interrupting.ts")
@@ -118,6 +141,18 @@ test("a worker refuses to compute with a backend that was edited after the keys 
     reason: expect.stringContaining(
       "a source file, or a file that a plugin reads, has changed since the start",
     ),
+  })
+})
+
+test("a worker computes nothing on a machine that the plan is not for", async () => {
+  const other = (text: string) => `${text}\nObject.assign(cpu, { model: Effect.succeed("device 2") })\n`
+  const reply = await edited("plugins/backend/cpu.ts", other, (edit) => {
+    edit()
+    return replyTo("device 1")
+  })
+  expect(reply).toEqual({
+    type: "unavailable",
+    reason: "planned for cpu (device 1), but this machine computes by cpu (device 2)",
   })
 })
 

@@ -74,6 +74,7 @@ export const settingsOfWorkers = (file: string, { graph }: Plan, parameters: obj
     revisions: {},
     backend: "cpu",
     precision: "fp32",
+    model: undefined,
     threads: 1,
     command: "bun test",
     commit: null,

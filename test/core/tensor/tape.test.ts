@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { startBackend } from "../../../core/tensor/backend.ts"
 import { differentiable } from "../../../core/tensor/differentiable.ts"
 import { linear } from "../../../core/tensor/ops/linear.ts"
-import { differentiate } from "../../../core/tensor/tape.ts"
+import { differentiate, takeGradientSoFar } from "../../../core/tensor/tape.ts"
 import { cpu } from "../../../plugins/backend/cpu.ts"
 import { noise } from "./against-float64.ts"
 
@@ -93,6 +93,59 @@ describe("gradients have the bits of tfjs's own", () => {
       const curvature = tf.grad((x) => tf.sum(slope(x)))(x)
       for (const [i, value] of curvature.dataSync().entries())
         expect(value).toBeCloseTo(6 * noise(1, 5)[i]!, 4)
+    })
+  })
+})
+
+describe("an op may add to what has flowed into its input so far", () => {
+  /** 2x, whose gradient takes what there is, and adds its own part by `add`. */
+  const twice = (x: tf.Tensor, add: (before: tf.Tensor | undefined, own: tf.Tensor) => tf.Tensor) =>
+    differentiable(
+      [x],
+      (given) => ({ y: tf.mul(given(x), 2), saved: {} }),
+      (dy) => [add(takeGradientSoFar(x), tf.mul(dy, 2))],
+    )
+  const sum = (before: tf.Tensor | undefined, own: tf.Tensor) =>
+    before === undefined ? own : tf.add(before, own)
+  const inPlace = (before: tf.Tensor | undefined, own: tf.Tensor) => {
+    if (before === undefined) return own
+    const values = tf.backend().readSync(before.dataId) as Float32Array
+    for (const [i, value] of own.dataSync().entries()) values[i]! += value
+    return before
+  }
+
+  test.each([
+    ["as a new tensor", sum],
+    ["in its place", inPlace],
+  ])("%s", (_, add) => {
+    tf.tidy(() => {
+      const x = tf.tensor1d([1, 2])
+      const found = differentiate(
+        () => tf.sum(tf.add(tf.add(twice(x, add), twice(x, add)), tf.add(tf.mul(x, 5), twice(x, add)))),
+        [x],
+      )
+      expect([...found.gradients[0]!.dataSync()]).toEqual([11, 11])
+    })
+  })
+
+  test("once for each of its inputs, and outside a backward pass there is nothing", () => {
+    tf.tidy(() => {
+      const x = tf.tensor1d([1, 2])
+      const takes: boolean[] = []
+      const op = () =>
+        differentiable(
+          [x],
+          (given) => ({ y: tf.mul(given(x), 2), saved: {} }),
+          (dy) => {
+            const before = takeGradientSoFar(x)
+            takes.push(before !== undefined, takeGradientSoFar(x) !== undefined)
+            return [sum(before, tf.mul(dy, 2))]
+          },
+        )
+      const found = differentiate(() => tf.sum(tf.add(op(), op())), [x])
+      expect([...found.gradients[0]!.dataSync()]).toEqual([4, 4])
+      expect(takes).toEqual([false, false, true, false])
+      expect(takeGradientSoFar(x)).toBeUndefined()
     })
   })
 })

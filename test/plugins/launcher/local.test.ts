@@ -55,10 +55,11 @@ describe("slots on GPUs whose memory nvidia-smi tells", () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "kasosei-smi-"))
     const rows = [
-      "0, GPU-aa, NVIDIA A, 81000",
-      "1, GPU-bb, NVIDIA A, 9000",
-      "2, GPU-cc, NVIDIA B, 81000",
-      "3, GPU-dd, NVIDIA A, 100",
+      "0, GPU-aa, NVIDIA A, 81000, Default",
+      "1, GPU-bb, NVIDIA A, 9000, Default",
+      "2, GPU-cc, NVIDIA B, 81000, Default",
+      "3, GPU-dd, NVIDIA A, 100, Default",
+      "4, GPU-ee, NVIDIA C, 81000, Exclusive_Process",
     ]
     const list = rows
       .map((row) => row.split(", "))
@@ -98,6 +99,15 @@ describe("slots on GPUs whose memory nvidia-smi tells", () => {
     expect(await places({ here, memory: 3e9, jobs: 5 })).toBe("GPU-aa GPU-bb GPU-dd GPU-aa GPU-bb")
   })
 
+  test("are one on a GPU that a process has for itself", async () => {
+    process.env["CUDA_VISIBLE_DEVICES"] = "4"
+    try {
+      expect(await places({ here, memory: 1e9 })).toBe("4")
+    } finally {
+      delete process.env["CUDA_VISIBLE_DEVICES"]
+    }
+  })
+
   test("are on the GPUs that CUDA_VISIBLE_DEVICES names; of their model the first decides", async () => {
     process.env["CUDA_VISIBLE_DEVICES"] = "2,1"
     try {
@@ -113,7 +123,7 @@ describe("slots on GPUs whose memory nvidia-smi tells", () => {
 
 describe("what is known of a GPU", () => {
   const table = () => "0, GPU-aa-1, NVIDIA A, 100\n1, GPU-bb-2, NVIDIA B, [N/A]\n"
-  const a = { model: "NVIDIA A", free: 100 * 2 ** 20 }
+  const a = { model: "NVIDIA A", free: 100 * 2 ** 20, isExclusive: false }
   const known = (ids: readonly string[], order?: string) =>
     describedBy(ids, table, order).map((gpu) => gpu.known)
 

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { command, digests, main, sample } from "../../core/cli/command-line.ts"
 import { Screen } from "../../core/cli/screen.ts"
+import { emulated, emulatedEnvironment } from "../backend/cuda/emulated.ts"
 import { StandIn } from "./stand-in.ts"
 
 // On a busy machine, what takes a second here may take a minute.
@@ -113,6 +114,44 @@ describe("a plan", () => {
     expect(digests(out)).toEqual(digests(here))
     for (const name of ["leases", "owners", "tmp"])
       expect([name, fs.readdirSync(join(out, name))]).toEqual([name, []])
+  })
+
+  describe.skipIf(emulated === undefined)("for a GPU that this machine does not have", () => {
+    const inAll = (text: string) => Object.entries(logs()).filter(([, log]) => log.includes(text)).length
+
+    test("is made by what doctor prints where there is one, and what computes is made there", async () => {
+      const doctor = Bun.spawnSync([process.execPath, main, "doctor", "--backend", "cuda"], {
+        cwd: project,
+        env: { ...process.env, ...emulatedEnvironment() },
+      })
+      const device = /--backend cuda --device "([^"]+)"/.exec(doctor.stdout.toString())![1]!
+      expect(device).toContain("emulated CUDA device")
+      slurm.behave({ runs: true, gpuNode: emulatedEnvironment() })
+      const { code, stderr } = await launch(few, ["--backend", "cuda", "--device", device])
+      expect([code, stderr]).toEqual([0, expect.stringContaining(`on cuda (${device})`)])
+      expect(slurm.submissions.map((args) => flagOf(args, "gres"))).toEqual([
+        undefined,
+        "gpu:1",
+        undefined,
+        undefined,
+      ])
+      expect(slurm.ran.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0])
+      expect(logs()["publish.log"]).toContain("6 units made, 0 reused, 0 failed")
+    })
+
+    test("is carried out on no other one", async () => {
+      slurm.behave({ runs: true, gpuNode: emulatedEnvironment() })
+      expect((await launch(few, ["--backend", "cuda", "--device", "another GPU"])).code).toBe(0)
+      // Both runs say so, and the report.
+      expect(inAll("but this machine computes by cuda (emulated CUDA device")).toBe(3)
+      expect(inAll("planned for cuda (another GPU)")).toBe(3)
+    })
+
+    test("is not made without that", async () => {
+      const { code, stderr } = await launch(few, ["--backend", "cuda"])
+      expect(code).not.toBe(0)
+      expect(stderr).toContain("to plan for the GPUs of other machines, give --device")
+    })
   })
 
   test("ends whatever fails in it, and only what is missing is submitted again", async () => {

@@ -24,6 +24,8 @@ export interface Behaviour {
   readonly partitions?: Readonly<Record<string, string>>
   /** sbatch refuses all after so many, and says this. */
   readonly refuses?: { readonly after: number; readonly says: string }
+  /** What tasks that ask for a GPU have in their environment besides. */
+  readonly gpuNode?: Readonly<Record<string, string>>
   /** sbatch says once that this is so. */
   readonly passes?: string
   /** What squeue lists: the id of a job each, which the reason may follow that it waits for. */
@@ -97,7 +99,13 @@ const flagOf = (args: readonly string[], name: string): string | undefined =>
   args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
 
 /** As slurmd starts it: in `--chdir`, with its output appended to `--output`. */
-const runTask = (folder: string, args: readonly string[], job: string, task: number | null): void => {
+const runTask = (
+  folder: string,
+  args: readonly string[],
+  job: string,
+  task: number | null,
+  gpuNode: Behaviour["gpuNode"],
+): void => {
   const output = flagOf(args, "output")!.replaceAll(/%([%a])/g, (_, letter) =>
     letter === "%" ? "%" : `${task}`,
   )
@@ -105,13 +113,22 @@ const runTask = (folder: string, args: readonly string[], job: string, task: num
   const array = task === null ? {} : { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: String(task) }
   const { status } = spawnSync("/bin/sh", [args.at(-1)!], {
     cwd: flagOf(args, "chdir")!,
-    env: { ...process.env, SLURM_JOB_ID: job, ...array },
+    env: {
+      ...process.env,
+      ...(flagOf(args, "gres") === undefined ? {} : gpuNode),
+      SLURM_JOB_ID: job,
+      ...array,
+    },
     stdio: ["ignore", log, log],
   })
   append(join(folder, "ran"), { job, task: task === null ? null : String(task), code: status } satisfies Ran)
 }
 
-const sbatch = (folder: string, args: readonly string[], { runs, refuses, passes }: Behaviour): number => {
+const sbatch = (
+  folder: string,
+  args: readonly string[],
+  { runs, refuses, passes, gpuNode }: Behaviour,
+): number => {
   const before = submissions(folder).length - 1
   if (passes !== undefined && before === 0) return fail(passes)
   const accepted = before - (passes === undefined ? 0 : 1)
@@ -119,7 +136,7 @@ const sbatch = (folder: string, args: readonly string[], { runs, refuses, passes
   const job = String(101 + accepted)
   const last = /^0-(\d+)%/.exec(flagOf(args, "array") ?? "")?.[1]
   const tasks = last === undefined ? [null] : Array.from({ length: Number(last) + 1 }, (_, task) => task)
-  if (runs === true) for (const task of tasks) runTask(folder, args, job, task)
+  if (runs === true) for (const task of tasks) runTask(folder, args, job, task, gpuNode)
   process.stdout.write(`${job}\n`)
   return 0
 }

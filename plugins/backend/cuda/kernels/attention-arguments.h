@@ -18,6 +18,7 @@ struct Attention {
   const float* k_TH;
   const float* v_TH;
   float* y_RH;
+  uint16_t* rounded_RH;  // where y is also written as bfloat16 numbers, or null
   float* statistics;  // [heads, R, 2]
   const AttentionTile* tiles;
   const int32_t* query_indices_R;  // read only if the mask is active
@@ -38,6 +39,9 @@ struct AttentionGradient {
   float* dq_RH;
   float* dk_TH;
   float* dv_TH;
+  uint16_t* rounded_dq_RH;  // where they are also written as bfloat16 numbers, or null
+  uint16_t* rounded_dk_TH;
+  uint16_t* rounded_dv_TH;
   const AttentionTile* tiles;
   const int32_t* query_indices_R;
   int64_t queries, hidden;

@@ -49,6 +49,7 @@ KASOSEI_INLINE void load_rows(float* to, const float* from, int64_t stride, int 
     }
   }
 }
+// Waits for what was begun to load, and for the block's other threads.
 KASOSEI_INLINE void finish_loading() {
   copies_commit();
   copies_wait<0>();
@@ -79,6 +80,18 @@ KASOSEI_INLINE void products(const float* left, const float* right, float (&sums
       }
     }
   }
+}
+
+// Scores of columns beyond `count` become −∞, whose exponential is 0: that needs no branch around each exponential.
+template <int R, int C>
+KASOSEI_INLINE void leave_out(float (&scores)[R][C], int count) {
+  if (count == 16 * C) return;
+  const int first = threadIdx.x % 16 * C;
+#pragma unroll
+  for (int i = 0; i < R; i++)
+#pragma unroll
+    for (int j = 0; j < C; j++)
+      if (first + j >= count) scores[i][j] = minus_infinity();
 }
 
 // The features of a lane of 16: neighbouring ones, at most four, in each stretch of 64.
@@ -235,6 +248,7 @@ KASOSEI_INLINE void forward(const Attention& a) {
     float scores[R][C];
     if (working) {
       products<D>(q + first_row * (D + 4), k + lane * (D + 4), scores);
+      leave_out(scores, keys);
       uint32_t kept = 0xffffffff;
       if (a.mask.active)
         kept = kept_along_rows<R>(a.mask, [&](int i) {
@@ -244,8 +258,7 @@ KASOSEI_INLINE void forward(const Attention& a) {
       for (int i = 0; i < R; i++) {
         float now = largest[i];
 #pragma unroll
-        for (int j = 0; j < C; j++)
-          if (C * lane + j < keys && scores[i][j] > now) now = scores[i][j];
+        for (int j = 0; j < C; j++) now = scores[i][j] > now ? scores[i][j] : now;
         now = largest_of_row(now);
         const float shrink = exponential((largest[i] - now) * a.scale);
         largest[i] = now;
@@ -254,7 +267,7 @@ KASOSEI_INLINE void forward(const Attention& a) {
         for (int c = 0; c < D / 16; c++) sums[i][c] *= shrink;
 #pragma unroll
         for (int j = 0; j < C; j++) {
-          const float value = C * lane + j < keys ? exponential((scores[i][j] - now) * a.scale) : 0.0f;
+          const float value = exponential((scores[i][j] - now) * a.scale);
           total[i] += value;
           scores[i][j] = kept >> (C * i + j) & 1 ? value : 0.0f;
         }
@@ -328,6 +341,7 @@ KASOSEI_INLINE void query_gradient(const AttentionGradient& a) {
       if (working) {
         products<D>(q + first_row * (D + 4), k + lane * (D + 4), p);
         products<D>(dy + first_row * (D + 4), v + lane * (D + 4), dp);
+        leave_out(p, keys);
         uint32_t kept = 0xffffffff;
         if (a.mask.active)
           kept = kept_along_rows<R>(a.mask, [&](int i) {
@@ -338,7 +352,7 @@ KASOSEI_INLINE void query_gradient(const AttentionGradient& a) {
         for (int i = 0; i < R; i++) {
 #pragma unroll
           for (int j = 0; j < C; j++) {
-            p[i][j] = C * lane + j < keys ? exponential((p[i][j] - largest[i]) * a.scale) * inverse_sum[i] : 0.0f;
+            p[i][j] = exponential((p[i][j] - largest[i]) * a.scale) * inverse_sum[i];
             dp[i][j] = kept >> (C * i + j) & 1 ? dp[i][j] * a.mask.scale : 0.0f;
             if (pass == 0 || one_pass) mean[i] += p[i][j] * dp[i][j];
           }
@@ -407,6 +421,7 @@ KASOSEI_INLINE void key_gradient(const AttentionGradient& a) {
       float p[R][C], ds[R][C];
       products<D>(k + first_row * (D + 4), q + lane * (D + 4), p);
       products<D>(v + first_row * (D + 4), dy + lane * (D + 4), ds);
+      leave_out(p, queries);
       uint32_t kept = 0xffffffff;
       if (a.mask.active)
         kept = kept_along_columns<R, C>(a.mask, [&](int j) {
@@ -415,12 +430,11 @@ KASOSEI_INLINE void key_gradient(const AttentionGradient& a) {
         });
 #pragma unroll
       for (int j = 0; j < C; j++) {
-        const bool inside = C * lane + j < queries;
-        const int64_t row = head * a.queries + query + (inside ? C * lane + j : 0);
+        const int64_t row = head * a.queries + query + smaller(C * lane + j, queries - 1);
         const float largest = a.statistics[2 * row], inverse_sum = a.statistics[2 * row + 1], mean = a.means[row];
 #pragma unroll
         for (int i = 0; i < R; i++) {
-          const float value = inside ? exponential((p[i][j] - largest) * a.scale) * inverse_sum : 0.0f;
+          const float value = exponential((p[i][j] - largest) * a.scale) * inverse_sum;
           const float factor = kept >> (R * j + i) & 1 ? a.mask.scale : 0.0f;
           p[i][j] = value * factor;
           ds[i][j] = value * (ds[i][j] * factor - mean) * a.scale;

@@ -17,6 +17,12 @@ struct alignas(8) FourHalves {
 inline Four load_four(const float* from) { return *reinterpret_cast<const Four*>(from); }
 inline void store_four(float* to, const Four& value) { *reinterpret_cast<Four*>(to) = value; }
 
+// As bfloat16 numbers.
+inline void store_rounded(uint16_t* to, const Four& value) {
+  *reinterpret_cast<FourHalves*>(to) = {pack_bf16(value.x, value.y), pack_bf16(value.z, value.w)};
+}
+inline void store_rounded(uint16_t* to, float value) { *to = static_cast<uint16_t>(pack_bf16(value, 0)); }
+
 inline Four operator+(const Four& a, const Four& b) { return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w}; }
 inline Four operator-(const Four& a, const Four& b) { return {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w}; }
 inline Four operator*(const Four& a, const Four& b) { return {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w}; }

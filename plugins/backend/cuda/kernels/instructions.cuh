@@ -72,6 +72,12 @@ inline float divide_rn(float a, float b) {
   asm("div.rn.f32 %0, %1, %2;" : "=f"(value) : "f"(a), "f"(b));
   return value;
 }
+// 2ˣ to 2⁻²² of it; 0 where it is no longer a normal number.
+inline float exp2_approximate(float x) {
+  float value;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(value) : "f"(x));
+  return value;
+}
 inline uint32_t multiply_high(uint32_t a, uint32_t b) {
   uint32_t high;
   asm("mul.hi.u32 %0, %1, %2;" : "=r"(high) : "r"(a), "r"(b));
@@ -121,7 +127,7 @@ inline bool any_lane(bool condition) {
 // The block's shared memory whose size the launch says, aligned to 16 bytes.
 template <typename T>
 inline T* dynamic_shared() {
-  extern __shared__ uint64_t kasosei_dynamic[];
+  alignas(16) extern __shared__ uint64_t kasosei_dynamic[];
   return reinterpret_cast<T*>(kasosei_dynamic);
 }
 

@@ -20,6 +20,8 @@ struct LayerNorm {
   const float* gamma;
   const float* beta;
   float* y;
+  // Where y is also written as bfloat16 numbers, or null.
+  uint16_t* rounded;
   float* normalised;
   float* rstd;
   int64_t hidden;
@@ -35,6 +37,8 @@ struct LayerNormInputGradient {
   const float* rstd;
   const float* gamma;
   float* dx;
+  // Where what is dropped, or else dx, is also written as bfloat16 numbers, or null.
+  uint16_t* rounded;
   int64_t hidden;
   bool kept;
   // Null, or where dx is written once more, dropped by a mask.

@@ -24,6 +24,7 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm(const LayerNorm a) 
   const float* x = a.x + start;
   const float* residual = a.residual == nullptr ? nullptr : a.residual + start;
   float* y = a.y + start;
+  uint16_t* rounded = a.rounded == nullptr ? nullptr : a.rounded + start;
   float* normalised = a.normalised + start;
   const float count = static_cast<float>(a.hidden);
   float total = 0, squares = 0;
@@ -55,8 +56,10 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm(const LayerNorm a) 
       const int column = i * step + 4 * threadIdx.x;
       if (column >= hidden) continue;
       const Four value = numbers[i] * rstd;
+      const Four scaled = value * load_four(a.gamma + column) + load_four(a.beta + column);
       store_four(normalised + column, value);
-      store_four(y + column, value * load_four(a.gamma + column) + load_four(a.beta + column));
+      store_four(y + column, scaled);
+      if (rounded != nullptr) store_rounded(rounded + column, scaled);
     }
     if (threadIdx.x == 0) a.rstd[row] = rstd;
     return;
@@ -79,8 +82,10 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm(const LayerNorm a) 
   const float rstd = rstd_of(block_sum(squares, parts[1]), a.hidden, a.epsilon);
   for (int64_t column = threadIdx.x; column < a.hidden; column += blockDim.x) {
     const float value = (normalised[column] - mean) * rstd;
+    const float scaled = value * a.gamma[column] + a.beta[column];
     normalised[column] = value;
-    y[column] = value * a.gamma[column] + a.beta[column];
+    y[column] = scaled;
+    if (rounded != nullptr) store_rounded(rounded + column, scaled);
   }
   if (threadIdx.x == 0) a.rstd[row] = rstd;
 }
@@ -92,6 +97,7 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm_input_gradient(cons
   const float* dy = a.dy + start;
   const float* normalised = a.normalised + start;
   float* dx = a.dx + start;
+  uint16_t* rounded = a.rounded == nullptr ? nullptr : a.rounded + start;
   float* dropped = a.dropped == nullptr ? nullptr : a.dropped + start;
   const int64_t masked_start = (a.rows_at == nullptr ? row : a.rows_at[row]) * a.hidden;
   const float count = static_cast<float>(a.hidden), rstd = a.rstd[row];
@@ -114,10 +120,13 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm_input_gradient(cons
     for (int i = 0; i < fours_of_a_thread; i++) {
       const int column = i * step + 4 * threadIdx.x;
       if (column >= hidden) continue;
-      const Four value = (gradients[i] - mean - numbers[i] * mean_along) * rstd;
+      Four value = (gradients[i] - mean - numbers[i] * mean_along) * rstd;
       store_four(dx + column, value);
-      if (dropped == nullptr) continue;
-      store_four(dropped + column, a.mask.active ? value * kept_four(a.mask, (masked_start + column) / 4) : value);
+      if (dropped != nullptr) {
+        if (a.mask.active) value = value * kept_four(a.mask, (masked_start + column) / 4);
+        store_four(dropped + column, value);
+      }
+      if (rounded != nullptr) store_rounded(rounded + column, value);
     }
     return;
   }
@@ -130,10 +139,13 @@ extern "C" __global__ void __launch_bounds__(256) layer_norm_input_gradient(cons
   const float mean_along = divide_rn(block_sum(along, parts[1]), count);
   for (int64_t column = threadIdx.x; column < a.hidden; column += blockDim.x) {
     const float gradient = dy[column] * a.gamma[column];
-    const float value = (gradient - mean - normalised[column] * mean_along) * rstd;
+    float value = (gradient - mean - normalised[column] * mean_along) * rstd;
     dx[column] = value;
-    if (dropped == nullptr) continue;
-    dropped[column] = a.mask.active ? value * kept_one(a.mask, masked_start + column) : value;
+    if (dropped != nullptr) {
+      if (a.mask.active) value *= kept_one(a.mask, masked_start + column);
+      dropped[column] = value;
+    }
+    if (rounded != nullptr) store_rounded(rounded + column, value);
   }
 }
 

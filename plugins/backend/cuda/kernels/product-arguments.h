@@ -26,6 +26,10 @@ struct TiledProduct {
   const float* bias;
   // The derivative of GELU, [batch, m, n], or null: without GELU.
   float* derivative;
+  // [batch, m, n], multiplied with the sum, or null.
+  const float* factor;
+  // [m, n], where C is also written as bfloat16 numbers, or null; n is then a multiple of 8.
+  uint16_t* rounded;
   // C += …
   int32_t add;
   // Whether rows of C can be written 16 bytes at a time, and those of the derivative.
@@ -44,6 +48,8 @@ struct FinishProduct {
   int64_t row, step;
   const float* bias;
   float* derivative;
+  const float* factor;
+  uint16_t* rounded;
   int32_t add;
   // Whether n and all distances are multiples of 4, and all pointers of 16 bytes.
   int32_t vectors;

@@ -59,21 +59,31 @@ KASOSEI_INLINE void load_four(const float* from, float (&values)[4]) {
   for (int i = 0; i < 4; i++) values[i] = float_of(words.word[i]);
 }
 
+KASOSEI_INLINE void store_rounded(uint16_t* to, const float (&values)[4]) {
+  TwoWords words;
+  words.word[0] = pack_bf16(values[0], values[1]);
+  words.word[1] = pack_bf16(values[2], values[3]);
+  *reinterpret_cast<TwoWords*>(to) = words;
+}
+
 // Finishes and writes 4 neighbours of a row, those of them that are inside. `column` is a multiple of 4.
 KASOSEI_INLINE void write_four(const TiledProduct& a, const TilePlace& place, int64_t row, int64_t column,
                                float (&values)[4]) {
   if (row >= a.m || column >= a.n) return;
   float* c = a.c + place.matrix * a.step + place.part * a.part + row * a.row + column;
-  float* derivative = a.derivative ? a.derivative + (place.matrix * a.m + row) * a.n + column : nullptr;
+  const int64_t place_in_result = (place.matrix * a.m + row) * a.n + column;
+  float* derivative = a.derivative ? a.derivative + place_in_result : nullptr;
+  const float* factor = a.factor ? a.factor + place_in_result : nullptr;
   const bool whole = column + 4 <= a.n;
   float derivatives[4];
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     if (!whole && column + i >= a.n) continue;
     const Finished one = finish(a.add ? c[i] + values[i] : values[i], a.bias, column + i, derivative);
-    values[i] = one.value;
+    values[i] = factor ? one.value * factor[i] : one.value;
     derivatives[i] = one.derivative;
   }
+  if (a.rounded) store_rounded(a.rounded + place_in_result, values);
   if (whole && a.vectors) {
     store_four(c, values);
     if (derivative) store_four(derivative, derivatives);
@@ -483,27 +493,32 @@ struct Rounded {
   template <bool along_k>
   struct Copies {
     static constexpr int in_row = along_k ? 4 : tile / 8, step = threads / in_row, each = words / 4 / threads;
+    // Where the next part begins; also beyond the end, where nothing is read.
     const uint16_t* from;
-    int64_t stride, left;
+    int64_t stride;
+    int left;
 
-    KASOSEI_INLINE Copies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
+    KASOSEI_INLINE Copies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t first_k) {
       const int row = threadIdx.x / in_row, number = threadIdx.x % in_row * 8;
       stride = along_k ? x.row : x.depth;
       from = static_cast<const uint16_t*>(x.data) + matrix * x.step + row * stride + number;
-      from += along_k ? first * stride : first;
-      left = end - first - (along_k ? row : number);
+      from += along_k ? first * stride + first_k : first + first_k * stride;
+      left = static_cast<int>(end - first < tile ? end - first : tile) - (along_k ? row : number);
     }
 
-    KASOSEI_INLINE void copy(int64_t k, int64_t end_k, uint32_t* to) const {
+    // Copies the next part, of which there are `part_k` numbers, and goes on.
+    KASOSEI_INLINE void copy(int64_t part_k, uint32_t* to) {
       const int row = threadIdx.x / in_row, eight = threadIdx.x % in_row;
-      const uint16_t* source = from + (along_k ? k : k * stride);
-      const int64_t left_k = end_k - k - (along_k ? eight * 8 : row);
+      const int left_k = static_cast<int>(part_k < depth ? part_k : depth) - (along_k ? eight * 8 : row);
+      const uint16_t* source = from;
 #pragma unroll
       for (int i = 0; i < each; i++) {
         const bool inside = along_k ? i * step < left && left_k > 0 : left > 0 && i * step < left_k;
         const int place = along_k ? word_place(row + i * step, eight * 4) : eight_place(row + i * step, eight);
-        copy_async_16(to + place, inside ? source + i * step * stride : from, inside);
+        copy_async_16(to + place, source, inside);
+        source += step * stride;
       }
+      from += along_k ? depth : depth * stride;
     }
   };
 
@@ -514,8 +529,9 @@ struct Rounded {
     const TilePlace place = tile_place<tile, tile>(a);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int first_row = warp / 2 * half, first_column = warp % 2 * half;
-    const Copies<a_along_k> copies_a(a.a, place.matrix, place.row, a.m);
-    const Copies<b_along_k> copies_b(a.b, place.matrix, place.column, a.n);
+    const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
+    Copies<a_along_k> copies_a(a.a, place.matrix, place.row, a.m, start);
+    Copies<b_along_k> copies_b(a.b, place.matrix, place.column, a.n, start);
 
     float sum[down][across][4];
 #pragma unroll
@@ -525,12 +541,11 @@ struct Rounded {
 #pragma unroll
         for (int l = 0; l < 4; l++) sum[i][j][l] = 0;
 
-    const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
 #pragma unroll
     for (int i = 0; i < ahead; i++) {
       if (start + i * depth < end) {
-        copies_a.copy(start + i * depth, end, memory + i * 2 * words);
-        copies_b.copy(start + i * depth, end, memory + (i * 2 + 1) * words);
+        copies_a.copy(end - start - i * depth, memory + i * 2 * words);
+        copies_b.copy(end - start - i * depth, memory + (i * 2 + 1) * words);
       }
       copies_commit();
     }
@@ -540,8 +555,8 @@ struct Rounded {
       // This part is there, and nobody reads the one before it any more.
       block_barrier();
       if (k + ahead * depth < end) {
-        copies_a.copy(k + ahead * depth, end, memory + free_stage * 2 * words);
-        copies_b.copy(k + ahead * depth, end, memory + (free_stage * 2 + 1) * words);
+        copies_a.copy(end - k - ahead * depth, memory + free_stage * 2 * words);
+        copies_b.copy(end - k - ahead * depth, memory + (free_stage * 2 + 1) * words);
       }
       copies_commit();
       const uint32_t* words_a = memory + stage * 2 * words;
@@ -628,7 +643,9 @@ extern "C" __global__ void __launch_bounds__(256) finish_product(const FinishPro
   for (int64_t matrix = blockIdx.y; matrix < a.batch; matrix += gridDim.y) {
     const float* x = a.x + matrix * a.x_step;
     float* c = a.c + matrix * a.step;
-    float* derivative = a.derivative ? a.derivative + matrix * a.m * a.n + first : nullptr;
+    const int64_t place_in_result = matrix * a.m * a.n + first;
+    float* derivative = a.derivative ? a.derivative + place_in_result : nullptr;
+    const float* factor = a.factor ? a.factor + place_in_result : nullptr;
     if (a.vectors) {
       float sum[4], derivatives[4];
       load_four(x + row * a.x_row + column, sum);
@@ -642,26 +659,30 @@ extern "C" __global__ void __launch_bounds__(256) finish_product(const FinishPro
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const Finished one = finish(a.add ? to[i] + sum[i] : sum[i], a.bias, column + i, derivative);
-        sum[i] = one.value;
+        sum[i] = factor ? one.value * factor[i] : one.value;
         derivatives[i] = one.derivative;
       }
       store_four(to, sum);
+      if (a.rounded) store_rounded(a.rounded + first, sum);
       if (derivative) store_four(derivative, derivatives);
       continue;
     }
     int64_t at_row = row, at_column = column;
+    float values[4];
     for (int i = 0; i < 4 && first + i < a.m * a.n; i++) {
       float sum = x[at_row * a.x_row + at_column];
       for (int64_t part = 1; part < a.parts; part++) sum += x[part * a.x_part + at_row * a.x_row + at_column];
       float* to = c + at_row * a.row + at_column;
       const Finished one = finish(a.add ? *to + sum : sum, a.bias, at_column, derivative);
-      *to = one.value;
+      *to = values[i] = factor ? one.value * factor[i] : one.value;
       if (derivative) derivative[i] = one.derivative;
       if (++at_column == a.n) {
         at_column = 0;
         at_row++;
       }
     }
+    // Then n is a multiple of 8, and no four ends outside.
+    if (a.rounded) store_rounded(a.rounded + first, values);
   }
 }
 

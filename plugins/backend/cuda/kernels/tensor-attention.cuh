@@ -1,12 +1,12 @@
 // Attention on tensor cores: as in attention.cuh, with factors of products rounded to bfloat16 or tf32, also
-// probabilities and the gradients of scores; sums and the softmax are float32.
+// probabilities and the gradients of scores; sums and the softmax are float32. Of the exponentials, the instruction's 22
+// bits are enough.
 #pragma once
 
 #include "instructions.cuh"
 
 #include "attention-arguments.h"
 #include "attention.cuh"
-#include "elementary.h"
 
 namespace kasosei {
 namespace attending {
@@ -25,33 +25,58 @@ KASOSEI_INLINE int tensor_place(int column) {
   return (column & ~15) | (column & 2) << 2 | (column >> 1 & 6) | (column & 1);
 }
 
-// Loads `count` rows of d numbers as [rows, D], rounded and filled up with zeros; at their places, or in order.
-template <typename Number, int rows, int D, int threads, bool placed>
-KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d, bool vectors) {
-  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes);
-#pragma unroll 4
-  for (int i = threadIdx.x; i < rows * (D / 4); i += threads) {
-    const int row = i / (D / 4), feature = i % (D / 4) * 4;
-    const float* const at = from + row * stride + feature;
-    Four some = {0, 0, 0, 0};
-    if (row < count) {
-      if (vectors) {
-        if (feature < d) some = load_four(at);
+// Four numbers of a row from `feature` on, and zeros beyond its d numbers, or if it is not inside: then numbers at
+// `from` are read, since a branch would wait for what it reads.
+template <bool vectors>
+KASOSEI_INLINE Four load_some(const float* from, int64_t at, bool inside, int feature, int d) {
+  if constexpr (vectors) {
+    const Four some = load_four(inside && feature < d ? from + at : from);
+    return inside && feature < d ? some : Four{0, 0, 0, 0};
+  } else {
+    float some[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const float one = *(inside && feature + i < d ? from + at + i : from);
+      some[i] = inside && feature + i < d ? one : 0.0f;
+    }
+    return {some[0], some[1], some[2], some[3]};
+  }
+}
+
+// Loads `count` rows of d numbers as [rows, D], rounded and filled up with zeros; at their places, or in order. Several
+// reads of a thread are under way at a time.
+template <typename Number, int rows, int D, int threads, bool placed, bool vectors>
+KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d) {
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), in_row = D / 4, step = threads / in_row;
+  constexpr int at_once = vectors ? 8 : 2;
+  static_assert(threads % in_row == 0 && rows % (step * at_once) == 0);
+  const int feature = threadIdx.x % in_row * 4;
+#pragma unroll 1
+  for (int first = threadIdx.x / in_row; first < rows; first += step * at_once) {
+    Four some[at_once];
+#pragma unroll
+    for (int i = 0; i < at_once; i++) {
+      const int row = first + i * step;
+      some[i] = load_some<vectors>(from, row * stride + feature, row < count, feature, d);
+    }
+#pragma unroll
+    for (int i = 0; i < at_once; i++) {
+      const int row = first + i * step;
+      char* const place = to + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
+      if constexpr (Number::bytes == 2) {
+        *reinterpret_cast<uint64_t*>(place) =
+            pack_bf16(some[i].x, some[i].y) | uint64_t{pack_bf16(some[i].z, some[i].w)} << 32;
       } else {
-        if (feature < d) some.x = at[0];
-        if (feature + 1 < d) some.y = at[1];
-        if (feature + 2 < d) some.z = at[2];
-        if (feature + 3 < d) some.w = at[3];
+        store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(some[i].x)), float_of(to_tf32(some[i].y)),
+                                                     float_of(to_tf32(some[i].z)), float_of(to_tf32(some[i].w))});
       }
     }
-    char* const place = to + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
-    if constexpr (Number::bytes == 2) {
-      *reinterpret_cast<uint64_t*>(place) = pack_bf16(some.x, some.y) | uint64_t{pack_bf16(some.z, some.w)} << 32;
-    } else {
-      store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(some.x)), float_of(to_tf32(some.y)),
-                                                   float_of(to_tf32(some.z)), float_of(to_tf32(some.w))});
-    }
   }
+}
+template <typename Number, int rows, int D, int threads, bool placed>
+KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d, bool vectors) {
+  if (vectors) load_rounded<Number, rows, D, threads, placed, true>(to, from, stride, count, d);
+  else load_rounded<Number, rows, D, threads, placed, false>(to, from, stride, count, d);
 }
 
 template <typename Number>
@@ -62,9 +87,10 @@ KASOSEI_INLINE void multiply_tile(float (&sums)[4], const uint32_t (&left)[4], u
 }
 
 // sums[n] = the warp's 16 rows times columns 8n … 8n + 7, of d features, for those pairs of n in which there are columns.
+// Several steps have no branch between them, so that what they load is under way together.
 template <typename Number, int D, int tiles>
 KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int count, int d, float (&sums)[tiles][4]) {
-  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes);
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = 2;
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int n = 0; n < tiles; n++)
@@ -72,17 +98,21 @@ KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int c
     for (int i = 0; i < 4; i++) sums[n][i] = 0;
   const char* const left_row = rows + lane % 16 * row_bytes + lane / 16 * 16;
   const char* const right_row = columns + (lane % 8 + lane / 16 * 8) * row_bytes + lane / 8 % 2 * 16;
-#pragma unroll 2
-  for (int k = 0; k * Number::step < d; k++) {
-    uint32_t left[4];
-    load_matrices(left, left_row + k * 32);
+#pragma unroll 1
+  for (int first = 0; first * Number::step < d; first += at_once) {
+    uint32_t left[at_once][4];
+#pragma unroll
+    for (int k = 0; k < at_once; k++) load_matrices(left[k], left_row + (first + k) * 32);
 #pragma unroll
     for (int n = 0; n < tiles; n += 2)
       if (8 * n < count) {
-        uint32_t right[4];
-        load_matrices(right, right_row + 8 * n * row_bytes + k * 32);
-        multiply_tile<Number>(sums[n], left, right[0], right[1]);
-        multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
+#pragma unroll
+        for (int k = 0; k < at_once; k++) {
+          uint32_t right[4];
+          load_matrices(right, right_row + 8 * n * row_bytes + (first + k) * 32);
+          multiply_tile<Number>(sums[n], left[k], right[0], right[1]);
+          multiply_tile<Number>(sums[n + 1], left[k], right[2], right[3]);
+        }
       }
   }
 }
@@ -92,7 +122,7 @@ KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int c
 template <typename Number, int D, int tiles>
 KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* columns, int count, int d,
                                       float (&sums)[D / 8][4]) {
-  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes);
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = 8;
   const int lane = threadIdx.x % 32;
   if constexpr (Number::bytes == 2) {
     const char* const right_row = columns + lane % 16 * row_bytes + lane / 16 * 16;
@@ -102,13 +132,15 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
         const uint32_t left[4] = {pack_bf16(p[m][0], p[m][1]), pack_bf16(p[m][2], p[m][3]),
                                   pack_bf16(p[m + 1][0], p[m + 1][1]), pack_bf16(p[m + 1][2], p[m + 1][3])};
 #pragma unroll
-        for (int n = 0; n < D / 8; n += 2)
-          if (8 * n < d) {
-            uint32_t right[4];
-            load_matrices_transposed(right, right_row + 8 * m * row_bytes + 16 * n);
-            multiply_tile<Number>(sums[n], left, right[0], right[1]);
-            multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
-          }
+        for (int first = 0; first < D / 8; first += at_once)
+          if (8 * first < d)
+#pragma unroll
+            for (int n = first; n < first + at_once; n += 2) {
+              uint32_t right[4];
+              load_matrices_transposed(right, right_row + 8 * m * row_bytes + 16 * n);
+              multiply_tile<Number>(sums[n], left, right[0], right[1]);
+              multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
+            }
       }
   } else {
     const char* const right_word = columns + lane % 4 * 2 * row_bytes + lane / 4 * 4;
@@ -118,10 +150,12 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
         const uint32_t left[4] = {to_tf32(p[m][0]), to_tf32(p[m][2]), to_tf32(p[m][1]), to_tf32(p[m][3])};
         const char* const at = right_word + 8 * m * row_bytes;
 #pragma unroll
-        for (int n = 0; n < D / 8; n++)
-          if (8 * n < d)
-            multiply_tile<Number>(sums[n], left, *reinterpret_cast<const uint32_t*>(at + 32 * n),
-                                  *reinterpret_cast<const uint32_t*>(at + 32 * n + row_bytes));
+        for (int first = 0; first < D / 8; first += at_once)
+          if (8 * first < d)
+#pragma unroll
+            for (int n = first; n < first + at_once; n++)
+              multiply_tile<Number>(sums[n], left, *reinterpret_cast<const uint32_t*>(at + 32 * n),
+                                    *reinterpret_cast<const uint32_t*>(at + 32 * n + row_bytes));
       }
   }
 }
@@ -139,12 +173,11 @@ KASOSEI_INLINE float largest_of_quad(float value) {
 }
 
 // A thread's result i of tile n of a product is of its row i / 2, and of its column 4 · (n / 2) + 2 · (n mod 2) + i mod 2
-// among those that it has of 16 after 16. Bit 16 · row + column: whether the mask keeps it. element(row): of a row's
-// first column.
+// among those that it has of 16 after 16. Bit 16 · row + column: whether the mask keeps it, of `count` columns.
+// element(row): of a row's first column.
 template <int tiles, typename Element>
-KASOSEI_INLINE uint32_t tensor_kept_along_rows(const Mask& mask, const Element& element) {
-  constexpr int groups = tiles / 2;
-  const int lane = threadIdx.x % 4, quad = threadIdx.x & 28;
+KASOSEI_INLINE uint32_t tensor_kept_along_rows(const Mask& mask, int count, const Element& element) {
+  const int lane = threadIdx.x % 4, quad = threadIdx.x & 28, groups = (count + 15) / 16;
   const uint32_t after = lane < 2 ? kept_of_block(mask, element(lane) / 4 + 4 * groups) : 0;
   uint32_t kept = 0;
 #pragma unroll 1
@@ -157,7 +190,7 @@ KASOSEI_INLINE uint32_t tensor_kept_along_rows(const Mask& mask, const Element& 
     uint32_t next = shuffle(own, quad + (lane + 1) % 4);
     if (lane == 3) next = next >> 4 | last << 4 * (groups - 1);
 #pragma unroll
-    for (int m = 0; m < groups; m++) {
+    for (int m = 0; m < tiles / 2; m++) {
       const uint32_t both = (own >> 4 * m & 15) | (next >> 4 * m & 15) << 4;
       kept |= (both >> (first & 3) & 15) << (16 * row + 4 * m);
     }
@@ -167,12 +200,12 @@ KASOSEI_INLINE uint32_t tensor_kept_along_rows(const Mask& mask, const Element& 
 
 // The same bits where rows are keys and columns queries; element(column) is that of a query's row for the first of the
 // warp's 16 keys. The eight lanes that share a query find five blocks of four together.
-template <int tiles, typename Element>
-KASOSEI_INLINE uint32_t tensor_kept_along_columns(const Mask& mask, const Element& element) {
-  const int lane = threadIdx.x % 4, row = threadIdx.x % 32 / 4;
+template <typename Element>
+KASOSEI_INLINE uint32_t tensor_kept_along_columns(const Mask& mask, int count, const Element& element) {
+  const int lane = threadIdx.x % 4, row = threadIdx.x % 32 / 4, columns = (count + 15) / 16 * 4;
   uint32_t kept = 0;
 #pragma unroll 1
-  for (int column = 0; column < 2 * tiles; column++) {
+  for (int column = 0; column < columns; column++) {
     const int64_t first = element(column);
     const uint32_t own = row < 5 ? kept_of_block(mask, first / 4 + row) : 0;
     const int at = static_cast<int>(first & 3) + row;
@@ -186,10 +219,25 @@ KASOSEI_INLINE uint32_t tensor_kept_along_columns(const Mask& mask, const Elemen
 KASOSEI_INLINE int column_of(int n, int i) { return n / 2 * 16 + threadIdx.x % 4 * 4 + n % 2 * 2 + i % 2; }
 KASOSEI_INLINE int bit_of(int n, int i) { return i / 2 * 16 + n * 2 + i % 2; }
 
-// Writes a thread's features of one of its two rows, times a factor.
+// As leave_out.
 template <int tiles>
-KASOSEI_INLINE void store_tensor_row(float* to, const float (&sums)[tiles][4], int row, float factor, int d,
-                                     bool vectors) {
+KASOSEI_INLINE void leave_out_of_tiles(float (&scores)[tiles][4], int count) {
+  if (count == 8 * tiles) return;
+#pragma unroll
+  for (int n = 0; n < tiles; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      if (column_of(n, i) >= count) scores[n][i] = minus_infinity();
+}
+constexpr float log2_of_e = 1.44269504088896341f;
+
+// Writes a thread's features of one of its two rows, times a factor, from `place` on; and as bfloat16 numbers, unless
+// there is no room for them.
+template <int tiles>
+KASOSEI_INLINE void store_tensor_row(float* tensor, uint16_t* rounded, int64_t place, const float (&sums)[tiles][4],
+                                     int row, float factor, int d, bool vectors) {
+  float* to = tensor + place;
+  uint16_t* rounded_to = rounded + place;
   const int first = threadIdx.x % 4 * 2;
 #pragma unroll
   for (int n = 0; n < tiles; n++) {
@@ -197,9 +245,12 @@ KASOSEI_INLINE void store_tensor_row(float* to, const float (&sums)[tiles][4], i
     const Two some = {sums[n][2 * row] * factor, sums[n][2 * row + 1] * factor};
     if (vectors) {
       if (at < d) *reinterpret_cast<Two*>(to + at) = some;
+      if (rounded && at < d) *reinterpret_cast<uint32_t*>(rounded_to + at) = pack_bf16(some.x, some.y);
     } else {
       if (at < d) to[at] = some.x;
       if (at + 1 < d) to[at + 1] = some.y;
+      if (rounded && at < d) rounded_to[at] = static_cast<uint16_t>(pack_bf16(some.x, 0));
+      if (rounded && at + 1 < d) rounded_to[at + 1] = static_cast<uint16_t>(pack_bf16(some.y, 0));
     }
   }
 }
@@ -224,6 +275,7 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
   const int count = smaller(rows, tile.queries - tile.first);
   const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
   const bool working = warp_row < count;
+  const float scale = a.scale * log2_of_e;
   load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
 
   float sums[D / 8][4], largest[2] = {minus_infinity(), minus_infinity()}, total[2] = {0, 0};
@@ -238,9 +290,10 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
     if (!working) continue;
     float p[tiles][4];
     tensor_products<Number, D>(q + warp_row * row_bytes, k, keys, a.d, p);
+    leave_out_of_tiles(p, keys);
     uint32_t kept = 0xffffffff;
     if (a.mask.active)
-      kept = tensor_kept_along_rows<tiles>(a.mask, [&](int row) {
+      kept = tensor_kept_along_rows<tiles>(a.mask, keys, [&](int row) {
         return element_of(tile, a.query_indices_R, head, smaller(tile.first + first_row + 8 * row, tile.queries - 1)) +
                first;
       });
@@ -250,10 +303,9 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
 #pragma unroll
       for (int n = 0; n < tiles; n++)
 #pragma unroll
-        for (int i = 2 * row; i < 2 * row + 2; i++)
-          if (column_of(n, i) < keys && p[n][i] > now) now = p[n][i];
+        for (int i = 2 * row; i < 2 * row + 2; i++) now = p[n][i] > now ? p[n][i] : now;
       now = largest_of_quad(now);
-      const float shrink = exponential((largest[row] - now) * a.scale);
+      const float shrink = exp2_approximate((largest[row] - now) * scale);
       largest[row] = now;
       total[row] *= shrink;
 #pragma unroll
@@ -264,7 +316,7 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
       for (int n = 0; n < tiles; n++)
 #pragma unroll
         for (int i = 2 * row; i < 2 * row + 2; i++) {
-          const float value = column_of(n, i) < keys ? exponential((p[n][i] - now) * a.scale) : 0.0f;
+          const float value = exp2_approximate((p[n][i] - now) * scale);
           total[row] += value;
           p[n][i] = kept >> bit_of(n, i) & 1 ? value : 0.0f;
         }
@@ -277,7 +329,7 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
     const float inverse_sum = divide_rn(1.0f, sum_of_quad(total[row]));
     if (first_row + 8 * row >= count) continue;
     const int64_t at = query + first_row + 8 * row;
-    store_tensor_row(a.y_RH + at * a.hidden + features, sums, row, inverse_sum * a.mask.scale, a.d, a.vectors);
+    store_tensor_row(a.y_RH, a.rounded_RH, at * a.hidden + features, sums, row, inverse_sum * a.mask.scale, a.d, a.vectors);
     if (threadIdx.x % 4 == 0) {
       float* const kept_of_row = a.statistics + 2 * (head * a.queries + at);
       kept_of_row[0] = largest[row];
@@ -299,6 +351,7 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
   const int count = smaller(rows, tile.queries - tile.first);
   const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
   const bool working = warp_row < count;
+  const float scale = a.scale * log2_of_e;
   load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
   load_rounded<Number, rows, D, threads, false>(dy, a.dy_RH + query * a.hidden + features, a.hidden, count, a.d,
                                                 a.vectors);
@@ -324,9 +377,10 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
       float p[tiles][4], dp[tiles][4];
       tensor_products<Number, D>(q + warp_row * row_bytes, k, keys, a.d, p);
       tensor_products<Number, D>(dy + warp_row * row_bytes, v, keys, a.d, dp);
+      leave_out_of_tiles(p, keys);
       uint32_t kept = 0xffffffff;
       if (a.mask.active)
-        kept = tensor_kept_along_rows<tiles>(a.mask, [&](int row) {
+        kept = tensor_kept_along_rows<tiles>(a.mask, keys, [&](int row) {
           return element_of(tile, a.query_indices_R, head,
                             smaller(tile.first + first_row + 8 * row, tile.queries - 1)) +
                  first;
@@ -337,9 +391,7 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
         for (int n = 0; n < tiles; n++)
 #pragma unroll
           for (int i = 2 * row; i < 2 * row + 2; i++) {
-            p[n][i] = column_of(n, i) < keys
-                          ? exponential((p[n][i] - largest[row]) * a.scale) * inverse_sum[row]
-                          : 0.0f;
+            p[n][i] = exp2_approximate((p[n][i] - largest[row]) * scale) * inverse_sum[row];
             dp[n][i] = kept >> bit_of(n, i) & 1 ? dp[n][i] * a.mask.scale : 0.0f;
             if (pass == 0 || one_pass) mean[row] += p[n][i] * dp[n][i];
           }
@@ -361,7 +413,7 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
   for (int row = 0; row < 2; row++) {
     if (first_row + 8 * row >= count) continue;
     const int64_t at = query + first_row + 8 * row;
-    store_tensor_row(a.dq_RH + at * a.hidden + features, sums, row, a.scale, a.d, a.vectors);
+    store_tensor_row(a.dq_RH, a.rounded_dq_RH, at * a.hidden + features, sums, row, a.scale, a.d, a.vectors);
     if (threadIdx.x % 4 == 0) a.means[head * a.queries + at] = mean[row];
   }
 }
@@ -382,6 +434,7 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
   const int count = smaller(rows, tile.length - tile.first);
   const int64_t features = static_cast<int64_t>(head) * a.d, key = tile.token + tile.first;
   const bool working = warp_row < count;
+  const float scale = a.scale * log2_of_e;
   load_rounded<Number, rows, D, threads, false>(k, a.k_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
   load_rounded<Number, rows, D, threads, false>(v, a.v_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
 
@@ -392,24 +445,26 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
     const int queries = smaller(columns, tile.queries - first);
     const int64_t query = static_cast<int64_t>(tile.query) + first;
     if (first > 0) block_barrier();
+    static_assert(columns <= threads);
+    if (const int i = threadIdx.x; i < columns) {
+      const int64_t at = head * a.queries + query + smaller(i, queries - 1);
+      copy_async_4(of_queries + i, a.statistics + 2 * at, true);
+      copy_async_4(of_queries + columns + i, a.statistics + 2 * at + 1, true);
+      copy_async_4(of_queries + 2 * columns + i, a.means + at, true);
+    }
     load_rounded<Number, columns, D, threads, true>(q, a.q_RH + query * a.hidden + features, a.hidden, queries, a.d,
                                                     a.vectors);
     load_rounded<Number, columns, D, threads, true>(dy, a.dy_RH + query * a.hidden + features, a.hidden, queries, a.d,
                                                     a.vectors);
-    for (int i = threadIdx.x; i < columns; i += threads) {
-      const int64_t at = head * a.queries + query + smaller(i, queries - 1);
-      of_queries[i] = a.statistics[2 * at];
-      of_queries[columns + i] = a.statistics[2 * at + 1];
-      of_queries[2 * columns + i] = a.means[at];
-    }
-    block_barrier();
+    finish_loading();
     if (!working) continue;
     float p[tiles][4], ds[tiles][4];
     tensor_products<Number, D>(k + warp_row * row_bytes, q, queries, a.d, p);
     tensor_products<Number, D>(v + warp_row * row_bytes, dy, queries, a.d, ds);
+    leave_out_of_tiles(p, queries);
     uint32_t kept = 0xffffffff;
     if (a.mask.active)
-      kept = tensor_kept_along_columns<tiles>(a.mask, [&](int column) {
+      kept = tensor_kept_along_columns(a.mask, queries, [&](int column) {
         return element_of(tile, a.query_indices_R, head, first + smaller(column_of(column / 2, column), queries - 1)) +
                tile.first + warp_row;
       });
@@ -418,8 +473,7 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const int column = column_of(n, i);
-        const float value =
-            column < queries ? exponential((p[n][i] - of_queries[column]) * a.scale) * of_queries[columns + column] : 0.0f;
+        const float value = exp2_approximate((p[n][i] - of_queries[column]) * scale) * of_queries[columns + column];
         const float factor = kept >> bit_of(n, i) & 1 ? a.mask.scale : 0.0f;
         p[n][i] = value * factor;
         ds[n][i] = value * (ds[n][i] * factor - of_queries[2 * columns + column]);
@@ -431,8 +485,8 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
   for (int row = 0; row < 2; row++) {
     if (first_row + 8 * row >= count) continue;
     const int64_t at = (key + first_row + 8 * row) * a.hidden + features;
-    store_tensor_row(a.dk_TH + at, dk, row, a.scale, a.d, a.vectors);
-    store_tensor_row(a.dv_TH + at, dv, row, 1.0f, a.d, a.vectors);
+    store_tensor_row(a.dk_TH, a.rounded_dk_TH, at, dk, row, a.scale, a.d, a.vectors);
+    store_tensor_row(a.dv_TH, a.rounded_dv_TH, at, dv, row, 1.0f, a.d, a.vectors);
   }
 }
 
@@ -444,9 +498,9 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_tf32_64(const Att
 extern "C" __global__ void __launch_bounds__(128) attention_tf32_128(const Attention a) { attending::tensor_forward<attending::Tf32, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128, 2) attention_query_gradient_bf16_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_bf16_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Bfloat16, 128>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_query_gradient_tf32_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_query_gradient_tf32_64(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64, 4) attention_query_gradient_tf32_128(const AttentionGradient a) { attending::tensor_query_gradient<attending::Tf32, 128>(a); }
-extern "C" __global__ void __launch_bounds__(128) attention_key_gradient_bf16_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Bfloat16, 64>(a); }
+extern "C" __global__ void __launch_bounds__(128, 2) attention_key_gradient_bf16_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Bfloat16, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64) attention_key_gradient_bf16_128(const AttentionGradient a) { attending::tensor_key_gradient<attending::Bfloat16, 128>(a); }
 extern "C" __global__ void __launch_bounds__(128, 2) attention_key_gradient_tf32_64(const AttentionGradient a) { attending::tensor_key_gradient<attending::Tf32, 64>(a); }
 extern "C" __global__ void __launch_bounds__(64) attention_key_gradient_tf32_128(const AttentionGradient a) { attending::tensor_key_gradient<attending::Tf32, 128>(a); }

@@ -3,18 +3,16 @@
 #include <cstring>
 #include <vector>
 
-#include "attention.h"
-
 #include "../kernels/attention-arguments.h"
 #include "attention-shapes.h"
 #include "binding.h"
 #include "device.h"
 #include "mask-list.h"
+#include "products.h"
+#include "rounded.h"
 
 namespace kasosei {
 namespace {
-
-Precision precision = Precision::float32;
 
 // A kernel for the features that the rows of a head are filled up to, and the rows of its tiles.
 struct Kernel {
@@ -29,7 +27,7 @@ struct Variant {
   explicit Variant(const AttentionShape& shape) {
     if (shape.d > 128)
       throw std::invalid_argument("expected at most 128 features in each head, found " + std::to_string(shape.d));
-    const Precision chosen = attention_precision();
+    const Precision chosen = precision_of_factors();
     features = shape.d > 64 ? 128 : shape.d > 32 || chosen != Precision::float32 ? 64 : 32;
     // Of a factor on tensor cores.
     bytes = chosen == Precision::float32 ? 0 : chosen == Precision::bfloat16 ? 2 : 4;
@@ -99,12 +97,6 @@ void launch_for(const Kernel& kernel, int64_t tiles, int64_t heads, const Argume
 
 }  // namespace
 
-Precision attention_precision() { return precision; }
-
-// How the factors of attention's products are rounded from now on. At first they are not.
-void set_precision(Precision wanted) { precision = wanted; }
-EXPORT(set_precision, "setPrecision")
-
 void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, List<int32_t> query_indices_R,
                List<double> dropout, Out y_RH, Out statistics) {
   const AttentionShape shape = attention_shape(q_RH, k_TH, v_TH, heads, offsets, query_indices_R, y_RH, statistics);
@@ -114,11 +106,13 @@ void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, 
   if (tiles.empty()) return;
   const int64_t count = tiles.size();
   const Lists lists(std::move(tiles), shape, mask);
+  RoundedOutput rounded(precision_of_factors(), y_RH, shape.hidden);
   launch_for(kernel, count, heads,
              Attention{.q_RH = q_RH.data,
                        .k_TH = k_TH.data,
                        .v_TH = v_TH.data,
                        .y_RH = y_RH.data,
+                       .rounded_RH = rounded.data(),
                        .statistics = statistics.data,
                        .tiles = lists.tiles,
                        .query_indices_R = lists.query_indices,
@@ -128,6 +122,7 @@ void attention(In q_RH, In k_TH, In v_TH, int64_t heads, List<int32_t> offsets, 
                        .vectors = vectors(shape, {q_RH.data, k_TH.data, v_TH.data, y_RH.data}),
                        .scale = shape.scale,
                        .mask = mask});
+  rounded.written();
 }
 EXPORT(attention, "attention")
 
@@ -144,6 +139,9 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
   tiles.insert(tiles.end(), of_keys.begin(), of_keys.end());
   const Lists lists(std::move(tiles), shape, mask);
   const Scratch means(heads * shape.queries * sizeof(float));
+  const Precision precision = precision_of_factors();
+  RoundedOutput rounded_dq(precision, dq_RH, shape.hidden), rounded_dk(precision, dk_TH, shape.hidden),
+      rounded_dv(precision, dv_TH, shape.hidden);
   AttentionGradient arguments{.dy_RH = dy_RH.data,
                               .q_RH = q_RH.data,
                               .k_TH = k_TH.data,
@@ -153,6 +151,9 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
                               .dq_RH = dq_RH.data,
                               .dk_TH = dk_TH.data,
                               .dv_TH = dv_TH.data,
+                              .rounded_dq_RH = rounded_dq.data(),
+                              .rounded_dk_TH = rounded_dk.data(),
+                              .rounded_dv_TH = rounded_dv.data(),
                               .tiles = lists.tiles,
                               .query_indices_R = lists.query_indices,
                               .queries = shape.queries,
@@ -165,6 +166,7 @@ void attention_gradient(In dy_RH, In q_RH, In k_TH, In v_TH, In statistics, int6
   launch_for(query_kernel, count, heads, arguments);
   arguments.tiles += count;
   launch_for(key_kernel, count_of_keys, heads, arguments);
+  for (RoundedOutput* each : {&rounded_dq, &rounded_dk, &rounded_dv}) each->written();
 }
 EXPORT(attention_gradient, "attentionGradient")
 

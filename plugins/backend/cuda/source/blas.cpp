@@ -1,11 +1,14 @@
 #include "blas.h"
 
 #include <array>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "binding.h"
+#include "cublaslt-functions.h"
 #include "device.h"
 #include "driver.h"
 #include "library.h"
@@ -13,62 +16,14 @@
 namespace kasosei {
 namespace {
 
-// The part of cublasLt.h that is used. Its numbers and structures are the same in all versions since 11.
-using LibraryHandle = void*;
-using Description = void*;
-using Layout = void*;
-using Preference = void*;
+using namespace cublaslt;
 
-struct Algorithm {
-  uint64_t data[8];
-};
-struct Choice {
-  Algorithm algorithm;
-  size_t workspace;
-  int status;
-  float waves;
-  int reserved[4];
-};
-
-enum DataType : int { float32_data = 0, bfloat16_data = 14 };
-enum ComputeType : int { float32_sums = 68, float32_sums_of_tf32 = 77 };
-enum DescriptionAttribute : int { transpose_a = 3, transpose_b = 4, epilogue_kind = 7, bias_pointer = 8 };
-enum LayoutAttribute : int { batch_count = 5, batch_step = 6 };
-enum PreferenceAttribute : int { most_workspace = 1, reduction_schemes = 3, alignment_a = 5 };
-constexpr int32_t transposed = 1, no_epilogue = 1, bias_epilogue = 4;
-constexpr int not_supported = 15;
-// Sums over k that are divided: parts are added in a fixed order if they are kept in the workspace; in place (1), the
-// order is that in which the blocks end.
-constexpr uint32_t schemes_of_fixed_order = 2 | 4;
 constexpr uint64_t largest_workspace = uint64_t{32} << 20;
 
-#define KASOSEI_BLAS(FUNCTION)                                                                                         \
-  FUNCTION(cublasLtCreate, LibraryHandle* handle)                                                                     \
-  FUNCTION(cublasLtMatmulDescCreate, Description* description, ComputeType compute, DataType scale)                   \
-  FUNCTION(cublasLtMatmulDescDestroy, Description description)                                                        \
-  FUNCTION(cublasLtMatmulDescSetAttribute, Description description, DescriptionAttribute attribute, const void* value, \
-           size_t bytes)                                                                                              \
-  FUNCTION(cublasLtMatrixLayoutCreate, Layout* layout, DataType type, uint64_t rows, uint64_t columns, int64_t stride) \
-  FUNCTION(cublasLtMatrixLayoutDestroy, Layout layout)                                                                \
-  FUNCTION(cublasLtMatrixLayoutSetAttribute, Layout layout, LayoutAttribute attribute, const void* value, size_t bytes) \
-  FUNCTION(cublasLtMatmulPreferenceCreate, Preference* preference)                                                    \
-  FUNCTION(cublasLtMatmulPreferenceDestroy, Preference preference)                                                    \
-  FUNCTION(cublasLtMatmulPreferenceSetAttribute, Preference preference, PreferenceAttribute attribute,                \
-           const void* value, size_t bytes)                                                                           \
-  FUNCTION(cublasLtMatmulAlgoGetHeuristic, LibraryHandle handle, Description description, Layout a, Layout b, Layout c, \
-           Layout d, Preference preference, int wanted, Choice* choices, int* found)                                  \
-  FUNCTION(cublasLtMatmul, LibraryHandle handle, Description description, const void* alpha, const void* a,           \
-           Layout a_layout, const void* b, Layout b_layout, const void* beta, const void* c, Layout c_layout, void* d, \
-           Layout d_layout, const Algorithm* algorithm, void* workspace, size_t bytes, Stream stream)
-
-struct Library {
-#define KASOSEI_POINTER(name, ...) int (*name)(__VA_ARGS__);
-  KASOSEI_BLAS(KASOSEI_POINTER)
-#undef KASOSEI_POINTER
-  size_t (*cublasLtGetVersion)();
+struct Library : Functions {
   LibraryHandle handle = nullptr;
 };
-// Never destroyed: at the end of the process, the driver may have ended before.
+// Not destroyed at the end of the process: the driver may have ended before.
 const Library* library = nullptr;
 
 // By their numbers.
@@ -99,13 +54,17 @@ std::string in_words(const Product& p) {
          " and " + factor(p.k, p.n, p.b) + (p.batch == 1 ? "" : ", " + std::to_string(p.batch) + " times");
 }
 
+DeviceFailure failure(const std::string& doing, int status) {
+  return DeviceFailure(doing + ": " + status_in_words(status),
+                       status == allocation_failed ? "OUT_OF_MEMORY" : "DEVICE_FAILURE");
+}
+
 void require(int status, const char* call, const Product& p) {
-  if (status != success)
-    throw DeviceFailure(std::string(call) + " failed for " + in_words(p) + ": " + status_in_words(status));
+  if (status != succeeded) throw failure(std::string(call) + " failed for " + in_words(p), status);
 }
 
 // An object of the library.
-template <int (*Library::*destroy)(void*)>
+template <int (*Functions::*destroy)(void*)>
 struct Owned {
   void* object = nullptr;
   Owned() = default;
@@ -119,8 +78,8 @@ struct Owned {
 // How a product is computed. The library's matrices are column after column: it computes Cᵀ = op(B)ᵀ op(A)ᵀ, whose rows
 // are our columns, so that its bias, one number a row, is ours.
 struct Plan {
-  Owned<&Library::cublasLtMatmulDescDestroy> description;
-  Owned<&Library::cublasLtMatrixLayoutDestroy> a, b, c;
+  Owned<&Functions::cublasLtMatmulDescDestroy> description;
+  Owned<&Functions::cublasLtMatrixLayoutDestroy> a, b, c;
   // Whether the library has an algorithm, and one that adds the bias.
   bool found = false, with_bias = false;
   Algorithm algorithm;
@@ -165,8 +124,8 @@ Layout layout_of(DataType type, int64_t rows, int64_t columns, int64_t stride, i
   const auto set = [&](LayoutAttribute attribute, const auto& value) {
     return library->cublasLtMatrixLayoutSetAttribute(layout, attribute, &value, sizeof value);
   };
-  const int first = set(batch_count, count), status = first == success ? set(batch_step, step) : first;
-  if (status != success) library->cublasLtMatrixLayoutDestroy(layout);
+  const int first = set(batch_count, count), status = first == succeeded ? set(batch_step, step) : first;
+  if (status != succeeded) library->cublasLtMatrixLayoutDestroy(layout);
   require(status, "cublasLtMatrixLayoutSetAttribute", p);
   return layout;
 }
@@ -179,7 +138,7 @@ Layout layout_of(const Factor& x, int64_t rows, int64_t columns, const Product& 
 
 // The library's first choice, if it has one.
 void choose(Plan& plan, const Product& p) {
-  Owned<&Library::cublasLtMatmulPreferenceDestroy> preference;
+  Owned<&Functions::cublasLtMatmulPreferenceDestroy> preference;
   require(library->cublasLtMatmulPreferenceCreate(&preference.object), "cublasLtMatmulPreferenceCreate", p);
   const auto prefer = [&](int attribute, auto value) {
     require(library->cublasLtMatmulPreferenceSetAttribute(
@@ -196,9 +155,11 @@ void choose(Plan& plan, const Product& p) {
   const int status = library->cublasLtMatmulAlgoGetHeuristic(library->handle, plan.description.object, plan.a.object,
                                                              plan.b.object, plan.c.object, plan.c.object,
                                                              preference.object, 1, &choice, &found);
-  if (status == not_supported || (status == success && found == 0)) return;
+  // Versions differ in how they say that they have none.
+  if (status == not_supported || status == invalid_value || status == arch_mismatch) return;
   require(status, "cublasLtMatmulAlgoGetHeuristic", p);
-  if (choice.status != success) return;
+  if (found == 0) return;
+  if (choice.status != succeeded) return;
   plan.found = true;
   plan.algorithm = choice.algorithm;
   plan.workspace = choice.workspace;
@@ -224,7 +185,7 @@ void make(Plan& plan, const Product& p) {
   choose(plan, p);
 }
 
-const Plan& plan_for(const Product& p) {
+Plan& plan_for(const Product& p) {
   const Key key = key_of(p);
   const auto known = plans.find(key);
   if (known != plans.end()) return known->second;
@@ -239,6 +200,39 @@ const Plan& plan_for(const Product& p) {
   return plan;
 }
 
+// Multiplies small matrices in each precision: a library that is older than the GPU may have no kernels for it, and tells
+// only when one is launched. Throws DeviceFailure unless the products are right.
+void try_out() {
+  constexpr int64_t n = 64;
+  // Exact in float32; rounded to TF32 or bfloat16, it is 1.
+  const std::vector<float> numbers(n * n, 1 + 0x1p-12f);
+  const std::vector<uint16_t> ones(n * n, 0x3f80);
+  std::vector<float> results(n * n);
+  const int64_t bytes = n * n * static_cast<int64_t>(sizeof(float));
+  const Scratch x(bytes), rounded(bytes / 2), y(bytes);
+  write_bytes(x.as<void>(), numbers.data(), bytes);
+  write_bytes(rounded.as<void>(), ones.data(), bytes / 2);
+  const Factor factor{.data = x.as<float>(), .stride = n, .rounded = rounded.as<uint16_t>()};
+  for (const Precision precision : {Precision::float32, Precision::tensor_float32, Precision::bfloat16}) {
+    const Product p{.m = n, .n = n, .k = n, .a = factor, .b = factor, .c = y.as<float>(), .stride = n,
+                    .precision = precision};
+    bool with_bias;
+    if (!multiply_by_blas(p, with_bias)) throw DeviceFailure("it has no algorithm for " + in_words(p));
+    download(results.data(), p.c, bytes);
+    const float exact = n * numbers[0] * numbers[0], of_ones = n;
+    const auto is_right = [&](float result) {
+      const bool is_exact = std::abs(result - exact) < 0x1p-10f, is_rounded = result == of_ones;
+      if (precision == Precision::float32) return is_exact;
+      // What may be rounded to TF32 may also be exact.
+      return is_rounded || (precision == Precision::tensor_float32 && is_exact);
+    };
+    for (const float result : results)
+      if (!is_right(result))
+        throw DeviceFailure("it computes " + in_words(p) + " wrongly: " + std::to_string(result) + " instead of " +
+                            std::to_string(precision == Precision::float32 ? exact : of_ones));
+  }
+}
+
 // blasVersion(library): as it numbers it. Uses no GPU.
 napi_value blas_version(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
@@ -251,21 +245,30 @@ napi_value blas_version(napi_env env, napi_callback_info info) {
 }
 EXPORT_AS_IS(blas_version, "blasVersion")
 
-// openBlas(library): products by it from now on. Its version.
+// openBlas(library): products by it from now on, if it computes on this GPU. Its version.
 napi_value open_blas(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     const auto [given] = arguments_of<1>(env, info);
-    if (library == nullptr) {
-      const std::string path = text_from(env, given);
-      void* file = open_library(path);
-      Library found;
+    const std::string path = text_from(env, given);
+    void* file = open_library(path);
+    Library found;
 #define KASOSEI_FIND(name, ...) find_function(file, path, #name, found.name);
-      KASOSEI_BLAS(KASOSEI_FIND)
+    KASOSEI_CUBLASLT(KASOSEI_FIND)
 #undef KASOSEI_FIND
-      find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
-      const int status = found.cublasLtCreate(&found.handle);
-      if (status != success) throw DeviceFailure("starting " + path + ": " + status_in_words(status));
-      library = new Library(found);
+    find_function(file, path, "cublasLtGetVersion", found.cublasLtGetVersion);
+    const int status = found.cublasLtCreate(&found.handle);
+    if (status != succeeded) throw failure("starting " + path, status);
+    stop_blas();
+    library = new Library(found);
+    try {
+      try_out();
+      heap.give_back_regions();
+    } catch (const DeviceFailure& error) {
+      stop_blas();
+      throw DeviceFailure("trying " + path + ": " + error.what(), error.code);
+    } catch (...) {
+      stop_blas();
+      throw;
     }
     return to_value(env, static_cast<double>(library->cublasLtGetVersion()));
   });
@@ -276,19 +279,37 @@ EXPORT_AS_IS(open_blas, "openBlas")
 
 bool has_blas() { return library != nullptr; }
 
+void stop_blas() {
+  plans.clear();
+  if (library == nullptr) return;
+  library->cublasLtDestroy(library->handle);
+  delete library;
+  library = nullptr;
+}
+
 bool multiply_by_blas(const Product& p, bool& with_bias) {
-  const Plan& plan = plan_for(p);
+  Plan& plan = plan_for(p);
   if (!plan.found) return false;
   with_bias = plan.with_bias;
   if (with_bias) describe(plan, bias_pointer, p.bias, p);
   std::optional<Scratch> workspace;
   if (plan.workspace > 0) workspace.emplace(static_cast<int64_t>(plan.workspace));
   const float one = 1, beta = p.add ? 1 : 0;
-  require(library->cublasLtMatmul(library->handle, plan.description.object, &one, data_of(p.b, p.precision),
-                                  plan.a.object, data_of(p.a, p.precision), plan.b.object, &beta, p.c, plan.c.object,
-                                  p.c, plan.c.object, &plan.algorithm, workspace ? workspace->as<void>() : nullptr,
-                                  plan.workspace, stream()),
-          "cublasLtMatmul", p);
+  const auto multiply = [&] {
+    return library->cublasLtMatmul(library->handle, plan.description.object, &one, data_of(p.b, p.precision),
+                                   plan.a.object, data_of(p.a, p.precision), plan.b.object, &beta, p.c, plan.c.object,
+                                   p.c, plan.c.object, &plan.algorithm, workspace ? workspace->as<void>() : nullptr,
+                                   plan.workspace, stream());
+  };
+  int status = multiply();
+  // A kernel takes memory of its own when it is first used.
+  if (status == allocation_failed && heap.give_back_regions()) status = multiply();
+  if (status == not_supported || status == arch_mismatch) {
+    // It refuses what it chose itself: for this product each time.
+    plan.found = false;
+    return false;
+  }
+  require(status, "cublasLtMatmul", p);
   work_queued();
   return true;
 }

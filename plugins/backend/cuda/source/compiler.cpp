@@ -5,34 +5,14 @@
 
 #include "binding.h"
 #include "library.h"
+#include "nvrtc-functions.h"
 
 namespace kasosei {
 namespace {
 
-struct ProgramObject;
-using Program = ProgramObject*;
+using nvrtc::Program;
 
-#define KASOSEI_NVRTC(FUNCTION)                                                                                       \
-  FUNCTION(nvrtcVersion, int* major, int* minor)                                                                      \
-  FUNCTION(nvrtcGetNumSupportedArchs, int* count)                                                                     \
-  FUNCTION(nvrtcGetSupportedArchs, int* capabilities)                                                                 \
-  FUNCTION(nvrtcCreateProgram, Program* program, const char* source, const char* name, int headers,                   \
-           const char* const* texts, const char* const* names)                                                        \
-  FUNCTION(nvrtcDestroyProgram, Program* program)                                                                     \
-  FUNCTION(nvrtcCompileProgram, Program program, int options, const char* const* given)                               \
-  FUNCTION(nvrtcGetProgramLogSize, Program program, size_t* bytes)                                                    \
-  FUNCTION(nvrtcGetProgramLog, Program program, char* log)                                                            \
-  FUNCTION(nvrtcGetPTXSize, Program program, size_t* bytes)                                                           \
-  FUNCTION(nvrtcGetPTX, Program program, char* ptx)                                                                   \
-  FUNCTION(nvrtcGetCUBINSize, Program program, size_t* bytes)                                                         \
-  FUNCTION(nvrtcGetCUBIN, Program program, char* cubin)
-
-struct Compiler {
-#define KASOSEI_POINTER(name, ...) int (*name)(__VA_ARGS__);
-  KASOSEI_NVRTC(KASOSEI_POINTER)
-#undef KASOSEI_POINTER
-  const char* (*nvrtcGetErrorString)(int result);
-
+struct Compiler : nvrtc::Functions {
   explicit Compiler(const std::string& path) {
     open_builtins(path);
     void* library = open_library(path);

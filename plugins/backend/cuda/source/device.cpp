@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "binding.h"
+#include "blas.h"
 #include "driver.h"
 #include "library.h"
+#include "product-arguments.h"
 #include "transfers.h"
 
 namespace kasosei {
@@ -17,11 +19,22 @@ Driver driver;
 
 void require(int result, const std::string& doing, const std::string& more) {
   if (result == success) return;
+  if (result == stub_library)
+    // None of its functions does anything, also those that give names.
+    throw DeviceFailure(doing + ": what was found is the toolkit's library for the linker, and no driver",
+                        "CUDA_ERROR_STUB_LIBRARY");
   const char *name = nullptr, *text = nullptr;
   driver.cuGetErrorName(result, &name);
   driver.cuGetErrorString(result, &text);
+  // Told by whatever call comes next.
+  const bool by_kernel = result == illegal_address || result == launch_timeout ||
+                         (result >= hardware_stack_error && result <= launch_failed);
   throw DeviceFailure(doing + ": " + (name == nullptr ? "error " + std::to_string(result) : name) +
-                          (text == nullptr ? "" : std::string(" (") + text + ")") + (more.empty() ? "" : ": " + more),
+                          (text == nullptr ? "" : std::string(" (") + text + ")") +
+                          (by_kernel ? ", by something that was launched before: with CUDA_LAUNCH_BLOCKING=1 in the "
+                                       "environment, the message names the kernel"
+                                     : "") +
+                          (more.empty() ? "" : ": " + more),
                       name == nullptr ? "DEVICE_FAILURE" : name);
 }
 
@@ -85,6 +98,8 @@ char* reserve(int64_t bytes) {
 void give_back(char* start, int64_t bytes) {
   // Also if the driver then reports that earlier work has failed.
   state.reserved -= bytes;
+  // What was launched may still use it, and drivers need not wait before they free it.
+  driver.cuStreamSynchronize(state.stream);
   require(driver.cuMemFree_v2(reinterpret_cast<DeviceAddress>(start)), "giving memory of the GPU back");
 }
 
@@ -116,15 +131,15 @@ int64_t ring_offset(int64_t bytes) {
 }
 
 void send(DeviceAddress to, const void* from, int64_t bytes) {
-  // What is not pinned is copied by the driver before it returns.
-  const void* source = from;
-  if (bytes <= part_bytes) {
-    char* staged = state.pinned + ring_offset(bytes);
-    std::memcpy(staged, from, bytes);
-    source = staged;
+  // In pieces through the ring: when the driver reads memory that is not pinned depends on the machine, and where GPU and
+  // processor share their page tables, it may be after the call.
+  for (int64_t at = 0; at < bytes; at += part_bytes) {
+    const int64_t size = std::min(bytes - at, part_bytes);
+    char* staged = state.pinned + ring_offset(size);
+    std::memcpy(staged, static_cast<const char*>(from) + at, size);
+    require(driver.cuMemcpyHtoDAsync_v2(to + at, staged, size, state.stream), "copying to the GPU");
+    work_queued();
   }
-  require(driver.cuMemcpyHtoDAsync_v2(to, source, bytes, state.stream), "copying to the GPU");
-  work_queued();
 }
 
 DeviceAddress address_of(const void* pointer) { return reinterpret_cast<DeviceAddress>(pointer); }
@@ -159,8 +174,13 @@ void launch(const char* kernel, const Launch& shape, const void* arguments) {
     state.shared[function] = shape.shared;
   }
   void* parameters[] = {const_cast<void*>(arguments)};
-  require(driver.cuLaunchKernel(function, x, y, z, shape.threads, 1, 1, shape.shared, state.stream, parameters, nullptr),
-          std::string("launching the kernel ") + kernel);
+  const auto put = [&] {
+    return driver.cuLaunchKernel(function, x, y, z, shape.threads, 1, 1, shape.shared, state.stream, parameters, nullptr);
+  };
+  int result = put();
+  // A kernel takes memory of its own when it is first launched.
+  if (result == out_of_memory && heap.give_back_regions()) result = put();
+  require(result, std::string("launching the kernel ") + kernel);
   work_queued();
 }
 
@@ -224,6 +244,12 @@ int attribute(int number) {
   return value;
 }
 
+// 0 if the driver does not tell, as of some GPUs that share the processor's memory.
+int attribute_if_known(int number) {
+  int value = 0;
+  return driver.cuDeviceGetAttribute(&value, number, state.device) == success ? value : 0;
+}
+
 // find(library) → [name, capability, driver, memory, multiprocessors, clock, bandwidth]: the driver, and the first GPU that it shows this process.
 napi_value find(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
@@ -250,8 +276,8 @@ napi_value find(napi_env env, napi_callback_info info) {
     napi_value result;
     napi_create_array(env, &result);
     // Of the processors in Hz, and of the memory in bytes/s: it transfers twice in each cycle. From kHz, and bits.
-    const double clock = 1e3 * attribute(attribute_clock);
-    const double bandwidth = 2e3 * attribute(attribute_memory_clock) * attribute(attribute_bus_width) / 8;
+    const double clock = 1e3 * attribute_if_known(attribute_clock);
+    const double bandwidth = 2e3 * attribute_if_known(attribute_memory_clock) * attribute_if_known(attribute_bus_width) / 8;
     const napi_value items[] = {to_value(env, std::string(name)),
                                 to_value(env, double(capability)),
                                 to_value(env, double(version)),
@@ -268,6 +294,9 @@ EXPORT_AS_IS(find, "find")
 // Ends what was started. No tensor may be left.
 void stop() {
   expect(heap.bytes_in_use() == 0, "expected a device without tensors");
+  // Until all is done that uses what is given back.
+  if (state.stream != nullptr) driver.cuStreamSynchronize(state.stream);
+  stop_blas();
   stop_transfers();
   // All regions are free. Each is gone also if the driver reports an earlier failure.
   for (bool left = true; left;) try {
@@ -277,7 +306,6 @@ void stop() {
   if (state.module != nullptr) driver.cuModuleUnload(state.module);
   for (RingPart& part : state.ring)
     if (part.used != nullptr) driver.cuEventDestroy_v2(part.used);
-  // Waits for the copies from the pinned memory.
   if (state.mirror != 0) driver.cuMemFree_v2(state.mirror);
   if (state.stream != nullptr) driver.cuStreamDestroy_v2(state.stream);
   if (state.pinned != nullptr) driver.cuMemFreeHost(state.pinned);
@@ -319,22 +347,51 @@ void start() {
 }
 EXPORT(start, "start")
 
-// load(image): the kernels, as PTX that ends with 0, or as a cubin.
+// Launches the simplest kernel: some drivers look at an image only when they need it.
+void try_kernels() {
+  constexpr int64_t n = 8;
+  const float numbers[n] = {0, 1, -2, 3.140625f, 1e30f, 1.00390625f, 1.01171875f, -0.5f};
+  // Rounded to nearest, ties to even.
+  const uint16_t expected[n] = {0, 0x3f80, 0xc000, 0x4049, 0x714a, 0x3f80, 0x3f82, 0xbf00};
+  uint16_t found[n];
+  const Scratch x(sizeof numbers), y(sizeof found);
+  write_bytes(x.as<void>(), numbers, sizeof numbers);
+  launch({.blocks = {1}, .threads = 256},
+         RoundMatrix{.x = x.as<float>(), .batch = 1, .rows = 1, .columns = n, .x_row = n, .x_step = 0,
+                     .y = y.as<uint16_t>(), .y_row = n, .vectors = true});
+  download(found, y.as<void>(), sizeof found);
+  if (!std::equal(found, found + n, expected)) throw DeviceFailure("trying the kernels: one of them computes wrongly");
+}
+
+void unload() {
+  if (state.module != nullptr) driver.cuModuleUnload(state.module);
+  state.module = nullptr;
+  state.functions.clear();
+  state.shared.clear();
+}
+
+// load(image): the kernels, as PTX or a cubin. If they cannot be used, there are none afterwards.
 napi_value load(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     const auto [given] = arguments_of<1>(env, info);
-    const List<uint8_t> image = list_from<uint8_t>(env, given);
+    const List<uint8_t> list = list_from<uint8_t>(env, given);
+    // As the driver wants it, wherever the caller's bytes lie: aligned, and PTX with a 0 behind it.
+    const std::string image(reinterpret_cast<const char*>(list.data), list.size);
     expect_started();
+    unload();
     char log[4096] = {};
     int names[] = {option_error_log, option_error_log_bytes};
     void* values[] = {log, reinterpret_cast<void*>(sizeof log - 1)};
-    Module module = nullptr;
-    const int result = driver.cuModuleLoadDataEx(&module, image.data, 2, names, values);
+    const int result = driver.cuModuleLoadDataEx(&state.module, image.c_str(), 2, names, values);
+    if (result != success) state.module = nullptr;
     require(result, "loading the kernels", log);
-    if (state.module != nullptr) driver.cuModuleUnload(state.module);
-    state.module = module;
-    state.functions.clear();
-    state.shared.clear();
+    try {
+      try_kernels();
+      heap.give_back_regions();
+    } catch (...) {
+      unload();
+      throw;
+    }
     return nullptr;
   });
 }

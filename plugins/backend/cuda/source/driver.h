@@ -21,7 +21,10 @@ using Module = ModuleObject*;
 using Function = FunctionObject*;
 
 // Results and attributes by their numbers in cuda.h.
-constexpr int success = 0, out_of_memory = 2, not_ready = 600;
+constexpr int success = 0, out_of_memory = 2, stub_library = 34, not_ready = 600;
+// The failures of kernels are the first two of these, and those from the third to the fourth. After one, every call fails
+// with the same.
+constexpr int illegal_address = 700, launch_timeout = 702, hardware_stack_error = 714, launch_failed = 719;
 constexpr int attribute_multiprocessors = 16, attribute_capability_major = 75, attribute_capability_minor = 76,
               attribute_largest_shared = 97, attribute_clock = 13, attribute_memory_clock = 36, attribute_bus_width = 37;
 constexpr int function_largest_dynamic_shared = 8;

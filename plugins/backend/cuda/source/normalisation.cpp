@@ -5,7 +5,9 @@
 #include "grid.h"
 #include "mask-list.h"
 #include "normalisation-shapes.h"
+#include "products.h"
 #include "reduction.h"
+#include "rounded.h"
 
 namespace kasosei {
 namespace {
@@ -25,21 +27,26 @@ void normalise(In x_TH, const float* residual_TH, In gamma_H, In beta_H, double 
   const bool kept = can_be_kept(hidden) && in_fours(x_TH.data, residual_TH, gamma_H.data, beta_H.data, y_TH.data) &&
                     in_fours(normalised_TH.data);
   const int32_t* rows_at = indices_T.size == 0 || !mask.active ? nullptr : upload(indices_T);
+  RoundedOutput rounded(precision_of_factors(), y_TH, hidden);
   launch(for_rows(rows, hidden, kept),
-         LayerNorm{x_TH.data, residual_TH, rows_at, gamma_H.data, beta_H.data, y_TH.data, normalised_TH.data,
-                   rstd_T.data, hidden, static_cast<float>(epsilon), mask, kept});
+         LayerNorm{x_TH.data, residual_TH, rows_at, gamma_H.data, beta_H.data, y_TH.data, rounded.data(),
+                   normalised_TH.data, rstd_T.data, hidden, static_cast<float>(epsilon), mask, kept});
+  rounded.written();
 }
 
-void input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, Out dx_TH, float* dropped_TH, const Mask& mask,
+// @param dropped_TH what flows on into a linear layer: the gradient dropped or, if it is empty, dx itself
+void input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, Out dx_TH, Out dropped_TH, const Mask& mask,
                     const List<int32_t>& indices_T) {
   const int64_t hidden = gamma_H.size;
   if (dy_TH.size == 0) return;
   const bool kept = can_be_kept(hidden) && in_fours(dy_TH.data, normalised_TH.data, gamma_H.data, dx_TH.data) &&
-                    in_fours(dropped_TH);
+                    in_fours(dropped_TH.data);
   const int32_t* rows_at = indices_T.size == 0 || !mask.active ? nullptr : upload(indices_T);
+  RoundedOutput rounded(precision_of_factors(), dropped_TH.size > 0 ? dropped_TH : dx_TH, hidden);
   launch(for_rows(rstd_T.size, hidden, kept),
-         LayerNormInputGradient{dy_TH.data, normalised_TH.data, rstd_T.data, gamma_H.data, dx_TH.data, hidden, kept,
-                                dropped_TH, rows_at, mask});
+         LayerNormInputGradient{dy_TH.data, normalised_TH.data, rstd_T.data, gamma_H.data, dx_TH.data, rounded.data(),
+                                hidden, kept, dropped_TH.data, rows_at, mask});
+  rounded.written();
 }
 
 }  // namespace
@@ -63,7 +70,7 @@ EXPORT(residual_norm, "residualNorm")
 // dx = (g − mean(g) − x̂ · mean(g · x̂)) · rstd, with g = γ · dy.
 void layer_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, Out dx_TH) {
   expect_layer_norm_input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, dx_TH);
-  input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, dx_TH, nullptr, {}, {});
+  input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, dx_TH, {}, {}, {});
 }
 EXPORT(layer_norm_input_gradient, "layerNormInputGradient")
 
@@ -71,7 +78,7 @@ EXPORT(layer_norm_input_gradient, "layerNormInputGradient")
 void residual_norm_input_gradient(In dy_TH, In normalised_TH, In rstd_T, In gamma_H, List<double> dropout,
                                   List<int32_t> indices_T, Out dx_TH, Out d_residual_TH) {
   expect_residual_norm_input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, indices_T, dx_TH, d_residual_TH);
-  input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, d_residual_TH, dx_TH.data, mask_of(dropout), indices_T);
+  input_gradient(dy_TH, normalised_TH, rstd_T, gamma_H, d_residual_TH, dx_TH, mask_of(dropout), indices_T);
 }
 EXPORT(residual_norm_input_gradient, "residualNormInputGradient")
 

@@ -2,7 +2,7 @@
 #include "optimiser-arguments.h"
 
 #include "optimiser-shapes.h"
-#include "weights.h"
+#include "rounded.h"
 
 #include "binding.h"
 #include "grid.h"

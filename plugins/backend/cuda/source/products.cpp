@@ -10,10 +10,12 @@
 #include "product-arguments.h"
 #include "product-shapes.h"
 #include "reduction.h"
-#include "weights.h"
+#include "rounded.h"
 
 namespace kasosei {
 namespace {
+
+Precision factors = Precision::float32;
 
 bool aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
 
@@ -24,9 +26,10 @@ void finish_product(const Product& p, const float* x, int64_t parts, int64_t x_r
                     bool add, bool with_bias) {
   FinishProduct a{.x = x, .parts = parts, .x_row = x_row, .x_part = x_part, .x_step = x_step, .batch = p.batch,
                   .m = p.m, .n = p.n, .c = p.c, .row = p.stride, .step = p.step,
-                  .bias = with_bias ? p.bias : nullptr, .derivative = p.gelu_derivative, .add = add};
+                  .bias = with_bias ? p.bias : nullptr, .derivative = p.gelu_derivative, .factor = p.factor, .rounded = p.rounded,
+                  .add = add};
   a.vectors = (p.n | x_row | x_part | x_step | p.stride | p.step) % 4 == 0 && aligned(x) && aligned(p.c) &&
-              aligned(p.gelu_derivative);
+              aligned(p.gelu_derivative) && aligned(p.factor);
   launch({.blocks = {divide_up(p.m * p.n, 1024), std::min(p.batch, largest_y)}, .threads = 256}, a);
 }
 
@@ -96,8 +99,9 @@ void multiply_by_tiles(const Product& p, bool rounded) {
   const Launch shape{.blocks = {blocks * parts}, .threads = large && !rounded ? 256 : 128};
   TiledProduct a{.a = tiled(p.a, !p.a.transposed, p.k, p.precision), .b = tiled(p.b, p.b.transposed, p.k, p.precision),
                  .m = p.m, .n = p.n, .k = p.k, .parts = parts, .part_k = part_k, .c = p.c, .row = p.stride, .part = 0,
-                 .step = p.step, .bias = p.bias, .derivative = p.gelu_derivative, .add = p.add};
-  a.vectors = (p.n | p.stride | p.step) % 4 == 0 && aligned(p.c) && aligned(p.gelu_derivative);
+                 .step = p.step, .bias = p.bias, .derivative = p.gelu_derivative, .factor = p.factor,
+                 .rounded = p.rounded, .add = p.add};
+  a.vectors = (p.n | p.stride | p.step) % 4 == 0 && aligned(p.c) && aligned(p.gelu_derivative) && aligned(p.factor);
   if (parts == 1) return launch(kernel, shape, &a);
 
   const Scratch sums(p.batch * parts * p.m * p.n * static_cast<int64_t>(sizeof(float)));
@@ -107,6 +111,8 @@ void multiply_by_tiles(const Product& p, bool rounded) {
   a.step = parts * a.part;
   a.bias = nullptr;
   a.derivative = nullptr;
+  a.factor = nullptr;
+  a.rounded = nullptr;
   a.add = false;
   a.vectors = p.n % 4 == 0 && aligned(a.c);
   launch(kernel, shape, &a);
@@ -114,6 +120,12 @@ void multiply_by_tiles(const Product& p, bool rounded) {
 }
 
 }  // namespace
+
+Precision precision_of_factors() { return factors; }
+
+// How the factors of products are rounded from now on where a call does not say it. At first they are not.
+void set_precision(Precision wanted) { factors = wanted; }
+EXPORT(set_precision, "setPrecision")
 
 void multiply(const Product& p) {
   if (p.batch == 0 || p.m == 0 || p.n == 0) return;
@@ -130,7 +142,7 @@ void multiply(const Product& p) {
   if (!by_blas) return multiply_by_tiles(product, rounded);
   bool with_bias;
   if (!multiply_by_blas(product, with_bias)) return multiply_by_tiles(product, rounded);
-  if (p.gelu_derivative != nullptr || (p.bias != nullptr && !with_bias))
+  if (p.gelu_derivative != nullptr || p.factor != nullptr || (p.bias != nullptr && !with_bias))
     finish_product(p, p.c, 1, p.stride, 0, p.step, false, !with_bias);
 }
 
@@ -157,9 +169,13 @@ Factor factor(In x, int64_t columns, bool transposed, Precision precision) {
 
 void forward(In x_TI, In weight_OI, In bias_O, Out y_TO, float* derivative_TO, Precision precision) {
   const auto [tokens, inputs, outputs] = linear_shape(x_TI, weight_OI, bias_O, y_TO);
+  std::optional<RoundedOutput> rounded;
+  if (derivative_TO != nullptr) rounded.emplace(precision, y_TO, outputs);
   multiply({.m = tokens, .n = outputs, .k = inputs, .a = factor(x_TI, inputs, false, precision),
             .b = factor(weight_OI, inputs, true, precision), .c = y_TO.data, .stride = outputs,
-            .precision = precision, .bias = bias_O.data, .gelu_derivative = derivative_TO});
+            .precision = precision, .bias = bias_O.data, .gelu_derivative = derivative_TO,
+            .rounded = rounded ? rounded->data() : nullptr});
+  if (rounded) rounded->written();
 }
 
 }  // namespace
@@ -176,14 +192,27 @@ void linear_gelu(In x_TI, In weight_OI, In bias_O, Out y_TO, Out derivative_TO, 
 }
 EXPORT(linear_gelu, "linearGelu")
 
-// dx = dy W.
-void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, Precision precision) {
+// dx = dy W, or dx += dy W.
+void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, bool add, Precision precision) {
   const auto [rows, inputs, outputs] = linear_input_gradient_shape(dy_TO, weight_OI, dx_TI, tokens);
   multiply({.m = rows, .n = inputs, .k = outputs, .a = factor(dy_TO, outputs, false, precision),
             .b = factor(weight_OI, inputs, false, precision), .c = dx_TI.data, .stride = inputs,
-            .precision = precision});
+            .precision = precision, .add = add});
 }
 EXPORT(linear_input_gradient, "linearInputGradient")
+
+// dx = (dy W) ∘ factor.
+void linear_input_gradient_times(In dy_TO, In weight_OI, In factor_TI, Out dx_TI, int64_t tokens,
+                                 Precision precision) {
+  const auto [rows, inputs, outputs] =
+      linear_input_gradient_times_shape(dy_TO, weight_OI, factor_TI, dx_TI, tokens);
+  RoundedOutput rounded(precision, dx_TI, inputs);
+  multiply({.m = rows, .n = inputs, .k = outputs, .a = factor(dy_TO, outputs, false, precision),
+            .b = factor(weight_OI, inputs, false, precision), .c = dx_TI.data, .stride = inputs,
+            .precision = precision, .factor = factor_TI.data, .rounded = rounded.data()});
+  rounded.written();
+}
+EXPORT(linear_input_gradient_times, "linearInputGradientTimes")
 
 // dW = dyᵀ x, db = Σ_t dy.
 void linear_parameter_gradients(In dy_TO, In x_TI, Out d_weight_OI, Out d_bias_O, int64_t tokens, Precision precision) {

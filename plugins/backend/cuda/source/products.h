@@ -37,7 +37,14 @@ struct Product {
   const float* bias = nullptr;
   // [batch, m, n], or null. If given, each number x becomes gelu(x), and the derivative is written here.
   float* gelu_derivative = nullptr;
+  // [batch, m, n], multiplied with the product, or null.
+  const float* factor = nullptr;
+  // [m, n], where C is also written as bfloat16 numbers, or null; for a single product whose rows of C are neighbours.
+  uint16_t* rounded = nullptr;
 };
+
+// How factors are rounded: by attention's products too, and in the products that follow a normalisation.
+Precision precision_of_factors();
 
 // The same bits each time, on the same device and with the same libraries.
 void multiply(const Product& product);

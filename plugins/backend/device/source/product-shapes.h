@@ -42,6 +42,11 @@ inline LinearShape linear_input_gradient_shape(In dy_TO, In weight_OI, Out dx_TI
   return {tokens, inputs, outputs};
 }
 
+inline LinearShape linear_input_gradient_times_shape(In dy_TO, In weight_OI, In factor_TI, Out dx_TI, int64_t tokens) {
+  expect_size(factor_TI, dx_TI.size, "the factor");
+  return linear_input_gradient_shape(dy_TO, weight_OI, dx_TI, tokens);
+}
+
 inline LinearShape linear_parameter_gradients_shape(In dy_TO, In x_TI, Out d_weight_OI, Out d_bias_O, int64_t tokens) {
   const int64_t outputs = d_bias_O.size;
   expect(outputs > 0 && d_weight_OI.size % outputs == 0, "expected a weight whose size is a multiple of the bias's");

@@ -39,6 +39,11 @@ void finish(const Epilogue& epilogue, int64_t row, int rows, int64_t column, int
       store_some(epilogue.gelu_derivative + i * n + column + j, result.derivative, width);
       store_some(c + i * stride + column + j, result.value, width);
     });
+  else if (epilogue.factor != nullptr)
+    lines([&](int64_t i, int64_t j, auto width) {
+      const Floats factor = load_some(epilogue.factor + i * n + column + j, width);
+      store_some(c + i * stride + column + j, sum(i, j, width) * factor, width);
+    });
   else if (bias != nullptr)
     lines([&](int64_t i, int64_t j, auto width) { store_some(c + i * stride + column + j, sum(i, j, width), width); });
 }

@@ -11,6 +11,8 @@ struct Epilogue {
   const float* bias = nullptr;
   // [m, n], contiguous. If given, each number x is replaced by gelu(x), and the derivative is written here.
   float* gelu_derivative = nullptr;
+  // [m, n], contiguous, multiplied with the product.
+  const float* factor = nullptr;
 };
 
 struct Product {

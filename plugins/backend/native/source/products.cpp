@@ -56,14 +56,25 @@ void linear_gelu(In x_TI, In weight_OI, In bias_O, Out y_TO, Out derivative_TO, 
 }
 EXPORT(linear_gelu, "linearGelu")
 
-// dx = dy W.
-void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, Precision precision) {
+// dx = dy W, or dx += dy W.
+void linear_input_gradient(In dy_TO, In weight_OI, Out dx_TI, int64_t tokens, bool add, Precision precision) {
   const auto [rows, inputs, outputs] = linear_input_gradient_shape(dy_TO, weight_OI, dx_TI, tokens);
   multiply({.m = rows, .n = inputs, .k = outputs, .a = rows_of(dy_TO.data, outputs),
-            .b = rows_of(weight_OI.data, inputs), .c = dx_TI.data, .stride = inputs,
+            .b = rows_of(weight_OI.data, inputs), .c = dx_TI.data, .stride = inputs, .add = add,
             .precision = supported(precision)});
 }
 EXPORT(linear_input_gradient, "linearInputGradient")
+
+// dx = (dy W) ∘ factor.
+void linear_input_gradient_times(In dy_TO, In weight_OI, In factor_TI, Out dx_TI, int64_t tokens,
+                                 Precision precision) {
+  const auto [rows, inputs, outputs] =
+      linear_input_gradient_times_shape(dy_TO, weight_OI, factor_TI, dx_TI, tokens);
+  multiply({.m = rows, .n = inputs, .k = outputs, .a = rows_of(dy_TO.data, outputs),
+            .b = rows_of(weight_OI.data, inputs), .c = dx_TI.data, .stride = inputs,
+            .precision = supported(precision), .epilogue = {.factor = factor_TI.data}});
+}
+EXPORT(linear_input_gradient_times, "linearInputGradientTimes")
 
 // dW = dyᵀ x, db = Σ_t dy.
 void linear_parameter_gradients(In dy_TO, In x_TI, Out d_weight_OI, Out d_bias_O, int64_t tokens, Precision precision) {

@@ -20,7 +20,7 @@ export interface Observation {
 const layerTensors = 16
 
 /** The kernels of a layer's backward pass to its inputs, and those of the Gram matrices. */
-const callsOfLayer = 22 + layerTensors
+const callsOfLayer = 17 + layerTensors
 
 /** Bytes of the gradients and products that exist at once while a weight's Gram matrix is computed. */
 const working = 2 ** 26

@@ -27,7 +27,7 @@ const hasNvrtc = librariesNamed("libnvrtc").length > 0
 
 type Environment = Readonly<Record<string, string>>
 
-const tryOut = async (how: "check" | "start", environment: Environment) => {
+const tryOut = async (how: "check" | "start" | "model", environment: Environment) => {
   const env = { ...process.env, ...environment }
   const { stdout, stderr } = await run(process.execPath, [script, how], { env })
   return { ...(JSON.parse(stdout) as Outcome), stderr }
@@ -114,6 +114,17 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
       )
     })
 
+    test("of what is in the way of a GPU", async () => {
+      const { LD_LIBRARY_PATH = "" } = emulatedEnvironment()
+      const failing = (code: number) => fails({ LD_LIBRARY_PATH, KASOSEI_EMULATED_CUDA: `fail=1:${code}` })
+      expect(await failing(34)).toBe(
+        `${cannot} starting the driver: what was found is the toolkit's library for the linker, and no driver; take the folder \`stubs\` of the CUDA toolkit out of LD_LIBRARY_PATH, and see that NVIDIA's driver is installed, ${end}`,
+      )
+      expect(await failing(802)).toBe(
+        `${cannot} starting the driver: CUDA_ERROR_SYSTEM_NOT_READY (system not yet initialized); start what connects the GPUs of this machine (\`systemctl start nvidia-fabricmanager\`), ${end}`,
+      )
+    })
+
     test("of a GPU's capability", async () => {
       const { LD_LIBRARY_PATH = "" } = emulatedEnvironment()
       expect(await fails({ LD_LIBRARY_PATH, KASOSEI_EMULATED_CUDA: "capability=75" })).toBe(
@@ -134,6 +145,16 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
       const text = await folder("text", { "libnvrtc.so.12": "no library" })
       const found = await fails({ ...environment, [librariesVariable]: text })
       expect(found).toContain(`${none}; found ${text}/libnvrtc.so.12 (${text}/libnvrtc.so.12 does not load (`)
+    })
+
+    test("of memory to try kernels in, and takes no other compiler for it", async () => {
+      const found = await fails(
+        { ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: "memory=9437184" },
+        "start",
+      )
+      expect(found).toStartWith(
+        `${cannot} out of GPU memory: 2 MiB wanted, 1 MiB of 9 MiB free, 0 MiB in use here; end what else`,
+      )
     })
 
     test("of memory for the start", async () => {
@@ -157,6 +178,7 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
     return { kept, environment: { XDG_CACHE_HOME: join(root, name), PATH: programs } }
   }
   const imagesIn = async (kept: string) => (await readdir(kept)).filter((name) => name.includes(".kernels"))
+  const choicesIn = async (kept: string) => (await readdir(kept)).filter((name) => name.endsWith(".choice"))
   const compiled = /compiling the GPU's kernels with (NVRTC [\d.]+), once for (\w+) …/
 
   test("says what is wrong with kernels, and tries the next compiler", async () => {
@@ -167,9 +189,31 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
     )
     expect(await imagesIn(kept)).toEqual([])
     const both = { ...pretended, COMPILES: "1", LD_LIBRARY_PATH: emulated!.folder }
-    const { message, details } = await tryOut("start", both)
+    const { message, details, model: started } = await tryOut("start", both)
     expect(message).toBe("works")
     expect(details).toContain("kernels: compiled by NVRTC 12.10 for sm_90")
+    // Results are keyed by what is used in the end, before the GPU was started as well as afterwards.
+    const model =
+      "emulated CUDA device of 4 multiprocessors, driver 12.10, NVRTC 12.10 for sm_90, cuBLASLt 12.4.0"
+    expect(started).toBe(model)
+    expect((await tryOut("model", both)).model).toBe(model)
+    // It is known by now: another start would fail.
+    const known = await tryOut("model", { ...both, KASOSEI_EMULATED_CUDA: "fail=15" })
+    expect([known.message, known.model]).toEqual(["works", model])
+    await Promise.all((await choicesIn(kept)).map((name) => rm(join(kept, name))))
+    expect((await tryOut("model", both)).model).toBe(model)
+    expect((await choicesIn(kept)).length).toBe(1)
+    await Promise.all((await choicesIn(kept)).map((name) => rm(join(kept, name))))
+    expect((await tryOut("model", { ...both, KASOSEI_EMULATED_CUDA: "fail=15" })).message).toStartWith(
+      `${cannot} starting the GPU: CUDA_ERROR_UNKNOWN (unknown error); see that \`nvidia-smi\` works, ${end}`,
+    )
+    // Whose kernels the driver may take comes first.
+    const newerFirst = {
+      ...both,
+      [librariesVariable]: `${emulated!.folder}:${nvrtc}`,
+      KASOSEI_EMULATED_CUDA: "driver=11080",
+    }
+    expect(await fails(newerFirst, "start")).toMatch(/do not load \(NVRTC 11\.3: [^;]+; NVRTC 12\.10: /)
     // The driver is older than the compiler of the kernels.
     const old = { ...environment, ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: "driver=11080" }
     expect(await fails(old, "start")).toContain(
@@ -177,12 +221,49 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
     )
   })
 
-  test("compiles PTX of the newest capability that the compiler knows for a later GPU", async () => {
+  test("compiles for the newest capability that the compiler knows: of this generation, or PTX", async () => {
     const { environment } = await cacheOf("later")
-    const later = { ...environment, ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: "capability=121" }
-    const { message, details } = await tryOut("start", later)
+    for (const [capability, target] of [
+      [121, "sm_120"],
+      [130, "compute_120"],
+    ] as const) {
+      const settings = `capability=${capability} driver=13000`
+      const later = { ...environment, ...emulatedEnvironment(), KASOSEI_EMULATED_CUDA: settings }
+      const { message, details } = await tryOut("start", later)
+      expect(message).toBe("works")
+      expect(details).toContain(`kernels: compiled by NVRTC 12.10 for ${target}`)
+    }
+  })
+
+  test("computes as it is told, whatever the environment tells the libraries", async () => {
+    const { environment } = await cacheOf("overrides")
+    const { message, model } = await tryOut("start", {
+      ...environment,
+      ...emulatedEnvironment(),
+      NVIDIA_TF32_OVERRIDE: "1",
+      NVRTC_APPEND_FLAGS: "--unknown",
+    })
     expect(message).toBe("works")
-    expect(details).toContain("kernels: compiled by NVRTC 12.10 for compute_120")
+    expect(model).toEndWith(", NVRTC 12.10 for sm_90, cuBLASLt 12.4.0")
+  })
+
+  test("leaves a cuBLASLt alone that does not compute on the GPU, or not as it is told", async () => {
+    for (const [products, reason] of [
+      ["none", "it has no algorithm for a float32 product of [64, 64] and [64, 64]"],
+      ["refused", "it has no algorithm for a float32 product of [64, 64] and [64, 64]"],
+      [
+        "rounded",
+        "it computes a float32 product of [64, 64] and [64, 64] wrongly: 64.000000 instead of 64.031250",
+      ],
+    ]) {
+      const settings = { KASOSEI_EMULATED_CUDA: `products=${products}` }
+      const { message, details, model } = await tryOut("start", { ...emulatedEnvironment(), ...settings })
+      expect(message).toBe("works")
+      expect(details.at(-1)).toContain(
+        `, since no cuBLASLt works here (trying ${emulated!.cublasLt}: ${reason}); the CUDA toolkit`,
+      )
+      expect(model).toEndWith(", own products")
+    }
   })
 
   test("computes without cuBLASLt, and says what that costs", async () => {
@@ -191,7 +272,7 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
     const { message, details } = await tryOut("start", environment)
     expect(message).toBe("works")
     expect(details.at(-1)).toStartWith(
-      `products: our own, which are slower in large models, since cuBLASLt is not found; the CUDA toolkit and PyTorch have it (${librariesVariable} names its folder); ${text}/libcublasLt.so.12 does not load (`,
+      `products: our own, which are slower in large models, since no cuBLASLt works here (${text}/libcublasLt.so.12 does not load (`,
     )
   })
 

@@ -17,7 +17,7 @@ const sanitizer = await run("g++", ["-print-file-name=libasan.so"]).then(
   () => "",
 )
 
-const computed = async (settings: string, environment: Readonly<Record<string, string>> = {}) => {
+const computed = async (settings = "", environment: Readonly<Record<string, string>> = {}) => {
   const env = { ...process.env, KASOSEI_EMULATED_CUDA: settings, ...environment }
   const { stdout } = await run(process.execPath, [join(import.meta.dir, "every-kernel.ts")], { env })
   return JSON.parse(stdout) as Report
@@ -27,13 +27,13 @@ describe.skipIf(emulated === undefined)("training, Gram matrices and InfoNCE by 
   let forwards: Report
 
   beforeAll(async () => {
-    forwards = await computed("products=none")
+    forwards = await computed()
   })
 
   test("have the same bits if threads, warps and blocks run in reverse, on two processors", async () => {
     expect(Object.keys(forwards.digests)).toEqual(["fp32", "tf32", "bf16"])
     expect(new Set(Object.values(forwards.digests)).size).toBe(3)
-    expect((await computed("products=none order=reverse threads=2")).digests).toEqual(forwards.digests)
+    expect((await computed("order=reverse threads=2")).digests).toEqual(forwards.digests)
   })
 
   test("launch products and attention of every precision", () => {
@@ -52,7 +52,7 @@ describe.skipIf(emulated === undefined)("training, Gram matrices and InfoNCE by 
     "read and write nothing beside their memory, by AddressSanitizer",
     async () => {
       const environment = { LD_PRELOAD: sanitizer, ASAN_OPTIONS: "detect_leaks=0" }
-      const found = await computed("products=none sanitize=1", environment)
+      const found = await computed("sanitize=1", environment)
       expect(Object.keys(found.digests)).toEqual(["fp32", "tf32", "bf16"])
       expect(found.launches).toEqual(forwards.launches)
     },

@@ -86,7 +86,7 @@ const [failed, noMemory] = [999, 2]
 
 const findGpu = () => addon.find(emulated!.driver)
 findGpu()
-const { compilers } = await compilersFor(addon, 90)
+const { compilers } = await compilersFor(addon, 90, 12_100)
 const image = await compilers[0]!.compile()
 
 const none = (live: Counts["live"]) => Object.values(live).some((count) => count > 0)

@@ -36,6 +36,8 @@ describe("libraries of the toolkit", () => {
       "libnvrtc.so.12",
       "/home/cuda/lib64/libnvrtc.so.12",
       "/path/cuda/lib64/libnvrtc.so.12",
+      "/path/cuda/lib/libnvrtc.so.12",
+      "/conda/lib/libnvrtc.so.12",
       "/usr/local/cuda-13.0/lib64/libnvrtc.so.13",
       "/usr/local/cuda-12.4/lib64/libnvrtc.so.12",
       "/usr/local/cuda-9.2/lib64/libnvrtc.so.9",
@@ -100,8 +102,12 @@ describe.skipIf(process.platform !== "linux")("the driver's library", () => {
     expect(driverLibrary(surroundings([]))).toBeUndefined()
     expect(driverLibrary(surroundings([], { cache: "libcuda.so.1\0" }))).toBe("libcuda.so.1")
     expect(driverLibrary(surroundings([], { cache: "libcuda.so.1.1\0" }))).toBeUndefined()
-    for (const folder of [`/usr/lib/${multiarch}`, "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64"]) {
-      expect(driverLibrary(surroundings([`${folder}/libcuda.so.1`]))).toBe("libcuda.so.1")
+    expect(driverLibrary(surroundings([`/usr/lib/${multiarch}/libcuda.so.1`]))).toBe("libcuda.so.1")
+    // Where the loader may not look.
+    for (const folder of ["/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/run/opengl-driver/lib"]) {
+      const path = `${folder}/libcuda.so.1`
+      expect(driverLibrary(surroundings([path]))).toBe(path)
+      expect(driverLibrary(surroundings([path], { cache: "libcuda.so.1\0" }))).toBe("libcuda.so.1")
     }
     const own = surroundings(["/own/libcuda.so.1"])
     expect(driverLibrary(own)).toBeUndefined()

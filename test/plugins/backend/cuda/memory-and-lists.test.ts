@@ -24,6 +24,10 @@ describe.skipIf(emulated === undefined)("on a small GPU, emulated", () => {
     expect(report.writes.filter((right) => !right)).toEqual([])
   })
 
+  test("a tensor that is larger than the ring goes through it in pieces: nothing is copied from memory that is not pinned", () => {
+    expect(report.longWrite).toEqual({ staged: 0, sent: 10_400_000, right: true })
+  })
+
   test("lists that are too long for the ring keep theirs", () => {
     expect(report.lists.long).toEqual([true, true, true])
   })
@@ -48,6 +52,12 @@ describe.skipIf(emulated === undefined)("on a small GPU, emulated", () => {
   test("a kernel that finds too little for its own use leaves nothing behind", () => {
     expect(report.gram).toContain("OUT_OF_MEMORY RangeError: out of GPU memory: 18 MiB wanted")
     expect(report.leftByGram).toBe(0)
+  })
+
+  test("the failure of a kernel is told with how its name can be had", () => {
+    expect(report.faulty).toBe(
+      "CUDA_ERROR_ILLEGAL_ADDRESS Error: copying from the GPU: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered), by something that was launched before: with CUDA_LAUNCH_BLOCKING=1 in the environment, the message names the kernel",
+    )
   })
 
   test("what was started can be ended once there are no tensors", () => {

@@ -21,7 +21,7 @@ host.control(`memory=${208 * mebibyte}`)
 const addon = loadCudaAddon(await Effect.runPromise(addonPath(cudaAddon)))
 addon.find(emulated.driver)
 addon.start()
-await loadKernels(addon, 90)
+await loadKernels(addon, 90, 12_100)
 const device = gpuOf(addon)
 
 /** Its code, and its words. */
@@ -70,6 +70,20 @@ const written = Array.from({ length: 40 }, (_, site) => {
   return { rows: handle, expected: values }
 })
 const writes = written.map(isRight)
+// Larger than the ring, whose parts it goes through by turns.
+const longValues = noise(3, 2_600_000)
+const longTensor = device.allocate("float32", longValues.length)
+const bytesBefore = host.counts().bytes
+const changing = longValues.slice()
+device.write(longTensor, changing)
+changing.fill(0)
+const bytesAfter = host.counts().bytes
+const longWrite = {
+  /** Read by the driver from memory that is not pinned: when it does depends on the machine. */
+  staged: bytesAfter.staged - bytesBefore.staged,
+  sent: bytesAfter.toDevice - bytesBefore.toDevice,
+  right: isRight({ rows: longTensor, expected: longValues }),
+}
 device.release(some)
 
 // Memory: one region has all that was used so far. It is free, and given back for a larger tensor.
@@ -92,6 +106,10 @@ const inUse = device.bytesInUse()
 const offsets = Int32Array.from({ length: samples + 1 }, (_, n) => n)
 const gram = messageOf(() => device.gramDirectly(x, x, offsets, grams, 0))
 const leftByGram = device.bytesInUse() - inUse
+// A kernel that fails is told by whatever is called next.
+host.control("fail=1:700")
+const faulty = messageOf(() => device.read(doubled, "float32", 1000))
+host.control("fail=0")
 // The large one is released while what was launched on it has not been done, and its memory is given back.
 const sum = device.allocate("float32", 1)
 device.fill(sum, 0)
@@ -109,12 +127,14 @@ const { live } = host.counts()
 const report = {
   lists,
   writes,
+  longWrite,
   used,
   before,
   refused,
   more,
   gram,
   leftByGram,
+  faulty,
   values,
   atTheEnd,
   live,

@@ -27,6 +27,10 @@ export interface Report {
   readonly cublasLt: Compared
   /** The message if cuBLASLt fails. */
   readonly failure: string
+  /** Products of ones that it refuses after all. */
+  readonly refused: { readonly sums: readonly number[]; readonly byCublasLt: number }
+  /** What is still there of the driver's objects at the end. */
+  readonly left: number
 }
 
 const libraries = await emulator()
@@ -36,7 +40,7 @@ const host = new Host(libraries)
 const addon = loadCudaAddon(await Effect.runPromise(addonPath(cudaAddon)))
 addon.find(libraries.driver)
 addon.start()
-await loadKernels(addon, 90)
+await loadKernels(addon, 90, 12_100)
 const device = gpuOf(addon)
 
 const words = (values: Float32Array, round: (word: number) => number): Float32Array =>
@@ -182,7 +186,12 @@ const compare = (): Compared => {
         number,
         number,
       ]
-      const [dx, dWeight, dBias] = [empty(tokens * inputs), empty(outputs * inputs), empty(outputs)]
+      const [dx, times, dWeight, dBias] = [
+        empty(tokens * inputs),
+        empty(tokens * inputs),
+        empty(outputs * inputs),
+        empty(outputs),
+      ]
       const before = product(
         [tokens, outputs, inputs],
         (t, i) => X[t * inputs + i]!,
@@ -193,7 +202,9 @@ const compare = (): Compared => {
       check(`${precision} linear layer of [${tokens}, ${inputs}, ${outputs}]`, () => {
         device.linear(xHandle, wHandle, bHandle, y, number)
         device.linearGelu(xHandle, wHandle, bHandle, activated, derivative, number)
-        device.linearInputGradient(dyHandle, wHandle, dx, tokens, number)
+        device.linearInputGradient(dyHandle, wHandle, dx, tokens, false, number)
+        device.linearInputGradient(dyHandle, wHandle, dx, tokens, true, number)
+        device.linearInputGradientTimes(dyHandle, wHandle, xHandle, times, tokens, number)
         device.linearParameterGradients(dyHandle, xHandle, dWeight, dBias, tokens, number)
       }, [
         [y, before],
@@ -205,7 +216,15 @@ const compare = (): Compared => {
             [tokens, inputs, outputs],
             (t, o) => G[t * outputs + o]!,
             (o, i) => W[o * inputs + i]!,
-          ),
+          ).map((value) => 2 * value),
+        ],
+        [
+          times,
+          product(
+            [tokens, inputs, outputs],
+            (t, o) => G[t * outputs + o]!,
+            (o, i) => W[o * inputs + i]!,
+          ).map((value, i) => value * x[i]!),
         ],
         [
           dWeight,
@@ -241,4 +260,23 @@ try {
 } catch (cause) {
   failure = String(cause)
 }
-console.log(JSON.stringify({ own, cublasLt, failure } satisfies Report))
+// An algorithm is found, and then does not compute.
+host.control("fail=0 products=refused")
+const [x, y, sums] = [given(new Float32Array(18).fill(1)), given(new Float32Array(24).fill(1)), empty(12)]
+const counted = host.counts().launches
+device.matmul(x, y, sums, 1, 3, 4, 6, false, false, precisionNumbers.fp32)
+device.matmul(x, y, sums, 1, 3, 4, 6, false, false, precisionNumbers.fp32)
+const refused = {
+  sums: [...device.read(sums, "float32", 12)],
+  byCublasLt: (host.counts().launches["cublasLtMatmul"] ?? 0) - (counted["cublasLtMatmul"] ?? 0),
+}
+for (const handle of [a, b, c, x, y, sums]) device.release(handle)
+addon.stop()
+// The library goes with the device that it was opened for.
+addon.start()
+await loadKernels(addon, 90, 12_100)
+host.control("products=all")
+addon.openBlas(libraries.cublasLt)
+addon.stop()
+const left = Object.values(host.counts().live).reduce((sum, count) => sum + count, 0)
+console.log(JSON.stringify({ own, cublasLt, failure, refused, left } satisfies Report))

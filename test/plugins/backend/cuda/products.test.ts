@@ -44,6 +44,14 @@ describe.skipIf((await emulator()) === undefined)("matrix products of the GPU, e
     expect(report.cublasLt.launches["product_float32_128"]).toBeUndefined()
   })
 
+  test("that cuBLASLt refuses with the algorithm that it chose are our own", () => {
+    expect(report.refused).toEqual({ sums: Array(12).fill(6), byCublasLt: 0 })
+  })
+
+  test("leave nothing behind when the device is stopped, also if it was started again", () => {
+    expect(report.left).toBe(0)
+  })
+
   test("that fail say which call, of what, and why", () => {
     expect(report.failure).toContain(
       "cublasLtMatmul failed for a float32 product of [2, 3] and [3, 5], transposed: CUBLAS_STATUS_EXECUTION_FAILED (13)",

@@ -36,6 +36,12 @@ describe("an update of BERT-large on 16 pairs of RTE", () => {
     expect(milliseconds({ ...h200, capability: 103 }, "bf16")).toBeLessThan(now)
   })
 
+  test("takes some time, and not for ever, on a GPU that tells neither its clock nor its bandwidth", () => {
+    const unknown = milliseconds({ ...h200, clock: 0, bandwidth: 0 }, "bf16")
+    expect(unknown).toBeGreaterThan(milliseconds(h200, "bf16"))
+    expect(unknown).toBeLessThan(1000)
+  })
+
   test("is estimated to need less than 10 GiB, and more than the 6.5 GiB that an emulated GPU counted", () => {
     const weights = Float32Array.BYTES_PER_ELEMENT * countParameters(parametersOf(large, heads))
     const estimate = (4 * weights + activationBytes(large, batch)) / 2 ** 30

@@ -8,13 +8,29 @@ export interface Outcome {
   readonly message: string
   readonly isAbsent: boolean
   readonly details: readonly string[]
+  /** What results are keyed by. */
+  readonly model: string | undefined
 }
 
 const [how] = process.argv.slice(2)
 const tried = await Effect.runPromise(
-  Effect.result(how === "check" ? cuda.check : Effect.andThen(cuda.check, startBackend(cuda))),
+  Effect.result(
+    Effect.gen(function* () {
+      if (how !== "model") yield* cuda.check
+      if (how === "start") yield* startBackend(cuda)
+      return {
+        details: how === "start" ? yield* cuda.details! : [],
+        model: how === "check" ? undefined : yield* cuda.model!,
+      }
+    }),
+  ),
 )
 const outcome: Outcome = Result.isFailure(tried)
-  ? { message: tried.failure.message, isAbsent: tried.failure.isAbsent === true, details: [] }
-  : { message: "works", isAbsent: false, details: await Effect.runPromise(cuda.details!) }
+  ? {
+      message: tried.failure.message,
+      isAbsent: tried.failure.isAbsent === true,
+      details: [],
+      model: undefined,
+    }
+  : { message: "works", isAbsent: false, ...tried.success }
 console.log(JSON.stringify(outcome))

@@ -8,7 +8,11 @@ import { dropout } from "../../../../core/tensor/ops/dropout.ts"
 import { embedding } from "../../../../core/tensor/ops/embedding.ts"
 import { globalNormKernel } from "../../../../core/tensor/ops/global-norm.ts"
 import { residualNorm } from "../../../../core/tensor/ops/layer-norm.ts"
-import { linearGelu } from "../../../../core/tensor/ops/linear.ts"
+import {
+  linearGelu,
+  linearInputGradientKernel,
+  linearInputGradientTimesKernel,
+} from "../../../../core/tensor/ops/linear.ts"
 import { scatterAddRowsKernel } from "../../../../core/tensor/ops/rows.ts"
 import { fillDropoutMask, stream } from "../../../../core/tensor/stream.ts"
 import { cpu } from "../../../../plugins/backend/cpu.ts"
@@ -137,6 +141,50 @@ onEveryDevice("fused kernels", ({ device }) => {
     agree([[tokens, inputs], [outputs, inputs], [outputs]], ([x, weight, bias]) =>
       linearGelu(x!.as2D(tokens, inputs), weight!.as2D(outputs, inputs), bias!.as1D()),
     )
+  })
+
+  test.each([
+    [1, 1, 1],
+    [33, 15, 70],
+    [130, 64, 257],
+    [257, 600, 65],
+  ])("the gradient of a layer's input, %i tokens, %i from %i features", (tokens, inputs, outputs) => {
+    const before = tf.memory().numTensors
+    const [dy, weight, other] = [
+      random<tf.Tensor2D>(1, [tokens, outputs]),
+      random<tf.Tensor2D>(2, [outputs, inputs]),
+      random<tf.Tensor2D>(3, [tokens, inputs]),
+    ]
+    const close = (found: tf.Tensor, expected: tf.Tensor) =>
+      expect(deviation(found.dataSync(), expected.dataSync())).toBeLessThan(1e-6)
+    tf.tidy(() => {
+      const { definition } = linearInputGradientKernel
+      const own = tf.mul<tf.Tensor2D>(other, 1)
+      const sum = linearInputGradientKernel(dy, weight, own)
+      expect(sum).toBe(own)
+      close(sum, definition(dy, weight, other))
+      // What others share keeps its values.
+      const shared = other.clone()
+      const values = other.dataSync()
+      expect(linearInputGradientKernel(dy, weight, shared).dataSync()).toEqual(sum.dataSync())
+      expect(other.dataSync()).toEqual(values)
+      close(
+        linearInputGradientTimesKernel(dy, weight, other),
+        linearInputGradientTimesKernel.definition(dy, weight, other),
+      )
+    })
+    tf.dispose([dy, weight, other])
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  test("a gradient of some rows that is added to becomes one of all", () => {
+    tf.tidy(() => {
+      const rows = scatterAddRowsKernel(tf.ones([2, 3]), Int32Array.of(1, 3), 4)
+      const sum = linearInputGradientKernel(tf.ones([4, 1]), tf.ones([1, 3]), rows)
+      expect([...tf.sum(sum, 1).dataSync()]).toEqual([3, 6, 3, 6])
+      const norm = globalNormKernel([sum], [])
+      expect(norm.dataSync()[0]).toBeCloseTo(Math.sqrt(3 + 12 + 3 + 12), 5)
+    })
   })
 
   test.each([1, 3, 4, 63, 65, 5000])("dropout of %i numbers uses the mask of the stream", (count) => {

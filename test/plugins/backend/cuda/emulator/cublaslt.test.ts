@@ -173,6 +173,7 @@ describe.skipIf(libraries === undefined)("the emulated cuBLASLt", () => {
       }
     }
     const end = (): void => {
+      host.ok(host.cuda.cuStreamSynchronize(0n))
       for (const pointer of [a.pointer, b.pointer, c.pointer, biasPointer, workspace]) host.free(pointer)
       for (const { layout } of [a, b, c]) expect(blas.cublasLtMatrixLayoutDestroy(layout)).toBe(0)
       expect(blas.cublasLtMatmulDescDestroy(description)).toBe(0)

@@ -324,6 +324,11 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
         "cuMemcpyHtoDAsync_v2: the destination 0x",
       ],
       [
+        "memory that is freed while a kernel waits to use it",
+        "host.launch(add, shape, [b, a, 1]); host.free(a)",
+        "cuMemFree_v2: work that has not ended uses the memory",
+      ],
+      [
         "a copy of more than is left",
         "host.cuda.cuMemcpyDtoHAsync_v2(new Float32Array(128), a + 256n, 512n, stream)",
         "cuMemcpyDtoHAsync_v2: the source has 256 bytes left in its allocation of 512, and 512 are asked",

@@ -13,7 +13,7 @@
  * | `fail=N[:code]` | the Nth call of the driver from now fails, with 999 or that CUresult; 0 never does |
  * | `memory=BYTES` | the device's memory, by default 1 GiB |
  * | `capability=90` `driver=12100` `nvrtc=12100` `devices=1` | what there is, of versions that no real one has; `nvrtc` only when loaded |
- * | `products=all\|plain\|none` | what cuBLASLt has an algorithm for: `plain` is without bias |
+ * | `products=all\|plain\|rounded\|refused\|none` | what cuBLASLt has an algorithm for: `plain` is without bias; `rounded` are those of float32, to TF32; `refused` has algorithms, with which it then does not compute |
  * | `threads=1` | host threads that run blocks, of modules loaded from then on |
  * | `sanitize=1` | kernels with AddressSanitizer; only when loaded, in a process of `sanitizing` |
  * | `dry=1\|0` | whether nothing is computed: calls are checked and counted, and all memory reads as zeros |

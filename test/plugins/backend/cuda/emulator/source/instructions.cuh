@@ -240,6 +240,10 @@ inline uint32_t pack_bf16(float low, float high) {
 inline float sqrt_rn(float x) { return __builtin_sqrtf(x); }
 inline double sqrt_rn(double x) { return __builtin_sqrt(x); }
 inline float divide_rn(float x, float y) { return x / y; }
+inline float exp2_approximate(float x) {
+  if (x < -126) return 0;
+  return __builtin_exp2f(x);
+}
 inline uint32_t multiply_high(uint32_t x, uint32_t y) { return static_cast<uint32_t>(uint64_t{x} * y >> 32); }
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 

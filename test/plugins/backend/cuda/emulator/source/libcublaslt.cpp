@@ -121,7 +121,15 @@ std::set<T*>& living() {
   return objects;
 }
 
-struct Context {};
+// Of those that the driver is told to have.
+enum Products : int { none, refused, rounded, plain, all };
+
+// What the environment tells of TF32: it counts more than what the program does.
+enum Override { as_told, never, always };
+
+struct Context {
+  Override tf32 = as_told;
+};
 
 template <class T>
 T& live(T* object, const char* what) {
@@ -310,6 +318,8 @@ API int cublasLtCreate(Context** handle) {
   if (handle == nullptr) return invalid_value;
   if (!driver().found || fails("cublasLtCreate")) return not_initialized;
   *handle = make<Context>();
+  const char* const given = getenv("NVIDIA_TF32_OVERRIDE");
+  (*handle)->tf32 = given == nullptr ? as_told : strcmp(given, "0") == 0 ? never : always;
   return success;
 }
 
@@ -431,7 +441,8 @@ API int cublasLtMatmulAlgoGetHeuristic(Context* handle, const Description* descr
   if (fails("cublasLtMatmulAlgoGetHeuristic")) return execution_failed;
   uint64_t size[3];
   if (const int status = check(operation, layout(a), layout(b), layout(c), layout(d), size)) return status;
-  if (driver().products() < (operation.epilogue == epilogue_bias ? 2 : 1)) return not_supported;
+  const int products = driver().products();
+  if (products == none || (products == plain && operation.epilogue == epilogue_bias)) return not_supported;
   HeuristicResult& result = results[0];
   result = {};
   result.algorithm.problem = problem_of(operation, *a, *b, *c, *d);
@@ -446,7 +457,7 @@ API int cublasLtMatmul(Context* handle, const Description* description, const vo
                        const Layout* a, const void* b_at, const Layout* b, const void* beta, const void* c_at,
                        const Layout* c, void* d_at, const Layout* d, const Algorithm* algorithm, void* workspace,
                        size_t workspace_bytes, uintptr_t stream) {
-  live(handle, "handle");
+  const Override tf32 = live(handle, "handle").tf32;
   Product p;
   p.description = live(const_cast<Description*>(description), "operation's description");
   const auto layout = [](const Layout* l) -> const Layout& { return live(const_cast<Layout*>(l), "matrix's layout"); };
@@ -494,6 +505,10 @@ API int cublasLtMatmul(Context* handle, const Description* description, const vo
       (c_at != d_at || p.c.leading != p.d.leading || p.c.stride != p.d.stride)) {
     misuse("cublasLtMatmul: D overlaps C and is not the same matrix");
   }
+  if (driver().products() == refused) return not_supported;
+  if (p.a.type == r_32f && tf32 != as_told)
+    p.description.compute = tf32 == always ? compute_32f_fast_tf32 : compute_32f;
+  if (p.a.type == r_32f && driver().products() == rounded) p.description.compute = compute_32f_fast_tf32;
   driver().enqueue(
       stream,
       [](void* data) {

@@ -55,6 +55,8 @@ const ErrorText error_texts[] = {
     {1, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
     {2, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
     {3, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
+    {34, "CUDA_ERROR_STUB_LIBRARY", "CUDA driver is a stub library"},
+    {46, "CUDA_ERROR_DEVICE_UNAVAILABLE", "CUDA-capable device(s) is/are busy or unavailable"},
     {100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
     {101, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
     {200, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
@@ -74,6 +76,7 @@ const ErrorText error_texts[] = {
     {717, "CUDA_ERROR_INVALID_ADDRESS_SPACE", "operation not supported on global/shared address space"},
     {718, "CUDA_ERROR_INVALID_PC", "invalid program counter"},
     {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {802, "CUDA_ERROR_SYSTEM_NOT_READY", "system not yet initialized"},
     {999, "CUDA_ERROR_UNKNOWN", "unknown error"},
 };
 
@@ -168,8 +171,10 @@ struct Settings {
   int capability = 90, driver = 12100, devices = 1, threads = 1;
   uint64_t fail_in = 0;
   int fail_code = unknown;
-  int products = 2;  // of cuBLASLt: 0 none, 1 without bias, 2 all
+  int products = 4;  // of cuBLASLt, by their place among product_kinds
 };
+
+const char* const product_kinds[] = {"none", "refused", "rounded", "plain", "all"};
 
 // Never destroyed: threads of the host program may outlive main.
 struct Driver {
@@ -231,8 +236,9 @@ bool set(const std::string& key, const std::string& value) {
   if (key == "devices") return range(s.devices, 0, maximal_devices);
   if (key == "threads") return range(s.threads, 1, 64);
   if (key == "products") {
-    s.products = value == "none" ? 0 : value == "plain" ? 1 : 2;
-    return s.products != 2 || value == "all";
+    for (int kind = 0; kind < 5; kind++)
+      if (value == product_kinds[kind]) return s.products = kind, true;
+    return false;
   }
   if (key == "nvrtc") return numeric;  // that of libnvrtc
   if (key == "fail") {
@@ -882,12 +888,27 @@ API int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
   });
 }
 
-// Waits for the device, as the real one does.
+// Whether the real one waits for work that uses the memory is not documented for all versions.
 API int cuMemFree_v2(Pointer pointer) {
   return call("cuMemFree_v2", context, releases, [&]() -> int {
     if (pointer == 0) return success;
     const auto found = driver.allocations.find(pointer);
     if (found == driver.allocations.end()) return invalid_value;
+    const auto is_inside = [&](const void* at) {
+      const Pointer address = reinterpret_cast<Pointer>(at);
+      return address >= pointer && address - pointer < found->second.bytes;
+    };
+    for_each_stream(found->second.device, [&](const std::shared_ptr<Stream>& stream) {
+      for (const Work& work : stream->queue) {
+        bool uses = is_inside(work.to) || is_inside(work.from);
+        for (size_t at = 0; work.kind == Work::launch && at + 8 <= work.argument.size(); at += 8) {
+          const void* word;
+          memcpy(&word, &work.argument[at], 8);
+          uses = uses || is_inside(word);
+        }
+        if (uses) misuse("cuMemFree_v2: work that has not ended uses the memory");
+      }
+    });
     run_device(found->second.device);
     free_memory(found);
     return success;
@@ -1215,7 +1236,8 @@ API int emulated_cuda_dry() {
   return driver.settings.dry;
 }
 
-// Which products there are: 0 none, 1 those without bias, 2 all.
+// Which products there are: 0 none, 1 none, but an algorithm is found for all, 2 those of float32 rounded to TF32, 3 those
+// without bias, 4 all.
 API int emulated_cuda_products() {
   const std::lock_guard<std::recursive_mutex> lock(driver.mutex);
   return driver.settings.products;

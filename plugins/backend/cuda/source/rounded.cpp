@@ -1,10 +1,9 @@
-#include "weights.h"
+#include "rounded.h"
 
 #include <algorithm>
 #include <unordered_map>
 
 #include "device.h"
-#include "memory.h"
 #include "product-arguments.h"
 
 namespace kasosei {
@@ -37,6 +36,20 @@ const uint16_t* rounded_copy(In x, int64_t columns) {
 uint16_t* copy_to_update(const float* weight) {
   const auto found = copies.find(weight);
   return found == copies.end() ? nullptr : copy_at(found->second);
+}
+
+RoundedOutput::RoundedOutput(Precision precision, Out tensor, int64_t columns) : tensor(tensor.data) {
+  if (precision == Precision::bfloat16 && tensor.size > 0 && columns % 8 == 0)
+    handle = heap.allocate(Type::bool8, 2 * tensor.size);
+}
+RoundedOutput::~RoundedOutput() {
+  if (handle) heap.release(*handle);
+}
+uint16_t* RoundedOutput::data() const { return handle ? copy_at(*handle) : nullptr; }
+void RoundedOutput::written() {
+  if (!handle) return;
+  copies.emplace(tensor, *handle);
+  handle.reset();
 }
 
 void content_changes(const void* data) {

@@ -1,0 +1,81 @@
+/**
+ * Which compiler's kernels and which products a GPU computes with. What a driver and a GPU take is known only once it
+ * was tried; it is then kept in the user's cache, so that a plan can name it without the GPU.
+ */
+import { spawn } from "node:child_process"
+import * as fs from "node:fs/promises"
+import { dirname, extname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { type } from "arktype"
+import { userCacheFolder } from "../../../core/io/cache-folder.ts"
+import { sha256 } from "../../../core/io/digest.ts"
+import { blasHere } from "./blas.ts"
+import { compilersFor, kernelsDigest } from "./compile.ts"
+import type { CudaAddon } from "./device.ts"
+
+/** A GPU and its driver. */
+export interface KnownDevice {
+  readonly gpu: string
+  readonly multiprocessors: number
+  /** 90 for 9.0 */
+  readonly capability: number
+  /** 12040 for 12.4 */
+  readonly driver: number
+}
+
+/** Where the choice is kept among these compilers and libraries. */
+const pathFor = async (addon: CudaAddon, device: KnownDevice): Promise<string> => {
+  const { gpu, multiprocessors, capability, driver } = device
+  const { compilers } = await compilersFor(addon, capability, driver)
+  const candidates = [
+    ...[gpu, multiprocessors, capability, driver, kernelsDigest()],
+    compilers.map(({ name, target, options }) => [name, target, options]),
+    blasHere(addon),
+  ]
+  return join(userCacheFolder(), "cuda", `${sha256(JSON.stringify(candidates)).slice(0, 32)}.choice`)
+}
+
+/** Keeps what was chosen, in words. Where it cannot be kept, it is found out again each time. */
+export const keepChoice = async (addon: CudaAddon, device: KnownDevice, choice: string): Promise<void> => {
+  const path = await pathFor(addon, device)
+  const known = await fs.readFile(path, "utf8").catch(() => undefined)
+  if (known === choice) return
+  const temporary = `${path}.${process.pid}`
+  try {
+    await fs.mkdir(dirname(path), { recursive: true })
+    await fs.writeFile(temporary, choice)
+    await fs.rename(temporary, path)
+  } catch {
+    await fs.rm(temporary, { force: true }).catch(() => {})
+  }
+}
+
+/** What is found out: the choice in words, or why the GPU cannot be used. */
+const outcome = type({ "+": "reject", choice: "string" }).or({
+  "+": "reject",
+  reason: "string",
+  remedy: "string",
+})
+export type Outcome = typeof outcome.infer
+
+/** What was chosen the last time, or else is now, by a process of its own that uses the GPU for a moment. */
+export const choiceOf = async (addon: CudaAddon, device: KnownDevice): Promise<Outcome> => {
+  const known = await fs.readFile(await pathFor(addon, device), "utf8").catch(() => undefined)
+  return known === undefined ? chosenElsewhere() : { choice: known }
+}
+
+const chosenElsewhere = async (): Promise<Outcome> => {
+  const script = fileURLToPath(new URL(`choose${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
+  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
+  const child = spawn(process.execPath, runtime, { stdio: ["ignore", "pipe", "inherit"] })
+  let text = ""
+  child.stdout.setEncoding("utf8").on("data", (part: string) => {
+    text += part
+  })
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject)
+    child.once("close", resolve)
+  })
+  if (code !== 0) throw new Error(`the process that tries the GPU ended with the status ${code}`)
+  return outcome.assert(JSON.parse(text.slice(text.lastIndexOf("\n") + 1)))
+}
