@@ -43,38 +43,44 @@ KASOSEI_INLINE Four load_some(const float* from, int64_t at, bool inside, int fe
   }
 }
 
-// Loads `count` rows of d numbers as [rows, D], rounded and filled up with zeros; at their places, or in order. Several
-// reads of a thread are under way at a time.
-template <typename Number, int rows, int D, int threads, bool placed, bool vectors>
-KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d) {
+// Loads `count` rows of d numbers of some tensors as [rows, D], rounded and filled up with zeros; at their places, or in
+// order. A thread's reads, several of each tensor, are under way together.
+template <typename Number, int rows, int D, int threads, bool placed, bool vectors, int tensors>
+KASOSEI_INLINE void load_rounded(char* const (&to)[tensors], const float* const (&from)[tensors], int64_t stride,
+                                 int count, int d) {
   constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), in_row = D / 4, step = threads / in_row;
-  constexpr int at_once = vectors ? 8 : 2;
+  constexpr int at_once = !vectors ? 1 : D > 64 ? 4 : 8;
   static_assert(threads % in_row == 0 && rows % (step * at_once) == 0);
   const int feature = threadIdx.x % in_row * 4;
 #pragma unroll 1
   for (int first = threadIdx.x / in_row; first < rows; first += step * at_once) {
-    Four some[at_once];
+    Four some[tensors][at_once];
 #pragma unroll
-    for (int i = 0; i < at_once; i++) {
-      const int row = first + i * step;
-      some[i] = load_some<vectors>(from, row * stride + feature, row < count, feature, d);
-    }
+    for (int tensor = 0; tensor < tensors; tensor++)
 #pragma unroll
-    for (int i = 0; i < at_once; i++) {
-      const int row = first + i * step;
-      char* const place = to + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
-      if constexpr (Number::bytes == 2) {
-        *reinterpret_cast<uint64_t*>(place) =
-            pack_bf16(some[i].x, some[i].y) | uint64_t{pack_bf16(some[i].z, some[i].w)} << 32;
-      } else {
-        store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(some[i].x)), float_of(to_tf32(some[i].y)),
-                                                     float_of(to_tf32(some[i].z)), float_of(to_tf32(some[i].w))});
+      for (int i = 0; i < at_once; i++) {
+        const int row = first + i * step;
+        some[tensor][i] = load_some<vectors>(from[tensor], row * stride + feature, row < count, feature, d);
       }
-    }
+#pragma unroll
+    for (int tensor = 0; tensor < tensors; tensor++)
+#pragma unroll
+      for (int i = 0; i < at_once; i++) {
+        const int row = first + i * step;
+        char* const place = to[tensor] + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
+        const Four& four = some[tensor][i];
+        if constexpr (Number::bytes == 2) {
+          *reinterpret_cast<uint64_t*>(place) = pack_bf16(four.x, four.y) | uint64_t{pack_bf16(four.z, four.w)} << 32;
+        } else {
+          store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(four.x)), float_of(to_tf32(four.y)),
+                                                       float_of(to_tf32(four.z)), float_of(to_tf32(four.w))});
+        }
+      }
   }
 }
-template <typename Number, int rows, int D, int threads, bool placed>
-KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d, bool vectors) {
+template <typename Number, int rows, int D, int threads, bool placed, int tensors>
+KASOSEI_INLINE void load_rounded(char* const (&to)[tensors], const float* const (&from)[tensors], int64_t stride,
+                                 int count, int d, bool vectors) {
   if (vectors) load_rounded<Number, rows, D, threads, placed, true>(to, from, stride, count, d);
   else load_rounded<Number, rows, D, threads, placed, false>(to, from, stride, count, d);
 }
@@ -270,7 +276,8 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
   const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
   const bool working = warp_row < count;
   const float scale = a.scale * log2_of_e;
-  load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
+  load_rounded<Number, rows, D, threads, false>({q}, {a.q_RH + query * a.hidden + features}, a.hidden, count, a.d,
+                                                a.vectors);
 
   float sums[D / 8][4], largest[2] = {minus_infinity(), minus_infinity()}, total[2] = {0, 0};
   clear(sums);
@@ -278,8 +285,8 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
     const int keys = smaller(columns, tile.length - first);
     const int64_t offset = (static_cast<int64_t>(tile.token) + first) * a.hidden + features;
     if (first > 0) block_barrier();  // the keys and values before these have been read
-    load_rounded<Number, columns, D, threads, true>(k, a.k_TH + offset, a.hidden, keys, a.d, a.vectors);
-    load_rounded<Number, columns, D, threads, true>(v, a.v_TH + offset, a.hidden, keys, a.d, a.vectors);
+    load_rounded<Number, columns, D, threads, true>({k, v}, {a.k_TH + offset, a.v_TH + offset}, a.hidden, keys, a.d,
+                                                    a.vectors);
     block_barrier();
     if (!working) continue;
     float p[tiles][4];
@@ -346,9 +353,8 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
   const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
   const bool working = warp_row < count;
   const float scale = a.scale * log2_of_e;
-  load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
-  load_rounded<Number, rows, D, threads, false>(dy, a.dy_RH + query * a.hidden + features, a.hidden, count, a.d,
-                                                a.vectors);
+  const int64_t own = query * a.hidden + features;
+  load_rounded<Number, rows, D, threads, false>({q, dy}, {a.q_RH + own, a.dy_RH + own}, a.hidden, count, a.d, a.vectors);
 
   float sums[D / 8][4], mean[2] = {0, 0}, largest[2], inverse_sum[2];
   clear(sums);
@@ -364,8 +370,8 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
       const int keys = smaller(columns, tile.length - first);
       const int64_t offset = (static_cast<int64_t>(tile.token) + first) * a.hidden + features;
       if (first > 0 || (pass == 1 && !one_pass)) block_barrier();
-      load_rounded<Number, columns, D, threads, true>(k, a.k_TH + offset, a.hidden, keys, a.d, a.vectors);
-      load_rounded<Number, columns, D, threads, true>(v, a.v_TH + offset, a.hidden, keys, a.d, a.vectors);
+      load_rounded<Number, columns, D, threads, true>({k, v}, {a.k_TH + offset, a.v_TH + offset}, a.hidden, keys, a.d,
+                                                      a.vectors);
       block_barrier();
       if (!working) continue;
       float p[tiles][4], dp[tiles][4];
@@ -429,15 +435,15 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
   const int64_t features = static_cast<int64_t>(head) * a.d, key = tile.token + tile.first;
   const bool working = warp_row < count;
   const float scale = a.scale * log2_of_e;
-  load_rounded<Number, rows, D, threads, false>(k, a.k_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
-  load_rounded<Number, rows, D, threads, false>(v, a.v_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
+  const int64_t own = key * a.hidden + features;
+  load_rounded<Number, rows, D, threads, false>({k, v}, {a.k_TH + own, a.v_TH + own}, a.hidden, count, a.d, a.vectors);
 
   float dk[D / 8][4], dv[D / 8][4];
   clear(dk);
   clear(dv);
   for (int first = 0; first < tile.queries; first += columns) {
     const int queries = smaller(columns, tile.queries - first);
-    const int64_t query = static_cast<int64_t>(tile.query) + first;
+    const int64_t query = static_cast<int64_t>(tile.query) + first, offset = query * a.hidden + features;
     if (first > 0) block_barrier();
     static_assert(columns <= threads);
     if (const int i = threadIdx.x; i < columns) {
@@ -446,9 +452,7 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
       copy_async_4(of_queries + columns + i, a.statistics + 2 * at + 1, true);
       copy_async_4(of_queries + 2 * columns + i, a.means + at, true);
     }
-    load_rounded<Number, columns, D, threads, true>(q, a.q_RH + query * a.hidden + features, a.hidden, queries, a.d,
-                                                    a.vectors);
-    load_rounded<Number, columns, D, threads, true>(dy, a.dy_RH + query * a.hidden + features, a.hidden, queries, a.d,
+    load_rounded<Number, columns, D, threads, true>({q, dy}, {a.q_RH + offset, a.dy_RH + offset}, a.hidden, queries, a.d,
                                                     a.vectors);
     finish_loading();
     if (!working) continue;
