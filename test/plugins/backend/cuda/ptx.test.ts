@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { Effect, Result } from "effect"
 import { cudaAddon } from "../../../../plugins/backend/cuda/addon.ts"
-import { compilersFor, imageOf } from "../../../../plugins/backend/cuda/compile.ts"
+import { capabilityInWords, compilersFor, imageOf } from "../../../../plugins/backend/cuda/compile.ts"
 import type { Compiler } from "../../../../plugins/backend/cuda/compiler.ts"
 import { loadCudaAddon } from "../../../../plugins/backend/cuda/device.ts"
 import { addonPath } from "../../../../plugins/backend/device/build.ts"
@@ -70,21 +70,27 @@ describe("the GPU's kernels", () => {
     })
   }
 
-  const ptx = distinct.find(({ compiler }) => compiler.target === "compute_80")
-  test.skipIf(ptx === undefined || ptxas === undefined)("keep everything in registers", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "kasosei-ptx-"))
-    try {
-      const path = join(folder, "kernels.ptx")
-      const text = Buffer.from(await imageOf(ptx!.compiler)).toString("latin1")
-      await writeFile(path, text.replace(/\0$/, ""))
-      const { stdout, stderr } = await run(ptxas!, ["-v", "-arch=sm_80", path, "-o", "/dev/null"])
-      const said = stdout + stderr
-      expect(said.match(/0 bytes spill stores, 0 bytes spill loads/g)?.length).toBeGreaterThanOrEqual(
-        kernels.length,
-      )
-      expect(said.match(/[1-9]\d* bytes spill/g)).toBeNull()
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  })
+  for (const capability of [80, 90]) {
+    const ptx = distinct.find(({ compiler }) => compiler.target === `compute_${capability}`)
+    test.skipIf(ptx === undefined || ptxas === undefined)(
+      `keep everything in registers, of capability ${capabilityInWords(capability)}`,
+      async () => {
+        const folder = await mkdtemp(join(tmpdir(), "kasosei-ptx-"))
+        try {
+          const path = join(folder, "kernels.ptx")
+          const text = Buffer.from(await imageOf(ptx!.compiler)).toString("latin1")
+          await writeFile(path, text.replace(/\0$/, ""))
+          const options = ["-v", `-arch=sm_${capability}`, path, "-o", "/dev/null"]
+          const { stdout, stderr } = await run(ptxas!, options)
+          const said = stdout + stderr
+          expect(said.match(/0 bytes spill stores, 0 bytes spill loads/g)?.length).toBeGreaterThanOrEqual(
+            kernels.length,
+          )
+          expect(said.match(/[1-9]\d* bytes spill/g)).toBeNull()
+        } finally {
+          await rm(folder, { recursive: true, force: true })
+        }
+      },
+    )
+  }
 })
