@@ -49,7 +49,7 @@ template <typename Number, int rows, int D, int threads, bool placed, bool vecto
 KASOSEI_INLINE void load_rounded(char* const (&to)[tensors], const float* const (&from)[tensors], int64_t stride,
                                  int count, int d) {
   constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), in_row = D / 4, step = threads / in_row;
-  constexpr int at_once = !vectors ? 1 : D > 64 ? 4 : 8;
+  constexpr int at_once = !vectors ? 1 : D * Number::bytes > 128 ? 4 : 8;
   static_assert(threads % in_row == 0 && rows % (step * at_once) == 0);
   const int feature = threadIdx.x % in_row * 4;
 #pragma unroll 1
@@ -204,23 +204,6 @@ KASOSEI_INLINE uint32_t tensor_kept_along_rows(const Mask& mask, int count, cons
   return kept;
 }
 
-// The same bits where rows are keys and columns queries; element(column) is that of a query's row for the first of the
-// warp's 16 keys. The eight lanes that share a query find five blocks of four together.
-template <typename Element>
-KASOSEI_INLINE uint32_t tensor_kept_along_columns(const Mask& mask, int count, const Element& element) {
-  const int lane = threadIdx.x % 4, row = threadIdx.x % 32 / 4, columns = (count + 15) / 16 * 4;
-  uint32_t kept = 0;
-#pragma unroll 1
-  for (int column = 0; column < columns; column++) {
-    const int64_t first = element(column);
-    const uint32_t own = row < 5 ? kept_of_block(mask, first / 4 + row) : 0;
-    const int at = static_cast<int>(first & 3) + row;
-    const uint32_t one = shuffle(own, at / 4 * 4 + lane), other = shuffle(own, (at + 8) / 4 * 4 + lane);
-    kept |= (one >> at % 4 & 1) << column | (other >> at % 4 & 1) << (16 + column);
-  }
-  return kept;
-}
-
 // Which of the 16 columns after 16 a thread's result i of tile n is, and its bit in a mask.
 KASOSEI_INLINE int column_of(int n, int i) { return n / 2 * 16 + threadIdx.x % 4 * 4 + n % 2 * 2 + i % 2; }
 KASOSEI_INLINE int bit_of(int n, int i) { return i / 2 * 16 + n * 2 + i % 2; }
@@ -234,6 +217,34 @@ KASOSEI_INLINE void leave_out_of_tiles(float (&scores)[tiles][4], int count) {
 #pragma unroll
     for (int i = 0; i < 4; i++)
       if (column_of(n, i) >= count) scores[n][i] = minus_infinity();
+}
+
+// Where rows are keys, a block finds the masks of its queries' rows together, four numbers after four from element(query)
+// on: a byte has four bits and, of that first element, how far it is behind the first of its four.
+template <int rows, int threads, typename Element>
+KASOSEI_INLINE void find_kept(const Mask& mask, int queries, uint8_t* kept, const Element& element) {
+  constexpr int blocks = tensor_kept_blocks(rows);
+#pragma unroll 1
+  for (int i = threadIdx.x; i < queries * blocks; i += threads) {
+    const int64_t first = element(i / blocks);
+    kept[i] = static_cast<uint8_t>(kept_of_block(mask, first / 4 + i % blocks) | (first & 3) << 4);
+  }
+}
+
+// The bits of a thread's results, as above, whose first row is `row`. Those of columns beyond the last are of no account:
+// they are of probabilities that are 0.
+template <int rows, int tiles>
+KASOSEI_INLINE uint32_t found_kept(const uint8_t* found, int row) {
+  uint32_t kept = 0;
+#pragma unroll
+  for (int n = 0; n < tiles; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const uint8_t* const at = found + column_of(n, i) * tensor_kept_blocks(rows) + (row + i / 2 * 8) / 4;
+      const uint32_t both = (at[0] & 15) | at[1] << 4;
+      kept |= (both >> (row % 4 + (at[0] >> 4)) & 1) << bit_of(n, i);
+    }
+  return kept;
 }
 constexpr float log2_of_e = 1.44269504088896341f;
 
@@ -429,6 +440,7 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
   char* const dy = q + columns * row_bytes;
   // Of each query the largest score, one over the sum of exponentials, and the mean.
   float* const of_queries = reinterpret_cast<float*>(dy + columns * row_bytes);
+  uint8_t* const found = reinterpret_cast<uint8_t*>(of_queries + 3 * columns);
   const AttentionTile tile = a.tiles[blockIdx.x];
   const int head = blockIdx.y, warp_row = threadIdx.x / 32 * 16, first_row = warp_row + threadIdx.x % 32 / 4;
   const int count = smaller(rows, tile.length - tile.first);
@@ -454,18 +466,17 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
     }
     load_rounded<Number, columns, D, threads, true>({q, dy}, {a.q_RH + offset, a.dy_RH + offset}, a.hidden, queries, a.d,
                                                     a.vectors);
+    if (a.mask.active)
+      find_kept<rows, threads>(a.mask, queries, found, [&](int query) {
+        return element_of(tile, a.query_indices_R, head, first + query) + tile.first;
+      });
     finish_loading();
     if (!working) continue;
     float p[tiles][4], ds[tiles][4];
     tensor_products<Number, D>(k + warp_row * row_bytes, q, queries, a.d, p);
     tensor_products<Number, D>(v + warp_row * row_bytes, dy, queries, a.d, ds);
     leave_out_of_tiles(p, queries);
-    uint32_t kept = 0xffffffff;
-    if (a.mask.active)
-      kept = tensor_kept_along_columns(a.mask, queries, [&](int column) {
-        return element_of(tile, a.query_indices_R, head, first + smaller(column_of(column / 2, column), queries - 1)) +
-               tile.first + warp_row;
-      });
+    const uint32_t kept = a.mask.active ? found_kept<rows, tiles>(found, first_row) : 0xffffffff;
 #pragma unroll
     for (int n = 0; n < tiles; n++)
 #pragma unroll
