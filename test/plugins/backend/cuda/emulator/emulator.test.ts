@@ -314,22 +314,25 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
         })
       }
 
-      test.skipIf(environment === undefined)("four numbers are read where they are aligned only", async () => {
-        const read = (at: number) =>
-          inProcess(
-            `host.open()
+      test.skipIf(environment === undefined)(
+        "four numbers are read where they are aligned only",
+        async () => {
+          const read = (at: number) =>
+            inProcess(
+              `host.open()
             const kernel = host.kernel(host.load(undefinedKernels), "read_four")
             const [x, y] = [host.allocate(64), host.allocate(4)]
             host.ok(host.launch(kernel, { blocks: [1], threads: 1 }, [x, y, ${at}]))
             host.download(y, 1)`,
-            environment,
-          )
-        const [aligned, between] = await Promise.all([read(8), read(6)])
-        expect(aligned).toEqual({ code: 0, out: "", err: "" })
-        expect(between.err).toContain("misaligned address")
-        expect(between.err).toContain("kernels.cu:72")
-        expect(between.code).not.toBe(0)
-      })
+              environment,
+            )
+          const [aligned, between] = await Promise.all([read(8), read(6)])
+          expect(aligned).toEqual({ code: 0, out: "", err: "" })
+          expect(between.err).toContain("misaligned address")
+          expect(between.err).toContain("kernels.cu:72")
+          expect(between.code).not.toBe(0)
+        },
+      )
     })
   })
 
