@@ -124,8 +124,9 @@ KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int c
 }
 
 // sums[n] += p times features 8n … 8n + 7 of the columns, for the warp's 16 rows. The results of tensor_products are
-// just what a thread needs of the left factor.
-template <typename Number, int D, int tiles>
+// just what a thread needs of the left factor. With `rest`, what rounding takes off p is multiplied too, so that sums of
+// p over rows or columns are preserved.
+template <typename Number, int D, bool rest = false, int tiles>
 KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* columns, int count, int d,
                                       float (&sums)[D / 8][4]) {
   constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = 8;
@@ -135,8 +136,13 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
 #pragma unroll
     for (int m = 0; m < tiles; m += 2)
       if (8 * m < count) {
-        const uint32_t left[4] = {pack_bf16(p[m][0], p[m][1]), pack_bf16(p[m][2], p[m][3]),
-                                  pack_bf16(p[m + 1][0], p[m + 1][1]), pack_bf16(p[m + 1][2], p[m + 1][3])};
+        uint32_t left[4], left_rest[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const float low = p[m + i / 2][i % 2 * 2], high = p[m + i / 2][i % 2 * 2 + 1];
+          left[i] = pack_bf16(low, high);
+          if (rest) left_rest[i] = pack_bf16(low - float_of(left[i] << 16), high - float_of(left[i] & 0xffff0000));
+        }
 #pragma unroll
         for (int first = 0; first < D / 8; first += at_once)
           if (8 * first < d)
@@ -146,6 +152,10 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
               load_matrices_transposed(right, right_row + 8 * m * row_bytes + 16 * n);
               multiply_tile<Number>(sums[n], left, right[0], right[1]);
               multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
+              if (rest) {
+                multiply_tile<Number>(sums[n], left_rest, right[0], right[1]);
+                multiply_tile<Number>(sums[n + 1], left_rest, right[2], right[3]);
+              }
             }
       }
   } else {
@@ -153,15 +163,24 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
 #pragma unroll
     for (int m = 0; m < tiles; m++)
       if (m / 2 * 16 < count) {
-        const uint32_t left[4] = {to_tf32(p[m][0]), to_tf32(p[m][2]), to_tf32(p[m][1]), to_tf32(p[m][3])};
+        uint32_t left[4], left_rest[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const float number = p[m][i % 2 * 2 + i / 2];
+          left[i] = to_tf32(number);
+          if (rest) left_rest[i] = to_tf32(number - float_of(left[i] & 0xffffe000));
+        }
         const char* const at = right_word + 8 * m * row_bytes;
 #pragma unroll
         for (int first = 0; first < D / 8; first += at_once)
           if (8 * first < d)
 #pragma unroll
-            for (int n = first; n < first + at_once; n++)
-              multiply_tile<Number>(sums[n], left, *reinterpret_cast<const uint32_t*>(at + 32 * n),
-                                    *reinterpret_cast<const uint32_t*>(at + 32 * n + row_bytes));
+            for (int n = first; n < first + at_once; n++) {
+              const uint32_t right0 = *reinterpret_cast<const uint32_t*>(at + 32 * n);
+              const uint32_t right1 = *reinterpret_cast<const uint32_t*>(at + 32 * n + row_bytes);
+              multiply_tile<Number>(sums[n], left, right0, right1);
+              if (rest) multiply_tile<Number>(sums[n], left_rest, right0, right1);
+            }
       }
   }
 }
@@ -488,7 +507,9 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
         ds[n][i] = value * (ds[n][i] * factor - of_queries[2 * columns + column]);
       }
     tensor_accumulate<Number, D>(p, dy, queries, a.d, dv);
-    tensor_accumulate<Number, D>(ds, q, queries, a.d, dk);
+    // The gradient of a query's scores sums to 0 over the keys, and so does that of the keys' bias over all pairs: rounding
+    // would leave as much of it as of a number.
+    tensor_accumulate<Number, D, true>(ds, q, queries, a.d, dk);
   }
 #pragma unroll
   for (int row = 0; row < 2; row++) {
