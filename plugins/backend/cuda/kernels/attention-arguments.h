@@ -83,9 +83,11 @@ constexpr int tensor_row_bytes(int D, int bytes) { return D * bytes + 16; }
 constexpr int tensor_attention_shared(int D, int bytes) {
   return (attention_rows + 2 * attention_columns) * tensor_row_bytes(D, bytes);
 }
+// Fours of a dropout mask in which `rows` neighbours are, wherever the first of them is.
+constexpr int tensor_kept_blocks(int rows) { return rows / 4 + 1; }
 constexpr int tensor_gradient_shared(int D, int bytes) {
   return 2 * (tensor_gradient_rows(D) + tensor_gradient_columns(D)) * tensor_row_bytes(D, bytes) +
-         3 * tensor_gradient_columns(D) * 4;
+         tensor_gradient_columns(D) * (3 * 4 + tensor_kept_blocks(tensor_gradient_rows(D)));
 }
 
 // What a block can have on every device of capability 8.0 and later.

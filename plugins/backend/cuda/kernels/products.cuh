@@ -125,36 +125,44 @@ struct Lines {
   static constexpr int depth = 16, line = rows + 4, numbers = depth * line;
 };
 
-// Copies op(X)[rows from `first`, `depth` from k] of a factor, by threads whose warps read what is adjacent in memory.
+// Copies op(X)[rows from `first`, one part of k after another] of a factor, by threads whose warps read what is adjacent
+// in memory. Along k: 8 neighbours in each of 4 rows, by warps for both halves of k. Else: whole lines of rows.
 template <int rows, int threads>
 struct LineCopies {
-  static constexpr int each = rows * Lines<rows>::depth / threads;
+  static constexpr int depth = Lines<rows>::depth, each = rows * depth / threads;
+  static constexpr int row_step = threads / 64 * 4, k_step = threads / rows;
+  // Where the next part begins; also beyond the end, where nothing is read. Between a thread's copies, and between parts.
   const float* from;
-  int64_t row, rows_left;
-  int k, row_step, k_step;
+  int64_t step, part;
+  // This thread's first k of a part, how many of its rows there are, and its first place in the lines.
+  int k, rows_left, place;
+  bool along_k;
 
-  KASOSEI_INLINE LineCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end) {
+  KASOSEI_INLINE LineCopies(const ProductFactor& x, int64_t matrix, int64_t first, int64_t end, int64_t first_k) {
     const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
-    const bool along_k = x.depth == 1;
-    // Along k: 8 neighbours in each of 4 rows, by warps for both halves of k. Else: whole lines of rows.
-    row = along_k ? warp / 2 * 4 + lane / 8 : thread % rows;
-    row_step = along_k ? threads / 64 * 4 : 0;
+    along_k = x.depth == 1;
+    const int row = along_k ? warp / 2 * 4 + lane / 8 : thread % rows;
     k = along_k ? warp % 2 * 8 + lane % 8 : thread / rows;
-    k_step = along_k ? 0 : threads / rows;
-    rows_left = end - first;
-    from = static_cast<const float*>(x.data) + matrix * x.step + (first + row) * x.row;
+    rows_left = static_cast<int>(end - first < rows ? end - first : rows) - row;
+    place = k * Lines<rows>::line + row;
+    from = static_cast<const float*>(x.data) + matrix * x.step + (first + row) * x.row + (first_k + k) * x.depth;
+    step = along_k ? row_step * x.row : k_step * x.depth;
+    part = depth * x.depth;
   }
 
-  KASOSEI_INLINE void copy(const ProductFactor& x, int64_t first_k, int64_t end_k, float* lines) const {
-    const float* source = from + (first_k + k) * x.depth;
-    const int64_t step = row_step * x.row + k_step * x.depth;
-    float* target = lines + k * Lines<rows>::line + row;
-    const int target_step = k_step * Lines<rows>::line + row_step;
+  // Copies the next part, of which there are `part_k` numbers, and goes on.
+  KASOSEI_INLINE void copy(int64_t part_k, float* lines) {
+    const int k_left = static_cast<int>(part_k < depth ? part_k : depth) - k;
+    int count = 0;
+    if (rows_left > 0 && k_left > 0) count = along_k ? (rows_left - 1) / row_step + 1 : (k_left - 1) / k_step + 1;
+    const int target_step = along_k ? row_step : k_step * Lines<rows>::line;
+    const float* source = from;
 #pragma unroll
     for (int i = 0; i < each; i++) {
-      const bool inside = row + i * row_step < rows_left && first_k + k + i * k_step < end_k;
-      copy_async_4(target + i * target_step, inside ? source + i * step : x.data, inside);
+      copy_async_4(lines + place + i * target_step, source, i < count);
+      source += step;
     }
+    from += part;
   }
 };
 
@@ -171,8 +179,9 @@ KASOSEI_INLINE void float_product(const TiledProduct& a, float* shared) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   // A warp has 4 by 8 threads: it reads no more than 8 different fours of a line at once.
   const int row = (warp / 2 * 4 + lane / 8) * 4, column = (warp % 2 * 8 + lane % 8) * 4;
-  const LineCopies<tile, threads> copies_a(a.a, place.matrix, place.row, a.m);
-  const LineCopies<tile, threads> copies_b(a.b, place.matrix, place.column, a.n);
+  const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
+  LineCopies<tile, threads> copies_a(a.a, place.matrix, place.row, a.m, start);
+  LineCopies<tile, threads> copies_b(a.b, place.matrix, place.column, a.n, start);
 
   float sum[8][wide];
 #pragma unroll
@@ -180,10 +189,9 @@ KASOSEI_INLINE void float_product(const TiledProduct& a, float* shared) {
 #pragma unroll
     for (int j = 0; j < wide; j++) sum[i][j] = 0;
 
-  const int64_t start = place.part * a.part_k, end = start + a.part_k < a.k ? start + a.part_k : a.k;
   if (start < end) {
-    copies_a.copy(a.a, start, end, shared);
-    copies_b.copy(a.b, start, end, shared + 2 * numbers);
+    copies_a.copy(end - start, shared);
+    copies_b.copy(end - start, shared + 2 * numbers);
     copies_commit();
   }
   int current = 0;
@@ -194,8 +202,8 @@ KASOSEI_INLINE void float_product(const TiledProduct& a, float* shared) {
     const float* lines_a = shared + current * numbers;
     const float* lines_b = shared + (2 + current) * numbers;
     if (k + depth < end) {
-      copies_a.copy(a.a, k + depth, end, shared + (current ^ 1) * numbers);
-      copies_b.copy(a.b, k + depth, end, shared + (2 + (current ^ 1)) * numbers);
+      copies_a.copy(end - k - depth, shared + (current ^ 1) * numbers);
+      copies_b.copy(end - k - depth, shared + (2 + (current ^ 1)) * numbers);
       copies_commit();
     }
 // More at a time would take more registers than two blocks a multiprocessor can have.
@@ -604,7 +612,7 @@ using SmallRounded = Rounded<64, 5>;
 
 namespace kasosei {
 
-extern "C" __global__ void __launch_bounds__(256) product_float32_128(const TiledProduct a) {
+extern "C" __global__ void __launch_bounds__(256, 2) product_float32_128(const TiledProduct a) {
   alignas(16) __shared__ float shared[products::float_shared<128>];
   products::float_product<128, 256>(a, shared);
 }
@@ -612,7 +620,7 @@ extern "C" __global__ void __launch_bounds__(128) product_float32_64(const Tiled
   alignas(16) __shared__ float shared[products::float_shared<64>];
   products::float_product<64, 128>(a, shared);
 }
-extern "C" __global__ void __launch_bounds__(256) product_tf32_128(const TiledProduct a) {
+extern "C" __global__ void __launch_bounds__(256, 2) product_tf32_128(const TiledProduct a) {
   alignas(16) __shared__ uint32_t shared[products::tensor_shared<128>];
   products::tensor_product<products::TensorFloat32, 128, 64, 256>(a, shared);
 }

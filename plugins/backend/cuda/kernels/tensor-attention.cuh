@@ -43,38 +43,44 @@ KASOSEI_INLINE Four load_some(const float* from, int64_t at, bool inside, int fe
   }
 }
 
-// Loads `count` rows of d numbers as [rows, D], rounded and filled up with zeros; at their places, or in order. Several
-// reads of a thread are under way at a time.
-template <typename Number, int rows, int D, int threads, bool placed, bool vectors>
-KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d) {
+// Loads `count` rows of d numbers of some tensors as [rows, D], rounded and filled up with zeros; at their places, or in
+// order. A thread's reads, several of each tensor, are under way together.
+template <typename Number, int rows, int D, int threads, bool placed, bool vectors, int tensors>
+KASOSEI_INLINE void load_rounded(char* const (&to)[tensors], const float* const (&from)[tensors], int64_t stride,
+                                 int count, int d) {
   constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), in_row = D / 4, step = threads / in_row;
-  constexpr int at_once = vectors ? 8 : 2;
+  constexpr int at_once = !vectors ? 1 : D * Number::bytes > 128 ? 4 : 8;
   static_assert(threads % in_row == 0 && rows % (step * at_once) == 0);
   const int feature = threadIdx.x % in_row * 4;
 #pragma unroll 1
   for (int first = threadIdx.x / in_row; first < rows; first += step * at_once) {
-    Four some[at_once];
+    Four some[tensors][at_once];
 #pragma unroll
-    for (int i = 0; i < at_once; i++) {
-      const int row = first + i * step;
-      some[i] = load_some<vectors>(from, row * stride + feature, row < count, feature, d);
-    }
+    for (int tensor = 0; tensor < tensors; tensor++)
 #pragma unroll
-    for (int i = 0; i < at_once; i++) {
-      const int row = first + i * step;
-      char* const place = to + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
-      if constexpr (Number::bytes == 2) {
-        *reinterpret_cast<uint64_t*>(place) =
-            pack_bf16(some[i].x, some[i].y) | uint64_t{pack_bf16(some[i].z, some[i].w)} << 32;
-      } else {
-        store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(some[i].x)), float_of(to_tf32(some[i].y)),
-                                                     float_of(to_tf32(some[i].z)), float_of(to_tf32(some[i].w))});
+      for (int i = 0; i < at_once; i++) {
+        const int row = first + i * step;
+        some[tensor][i] = load_some<vectors>(from[tensor], row * stride + feature, row < count, feature, d);
       }
-    }
+#pragma unroll
+    for (int tensor = 0; tensor < tensors; tensor++)
+#pragma unroll
+      for (int i = 0; i < at_once; i++) {
+        const int row = first + i * step;
+        char* const place = to[tensor] + (placed ? tensor_place(row) : row) * row_bytes + feature * Number::bytes;
+        const Four& four = some[tensor][i];
+        if constexpr (Number::bytes == 2) {
+          *reinterpret_cast<uint64_t*>(place) = pack_bf16(four.x, four.y) | uint64_t{pack_bf16(four.z, four.w)} << 32;
+        } else {
+          store_four(reinterpret_cast<float*>(place), {float_of(to_tf32(four.x)), float_of(to_tf32(four.y)),
+                                                       float_of(to_tf32(four.z)), float_of(to_tf32(four.w))});
+        }
+      }
   }
 }
-template <typename Number, int rows, int D, int threads, bool placed>
-KASOSEI_INLINE void load_rounded(char* to, const float* from, int64_t stride, int count, int d, bool vectors) {
+template <typename Number, int rows, int D, int threads, bool placed, int tensors>
+KASOSEI_INLINE void load_rounded(char* const (&to)[tensors], const float* const (&from)[tensors], int64_t stride,
+                                 int count, int d, bool vectors) {
   if (vectors) load_rounded<Number, rows, D, threads, placed, true>(to, from, stride, count, d);
   else load_rounded<Number, rows, D, threads, placed, false>(to, from, stride, count, d);
 }
@@ -118,8 +124,9 @@ KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int c
 }
 
 // sums[n] += p times features 8n … 8n + 7 of the columns, for the warp's 16 rows. The results of tensor_products are
-// just what a thread needs of the left factor.
-template <typename Number, int D, int tiles>
+// just what a thread needs of the left factor. With `rest`, what rounding takes off p is multiplied too, so that sums of
+// p over rows or columns are preserved.
+template <typename Number, int D, bool rest = false, int tiles>
 KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* columns, int count, int d,
                                       float (&sums)[D / 8][4]) {
   constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = 8;
@@ -129,8 +136,13 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
 #pragma unroll
     for (int m = 0; m < tiles; m += 2)
       if (8 * m < count) {
-        const uint32_t left[4] = {pack_bf16(p[m][0], p[m][1]), pack_bf16(p[m][2], p[m][3]),
-                                  pack_bf16(p[m + 1][0], p[m + 1][1]), pack_bf16(p[m + 1][2], p[m + 1][3])};
+        uint32_t left[4], left_rest[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const float low = p[m + i / 2][i % 2 * 2], high = p[m + i / 2][i % 2 * 2 + 1];
+          left[i] = pack_bf16(low, high);
+          if (rest) left_rest[i] = pack_bf16(low - float_of(left[i] << 16), high - float_of(left[i] & 0xffff0000));
+        }
 #pragma unroll
         for (int first = 0; first < D / 8; first += at_once)
           if (8 * first < d)
@@ -140,6 +152,10 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
               load_matrices_transposed(right, right_row + 8 * m * row_bytes + 16 * n);
               multiply_tile<Number>(sums[n], left, right[0], right[1]);
               multiply_tile<Number>(sums[n + 1], left, right[2], right[3]);
+              if (rest) {
+                multiply_tile<Number>(sums[n], left_rest, right[0], right[1]);
+                multiply_tile<Number>(sums[n + 1], left_rest, right[2], right[3]);
+              }
             }
       }
   } else {
@@ -147,15 +163,24 @@ KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* co
 #pragma unroll
     for (int m = 0; m < tiles; m++)
       if (m / 2 * 16 < count) {
-        const uint32_t left[4] = {to_tf32(p[m][0]), to_tf32(p[m][2]), to_tf32(p[m][1]), to_tf32(p[m][3])};
+        uint32_t left[4], left_rest[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const float number = p[m][i % 2 * 2 + i / 2];
+          left[i] = to_tf32(number);
+          if (rest) left_rest[i] = to_tf32(number - float_of(left[i] & 0xffffe000));
+        }
         const char* const at = right_word + 8 * m * row_bytes;
 #pragma unroll
         for (int first = 0; first < D / 8; first += at_once)
           if (8 * first < d)
 #pragma unroll
-            for (int n = first; n < first + at_once; n++)
-              multiply_tile<Number>(sums[n], left, *reinterpret_cast<const uint32_t*>(at + 32 * n),
-                                    *reinterpret_cast<const uint32_t*>(at + 32 * n + row_bytes));
+            for (int n = first; n < first + at_once; n++) {
+              const uint32_t right0 = *reinterpret_cast<const uint32_t*>(at + 32 * n);
+              const uint32_t right1 = *reinterpret_cast<const uint32_t*>(at + 32 * n + row_bytes);
+              multiply_tile<Number>(sums[n], left, right0, right1);
+              if (rest) multiply_tile<Number>(sums[n], left_rest, right0, right1);
+            }
       }
   }
 }
@@ -198,23 +223,6 @@ KASOSEI_INLINE uint32_t tensor_kept_along_rows(const Mask& mask, int count, cons
   return kept;
 }
 
-// The same bits where rows are keys and columns queries; element(column) is that of a query's row for the first of the
-// warp's 16 keys. The eight lanes that share a query find five blocks of four together.
-template <typename Element>
-KASOSEI_INLINE uint32_t tensor_kept_along_columns(const Mask& mask, int count, const Element& element) {
-  const int lane = threadIdx.x % 4, row = threadIdx.x % 32 / 4, columns = (count + 15) / 16 * 4;
-  uint32_t kept = 0;
-#pragma unroll 1
-  for (int column = 0; column < columns; column++) {
-    const int64_t first = element(column);
-    const uint32_t own = row < 5 ? kept_of_block(mask, first / 4 + row) : 0;
-    const int at = static_cast<int>(first & 3) + row;
-    const uint32_t one = shuffle(own, at / 4 * 4 + lane), other = shuffle(own, (at + 8) / 4 * 4 + lane);
-    kept |= (one >> at % 4 & 1) << column | (other >> at % 4 & 1) << (16 + column);
-  }
-  return kept;
-}
-
 // Which of the 16 columns after 16 a thread's result i of tile n is, and its bit in a mask.
 KASOSEI_INLINE int column_of(int n, int i) { return n / 2 * 16 + threadIdx.x % 4 * 4 + n % 2 * 2 + i % 2; }
 KASOSEI_INLINE int bit_of(int n, int i) { return i / 2 * 16 + n * 2 + i % 2; }
@@ -228,6 +236,34 @@ KASOSEI_INLINE void leave_out_of_tiles(float (&scores)[tiles][4], int count) {
 #pragma unroll
     for (int i = 0; i < 4; i++)
       if (column_of(n, i) >= count) scores[n][i] = minus_infinity();
+}
+
+// Where rows are keys, a block finds the masks of its queries' rows together, four numbers after four from element(query)
+// on: a byte has four bits and, of that first element, how far it is behind the first of its four.
+template <int rows, int threads, typename Element>
+KASOSEI_INLINE void find_kept(const Mask& mask, int queries, uint8_t* kept, const Element& element) {
+  constexpr int blocks = tensor_kept_blocks(rows);
+#pragma unroll 1
+  for (int i = threadIdx.x; i < queries * blocks; i += threads) {
+    const int64_t first = element(i / blocks);
+    kept[i] = static_cast<uint8_t>(kept_of_block(mask, first / 4 + i % blocks) | (first & 3) << 4);
+  }
+}
+
+// The bits of a thread's results, as above, whose first row is `row`. Those of columns beyond the last are of no account:
+// they are of probabilities that are 0.
+template <int rows, int tiles>
+KASOSEI_INLINE uint32_t found_kept(const uint8_t* found, int row) {
+  uint32_t kept = 0;
+#pragma unroll
+  for (int n = 0; n < tiles; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const uint8_t* const at = found + column_of(n, i) * tensor_kept_blocks(rows) + (row + i / 2 * 8) / 4;
+      const uint32_t both = (at[0] & 15) | at[1] << 4;
+      kept |= (both >> (row % 4 + (at[0] >> 4)) & 1) << bit_of(n, i);
+    }
+  return kept;
 }
 constexpr float log2_of_e = 1.44269504088896341f;
 
@@ -276,7 +312,8 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
   const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
   const bool working = warp_row < count;
   const float scale = a.scale * log2_of_e;
-  load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
+  load_rounded<Number, rows, D, threads, false>({q}, {a.q_RH + query * a.hidden + features}, a.hidden, count, a.d,
+                                                a.vectors);
 
   float sums[D / 8][4], largest[2] = {minus_infinity(), minus_infinity()}, total[2] = {0, 0};
   clear(sums);
@@ -284,8 +321,8 @@ KASOSEI_INLINE void tensor_forward(const Attention& a) {
     const int keys = smaller(columns, tile.length - first);
     const int64_t offset = (static_cast<int64_t>(tile.token) + first) * a.hidden + features;
     if (first > 0) block_barrier();  // the keys and values before these have been read
-    load_rounded<Number, columns, D, threads, true>(k, a.k_TH + offset, a.hidden, keys, a.d, a.vectors);
-    load_rounded<Number, columns, D, threads, true>(v, a.v_TH + offset, a.hidden, keys, a.d, a.vectors);
+    load_rounded<Number, columns, D, threads, true>({k, v}, {a.k_TH + offset, a.v_TH + offset}, a.hidden, keys, a.d,
+                                                    a.vectors);
     block_barrier();
     if (!working) continue;
     float p[tiles][4];
@@ -352,9 +389,8 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
   const int64_t features = static_cast<int64_t>(head) * a.d, query = tile.query + tile.first;
   const bool working = warp_row < count;
   const float scale = a.scale * log2_of_e;
-  load_rounded<Number, rows, D, threads, false>(q, a.q_RH + query * a.hidden + features, a.hidden, count, a.d, a.vectors);
-  load_rounded<Number, rows, D, threads, false>(dy, a.dy_RH + query * a.hidden + features, a.hidden, count, a.d,
-                                                a.vectors);
+  const int64_t own = query * a.hidden + features;
+  load_rounded<Number, rows, D, threads, false>({q, dy}, {a.q_RH + own, a.dy_RH + own}, a.hidden, count, a.d, a.vectors);
 
   float sums[D / 8][4], mean[2] = {0, 0}, largest[2], inverse_sum[2];
   clear(sums);
@@ -370,8 +406,8 @@ KASOSEI_INLINE void tensor_query_gradient(const AttentionGradient& a) {
       const int keys = smaller(columns, tile.length - first);
       const int64_t offset = (static_cast<int64_t>(tile.token) + first) * a.hidden + features;
       if (first > 0 || (pass == 1 && !one_pass)) block_barrier();
-      load_rounded<Number, columns, D, threads, true>(k, a.k_TH + offset, a.hidden, keys, a.d, a.vectors);
-      load_rounded<Number, columns, D, threads, true>(v, a.v_TH + offset, a.hidden, keys, a.d, a.vectors);
+      load_rounded<Number, columns, D, threads, true>({k, v}, {a.k_TH + offset, a.v_TH + offset}, a.hidden, keys, a.d,
+                                                      a.vectors);
       block_barrier();
       if (!working) continue;
       float p[tiles][4], dp[tiles][4];
@@ -429,21 +465,22 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
   char* const dy = q + columns * row_bytes;
   // Of each query the largest score, one over the sum of exponentials, and the mean.
   float* const of_queries = reinterpret_cast<float*>(dy + columns * row_bytes);
+  uint8_t* const found = reinterpret_cast<uint8_t*>(of_queries + 3 * columns);
   const AttentionTile tile = a.tiles[blockIdx.x];
   const int head = blockIdx.y, warp_row = threadIdx.x / 32 * 16, first_row = warp_row + threadIdx.x % 32 / 4;
   const int count = smaller(rows, tile.length - tile.first);
   const int64_t features = static_cast<int64_t>(head) * a.d, key = tile.token + tile.first;
   const bool working = warp_row < count;
   const float scale = a.scale * log2_of_e;
-  load_rounded<Number, rows, D, threads, false>(k, a.k_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
-  load_rounded<Number, rows, D, threads, false>(v, a.v_TH + key * a.hidden + features, a.hidden, count, a.d, a.vectors);
+  const int64_t own = key * a.hidden + features;
+  load_rounded<Number, rows, D, threads, false>({k, v}, {a.k_TH + own, a.v_TH + own}, a.hidden, count, a.d, a.vectors);
 
   float dk[D / 8][4], dv[D / 8][4];
   clear(dk);
   clear(dv);
   for (int first = 0; first < tile.queries; first += columns) {
     const int queries = smaller(columns, tile.queries - first);
-    const int64_t query = static_cast<int64_t>(tile.query) + first;
+    const int64_t query = static_cast<int64_t>(tile.query) + first, offset = query * a.hidden + features;
     if (first > 0) block_barrier();
     static_assert(columns <= threads);
     if (const int i = threadIdx.x; i < columns) {
@@ -452,22 +489,19 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
       copy_async_4(of_queries + columns + i, a.statistics + 2 * at + 1, true);
       copy_async_4(of_queries + 2 * columns + i, a.means + at, true);
     }
-    load_rounded<Number, columns, D, threads, true>(q, a.q_RH + query * a.hidden + features, a.hidden, queries, a.d,
+    load_rounded<Number, columns, D, threads, true>({q, dy}, {a.q_RH + offset, a.dy_RH + offset}, a.hidden, queries, a.d,
                                                     a.vectors);
-    load_rounded<Number, columns, D, threads, true>(dy, a.dy_RH + query * a.hidden + features, a.hidden, queries, a.d,
-                                                    a.vectors);
+    if (a.mask.active)
+      find_kept<rows, threads>(a.mask, queries, found, [&](int query) {
+        return element_of(tile, a.query_indices_R, head, first + query) + tile.first;
+      });
     finish_loading();
     if (!working) continue;
     float p[tiles][4], ds[tiles][4];
     tensor_products<Number, D>(k + warp_row * row_bytes, q, queries, a.d, p);
     tensor_products<Number, D>(v + warp_row * row_bytes, dy, queries, a.d, ds);
     leave_out_of_tiles(p, queries);
-    uint32_t kept = 0xffffffff;
-    if (a.mask.active)
-      kept = tensor_kept_along_columns(a.mask, queries, [&](int column) {
-        return element_of(tile, a.query_indices_R, head, first + smaller(column_of(column / 2, column), queries - 1)) +
-               tile.first + warp_row;
-      });
+    const uint32_t kept = a.mask.active ? found_kept<rows, tiles>(found, first_row) : 0xffffffff;
 #pragma unroll
     for (int n = 0; n < tiles; n++)
 #pragma unroll
@@ -479,7 +513,9 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
         ds[n][i] = value * (ds[n][i] * factor - of_queries[2 * columns + column]);
       }
     tensor_accumulate<Number, D>(p, dy, queries, a.d, dv);
-    tensor_accumulate<Number, D>(ds, q, queries, a.d, dk);
+    // The gradient of a query's scores sums to 0 over the keys, and so does that of the keys' bias over all pairs: rounding
+    // would leave as much of it as of a number.
+    tensor_accumulate<Number, D, true>(ds, q, queries, a.d, dk);
   }
 #pragma unroll
   for (int row = 0; row < 2; row++) {

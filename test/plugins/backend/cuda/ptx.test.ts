@@ -7,7 +7,12 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { Effect, Result } from "effect"
 import { cudaAddon } from "../../../../plugins/backend/cuda/addon.ts"
-import { compilersFor, imageOf, portableCompilers } from "../../../../plugins/backend/cuda/compile.ts"
+import {
+  capabilityInWords,
+  compilersFor,
+  imageOf,
+  portableCompilers,
+} from "../../../../plugins/backend/cuda/compile.ts"
 import type { Compiler } from "../../../../plugins/backend/cuda/compiler.ts"
 import { loadCudaAddon } from "../../../../plugins/backend/cuda/device.ts"
 import { addonPath } from "../../../../plugins/backend/device/build.ts"
@@ -30,15 +35,16 @@ const kernels = readdirSync(kernelFolder)
 const addon = await Effect.runPromise(Effect.result(addonPath(cudaAddon)))
 /** Of Ampere, Hopper and two of Blackwell: what compiles for each. */
 const found: { readonly capability: number; readonly compiler: Compiler }[] = []
-/** For the oldest capability, as PTX. */
-let portable: Compiler | undefined
+/** As PTX, by capability. */
+const portable = new Map<number, Compiler | undefined>()
 if (Result.isSuccess(addon)) {
   const loaded = loadCudaAddon(addon.success)
   for (const capability of [80, 90, 100, 120]) {
     const { compilers } = await compilersFor(loaded, capability, Number.POSITIVE_INFINITY)
     for (const compiler of compilers) found.push({ capability, compiler })
   }
-  portable = (await portableCompilers(loaded, 80))[0]
+  for (const capability of [80, 90])
+    portable.set(capability, (await portableCompilers(loaded, capability))[0])
 }
 // What clang gives is for many capabilities.
 const distinct = [
@@ -76,20 +82,27 @@ describe("the GPU's kernels", () => {
     })
   }
 
-  test.skipIf(portable === undefined || ptxas === undefined)("keep everything in registers", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "kasosei-ptx-"))
-    try {
-      const path = join(folder, "kernels.ptx")
-      const text = Buffer.from(await imageOf(portable!)).toString("latin1")
-      await writeFile(path, text.replace(/\0$/, ""))
-      const { stdout, stderr } = await run(ptxas!, ["-v", "-arch=sm_80", path, "-o", "/dev/null"])
-      const said = stdout + stderr
-      expect(said.match(/0 bytes spill stores, 0 bytes spill loads/g)?.length).toBeGreaterThanOrEqual(
-        kernels.length,
-      )
-      expect(said.match(/[1-9]\d* bytes spill/g)).toBeNull()
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  })
+  for (const capability of [80, 90]) {
+    const ptx = portable.get(capability)
+    test.skipIf(ptx === undefined || ptxas === undefined)(
+      `keep everything in registers, of capability ${capabilityInWords(capability)}`,
+      async () => {
+        const folder = await mkdtemp(join(tmpdir(), "kasosei-ptx-"))
+        try {
+          const path = join(folder, "kernels.ptx")
+          const text = Buffer.from(await imageOf(ptx!)).toString("latin1")
+          await writeFile(path, text.replace(/\0$/, ""))
+          const options = ["-v", `-arch=sm_${capability}`, path, "-o", "/dev/null"]
+          const { stdout, stderr } = await run(ptxas!, options)
+          const said = stdout + stderr
+          expect(said.match(/0 bytes spill stores, 0 bytes spill loads/g)?.length).toBeGreaterThanOrEqual(
+            kernels.length,
+          )
+          expect(said.match(/[1-9]\d* bytes spill/g)).toBeNull()
+        } finally {
+          await rm(folder, { recursive: true, force: true })
+        }
+      },
+    )
+  }
 })

@@ -252,10 +252,10 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
         "unaligned_load",
         "load_matrices at kernels.cu:62 takes a shared address that is not aligned to 16 bytes",
       ],
-      ["copy_to_global", "copy_async_4 at kernels.cu:66 takes an address that is not in shared memory"],
+      ["copy_to_global", "copy_async_4 at kernels.cu:76 takes an address that is not in shared memory"],
       [
         "unaligned_copy",
-        "copy_async_16 at kernels.cu:70 takes a global address that is not aligned to 16 bytes",
+        "copy_async_16 at kernels.cu:80 takes a global address that is not aligned to 16 bytes",
       ],
       ["write_nowhere", "thread 5: signal 11 at address 0x28"],
       ["descend_forever", "thread 0: signal 11 at address 0x"],
@@ -313,6 +313,26 @@ describe.skipIf(libraries === undefined)("the emulated CUDA device", () => {
           expect(outside.code).not.toBe(0)
         })
       }
+
+      test.skipIf(environment === undefined)(
+        "four numbers are read where they are aligned only",
+        async () => {
+          const read = (at: number) =>
+            inProcess(
+              `host.open()
+            const kernel = host.kernel(host.load(undefinedKernels), "read_four")
+            const [x, y] = [host.allocate(64), host.allocate(4)]
+            host.ok(host.launch(kernel, { blocks: [1], threads: 1 }, [x, y, ${at}]))
+            host.download(y, 1)`,
+              environment,
+            )
+          const [aligned, between] = await Promise.all([read(8), read(6)])
+          expect(aligned).toEqual({ code: 0, out: "", err: "" })
+          expect(between.err).toContain("misaligned address")
+          expect(between.err).toContain("kernels.cu:72")
+          expect(between.code).not.toBe(0)
+        },
+      )
     })
   })
 

@@ -81,7 +81,7 @@ export const emulator = async (): Promise<Emulator | undefined> => {
 
 /**
  * What a process has in its environment if its kernels are to run under AddressSanitizer, which ends it at the first
- * access out of bounds; undefined where its library is not installed.
+ * access out of bounds, or that is not aligned; undefined where its library is not installed.
  */
 export const sanitizing = async (): Promise<Readonly<Record<string, string>> | undefined> => {
   // libstdc++ must be there before AddressSanitizer begins: it takes the place of what throws exceptions.

@@ -63,6 +63,16 @@ KERNEL(unaligned_load) {
   a.y[threadIdx.x] = r[0];
 }
 
+struct alignas(16) Four {
+  float x, y, z, w;
+};
+
+// Number a.size, and the next three.
+KERNEL(read_four) {
+  const Four four = *reinterpret_cast<const Four*>(a.x + a.size);
+  a.y[0] = four.x + four.w;
+}
+
 KERNEL(copy_to_global) { copy_async_4(a.y, a.x, true); }
 
 KERNEL(unaligned_copy) {

@@ -237,8 +237,9 @@ inline std::string build_program(const ProgramText& program, bool sanitize, std:
   // Without contraction, the same bits on every processor.
   std::vector<std::string> flags = {"-std=c++17",          target, "-ffp-contract=off", "-fno-math-errno", "-fPIC",
                                     "-fvisibility=hidden", "-w"};
-  const std::vector<std::string> checked = {"-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=address",
-                                            "-fsanitize-sections=emulated_shared"};
+  // The device faults where several numbers are read or written in one access that is not aligned to all of them.
+  const std::vector<std::string> checked = {"-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=address,alignment",
+                                            "-fno-sanitize-recover=alignment", "-fsanitize-sections=emulated_shared"};
   if (sanitize) {
     flags.insert(flags.end(), checked.begin(), checked.end());
   } else {
