@@ -139,7 +139,10 @@ class Session {
           this.elsewhere = `planned for ${this.computing.arithmetic}, but this machine computes by ${computing.arithmetic}`
         } else this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
-      if (this.elsewhere !== undefined) return say({ type: "unavailable", reason: this.elsewhere })
+      // What computes no tensors may still be made here.
+      if (job !== undefined && usesBackend(job) && this.elsewhere !== undefined) {
+        return say({ type: "unavailable", reason: this.elsewhere })
+      }
       if (job === undefined || this.edited) {
         return say({
           type: "refused",
