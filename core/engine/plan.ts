@@ -286,8 +286,7 @@ const speedsFor = (
   const idle = idleSeconds(manifests)
   return {
     ...speeds,
-    seconds: (plugin, computing) =>
-      computing.flops === 0 ? idle(plugin) : speeds.seconds(plugin, computing),
+    seconds: (plugin, cost) => (cost.flops === 0 ? idle(plugin) : speeds.seconds(plugin, cost)),
   }
 }
 
