@@ -110,7 +110,7 @@ export const checkPrecision = (
 
 /**
  * The arithmetic that results were computed with: if it differs, so do their bits. `native`, `native bf16`,
- * `cuda tf32 (NVIDIA H200, CUDA 12.4)`.
+ * `cuda tf32 (NVIDIA H200 of 132 multiprocessors, …)`.
  *
  * @param model of the backend, if it has one
  */
