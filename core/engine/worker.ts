@@ -136,7 +136,7 @@ class Session {
         forgetSources()
         const computing = yield* computingHere(this.backend, this.precision)
         if (computing.arithmetic !== this.computing.arithmetic) {
-          this.elsewhere = `planned for ${this.computing.arithmetic}, but this machine computes by ${computing.arithmetic}`
+          this.elsewhere = `planned for ${this.computing.arithmetic}, but this machine computes by ${computing.arithmetic}; run it on a machine like that of the plan, or plan it again for this one`
         } else this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
       // What computes no tensors may still be made here.

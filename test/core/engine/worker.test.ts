@@ -151,7 +151,8 @@ test("a worker computes no tensors on a machine that the plan is not for", async
   expect(replies).toMatchObject([
     {
       type: "unavailable",
-      reason: "planned for cpu (device 1), but this machine computes by cpu (device 2)",
+      reason:
+        "planned for cpu (device 1), but this machine computes by cpu (device 2); run it on a machine like that of the plan, or plan it again for this one",
     },
     { type: "finished", outcomes: [{ status: "done" }] },
   ])
