@@ -63,7 +63,7 @@ class Session {
   private started = false
   /** Whether this process has loaded code that is not what the keys say. */
   private edited = false
-  /** How this machine computes, and the plan says, if that is not the same. */
+  /** In words, how this machine computes and what the plan is for, if they differ. */
   private elsewhere: string | undefined
   /** Of the backend, once it has started. */
   private instructions: string | null = null

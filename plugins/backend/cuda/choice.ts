@@ -1,6 +1,6 @@
 /**
  * Which compiler's kernels and which products a GPU computes with. What a driver and a GPU take is known only once it
- * was tried; it is then kept in the user's cache, so that a plan can name it without the GPU.
+ * has been tried; it is then kept in the user's cache, so that a plan can name it without starting the GPU.
  */
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
@@ -25,7 +25,7 @@ export interface KnownDevice {
   readonly driver: number
 }
 
-/** Where the choice is kept among these compilers and libraries. */
+/** Where the choice among the compilers and libraries that are here is kept. */
 const pathFor = async (addon: CudaAddon, device: KnownDevice): Promise<string> => {
   const { gpu, multiprocessors, capability, driver } = device
   const { compilers } = await compilersFor(addon, capability, driver)

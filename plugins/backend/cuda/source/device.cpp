@@ -20,7 +20,7 @@ Driver driver;
 void require(int result, const std::string& doing, const std::string& more) {
   if (result == success) return;
   if (result == stub_library)
-    // None of its functions does anything, also those that give names.
+    // None of its functions does anything, not even those that name errors.
     throw DeviceFailure(doing + ": what was found is the toolkit's library for the linker, and no driver",
                         "CUDA_ERROR_STUB_LIBRARY");
   const char *name = nullptr, *text = nullptr;
@@ -296,7 +296,7 @@ EXPORT_AS_IS(find, "find")
 // Ends what was started. No tensor may be left.
 void stop() {
   expect(heap.bytes_in_use() == 0, "expected a device without tensors");
-  // Until all is done that uses what is given back.
+  // What is given back may still be in use.
   if (state.stream != nullptr) driver.cuStreamSynchronize(state.stream);
   stop_blas();
   stop_transfers();
