@@ -6,8 +6,9 @@
  * and after SimCSE with five dropout rates, fine-tuned on RTE at six learning rates with 30 seeds each; effective ranks
  * before fine-tuning (30 seeds) and during it, and trajectories. Gives figures 1 to 4 and tables 1 and 2.
  *
- * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE take months on a processor, and on a GPU many hours that have not
- * been measured (backend cuda), so read the plan first, and run a part of it: `--set seeds=1..5 --set lr=1e-5,2e-5 --set dropout=0.1`. Every setting of the study is a parameter; `--set
+ * 1,080 runs of 468 steps and 5 × 15,625 steps of SimCSE take months on a processor, and on a GPU (backend cuda) many
+ * hours, which have not been measured. So read the plan first, and run a part of it: `--set seeds=1..5 --set
+ * lr=1e-5,2e-5 --set dropout=0.1`. Every setting of the study is a parameter; `--set
  * controls=mlm,no-dropout,fresh-pooler` adds control arms that the paper does not have.
  *
  * Weights, RTE, STS-B and the sentences come from the Hugging Face hub or, with `--set model=… --set glue=… --set sts=…

@@ -2,11 +2,11 @@
 export interface Cost {
   /** Floating-point operations (a multiplication and an addition count as two). */
   readonly flops: number
-  /** How many kernels and products a device is asked for: however little each does, asking takes its time. */
+  /** How many kernels and products a device is asked for: however little each of them does, asking takes time. */
   readonly calls: number
   /** Peak resident memory, bytes. */
   readonly memory: number
-  /** Bytes that a device of its own memory holds besides, in copies of tensors that leave it beside its work. */
+  /** Bytes that a device with memory of its own holds besides: copies of tensors that leave it while it computes. */
   readonly copies: number
   /** Size of the artifact, bytes. */
   readonly disk: number
@@ -36,5 +36,5 @@ export const together = (costs: readonly Cost[]): Cost =>
     none,
   )
 
-/** The cost on a device whose memory is not the processor's: its memory is that of the device. */
+/** The cost on a device with memory of its own: `memory` is then the device's, with the copies that it holds. */
 export const onDevice = (cost: Cost): Cost => ({ ...cost, memory: cost.memory + cost.copies })

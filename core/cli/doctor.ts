@@ -6,7 +6,7 @@ import { Command, Flag } from "effect/cli"
 import type { Precision } from "../api/precision.ts"
 import { backendNamed, backends, checks } from "../engine/discover.ts"
 import { attempt } from "../io/files.ts"
-import { shortNumber } from "../io/format.ts"
+import { quoted, shortNumber } from "../io/format.ts"
 import { arithmeticOf, type Backend, startBackend } from "../tensor/backend.ts"
 import { computeFlags, textFlag } from "./compute-flags.ts"
 import { exitWith } from "./exit.ts"
@@ -112,6 +112,6 @@ const tryOut = Effect.fnUntraced(function* (backend: Backend, precision: Precisi
     ...(yield* backend.details ?? Effect.succeed([])),
     ...(model === undefined
       ? []
-      : [`to plan for it on another machine: --backend ${backend.name} --device ${JSON.stringify(model)}`]),
+      : [`to plan for it on another machine: --backend ${backend.name} --device ${quoted(model)}`]),
   ]
 })

@@ -109,15 +109,17 @@ const backendElsewhere = Effect.fnUntraced(function* (name: string) {
 
 /** The backend that computes here, and on the machines of the jobs. */
 const backendHere = (name: string, launcher: string) =>
-  Effect.catchTag(backendNamed(name), "BackendUnavailable", (error) =>
-    Effect.fail(
-      launcher === "local"
-        ? error
-        : new BackendUnavailable({
-            ...error,
-            remedy: `${error.remedy}; to plan for the GPUs of other machines, give --device`,
-          }),
-    ),
+  Effect.catchTag(
+    backendNamed(name),
+    "BackendUnavailable",
+    Effect.fnUntraced(function* (error) {
+      const { model } = yield* declaredBackend(error.backend)
+      if (launcher === "local" || model === undefined) return yield* error
+      return yield* new BackendUnavailable({
+        ...error,
+        remedy: `${error.remedy}; to plan for the GPUs of other machines, give --device`,
+      })
+    }),
   )
 
 export const pipelineCommand = Command.make(
@@ -345,13 +347,13 @@ export const pipelineCommand = Command.make(
   ]),
 )
 
-/** A command line that does the same, quoted as a shell takes it. */
 /** The memory of the largest job, bytes: of a run and its probes the largest, and the copies of one of them. */
 const largestMemory = ({ units }: Graph, { secondsPerCall }: Backend): number => {
   const costs = units.map(({ cost }) => cost)
   return (secondsPerCall === undefined ? together(costs) : onDevice(together(costs))).memory
 }
 
+/** A command line that does the same, quoted as a shell takes it. */
 const commandLine = (args: readonly string[]): string =>
   // `bun run` sets this; its scripts have the names of the commands.
   [...(process.env["npm_lifecycle_event"] === undefined ? ["kasosei"] : ["bun", "run"]), ...args]

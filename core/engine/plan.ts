@@ -162,7 +162,7 @@ export interface EstimateSettings {
   readonly backend: string
   /** What each of this many processes can be expected to reach on the backend. */
   readonly flopsPerSecond: (processes: number) => number
-  /** If it computes on a device of its own memory: the seconds that it takes to ask it for a kernel. */
+  /** If it computes on a device with memory of its own: the seconds that asking for a kernel takes. */
   readonly device?: { readonly secondsPerCall: number }
   /** With how many threads each of them computes; 1 if the backend has a fixed number. */
   readonly threads: (processes: number) => number
@@ -286,8 +286,7 @@ const speedsFor = (
   const idle = idleSeconds(manifests)
   return {
     ...speeds,
-    seconds: (plugin, computing) =>
-      computing.flops === 0 ? idle(plugin) : speeds.seconds(plugin, computing),
+    seconds: (plugin, cost) => (cost.flops === 0 ? idle(plugin) : speeds.seconds(plugin, cost)),
   }
 }
 

@@ -8,11 +8,8 @@ export interface Speeds {
   /** Whether a plugin's own was. */
   readonly knows: (plugin: string) => boolean
   /** The seconds that a plugin takes to compute. */
-  readonly seconds: (plugin: string, computing: Computing) => number
+  readonly seconds: (plugin: string, cost: Pick<Cost, "flops" | "calls">) => number
 }
-
-/** What a plugin computes. */
-export type Computing = Pick<Cost, "flops" | "calls">
 
 /** A shorter unit's time says more about starting than about computing, s. */
 const shortestTimed = 0.1

@@ -63,7 +63,7 @@ class Session {
   private started = false
   /** Whether this process has loaded code that is not what the keys say. */
   private edited = false
-  /** How this machine computes, and the plan says, if that is not the same. */
+  /** In words, how this machine computes and what the plan is for, if they differ. */
   private elsewhere: string | undefined
   /** Of the backend, once it has started. */
   private instructions: string | null = null
@@ -136,10 +136,13 @@ class Session {
         forgetSources()
         const computing = yield* computingHere(this.backend, this.precision)
         if (computing.arithmetic !== this.computing.arithmetic) {
-          this.elsewhere = `planned for ${this.computing.arithmetic}, but this machine computes by ${computing.arithmetic}`
+          this.elsewhere = `planned for ${this.computing.arithmetic}, but this machine computes by ${computing.arithmetic}; run it on a machine like that of the plan, or plan it again for this one`
         } else this.edited = canonicalJson(computing) !== canonicalJson(this.computing)
       }
-      if (this.elsewhere !== undefined) return say({ type: "unavailable", reason: this.elsewhere })
+      // What computes no tensors may still be made here.
+      if (job !== undefined && usesBackend(job) && this.elsewhere !== undefined) {
+        return say({ type: "unavailable", reason: this.elsewhere })
+      }
       if (job === undefined || this.edited) {
         return say({
           type: "refused",

@@ -53,8 +53,8 @@ export interface Backend {
   /** The speed of one process in training an encoder, in flop/s: for plans, until units have been timed. */
   readonly flopsPerSecond: (threads: number, precision: Precision) => number
   /**
-   * If it computes on a device of its own memory, which runs behind the process: the seconds that it takes to ask it for
-   * a kernel. For plans too: a small model takes as long as that.
+   * If it computes on a device with memory of its own, which runs behind the process: the seconds that asking for a kernel
+   * takes. For plans too: a small model takes as long as asking for all of its kernels.
    */
   readonly secondsPerCall?: number
   readonly precisions: readonly Precision[]
@@ -110,7 +110,7 @@ export const checkPrecision = (
 
 /**
  * The arithmetic that results were computed with: if it differs, so do their bits. `native`, `native bf16`,
- * `cuda tf32 (NVIDIA H200, CUDA 12.4)`.
+ * `cuda tf32 (NVIDIA H200 of 132 multiprocessors, …)`.
  *
  * @param model of the backend, if it has one
  */

@@ -9,7 +9,7 @@ export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Ui
 
 /**
  * Whether memory is gone, by what reading it throws: a TypeError, or the RangeError of a stack that is full, since tfjs
- * looks for it in its own place for ever. If a device fails, the tensor may be as it was.
+ * asks the backend for what that backend looks for, again and again. If a device fails, the tensor may be as it was.
  */
 const isGone = (thrown: unknown): boolean =>
   (thrown instanceof TypeError || thrown instanceof RangeError) && !("code" in thrown)

@@ -82,9 +82,15 @@ export const initialState = (
   names: Iterable<string>,
 ): OptimiserState => {
   const state: OptimiserState = new Map()
-  for (const name of names) {
-    const kept = tf.tidy(() => optimiser.init(parameters.get(name)))
-    store(state, name, kept)
+  try {
+    for (const name of names) {
+      const kept = tf.tidy(() => optimiser.init(parameters.get(name)))
+      store(state, name, kept)
+    }
+  } catch (error) {
+    // The device may be out of memory, and then goes on.
+    for (const set of state.values()) set.dispose()
+    throw error
   }
   return state
 }

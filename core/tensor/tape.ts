@@ -14,7 +14,9 @@ let takeFrom: (input: tf.Tensor) => tf.Tensor | undefined = () => undefined
  * undefined if nothing has. Whoever takes it gives the sum with its own part as the gradient of that input (of the
  * first, if several are the same tensor), and may write it in its place.
  */
-export const takeGradientSoFar = (input: tf.Tensor): tf.Tensor | undefined => takeFrom(input)
+export const takeGradientSoFar = <T extends tf.Tensor>(input: T): T | undefined =>
+  // A gradient has the shape of its input.
+  takeFrom(input) as T | undefined
 
 /** The inputs that depend on `xs` of each node from which y follows, last first. */
 const pathFrom = (

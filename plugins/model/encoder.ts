@@ -56,7 +56,7 @@ export const dropoutSite = {
 export const dense = ({ parameters }: EncoderModel, prefix: string, x_TI: tf.Tensor2D): tf.Tensor2D =>
   linear(x_TI, parameters.get(`${prefix}.weight`), parameters.get(`${prefix}.bias`), prefix)
 
-const layerOf = ({ parameters }: EncoderModel, prefix: string): LinearLayer => ({
+const linearLayerOf = ({ parameters }: EncoderModel, prefix: string): LinearLayer => ({
   weight_OI: parameters.get(`${prefix}.weight`),
   bias_O: parameters.get(`${prefix}.bias`),
   name: prefix,
@@ -169,7 +169,11 @@ const selfAttention = (pass: LayerPass, x_TH: tf.Tensor2D): tf.Tensor2D => {
 const feedForwardNetwork = (pass: LayerPass, x_RH: tf.Tensor2D): tf.Tensor2D => {
   const { model, layer } = pass
   const names = model.config.layout.layer(layer)
-  const output_RH = feedForward(x_RH, layerOf(model, names.intermediate), layerOf(model, names.output))
+  const output_RH = feedForward(
+    x_RH,
+    linearLayerOf(model, names.intermediate),
+    linearLayerOf(model, names.output),
+  )
   return addAndNormalise(pass, { prefix: names.outputNorm, site: dropoutSite.output(layer) }, output_RH, x_RH)
 }
 

@@ -4,6 +4,7 @@ import { Data, Duration, Effect, Schedule } from "effect"
 import type { CommandLine, Device, Launcher, Queue, Slots, Submitted } from "../../api/launcher.ts"
 import type { FileError } from "../../io/files.ts"
 import { moduleExtension, projectVariable } from "../../io/project.ts"
+import { runtimeArguments } from "../../io/runtime.ts"
 import { type Launch, launchesIn, launchFolder, readLaunch } from "../launch.ts"
 import type { Plan } from "../plan.ts"
 import { levelsOf, writeLevels } from "./levels.ts"
@@ -34,9 +35,13 @@ export const submitPlan = Effect.fn("submitPlan")(function* (
   yield* writeLevels(out, launch.id, levels)
   const folder = launchFolder(out, launch.id)
   const script = join(launch.code.package, "core", "cli", `main${moduleExtension}`)
-  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
   const limit = timeLimit === undefined ? [] : ["--time-limit", `${Duration.toSeconds(timeLimit)}s`]
-  const command = (...args: readonly string[]): CommandLine => [process.execPath, ...runtime, "work", ...args]
+  const command = (...args: readonly string[]): CommandLine => [
+    process.execPath,
+    ...runtimeArguments(script),
+    "work",
+    ...args,
+  ]
   return yield* queue.submit(options, {
     launch: launch.id,
     name: launch.name,

@@ -7,6 +7,7 @@ import { type } from "arktype"
 import { type Clock, Data, Effect } from "effect"
 import { formatSeconds } from "../../io/format.ts"
 import { moduleExtension, projectVariable } from "../../io/project.ts"
+import { runtimeArguments } from "../../io/runtime.ts"
 import type { LaunchedCode } from "../freeze.ts"
 import { Reply, type Request, repliesDescriptor, terminatedCode } from "../messages.ts"
 import { readLines } from "./lines.ts"
@@ -87,10 +88,9 @@ export class WorkerProcess {
     environment: Readonly<Record<string, string>>,
   ) {
     const script = join(code.package, "core", "engine", `worker${moduleExtension}`)
-    const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
     // Its own session: Ctrl-C and a closed terminal reach only the supervising process, which makes the workers save
     // and stop.
-    const child = spawn(process.execPath, runtime, {
+    const child = spawn(process.execPath, runtimeArguments(script), {
       stdio: ["pipe", "pipe", "pipe", "pipe"],
       detached: true,
       env: {

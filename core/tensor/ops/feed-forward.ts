@@ -47,7 +47,7 @@ export const feedForward = (x_TI: tf.Tensor2D, first: LinearLayer, second: Linea
       reportLinear(tap, second.name, dy_TO, inner_TF)
       const dSum_TF = linearInputGradientTimesKernel(dy_TO, weight_OF, derivative_TF)
       reportLinear(tap, first.name, dSum_TF, saved.x_TI)
-      const dx_TI = linearInputGradientKernel(dSum_TF, weight_FI, takeGradientSoFar(x_TI) as tf.Tensor2D)
+      const dx_TI = linearInputGradientKernel(dSum_TF, weight_FI, takeGradientSoFar(x_TI))
       return gradientsOf(tap, [dx_TI], () => [
         ...parameterGradients(dSum_TF, saved.x_TI),
         ...parameterGradients(dy_TO, inner_TF),

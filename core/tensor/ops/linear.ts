@@ -93,7 +93,7 @@ export const linear = (
     },
     (dy_TO: tf.Tensor2D, saved) => {
       reportLinear(tap, name, dy_TO, saved.x_TI)
-      const dx_TI = linearInputGradientKernel(dy_TO, saved.weight_OI, takeGradientSoFar(x_TI) as tf.Tensor2D)
+      const dx_TI = linearInputGradientKernel(dy_TO, saved.weight_OI, takeGradientSoFar(x_TI))
       return gradientsOf(tap, [dx_TI], () => parameterGradients(dy_TO, saved.x_TI))
     },
   )
@@ -121,11 +121,7 @@ export const linearGelu = (
     (dy_TO: tf.Tensor2D, saved) => {
       const dSum_TO: tf.Tensor2D = tf.mul(dy_TO, saved.derivative_TO)
       reportLinear(tap, name, dSum_TO, saved.x_TI)
-      const dx_TI = linearInputGradientKernel(
-        dSum_TO,
-        saved.weight_OI,
-        takeGradientSoFar(x_TI) as tf.Tensor2D,
-      )
+      const dx_TI = linearInputGradientKernel(dSum_TO, saved.weight_OI, takeGradientSoFar(x_TI))
       return gradientsOf(tap, [dx_TI], () => parameterGradients(dSum_TO, saved.x_TI))
     },
   )

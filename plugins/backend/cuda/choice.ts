@@ -1,14 +1,16 @@
 /**
  * Which compiler's kernels and which products a GPU computes with. What a driver and a GPU take is known only once it
- * was tried; it is then kept in the user's cache, so that a plan can name it without the GPU.
+ * has been tried; it is then kept in the user's cache, so that a plan can name it without starting the GPU.
  */
 import { spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { dirname, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type } from "arktype"
 import { userCacheFolder } from "../../../core/io/cache-folder.ts"
 import { sha256 } from "../../../core/io/digest.ts"
+import { runtimeArguments } from "../../../core/io/runtime.ts"
 import { blasHere } from "./blas.ts"
 import { compilersFor, kernelsDigest } from "./compile.ts"
 import type { CudaAddon } from "./device.ts"
@@ -23,7 +25,7 @@ export interface KnownDevice {
   readonly driver: number
 }
 
-/** Where the choice is kept among these compilers and libraries. */
+/** Where the choice among the compilers and libraries that are here is kept. */
 const pathFor = async (addon: CudaAddon, device: KnownDevice): Promise<string> => {
   const { gpu, multiprocessors, capability, driver } = device
   const { compilers } = await compilersFor(addon, capability, driver)
@@ -40,7 +42,8 @@ export const keepChoice = async (addon: CudaAddon, device: KnownDevice, choice: 
   const path = await pathFor(addon, device)
   const known = await fs.readFile(path, "utf8").catch(() => undefined)
   if (known === choice) return
-  const temporary = `${path}.${process.pid}`
+  // Nodes of a cluster may share the cache, and have processes of the same number.
+  const temporary = `${path}.${randomBytes(6).toString("hex")}`
   try {
     await fs.mkdir(dirname(path), { recursive: true })
     await fs.writeFile(temporary, choice)
@@ -66,16 +69,20 @@ export const choiceOf = async (addon: CudaAddon, device: KnownDevice): Promise<O
 
 const chosenElsewhere = async (): Promise<Outcome> => {
   const script = fileURLToPath(new URL(`choose${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
-  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
-  const child = spawn(process.execPath, runtime, { stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, runtimeArguments(script), { stdio: ["ignore", "pipe", "inherit"] })
   let text = ""
   child.stdout.setEncoding("utf8").on("data", (part: string) => {
     text += part
   })
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject)
-    child.once("close", resolve)
-  })
-  if (code !== 0) throw new Error(`the process that tries the GPU ended with the status ${code}`)
+  const [code, signal] = await new Promise<[code: number | null, signal: string | null]>(
+    (resolve, reject) => {
+      child.once("error", reject)
+      child.once("close", (...ended) => resolve(ended))
+    },
+  )
+  if (code !== 0) {
+    const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
+    throw new Error(`the process that tries the GPU ${how}`)
+  }
   return outcome.assert(JSON.parse(text.slice(text.lastIndexOf("\n") + 1)))
 }

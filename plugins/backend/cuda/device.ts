@@ -44,7 +44,10 @@ export interface CudaAddon extends Addon {
   compilerVersion(library: string): readonly number[]
   /** @param files names and texts by turns, the program first */
   compile(library: string, files: readonly string[], options: readonly string[], asCubin: boolean): Uint8Array
-  /** How attention's products are rounded; all others are told with each call. */
+  /**
+   * How attention's products are rounded, and whether normalisations round what they write for the next product; all
+   * other kernels are told with each call.
+   */
   setPrecision(precision: PrecisionNumber): void
   read(handle: Handle, values: Elements | Float64Array): void
   /** How many kernels, products and copies were put into the stream so far; the most bytes that tensors have reserved. */

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process"
 import { extname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { runtimeArguments } from "../../../core/io/runtime.ts"
 import type { Addon } from "../device/build.ts"
 
 const run = promisify(execFile)
@@ -20,6 +21,5 @@ export const nativeAddon: Addon = {
 export const instructionsOf = async (path: string): Promise<string> => {
   const extension = extname(fileURLToPath(import.meta.url))
   const script = fileURLToPath(new URL(`instructions${extension}`, import.meta.url))
-  const runtime = "Deno" in globalThis ? ["run", "--allow-all", script] : [script]
-  return (await run(process.execPath, [...runtime, path])).stdout
+  return (await run(process.execPath, [...runtimeArguments(script), path])).stdout
 }

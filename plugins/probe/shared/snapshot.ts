@@ -38,7 +38,7 @@ export const writeSnapshot = (
   })
 
 /**
- * Writes the current parameters: from a device of its own memory beside the run, which waits only for a copy there.
+ * Writes the current parameters: from a device with memory of its own beside the run, which waits only for a copy there.
  *
  * @param beside as a probe is given it
  */
@@ -60,8 +60,8 @@ export const takeSnapshot = (
   })
 
 /**
- * The bytes of a snapshot on its way from a device of its own memory: the parameters, and what such a device may keep of
- * them for products of bfloat16 numbers.
+ * The bytes that a snapshot takes on a device with memory of its own until it has left: the parameters, and what such a
+ * device may keep of them for products of bfloat16 numbers.
  */
 export const snapshotCopies = (parameters: number): number =>
   (Float32Array.BYTES_PER_ELEMENT + Uint16Array.BYTES_PER_ELEMENT) * parameters

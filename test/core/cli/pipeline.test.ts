@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { answer } from "./answer.ts"
-import { command } from "./command-line.ts"
+import { command, start } from "./command-line.ts"
 
 describe("what is set for a pipeline", () => {
   const refusal = async (assignment: string) => {
@@ -52,6 +52,13 @@ describe("--device", () => {
     const { failure } = await answer(planned("--backend", backend))
     expect((failure as Error).message).toBe(message)
   })
+})
+
+test("where no bit of a backend depends on a device, nobody is told to give one", async () => {
+  const args = ["pipeline", "quickstart.ts", "--plan", "--backend", "native", "--launcher", "slurm"]
+  const { code, stderr } = await start(args, undefined, { env: { CXX: "/nonexistent/c++" } }).ended
+  expect([code, stderr]).toEqual([2, expect.stringContaining("the backend native cannot run here: ")])
+  expect(stderr).not.toContain("--device")
 })
 
 describe("--branch of a fine-tuning run", () => {

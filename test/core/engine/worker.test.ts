@@ -42,12 +42,12 @@ const asking = (worker: ChildProcess) => {
 }
 
 /**
- * What a worker replies that is asked for a unit and its probe.
+ * What a worker replies that is asked for a unit and its probe, and then for one that computes no tensors.
  *
  * @param model that the keys say of the backend
  * @param ready called once the worker is
  */
-const replyTo = async (model: string | undefined, ready = () => {}) => {
+const repliesTo = async (model: string | undefined, ready = () => {}) => {
   forgetSources()
   const file = join(copy, "test", "core", "sample", "pipeline.ts")
   const { default: definition } = await import(file)
@@ -63,14 +63,12 @@ const replyTo = async (model: string | undefined, ready = () => {}) => {
     const settings = { ...computes, out: join(copy, "out"), ...asked }
     expect(await ask({ type: "open", file, parameters, ...settings })).toEqual({ type: "ready" })
     ready()
-    return await ask({
-      type: "run",
-      unit: probe.watched!.key,
-      wanted: true,
-      observers: [probe.key],
-      missing: [],
-      threads: 1,
-    })
+    const made = { type: "run", wanted: true, missing: [], threads: 1 }
+    const source = units.find(({ plugin }) => plugin.name === "sample-source")!
+    return [
+      await ask({ ...made, unit: probe.watched!.key, observers: [probe.key] }),
+      await ask({ ...made, unit: source.key, observers: [] }),
+    ]
   } finally {
     worker.kill("SIGKILL")
   }
@@ -92,8 +90,8 @@ const edited = async <A>(
 }
 
 /** What a worker replies after an edit of a source, made once it is ready. */
-const replyAfter = (path: string, edit: (text: string) => string) =>
-  edited(path, edit, (make) => replyTo(undefined, make))
+const replyAfter = async (path: string, edit: (text: string) => string) =>
+  (await edited(path, edit, (make) => repliesTo(undefined, make)))[0]
 
 test("a plugin that interrupts itself is refused, rather than waited for", async () => {
   const file = join(copy, "test", "core", "sample", "interrupting.ts")
@@ -144,16 +142,20 @@ test("a worker refuses to compute with a backend that was edited after the keys 
   })
 })
 
-test("a worker computes nothing on a machine that the plan is not for", async () => {
+test("a worker computes no tensors on a machine that the plan is not for", async () => {
   const other = (text: string) => `${text}\nObject.assign(cpu, { model: Effect.succeed("device 2") })\n`
-  const reply = await edited("plugins/backend/cpu.ts", other, (edit) => {
+  const replies = await edited("plugins/backend/cpu.ts", other, (edit) => {
     edit()
-    return replyTo("device 1")
+    return repliesTo("device 1")
   })
-  expect(reply).toEqual({
-    type: "unavailable",
-    reason: "planned for cpu (device 1), but this machine computes by cpu (device 2)",
-  })
+  expect(replies).toMatchObject([
+    {
+      type: "unavailable",
+      reason:
+        "planned for cpu (device 1), but this machine computes by cpu (device 2); run it on a machine like that of the plan, or plan it again for this one",
+    },
+    { type: "finished", outcomes: [{ status: "done" }] },
+  ])
 })
 
 test("a comment in a backend, or an edit of what it does not run, is no reason to refuse", async () => {

@@ -124,7 +124,7 @@ describe("a plan", () => {
         cwd: project,
         env: { ...process.env, ...emulatedEnvironment() },
       })
-      const device = /--backend cuda --device "([^"]+)"/.exec(doctor.stdout.toString())![1]!
+      const device = /--backend cuda --device '([^']+)'/.exec(doctor.stdout.toString())![1]!
       expect(device).toContain("emulated CUDA device")
       slurm.behave({ runs: true, gpuNode: emulatedEnvironment() })
       const { code, stderr } = await launch(few, ["--backend", "cuda", "--device", device])

@@ -20,7 +20,7 @@ Driver driver;
 void require(int result, const std::string& doing, const std::string& more) {
   if (result == success) return;
   if (result == stub_library)
-    // None of its functions does anything, also those that give names.
+    // None of its functions does anything, not even those that name errors.
     throw DeviceFailure(doing + ": what was found is the toolkit's library for the linker, and no driver",
                         "CUDA_ERROR_STUB_LIBRARY");
   const char *name = nullptr, *text = nullptr;
@@ -250,7 +250,8 @@ int attribute_if_known(int number) {
   return driver.cuDeviceGetAttribute(&value, number, state.device) == success ? value : 0;
 }
 
-// find(library) → [name, capability, driver, memory, multiprocessors, clock, bandwidth]: the driver, and the first GPU that it shows this process.
+// find(library) → [name, capability, driver, memory, multiprocessors, clock, bandwidth]: the driver, and the first GPU that
+// it shows this process.
 napi_value find(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     const auto [given] = arguments_of<1>(env, info);
@@ -277,7 +278,8 @@ napi_value find(napi_env env, napi_callback_info info) {
     napi_create_array(env, &result);
     // Of the processors in Hz, and of the memory in bytes/s: it transfers twice in each cycle. From kHz, and bits.
     const double clock = 1e3 * attribute_if_known(attribute_clock);
-    const double bandwidth = 2e3 * attribute_if_known(attribute_memory_clock) * attribute_if_known(attribute_bus_width) / 8;
+    const double bandwidth =
+        2e3 * attribute_if_known(attribute_memory_clock) * attribute_if_known(attribute_bus_width) / 8;
     const napi_value items[] = {to_value(env, std::string(name)),
                                 to_value(env, double(capability)),
                                 to_value(env, double(version)),
@@ -294,7 +296,7 @@ EXPORT_AS_IS(find, "find")
 // Ends what was started. No tensor may be left.
 void stop() {
   expect(heap.bytes_in_use() == 0, "expected a device without tensors");
-  // Until all is done that uses what is given back.
+  // What is given back may still be in use.
   if (state.stream != nullptr) driver.cuStreamSynchronize(state.stream);
   stop_blas();
   stop_transfers();

@@ -22,7 +22,7 @@ using Function = FunctionObject*;
 
 // Results and attributes by their numbers in cuda.h.
 constexpr int success = 0, out_of_memory = 2, stub_library = 34, not_ready = 600;
-// The failures of kernels are the first two of these, and those from the third to the fourth. After one, every call fails
+// How kernels fail: the first two of these, and all from hardware_stack_error to launch_failed. Every later call then fails
 // with the same.
 constexpr int illegal_address = 700, launch_timeout = 702, hardware_stack_error = 714, launch_failed = 719;
 constexpr int attribute_multiprocessors = 16, attribute_capability_major = 75, attribute_capability_minor = 76,

@@ -26,8 +26,8 @@ void finish_product(const Product& p, const float* x, int64_t parts, int64_t x_r
                     bool add, bool with_bias) {
   FinishProduct a{.x = x, .parts = parts, .x_row = x_row, .x_part = x_part, .x_step = x_step, .batch = p.batch,
                   .m = p.m, .n = p.n, .c = p.c, .row = p.stride, .step = p.step,
-                  .bias = with_bias ? p.bias : nullptr, .derivative = p.gelu_derivative, .factor = p.factor, .rounded = p.rounded,
-                  .add = add};
+                  .bias = with_bias ? p.bias : nullptr, .derivative = p.gelu_derivative, .factor = p.factor,
+                  .rounded = p.rounded, .add = add};
   a.vectors = (p.n | x_row | x_part | x_step | p.stride | p.step) % 4 == 0 && aligned(x) && aligned(p.c) &&
               aligned(p.gelu_derivative) && aligned(p.factor);
   launch({.blocks = {divide_up(p.m * p.n, 1024), std::min(p.batch, largest_y)}, .threads = 256}, a);
@@ -142,7 +142,7 @@ void multiply(const Product& p) {
   if (!by_blas) return multiply_by_tiles(product, rounded);
   bool with_bias;
   if (!multiply_by_blas(product, with_bias)) return multiply_by_tiles(product, rounded);
-  if (p.gelu_derivative != nullptr || p.factor != nullptr || (p.bias != nullptr && !with_bias))
+  if (p.gelu_derivative != nullptr || p.factor != nullptr || p.rounded != nullptr || (p.bias != nullptr && !with_bias))
     finish_product(p, p.c, 1, p.stride, 0, p.step, false, !with_bias);
 }
 

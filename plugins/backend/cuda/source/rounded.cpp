@@ -1,6 +1,5 @@
 #include "rounded.h"
 
-#include <algorithm>
 #include <unordered_map>
 
 #include "device.h"

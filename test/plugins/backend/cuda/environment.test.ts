@@ -221,6 +221,15 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
     )
   })
 
+  test("survives the process that tries the GPU, and says how that ended", async () => {
+    const { kept, environment } = await cacheOf("killed")
+    const killed = { ...environment, ...emulatedEnvironment(), [librariesVariable]: nvrtc, NEWEST: "90" }
+    expect((await tryOut("model", { ...killed, KILLED: "1" })).message).toBe(
+      `${cannot} the process that tries the GPU was killed by SIGKILL; see that \`nvidia-smi\` works, ${end}`,
+    )
+    expect(await choicesIn(kept)).toEqual([])
+  })
+
   test("compiles for the newest capability that the compiler knows: of this generation, or PTX", async () => {
     const { environment } = await cacheOf("later")
     for (const [capability, target] of [

@@ -1,5 +1,6 @@
 // An NVRTC that is told by its environment what it is: the newest capability that it compiles for, whether it compiles,
-// and how long that takes. Its programs are none for any driver.
+// how long that takes, and whether its process is killed meanwhile. Its programs are none for any driver.
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -22,6 +23,7 @@ API int nvrtcCreateProgram(void** program, const char*, const char*, int, const 
 API int nvrtcDestroyProgram(void**) { return 0; }
 API int nvrtcCompileProgram(void*, int, const char* const*) {
   if (is_set("SECONDS_TO_COMPILE")) sleep(atoi(getenv("SECONDS_TO_COMPILE")));
+  if (is_set("KILLED")) raise(SIGKILL);
   return is_set("COMPILES") ? 0 : 6;
 }
 API int nvrtcGetProgramLogSize(void*, size_t* bytes) { return *bytes = sizeof log_text, 0; }
