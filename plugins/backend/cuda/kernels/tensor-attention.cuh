@@ -129,7 +129,8 @@ KASOSEI_INLINE void tensor_products(const char* rows, const char* columns, int c
 template <typename Number, int D, bool rest = false, int tiles>
 KASOSEI_INLINE void tensor_accumulate(const float (&p)[tiles][4], const char* columns, int count, int d,
                                       float (&sums)[D / 8][4]) {
-  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = 8;
+  // More would take more registers than there are.
+  constexpr int row_bytes = tensor_row_bytes(D, Number::bytes), at_once = Number::bytes == 2 ? 8 : 4;
   const int lane = threadIdx.x % 32;
   if constexpr (Number::bytes == 2) {
     const char* const right_row = columns + lane % 16 * row_bytes + lane / 16 * 16;
@@ -497,11 +498,11 @@ KASOSEI_INLINE void tensor_key_gradient(const AttentionGradient& a) {
       });
     finish_loading();
     if (!working) continue;
+    const uint32_t kept = a.mask.active ? found_kept<rows, tiles>(found, first_row) : 0xffffffff;
     float p[tiles][4], ds[tiles][4];
     tensor_products<Number, D>(k + warp_row * row_bytes, q, queries, a.d, p);
     tensor_products<Number, D>(v + warp_row * row_bytes, dy, queries, a.d, ds);
     leave_out_of_tiles(p, queries);
-    const uint32_t kept = a.mask.active ? found_kept<rows, tiles>(found, first_row) : 0xffffffff;
 #pragma unroll
     for (int n = 0; n < tiles; n++)
 #pragma unroll

@@ -194,6 +194,21 @@ describe.skipIf(emulated === undefined)("attention of the GPU, emulated", () => 
     },
   )
 
+  // The softmax does not change if all keys do by the same vector, so their gradients sum to 0.
+  test.each(["fp32", "tf32", "bf16"] as const)(
+    "gives no gradient to all keys together, in %s",
+    (precision) => {
+      const d = 64
+      const shape = { lengths: [100], heads: 1, d, rate: 0.1 }
+      const { queryIndices, inputs } = given(shape)
+      const { dk } = within(precision, () => computed(shape, queryIndices, inputs))
+      const together = new Float64Array(d)
+      for (const [i, value] of dk.entries()) together[i % d]! += value
+      const largest = Math.max(...dk.map(Math.abs))
+      expect(Math.max(...together.map(Math.abs)) / largest).toBeLessThan(2e-4)
+    },
+  )
+
   test("runs on tensor cores unless the precision is fp32", () => {
     const shape = cases[1]!
     const { queryIndices, inputs } = given(shape)
