@@ -117,6 +117,26 @@ const modelOf = (
     blas.name ?? "own products",
   ].join(", ")
 
+/** What the GPU computes with: known once it was tried. */
+const tried = Effect.gen(function* () {
+  if (running !== undefined) return running.model
+  const device = yield* found
+  const { addon, capability, driver } = device
+  const { compilers, refusals } = yield* Effect.promise(() => compilersFor(addon, capability, driver))
+  if (compilers.length === 0) {
+    const { reason, remedy } = noCompiler(refusals)
+    return yield* unavailable(reason, remedy)
+  }
+  const { choiceOf } = yield* Effect.promise(() => import("./cuda/choice.ts"))
+  const outcome = yield* Effect.tryPromise({
+    try: (signal) => choiceOf(addon, device, signal),
+    catch: failure,
+  })
+  return "choice" in outcome
+    ? outcome.choice
+    : yield* new BackendUnavailable({ backend: name, reason: outcome.reason, remedy: outcome.remedy })
+})
+
 /** Kasosei's own kernels on an NVIDIA GPU. */
 export const cuda = backend({
   name,
@@ -129,22 +149,9 @@ export const cuda = backend({
   secondsPerCall,
   precisions: ["fp32", "tf32", "bf16"],
   device: "cuda",
-  check: Effect.gen(function* () {
-    const { addon, capability, driver } = yield* found
-    const { compilers, refusals } = yield* Effect.promise(() => compilersFor(addon, capability, driver))
-    if (compilers.length > 0) return
-    const { reason, remedy } = noCompiler(refusals)
-    return yield* unavailable(reason, remedy)
-  }),
-  model: Effect.gen(function* () {
-    if (running !== undefined) return running.model
-    const device = yield* found
-    const { choiceOf } = yield* Effect.promise(() => import("./cuda/choice.ts"))
-    const outcome = yield* Effect.tryPromise({ try: () => choiceOf(device.addon, device), catch: failure })
-    return "choice" in outcome
-      ? outcome.choice
-      : yield* new BackendUnavailable({ backend: name, reason: outcome.reason, remedy: outcome.remedy })
-  }),
+  // Kernels that cannot be compiled, or that the driver refuses, show only on the GPU.
+  check: Effect.asVoid(tried),
+  model: tried,
   instructions: Effect.map(found, ({ gpu }) => gpu),
   counts: Effect.promise(async () => {
     const { findBackend } = await import("@tensorflow/tfjs-core")

@@ -61,27 +61,38 @@ const outcome = type({ "+": "reject", choice: "string" }).or({
 })
 export type Outcome = typeof outcome.infer
 
-/** What was chosen the last time, or else is now, by a process of its own that uses the GPU for a moment. */
-export const choiceOf = async (addon: CudaAddon, device: KnownDevice): Promise<Outcome> => {
+/**
+ * What was chosen the last time, or else is now, by a process of its own that uses the GPU for a moment.
+ *
+ * @param signal ends that process
+ */
+export const choiceOf = async (
+  addon: CudaAddon,
+  device: KnownDevice,
+  signal: AbortSignal,
+): Promise<Outcome> => {
   const known = await fs.readFile(await pathFor(addon, device), "utf8").catch(() => undefined)
-  return known === undefined ? chosenElsewhere() : { choice: known }
+  return known === undefined ? chosenElsewhere(signal) : { choice: known }
 }
 
-const chosenElsewhere = async (): Promise<Outcome> => {
+const chosenElsewhere = async (signal: AbortSignal): Promise<Outcome> => {
   const script = fileURLToPath(new URL(`choose${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
-  const child = spawn(process.execPath, runtimeArguments(script), { stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, runtimeArguments(script), {
+    stdio: ["ignore", "pipe", "inherit"],
+    signal,
+  })
   let text = ""
   child.stdout.setEncoding("utf8").on("data", (part: string) => {
     text += part
   })
-  const [code, signal] = await new Promise<[code: number | null, signal: string | null]>(
+  const [code, killedBy] = await new Promise<[code: number | null, signal: string | null]>(
     (resolve, reject) => {
       child.once("error", reject)
       child.once("close", (...ended) => resolve(ended))
     },
   )
   if (code !== 0) {
-    const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`
+    const how = killedBy === null ? `ended with exit code ${code}` : `was killed by ${killedBy}`
     throw new Error(`the process that tries the GPU ${how}`)
   }
   return outcome.assert(JSON.parse(text.slice(text.lastIndexOf("\n") + 1)))

@@ -321,10 +321,11 @@ describe.skipIf(emulated === undefined || hasGpu || hasNvrtc)("where something i
       COMPILES: "1",
       SECONDS_TO_COMPILE: "100",
     }
-    const child = spawn(process.execPath, [script, "start"], { env: slow })
+    const child = spawn(process.execPath, [script, "start"], { env: slow, detached: true })
     const ended = new Promise((resolve) => child.once("close", resolve))
     await new Promise<void>((resolve) => child.stderr.once("data", () => resolve()))
-    child.kill("SIGINT")
+    // As Ctrl-C in a terminal does, to all of its processes.
+    process.kill(-child.pid!, "SIGINT")
     await ended
     expect((await imagesIn(kept)).filter((name) => !name.endsWith(".lock"))).toEqual([])
     const { message, stderr } = await tryOut("start", { ...environment, ...emulatedEnvironment() })
