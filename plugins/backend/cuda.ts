@@ -202,10 +202,12 @@ export const cuda = backend({
         if (tf.findBackend(name) === null) {
           addon.start()
           try {
-            const compiler = await loadKernels(addon, capability, driver)
+            const { compiler, refusals } = await loadKernels(addon, capability, driver)
             const blas = openBlas(addon)
             const model = modelOf(device, compiler, blas)
-            await keepChoice(addon, device, model)
+            // What was refused may be taken by another process: then each plan asks the GPU anew.
+            const isCertain = refusals.length + blas.refusals.length === 0
+            await keepChoice(addon, device, isCertain ? model : undefined)
             running = { compiler, blas, model }
           } catch (cause) {
             addon.stop()

@@ -1,6 +1,6 @@
 /** cuBLASLt, NVIDIA's matrix products: used where it is found, and our own otherwise. */
 import type { CudaAddon } from "./device.ts"
-import { outOfMemory } from "./failures.ts"
+import { ofDriver, outOfMemory } from "./failures.ts"
 import { librariesNamed } from "./libraries.ts"
 
 /** What there is to say about a library that was looked for. */
@@ -30,7 +30,8 @@ export const blasHere = (addon: CudaAddon): readonly string[] =>
 /**
  * Takes the first cuBLASLt that computes on a device that was started, for its products.
  *
- * @throws Error of the addon if the device has too little memory to see whether one does
+ * @throws Error of the addon if the device has too little memory to see whether one does, or fails: that is not the
+ *   library's refusal, and another process may find otherwise
  */
 export const openBlas = (addon: CudaAddon): BlasFound => {
   const refusals: string[] = []
@@ -38,7 +39,7 @@ export const openBlas = (addon: CudaAddon): BlasFound => {
     try {
       return { name: blasNamed(addon.openBlas(library)), refusals }
     } catch (cause) {
-      if (outOfMemory(cause)) throw cause
+      if (outOfMemory(cause) || ofDriver(cause)) throw cause
       refusals.push(cause instanceof Error ? cause.message : String(cause))
     }
   }

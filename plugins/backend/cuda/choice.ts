@@ -37,9 +37,18 @@ const pathFor = async (addon: CudaAddon, device: KnownDevice): Promise<string> =
   return join(userCacheFolder(), "cuda", `${sha256(JSON.stringify(candidates)).slice(0, 32)}.choice`)
 }
 
-/** Keeps what was chosen, in words. Where it cannot be kept, it is found out again each time. */
-export const keepChoice = async (addon: CudaAddon, device: KnownDevice, choice: string): Promise<void> => {
+/**
+ * Keeps what was chosen, in words. Where it cannot be kept, it is found out again each time.
+ *
+ * @param choice undefined if nothing is to be kept
+ */
+export const keepChoice = async (
+  addon: CudaAddon,
+  device: KnownDevice,
+  choice: string | undefined,
+): Promise<void> => {
   const path = await pathFor(addon, device)
+  if (choice === undefined) return await fs.rm(path, { force: true }).catch(() => {})
   const known = await fs.readFile(path, "utf8").catch(() => undefined)
   if (known === choice) return
   // Nodes of a cluster may share the cache, and have processes of the same number.

@@ -298,7 +298,7 @@ export const imageOf = (compiler: Compiler): Promise<Uint8Array> => {
  * @param addon with a device that was started
  * @param capability 90 for 9.0
  * @param driver 12040 for 12.4
- * @returns what compiled them
+ * @returns what compiled them, and what was refused before, with the reasons
  * @throws NoKernels if no compiler is there, or none gives kernels that load, and Error of the addon if the device has
  *   too little memory to load them
  */
@@ -306,12 +306,12 @@ export const loadKernels = async (
   addon: CudaAddon,
   capability: number,
   driver: number,
-): Promise<Compiler> => {
+): Promise<{ readonly compiler: Compiler; readonly refusals: readonly string[] }> => {
   const { compilers, refusals } = await compilersFor(addon, capability, driver)
   for (const compiler of compilers) {
     try {
       addon.load(await imageOf(compiler))
-      return compiler
+      return { compiler, refusals }
     } catch (cause) {
       if (outOfMemory(cause)) throw cause
       refusals.push(`${compiler.name}: ${firstErrorOf(cause)}`)

@@ -6,3 +6,6 @@ export const codeOf = (cause: unknown): string =>
 
 /** Whether the device has too little memory: with more, the same would work. */
 export const outOfMemory = (cause: unknown): boolean => codeOf(cause).endsWith("OUT_OF_MEMORY")
+
+/** Whether a call of the driver failed, not one of another library. */
+export const ofDriver = (cause: unknown): boolean => codeOf(cause).startsWith("CUDA_ERROR_")
