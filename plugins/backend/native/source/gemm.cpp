@@ -48,6 +48,14 @@ void finish(const Epilogue& epilogue, int64_t row, int rows, int64_t column, int
     lines([&](int64_t i, int64_t j, auto width) { store_some(c + i * stride + column + j, sum(i, j, width), width); });
 }
 
+// Asks for a tile of a matrix, which is to be in the cache once its sums are there: its rows are too far apart for the
+// processor to see that they follow one another.
+void prefetch(const float* tile, int64_t stride, int rows, int columns) {
+  constexpr int line = 64 / sizeof(float);
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < columns; j += line) __builtin_prefetch(tile + i * stride + j);
+}
+
 // How a product is divided into tiles, blocks of tiles and pieces of depth.
 struct Plan {
   const Product& p;
@@ -72,9 +80,12 @@ struct Plan {
     const int height = rows.length(i);
     const int width = static_cast<int>(std::min<int64_t>(tile_columns, p.n - j * tile_columns));
     const int64_t row = rows.begin(i), column = j * tile_columns;
+    const bool last = piece + 1 == depths.count;
+    if (p.add && piece == 0) prefetch(p.c + row * p.stride + column, p.stride, height, width);
+    if (last && p.epilogue.factor != nullptr) prefetch(p.epilogue.factor + row * p.n + column, p.n, height, width);
     multiply_panels(p.precision, height, width, steps_of(depths.length(piece), p.precision), a, b,
                     p.c + row * p.stride + column, p.stride, p.add || piece > 0);
-    if (piece + 1 == depths.count) finish(p.epilogue, row, height, column, width, p.n, p.c, p.stride);
+    if (last) finish(p.epilogue, row, height, column, width, p.n, p.c, p.stride);
   }
 };
 
