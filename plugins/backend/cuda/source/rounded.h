@@ -12,7 +12,8 @@
 
 namespace kasosei {
 
-// The copy of a tensor [rows, columns], made if there is none; null if its rows cannot be read 16 bytes at a time.
+// The copy of a tensor [rows, columns], made if there is none; null if it is empty, or its rows cannot be read 16 bytes at a
+// time.
 const uint16_t* rounded_copy(In x, int64_t columns);
 
 // The copy that an update of the weight has to write too, or null.
@@ -22,7 +23,7 @@ uint16_t* copy_to_update(const float* weight);
 // and if its rows can be written 16 bytes at a time.
 class RoundedOutput {
  public:
-  RoundedOutput(Precision precision, Out tensor, int64_t columns);
+  RoundedOutput(Precision precision, In tensor, int64_t columns);
   ~RoundedOutput();
   RoundedOutput(const RoundedOutput&) = delete;
   RoundedOutput& operator=(const RoundedOutput&) = delete;
